@@ -1,0 +1,145 @@
+//! Identifiers: a prefix that says what is meant, and a UUID in a compact alphabet.
+//!
+//! The alphabet is Crockford's base 32 in lower case, 26 characters for 128 bits, so that ids made from
+//! version 7 UUIDs sort as text in the order in which they were made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const ENCODED_LEN: usize = 26;
+
+/// A text that is no id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of the form {prefix}_…")]
+pub struct InvalidId {
+    prefix: &'static str,
+}
+
+fn encode(prefix: &str, uuid: Uuid) -> String {
+    let bits = uuid.as_u128();
+    let mut text = String::with_capacity(prefix.len() + 1 + ENCODED_LEN);
+    text.push_str(prefix);
+    text.push('_');
+    for place in (0..ENCODED_LEN).rev() {
+        let digit = (bits >> (5 * place)) & 0x1f;
+        text.push(char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()]));
+    }
+    text
+}
+
+fn is_encoded(prefix: &str, text: &str) -> bool {
+    let Some(digits) = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')) else {
+        return false;
+    };
+    // 26 digits hold 130 bits, so the first one must be below 8.
+    digits.len() == ENCODED_LEN
+        && digits.bytes().all(|b| ALPHABET.contains(&b))
+        && digits.as_bytes()[0] <= b'7'
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// What every id of this kind begins with, before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id that stands for this UUID. Version 7 UUIDs give ids that sort by time.
+            #[must_use]
+            pub fn from_uuid(uuid: Uuid) -> Self {
+                Self(encode($prefix, uuid))
+            }
+
+            /// The id as it stands in JSON and in the database.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                if is_encoded($prefix, &text) { Ok(Self(text)) } else { Err(InvalidId { prefix: $prefix }) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+id! {
+    /// A product of the catalogue.
+    ProductId, "prd"
+}
+id! {
+    /// An order.
+    OrderId, "ord"
+}
+id! {
+    /// One attempt to pay an order: one PaymentIntent at Stripe. It travels there as `metadata.payment_id`.
+    PaymentId, "pay"
+}
+id! {
+    /// A message to the shop's own systems.
+    MessageId, "msg"
+}
+id! {
+    /// A secret key of the back office.
+    KeyId, "key"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_read_back_and_sort_like_their_uuids(a: u128, b: u128) {
+            let (x, y) = (OrderId::from_uuid(Uuid::from_u128(a)), OrderId::from_uuid(Uuid::from_u128(b)));
+            prop_assert_eq!(x.as_str().parse::<OrderId>(), Ok(x.clone()));
+            prop_assert_eq!(a.cmp(&b), x.cmp(&y));
+        }
+
+        #[test]
+        fn other_texts_are_no_ids(text in ".{0,40}") {
+            prop_assume!(!is_encoded("ord", &text));
+            prop_assert!(text.parse::<OrderId>().is_err());
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let product = ProductId::from_uuid(Uuid::from_u128(7));
+        assert!(product.as_str().parse::<OrderId>().is_err());
+        assert!("ord_zzzzzzzzzzzzzzzzzzzzzzzzzz".parse::<OrderId>().is_err(), "more than 128 bits");
+    }
+}

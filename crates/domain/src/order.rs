@@ -1,0 +1,266 @@
+//! Orders: what was bought by whom at which price, and the words for how far it has come.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Metadata, Product};
+use crate::history::History;
+use crate::id::{OrderId, ProductId};
+use crate::money::{AmountError, Money};
+
+/// How many of one product one line may hold.
+pub const MAX_QUANTITY: u32 = 10_000;
+/// How many lines an order may have.
+pub const MAX_LINES: usize = 100;
+
+/// How many of one product: from 1 to [`MAX_QUANTITY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Quantity(u32);
+
+/// A number that is no quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a quantity is a whole number from 1 to {MAX_QUANTITY}")]
+pub struct InvalidQuantity;
+
+impl Quantity {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for Quantity {
+    type Error = InvalidQuantity;
+
+    fn try_from(number: u32) -> Result<Self, InvalidQuantity> {
+        if (1..=MAX_QUANTITY).contains(&number) { Ok(Self(number)) } else { Err(InvalidQuantity) }
+    }
+}
+
+impl From<Quantity> for u32 {
+    fn from(quantity: Quantity) -> u32 {
+        quantity.0
+    }
+}
+
+/// One product of an order, with its name and price as they were when the order was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The product.
+    pub product_id: ProductId,
+    /// Its name when the order was placed.
+    pub name: String,
+    /// Its price when the order was placed.
+    pub unit_price: Money,
+    /// How many.
+    pub quantity: Quantity,
+    /// Price times quantity.
+    pub amount: Money,
+}
+
+/// Why a basket has no price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PricingError {
+    /// There is nothing in it.
+    #[error("an order has at least one item")]
+    Empty,
+    /// The product at this place of the basket does not exist or is not sold now.
+    #[error("item {line} is not for sale")]
+    NotForSale {
+        /// Which item, counted from 0.
+        line: usize,
+    },
+    /// The product at this place has a price in another currency than the first.
+    #[error("item {line} is priced in another currency than the others")]
+    MixedCurrencies {
+        /// Which item, counted from 0.
+        line: usize,
+    },
+    /// The total is zero: there is nothing to charge.
+    #[error("an order must cost something")]
+    Free,
+    /// The total has more digits than Stripe takes.
+    #[error("the total is too large")]
+    TooLarge,
+}
+
+/// Prices a basket from the catalogue. `products` holds, item by item, what the catalogue knows of it.
+///
+/// Returns the lines with their snapshot of name and price, and the total.
+pub fn price(items: &[(Option<Product>, Quantity)]) -> Result<(Vec<Line>, Money), PricingError> {
+    let mut lines = Vec::with_capacity(items.len());
+    let mut total: Option<Money> = None;
+    for (line, (product, quantity)) in items.iter().enumerate() {
+        let product =
+            product.as_ref().filter(|product| product.active).ok_or(PricingError::NotForSale { line })?;
+        let amount = product.unit_price.checked_mul(quantity.get()).map_err(|_| PricingError::TooLarge)?;
+        total = Some(match total {
+            None => amount,
+            Some(sum) => sum.checked_add(amount).map_err(|error| match error {
+                AmountError::MixedCurrencies(..) => PricingError::MixedCurrencies { line },
+                _ => PricingError::TooLarge,
+            })?,
+        });
+        lines.push(Line {
+            product_id: product.id.clone(),
+            name: product.name.clone(),
+            unit_price: product.unit_price,
+            quantity: *quantity,
+            amount,
+        });
+    }
+    let total = total.ok_or(PricingError::Empty)?;
+    if total.minor() == 0 { Err(PricingError::Free) } else { Ok((lines, total)) }
+}
+
+/// Who buys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Where Stripe sends the receipt.
+    pub email: Option<String>,
+    /// The customer's name.
+    pub name: Option<String>,
+    /// The shop's own id of this user.
+    pub reference: Option<String>,
+}
+
+/// Where the goods go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipping {
+    /// Who receives them.
+    pub name: String,
+    /// Where.
+    pub address: Address,
+}
+
+/// A postal address, in Stripe's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street and number.
+    pub line1: String,
+    /// Apartment, suite, unit.
+    pub line2: Option<String>,
+    /// City, district, suburb, town or village.
+    pub city: Option<String>,
+    /// State, county, province or region.
+    pub state: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2 code, upper case.
+    pub country: String,
+}
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderStatus {
+    /// Placed, nothing settled yet.
+    Pending,
+    /// An attempt is in flight at a bank.
+    Processing,
+    /// Held for manual capture.
+    Authorized,
+    /// The last attempt failed; the order may be paid again.
+    PaymentFailed,
+    /// A success came that is what was asked for.
+    Paid,
+    /// A success came that is not what was asked for; a person must look. Never fulfil it unseen.
+    Review,
+    /// Closed unpaid.
+    Canceled,
+}
+
+impl OrderStatus {
+    /// Every status there is.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Processing,
+        Self::Authorized,
+        Self::PaymentFailed,
+        Self::Paid,
+        Self::Review,
+        Self::Canceled,
+    ];
+
+    /// The word for it in JSON and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Authorized => "authorized",
+            Self::PaymentFailed => "payment_failed",
+            Self::Paid => "paid",
+            Self::Review => "review",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The status that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether a customer may still change where the goods go and start to pay.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::PaymentFailed | Self::Processing | Self::Authorized)
+    }
+}
+
+/// Why a success is not believed to pay its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReviewReason {
+    /// The amount is not what the attempt had to have, or not all of it was received.
+    WrongAmount,
+    /// The currency is not what the attempt had to have.
+    WrongCurrency,
+    /// The platform's fee is not what the attempt had to have.
+    WrongFee,
+    /// The order had been canceled when the success came.
+    SucceededAfterCancel,
+}
+
+impl ReviewReason {
+    /// The word for it in JSON and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongAmount => "wrong_amount",
+            Self::WrongCurrency => "wrong_currency",
+            Self::WrongFee => "wrong_fee",
+            Self::SucceededAfterCancel => "succeeded_after_cancel",
+        }
+    }
+}
+
+/// An order with all that is known of its payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// What was bought.
+    pub lines: Vec<Line>,
+    /// What it costs.
+    pub total: Money,
+    /// Who buys.
+    pub customer: Customer,
+    /// Where the goods go, once that is known.
+    pub shipping: Option<Shipping>,
+    /// The shop's own words about it.
+    pub metadata: Metadata,
+    /// Attempts, facts and decisions: what the status follows from.
+    pub history: History,
+    /// Grows with every change that a reader of the order could see.
+    pub version: i64,
+    /// The version at which something was last settled: see [`crate::history::Standing::settled`].
+    pub settled_version: i64,
+    /// Grows when customer or shipping change; an attempt remembers the number that Stripe was last told.
+    pub details_version: i64,
+    /// When it was placed.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}

@@ -1,0 +1,425 @@
+//! What Stripe tells us of one PaymentIntent, and how it adds up.
+//!
+//! A [`Fact`] is one thing that was true at Stripe at some second. [`Facts`] is what a payment's facts add up
+//! to: a join semilattice, so facts may come twice and in any order and the sum is the same. Three parts grow
+//! independently and never shrink: the latest open state by a total key, the set of failures, and what is
+//! final (successes, cancelation). [`Facts::status`] reads Stripe's word off them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{OrderId, PaymentId};
+use crate::money::Money;
+use crate::order::ReviewReason;
+
+/// Whether money is real: Stripe's `livemode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Test data: no money moves.
+    Test,
+    /// Real money.
+    Live,
+}
+
+impl Mode {
+    /// The mode that Stripe's `livemode` means.
+    #[must_use]
+    pub fn from_livemode(livemode: bool) -> Self {
+        if livemode { Self::Live } else { Self::Test }
+    }
+
+    /// The word for it in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// The Stripe account that a PaymentIntent lives on; empty for the platform's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(String);
+
+impl Account {
+    /// The platform's own account.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::default()
+    }
+
+    /// A connected account, by its `acct_…` id.
+    #[must_use]
+    pub fn connected(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The `acct_…` id, or the empty text for the platform's own account.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// When the money is taken once the customer has agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CaptureMethod {
+    /// At once.
+    #[default]
+    Automatic,
+    /// Later, by the shop's own act; until then it is held.
+    Manual,
+}
+
+impl CaptureMethod {
+    /// Stripe's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// Where a fact was seen: orders what is open by time, then by rank, then by this.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The second at Stripe's clock: an event's `created`, or the second in which our read began.
+    pub created: i64,
+    /// The event's id; empty for an object that we read ourselves.
+    pub event: String,
+}
+
+/// A state from which a PaymentIntent can still go anywhere, in Stripe's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenStatus {
+    /// Waits for a payment method: new, or after a failure.
+    RequiresPaymentMethod,
+    /// Waits to be confirmed.
+    RequiresConfirmation,
+    /// Waits for the customer: 3D Secure, a voucher, a bank transfer.
+    RequiresAction,
+    /// In flight at a bank.
+    Processing,
+    /// Held for manual capture.
+    RequiresCapture,
+}
+
+/// Why an attempt at paying failed, in Stripe's words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Failure {
+    /// What failed: the charge's id, or the event's where there was no charge. Tells failures apart.
+    pub id: String,
+    /// Stripe's `code`, for example `card_declined`.
+    pub code: Option<String>,
+    /// The bank's `decline_code`, for example `insufficient_funds`.
+    pub decline_code: Option<String>,
+    /// What to tell the customer.
+    pub message: Option<String>,
+}
+
+/// A success, with what the gate looks at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Success {
+    /// `amount`, in minor units.
+    pub amount: i64,
+    /// `currency`, as Stripe spells it.
+    pub currency: String,
+    /// `amount_received`, in minor units.
+    pub amount_received: i64,
+    /// `application_fee_amount`, in minor units.
+    pub application_fee: Option<i64>,
+}
+
+/// What was seen of a PaymentIntent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It can still go anywhere.
+    Open {
+        /// Its status.
+        status: OpenStatus,
+        /// Why the last try failed, if that is why it waits for a payment method.
+        failure: Option<Failure>,
+    },
+    /// It is closed, and no money came.
+    Canceled,
+    /// Money came.
+    Succeeded(Success),
+}
+
+/// One thing that was true of a PaymentIntent at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// When, and how we know.
+    pub sighting: Sighting,
+    /// What.
+    pub seen: Seen,
+}
+
+/// A PaymentIntent as an event carried it or a read returned it: whose it is, and the fact about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// Stripe's id of it, `pi_…`.
+    pub payment_intent_id: String,
+    /// `metadata.order_id`, if it is one of ours.
+    pub order_id: Option<OrderId>,
+    /// `metadata.payment_id`, if it is one of ours.
+    pub payment_id: Option<PaymentId>,
+    /// What was seen.
+    pub fact: Fact,
+}
+
+/// The latest open state that was seen. Ordered by time, then rank, then event: the order of the fields.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Open {
+    created: i64,
+    rank: u8,
+    event: String,
+    status: OpenStatus,
+    failure: Option<Failure>,
+}
+
+impl Open {
+    /// Within one second, what usually comes later ranks higher: a failure follows what it is a failure of,
+    /// and a hold for capture only ends in what is final.
+    fn rank(status: OpenStatus, failed: bool) -> u8 {
+        match status {
+            OpenStatus::RequiresPaymentMethod if failed => 4,
+            OpenStatus::RequiresPaymentMethod => 0,
+            OpenStatus::RequiresConfirmation => 1,
+            OpenStatus::RequiresAction => 2,
+            OpenStatus::Processing => 3,
+            OpenStatus::RequiresCapture => 5,
+        }
+    }
+}
+
+/// Stripe's word for where a PaymentIntent stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PaymentStatus {
+    /// It can still go anywhere.
+    Open(OpenStatus),
+    /// Money came.
+    Succeeded,
+    /// It is closed, and no money came.
+    Canceled,
+}
+
+impl PaymentStatus {
+    /// Stripe's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open(OpenStatus::RequiresPaymentMethod) => "requires_payment_method",
+            Self::Open(OpenStatus::RequiresConfirmation) => "requires_confirmation",
+            Self::Open(OpenStatus::RequiresAction) => "requires_action",
+            Self::Open(OpenStatus::Processing) => "processing",
+            Self::Open(OpenStatus::RequiresCapture) => "requires_capture",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// What the facts about one PaymentIntent add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    open: Option<Open>,
+    failures: BTreeMap<String, Failure>,
+    canceled: bool,
+    successes: BTreeSet<Success>,
+}
+
+impl Facts {
+    /// Nothing but this fact.
+    #[must_use]
+    pub fn of(fact: Fact) -> Self {
+        let mut facts = Self::default();
+        match fact.seen {
+            Seen::Open { status, failure } => {
+                if let Some(failure) = &failure {
+                    facts.failures.insert(failure.id.clone(), failure.clone());
+                }
+                facts.open = Some(Open {
+                    created: fact.sighting.created,
+                    rank: Open::rank(status, failure.is_some()),
+                    event: fact.sighting.event,
+                    status,
+                    failure,
+                });
+            }
+            Seen::Canceled => facts.canceled = true,
+            Seen::Succeeded(success) => {
+                facts.successes.insert(success);
+            }
+        }
+        facts
+    }
+
+    /// The join: commutative, associative, idempotent.
+    pub fn merge(&mut self, other: Self) {
+        self.open = self.open.take().max(other.open);
+        for (id, failure) in other.failures {
+            let known = self.failures.entry(id).or_insert_with(|| failure.clone());
+            *known = failure.max(known.clone());
+        }
+        self.canceled |= other.canceled;
+        self.successes.extend(other.successes);
+    }
+
+    /// Stripe's word for where the PaymentIntent stands: what is final beats what is open, and success beats
+    /// cancelation.
+    #[must_use]
+    pub fn status(&self) -> PaymentStatus {
+        if !self.successes.is_empty() {
+            PaymentStatus::Succeeded
+        } else if self.canceled {
+            PaymentStatus::Canceled
+        } else {
+            PaymentStatus::Open(
+                self.open.as_ref().map_or(OpenStatus::RequiresPaymentMethod, |open| open.status),
+            )
+        }
+    }
+
+    /// Why the last try failed, if nothing has come after it.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Failure> {
+        if self.successes.is_empty() { self.open.as_ref()?.failure.as_ref() } else { None }
+    }
+
+    /// How many tries have failed.
+    #[must_use]
+    pub fn failure_count(&self) -> usize {
+        self.failures.len()
+    }
+
+    /// Every success that was seen. There is one at most, unless Stripe went on to receive more.
+    pub fn successes(&self) -> impl Iterator<Item = &Success> {
+        self.successes.iter()
+    }
+
+    /// The most that was seen to be received, in minor units.
+    #[must_use]
+    pub fn amount_received(&self) -> i64 {
+        self.successes.iter().map(|success| success.amount_received).max().unwrap_or(0)
+    }
+
+    /// Whether an open state seen in this second may hide another one of the same second: only a later read
+    /// can tell which came last.
+    #[must_use]
+    pub fn is_tied_with(&self, fact: &Fact) -> bool {
+        match (&self.open, &fact.seen) {
+            (Some(open), Seen::Open { status, .. }) => {
+                open.created == fact.sighting.created && open.status != *status
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a PaymentIntent must have for its success to count: recorded before Stripe hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The account it must live on.
+    pub account: Account,
+    /// Whether money must be real.
+    pub mode: Mode,
+    /// The amount and currency.
+    pub amount: Money,
+    /// The platform's fee, in minor units.
+    pub application_fee: Option<i64>,
+}
+
+impl Expected {
+    /// The gate on amounts: a success counts only if this returns `Ok`.
+    pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
+        if success.currency != self.amount.currency().code() {
+            Err(ReviewReason::WrongCurrency)
+        } else if success.amount != self.amount.minor() || success.amount_received != self.amount.minor() {
+            Err(ReviewReason::WrongAmount)
+        } else if success.application_fee != self.application_fee {
+            Err(ReviewReason::WrongFee)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// One attempt to pay an order: one PaymentIntent, or the intention to make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Our id of it.
+    pub id: PaymentId,
+    /// What it must have to count.
+    pub expected: Expected,
+    /// When the money is to be taken.
+    pub capture_method: CaptureMethod,
+    /// Stripe's id of it, once known.
+    pub payment_intent_id: Option<String>,
+    /// What Stripe told us of it.
+    pub facts: Facts,
+}
+
+/// Why an observation counts for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// It is none of an attempt we recorded.
+    UnknownAttempt,
+    /// It lives on another account than the attempt.
+    WrongAccount,
+    /// It is test data where money is real, or the reverse.
+    WrongMode,
+    /// It names an attempt that has another PaymentIntent.
+    OtherPaymentIntent,
+    /// It names an order that the attempt is not of.
+    OtherOrder,
+}
+
+impl Mismatch {
+    /// The word for it in the database and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownAttempt => "unknown_attempt",
+            Self::WrongAccount => "wrong_account",
+            Self::WrongMode => "wrong_mode",
+            Self::OtherPaymentIntent => "other_payment_intent",
+            Self::OtherOrder => "other_order",
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether an observation is of this attempt of this order. Everything must fit: anybody with an account
+    /// of their own can make PaymentIntents that carry our ids.
+    pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
+        if observation.account != self.expected.account {
+            return Err(Mismatch::WrongAccount);
+        }
+        if observation.mode != self.expected.mode {
+            return Err(Mismatch::WrongMode);
+        }
+        match &self.payment_intent_id {
+            Some(known) if *known != observation.payment_intent_id => {
+                return Err(Mismatch::OtherPaymentIntent);
+            }
+            None if observation.payment_id.as_ref() != Some(&self.id) => {
+                return Err(Mismatch::UnknownAttempt);
+            }
+            _ => {}
+        }
+        // Metadata can be edited away at Stripe, but it can not point elsewhere.
+        let points_elsewhere = observation.order_id.as_ref().is_some_and(|named| named != order_id)
+            || observation.payment_id.as_ref().is_some_and(|named| *named != self.id);
+        if points_elsewhere { Err(Mismatch::OtherOrder) } else { Ok(()) }
+    }
+}
