@@ -23,7 +23,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// How a PaymentIntent stood.
-    Payment(Observation),
+    Payment(Box<Observation>),
     /// Something that changes nothing here.
     Unhandled,
     /// A type that we handle, with an object that we can not read. Kept, to be read again after an upgrade.

@@ -24,6 +24,12 @@ impl Closure {
             Self::Canceled => "canceled",
         }
     }
+
+    /// The closure that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Canceled].into_iter().find(|closure| closure.as_str() == word)
+    }
 }
 
 /// What was decided about an order, each at most once.
@@ -65,6 +71,35 @@ pub struct History {
     pub closing: Option<Closure>,
 }
 
+/// What the shop allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many tries at paying one order may fail before it takes no more: card testers get nothing here.
+    pub max_declines: usize,
+    /// How many open orders one client address may hold.
+    pub max_open_orders: i64,
+}
+
+/// Which version of the customer's details the order has, and which Stripe was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Details {
+    /// The order's.
+    pub current: i64,
+    /// What Stripe was last told.
+    pub told: i64,
+}
+
+/// Something to be done at Stripe for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Send the recorded request that makes the PaymentIntent.
+    Create,
+    /// Cancel the PaymentIntent.
+    Close,
+    /// Tell Stripe where the receipt and the goods go.
+    UpdateDetails,
+}
+
 /// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
@@ -78,7 +113,7 @@ pub enum Settled {
     Canceled(PaymentId),
     /// This failure is the latest there is.
     Failed(PaymentId, String),
-    /// The order has ended without any attempt.
+    /// The order has ended without a PaymentIntent.
     Closed,
 }
 
@@ -144,7 +179,7 @@ impl History {
     /// The attempt that a customer can still pay with, or that is being made: the one not closed.
     #[must_use]
     pub fn live_attempt(&self) -> Option<&Attempt> {
-        self.attempts.iter().rev().find(|attempt| attempt.facts.status() != PaymentStatus::Canceled)
+        self.attempts.iter().rev().find(|attempt| !attempt.is_closed())
     }
 
     /// How many tries at paying have failed, over all attempts.
@@ -160,6 +195,27 @@ impl History {
         accepted
             .and_then(|id| self.attempts.iter().find(|attempt| attempt.id == *id))
             .or(self.attempts.last())
+    }
+
+    /// What we have to do at Stripe for this attempt, if anything: what a crash leaves open is driven again.
+    ///
+    /// `details` says whether Stripe still has to be told where the goods go.
+    #[must_use]
+    pub fn task(&self, attempt: &Attempt, details: Details, limits: &Limits) -> Option<Task> {
+        let PaymentStatus::Open(status) = attempt.facts.status() else { return None };
+        if attempt.is_closed() {
+            None
+        } else if attempt.payment_intent_id.is_none() {
+            Some(Task::Create)
+        } else if self.closing.is_some()
+            || (self.failure_count() >= limits.max_declines && status == OpenStatus::RequiresPaymentMethod)
+        {
+            Some(Task::Close)
+        } else if details.told < details.current {
+            Some(Task::UpdateDetails)
+        } else {
+            None
+        }
     }
 
     /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
@@ -188,9 +244,7 @@ impl History {
         if let Some(attempt) = self.attempts.iter().find(|attempt| fitting_success(attempt).is_some()) {
             return Some(Decision::Accepted(attempt.id.clone()));
         }
-        let all_closed =
-            self.attempts.iter().all(|attempt| attempt.facts.status() == PaymentStatus::Canceled);
-        self.closing.filter(|_| all_closed).map(Decision::Closed)
+        self.closing.filter(|_| self.attempts.iter().all(Attempt::is_closed)).map(Decision::Closed)
     }
 
     /// Makes and takes in every decision that is due, and returns them to be recorded.
@@ -253,7 +307,7 @@ impl History {
     }
 
     fn settled(&self) -> Option<Settled> {
-        let Some(attempt) = self.attempts.last() else {
+        let Some(attempt) = self.attempts.iter().rev().find(|attempt| attempt.refused.is_none()) else {
             return self.decisions.closed.map(|_| Settled::Closed);
         };
         let id = attempt.id.clone();

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Metadata, Product};
-use crate::history::History;
-use crate::id::{OrderId, ProductId};
+use crate::id::{OrderId, PaymentId, ProductId};
 use crate::money::{AmountError, Money};
+use crate::payment::{Account, Failure, OpenStatus, PaymentStatus};
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;
@@ -234,9 +234,32 @@ impl ReviewReason {
             Self::SucceededAfterCancel => "succeeded_after_cancel",
         }
     }
+
+    /// The reason that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::WrongAmount, Self::WrongCurrency, Self::WrongFee, Self::SucceededAfterCancel]
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+    }
 }
 
-/// An order with all that is known of its payment.
+/// How the payment that counts for an order stands: the one that paid it, else the latest attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentPayment {
+    /// Our id of the attempt.
+    pub id: PaymentId,
+    /// The account that it is made on.
+    pub account: Account,
+    /// Stripe's id of it, once known.
+    pub payment_intent_id: Option<String>,
+    /// Stripe's word for where it stands.
+    pub status: PaymentStatus,
+    /// Why the last try failed, if nothing has come after it.
+    pub last_failure: Option<Failure>,
+}
+
+/// An order as its readers see it. What its status follows from is its [`crate::history::History`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Its id.
@@ -251,11 +274,17 @@ pub struct Order {
     pub shipping: Option<Shipping>,
     /// The shop's own words about it.
     pub metadata: Metadata,
-    /// Attempts, facts and decisions: what the status follows from.
-    pub history: History,
-    /// Grows with every change that a reader of the order could see.
+    /// How far it has come.
+    pub status: OrderStatus,
+    /// Why a person must look, in [`OrderStatus::Review`].
+    pub review_reason: Option<ReviewReason>,
+    /// What was received and believed.
+    pub amount_paid: Money,
+    /// How its payment stands, once there was an attempt.
+    pub payment: Option<CurrentPayment>,
+    /// Grows with every change that a reader could see.
     pub version: i64,
-    /// The version at which something was last settled: see [`crate::history::Standing::settled`].
+    /// The version at which its payment was last settled one way or another; 0 before that.
     pub settled_version: i64,
     /// Grows when customer or shipping change; an attempt remembers the number that Stripe was last told.
     pub details_version: i64,
@@ -263,4 +292,24 @@ pub struct Order {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Order {
+    /// Whether there is something to tell a customer who waits: the payment has succeeded, is in flight, is
+    /// held, is closed, or has failed.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match &self.payment {
+            None => !self.status.is_open(),
+            Some(payment) => {
+                payment.last_failure.is_some()
+                    || matches!(
+                        payment.status,
+                        PaymentStatus::Succeeded
+                            | PaymentStatus::Canceled
+                            | PaymentStatus::Open(OpenStatus::Processing | OpenStatus::RequiresCapture)
+                    )
+            }
+        }
+    }
 }

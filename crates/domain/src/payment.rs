@@ -37,6 +37,12 @@ impl Mode {
             Self::Live => "live",
         }
     }
+
+    /// The mode that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Test, Self::Live].into_iter().find(|mode| mode.as_str() == word)
+    }
 }
 
 /// The Stripe account that a PaymentIntent lives on; empty for the platform's own.
@@ -81,6 +87,12 @@ impl CaptureMethod {
             Self::Automatic => "automatic",
             Self::Manual => "manual",
         }
+    }
+
+    /// The method that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Automatic, Self::Manual].into_iter().find(|method| method.as_str() == word)
     }
 }
 
@@ -367,6 +379,8 @@ pub struct Attempt {
     pub payment_intent_id: Option<String>,
     /// What Stripe told us of it.
     pub facts: Facts,
+    /// Why Stripe would not make the PaymentIntent: then there is none, and never will be.
+    pub refused: Option<String>,
 }
 
 /// Why an observation counts for nothing.
@@ -399,6 +413,12 @@ impl Mismatch {
 }
 
 impl Attempt {
+    /// Whether no money can come of it any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.refused.is_some() || self.facts.status() == PaymentStatus::Canceled
+    }
+
     /// Whether an observation is of this attempt of this order. Everything must fit: anybody with an account
     /// of their own can make PaymentIntents that carry our ids.
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {

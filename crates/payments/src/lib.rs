@@ -1,1 +1,83 @@
-//! payments
+//! Use cases: pay, cancel, change who buys, wait for news, and drive on what a crash left open.
+//!
+//! Each is a chain of atomic phases with calls to Stripe between them: commit the intention, with the
+//! idempotency key that Stripe will be given; ask Stripe, outside any transaction; commit its answer. Whatever
+//! ends between two of them is found by the [`Worker`], which goes on with the same key. A use case runs as a
+//! task of its own, so that a caller who goes away does not stop it half-way.
+
+mod cancel;
+mod drive;
+mod error;
+mod pay;
+mod status;
+mod waiting;
+mod worker;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::Order;
+use quittance_persistence::{OrderChange, OrderChanged, Store};
+use quittance_stripe_gateway::Stripe;
+use tokio::runtime::Handle;
+
+pub use error::Error;
+pub use pay::{Payable, client_secret_hash};
+pub use status::Patience;
+pub use waiting::Waiting;
+pub use worker::Worker;
+
+use status::Refreshes;
+
+/// The use cases. Clones share everything.
+#[derive(Clone)]
+pub struct Payments {
+    store: Store,
+    stripe: Stripe,
+    waiting: Waiting,
+    refreshes: Arc<Refreshes>,
+    runtime: Handle,
+}
+
+impl Payments {
+    /// The use cases on this store and this Stripe account. `waiting` is told by whoever applies events.
+    #[must_use]
+    pub fn new(store: Store, stripe: Stripe, waiting: Waiting) -> Self {
+        Self { store, stripe, waiting, refreshes: Arc::new(Refreshes::new()), runtime: Handle::current() }
+    }
+
+    /// Changes who buys and where the goods go, and tells Stripe where a PaymentIntent is live.
+    ///
+    /// The change stands once it is committed, whatever Stripe answers: telling it is tried again.
+    pub async fn change_order(&self, change: OrderChange) -> Result<OrderChanged, Error> {
+        self.detached(async move |payments: Self| {
+            let changed = payments.store.change_order(change).await?;
+            quittance_crash_points::CrashPoint::DetailsChanged.reach();
+            if let OrderChanged::Done(Order { payment: Some(payment), .. }) = &changed {
+                payments.drive_or_leave(&payment.id).await;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Runs a use case as a task of its own on the runtime of the process.
+    async fn detached<T, F, Fut>(&self, use_case: F) -> Result<T, Error>
+    where
+        F: FnOnce(Self) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.runtime.spawn(use_case(self.clone())).await.map_err(Error::Interrupted)?
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// The fields by which log lines about one attempt are found.
+fn span(order_id: &OrderId, payment_id: &PaymentId) -> tracing::Span {
+    tracing::info_span!("payment", order.id = %order_id, payment.id = %payment_id)
+}

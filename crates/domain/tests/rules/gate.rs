@@ -1,0 +1,184 @@
+//! What does not fit never pays an order, and what is not the order's changes nothing of it.
+
+use quittance_domain::history::{History, Settled};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::{OrderStatus, ReviewReason};
+use quittance_domain::payment::{
+    Account, Attempt, Expected, Mismatch, Mode, Observation, OpenStatus, Seen, Success,
+};
+use uuid::Uuid;
+
+use crate::stage::{
+    PRICE, Step, attempt, declined, event, happen, history, observation, open, order_id, payment_id,
+    payment_intent_id, right_success, settle,
+};
+use crate::walk::{End, Scenario};
+
+const FEE: i64 = 126;
+
+fn attempt_with_fee(application_fee: Option<i64>) -> Attempt {
+    let plain = attempt(0);
+    Attempt { expected: Expected { application_fee, ..plain.expected }, ..plain }
+}
+
+/// Successes that are wrong in one way, for an attempt that must have this fee.
+fn wrong_successes() -> Vec<(&'static str, Option<i64>, Success, ReviewReason)> {
+    let right = right_success;
+    let right_fee = || Success { application_fee: Some(FEE), ..right() };
+    let currency = |code: &str| Success { currency: code.to_owned(), ..right() };
+    let (amount, fee) = (ReviewReason::WrongAmount, ReviewReason::WrongFee);
+    vec![
+        (
+            "a cent too little",
+            None,
+            Success { amount: PRICE - 1, amount_received: PRICE - 1, ..right() },
+            amount,
+        ),
+        (
+            "a cent too much",
+            None,
+            Success { amount: PRICE + 1, amount_received: PRICE + 1, ..right() },
+            amount,
+        ),
+        ("another amount, and ours received", None, Success { amount: PRICE + 1, ..right() }, amount),
+        ("partly received", None, Success { amount_received: PRICE - 1, ..right() }, amount),
+        ("nothing received", None, Success { amount_received: 0, ..right() }, amount),
+        ("more received than asked for", None, Success { amount_received: PRICE + 1, ..right() }, amount),
+        ("a negative amount", None, Success { amount: -PRICE, amount_received: -PRICE, ..right() }, amount),
+        ("another currency", None, currency("usd"), ReviewReason::WrongCurrency),
+        ("a currency we do not know", None, currency("xxx"), ReviewReason::WrongCurrency),
+        ("no currency", None, currency(""), ReviewReason::WrongCurrency),
+        ("a fee where there is none", None, right_fee(), fee),
+        ("no fee where there is one", Some(FEE), right(), fee),
+        ("another fee", Some(FEE), Success { application_fee: Some(FEE - 1), ..right_fee() }, fee),
+    ]
+}
+
+#[test]
+fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
+    for (name, application_fee, success, reason) in wrong_successes() {
+        let told = |second, id: &str, seen| Step::Told(0, event(second, id, seen));
+        Scenario {
+            name,
+            history: History { attempts: vec![attempt_with_fee(application_fee)], ..History::default() },
+            steps: vec![
+                told(0, "created", open(OpenStatus::RequiresPaymentMethod)),
+                told(2, "declined", declined("ch_1")),
+                told(4, "processing", open(OpenStatus::Processing)),
+                Step::AskedToCancel,
+                told(4, "succeeded", Seen::Succeeded(success)),
+            ],
+            end: End::Same {
+                status: OrderStatus::Review,
+                reason: Some(reason),
+                amount_paid: 0,
+                settled: Some(Settled::Succeeded(payment_id(0))),
+            },
+        }
+        .run();
+    }
+}
+
+#[test]
+fn a_success_with_the_fee_that_was_asked_for_pays() {
+    let expected = attempt_with_fee(Some(FEE)).expected;
+    assert_eq!(expected.check(&Success { application_fee: Some(FEE), ..right_success() }), Ok(()));
+    assert_eq!(attempt(0).expected.check(&right_success()), Ok(()));
+}
+
+/// What must be refused about an observation that is otherwise of the attempt at place 0.
+fn strangers(right: &Observation) -> Vec<(&'static str, PaymentId, Observation, Mismatch)> {
+    let with = |change: fn(&mut Observation)| {
+        let mut observation = right.clone();
+        change(&mut observation);
+        observation
+    };
+    let ours = payment_id(0);
+    let elsewhere = with(|it| it.account = Account::connected("acct_other"));
+    let live = with(|it| it.mode = Mode::Live);
+    let other_intent = with(|it| it.payment_intent_id = payment_intent_id(7));
+    let other_order = with(|it| it.order_id = Some(OrderId::from_uuid(Uuid::from_u128(2))));
+    let other_attempt = with(|it| it.payment_id = Some(payment_id(1)));
+    let unknown = payment_id(9);
+    vec![
+        ("another account", ours.clone(), elsewhere, Mismatch::WrongAccount),
+        ("another mode", ours.clone(), live, Mismatch::WrongMode),
+        ("another PaymentIntent with our ids", ours.clone(), other_intent, Mismatch::OtherPaymentIntent),
+        ("another order named", ours.clone(), other_order, Mismatch::OtherOrder),
+        ("another attempt named", ours, other_attempt, Mismatch::OtherOrder),
+        ("an attempt never recorded", unknown, right.clone(), Mismatch::UnknownAttempt),
+    ]
+}
+
+/// Histories at every stage, from nothing known to the end.
+fn stages() -> Vec<History> {
+    let told = |second, id: &str, seen| Step::Told(0, event(second, id, seen));
+    let ends: [&[Step]; 5] = [
+        &[],
+        &[told(1, "processing", open(OpenStatus::Processing))],
+        &[told(1, "declined", declined("ch_1"))],
+        &[told(1, "succeeded", Seen::Succeeded(right_success()))],
+        &[Step::AskedToCancel, told(1, "canceled", Seen::Canceled)],
+    ];
+    let reach = |steps: &[Step]| {
+        let mut reached = history(1);
+        for step in steps {
+            happen(&mut reached, &[step]);
+        }
+        reached
+    };
+    ends.into_iter().map(reach).collect()
+}
+
+#[test]
+fn what_is_not_the_orders_changes_nothing() {
+    let facts = [
+        Seen::Succeeded(right_success()),
+        Seen::Canceled,
+        declined("ch_9"),
+        open(OpenStatus::RequiresCapture),
+    ];
+    for history in stages() {
+        for seen in &facts {
+            let right = observation(0, event(9, "stranger", seen.clone()));
+            for (name, payment_id, stranger, mismatch) in strangers(&right) {
+                let mut told = history.clone();
+                let answer = told.absorb(&payment_id, &order_id(), &stranger);
+                assert_eq!(answer, Err(mismatch), "{name}");
+                assert_eq!(told, history, "{name}");
+                assert_eq!(told.decide(), None, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_attempt_whose_id_was_lost_is_found_by_what_we_wrote_on_it_alone() {
+    let lost = Attempt { payment_intent_id: None, ..attempt(0) };
+    let history = History { attempts: vec![lost], ..History::default() };
+    let right = observation(0, event(3, "created", open(OpenStatus::RequiresPaymentMethod)));
+
+    let mut unnamed = history.clone();
+    let stranger = Observation { payment_id: None, ..right.clone() };
+    assert_eq!(unnamed.absorb(&payment_id(0), &order_id(), &stranger), Err(Mismatch::UnknownAttempt));
+    let stranger = Observation { account: Account::connected("acct_other"), ..right.clone() };
+    assert_eq!(unnamed.absorb(&payment_id(0), &order_id(), &stranger), Err(Mismatch::WrongAccount));
+    assert_eq!(unnamed, history);
+
+    let mut adopted = history;
+    assert_eq!(adopted.absorb(&payment_id(0), &order_id(), &right), Ok(()));
+    assert_eq!(adopted.attempts[0].payment_intent_id, Some(payment_intent_id(0)));
+    let second = Observation { payment_intent_id: "pi_second".to_owned(), ..right.clone() };
+    let answer = adopted.absorb(&payment_id(0), &order_id(), &second);
+    assert_eq!(answer, Err(Mismatch::OtherPaymentIntent), "it has one PaymentIntent, for good");
+}
+
+#[test]
+fn metadata_that_was_edited_away_does_not_lose_a_payment() {
+    let mut history = history(1);
+    let right = observation(0, event(3, "succeeded", Seen::Succeeded(right_success())));
+    let bare = Observation { order_id: None, payment_id: None, ..right };
+    assert_eq!(history.absorb(&payment_id(0), &order_id(), &bare), Ok(()));
+    settle(&mut history);
+    assert_eq!(history.standing().status, OrderStatus::Paid);
+}

@@ -1,0 +1,432 @@
+//! Scenarios, each told in every order: where the order ends is written beside them, and on the way there the
+//! oracle knows where it has to stand.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use quittance_domain::history::{History, Settled};
+use quittance_domain::order::{OrderStatus, ReviewReason};
+use quittance_domain::payment::{Fact, OpenStatus, Seen, Sighting, Success};
+
+use crate::stage::{
+    PRICE, START, Step, attempt, declined, event, exhaustive, history, open, payment_id, refused,
+    right_success, standing_after,
+};
+use crate::walk::{End, Scenario, Walk};
+
+fn told(second: i64, id: &str, seen: Seen) -> Step {
+    Step::Told(0, event(second, id, seen))
+}
+
+fn created(second: i64) -> Step {
+    told(second, "created", open(OpenStatus::RequiresPaymentMethod))
+}
+
+fn succeeded(second: i64) -> Step {
+    told(second, "succeeded", Seen::Succeeded(right_success()))
+}
+
+fn canceled(second: i64) -> Step {
+    told(second, "canceled", Seen::Canceled)
+}
+
+fn paid(place: usize) -> End {
+    let settled = Some(Settled::Succeeded(payment_id(place)));
+    End::Same { status: OrderStatus::Paid, reason: None, amount_paid: PRICE, settled }
+}
+
+fn unpaid(status: OrderStatus, settled: Option<Settled>) -> End {
+    End::Same { status, reason: None, amount_paid: 0, settled }
+}
+
+fn failed(charge: &str) -> Settled {
+    Settled::Failed(payment_id(0), charge.to_owned())
+}
+
+fn scenario(name: &'static str, steps: Vec<Step>, end: End) -> Scenario {
+    Scenario { name, history: history(1), steps, end }
+}
+
+fn action(second: i64) -> Step {
+    told(second, "action", open(OpenStatus::RequiresAction))
+}
+
+fn processing(second: i64) -> Step {
+    told(second, "processing", open(OpenStatus::Processing))
+}
+
+/// One attempt whose money has not come.
+fn unfinished_payments() -> Vec<Scenario> {
+    let processing_settled = Some(Settled::Processing(payment_id(0)));
+    vec![
+        scenario("placed", vec![created(0)], unpaid(OrderStatus::Pending, None)),
+        scenario(
+            "the customer is asked for 3D Secure",
+            vec![created(0), told(3, "confirmed", open(OpenStatus::RequiresConfirmation)), action(4)],
+            unpaid(OrderStatus::Pending, None),
+        ),
+        scenario(
+            "in flight at a bank",
+            vec![created(0), action(4), processing(9)],
+            unpaid(OrderStatus::Processing, processing_settled.clone()),
+        ),
+        scenario(
+            "all in one second",
+            vec![created(0), action(0), processing(0)],
+            unpaid(OrderStatus::Processing, processing_settled.clone()),
+        ),
+        scenario(
+            "declined",
+            vec![created(0), processing(5), told(5, "declined", declined("ch_1"))],
+            unpaid(OrderStatus::PaymentFailed, Some(failed("ch_1"))),
+        ),
+        scenario(
+            "declined twice",
+            vec![created(0), told(5, "declined", declined("ch_1")), told(8, "declined_2", declined("ch_2"))],
+            unpaid(OrderStatus::PaymentFailed, Some(failed("ch_2"))),
+        ),
+        scenario(
+            "declined, and one more try",
+            vec![
+                created(0),
+                processing(4),
+                told(5, "declined", declined("ch_1")),
+                told(8, "again", open(OpenStatus::Processing)),
+            ],
+            unpaid(OrderStatus::Processing, processing_settled),
+        ),
+        scenario(
+            "declined, and a new card is asked for 3D Secure",
+            vec![created(0), told(5, "declined", declined("ch_1")), action(8)],
+            unpaid(OrderStatus::Pending, None),
+        ),
+    ]
+}
+
+/// One attempt whose money has come.
+fn payments() -> Vec<Scenario> {
+    let got = |second, id: &str, amount_received| {
+        told(second, id, Seen::Succeeded(Success { amount_received, ..right_success() }))
+    };
+    vec![
+        scenario("paid at once", vec![created(0), succeeded(0)], paid(0)),
+        scenario(
+            "paid after all that can come before",
+            vec![
+                created(0),
+                action(1),
+                told(2, "declined", declined("ch_1")),
+                told(2, "declined_2", declined("ch_2")),
+                processing(3),
+                succeeded(3),
+                told(9, "", open(OpenStatus::Processing)),
+            ],
+            paid(0),
+        ),
+        scenario(
+            "the same success as two events, and read by ourselves",
+            vec![created(0), succeeded(5), got(6, "succeeded_2", PRICE), got(7, "", PRICE)],
+            paid(0),
+        ),
+        scenario(
+            "a part is received first",
+            vec![created(0), got(5, "part", PRICE / 2), succeeded(8)],
+            paid(0),
+        ),
+        scenario(
+            "more is received later",
+            vec![created(0), succeeded(5), got(8, "more", PRICE * 2)],
+            paid(0),
+        ),
+    ]
+}
+
+/// The money is held first and taken later.
+fn manual_captures() -> Vec<Scenario> {
+    let held = |second| told(second, "held", open(OpenStatus::RequiresCapture));
+    let held_settled = Some(Settled::RequiresCapture(payment_id(0)));
+    vec![
+        scenario(
+            "held for capture",
+            vec![
+                created(0),
+                told(1, "declined", declined("ch_1")),
+                told(6, "processing", open(OpenStatus::Processing)),
+                held(6),
+            ],
+            unpaid(OrderStatus::Authorized, held_settled),
+        ),
+        scenario("captured", vec![created(0), held(6), succeeded(60)], paid(0)),
+        scenario(
+            "the hold is released",
+            vec![created(0), held(6), Step::AskedToCancel, canceled(60)],
+            unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(0)))),
+        ),
+    ]
+}
+
+/// Somebody wants the order to end unpaid.
+fn cancelations() -> Vec<Scenario> {
+    let canceled_settled = || Some(Settled::Canceled(payment_id(0)));
+    let without_attempt = History::default();
+    vec![
+        Scenario {
+            name: "canceled before any attempt",
+            history: without_attempt,
+            steps: vec![Step::AskedToCancel],
+            end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
+        },
+        Scenario {
+            name: "canceled after an attempt that Stripe refused to make",
+            history: History { attempts: vec![refused(0)], ..History::default() },
+            steps: vec![Step::AskedToCancel],
+            end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
+        },
+        scenario(
+            "a cancel that Stripe has not confirmed",
+            vec![created(0), Step::AskedToCancel],
+            unpaid(OrderStatus::Pending, None),
+        ),
+        scenario(
+            "canceled",
+            vec![created(0), told(2, "declined", declined("ch_1")), Step::AskedToCancel, canceled(5)],
+            unpaid(OrderStatus::Canceled, canceled_settled()),
+        ),
+        scenario(
+            "canceled while it was thought to be in flight",
+            vec![told(9, "processing", open(OpenStatus::Processing)), Step::AskedToCancel, canceled(5)],
+            unpaid(OrderStatus::Canceled, canceled_settled()),
+        ),
+    ]
+}
+
+/// A cancel and a success, or a cancel that nobody asked for.
+fn crossings() -> Vec<Scenario> {
+    vec![
+        scenario(
+            "only the PaymentIntent was canceled: the order can still be paid",
+            vec![created(0), told(3, "action", open(OpenStatus::RequiresAction)), canceled(5)],
+            unpaid(OrderStatus::Pending, Some(Settled::Canceled(payment_id(0)))),
+        ),
+        scenario(
+            "the cancel came too late",
+            vec![
+                created(0),
+                told(3, "action", open(OpenStatus::RequiresAction)),
+                Step::AskedToCancel,
+                succeeded(5),
+            ],
+            paid(0),
+        ),
+        scenario(
+            "canceled and succeeded, whichever is heard of first",
+            vec![
+                created(0),
+                told(3, "declined", declined("ch_1")),
+                Step::AskedToCancel,
+                canceled(5),
+                succeeded(5),
+            ],
+            End::ByOrder,
+        ),
+        scenario(
+            "succeeded beats canceled where nobody asked for a cancel",
+            vec![created(0), canceled(5), succeeded(5)],
+            paid(0),
+        ),
+        scenario(
+            "what does not fit is told before another reason to look",
+            vec![
+                Step::AskedToCancel,
+                canceled(5),
+                told(
+                    6,
+                    "wrong",
+                    Seen::Succeeded(Success { amount: 1, amount_received: 1, ..right_success() }),
+                ),
+            ],
+            End::Same {
+                status: OrderStatus::Review,
+                reason: Some(ReviewReason::WrongAmount),
+                amount_paid: 0,
+                settled: Some(Settled::Succeeded(payment_id(0))),
+            },
+        ),
+    ]
+}
+
+/// One attempt is closed, and the customer pays with another.
+fn several_attempts() -> Vec<Scenario> {
+    let first = |seen: Seen, second, id: &str| Step::Told(0, event(second, id, seen));
+    let second = |seen: Seen, at, id: &str| Step::Told(1, event(at, id, seen));
+    let two = |name, steps, end| Scenario { name, history: history(2), steps, end };
+    let new = || open(OpenStatus::RequiresPaymentMethod);
+    let success = || Seen::Succeeded(right_success());
+    vec![
+        two(
+            "the second attempt pays",
+            vec![
+                first(new(), 0, "a"),
+                first(declined("ch_1"), 2, "b"),
+                first(Seen::Canceled, 4, "c"),
+                second(new(), 4, "d"),
+                second(open(OpenStatus::Processing), 6, "e"),
+                second(success(), 8, "f"),
+            ],
+            paid(1),
+        ),
+        two(
+            "the first attempt was declined, the second is new",
+            vec![first(declined("ch_1"), 2, "b"), first(Seen::Canceled, 4, "c"), second(new(), 4, "d")],
+            unpaid(OrderStatus::Pending, None),
+        ),
+        two(
+            "one of two attempts is canceled: that ends nothing",
+            vec![
+                Step::AskedToCancel,
+                first(Seen::Canceled, 4, "c"),
+                second(open(OpenStatus::RequiresAction), 4, "d"),
+            ],
+            unpaid(OrderStatus::Pending, None),
+        ),
+        two(
+            "both attempts are canceled",
+            vec![
+                Step::AskedToCancel,
+                first(Seen::Canceled, 4, "c"),
+                second(new(), 4, "d"),
+                second(Seen::Canceled, 9, "e"),
+            ],
+            unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(1)))),
+        ),
+        two(
+            "both attempts succeed: the first that is heard of pays",
+            vec![first(success(), 2, "a"), second(new(), 3, "b"), second(success(), 4, "c")],
+            End::ByOrder,
+        ),
+        two(
+            "a wrong success and a right one",
+            vec![
+                first(Seen::Succeeded(Success { currency: "usd".to_owned(), ..right_success() }), 2, "a"),
+                second(new(), 3, "b"),
+                second(success(), 4, "c"),
+            ],
+            paid(1),
+        ),
+    ]
+}
+
+/// Stripe would not make one attempt.
+fn refused_attempts() -> Vec<Scenario> {
+    let first = |seen: Seen, second, id: &str| Step::Told(0, event(second, id, seen));
+    let second = |seen: Seen, at, id: &str| Step::Told(1, event(at, id, seen));
+    let new = || open(OpenStatus::RequiresPaymentMethod);
+    let success = || Seen::Succeeded(right_success());
+    vec![
+        Scenario {
+            name: "Stripe refused one attempt and the other pays",
+            history: History { attempts: vec![attempt(0), refused(1)], ..History::default() },
+            steps: vec![
+                first(new(), 0, "a"),
+                first(open(OpenStatus::Processing), 2, "b"),
+                first(success(), 4, "c"),
+            ],
+            end: paid(0),
+        },
+        Scenario {
+            name: "Stripe refused one attempt and canceled the other",
+            history: History { attempts: vec![refused(0), attempt(1)], ..History::default() },
+            steps: vec![Step::AskedToCancel, second(new(), 0, "a"), second(Seen::Canceled, 4, "c")],
+            end: unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(1)))),
+        },
+    ]
+}
+
+fn run(scenarios: Vec<Scenario>) {
+    for scenario in scenarios {
+        scenario.run();
+    }
+}
+
+#[test]
+fn payments_end_the_same_in_every_order() {
+    run(unfinished_payments());
+    run(payments());
+}
+
+#[test]
+fn manual_captures_end_the_same_in_every_order() {
+    run(manual_captures());
+}
+
+#[test]
+fn cancelations_end_the_same_in_every_order() {
+    run(cancelations());
+    run(crossings());
+}
+
+#[test]
+fn several_attempts_end_the_same_in_every_order() {
+    run(several_attempts());
+    run(refused_attempts());
+}
+
+#[test]
+fn a_success_after_the_cancel_is_for_a_person_to_look_at() {
+    let steps = [created(0), Step::AskedToCancel, canceled(5), succeeded(6), canceled(5), created(7)];
+    let standing = standing_after(history(1), &steps);
+    assert_eq!(standing.status, OrderStatus::Review);
+    assert_eq!(standing.review_reason, Some(ReviewReason::SucceededAfterCancel));
+    assert_eq!(standing.amount_paid, 0);
+
+    let never_closed = [created(0), succeeded(6), Step::AskedToCancel, canceled(5)];
+    assert_eq!(standing_after(history(1), &never_closed).status, OrderStatus::Paid);
+}
+
+/// One event has one content: what is declined in it is part of its name here.
+fn named(event: &str, seen: &Seen) -> String {
+    match seen {
+        Seen::Open { failure: Some(failure), .. } => format!("{event}{}", failure.id),
+        _ => event.to_owned(),
+    }
+}
+
+/// Facts that meet as often as can be, right and wrong ones.
+fn any_step() -> impl Strategy<Value = Step> {
+    let seen = prop_oneof![
+        2 => Just(open(OpenStatus::RequiresPaymentMethod)),
+        1 => Just(open(OpenStatus::RequiresConfirmation)),
+        2 => Just(open(OpenStatus::RequiresAction)),
+        3 => Just(open(OpenStatus::Processing)),
+        2 => Just(open(OpenStatus::RequiresCapture)),
+        4 => select(vec!["ch_1", "ch_2"]).prop_map(declined),
+        3 => Just(Seen::Canceled),
+        2 => Just(Seen::Succeeded(right_success())),
+        1 => Just(Seen::Succeeded(Success { amount_received: PRICE - 1, ..right_success() })),
+        1 => Just(Seen::Succeeded(Success { currency: "usd".to_owned(), ..right_success() })),
+        1 => Just(Seen::Succeeded(Success { application_fee: Some(1), ..right_success() })),
+    ];
+    let fact = (0..3_i64, select(vec!["", "evt_1", "evt_2"]), seen).prop_map(|(second, event, seen)| Fact {
+        sighting: Sighting { created: START + second, event: named(event, &seen) },
+        seen,
+    });
+    prop_oneof![1 => Just(Step::AskedToCancel), 7 => (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if exhaustive() { 100_000 } else { 2_000 }))]
+
+    #[test]
+    fn whatever_happens_the_oracle_knows_where_the_order_stands(
+        (steps, batches) in proptest::collection::vec(any_step(), 1..12)
+            .prop_flat_map(|steps| { let count = steps.len(); (Just(steps), proptest::collection::vec(1..4_usize, count)) })
+    ) {
+        let history = history(2);
+        let mut walk = Walk::of(&history);
+        let mut rest = steps.iter().collect::<Vec<_>>();
+        for size in batches {
+            let later = rest.split_off(size.min(rest.len()));
+            walk.take(&rest);
+            rest = later;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a use case came to nothing.
+
+use quittance_domain::order::OrderStatus;
+use quittance_stripe_gateway::Refusal;
+
+/// Why a use case came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such order.
+    #[error("there is no such order")]
+    NotFound,
+    /// The order takes no payment as it stands.
+    #[error("an order that is {} takes no payment", .0.as_str())]
+    NotPayable(OrderStatus),
+    /// The order is being closed and takes no payment any more.
+    #[error("the order is being closed")]
+    Closing,
+    /// Too many tries at paying the order have failed.
+    #[error("too many tries at paying this order have failed")]
+    TooManyAttempts,
+    /// The order's live attempt has another capture method.
+    #[error("the live attempt has another capture method")]
+    CaptureMethodFixed,
+    /// The order can not be canceled as it stands.
+    #[error("an order that is {} can not be canceled", .0.as_str())]
+    NotCancelable(OrderStatus),
+    /// Stripe will not take the payment, and says why.
+    #[error("Stripe refused the payment")]
+    Refused(#[source] RefusalError),
+    /// Stripe gave no final answer. What was begun is recorded, and driven on by the worker.
+    #[error("Stripe could not be asked")]
+    Stripe(#[source] quittance_stripe_gateway::Error),
+    /// Stripe answered with something that is none of ours.
+    #[error("Stripe answered with a PaymentIntent that is not this attempt's: {}", .0.as_str())]
+    Mismatch(quittance_domain::payment::Mismatch),
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] quittance_persistence::Error),
+    /// The task was stopped, by a shutdown or a panic.
+    #[error("the task was stopped")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
+/// A refusal as the source of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RefusalError(pub Box<Refusal>);
+
+impl From<quittance_stripe_gateway::Error> for Error {
+    fn from(error: quittance_stripe_gateway::Error) -> Self {
+        Self::Stripe(error)
+    }
+}

@@ -1,0 +1,117 @@
+//! The status of a payment, by what is stored, and by asking Stripe where the webhook takes its time.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use quittance_crash_points::CrashPoint;
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::Order;
+use quittance_domain::payment::PaymentStatus;
+use tokio::time::Instant;
+
+use crate::{Error, Payments};
+
+/// How often Stripe is asked about one PaymentIntent at most.
+const REFRESH_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long the webhook has, before Stripe is asked for the first time. Stripe usually delivers within it.
+const WEBHOOK_LEAD: Duration = Duration::from_secs(1);
+
+/// How many reads of this kind a process sends to Stripe in a second; Stripe takes 100 (25 in test mode).
+const REFRESHES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+
+/// When so many attempts are remembered, those whose time is over are forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// How long a caller waits for news of an order.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long at most.
+    pub wait: Duration,
+    /// The version of the order that the caller has seen: only what settles later is news.
+    pub after: i64,
+}
+
+/// What limits the reads of waiting customers.
+pub(crate) struct Refreshes {
+    of_one: DefaultKeyedRateLimiter<PaymentId>,
+    of_all: DefaultDirectRateLimiter,
+}
+
+impl Refreshes {
+    pub(crate) fn new() -> Self {
+        let once = Quota::with_period(REFRESH_PERIOD).expect("the period is not zero");
+        Self {
+            of_one: RateLimiter::keyed(once),
+            of_all: RateLimiter::direct(Quota::per_second(REFRESHES_PER_SECOND)),
+        }
+    }
+
+    fn allow(&self, payment_id: &PaymentId) -> bool {
+        if self.of_one.len() > REMEMBERED_MAX {
+            self.of_one.retain_recent();
+        }
+        self.of_one.check_key(payment_id).is_ok() && self.of_all.check().is_ok()
+    }
+}
+
+impl Payments {
+    /// The order, as soon as its payment is settled and newer than what the caller has seen; as it is when
+    /// patience runs out. While it waits, Stripe is asked now and then: a webhook may be late.
+    pub async fn await_settled(&self, order_id: OrderId, patience: Patience) -> Result<Order, Error> {
+        self.detached(async move |payments: Self| payments.settled(order_id, patience).await).await
+    }
+
+    async fn settled(&self, order_id: OrderId, patience: Patience) -> Result<Order, Error> {
+        let deadline = Instant::now() + patience.wait;
+        let mut refresh_at = Instant::now() + WEBHOOK_LEAD;
+        loop {
+            let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
+            let news = order.is_settled() && order.settled_version > patience.after;
+            if news || Instant::now() >= deadline {
+                return Ok(order);
+            }
+            // What settles later has a higher version than this one.
+            let seen = order.version.max(patience.after);
+            let settled = self.waiting.settled_after(order_id.clone(), seen);
+            if tokio::time::timeout_at(refresh_at.min(deadline), settled).await.is_err()
+                && Instant::now() >= refresh_at
+            {
+                self.refresh(&order).await;
+                refresh_at = Instant::now() + REFRESH_PERIOD;
+            }
+        }
+    }
+
+    /// Asks Stripe how the order's payment stands, if it is open and was not asked just now, and takes the
+    /// answer in as a webhook's. Two states of one second are told apart by the next read, a period later.
+    async fn refresh(&self, order: &Order) {
+        let Some(payment) = &order.payment else { return };
+        let Some(id) = &payment.payment_intent_id else { return };
+        if !matches!(payment.status, PaymentStatus::Open(_)) || !self.refreshes.allow(&payment.id) {
+            return;
+        }
+        let answer = match self.stripe.retrieve_payment_intent(&payment.account, id).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(
+                    order.id = %order.id,
+                    stripe.request_id = error.request_id(),
+                    error = &error as &dyn std::error::Error,
+                    "Stripe could not be asked about a payment that a customer waits for."
+                );
+                return;
+            }
+        };
+        CrashPoint::PaymentIntentRead.reach();
+        metrics::counter!("quittance_payment_refreshes_total").increment(1);
+        if let Err(error) = self.record(&payment.id, &answer, None).await {
+            tracing::warn!(
+                order.id = %order.id,
+                error = &error as &dyn std::error::Error,
+                "What Stripe says of a payment could not be taken in; the webhook or the next read will tell."
+            );
+        }
+    }
+}

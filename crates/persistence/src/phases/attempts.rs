@@ -1,0 +1,248 @@
+//! Attempts to pay: recorded before Stripe hears of them, kept true by what it answers.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::history::Closure;
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Facts, Observation};
+
+use super::super::Database;
+use super::super::dialect::{Conn, for_update_skip_locked};
+use super::ledger::{Ledger, Ledgers};
+use super::rows::{PaymentRow, document, parse};
+use super::schema::payments;
+use crate::Error;
+use crate::model::{AttemptAtWork, Begun, ClosureAsked, ClosureBy, NewAttempt, Observed, WorkClaim};
+
+impl Database {
+    pub(crate) async fn begin_attempt(&self, new: NewAttempt) -> Result<Begun, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &new.order_id).await? else {
+                return Ok(Begun::NotFound);
+            };
+            let status = ledger.order.order_status()?;
+            if !status.is_open() || ledger.history.closing.is_some() {
+                return Ok(Begun::NotPayable(status));
+            }
+            if ledger.history.failure_count() >= limits.max_declines {
+                return Ok(Begun::TooManyAttempts);
+            }
+            if let Some(live) = ledger.history.live_attempt() {
+                return Ok(Begun::Live(ledger.at_work(&live.id, &limits)?));
+            }
+            let total = new.expected.amount;
+            if (total.minor(), total.currency().code()) != (ledger.order.amount_total, &ledger.order.currency)
+            {
+                return Ok(Begun::Stale);
+            }
+            let row = new_row(&new)?;
+            diesel::insert_into(payments::table).values(row.clone()).execute(conn).await?;
+            ledger.add(row)?;
+            ledger.commit(conn, &limits, new.now).await?;
+            Ok(Begun::Recorded(ledger.at_work(&new.id, &limits)?))
+        })
+        .await
+    }
+
+    pub(crate) async fn observe(
+        &self,
+        payment_id: PaymentId,
+        observation: Observation,
+        client_secret_hash: Option<String>,
+        details_told: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<Observed, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            let order_id = ledger.order_id.clone();
+            if let Err(mismatch) = ledger.history.absorb(&payment_id, &order_id, &observation) {
+                return Ok(Observed::Mismatch(mismatch));
+            }
+            if let Some(row) = ledger.payment_mut(&payment_id) {
+                if client_secret_hash.is_some() {
+                    row.client_secret_hash.clone_from(&client_secret_hash);
+                }
+                row.details_told = details_told.map_or(row.details_told, |told| told.max(row.details_told));
+            }
+            let order = ledger.commit(conn, &limits, now).await?;
+            Ok(Observed::Merged(order, ledger.at_work(&payment_id, &limits)?.task))
+        })
+        .await
+    }
+
+    pub(crate) async fn refuse_attempt(
+        &self,
+        payment_id: PaymentId,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            let attempt = ledger.attempt_mut(&payment_id).filter(|attempt| {
+                // A PaymentIntent that turned up after all was not refused.
+                attempt.payment_intent_id.is_none()
+            });
+            if let Some(attempt) = attempt {
+                attempt.refused = Some(reason.clone());
+            }
+            ledger.commit(conn, &limits, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn give_up_details(&self, payment_id: PaymentId, told: i64) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            if let Some(row) = ledger.payment_mut(&payment_id) {
+                row.details_told = told.max(row.details_told);
+            }
+            let now = ledger.order.updated_at;
+            ledger.commit(conn, &limits, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn ask_closure(
+        &self,
+        order_id: OrderId,
+        closure: Closure,
+        by: ClosureBy,
+        now: DateTime<Utc>,
+    ) -> Result<ClosureAsked, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
+                return Ok(ClosureAsked::NotFound);
+            };
+            let status = ledger.order.order_status()?;
+            let possible = match status {
+                OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => true,
+                OrderStatus::Authorized => by == ClosureBy::Shop,
+                OrderStatus::Processing | OrderStatus::Paid | OrderStatus::Review => false,
+            };
+            if !possible {
+                return Ok(ClosureAsked::NotPossible(status));
+            }
+            if status != OrderStatus::Canceled {
+                ledger.history.closing = Some(closure);
+            }
+            let order = ledger.commit(conn, &limits, now).await?;
+            match ledger.history.live_attempt().filter(|_| order.status != OrderStatus::Canceled) {
+                None => Ok(ClosureAsked::Done(order)),
+                Some(live) => Ok(ClosureAsked::CloseFirst(ledger.at_work(&live.id, &limits)?)),
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn withdraw_closure(&self, order_id: OrderId) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else { return Ok(()) };
+            if ledger.history.decisions.closed.is_none() {
+                ledger.history.closing = None;
+            }
+            let now = ledger.order.updated_at;
+            ledger.commit(conn, &limits, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn claim_work(&self, claim: WorkClaim) -> Result<Vec<AttemptAtWork>, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let due: Vec<(String, String)> = for_update_skip_locked!(
+                payments::table
+                    .filter(payments::redrive_at.is_not_null())
+                    .filter(payments::redrive_at.le(claim.now))
+                    .order(payments::redrive_at.asc())
+                    .limit(i64::from(claim.limit))
+                    .select((payments::id, payments::order_id))
+            )
+            .load(conn)
+            .await?;
+            let mut taken = Vec::with_capacity(due.len());
+            for (id, order_id) in due {
+                diesel::update(payments::table.find(&id))
+                    .set((
+                        payments::redrive_at.eq(claim.lease_until),
+                        payments::redrives.eq(payments::redrives + 1),
+                    ))
+                    .execute(conn)
+                    .await?;
+                taken.push((parse("payment", &id)?, parse("payment", &order_id)?));
+            }
+            at_work(conn, &taken, &limits).await
+        })
+        .await
+    }
+
+    pub(crate) async fn attempt(&self, payment_id: PaymentId) -> Result<Option<AttemptAtWork>, Error> {
+        let limits = self.limits;
+        let mut conn = self.reader().await?;
+        let order_id: Option<String> = payments::table
+            .find(payment_id.as_str())
+            .select(payments::order_id)
+            .first(&mut conn)
+            .await
+            .optional()?;
+        let Some(order_id) = order_id else { return Ok(None) };
+        let read = at_work(&mut conn, &[(payment_id, parse("payment", &order_id)?)], &limits).await?;
+        Ok(read.into_iter().next())
+    }
+}
+
+/// Reads attempts as they are now, without locking their orders.
+async fn at_work(
+    conn: &mut Conn,
+    attempts: &[(PaymentId, OrderId)],
+    limits: &quittance_domain::history::Limits,
+) -> Result<Vec<AttemptAtWork>, Error> {
+    let order_ids = attempts.iter().map(|(_, order_id)| order_id.to_string()).collect();
+    let ledgers = Ledgers::read(conn, order_ids).await?;
+    attempts
+        .iter()
+        .filter_map(|(payment_id, order_id)| Some(ledgers.get(order_id)?.at_work(payment_id, limits)))
+        .collect()
+}
+
+/// Locks the order of an attempt that must be there, because we made it.
+async fn lock_of(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
+    let order_id: String =
+        payments::table.find(payment_id.as_str()).select(payments::order_id).first(conn).await?;
+    Ledgers::lock_one(conn, &parse("payment", &order_id)?)
+        .await?
+        .ok_or_else(|| Error::corrupt("payment", "its order is gone"))
+}
+
+fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
+    Ok(PaymentRow {
+        id: new.id.to_string(),
+        order_id: new.order_id.to_string(),
+        account: new.expected.account.as_str().to_owned(),
+        mode: new.expected.mode.as_str().to_owned(),
+        amount: new.expected.amount.minor(),
+        currency: new.expected.amount.currency().to_string(),
+        application_fee: new.expected.application_fee,
+        capture_method: new.capture_method.as_str().to_owned(),
+        payment_intent_id: None,
+        client_secret_hash: None,
+        facts: document("payment", &Facts::default())?,
+        refused: None,
+        closed: false,
+        request: new.request.clone(),
+        details_told: new.details_told,
+        redrive_at: Some(new.redrive_at),
+        redrives: 0,
+        created_at: new.now,
+    })
+}

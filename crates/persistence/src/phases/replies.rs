@@ -1,0 +1,151 @@
+//! Requests with an `Idempotency-Key`: the first answer is stored and given again.
+//!
+//! The mark that a request is in flight is a lease, so that a crash does not lock a key for ever; a request
+//! whose lease ran out and was taken over can not store its answer any more, and its work is rolled back.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::super::Database;
+use super::super::dialect::{Conn, Db, for_update};
+use super::rows::parse;
+use super::schema::idempotency_keys as keys;
+use crate::Error;
+use crate::model::{Claim, Claimed, Completion, KeyedRequest, Reply, ReplySecret};
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = keys, check_for_backend(Db), treat_none_as_default_value = false)]
+struct KeyRow {
+    scope: String,
+    key: String,
+    fingerprint: String,
+    claim: String,
+    lease_until: chrono::DateTime<chrono::Utc>,
+    status: Option<i32>,
+    body: Option<String>,
+    secret: Option<String>,
+    created_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl KeyRow {
+    fn new(request: &KeyedRequest, claim: &Claim) -> Self {
+        Self {
+            scope: request.scope.clone(),
+            key: request.key.clone(),
+            fingerprint: request.fingerprint.clone(),
+            claim: claim.token.clone(),
+            lease_until: request.lease_until,
+            status: None,
+            body: None,
+            secret: None,
+            created_at: request.now,
+        }
+    }
+
+    fn reply(&self) -> Result<Option<Reply>, Error> {
+        let (Some(status), Some(body)) = (self.status, &self.body) else { return Ok(None) };
+        let status = u16::try_from(status).map_err(|error| Error::corrupt("reply", error))?;
+        let secret = self.secret.as_deref().map(read_secret).transpose()?;
+        Ok(Some(Reply { status, body: body.clone(), secret }))
+    }
+}
+
+impl Database {
+    pub(crate) async fn claim_key(&self, request: KeyedRequest) -> Result<Claimed, Error> {
+        self.write(async |conn| {
+            let claim = Claim {
+                scope: request.scope.clone(),
+                key: request.key.clone(),
+                token: Uuid::now_v7().simple().to_string(),
+            };
+            let fresh = KeyRow::new(&request, &claim);
+            let inserted = diesel::insert_into(keys::table)
+                .values(fresh.clone())
+                .on_conflict_do_nothing()
+                .execute(conn)
+                .await?;
+            if inserted == 1 {
+                return Ok(Claimed::New(claim));
+            }
+            let query = keys::table.find((&request.scope, &request.key)).select(KeyRow::as_select());
+            let known: KeyRow = for_update!(query).first(conn).await?;
+            let forgotten = known.created_at < request.forget_before;
+            if !forgotten && known.fingerprint != request.fingerprint {
+                return Ok(Claimed::Mismatch);
+            }
+            if !forgotten && let Some(reply) = known.reply()? {
+                return Ok(Claimed::Replay(reply));
+            }
+            if !forgotten && known.lease_until > request.now {
+                return Ok(Claimed::InFlight);
+            }
+            diesel::delete(keys::table.find((&request.scope, &request.key))).execute(conn).await?;
+            diesel::insert_into(keys::table).values(fresh).execute(conn).await?;
+            Ok(Claimed::New(claim))
+        })
+        .await
+    }
+
+    pub(crate) async fn complete_key(&self, claim: Claim, reply: Reply) -> Result<(), Error> {
+        self.write(async |conn| complete(conn, &claim, &reply).await).await
+    }
+
+    pub(crate) async fn release_key(&self, claim: Claim) -> Result<(), Error> {
+        self.write(async |conn| {
+            diesel::delete(
+                keys::table
+                    .find((&claim.scope, &claim.key))
+                    .filter(keys::claim.eq(&claim.token))
+                    .filter(keys::status.is_null()),
+            )
+            .execute(conn)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Stores the answer to a request, in the transaction that did its work.
+pub(super) async fn store_reply<T>(
+    conn: &mut Conn,
+    completion: Option<&Completion<T>>,
+    result: &T,
+) -> Result<(), Error> {
+    match completion {
+        None => Ok(()),
+        Some(completion) => complete(conn, &completion.claim, &(completion.render)(result)).await,
+    }
+}
+
+async fn complete(conn: &mut Conn, claim: &Claim, reply: &Reply) -> Result<(), Error> {
+    let stored = diesel::update(
+        keys::table
+            .find((&claim.scope, &claim.key))
+            .filter(keys::claim.eq(&claim.token))
+            .filter(keys::status.is_null()),
+    )
+    .set((
+        keys::status.eq(Some(i32::from(reply.status))),
+        keys::body.eq(Some(&reply.body)),
+        keys::secret.eq(reply.secret.as_ref().map(write_secret)),
+    ))
+    .execute(conn)
+    .await?;
+    if stored == 1 { Ok(()) } else { Err(Error::ClaimLost) }
+}
+
+fn write_secret(secret: &ReplySecret) -> String {
+    match secret {
+        ReplySecret::ClientToken(order_id) => order_id.to_string(),
+        ReplySecret::ClientSecret(payment_id) => payment_id.to_string(),
+    }
+}
+
+fn read_secret(text: &str) -> Result<ReplySecret, Error> {
+    match text.parse() {
+        Ok(order_id) => Ok(ReplySecret::ClientToken(order_id)),
+        Err(_) => Ok(ReplySecret::ClientSecret(parse("reply", text)?)),
+    }
+}

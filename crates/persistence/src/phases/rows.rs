@@ -1,0 +1,251 @@
+//! Rows, and how they become what the domain speaks of.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use quittance_domain::catalog::Product;
+use quittance_domain::history::{Closure, Details};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::money::{Currency, Money};
+use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus, ReviewReason};
+use quittance_domain::payment::{Account, Attempt, CaptureMethod, Expected, Mode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::super::dialect::Db;
+use super::schema::{decisions, inbox, orders, outbox, payments, products};
+use crate::Error;
+
+/// A stored document as what it means.
+pub(in super::super) fn read<T: DeserializeOwned>(what: &'static str, document: Value) -> Result<T, Error> {
+    serde_json::from_value(document).map_err(|error| Error::corrupt(what, error))
+}
+
+/// What is to be stored as a document.
+pub(in super::super) fn document<T: Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|error| Error::corrupt(what, error))
+}
+
+/// A stored text as what it means.
+pub(in super::super) fn parse<T>(what: &'static str, text: &str) -> Result<T, Error>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    text.parse().map_err(|error| Error::corrupt(what, error))
+}
+
+fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
+    meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
+}
+
+pub(in super::super) fn money(what: &'static str, minor: i64, currency: &str) -> Result<Money, Error> {
+    Money::new(minor, parse::<Currency>(what, currency)?).map_err(|error| Error::corrupt(what, error))
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = products, check_for_backend(Db), treat_none_as_default_value = false)]
+pub(in super::super) struct ProductRow {
+    pub(in super::super) id: String,
+    pub(in super::super) name: String,
+    pub(in super::super) description: Option<String>,
+    pub(in super::super) unit_amount: i64,
+    pub(in super::super) currency: String,
+    pub(in super::super) active: bool,
+    pub(in super::super) metadata: Value,
+    pub(in super::super) created_at: DateTime<Utc>,
+    pub(in super::super) updated_at: DateTime<Utc>,
+}
+
+impl ProductRow {
+    pub(in super::super) fn of(product: &Product) -> Result<Self, Error> {
+        Ok(Self {
+            id: product.id.to_string(),
+            name: product.name.clone(),
+            description: product.description.clone(),
+            unit_amount: product.unit_price.minor(),
+            currency: product.unit_price.currency().to_string(),
+            active: product.active,
+            metadata: document("product", &product.metadata)?,
+            created_at: product.created_at,
+            updated_at: product.updated_at,
+        })
+    }
+
+    pub(in super::super) fn read(self) -> Result<Product, Error> {
+        Ok(Product {
+            id: parse("product", &self.id)?,
+            name: self.name,
+            description: self.description,
+            unit_price: money("product", self.unit_amount, &self.currency)?,
+            active: self.active,
+            metadata: read("product", self.metadata)?,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = orders, check_for_backend(Db), treat_none_as_default_value = false)]
+pub(in super::super) struct OrderRow {
+    pub(in super::super) id: String,
+    pub(in super::super) lines: Value,
+    pub(in super::super) amount_total: i64,
+    pub(in super::super) currency: String,
+    pub(in super::super) customer_email: Option<String>,
+    pub(in super::super) customer_name: Option<String>,
+    pub(in super::super) customer_reference: Option<String>,
+    pub(in super::super) shipping: Option<Value>,
+    pub(in super::super) metadata: Value,
+    pub(in super::super) client_address: Option<String>,
+    pub(in super::super) status: String,
+    pub(in super::super) review_reason: Option<String>,
+    pub(in super::super) amount_paid: i64,
+    pub(in super::super) current_payment_id: Option<String>,
+    pub(in super::super) closing: Option<String>,
+    pub(in super::super) version: i64,
+    pub(in super::super) settled_version: i64,
+    pub(in super::super) details_version: i64,
+    pub(in super::super) created_at: DateTime<Utc>,
+    pub(in super::super) updated_at: DateTime<Utc>,
+}
+
+impl OrderRow {
+    pub(in super::super) fn order_id(&self) -> Result<OrderId, Error> {
+        parse("order", &self.id)
+    }
+
+    pub(in super::super) fn order_status(&self) -> Result<OrderStatus, Error> {
+        word("order", OrderStatus::from_word(&self.status))
+    }
+
+    pub(in super::super) fn closing(&self) -> Result<Option<Closure>, Error> {
+        self.closing.as_deref().map(|text| word("order", Closure::from_word(text))).transpose()
+    }
+
+    pub(in super::super) fn customer(&self) -> Customer {
+        Customer {
+            email: self.customer_email.clone(),
+            name: self.customer_name.clone(),
+            reference: self.customer_reference.clone(),
+        }
+    }
+
+    /// The order with how its current payment stands.
+    pub(in super::super) fn read(self, payment: Option<&PaymentRow>) -> Result<Order, Error> {
+        Ok(Order {
+            id: self.order_id()?,
+            total: money("order", self.amount_total, &self.currency)?,
+            customer: self.customer(),
+            status: self.order_status()?,
+            review_reason: self
+                .review_reason
+                .as_deref()
+                .map(|text| word("order", ReviewReason::from_word(text)))
+                .transpose()?,
+            amount_paid: money("order", self.amount_paid, &self.currency)?,
+            payment: payment.map(PaymentRow::current).transpose()?,
+            lines: read("order", self.lines)?,
+            shipping: self.shipping.map(|document| read("order", document)).transpose()?,
+            metadata: read("order", self.metadata)?,
+            version: self.version,
+            settled_version: self.settled_version,
+            details_version: self.details_version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = payments, check_for_backend(Db), treat_none_as_default_value = false)]
+pub(in super::super) struct PaymentRow {
+    pub(in super::super) id: String,
+    pub(in super::super) order_id: String,
+    pub(in super::super) account: String,
+    pub(in super::super) mode: String,
+    pub(in super::super) amount: i64,
+    pub(in super::super) currency: String,
+    pub(in super::super) application_fee: Option<i64>,
+    pub(in super::super) capture_method: String,
+    pub(in super::super) payment_intent_id: Option<String>,
+    pub(in super::super) client_secret_hash: Option<String>,
+    pub(in super::super) facts: Value,
+    pub(in super::super) refused: Option<String>,
+    pub(in super::super) closed: bool,
+    pub(in super::super) request: String,
+    pub(in super::super) details_told: i64,
+    pub(in super::super) redrive_at: Option<DateTime<Utc>>,
+    pub(in super::super) redrives: i32,
+    pub(in super::super) created_at: DateTime<Utc>,
+}
+
+impl PaymentRow {
+    pub(in super::super) fn attempt(&self) -> Result<Attempt, Error> {
+        let account =
+            if self.account.is_empty() { Account::own() } else { Account::connected(self.account.clone()) };
+        Ok(Attempt {
+            id: parse::<PaymentId>("payment", &self.id)?,
+            expected: Expected {
+                account,
+                mode: word("payment", Mode::from_word(&self.mode))?,
+                amount: money("payment", self.amount, &self.currency)?,
+                application_fee: self.application_fee,
+            },
+            capture_method: word("payment", CaptureMethod::from_word(&self.capture_method))?,
+            payment_intent_id: self.payment_intent_id.clone(),
+            facts: read("payment", self.facts.clone())?,
+            refused: self.refused.clone(),
+        })
+    }
+
+    pub(in super::super) fn details(&self, order: &OrderRow) -> Details {
+        Details { current: order.details_version, told: self.details_told }
+    }
+
+    fn current(&self) -> Result<CurrentPayment, Error> {
+        let attempt = self.attempt()?;
+        Ok(CurrentPayment {
+            status: attempt.facts.status(),
+            last_failure: attempt.facts.last_failure().cloned(),
+            id: attempt.id,
+            account: attempt.expected.account,
+            payment_intent_id: attempt.payment_intent_id,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = decisions, check_for_backend(Db))]
+pub(in super::super) struct DecisionRow {
+    pub(in super::super) order_id: String,
+    pub(in super::super) kind: String,
+    pub(in super::super) subject: String,
+    pub(in super::super) created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = outbox)]
+pub(in super::super) struct OutboxRow {
+    pub(in super::super) id: String,
+    pub(in super::super) order_id: String,
+    pub(in super::super) kind: &'static str,
+    pub(in super::super) subject: String,
+    pub(in super::super) sequence: i64,
+    pub(in super::super) created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = inbox, treat_none_as_default_value = false)]
+pub(in super::super) struct InboxRow {
+    pub(in super::super) event_id: String,
+    pub(in super::super) kind: String,
+    pub(in super::super) account: String,
+    pub(in super::super) mode: &'static str,
+    pub(in super::super) created: i64,
+    pub(in super::super) payload: Vec<u8>,
+    pub(in super::super) outcome: &'static str,
+    pub(in super::super) reason: Option<String>,
+    pub(in super::super) order_id: Option<String>,
+    pub(in super::super) received_at: DateTime<Utc>,
+}

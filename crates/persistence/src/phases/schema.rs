@@ -1,0 +1,157 @@
+//! The tables, in the types of this database.
+
+use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
+
+table! {
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    products (id) {
+        id -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        unit_amount -> BigInt,
+        currency -> Text,
+        active -> Bool,
+        metadata -> Document,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    orders (id) {
+        id -> Text,
+        lines -> Document,
+        amount_total -> BigInt,
+        currency -> Text,
+        customer_email -> Nullable<Text>,
+        customer_name -> Nullable<Text>,
+        customer_reference -> Nullable<Text>,
+        shipping -> Nullable<Document>,
+        metadata -> Document,
+        client_address -> Nullable<Text>,
+        status -> Text,
+        review_reason -> Nullable<Text>,
+        amount_paid -> BigInt,
+        current_payment_id -> Nullable<Text>,
+        closing -> Nullable<Text>,
+        version -> BigInt,
+        settled_version -> BigInt,
+        details_version -> BigInt,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    payments (id) {
+        id -> Text,
+        order_id -> Text,
+        account -> Text,
+        mode -> Text,
+        amount -> BigInt,
+        currency -> Text,
+        application_fee -> Nullable<BigInt>,
+        capture_method -> Text,
+        payment_intent_id -> Nullable<Text>,
+        client_secret_hash -> Nullable<Text>,
+        facts -> Document,
+        refused -> Nullable<Text>,
+        closed -> Bool,
+        request -> Text,
+        details_told -> BigInt,
+        redrive_at -> Nullable<Instant>,
+        redrives -> Integer,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::Text;
+    use super::super::super::dialect::Instant;
+
+    decisions (order_id, kind) {
+        order_id -> Text,
+        kind -> Text,
+        subject -> Text,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    inbox (event_id) {
+        event_id -> Text,
+        kind -> Text,
+        account -> Text,
+        mode -> Text,
+        created -> BigInt,
+        payload -> Binary,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        order_id -> Nullable<Text>,
+        received_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use super::super::super::dialect::Instant;
+
+    outbox (id) {
+        id -> Text,
+        order_id -> Text,
+        kind -> Text,
+        subject -> Text,
+        sequence -> BigInt,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Integer, Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    idempotency_keys (scope, key) {
+        scope -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        claim -> Text,
+        lease_until -> Instant,
+        status -> Nullable<Integer>,
+        body -> Nullable<Text>,
+        secret -> Nullable<Text>,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    secret_keys (id) {
+        id -> Text,
+        name -> Text,
+        hash -> Text,
+        created_at -> Instant,
+        revoked_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    __diesel_schema_migrations (version) {
+        version -> diesel::sql_types::Text,
+    }
+}
+
+joinable!(payments -> orders (order_id));
+allow_tables_to_appear_in_same_query!(orders, payments);

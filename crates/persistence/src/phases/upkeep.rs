@@ -1,0 +1,54 @@
+//! The schema and whether it is there.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+
+use super::super::dialect::Db;
+use super::super::{Database, MIGRATIONS};
+use super::schema::__diesel_schema_migrations as migrations;
+use crate::Error;
+
+/// How often the migrations are begun: of several processes that start at once, one wins and the others find
+/// its work done.
+const TRIES: usize = 5;
+
+impl Database {
+    pub(crate) async fn migrate(&self) -> Result<(), Error> {
+        let mut result = self.run_migrations().await;
+        for _ in 1..TRIES {
+            if result.is_ok() {
+                break;
+            }
+            result = self.run_migrations().await;
+        }
+        result
+    }
+
+    async fn run_migrations(&self) -> Result<(), Error> {
+        let conn = self.writer().await?;
+        let mut harness = AsyncMigrationHarness::new(conn);
+        harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(Error::Migration)
+    }
+
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        let mut conn = self.reader().await?;
+        let applied: Option<String> = migrations::table
+            .select(migrations::version)
+            .order(migrations::version.desc())
+            .first(&mut conn)
+            .await
+            .optional()?;
+        if applied >= newest(&MIGRATIONS) {
+            Ok(())
+        } else {
+            Err(Error::Migration("some have not been run; `quittance migrate` runs them".into()))
+        }
+    }
+}
+
+/// The version of the newest migration that this program knows.
+fn newest(known: &EmbeddedMigrations) -> Option<String> {
+    let migrations = diesel::migration::MigrationSource::<Db>::migrations(known).ok()?;
+    migrations.iter().map(|migration| migration.name().version().to_string()).max()
+}

@@ -1,0 +1,174 @@
+//! Writing many rows in one statement each.
+//!
+//! diesel's own batch inserts and updates are parsed anew by PostgreSQL on every call, because their text
+//! depends on the number of rows. These take one array for each column and keep one text, so that each is
+//! prepared once for a connection.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+
+use super::dialect::Conn;
+use super::phases::rows::{DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow};
+use crate::Error;
+
+/// A statement over columns of rows: `$before unnest($1, $2, …) $after`.
+macro_rules! statement {
+    ($name:ident of $row:ident ($($column:ident: $kind:ty as $value:ty),* $(,)?) $before:literal, $after:literal) => {
+        #[derive(Default, QueryId)]
+        struct $name {
+            $($column: Vec<$value>,)*
+        }
+
+        impl From<Vec<$row>> for $name {
+            fn from(rows: Vec<$row>) -> Self {
+                let mut columns = Self::default();
+                for row in rows {
+                    $(columns.$column.push(row.$column);)*
+                }
+                columns
+            }
+        }
+
+        impl QueryFragment<Pg> for $name {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                let mut separator = concat!($before, " unnest(");
+                $(
+                    out.push_sql(separator);
+                    out.push_bind_param::<Array<$kind>, _>(&self.$column)?;
+                    separator = ", ";
+                )*
+                let _ = separator;
+                out.push_sql(concat!(") ", $after));
+                Ok(())
+            }
+        }
+    };
+}
+
+statement! {
+    UpdateOrders of OrderRow (
+        id: Text as String,
+        status: Text as String,
+        review_reason: Nullable<Text> as Option<String>,
+        amount_paid: BigInt as i64,
+        current_payment_id: Nullable<Text> as Option<String>,
+        closing: Nullable<Text> as Option<String>,
+        version: BigInt as i64,
+        settled_version: BigInt as i64,
+        updated_at: Timestamptz as DateTime<Utc>,
+    )
+    "UPDATE orders SET status = new.status, review_reason = new.review_reason, \
+     amount_paid = new.amount_paid, current_payment_id = new.current_payment_id, closing = new.closing, \
+     version = new.version, settled_version = new.settled_version, updated_at = new.updated_at FROM",
+    "AS new (id, status, review_reason, amount_paid, current_payment_id, closing, version, \
+     settled_version, updated_at) WHERE orders.id = new.id"
+}
+
+statement! {
+    UpdatePayments of PaymentRow (
+        id: Text as String,
+        payment_intent_id: Nullable<Text> as Option<String>,
+        client_secret_hash: Nullable<Text> as Option<String>,
+        facts: Jsonb as Value,
+        refused: Nullable<Text> as Option<String>,
+        closed: Bool as bool,
+        details_told: BigInt as i64,
+        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        redrives: Integer as i32,
+    )
+    "UPDATE payments SET payment_intent_id = new.payment_intent_id, \
+     client_secret_hash = new.client_secret_hash, facts = new.facts, refused = new.refused, \
+     closed = new.closed, details_told = new.details_told, redrive_at = new.redrive_at, \
+     redrives = new.redrives FROM",
+    "AS new (id, payment_intent_id, client_secret_hash, facts, refused, closed, details_told, \
+     redrive_at, redrives) WHERE payments.id = new.id"
+}
+
+statement! {
+    InsertDecisions of DecisionRow (
+        order_id: Text as String,
+        kind: Text as String,
+        subject: Text as String,
+        created_at: Timestamptz as DateTime<Utc>,
+    )
+    "INSERT INTO decisions (order_id, kind, subject, created_at) SELECT * FROM", ""
+}
+
+statement! {
+    InsertOutbox of OutboxRow (
+        id: Text as String,
+        order_id: Text as String,
+        kind: Text as &'static str,
+        subject: Text as String,
+        sequence: BigInt as i64,
+        created_at: Timestamptz as DateTime<Utc>,
+    )
+    "INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) SELECT * FROM",
+    "ON CONFLICT DO NOTHING"
+}
+
+statement! {
+    InsertInbox of InboxRow (
+        event_id: Text as String,
+        kind: Text as String,
+        account: Text as String,
+        mode: Text as &'static str,
+        created: BigInt as i64,
+        payload: Binary as Vec<u8>,
+        outcome: Text as &'static str,
+        reason: Nullable<Text> as Option<String>,
+        order_id: Nullable<Text> as Option<String>,
+        received_at: Timestamptz as DateTime<Utc>,
+    )
+    "INSERT INTO inbox (event_id, kind, account, mode, created, payload, outcome, reason, order_id, \
+     received_at) SELECT * FROM",
+    "ON CONFLICT DO NOTHING RETURNING event_id"
+}
+
+impl Query for InsertInbox {
+    type SqlType = Text;
+}
+
+pub(super) async fn update_orders(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<(), Error> {
+    if !rows.is_empty() {
+        UpdateOrders::from(rows).execute(conn).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn update_payments(conn: &mut Conn, rows: Vec<PaymentRow>) -> Result<(), Error> {
+    if !rows.is_empty() {
+        UpdatePayments::from(rows).execute(conn).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_decisions(conn: &mut Conn, rows: Vec<DecisionRow>) -> Result<(), Error> {
+    if !rows.is_empty() {
+        InsertDecisions::from(rows).execute(conn).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_outbox(conn: &mut Conn, rows: Vec<OutboxRow>) -> Result<(), Error> {
+    if !rows.is_empty() {
+        InsertOutbox::from(rows).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// Returns the ids of the events that were not there before.
+pub(super) async fn insert_inbox(conn: &mut Conn, rows: Vec<InboxRow>) -> Result<HashSet<String>, Error> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let fresh: Vec<String> = InsertInbox::from(rows).get_results(conn).await?;
+    Ok(fresh.into_iter().collect())
+}

@@ -1,0 +1,81 @@
+//! Connections to PostgreSQL, over TLS where the server wants it.
+
+use std::time::Duration;
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use quittance_domain::history::Limits;
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::Error;
+use crate::store::{PoolStatus, StoreConfig};
+
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// A PostgreSQL database and its connections.
+pub(crate) struct Database {
+    pool: Pool<AsyncPgConnection>,
+    wait: Duration,
+    pub(super) limits: Limits,
+}
+
+impl Database {
+    pub(crate) fn open(config: &StoreConfig) -> Result<Self, Error> {
+        let mut manager_config = ManagerConfig::default();
+        manager_config.custom_setup = Box::new(connect);
+        // A connection that the server has closed is found out by the phase that uses it, not by a query
+        // before each phase.
+        manager_config.recycling_method = RecyclingMethod::Fast;
+        let manager = AsyncDieselConnectionManager::new_with_config(&config.url, manager_config);
+        let pool = Pool::builder(manager)
+            .max_size(config.connections)
+            .build()
+            .map_err(|error| Error::Unavailable(Box::new(error)))?;
+        Ok(Self { pool, wait: config.wait, limits: config.limits })
+    }
+
+    pub(super) async fn writer(&self) -> Result<Object<AsyncPgConnection>, Error> {
+        match tokio::time::timeout(self.wait, self.pool.get()).await {
+            Ok(connection) => Ok(connection?),
+            Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
+        }
+    }
+
+    pub(super) async fn reader(&self) -> Result<Object<AsyncPgConnection>, Error> {
+        self.writer().await
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    pub(crate) fn pool_status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus { open: status.size, idle: status.available, waiting: status.waiting }
+    }
+}
+
+/// Connects with TLS if the server offers it (or `sslmode=require` demands it), and verifies the server's
+/// certificate against the system's roots then.
+fn connect(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
+    async move {
+        let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(error.to_string());
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(|error| bad(&error))?
+            .with_no_client_auth();
+        let (client, connection) =
+            tokio_postgres::connect(url, MakeRustlsConnect::new(tls)).await.map_err(|error| bad(&error))?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+    .boxed()
+}

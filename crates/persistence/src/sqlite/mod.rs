@@ -1,0 +1,39 @@
+//! The store on an embedded SQLite file.
+
+mod batch;
+mod connect;
+
+#[path = "../phases/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "the phases are written once and compiled against both databases")]
+mod phases;
+
+/// The words in which the phases speak to this database.
+mod dialect {
+    pub(super) use diesel::sql_types::{Json as Document, TimestamptzSqlite as Instant};
+    pub(super) use diesel::sqlite::Sqlite as Db;
+    pub(super) type Conn =
+        diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>;
+
+    /// A write transaction has the whole file to itself.
+    macro_rules! for_update {
+        ($query:expr) => {
+            $query
+        };
+    }
+    /// A write transaction has the whole file to itself.
+    macro_rules! for_update_skip_locked {
+        ($query:expr) => {
+            $query
+        };
+    }
+    /// Begins a transaction that takes the write lock at once: one that begins by reading could not wait for it.
+    macro_rules! transaction {
+        ($conn:expr, $phase:expr) => {
+            $conn.immediate_transaction($phase)
+        };
+    }
+    pub(super) use {for_update, for_update_skip_locked, transaction};
+}
+
+pub(crate) use connect::Database;
+use connect::MIGRATIONS;

@@ -1,0 +1,213 @@
+//! The face of the store: one list of every phase.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use quittance_domain::catalog::Product;
+use quittance_domain::event::Outcome;
+use quittance_domain::history::{Closure, Limits};
+use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
+use quittance_domain::order::Order;
+use quittance_domain::payment::Observation;
+use tokio::runtime::Handle;
+
+use crate::model::{
+    AttemptAtWork, Begun, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor, Delivery,
+    KeyedRequest, NewAttempt, NewOrder, Observed, OrderChange, OrderChanged, OrderFilter, Page, Placed,
+    ProductChange, ProductChanged, Pulse, Reply, SecretKey, Shelf, WorkClaim,
+};
+use crate::{Error, postgres, sqlite};
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `sqlite://PATH` or `postgres://…`.
+    pub url: String,
+    /// What the shop allows.
+    pub limits: Limits,
+    /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
+    pub connections: usize,
+    /// How long to wait for a connection before the database counts as unreachable.
+    pub wait: Duration,
+}
+
+/// The store. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    runtime: Handle,
+}
+
+#[derive(Clone)]
+enum Database {
+    Postgres(Arc<postgres::Database>),
+    Sqlite(Arc<sqlite::Database>),
+}
+
+/// Each phase runs as a task of its own on the runtime that opened the store, so that a caller who goes away
+/// leaves no half-done transaction behind, and a single-threaded runtime of an HTTP worker does no database
+/// work.
+macro_rules! phases {
+    ($( $(#[$doc:meta])* fn $phase:ident($($name:ident: $kind:ty),*) -> $result:ty; )*) => {
+        impl Store {
+            $(
+                $(#[$doc])*
+                pub async fn $phase(&self, $($name: $kind),*) -> Result<$result, Error> {
+                    let task = match &self.database {
+                        Database::Postgres(database) => {
+                            let database = Arc::clone(database);
+                            self.runtime.spawn(async move { database.$phase($($name),*).await })
+                        }
+                        Database::Sqlite(database) => {
+                            let database = Arc::clone(database);
+                            self.runtime.spawn(async move { database.$phase($($name),*).await })
+                        }
+                    };
+                    task.await.map_err(|error| Error::Unavailable(Box::new(error)))?
+                }
+            )*
+        }
+    };
+}
+
+impl Store {
+    /// Opens the database that the URL names. Runs no migrations: see [`Store::migrate`].
+    pub async fn open(config: StoreConfig) -> Result<Self, Error> {
+        let database = match config.url.split_once("://") {
+            Some(("sqlite", _)) => Database::Sqlite(Arc::new(sqlite::Database::open(&config).await?)),
+            Some(("postgres" | "postgresql", _)) => {
+                Database::Postgres(Arc::new(postgres::Database::open(&config)?))
+            }
+            _ => return Err(Error::Url("must begin with sqlite:// or postgres://".to_owned())),
+        };
+        Ok(Self { database, runtime: Handle::current() })
+    }
+
+    /// Closes the connections. Phases that are still asked for fail as if the database were unreachable.
+    pub fn close(&self) {
+        match &self.database {
+            Database::Postgres(database) => database.close(),
+            Database::Sqlite(database) => database.close(),
+        }
+    }
+
+    /// Connections in use, idle, and at most: for metrics.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        match &self.database {
+            Database::Postgres(database) => database.pool_status(),
+            Database::Sqlite(database) => database.pool_status(),
+        }
+    }
+}
+
+/// How busy the connections are.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolStatus {
+    /// Connections that are open.
+    pub open: usize,
+    /// Connections that nobody uses now.
+    pub idle: usize,
+    /// Phases that wait for a connection.
+    pub waiting: usize,
+}
+
+phases! {
+    /// Brings the schema up to this version. Any number of processes may do so at once.
+    fn migrate() -> ();
+
+    /// Succeeds if the database answers and its schema is what this version needs.
+    fn ready() -> ();
+
+    /// Adds a product to the catalogue.
+    fn insert_product(product: Product, completion: Option<Completion<Product>>) -> Product;
+
+    /// Changes a product.
+    fn change_product(id: ProductId, change: ProductChange, now: DateTime<Utc>) -> ProductChanged;
+
+    /// A product by its id.
+    fn product(id: ProductId) -> Option<Product>;
+
+    /// The catalogue, newest first.
+    fn products(shelf: Shelf, cursor: Cursor<ProductId>) -> Page<Product>;
+
+    /// Prices an order from the catalogue and places it.
+    fn place_order(order: NewOrder, completion: Option<Completion<Order>>) -> Placed;
+
+    /// An order by its id.
+    fn order(id: OrderId) -> Option<Order>;
+
+    /// The order that a PaymentIntent is to pay, by Stripe's id of it.
+    fn order_of_payment_intent(payment_intent_id: String) -> Option<Order>;
+
+    /// Orders, newest first.
+    fn orders(filter: OrderFilter, cursor: Cursor<OrderId>) -> Page<Order>;
+
+    /// Changes who buys, where the goods go, or the shop's own words.
+    fn change_order(change: OrderChange) -> OrderChanged;
+
+    /// Hashes of the client secrets that open this order to whoever shows one of them.
+    fn client_secret_hashes(order_id: OrderId) -> Vec<String>;
+
+    /// Records an attempt to pay, or finds the live one.
+    fn begin_attempt(attempt: NewAttempt) -> Begun;
+
+    /// Takes in what Stripe answered about an attempt. `client_secret_hash` is kept if it is given;
+    /// `details_told` is the `details_version` that Stripe was told with this call.
+    fn observe(
+        payment_id: PaymentId,
+        observation: Observation,
+        client_secret_hash: Option<String>,
+        details_told: Option<i64>,
+        now: DateTime<Utc>
+    ) -> Observed;
+
+    /// Records that Stripe will not make this attempt's PaymentIntent.
+    fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
+
+    /// Records that Stripe will not take these details for this attempt, so that they are not sent again.
+    fn give_up_details(payment_id: PaymentId, details_told: i64) -> ();
+
+    /// Asks for an order to end unpaid.
+    fn ask_closure(order_id: OrderId, closure: Closure, by: ClosureBy, now: DateTime<Utc>) -> ClosureAsked;
+
+    /// Takes the wish to end an order back, because Stripe would not close its attempt.
+    fn withdraw_closure(order_id: OrderId) -> ();
+
+    /// Attempts on which something is left to do at Stripe, taken for a while.
+    fn claim_work(claim: WorkClaim) -> Vec<AttemptAtWork>;
+
+    /// An attempt with what is needed to work on it.
+    fn attempt(payment_id: PaymentId) -> Option<AttemptAtWork>;
+
+    /// Takes in a batch of verified events, in one transaction; what became of each, in their order.
+    fn apply(deliveries: Vec<Delivery>) -> Vec<Outcome>;
+
+    /// Keeps an event that could not be applied, with its bytes.
+    fn keep_failed(delivery: Delivery, reason: String) -> ();
+
+    /// Where these orders are.
+    fn pulses(order_ids: Vec<OrderId>) -> Vec<Pulse>;
+
+    /// Takes a request with an idempotency key on, or finds what was answered to it.
+    fn claim_key(request: KeyedRequest) -> Claimed;
+
+    /// Stores the answer to a request.
+    fn complete_key(claim: Claim, reply: Reply) -> ();
+
+    /// Lets a key go whose request came to nothing.
+    fn release_key(claim: Claim) -> ();
+
+    /// Adds a secret key; one with the same hash is left as it is.
+    fn insert_secret_key(key: SecretKey) -> ();
+
+    /// The key with this hash, if it is not revoked.
+    fn secret_key_by_hash(hash: String) -> Option<SecretKey>;
+
+    /// Every secret key, newest first.
+    fn secret_keys() -> Vec<SecretKey>;
+
+    /// Revokes a key; whether there was one to revoke.
+    fn revoke_secret_key(id: KeyId, now: DateTime<Utc>) -> bool;
+}
