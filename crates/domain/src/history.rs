@@ -128,6 +128,8 @@ pub struct Standing {
     pub amount_paid: i64,
     /// What a waiting customer wants to hear, if there is anything yet.
     pub settled: Option<Settled>,
+    /// Which failure the latest attempt's last try ended with, if it did.
+    pub failure: Option<String>,
 }
 
 /// What must be told to the shop's own systems, because an order's standing changed. There is one row of
@@ -208,6 +210,7 @@ impl History {
         } else if attempt.payment_intent_id.is_none() {
             Some(Task::Create)
         } else if self.closing.is_some()
+            || self.attempts.last().is_some_and(|latest| latest.id != attempt.id)
             || (self.failure_count() >= limits.max_declines && status == OpenStatus::RequiresPaymentMethod)
         {
             Some(Task::Close)
@@ -233,6 +236,8 @@ impl History {
             .ok_or(Mismatch::UnknownAttempt)?;
         attempt.recognizes(order_id, observation)?;
         attempt.payment_intent_id.get_or_insert_with(|| observation.payment_intent_id.clone());
+        // It was made after all.
+        attempt.refused = None;
         attempt.facts.merge(Facts::of(observation.fact.clone()));
         Ok(())
     }
@@ -257,7 +262,8 @@ impl History {
         made
     }
 
-    /// Where the order stands: a pure function of facts and decisions.
+    /// Where the order stands: a pure function of facts and decisions. The decisions that are due must have been
+    /// made: see [`Self::settle`].
     #[must_use]
     pub fn standing(&self) -> Standing {
         let paid_by =
@@ -268,10 +274,11 @@ impl History {
                 review_reason: None,
                 amount_paid: fitting_success(attempt).map_or(0, |success| success.amount_received),
                 settled: Some(Settled::Succeeded(attempt.id.clone())),
+                failure: None,
             };
         }
         let (status, review_reason) = self.unpaid_status();
-        Standing { status, review_reason, amount_paid: 0, settled: self.settled() }
+        Standing { status, review_reason, amount_paid: 0, settled: self.settled(), failure: self.failure() }
     }
 
     fn unpaid_status(&self) -> (OrderStatus, Option<ReviewReason>) {
@@ -291,12 +298,16 @@ impl History {
             OrderStatus::Authorized
         } else if has(OpenStatus::Processing) {
             OrderStatus::Processing
-        } else if self.attempts.last().is_some_and(|latest| latest.facts.last_failure().is_some()) {
+        } else if self.failure().is_some() {
             OrderStatus::PaymentFailed
         } else {
             OrderStatus::Pending
         };
         (status, None)
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.attempts.last()?.facts.last_failure().map(|failure| failure.id.clone())
     }
 
     fn any_success(&self) -> Option<(&Attempt, &Success)> {
@@ -336,10 +347,8 @@ impl Standing {
         };
         let changed = self.status != before.status;
         let (kind, subject) = match (self.status, &self.settled) {
-            (OrderStatus::PaymentFailed, Some(Settled::Failed(_, failure)))
-                if changed || self.settled != before.settled =>
-            {
-                (AnnouncementKind::PaymentFailed, failure.clone())
+            (OrderStatus::PaymentFailed, _) if changed || self.failure != before.failure => {
+                (AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default())
             }
             _ if !changed => return None,
             (OrderStatus::Pending | OrderStatus::PaymentFailed, _) => return None,

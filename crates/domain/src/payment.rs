@@ -324,18 +324,6 @@ impl Facts {
     pub fn amount_received(&self) -> i64 {
         self.successes.iter().map(|success| success.amount_received).max().unwrap_or(0)
     }
-
-    /// Whether an open state seen in this second may hide another one of the same second: only a later read
-    /// can tell which came last.
-    #[must_use]
-    pub fn is_tied_with(&self, fact: &Fact) -> bool {
-        match (&self.open, &fact.seen) {
-            (Some(open), Seen::Open { status, .. }) => {
-                open.created == fact.sighting.created && open.status != *status
-            }
-            _ => false,
-        }
-    }
 }
 
 /// What a PaymentIntent must have for its success to count: recorded before Stripe hears of it.

@@ -133,7 +133,7 @@ impl Payments {
         let in_flight =
             order.payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Open(Processing));
         if in_flight && task == Some(Task::Close) {
-            self.store.withdraw_closure(order.id.clone()).await?;
+            self.store.withdraw_closure(order.id.clone(), now()).await?;
             return Err(Error::NotCancelable(OrderStatus::Processing));
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Payments {
             }
             Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
                 tracing::warn!("Stripe will not take the customer's details for this payment ({refusal}).");
-                self.store.give_up_details(work.attempt.id.clone(), version).await?;
+                self.store.give_up_details(work.attempt.id.clone(), version, now()).await?;
                 Ok(())
             }
             Err(error) => Err(Error::Stripe(error)),

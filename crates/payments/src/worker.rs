@@ -1,6 +1,6 @@
 //! The worker: drives on what a crash, or a Stripe that did not answer, left half-done.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quittance_persistence::{AttemptAtWork, WorkClaim};
 use tokio::sync::watch;
@@ -13,6 +13,12 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// How long a claimed attempt is this worker's alone; after that, it or another tries again.
 const LEASE: chrono::Duration = chrono::Duration::seconds(60);
+
+/// How often old answers are thrown away.
+const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
+
+/// How long the answer to a request with an `Idempotency-Key` is given again.
+const REPLIES_KEPT: chrono::Duration = chrono::Duration::hours(24);
 
 /// How many attempts are worked on at once.
 const BATCH: u8 = 16;
@@ -34,11 +40,26 @@ impl Worker {
 
     /// Works until told to stop, and finishes what it has begun.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut swept_at = None;
         while !*stop.borrow() {
+            if swept_at.is_none_or(|at: Instant| at.elapsed() >= SWEEP_PERIOD) {
+                self.sweep().await;
+                swept_at = Some(Instant::now());
+            }
             let found = self.work_once().await;
             if found < usize::from(BATCH) {
                 let _ = tokio::time::timeout(PERIOD, stop.wait_for(|stop| *stop)).await;
             }
+        }
+    }
+
+    /// Throws away what nobody asks for any more.
+    async fn sweep(&self) {
+        if let Err(error) = self.payments.store.forget_replies(now() - REPLIES_KEPT).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "Old answers to idempotent requests could not be removed; it is tried again in an hour."
+            );
         }
     }
 

@@ -167,13 +167,13 @@ phases! {
     fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
     /// Records that Stripe will not take these details for this attempt, so that they are not sent again.
-    fn give_up_details(payment_id: PaymentId, details_told: i64) -> ();
+    fn give_up_details(payment_id: PaymentId, details_told: i64, now: DateTime<Utc>) -> ();
 
     /// Asks for an order to end unpaid.
     fn ask_closure(order_id: OrderId, closure: Closure, by: ClosureBy, now: DateTime<Utc>) -> ClosureAsked;
 
     /// Takes the wish to end an order back, because Stripe would not close its attempt.
-    fn withdraw_closure(order_id: OrderId) -> ();
+    fn withdraw_closure(order_id: OrderId, now: DateTime<Utc>) -> ();
 
     /// Attempts on which something is left to do at Stripe, taken for a while.
     fn claim_work(claim: WorkClaim) -> Vec<AttemptAtWork>;
@@ -198,6 +198,9 @@ phases! {
 
     /// Lets a key go whose request came to nothing.
     fn release_key(claim: Claim) -> ();
+
+    /// Forgets the answers to requests that came before a time; how many there were.
+    fn forget_replies(before: DateTime<Utc>) -> usize;
 
     /// Adds a secret key; one with the same hash is left as it is.
     fn insert_secret_key(key: SecretKey) -> ();

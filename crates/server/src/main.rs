@@ -1,1 +1,58 @@
-fn main() {}
+//! `quittance`: a headless payments service for Stripe.
+
+mod banner;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod error;
+mod lock;
+mod logging;
+mod serve;
+mod token_key;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use error::Error;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::Runtime(error)),
+    };
+    let outcome = runtime.block_on(run(cli));
+    // What is still running has nothing to finish: everything that matters was awaited.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Error> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(settings) => serve::serve(*settings).await,
+        Command::Migrate(database) => commands::migrate(database).await,
+        Command::Openapi => {
+            commands::openapi();
+            Ok(())
+        }
+        Command::Keys { action, database } => commands::keys(action, database).await,
+        Command::Sandbox { sandbox, log } => commands::sandbox(sandbox, log).await,
+    }
+}
+
+/// Tells a person what went wrong, cause by cause, and where a program expects it: the exit code.
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("quittance: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}

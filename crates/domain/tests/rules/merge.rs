@@ -141,18 +141,4 @@ proptest! {
         ids.dedup();
         prop_assert_eq!(sum(&a).failure_count(), ids.len());
     }
-
-    #[test]
-    fn open_states_of_one_second_tie_whichever_came_first(a in facts(), b in facts()) {
-        let open = |fact: &Fact| match fact.seen {
-            Seen::Open { status, .. } => Some((fact.sighting.created, status)),
-            _ => None,
-        };
-        let tie = match (open(&a), open(&b)) {
-            (Some((one, x)), Some((other, y))) => one == other && x != y,
-            _ => false,
-        };
-        prop_assert_eq!(Facts::of(a.clone()).is_tied_with(&b), tie);
-        prop_assert_eq!(Facts::of(b).is_tied_with(&a), tie);
-    }
 }

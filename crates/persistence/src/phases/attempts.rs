@@ -96,14 +96,18 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn give_up_details(&self, payment_id: PaymentId, told: i64) -> Result<(), Error> {
+    pub(crate) async fn give_up_details(
+        &self,
+        payment_id: PaymentId,
+        told: i64,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
             let mut ledger = lock_of(conn, &payment_id).await?;
             if let Some(row) = ledger.payment_mut(&payment_id) {
                 row.details_told = told.max(row.details_told);
             }
-            let now = ledger.order.updated_at;
             ledger.commit(conn, &limits, now).await?;
             Ok(())
         })
@@ -143,14 +147,13 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn withdraw_closure(&self, order_id: OrderId) -> Result<(), Error> {
+    pub(crate) async fn withdraw_closure(&self, order_id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
             let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else { return Ok(()) };
             if ledger.history.decisions.closed.is_none() {
                 ledger.history.closing = None;
             }
-            let now = ledger.order.updated_at;
             ledger.commit(conn, &limits, now).await?;
             Ok(())
         })

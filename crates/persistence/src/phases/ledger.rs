@@ -259,7 +259,8 @@ impl Ledger {
             row.payment_intent_id.clone_from(&attempt.payment_intent_id);
             row.facts = document("payment", &attempt.facts)?;
             row.refused.clone_from(&attempt.refused);
-            row.closed = attempt.is_closed();
+            // Once closed it stays closed here, whatever is heard later: a new attempt may have begun.
+            row.closed |= attempt.is_closed();
             let task = self.history.task(attempt, row.details(&self.order), limits);
             row.redrive_at = task.map(|_| row.redrive_at.unwrap_or(redrive_at));
             if task.is_none() {

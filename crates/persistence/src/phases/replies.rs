@@ -3,6 +3,7 @@
 //! The mark that a request is in flight is a lease, so that a crash does not lock a key for ever; a request
 //! whose lease ran out and was taken over can not store its answer any more, and its work is rolled back.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -21,11 +22,11 @@ struct KeyRow {
     key: String,
     fingerprint: String,
     claim: String,
-    lease_until: chrono::DateTime<chrono::Utc>,
+    lease_until: DateTime<Utc>,
     status: Option<i32>,
     body: Option<String>,
     secret: Option<String>,
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: DateTime<Utc>,
 }
 
 impl KeyRow {
@@ -69,7 +70,10 @@ impl Database {
                 return Ok(Claimed::New(claim));
             }
             let query = keys::table.find((&request.scope, &request.key)).select(KeyRow::as_select());
-            let known: KeyRow = for_update!(query).first(conn).await?;
+            let Some(known) = for_update!(query).first::<KeyRow>(conn).await.optional()? else {
+                // Its request let it go in this very moment.
+                return Ok(Claimed::InFlight);
+            };
             let forgotten = known.created_at < request.forget_before;
             if !forgotten && known.fingerprint != request.fingerprint {
                 return Ok(Claimed::Mismatch);
@@ -102,6 +106,15 @@ impl Database {
             .execute(conn)
             .await?;
             Ok(())
+        })
+        .await
+    }
+}
+
+impl Database {
+    pub(crate) async fn forget_replies(&self, before: DateTime<Utc>) -> Result<usize, Error> {
+        self.write(async |conn| {
+            Ok(diesel::delete(keys::table.filter(keys::created_at.lt(before))).execute(conn).await?)
         })
         .await
     }

@@ -1,0 +1,172 @@
+//! The command line. Every setting is a flag and an environment variable, read once.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+/// A headless payments service for Stripe.
+///
+/// Without a command it serves. With nothing set it serves on 127.0.0.1:8080 with an SQLite file and a
+/// built-in stand-in for Stripe.
+#[derive(Parser)]
+#[command(name = "quittance", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: Box<ServeArgs>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API (what `quittance` alone does)
+    Serve(Box<ServeArgs>),
+    /// Bring the database's schema up to this version, and stop
+    Migrate(DatabaseArgs),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Make, list and revoke secret keys for the back office
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Run the stand-in for Stripe alone
+    Sandbox {
+        #[command(flatten)]
+        sandbox: quittance_sandbox::Config,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeysAction {
+    /// Make a key and print it alone on standard output; it is shown this once
+    Create {
+        /// What the key is called in lists
+        name: String,
+    },
+    /// List the keys there are
+    List,
+    /// Revoke a key: it stops working within seconds
+    Revoke {
+        /// The key's id, key_…
+        id: String,
+    },
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct DatabaseArgs {
+    /// Where the data is: sqlite://PATH or postgres://…
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://quittance.db",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: String,
+    /// Connections to PostgreSQL at most
+    #[arg(long, global = true, env = "QUITTANCE_DATABASE_CONNECTIONS", value_name = "COUNT", default_value_t = 16)]
+    pub(crate) database_connections: u16,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct LogArgs {
+    /// What to log, as `tracing` filters have it: `info`, `quittance_webhook=debug,info`
+    #[arg(long = "log", env = "QUITTANCE_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) filter: String,
+    /// How to log [default: pretty on a terminal, else json]
+    #[arg(long = "log-format", env = "QUITTANCE_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Pretty,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on
+    #[arg(long, env = "QUITTANCE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// URL under which clients reach this service [default: http:// and the address it listens on]
+    #[arg(long, env = "QUITTANCE_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) stripe: StripeArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    /// Address that the built-in stand-in for Stripe listens on; it runs only without STRIPE_SECRET_KEY
+    /// [default: 127.0.0.1:12111]
+    #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", value_name = "ADDRESS")]
+    pub(crate) sandbox_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Stripe")]
+pub(crate) struct StripeArgs {
+    /// Secret key: sk_test_…, sk_live_…, or a restricted rk_…
+    #[arg(long, env = "STRIPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) stripe_secret_key: Option<SecretString>,
+    /// Publishable key that frontends are told: pk_test_… or pk_live_…
+    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY", value_name = "KEY")]
+    pub(crate) stripe_publishable_key: Option<String>,
+    /// Signing secret of the webhook endpoint, whsec_…; several, comma-separated, while one is rolled
+    #[arg(
+        long,
+        env = "STRIPE_WEBHOOK_SECRET",
+        value_name = "SECRET",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) stripe_webhook_secret: Vec<SecretString>,
+    /// Where Stripe's API is, without /v1
+    #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value = "https://api.stripe.com")]
+    pub(crate) stripe_api_base: String,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Access")]
+pub(crate) struct AccessArgs {
+    /// A first secret key for the back office: qsk_ and at least 32 characters more
+    #[arg(long, env = "QUITTANCE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) secret_key: Option<SecretString>,
+    /// Key from which order tokens are derived, at least 32 characters; several, comma-separated, while one is
+    /// rolled: the first signs [default with SQLite: made once, in a file beside the database]
+    #[arg(
+        long,
+        env = "QUITTANCE_TOKEN_KEY",
+        value_name = "KEY",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) token_key: Vec<SecretString>,
+    /// Origins whose pages may call the API, comma-separated: https://shop.example
+    #[arg(long, env = "QUITTANCE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub(crate) cors_origins: Vec<String>,
+    /// Public writes a second and address, with bursts of 50; 0 is no limit. Secret keys are exempt
+    #[arg(long, env = "QUITTANCE_RATE_LIMIT", value_name = "PER_SECOND", default_value_t = 10)]
+    pub(crate) rate_limit: u32,
+    /// Networks of proxies whose X-Forwarded-For is believed, comma-separated: 10.0.0.0/8
+    #[arg(long, env = "QUITTANCE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// Failed tries at paying after which an order takes no more
+    #[arg(long, env = "QUITTANCE_MAX_DECLINES", value_name = "COUNT", default_value_t = 10)]
+    pub(crate) max_declines: u16,
+    /// Open orders that one address may hold without credentials
+    #[arg(long, env = "QUITTANCE_MAX_OPEN_ORDERS", value_name = "COUNT", default_value_t = 20)]
+    pub(crate) max_open_orders: u16,
+}

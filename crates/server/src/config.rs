@@ -1,0 +1,287 @@
+//! From settings as they were given to a configuration that can not be wrong. Every refusal names the variable.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quittance_domain::history::Limits;
+use quittance_persistence::StoreConfig;
+use quittance_sandbox::DEFAULT_LISTEN;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::cli::{AccessArgs, DatabaseArgs, ServeArgs, StripeArgs};
+use crate::error::Error;
+use crate::token_key;
+
+/// The shortest key that is long enough not to be guessed.
+const KEY_CHARS_MIN: usize = 32;
+
+/// How long a request waits for a connection to the database before it is answered 503.
+const DATABASE_WAIT: Duration = Duration::from_secs(5);
+
+/// Everything that serving needs to know.
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<String>,
+    pub(crate) store: StoreConfig,
+    pub(crate) database: Database,
+    pub(crate) stripe: Stripe,
+    pub(crate) token_keys: Vec<SecretString>,
+    pub(crate) secret_key: Option<SecretString>,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) rate_limit: u32,
+    pub(crate) trusted_proxies: Vec<String>,
+}
+
+/// Where the data is, as far as files beside it are concerned.
+pub(crate) enum Database {
+    Sqlite(PathBuf),
+    Postgres,
+}
+
+/// Which Stripe is asked.
+pub(crate) enum Stripe {
+    /// The built-in stand-in.
+    Sandbox {
+        listen: SocketAddr,
+        webhook_secrets: Vec<SecretString>,
+    },
+    /// Stripe itself, or whatever answers at `api_base`.
+    Real {
+        secret_key: SecretString,
+        publishable_key: String,
+        webhook_secrets: Vec<SecretString>,
+        api_base: String,
+    },
+}
+
+impl Config {
+    pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
+        let ServeArgs { listen, public_url, database, stripe, access, sandbox_listen, log: _ } = args;
+        let place = Database::read(&database)?;
+        check_secret_key(&access)?;
+        Ok(Self {
+            stripe: Stripe::read(stripe, sandbox_listen)?,
+            token_keys: token_keys(&access, &place)?,
+            listen,
+            public_url: public_url.map(check_public_url).transpose()?,
+            store: StoreConfig {
+                url: database.database_url,
+                limits: Limits {
+                    max_declines: usize::from(access.max_declines),
+                    max_open_orders: i64::from(access.max_open_orders),
+                },
+                connections: usize::from(database.database_connections).max(1),
+                wait: DATABASE_WAIT,
+            },
+            database: place,
+            secret_key: access.secret_key,
+            cors_origins: access.cors_origins,
+            rate_limit: access.rate_limit,
+            trusted_proxies: access.trusted_proxies,
+        })
+    }
+}
+
+impl Database {
+    fn read(args: &DatabaseArgs) -> Result<Self, Error> {
+        match args.database_url.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            _ => Err(Error::setting("DATABASE_URL", "must be sqlite://PATH or postgres://…")),
+        }
+    }
+
+    /// Where the sandbox keeps its state: beside the database, or in the working directory.
+    pub(crate) fn sandbox_state(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.with_extension("sandbox.db"),
+            Self::Postgres => "quittance.sandbox.db".into(),
+        }
+    }
+}
+
+impl Stripe {
+    fn read(args: StripeArgs, sandbox_listen: Option<SocketAddr>) -> Result<Self, Error> {
+        let webhook_secrets: Vec<_> = args
+            .stripe_webhook_secret
+            .into_iter()
+            .filter(|secret| !secret.expose_secret().trim().is_empty())
+            .collect();
+        let Some(secret_key) = args.stripe_secret_key.filter(|key| !key.expose_secret().is_empty()) else {
+            if args.stripe_publishable_key.is_some_and(|key| !key.is_empty()) {
+                return Err(Error::setting(
+                    "STRIPE_PUBLISHABLE_KEY",
+                    "is set without STRIPE_SECRET_KEY: set both, or none to use the built-in sandbox",
+                ));
+            }
+            return Ok(Self::Sandbox {
+                listen: sandbox_listen.unwrap_or(DEFAULT_LISTEN),
+                webhook_secrets,
+            });
+        };
+        let live = check_stripe_key(secret_key.expose_secret())?;
+        if webhook_secrets.is_empty() {
+            return Err(Error::setting(
+                "STRIPE_WEBHOOK_SECRET",
+                "is not set: without it no event of Stripe's can be believed. `stripe listen` prints one for a \
+                 laptop, the Dashboard shows one for each endpoint",
+            ));
+        }
+        if sandbox_listen.is_some() {
+            let problem = "is set together with STRIPE_SECRET_KEY: with a key of Stripe's there is no sandbox";
+            return Err(Error::setting("QUITTANCE_SANDBOX_LISTEN", problem));
+        }
+        let publishable_key = check_publishable_key(args.stripe_publishable_key, live)?;
+        check_api_base(&args.stripe_api_base)?;
+        Ok(Self::Real { secret_key, publishable_key, webhook_secrets, api_base: args.stripe_api_base })
+    }
+}
+
+/// Whether the key is for real money.
+fn check_stripe_key(key: &str) -> Result<bool, Error> {
+    match key.split('_').collect::<Vec<_>>().as_slice() {
+        ["sk" | "rk", "live", rest, ..] if !rest.is_empty() => Ok(true),
+        ["sk" | "rk", "test", rest, ..] if !rest.is_empty() => Ok(false),
+        _ => Err(Error::setting("STRIPE_SECRET_KEY", "must begin with sk_test_, sk_live_, rk_test_ or rk_live_")),
+    }
+}
+
+fn check_publishable_key(key: Option<String>, live: bool) -> Result<String, Error> {
+    let prefix = if live { "pk_live_" } else { "pk_test_" };
+    key.filter(|key| key.starts_with(prefix)).ok_or_else(|| {
+        let problem = format!("must be the key that belongs to STRIPE_SECRET_KEY: it begins with {prefix}");
+        Error::setting("STRIPE_PUBLISHABLE_KEY", problem)
+    })
+}
+
+/// A key of Stripe's never travels in the clear to another machine.
+fn check_api_base(base: &str) -> Result<(), Error> {
+    let problem = "must be an https URL without /v1; http is for a loopback address only";
+    let refused = || Err(Error::setting("STRIPE_API_BASE", problem));
+    if base.trim_end_matches('/').ends_with("/v1") {
+        return refused();
+    }
+    match base.split_once("://") {
+        Some(("https", host)) if !host.is_empty() => Ok(()),
+        Some(("http", rest)) => {
+            let authority = rest.split('/').next().unwrap_or_default();
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+            if host == "localhost" || address.is_ok_and(|ip| ip.is_loopback()) { Ok(()) } else { refused() }
+        }
+        _ => refused(),
+    }
+}
+
+fn check_public_url(url: String) -> Result<String, Error> {
+    if url.starts_with("https://") || url.starts_with("http://") {
+        Ok(url.trim_end_matches('/').to_owned())
+    } else {
+        Err(Error::setting("QUITTANCE_PUBLIC_URL", "must be an http or https URL"))
+    }
+}
+
+fn check_secret_key(access: &AccessArgs) -> Result<(), Error> {
+    let Some(key) = &access.secret_key else { return Ok(()) };
+    let random = key.expose_secret().strip_prefix("qsk_").unwrap_or_default();
+    if random.len() < KEY_CHARS_MIN || !random.bytes().all(|b| b.is_ascii_graphic()) {
+        let problem = format!(
+            "must be qsk_ and at least {KEY_CHARS_MIN} characters that nobody can guess; \
+             `quittance keys create NAME` makes one"
+        );
+        return Err(Error::setting("QUITTANCE_SECRET_KEY", problem));
+    }
+    Ok(())
+}
+
+fn token_keys(access: &AccessArgs, place: &Database) -> Result<Vec<SecretString>, Error> {
+    let keys = &access.token_key;
+    if keys.iter().any(|key| key.expose_secret().len() < KEY_CHARS_MIN) {
+        let problem = format!("must have at least {KEY_CHARS_MIN} characters that nobody can guess");
+        return Err(Error::setting("QUITTANCE_TOKEN_KEY", problem));
+    }
+    match (keys.is_empty(), place) {
+        (false, _) => Ok(keys.clone()),
+        (true, Database::Sqlite(path)) => Ok(vec![token_key::beside(path)?]),
+        (true, Database::Postgres) => Err(Error::setting(
+            "QUITTANCE_TOKEN_KEY",
+            "is not set: with PostgreSQL the replicas share it. `openssl rand -base64 48` makes one",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn read(flags: &[&str]) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("--database-url=sqlite://{}/q.db", directory.path().display());
+        let mut all = vec!["quittance"];
+        if !flags.iter().any(|flag| flag.starts_with("--database-url")) {
+            all.push(&database);
+        }
+        all.extend(flags);
+        Config::read(*Cli::try_parse_from(all).unwrap().serve).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_by_the_name_of_its_variable() {
+        let real = ["--stripe-secret-key=sk_test_1", "--stripe-publishable-key=pk_test_1"];
+        let with = |more: &[&'static str]| [&real[..], &["--stripe-webhook-secret=whsec_1"], more].concat();
+        let cases: &[(Vec<&str>, &str)] = &[
+            (real.to_vec(), "STRIPE_WEBHOOK_SECRET"),
+            (vec!["--stripe-secret-key=sk_live_1"], "STRIPE_WEBHOOK_SECRET"),
+            (vec!["--stripe-secret-key=pk_test_1"], "STRIPE_SECRET_KEY"),
+            (vec!["--stripe-publishable-key=pk_test_1"], "STRIPE_PUBLISHABLE_KEY"),
+            (
+                vec!["--stripe-secret-key=sk_live_1", "--stripe-webhook-secret=w", "--stripe-publishable-key=pk_test_1"],
+                "STRIPE_PUBLISHABLE_KEY",
+            ),
+            (with(&["--sandbox-listen=127.0.0.1:1"]), "QUITTANCE_SANDBOX_LISTEN"),
+            (with(&["--stripe-api-base=http://stripe.example"]), "STRIPE_API_BASE"),
+            (with(&["--stripe-api-base=https://api.stripe.com/v1"]), "STRIPE_API_BASE"),
+            (with(&["--stripe-api-base=http://127.0.0.1.example:80"]), "STRIPE_API_BASE"),
+            (vec!["--database-url=mysql://x"], "DATABASE_URL"),
+            (vec!["--database-url=sqlite://:memory:"], "DATABASE_URL"),
+            (vec!["--database-url=postgres://x"], "QUITTANCE_TOKEN_KEY"),
+            (vec!["--token-key=short"], "QUITTANCE_TOKEN_KEY"),
+            (vec!["--secret-key=qsk_short"], "QUITTANCE_SECRET_KEY"),
+            (vec!["--public-url=shop.example"], "QUITTANCE_PUBLIC_URL"),
+        ];
+        for (flags, variable) in cases {
+            let message = read(flags).err().unwrap_or_default();
+            assert!(message.starts_with(variable), "{flags:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn nothing_set_is_the_sandbox_and_a_key_is_stripe() {
+        assert!(matches!(read(&[]).unwrap().stripe, Stripe::Sandbox { .. }));
+        let flags = [
+            "--stripe-secret-key=sk_test_1",
+            "--stripe-publishable-key=pk_test_1",
+            "--stripe-webhook-secret=whsec_1,whsec_2",
+            "--stripe-api-base=http://[::1]:12111",
+        ];
+        let Stripe::Real { webhook_secrets, .. } = read(&flags).unwrap().stripe else {
+            panic!("a key means Stripe");
+        };
+        assert_eq!(webhook_secrets.len(), 2);
+    }
+
+    #[test]
+    fn the_token_key_is_made_once_and_kept_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("q.db");
+        let first = token_key::beside(&database).unwrap();
+        let again = token_key::beside(&database).unwrap();
+        assert_eq!(first.expose_secret(), again.expose_secret());
+        let mode = std::fs::metadata(directory.path().join("q.db.token-key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,298 @@
+//! `quittance serve`: everything wired together, and taken apart in order at the end.
+//!
+//! Shutdown: readiness goes off, the server answers what it has, the batcher commits what is queued, the worker
+//! finishes what it has begun, the sandbox stops, and the connections are closed.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use quittance_api::{Api, ApiConfig, PublicMode};
+use quittance_domain::payment::Mode;
+use quittance_payments::{Payments, Waiting, Worker};
+use quittance_persistence::{Cursor, Shelf, Store};
+use quittance_sandbox::Sandbox;
+use quittance_stripe_gateway::{Stripe, StripeConfig};
+use quittance_webhook::{Receiver, ReceiverConfig};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::banner::{Banner, SandboxBanner};
+use crate::cli::ServeArgs;
+use crate::commands::secret_key;
+use crate::config::{Config, Database, Stripe as StripeChoice};
+use crate::error::Error;
+use crate::lock::ServeLock;
+use crate::{demo, logging};
+
+/// How long requests that are being answered may take once a shutdown has begun, in seconds. The longest wait
+/// of a status lookup ends early then.
+const SHUTDOWN_TIMEOUT_S: u64 = 30;
+
+/// How often measurements are folded into buckets.
+const METRICS_UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// Upper bounds of latencies, in seconds.
+const LATENCY_BUCKETS_S: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Upper bounds of batch sizes.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+pub(crate) async fn serve(args: ServeArgs) -> Result<(), Error> {
+    logging::start(&args.log)?;
+    let config = Config::read(args)?;
+    let _lock = match &config.database {
+        Database::Sqlite(path) => Some(ServeLock::take(path)?),
+        Database::Postgres => None,
+    };
+    let metrics = metrics()?;
+    tokio::spawn(keep_up(metrics.clone()));
+    let store = Store::open(config.store.clone()).await?;
+    store.migrate().await?;
+    let listener = listen(&config)?;
+    let mut service = Service::start(config, store, metrics, listener).await?;
+    print!("{}", service.banner);
+    tokio::select! {
+        result = &mut service.server => result.map_err(joined).and_then(|result| result.map_err(Error::Server))?,
+        () = stop_signal() => {}
+    }
+    service.stop().await
+}
+
+/// What runs, and what it takes to stop it.
+struct Service {
+    banner: String,
+    api: Api,
+    server: JoinHandle<std::io::Result<()>>,
+    server_handle: actix_web::dev::ServerHandle,
+    receiver: Receiver,
+    worker: JoinHandle<()>,
+    sandbox: Option<JoinHandle<Result<(), quittance_sandbox::Error>>>,
+    stop_worker: watch::Sender<bool>,
+    stop_sandbox: watch::Sender<bool>,
+    store: Store,
+}
+
+/// Which Stripe is asked, and what frontends are told of it.
+struct Connected {
+    stripe: StripeConfig,
+    publishable_key: String,
+    mode: Option<PublicMode>,
+    webhook_secrets: Vec<SecretString>,
+    sandbox: Option<Sandbox>,
+}
+
+impl Service {
+    async fn start(
+        config: Config,
+        store: Store,
+        metrics: PrometheusHandle,
+        listener: TcpListener,
+    ) -> Result<Self, Error> {
+        let address = listener.local_addr().map_err(Error::Server)?;
+        let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let connected = connect(&config)?;
+        let sandbox_url = connected.sandbox.as_ref().map(Sandbox::url);
+        let demo_key = match &sandbox_url {
+            Some(_) => Some(prepare_sandbox(&config, &connected, &store, address).await?),
+            None => None,
+        };
+        if let Some(key) = &config.secret_key {
+            store.insert_secret_key(secret_key("QUITTANCE_SECRET_KEY".to_owned(), key.expose_secret())).await?;
+        }
+        let banner = banner(&config, &store, &url, sandbox_url.as_deref(), demo_key.as_ref()).await?;
+
+        let stripe = Stripe::new(&connected.stripe)
+            .map_err(|error| Error::setting("STRIPE_SECRET_KEY", format!("can not be used: {error}")))?;
+        let waiting = Waiting::start(store.clone());
+        let mode = connected.mode.unwrap_or(match stripe.mode() {
+            Mode::Live => PublicMode::Live,
+            Mode::Test => PublicMode::Test,
+        });
+        let payments = Payments::new(store.clone(), stripe, waiting.clone());
+        let receiver_config =
+            ReceiverConfig { secrets: connected.webhook_secrets, ..ReceiverConfig::default() };
+        let receiver = Receiver::start(store.clone(), receiver_config, move || waiting.poke());
+        let api_config = ApiConfig {
+            publishable_key: connected.publishable_key,
+            mode,
+            token_keys: config.token_keys,
+            cors_origins: config.cors_origins,
+            rate_limit_per_second: config.rate_limit,
+            trusted_proxies: config.trusted_proxies,
+        };
+        let api = Api::new(api_config, store.clone(), payments.clone(), receiver.clone(), metrics);
+
+        let (stop_worker, worker_stopped) = watch::channel(false);
+        let worker = tokio::spawn(Worker::new(payments).run(worker_stopped));
+        let (stop_sandbox, sandbox_stopped) = watch::channel(false);
+        let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
+        let app = api.clone();
+        let server = HttpServer::new(move || app.app())
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+            .listen(listener)
+            .map_err(Error::Server)?
+            .run();
+        let server_handle = server.handle();
+        let server = tokio::spawn(server);
+        Ok(Self { banner, api, server, server_handle, receiver, worker, sandbox, stop_worker, stop_sandbox, store })
+    }
+
+    async fn stop(self) -> Result<(), Error> {
+        tracing::info!("Stopping: requests that are being answered are finished first.");
+        self.api.set_ready(false);
+        self.server_handle.stop(true).await;
+        self.receiver.close().await;
+        self.stop_worker.send_replace(true);
+        self.worker.await.map_err(joined)?;
+        self.stop_sandbox.send_replace(true);
+        if let Some(sandbox) = self.sandbox {
+            sandbox.await.map_err(joined)?.map_err(Error::Sandbox)?;
+        }
+        self.store.close();
+        tracing::info!("Stopped.");
+        Ok(())
+    }
+}
+
+fn connect(config: &Config) -> Result<Connected, Error> {
+    match &config.stripe {
+        StripeChoice::Real { secret_key, publishable_key, webhook_secrets, api_base } => Ok(Connected {
+            stripe: StripeConfig::new(secret_key.clone(), api_base.clone()),
+            publishable_key: publishable_key.clone(),
+            mode: None,
+            webhook_secrets: webhook_secrets.clone(),
+            sandbox: None,
+        }),
+        StripeChoice::Sandbox { listen, webhook_secrets } => {
+            let sandbox = Sandbox::bind(quittance_sandbox::Config {
+                listen: *listen,
+                state_file: Some(config.database.sandbox_state()),
+                ..quittance_sandbox::Config::default()
+            })
+            .map_err(Error::Sandbox)?;
+            let webhook_secrets = match webhook_secrets.as_slice() {
+                [] => vec![derived(config, "whsec_", "the sandbox's webhook secret")],
+                given => given.to_vec(),
+            };
+            Ok(Connected {
+                stripe: StripeConfig::new("sk_test_sandbox".to_owned().into(), sandbox.url()),
+                publishable_key: "pk_test_sandbox".to_owned(),
+                mode: Some(PublicMode::Sandbox),
+                webhook_secrets,
+                sandbox: Some(sandbox),
+            })
+        }
+    }
+}
+
+/// Tells the sandbox where events go, and gives a newcomer a key and something to buy. Returns the key.
+async fn prepare_sandbox(
+    config: &Config,
+    connected: &Connected,
+    store: &Store,
+    address: std::net::SocketAddr,
+) -> Result<SecretString, Error> {
+    if let (Some(sandbox), [secret, ..]) = (&connected.sandbox, connected.webhook_secrets.as_slice()) {
+        let endpoint = format!("http://{}:{}/webhooks/stripe", loopback(address), address.port());
+        sandbox
+            .handle()
+            .register_webhook_endpoint(endpoint, secret.expose_secret().to_owned(), false)
+            .map_err(Error::SandboxEndpoint)?;
+    }
+    let key = derived(config, "qsk_", "the sandbox's secret key");
+    store.insert_secret_key(secret_key("sandbox".to_owned(), key.expose_secret())).await?;
+    demo::seed(store).await?;
+    Ok(key)
+}
+
+/// The address at which this machine reaches a listener, also one that listens on every address.
+fn loopback(address: std::net::SocketAddr) -> String {
+    match address {
+        _ if !address.ip().is_unspecified() && address.is_ipv6() => format!("[{}]", address.ip()),
+        _ if !address.ip().is_unspecified() => address.ip().to_string(),
+        _ if address.is_ipv6() => "[::1]".to_owned(),
+        _ => "127.0.0.1".to_owned(),
+    }
+}
+
+/// A secret of the sandbox's, the same after a restart, without a file of its own.
+fn derived(config: &Config, prefix: &str, purpose: &str) -> SecretString {
+    let key = config.token_keys.first().map(ExposeSecret::expose_secret).unwrap_or_default();
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(purpose.as_bytes());
+    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())).into()
+}
+
+async fn banner(
+    config: &Config,
+    store: &Store,
+    url: &str,
+    sandbox_url: Option<&str>,
+    demo_key: Option<&SecretString>,
+) -> Result<String, Error> {
+    let first = Cursor { limit: 1, starting_after: None };
+    let product = store.products(Shelf::Active, first).await?.data.into_iter().next();
+    let database = match &config.database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres => "PostgreSQL".to_owned(),
+    };
+    let sandbox = sandbox_url.zip(demo_key).map(|(url, key)| SandboxBanner {
+        url,
+        secret_key: key.expose_secret(),
+        product: product.as_ref(),
+    });
+    Ok(Banner { url, database: &database, sandbox }.text())
+}
+
+fn listen(config: &Config) -> Result<TcpListener, Error> {
+    let failed = |source| Error::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+fn metrics() -> Result<PrometheusHandle, Error> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS_S)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_batch_events".to_owned()), &BATCH_BUCKETS)
+        })
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(Error::Metrics)
+}
+
+/// Folds what was measured since the last time into buckets, whether or not anybody reads the metrics.
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(METRICS_UPKEEP_PERIOD);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+async fn stop_signal() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for at start");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone: then it is time to stop, too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn joined(error: tokio::task::JoinError) -> Error {
+    Error::Server(std::io::Error::other(error))
+}

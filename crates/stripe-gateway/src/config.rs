@@ -1,0 +1,176 @@
+//! What has to be known to call Stripe, checked before the first call.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use quittance_domain::payment::Mode;
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+/// How to call Stripe.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// `sk_…` or a restricted `rk_…`, of test or live mode.
+    pub secret_key: SecretString,
+    /// Where the API is, without `/v1`: `https://api.stripe.com`, or a stand-in on this machine.
+    pub api_base: String,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long one attempt may take, from connecting to the last byte. Shorter than the whole call, so that
+    /// a lost answer can be asked for again with the same idempotency key.
+    pub attempt_timeout: Duration,
+    /// How long a call may take with all its retries.
+    pub total_timeout: Duration,
+    /// How often an attempt that may be repeated is repeated.
+    pub max_retries: u32,
+    /// The longest wait before the first retry; it doubles with each one, and the wait is a random part of it.
+    pub backoff: Duration,
+}
+
+impl StripeConfig {
+    /// A configuration with the usual timeouts: 3 s to connect, 8 s an attempt, 20 s in all, 4 retries.
+    #[must_use]
+    pub fn new(secret_key: SecretString, api_base: impl Into<String>) -> Self {
+        Self {
+            secret_key,
+            api_base: api_base.into(),
+            connect_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(8),
+            total_timeout: Duration::from_secs(20),
+            max_retries: 4,
+            backoff: Duration::from_millis(500),
+        }
+    }
+
+    /// The mode that the secret key's prefix means. See <https://docs.stripe.com/keys>.
+    pub(crate) fn mode(&self) -> Result<Mode, ConfigError> {
+        let key = self.secret_key.expose_secret();
+        let rest =
+            key.strip_prefix("sk_").or_else(|| key.strip_prefix("rk_")).ok_or(ConfigError::NotASecretKey)?;
+        let (mode, random) = match rest.split_once('_') {
+            Some(("test", random)) => (Mode::Test, random),
+            Some(("live", random)) => (Mode::Live, random),
+            _ => return Err(ConfigError::NotASecretKey),
+        };
+        let is_plain = random.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if is_plain && !random.is_empty() { Ok(mode) } else { Err(ConfigError::NotASecretKey) }
+    }
+
+    /// The API's base without a slash at its end, if it may be called.
+    pub(crate) fn base(&self) -> Result<Base, ConfigError> {
+        let url = Url::parse(&self.api_base).map_err(|_| ConfigError::NotABase)?;
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let encrypted = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(ConfigError::NotABase),
+        };
+        if !is_bare {
+            return Err(ConfigError::NotABase);
+        }
+        let is_loopback = url.host_str().is_some_and(is_loopback);
+        if !encrypted && !is_loopback {
+            return Err(ConfigError::PlainHttp);
+        }
+        Ok(Base { url: url.as_str().trim_end_matches('/').to_owned(), encrypted, is_loopback })
+    }
+}
+
+/// Where the API is, checked.
+pub(crate) struct Base {
+    /// Without a slash at its end.
+    pub(crate) url: String,
+    /// Whether it is https.
+    pub(crate) encrypted: bool,
+    /// Whether it is on this machine.
+    pub(crate) is_loopback: bool,
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Why Stripe can not be called as configured. Never shows the key.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The secret key is none.
+    #[error("the secret key must begin with sk_test_, sk_live_, rk_test_ or rk_live_")]
+    NotASecretKey,
+    /// The API's base is no address of a server.
+    #[error("the API base must be like https://api.stripe.com, without /v1, a user name or parameters")]
+    NotABase,
+    /// A secret key would travel in the clear.
+    #[error("the API base must be https, unless it is on this machine")]
+    PlainHttp,
+    /// The HTTP client could not be made, for example because the machine has no root certificates.
+    #[error("the HTTP client for Stripe could not be made")]
+    Client(#[source] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(key: &str, base: &str) -> StripeConfig {
+        StripeConfig::new(SecretString::from(key), base)
+    }
+
+    #[test]
+    fn the_key_says_the_mode() {
+        for (key, mode) in [
+            ("sk_test_51Ab", Some(Mode::Test)),
+            ("rk_test_51Ab", Some(Mode::Test)),
+            ("sk_live_51Ab", Some(Mode::Live)),
+            ("rk_live_51Ab", Some(Mode::Live)),
+            ("pk_test_51Ab", None),
+            ("sk_51Ab", None),
+            ("sk_test_", None),
+            ("sk_test_a b", None),
+            ("sk_test_a\r\nX: y", None),
+            ("whsec_abc", None),
+            ("", None),
+        ] {
+            assert_eq!(config(key, "https://api.stripe.com").mode().ok(), mode, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_travels_in_the_clear_on_this_machine_only() {
+        for base in [
+            "https://api.stripe.com",
+            "https://api.stripe.com/",
+            "http://127.0.0.1:12111",
+            "http://[::1]:12111",
+            "http://localhost:12111",
+        ] {
+            assert_eq!(
+                config("sk_test_1", base).base().map(|base| base.url).ok().as_deref(),
+                Some(base.trim_end_matches('/'))
+            );
+        }
+        for base in ["http://api.stripe.com", "http://localhost.example.com", "http://10.0.0.1"] {
+            assert!(matches!(config("sk_test_1", base).base(), Err(ConfigError::PlainHttp)), "{base}");
+        }
+        for base in [
+            "api.stripe.com",
+            "https://api.stripe.com/v1",
+            "https://api.stripe.com/?a=b",
+            "http://localhost@example.com",
+            "ftp://localhost",
+            "",
+        ] {
+            assert!(matches!(config("sk_test_1", base).base(), Err(ConfigError::NotABase)), "{base}");
+        }
+    }
+
+    #[test]
+    fn no_secret_shows() {
+        let shown = format!("{:?}", config("sk_test_hush", "https://api.stripe.com"));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}

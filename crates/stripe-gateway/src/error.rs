@@ -1,0 +1,148 @@
+//! What can go wrong with a call, sorted by what a caller can do about it.
+
+use std::fmt;
+
+/// Why a call to Stripe gave no result.
+///
+/// Nothing here shows a body, a secret, or Stripe's own message (which may repeat an email address) when it
+/// is displayed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Stripe said no, and will say so again.
+    #[error("Stripe refused the request ({0})")]
+    Refused(Box<Refusal>),
+    /// No answer that settles anything: no connection, a timeout, or a 409, 429 or 5xx that outlasted the
+    /// retries. What was asked for may have been done all the same.
+    #[error("Stripe gave no final answer ({})", Trace { status: *status, request_id: request_id.as_deref() })]
+    Unavailable {
+        /// The HTTP status, if there was an answer; a 2xx if it was cut off.
+        status: Option<u16>,
+        /// Stripe's `code`, for example `lock_timeout`, if the answer had one.
+        code: Option<String>,
+        /// Stripe's id of the request.
+        request_id: Option<String>,
+        /// Stripe keeps this answer for the idempotency key and gives it again and again: repeating the
+        /// request is useless, look the object up instead.
+        /// See <https://docs.stripe.com/api/idempotent_requests>.
+        replayed: bool,
+        /// What went wrong on the way, if there was no answer or it was cut off.
+        source: Option<reqwest::Error>,
+    },
+    /// Stripe did what was asked, and we can not read what it says of it.
+    #[error("Stripe's answer can not be read: {reason} ({})",
+        Trace { status: Some(*status), request_id: request_id.as_deref() })]
+    Unreadable {
+        /// The HTTP status, a 2xx.
+        status: u16,
+        /// Stripe's id of the request.
+        request_id: Option<String>,
+        /// What about it, in our own words.
+        reason: String,
+    },
+    /// The request was never sent, because HTTP can not carry it: an id, an account or an idempotency key
+    /// with characters that none of them has.
+    #[error("a request to Stripe can not be written: {0}")]
+    Unsendable(&'static str),
+}
+
+impl Error {
+    /// Stripe's id of the request, for logs and for Stripe's support.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.request_id.as_deref(),
+            Self::Unavailable { request_id, .. } | Self::Unreadable { request_id, .. } => {
+                request_id.as_deref()
+            }
+            Self::Unsendable(_) => None,
+        }
+    }
+
+    /// The word for it in metrics and logs.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Unsendable(_) => "unsendable",
+        }
+    }
+}
+
+/// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Stripe's `type`, for example `invalid_request_error`; none if the answer was not in Stripe's shape.
+    pub kind: Option<String>,
+    /// Stripe's `code`, for example `resource_missing`.
+    pub code: Option<String>,
+    /// The bank's `decline_code`.
+    pub decline_code: Option<String>,
+    /// The parameter that it is about.
+    pub param: Option<String>,
+    /// Stripe's words for a developer. They may repeat what was sent, an email address for one: not for logs.
+    pub message: Option<String>,
+    /// Stripe's id of the request.
+    pub request_id: Option<String>,
+    /// Stripe gave this answer before, to the first request with this idempotency key.
+    pub replayed: bool,
+}
+
+impl Refusal {
+    /// Whether what was asked for does not exist on this account.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.status == 404 && self.has_code("resource_missing")
+    }
+
+    /// Whether the PaymentIntent is in a status that does not allow this, for example canceling what has
+    /// succeeded.
+    #[must_use]
+    pub fn is_unexpected_state(&self) -> bool {
+        self.has_code("payment_intent_unexpected_state")
+    }
+
+    /// Whether the idempotency key was used before with other parameters.
+    #[must_use]
+    pub fn is_idempotency_mismatch(&self) -> bool {
+        self.kind.as_deref() == Some("idempotency_error")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Trace { status: Some(self.status), request_id: self.request_id.as_deref() })?;
+        let words = [("type", &self.kind), ("code", &self.code), ("decline_code", &self.decline_code)];
+        for (name, word) in words.into_iter().chain([("param", &self.param)]) {
+            if let Some(word) = word {
+                write!(f, ", {name} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which answer an error is about.
+struct Trace<'a> {
+    status: Option<u16>,
+    request_id: Option<&'a str>,
+}
+
+impl fmt::Display for Trace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "status {status}")?,
+            None => f.write_str("no answer")?,
+        }
+        match self.request_id {
+            Some(request_id) => write!(f, ", request {request_id}"),
+            None => Ok(()),
+        }
+    }
+}

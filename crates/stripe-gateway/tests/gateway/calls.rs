@@ -1,0 +1,354 @@
+//! What we send, and what is made of the answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use quittance_domain::catalog::Metadata;
+use quittance_domain::money::Money;
+use quittance_domain::order::{Address, Shipping};
+use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen};
+use quittance_stripe_gateway::{Error, FrozenRequest, NewPaymentIntent, PaymentDetails, Stripe};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeClientErr};
+use stripe_core::payment_intent::RetrievePaymentIntent;
+
+use crate::stand_in::{Answer, StandIn, order_id, payment_id, payment_intent};
+
+const ID: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
+/// What the stand-in's `Date` says where a test looks at it, and the same as seconds.
+const DATE: &str = "Sun, 22 Nov 2026 10:00:00 GMT";
+const DATE_S: i64 = 1_795_341_600;
+
+fn details() -> PaymentDetails {
+    PaymentDetails {
+        receipt_email: Some("jenny+rosen@example.com".to_owned()),
+        shipping: Some(Shipping {
+            name: "Jenny & Søn".to_owned(),
+            address: Address {
+                line1: "1 Main St".to_owned(),
+                line2: None,
+                city: Some("Aarhus".to_owned()),
+                state: None,
+                postal_code: Some("8000".to_owned()),
+                country: "DK".to_owned(),
+            },
+        }),
+    }
+}
+
+fn new_payment_intent() -> NewPaymentIntent {
+    NewPaymentIntent {
+        order_id: order_id(),
+        payment_id: payment_id(),
+        account: Account::own(),
+        amount: Money::new(2500, "eur".parse().expect("a currency")).expect("an amount"),
+        application_fee: None,
+        capture_method: CaptureMethod::Automatic,
+        details: PaymentDetails::default(),
+        metadata: Metadata::default(),
+    }
+}
+
+#[test]
+fn a_frozen_create_is_the_form_that_stripe_expects() {
+    let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
+    assert_eq!(frozen.path, "/v1/payment_intents");
+    assert_eq!(frozen.idempotency_key, payment_id().as_str());
+    assert_eq!(frozen.account, Account::own());
+    assert_eq!(
+        frozen.body,
+        "amount=2500\
+         &automatic_payment_methods[enabled]=true\
+         &capture_method=automatic\
+         &currency=eur\
+         &description=Order+ord_00000000000000000000000001\
+         &metadata[order_id]=ord_00000000000000000000000001\
+         &metadata[payment_id]=pay_00000000000000000000000002"
+    );
+}
+
+#[test]
+fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
+    let metadata = [("order_id", "theirs"), ("gift", "a=b&c"), ("colour", "blue")];
+    let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
+        account: Account::connected("acct_1SWseller"),
+        application_fee: Some(75),
+        capture_method: CaptureMethod::Manual,
+        details: details(),
+        metadata: metadata.map(|(name, word)| (name.to_owned(), word.to_owned())).into_iter().collect(),
+        ..new_payment_intent()
+    });
+    assert_eq!(frozen.account, Account::connected("acct_1SWseller"));
+    assert_eq!(
+        frozen.body,
+        "amount=2500\
+         &application_fee_amount=75\
+         &automatic_payment_methods[enabled]=true\
+         &capture_method=manual\
+         &currency=eur\
+         &description=Order+ord_00000000000000000000000001\
+         &metadata[colour]=blue\
+         &metadata[gift]=a%3Db%26c\
+         &metadata[order_id]=ord_00000000000000000000000001\
+         &metadata[payment_id]=pay_00000000000000000000000002\
+         &receipt_email=jenny%2Brosen@example.com\
+         &shipping[address][city]=Aarhus\
+         &shipping[address][country]=DK\
+         &shipping[address][line1]=1+Main+St\
+         &shipping[address][postal_code]=8000\
+         &shipping[name]=Jenny+%26+S%C3%B8n"
+    );
+}
+
+/// Whoever places an order may write its metadata.
+#[test]
+fn metadata_can_not_smuggle_parameters_in() {
+    let keys = ["a&amount=1&b", "a]=1&amount", "payment_id]", "payment_id][", "a b%5D", "é"];
+    let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
+        metadata: keys.map(|key| (key.to_owned(), "w&amount=2".to_owned())).into_iter().collect(),
+        ..new_payment_intent()
+    });
+    let names: Vec<&str> =
+        frozen.body.split('&').map(|field| field.split_once('=').expect("a field").0).collect();
+    assert_eq!(
+        names,
+        [
+            "amount",
+            "automatic_payment_methods[enabled]",
+            "capture_method",
+            "currency",
+            "description",
+            "metadata[%C3%A9]",
+            "metadata[a%26amount%3D1%26b]",
+            "metadata[a+b%255D]",
+            "metadata[order_id]",
+            "metadata[payment_id]",
+        ]
+    );
+}
+
+#[test]
+fn a_frozen_request_survives_being_stored_and_shows_nobody() {
+    for account in [Account::own(), Account::connected("acct_1SWseller")] {
+        let new = NewPaymentIntent { account, details: details(), ..new_payment_intent() };
+        let frozen = Stripe::freeze_payment_intent(&new);
+        let stored = serde_json::to_string(&frozen).expect("JSON");
+        assert_eq!(serde_json::from_str::<FrozenRequest>(&stored).expect("the same"), frozen);
+        assert!(!format!("{frozen:?}").contains("jenny"), "{frozen:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_create_is_sent_letter_for_letter() {
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent()).with("Date", DATE)]);
+    let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
+    let made = server.stripe().create_payment_intent(&frozen).await.expect("made");
+
+    let [request] = &server.requests()[..] else { panic!("one request") };
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/payment_intents"));
+    assert_eq!(request.body, frozen.body);
+    for (name, value) in [
+        ("authorization", Some("Bearer sk_test_51Abc")),
+        ("content-type", Some("application/x-www-form-urlencoded")),
+        ("idempotency-key", Some(payment_id().as_str())),
+        ("stripe-version", Some("2026-09-30.endive")),
+        ("stripe-account", None),
+        ("user-agent", Some(concat!("quittance/", env!("CARGO_PKG_VERSION")))),
+    ] {
+        assert_eq!(request.header(name), value, "{name}");
+    }
+
+    let observation = made.observation;
+    assert_eq!(observation.payment_intent_id, ID);
+    assert_eq!((observation.order_id, observation.payment_id), (Some(order_id()), Some(payment_id())));
+    assert_eq!((observation.account, observation.mode), (Account::own(), Mode::Test));
+    let open = Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
+    assert_eq!(observation.fact.seen, open);
+    assert_eq!(observation.fact.sighting.event, "");
+    let secret = made.client_secret.expect("a client secret");
+    assert_eq!(secret.expose_secret(), "pi_3SWabcLkdIwHu7ix0abcdefg_secret_hushhushhush");
+}
+
+#[actix_web::test]
+async fn a_read_is_dated_by_stripes_clock() {
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent()).with("Date", DATE)]);
+    let read = server.stripe().retrieve_payment_intent(&Account::own(), ID).await.expect("read");
+    let created = read.observation.fact.sighting.created;
+    // The whole call may not take longer than this, and the date is rounded down.
+    assert!((DATE_S - 21..DATE_S).contains(&created), "{created}");
+    let [request] = &server.requests()[..] else { panic!("one request") };
+    assert_eq!((request.method.as_str(), request.query.as_str()), ("GET", ""));
+    assert_eq!(request.path, format!("/v1/payment_intents/{ID}"));
+    assert_eq!(request.header("idempotency-key"), None);
+}
+
+#[actix_web::test]
+async fn a_replayed_answer_is_dated_by_when_the_object_was_made() {
+    let replayed = Answer::ok(&payment_intent()).with("Date", DATE).with("Idempotent-Replayed", "true");
+    let server = StandIn::answering(vec![replayed]);
+    let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
+    let made = server.stripe().create_payment_intent(&frozen).await.expect("made");
+    assert_eq!(made.observation.fact.sighting.created, 1_795_341_000);
+}
+
+#[actix_web::test]
+async fn calls_for_a_connected_account_name_it() {
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
+    let account = Account::connected("acct_1SWseller");
+    let read = server.stripe().retrieve_payment_intent(&account, ID).await.expect("read");
+    assert_eq!(server.requests()[0].header("stripe-account"), Some("acct_1SWseller"));
+    assert_eq!(read.observation.account, account);
+}
+
+#[actix_web::test]
+async fn a_cancel_and_an_update_are_sent_under_their_keys() {
+    let mut canceled = payment_intent();
+    canceled["status"] = json!("canceled");
+    let server = StandIn::answering(vec![Answer::ok(&canceled), Answer::ok(&payment_intent())]);
+    let (stripe, account) = (server.stripe(), Account::own());
+    let closed = stripe.cancel_payment_intent(&account, ID, "pay_1:cancel").await.expect("canceled");
+    assert_eq!(closed.observation.fact.seen, Seen::Canceled);
+    stripe.update_payment_details(&account, ID, &details(), "pay_1:details:2").await.expect("updated");
+
+    let [cancel, update] = &server.requests()[..] else { panic!("two requests") };
+    assert_eq!(cancel.path, format!("/v1/payment_intents/{ID}/cancel"));
+    assert_eq!((cancel.body.as_str(), cancel.header("idempotency-key")), ("", Some("pay_1:cancel")));
+    assert_eq!(update.path, format!("/v1/payment_intents/{ID}"));
+    assert_eq!(update.header("idempotency-key"), Some("pay_1:details:2"));
+    assert_eq!(
+        update.body,
+        "receipt_email=jenny%2Brosen@example.com\
+         &shipping[address][city]=Aarhus&shipping[address][country]=DK\
+         &shipping[address][line1]=1+Main+St&shipping[address][postal_code]=8000\
+         &shipping[name]=Jenny+%26+S%C3%B8n"
+    );
+}
+
+/// Callers run them as tasks of a runtime with many threads.
+#[actix_web::test]
+async fn calls_may_move_between_threads() {
+    fn movable<T: Send + 'static>(_: T) {}
+    let stripe = StandIn::answering(vec![Answer::ok(&payment_intent())]).stripe();
+    let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
+    movable(async move {
+        let own = Account::own();
+        drop(stripe.create_payment_intent(&frozen).await);
+        drop(stripe.retrieve_payment_intent(&own, ID).await);
+        drop(stripe.find_payment_intent(&own, &payment_id(), since()).await);
+        drop(stripe.cancel_payment_intent(&own, ID, "key").await);
+        drop(stripe.update_payment_details(&own, ID, &details(), "key").await);
+    });
+}
+
+fn page(payment_ids: &[(&str, &str)], has_more: bool) -> Answer {
+    let data: Vec<Value> = payment_ids
+        .iter()
+        .map(|(id, payment_id)| {
+            let mut object = payment_intent();
+            object["id"] = json!(id);
+            object["metadata"]["payment_id"] = json!(payment_id);
+            object
+        })
+        .collect();
+    Answer::ok(&json!({ "object": "list", "url": "/v1/payment_intents", "data": data, "has_more": has_more }))
+}
+
+fn since() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_341_000, 0).expect("a time")
+}
+
+#[actix_web::test]
+async fn an_attempt_is_found_on_a_later_page() {
+    let ours = payment_id();
+    let server = StandIn::answering(vec![
+        page(&[("pi_9", "pay_other"), ("pi_8", "")], true),
+        page(&[("pi_7", "pay_other"), ("pi_6", ours.as_str())], false),
+    ]);
+    let stripe = server.stripe();
+    let found = stripe.find_payment_intent(&Account::own(), &ours, since()).await.expect("listed");
+    assert_eq!(found.expect("found").observation.payment_intent_id, "pi_6");
+    let queries: Vec<String> = server.requests().into_iter().map(|request| request.query).collect();
+    assert_eq!(
+        queries,
+        ["created[gte]=1795341000&limit=100", "created[gte]=1795341000&limit=100&starting_after=pi_8"]
+    );
+}
+
+#[actix_web::test]
+async fn of_several_matches_the_oldest_is_the_one() {
+    let ours = payment_id();
+    let server = StandIn::answering(vec![
+        page(&[("pi_9", ours.as_str()), ("pi_8", ours.as_str())], true),
+        page(&[("pi_7", ours.as_str())], true),
+        page(&[("pi_6", "pay_other")], false),
+    ]);
+    let stripe = server.stripe();
+    let found = stripe.find_payment_intent(&Account::own(), &ours, since()).await.expect("listed");
+    assert_eq!(found.expect("found").observation.payment_intent_id, "pi_7");
+}
+
+#[actix_web::test]
+async fn an_attempt_that_never_came_to_be_is_not_found() {
+    for answer in [page(&[("pi_9", "pay_other")], false), page(&[], false)] {
+        let server = StandIn::answering(vec![answer]);
+        let stripe = server.stripe();
+        let found = stripe.find_payment_intent(&Account::own(), &payment_id(), since()).await;
+        assert!(found.expect("listed").is_none());
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[actix_web::test]
+async fn strangers_that_can_not_be_read_do_not_hide_our_own() {
+    let ours = payment_intent();
+    let stranger =
+        json!({ "id": "pi_new", "object": "payment_intent", "status": "unheard_of", "amount": "?" });
+    let server =
+        StandIn::answering(vec![Answer::ok(&json!({ "data": [stranger, ours], "has_more": false }))]);
+    let stripe = server.stripe();
+    let found = stripe.find_payment_intent(&Account::own(), &payment_id(), since()).await.expect("listed");
+    assert_eq!(found.expect("found").observation.payment_intent_id, ID);
+}
+
+/// Taken for the end, it would let a second PaymentIntent be made.
+#[actix_web::test]
+async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
+    let nameless = json!({ "data": [{ "metadata": {} }], "has_more": false });
+    for answer in [page(&[], true), Answer::ok(&nameless), Answer::ok(&json!({ "data": [] }))] {
+        let server = StandIn::answering(vec![answer]);
+        let stripe = server.stripe();
+        let found = stripe.find_payment_intent(&Account::own(), &payment_id(), since()).await;
+        assert!(matches!(found, Err(Error::Unreadable { .. })), "{found:?}");
+    }
+}
+
+/// A client that has one answer for everything.
+struct Canned(Arc<str>);
+
+#[derive(Debug)]
+struct Misread(#[expect(dead_code, reason = "shown by Debug when a test fails")] String);
+
+impl StripeClientErr for Misread {
+    fn deserialize_err(message: impl std::fmt::Display) -> Self {
+        Self(message.to_string())
+    }
+}
+
+impl StripeClient for Canned {
+    type Err = Misread;
+
+    async fn execute(&self, _: CustomizedStripeRequest) -> Result<Bytes, Misread> {
+        Ok(Bytes::copy_from_slice(self.0.as_bytes()))
+    }
+}
+
+/// The fixture that all tests build on must be what Stripe sends, in the version that we ask for: the strict
+/// types that were generated from Stripe's own description of it accept it.
+#[actix_web::test]
+async fn the_fixture_is_a_payment_intent_to_strict_types() {
+    let canned = Canned(payment_intent().to_string().into());
+    let parsed = RetrievePaymentIntent::new(ID).send(&canned).await.expect("a PaymentIntent");
+    assert_eq!(parsed.id.as_str(), ID);
+}

@@ -1,0 +1,333 @@
+//! What events say.
+
+use proptest::prelude::*;
+use quittance_domain::event::{Content, Event};
+use quittance_domain::payment::{Account, Failure, Mode, Observation, OpenStatus, Seen, Success};
+use quittance_stripe_gateway::event::{NotAnEvent, read};
+use serde_json::{Value, json};
+
+use crate::stand_in::{order_id, payment_id, payment_intent};
+
+/// An event in full, as Stripe sends it, with this over its PaymentIntent.
+fn event(kind: &str, over: &Value) -> Value {
+    let mut object = payment_intent();
+    merge(&mut object, over);
+    json!({
+        "id": "evt_3SWabcLkdIwHu7ix0hijklmn",
+        "object": "event",
+        "api_version": "2026-09-30.endive",
+        "created": 1_795_341_600,
+        "data": { "object": object },
+        "livemode": false,
+        "pending_webhooks": 1,
+        "request": { "id": "req_abc", "idempotency_key": "pay_00000000000000000000000002" },
+        "type": kind,
+    })
+}
+
+fn merge(object: &mut Value, over: &Value) {
+    for (name, value) in over.as_object().expect("an object") {
+        object[name] = value.clone();
+    }
+}
+
+fn read_value(event: &Value) -> Event {
+    read(event.to_string().as_bytes()).expect("an event")
+}
+
+fn observation(event: &Value) -> Observation {
+    match read_value(event).content {
+        Content::Payment(observation) => *observation,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn seen(kind: &str, over: &Value) -> Seen {
+    observation(&event(kind, over)).fact.seen
+}
+
+fn unreadable(event: &Value) -> String {
+    match read_value(event).content {
+        Content::Unreadable(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn declined() -> Value {
+    json!({
+        "advice_code": "try_again_later",
+        "charge": "ch_3SWabcLkdIwHu7ix0charged",
+        "code": "card_declined",
+        "decline_code": "insufficient_funds",
+        "doc_url": "https://docs.stripe.com/error-codes/card-declined",
+        "message": "Your card has insufficient funds.",
+        "network_decline_code": "51",
+        "payment_method": { "id": "pm_1SWabcLkdIwHu7ix", "object": "payment_method", "type": "card" },
+        "type": "card_error",
+    })
+}
+
+fn paid() -> Value {
+    json!({ "status": "succeeded", "amount_received": 2500, "latest_charge": "ch_3SWabcLkdIwHu7ix0charged" })
+}
+
+#[test]
+fn an_event_says_whose_payment_it_is_and_when_it_was_seen() {
+    let event = read_value(&event("payment_intent.created", &json!({})));
+    assert_eq!(event.id, "evt_3SWabcLkdIwHu7ix0hijklmn");
+    assert_eq!(event.kind, "payment_intent.created");
+    assert_eq!(event.created, 1_795_341_600);
+    assert_eq!(event.account, Account::own());
+    assert_eq!(event.mode, Mode::Test);
+    let Content::Payment(observation) = event.content else { panic!("a payment") };
+    assert_eq!(observation.payment_intent_id, "pi_3SWabcLkdIwHu7ix0abcdefg");
+    assert_eq!(observation.order_id, Some(order_id()));
+    assert_eq!(observation.payment_id, Some(payment_id()));
+    assert_eq!(observation.account, Account::own());
+    assert_eq!(observation.mode, Mode::Test);
+    assert_eq!(observation.fact.sighting.created, 1_795_341_600);
+    assert_eq!(observation.fact.sighting.event, "evt_3SWabcLkdIwHu7ix0hijklmn");
+}
+
+#[test]
+fn the_fact_is_the_status_of_the_object() {
+    let open = |status| Seen::Open { status, failure: None };
+    let next_action =
+        json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
+    for (kind, over, expected) in [
+        ("created", json!({}), open(OpenStatus::RequiresPaymentMethod)),
+        ("created", json!({ "status": "requires_confirmation" }), open(OpenStatus::RequiresConfirmation)),
+        (
+            "requires_action",
+            json!({ "status": "requires_action", "next_action": next_action }),
+            open(OpenStatus::RequiresAction),
+        ),
+        ("partially_funded", json!({ "status": "requires_action" }), open(OpenStatus::RequiresAction)),
+        ("processing", json!({ "status": "processing" }), open(OpenStatus::Processing)),
+        (
+            "amount_capturable_updated",
+            json!({ "status": "requires_capture", "amount_capturable": 2500 }),
+            open(OpenStatus::RequiresCapture),
+        ),
+        ("canceled", json!({ "status": "canceled", "canceled_at": 1_795_341_600 }), Seen::Canceled),
+        (
+            "succeeded",
+            paid(),
+            Seen::Succeeded(Success {
+                amount: 2500,
+                currency: "eur".to_owned(),
+                amount_received: 2500,
+                application_fee: None,
+            }),
+        ),
+        // A new attempt has begun by the time the object was written: the old error is not why it is open.
+        (
+            "processing",
+            json!({ "status": "processing", "last_payment_error": declined() }),
+            open(OpenStatus::Processing),
+        ),
+    ] {
+        assert_eq!(seen(&format!("payment_intent.{kind}"), &over), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_success_says_what_was_received_and_what_the_platform_keeps() {
+    let mut over = paid();
+    merge(&mut over, &json!({ "amount_received": 1200, "application_fee_amount": 75, "currency": "jpy" }));
+    let expected = Success {
+        amount: 2500,
+        currency: "jpy".to_owned(),
+        amount_received: 1200,
+        application_fee: Some(75),
+    };
+    assert_eq!(seen("payment_intent.succeeded", &over), Seen::Succeeded(expected));
+}
+
+#[test]
+fn a_failure_is_known_by_its_charge_or_else_by_what_was_tried() {
+    let id = |error: Value| {
+        let over = json!({ "last_payment_error": error });
+        match seen("payment_intent.payment_failed", &over) {
+            Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) } => failure,
+            other => panic!("{other:?}"),
+        }
+        .id
+    };
+    let without = |names: &[&str]| {
+        let mut error = declined();
+        for name in names {
+            error[name] = Value::Null;
+        }
+        error
+    };
+    let mut expanded = declined();
+    expanded["charge"] = json!({ "id": "ch_3SWabcLkdIwHu7ix0charged", "object": "charge", "paid": false });
+    let mut by_id = without(&["charge"]);
+    by_id["payment_method"] = json!("pm_1SWabcLkdIwHu7ix");
+    assert_eq!(id(declined()), "ch_3SWabcLkdIwHu7ix0charged");
+    assert_eq!(id(expanded), "ch_3SWabcLkdIwHu7ix0charged");
+    assert_eq!(id(without(&["charge"])), "pm_1SWabcLkdIwHu7ix");
+    assert_eq!(id(by_id), "pm_1SWabcLkdIwHu7ix");
+    assert_eq!(id(without(&["charge", "payment_method"])), "evt_3SWabcLkdIwHu7ix0hijklmn");
+    assert_eq!(id(json!({})), "evt_3SWabcLkdIwHu7ix0hijklmn");
+}
+
+#[test]
+fn a_failure_carries_what_the_customer_may_be_told() {
+    let over = json!({ "last_payment_error": declined() });
+    let failure = Failure {
+        id: "ch_3SWabcLkdIwHu7ix0charged".to_owned(),
+        code: Some("card_declined".to_owned()),
+        decline_code: Some("insufficient_funds".to_owned()),
+        message: Some("Your card has insufficient funds.".to_owned()),
+    };
+    let expected = Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) };
+    assert_eq!(seen("payment_intent.payment_failed", &over), expected);
+}
+
+#[test]
+fn connected_accounts_and_live_mode_are_told() {
+    let mut live = event("payment_intent.succeeded", &paid());
+    merge(&mut live, &json!({ "account": "acct_1SWseller", "livemode": true }));
+    let event = read_value(&live);
+    assert_eq!((event.account, event.mode), (Account::connected("acct_1SWseller"), Mode::Live));
+    let observation = observation(&live);
+    assert_eq!((observation.account, observation.mode), (Account::connected("acct_1SWseller"), Mode::Live));
+}
+
+#[test]
+fn metadata_that_is_not_ours_names_nothing() {
+    for metadata in [
+        json!(null),
+        json!({}),
+        json!({ "order_id": "1234", "payment_id": "pay_" }),
+        json!({ "order_id": 7, "payment_id": ["pay_00000000000000000000000002"] }),
+        json!({ "order_id": "pay_00000000000000000000000002", "payment_id": "ord_00000000000000000000000001" }),
+    ] {
+        let observation = observation(&event("payment_intent.created", &json!({ "metadata": metadata })));
+        assert_eq!((observation.order_id, observation.payment_id), (None, None), "{metadata}");
+    }
+}
+
+#[test]
+fn a_trimmed_event_is_enough() {
+    let trimmed = json!({
+        "id": "evt_1", "type": "payment_intent.succeeded", "created": 7, "livemode": false, "account": null,
+        "data": { "object": {
+            "id": "pi_1", "status": "succeeded", "amount": 5, "amount_received": 5, "currency": "usd",
+        } },
+    });
+    assert!(matches!(observation(&trimmed).fact.seen, Seen::Succeeded(_)));
+    let trimmed = json!({
+        "id": "evt_1", "type": "payment_intent.canceled", "created": 7, "livemode": false,
+        "data": { "object": { "id": "pi_1", "status": "canceled" } },
+    });
+    assert_eq!(observation(&trimmed).fact.seen, Seen::Canceled);
+}
+
+#[test]
+fn fields_that_stripe_has_yet_to_invent_do_no_harm() {
+    let mut new = event(
+        "payment_intent.succeeded",
+        &json!({
+            "status": "succeeded", "amount_received": 2500, "quantum_state": { "spin": [0.5] },
+            "latest_charge": { "id": "ch_1", "object": "charge" }, "customer": { "id": "cus_1" },
+            "payment_method": { "id": "pm_1" }, "capture_method": "someday",
+        }),
+    );
+    merge(
+        &mut new,
+        &json!({ "context": "acct_x/acct_y", "reason": { "type": "automation" }, "object": "event2" }),
+    );
+    assert!(matches!(observation(&new).fact.seen, Seen::Succeeded(_)));
+}
+
+#[test]
+fn other_types_change_nothing() {
+    for kind in ["charge.succeeded", "payment_intent.reconciled", "payment_intent", "v2.core.event"] {
+        let event = event(kind, &json!({ "status": "unheard_of" }));
+        assert_eq!(read_value(&event).content, Content::Unhandled, "{kind}");
+    }
+    let bare = read(br#"{"id":"evt_1","type":"customer.created"}"#).expect("an event");
+    assert_eq!((bare.created, bare.mode, bare.content), (0, Mode::Test, Content::Unhandled));
+}
+
+#[test]
+fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
+    let over = |over: Value| unreadable(&event("payment_intent.succeeded", &over));
+    let mut paid_in_text = paid();
+    paid_in_text["amount_received"] = json!("2500.00 hush");
+    let mut half_told = paid();
+    half_told["amount_received"] = Value::Null;
+    for (reason, expected) in [
+        (over(json!({ "status": "processing" })), "the type says succeeded, the object does not"),
+        (over(json!({ "status": "hushed" })), "the PaymentIntent's status is none that we know"),
+        (over(json!({ "status": null })), "the PaymentIntent has no status"),
+        (over(json!({ "id": null })), "the PaymentIntent has no id"),
+        (over(json!({ "id": "" })), "the PaymentIntent has no id"),
+        (over(json!({ "object": "charge" })), "the object is no PaymentIntent"),
+        (over(half_told), "the PaymentIntent has no amount_received"),
+    ] {
+        assert_eq!(reason, expected);
+    }
+    let reason = over(paid_in_text);
+    assert!(reason.starts_with("no PaymentIntent as we know it") && !reason.contains("hush"), "{reason}");
+}
+
+#[test]
+fn an_envelope_of_a_handled_type_must_say_when_where_and_in_which_mode() {
+    for (over, expected) in [
+        (json!({ "created": null }), "the event has no created"),
+        (json!({ "created": "now" }), "the event has no created"),
+        (json!({ "livemode": null }), "the event has no livemode"),
+        (json!({ "account": 7 }), "the event's account is no id"),
+        (json!({ "account": "" }), "the event's account is no id"),
+        (json!({ "data": null }), "the event carries no object"),
+        (json!({ "data": "x" }), "the event carries no object"),
+        (json!({ "data": {} }), "the event carries no object"),
+    ] {
+        let mut event = event("payment_intent.succeeded", &paid());
+        merge(&mut event, &over);
+        assert_eq!(unreadable(&event), expected);
+    }
+}
+
+#[test]
+fn without_an_id_and_a_type_it_is_no_event() {
+    for body in [
+        "",
+        "hello",
+        "[]",
+        "null",
+        "{}",
+        r#"{"id":"evt_1"}"#,
+        r#"{"type":"payment_intent.succeeded"}"#,
+        r#"{"id":7,"type":"payment_intent.succeeded"}"#,
+        r#"{"id":"","type":"payment_intent.succeeded"}"#,
+        r#"{"id":"evt_1","type":""}"#,
+        r#"{"id":"evt_1","type":"payment_intent.succeeded""#,
+    ] {
+        assert_eq!(read(body.as_bytes()), Err(NotAnEvent), "{body}");
+    }
+    assert_eq!(read(b"{\"id\":\"evt_\xff\",\"type\":\"x\"}"), Err(NotAnEvent));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_do_harm(bytes: Vec<u8>) {
+        let _ = read(&bytes);
+    }
+
+    #[test]
+    fn no_field_of_another_type_does_harm(
+        place: prop::sample::Index,
+        odd in prop::sample::select(vec![json!(null), json!(true), json!(-1.5), json!("x"), json!([1]), json!({"id": 1})]),
+    ) {
+        let mut event = event("payment_intent.succeeded", &paid());
+        let object = event["data"]["object"].as_object_mut().expect("an object");
+        let name = object.keys().nth(place.index(object.len())).expect("a field").clone();
+        object.insert(name, odd);
+        prop_assert!(!matches!(read_value(&event).content, Content::Unhandled));
+    }
+}

@@ -1,0 +1,296 @@
+//! What is repeated, what is given up, and what is said of it.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use quittance_domain::payment::{Account, Mode};
+use quittance_stripe_gateway::{ConfigError, Error, FrozenRequest, PaymentIntent, Stripe, StripeConfig};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::stand_in::{Answer, StandIn, payment_intent};
+
+const ID: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
+
+fn request() -> FrozenRequest {
+    FrozenRequest {
+        path: "/v1/payment_intents".to_owned(),
+        body: "amount=2500&currency=eur&receipt_email=jenny%40example.com".to_owned(),
+        idempotency_key: "pay_1".to_owned(),
+        account: Account::own(),
+    }
+}
+
+async fn create(server: &StandIn) -> Result<PaymentIntent, Error> {
+    server.stripe().create_payment_intent(&request()).await
+}
+
+/// Fails with this until the last answer, which is good.
+fn failing(first: Vec<Answer>) -> StandIn {
+    StandIn::answering(first.into_iter().chain([Answer::ok(&payment_intent())]).collect())
+}
+
+fn locked() -> Answer {
+    Answer::error(429, &json!({ "type": "invalid_request_error", "code": "lock_timeout" }))
+}
+
+#[actix_web::test]
+async fn passing_failures_are_repeated_with_the_same_key_and_body() {
+    let in_use =
+        Answer::error(409, &json!({ "type": "idempotency_error", "code": "idempotency_key_in_use" }));
+    let broken = Answer::error(500, &json!({ "type": "api_error" }));
+    let gateway = Answer::Reply(502, vec![], "<html>Bad Gateway</html>".to_owned());
+    let server = failing(vec![locked(), in_use, broken, gateway]);
+    create(&server).await.expect("made in the end");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 5);
+    for request in &requests {
+        assert_eq!(request.header("idempotency-key"), Some("pay_1"));
+        assert_eq!(request, &requests[0]);
+    }
+}
+
+#[actix_web::test]
+async fn retries_end() {
+    let server = StandIn::answering(vec![locked()]);
+    match create(&server).await {
+        Err(Error::Unavailable { status, code, request_id, replayed, source: None }) => {
+            assert_eq!((status, code.as_deref()), (Some(429), Some("lock_timeout")));
+            assert_eq!((request_id.as_deref(), replayed), (Some("req_bad"), false));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[actix_web::test]
+async fn a_refusal_is_not_repeated_and_says_why() {
+    let server = StandIn::answering(vec![Answer::error(
+        400,
+        &json!({
+            "type": "invalid_request_error", "code": "email_invalid", "param": "receipt_email",
+            "message": "Invalid email address: jenny@example", "doc_url": "https://docs.stripe.com",
+        }),
+    )]);
+    let error = create(&server).await.expect_err("refused");
+    assert_eq!(error.request_id(), Some("req_bad"));
+    assert_eq!(
+        error.to_string(),
+        "Stripe refused the request (status 400, request req_bad, type invalid_request_error, \
+         code email_invalid, param receipt_email)"
+    );
+    let Error::Refused(refusal) = error else { panic!("refused") };
+    assert_eq!(refusal.message.as_deref(), Some("Invalid email address: jenny@example"));
+    assert!(!refusal.is_missing() && !refusal.is_unexpected_state() && !refusal.is_idempotency_mismatch());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[actix_web::test]
+async fn refusals_that_callers_act_on_are_told_apart() {
+    let missing = json!({ "type": "invalid_request_error", "code": "resource_missing", "param": "intent" });
+    let state = json!({
+        "type": "invalid_request_error", "code": "payment_intent_unexpected_state",
+        "payment_intent": payment_intent(),
+    });
+    let mismatch = json!({ "type": "idempotency_error", "message": "Keys for idempotent requests …" });
+    for (answer, expected) in [
+        (Answer::error(404, &missing), [true, false, false]),
+        (Answer::error(400, &state), [false, true, false]),
+        (Answer::error(400, &mismatch), [false, false, true]),
+        // A 404 that is not Stripe's says nothing of the PaymentIntent.
+        (Answer::Reply(404, vec![], "<html>nginx</html>".to_owned()), [false, false, false]),
+        (Answer::Reply(401, vec![], r#"{"error":"no object"}"#.to_owned()), [false, false, false]),
+    ] {
+        let server = StandIn::answering(vec![answer]);
+        match server.stripe().cancel_payment_intent(&Account::own(), ID, "key").await {
+            Err(Error::Refused(refusal)) => assert_eq!(
+                [refusal.is_missing(), refusal.is_unexpected_state(), refusal.is_idempotency_mismatch()],
+                expected
+            ),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[actix_web::test]
+async fn a_replayed_server_error_is_not_repeated() {
+    let broken = Answer::error(500, &json!({ "type": "api_error" }));
+    let server =
+        failing(vec![broken.with("Idempotent-Replayed", "true").with("Stripe-Should-Retry", "true")]);
+    match create(&server).await {
+        Err(Error::Unavailable { status: Some(500), replayed: true, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[actix_web::test]
+async fn a_replayed_refusal_is_told_as_such() {
+    let refused = Answer::error(400, &json!({ "type": "invalid_request_error" }));
+    let server = StandIn::answering(vec![refused.with("Idempotent-Replayed", "true")]);
+    match create(&server).await {
+        Err(Error::Refused(refusal)) => assert!(refusal.replayed),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[actix_web::test]
+async fn stripes_own_advice_on_repeating_wins() {
+    let broken = || Answer::error(500, &json!({ "type": "api_error" }));
+    let server = failing(vec![broken().with("Stripe-Should-Retry", "false")]);
+    assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(500), .. })));
+    assert_eq!(server.requests().len(), 1);
+
+    let refused = Answer::error(400, &json!({ "type": "invalid_request_error" }));
+    let server = failing(vec![refused.with("Stripe-Should-Retry", "true")]);
+    create(&server).await.expect("made by the second attempt");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[actix_web::test]
+async fn a_wait_longer_than_the_call_may_take_is_not_begun() {
+    let server = failing(vec![locked().with("Retry-After", "3600")]);
+    assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(429), .. })));
+    assert_eq!(server.requests().len(), 1);
+
+    let server = failing(vec![locked().with("Retry-After", "0")]);
+    create(&server).await.expect("made by the second attempt");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[actix_web::test]
+async fn an_error_page_keeps_its_status() {
+    let server = StandIn::answering(vec![Answer::Reply(502, vec![], "<html>hush</html>".to_owned())]);
+    let error = create(&server).await.expect_err("unavailable");
+    assert_eq!(error.to_string(), "Stripe gave no final answer (status 502)");
+}
+
+#[actix_web::test]
+async fn an_answer_that_never_comes_is_asked_for_again_and_given_up() {
+    let server = StandIn::answering(vec![Answer::Hang]);
+    let mut config = server.config();
+    config.attempt_timeout = Duration::from_secs(1);
+    config.max_retries = 1;
+    let stripe = Stripe::new(&config).expect("a good configuration");
+    match stripe.create_payment_intent(&request()).await {
+        Err(Error::Unavailable {
+            status: None,
+            request_id: None,
+            replayed: false,
+            source: Some(source),
+            ..
+        }) => {
+            assert!(source.is_timeout(), "{source:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0], requests[1]);
+}
+
+#[actix_web::test]
+async fn the_whole_call_has_an_end_too() {
+    let server = StandIn::answering(vec![Answer::Hang]);
+    let mut config = server.config();
+    config.total_timeout = Duration::from_millis(200);
+    let stripe = Stripe::new(&config).expect("a good configuration");
+    let result = stripe.retrieve_payment_intent(&Account::own(), ID).await;
+    assert!(matches!(result, Err(Error::Unavailable { status: None, .. })), "{result:?}");
+    assert!(server.requests().len() <= 1, "the retry would not have been in time");
+}
+
+/// A server that promises more bytes than it sends, once per connection.
+#[actix_web::test]
+async fn an_answer_that_is_cut_off_is_no_answer() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let base = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 200 OK\r\nRequest-Id: req_cut\r\nContent-Length: 100\r\n\r\n";
+            stream.write_all(format!("{head}{{").as_bytes()).expect("sent");
+        }
+    });
+    let mut config = StripeConfig::new(SecretString::from("sk_test_51Abc"), base);
+    config.backoff = Duration::from_millis(1);
+    let stripe = Stripe::new(&config).expect("a good configuration");
+    let error = stripe.retrieve_payment_intent(&Account::own(), ID).await.expect_err("cut off");
+    assert!(matches!(error, Error::Unavailable { status: Some(200), source: Some(_), .. }), "{error:?}");
+    assert_eq!(error.request_id(), Some("req_cut"));
+}
+
+#[actix_web::test]
+async fn where_nobody_listens_there_is_no_answer() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let base = format!("http://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let mut config = StripeConfig::new(SecretString::from("sk_test_51Abc"), base);
+    config.backoff = Duration::from_millis(1);
+    let stripe = Stripe::new(&config).expect("a good configuration");
+    match stripe.create_payment_intent(&request()).await {
+        Err(Error::Unavailable { status: None, source: Some(source), .. }) => assert!(source.is_connect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[actix_web::test]
+async fn a_success_that_can_not_be_read_is_told_without_its_body() {
+    let mut odd = payment_intent();
+    odd["status"] = json!("hushed");
+    for body in [odd.to_string(), "<html>hush</html>".to_owned(), r#"{"id":7,"x":"hush"}"#.to_owned()] {
+        let ok = Answer::Reply(200, vec![("Request-Id", "req_ok".to_owned())], body);
+        let error = create(&StandIn::answering(vec![ok])).await.expect_err("unreadable");
+        assert!(matches!(error, Error::Unreadable { status: 200, .. }), "{error:?}");
+        assert_eq!(error.request_id(), Some("req_ok"));
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+}
+
+#[actix_web::test]
+async fn a_redirect_is_not_followed() {
+    let server =
+        failing(vec![Answer::Reply(302, vec![("Location", "/elsewhere".to_owned())], String::new())]);
+    assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(302), .. })));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[actix_web::test]
+async fn what_can_not_be_written_is_not_sent() {
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
+    let stripe = server.stripe();
+    for id in ["", "..", "pi_1/cancel", "pi_1?expand[]=customer", "pi 1", "%2e%2e"] {
+        let result = stripe.retrieve_payment_intent(&Account::own(), id).await;
+        assert!(matches!(result, Err(Error::Unsendable(_))), "{id}");
+    }
+    let odd_key = FrozenRequest { idempotency_key: "a\r\nb: c".to_owned(), ..request() };
+    assert!(matches!(stripe.create_payment_intent(&odd_key).await, Err(Error::Unsendable(_))));
+    let odd_account = Account::connected("acct_1\n");
+    let result = stripe.retrieve_payment_intent(&odd_account, ID).await;
+    assert!(matches!(result, Err(Error::Unsendable(_))));
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[actix_web::test]
+async fn connections_are_kept() {
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
+    let stripe = server.stripe();
+    for _ in 0..3 {
+        stripe.retrieve_payment_intent(&Account::own(), ID).await.expect("read");
+    }
+    assert_eq!((server.requests().len(), server.connections()), (3, 1));
+}
+
+#[test]
+fn the_key_says_the_mode_and_a_bad_configuration_is_refused() {
+    let new = |key: &str, base: &str| Stripe::new(&StripeConfig::new(SecretString::from(key), base));
+    let base = "http://127.0.0.1:12111";
+    assert_eq!(new("sk_test_1", base).expect("good").mode(), Mode::Test);
+    assert_eq!(new("rk_live_1", base).expect("good").mode(), Mode::Live);
+    assert!(matches!(new("pk_test_1", base), Err(ConfigError::NotASecretKey)));
+    assert!(matches!(new("sk_test_1", "http://example.com"), Err(ConfigError::PlainHttp)));
+    let https = new("sk_test_1", "https://api.stripe.com");
+    assert!(matches!(https, Ok(_) | Err(ConfigError::Client(_))), "{https:?}");
+}

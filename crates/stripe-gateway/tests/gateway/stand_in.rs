@@ -1,0 +1,148 @@
+//! A server in Stripe's place that answers as told, in order, and remembers what it was asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_stripe_gateway::{Stripe, StripeConfig};
+use secrecy::SecretString;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// One answer.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// Status, headers, body.
+    Reply(u16, Vec<(&'static str, String)>, String),
+    /// None, ever.
+    Hang,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: &Value) -> Self {
+        Self::Reply(200, vec![("Request-Id", "req_ok".to_owned())], body.to_string())
+    }
+
+    /// An error in Stripe's shape.
+    pub(crate) fn error(status: u16, error: &Value) -> Self {
+        let body = serde_json::json!({ "error": error }).to_string();
+        Self::Reply(status, vec![("Request-Id", "req_bad".to_owned())], body)
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let Self::Reply(_, headers, _) = &mut self {
+            headers.push((name, value.to_owned()));
+        }
+        self
+    }
+}
+
+/// One request as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) body: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Recorded {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+struct Script {
+    answers: Vec<Answer>,
+    requests: Mutex<Vec<Recorded>>,
+    peers: Mutex<BTreeSet<SocketAddr>>,
+}
+
+/// The server. The last answer serves for all further requests.
+pub(crate) struct StandIn {
+    base: String,
+    script: Arc<Script>,
+}
+
+impl StandIn {
+    pub(crate) fn answering(answers: Vec<Answer>) -> Self {
+        let script = Arc::new(Script { answers, requests: Mutex::default(), peers: Mutex::default() });
+        let shared = web::Data::from(Arc::clone(&script));
+        let server =
+            HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(answer)))
+                .workers(1)
+                .disable_signals()
+                .bind(("127.0.0.1", 0))
+                .expect("a free port");
+        let base = format!("http://{}", server.addrs()[0]);
+        actix_web::rt::spawn(server.run());
+        Self { base, script }
+    }
+
+    pub(crate) fn config(&self) -> StripeConfig {
+        let mut config = StripeConfig::new(SecretString::from("sk_test_51Abc"), &self.base);
+        config.backoff = Duration::from_millis(1);
+        config
+    }
+
+    pub(crate) fn stripe(&self) -> Stripe {
+        Stripe::new(&self.config()).expect("a good configuration")
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.script.requests.lock().expect("no panic while held").clone()
+    }
+
+    /// How many connections were made.
+    pub(crate) fn connections(&self) -> usize {
+        self.script.peers.lock().expect("no panic while held").len()
+    }
+}
+
+async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let headers = request.headers().iter();
+    let recorded = Recorded {
+        method: request.method().to_string(),
+        path: request.path().to_owned(),
+        query: request.query_string().to_owned(),
+        body: String::from_utf8(body.to_vec()).expect("forms are text"),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), value.to_str().expect("printable").to_owned()))
+            .collect(),
+    };
+    script.peers.lock().expect("no panic while held").extend(request.peer_addr());
+    let place = {
+        let mut requests = script.requests.lock().expect("no panic while held");
+        requests.push(recorded);
+        requests.len().min(script.answers.len()) - 1
+    };
+    match &script.answers[place] {
+        Answer::Hang => std::future::pending().await,
+        Answer::Reply(status, headers, body) => {
+            let mut response = HttpResponse::build(StatusCode::from_u16(*status).expect("a status"));
+            for (name, value) in headers {
+                response.insert_header((*name, value.as_str()));
+            }
+            response.body(body.clone())
+        }
+    }
+}
+
+pub(crate) fn order_id() -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(1))
+}
+
+pub(crate) fn payment_id() -> PaymentId {
+    PaymentId::from_uuid(Uuid::from_u128(2))
+}
+
+/// A PaymentIntent in full, as Stripe's API writes it in the version that the requests name: one of ours,
+/// just made.
+pub(crate) fn payment_intent() -> Value {
+    serde_json::from_str(include_str!("fixtures/payment_intent.json")).expect("the fixture is JSON")
+}
