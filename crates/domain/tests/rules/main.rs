@@ -4,6 +4,7 @@
 //! The big matrices run as a seeded sample; `QUITTANCE_EXHAUSTIVE=1` runs them whole.
 
 mod announcements;
+mod attempts;
 mod gate;
 mod merge;
 mod oracle;

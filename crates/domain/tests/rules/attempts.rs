@@ -1,0 +1,73 @@
+//! What is left to do for an attempt, and which one is live.
+
+use quittance_domain::history::{Closure, Details, Limits, Task};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{OpenStatus, Seen};
+
+use crate::stage::{
+    Step, attempt, declined, event, happen, history, observation, open, order_id, payment_id, refused,
+};
+
+const TOLD: Details = Details { current: 1, told: 1 };
+const LIMITS: Limits = Limits { max_declines: 2, max_open_orders: 1 };
+
+#[test]
+fn an_attempt_that_was_made_after_all_is_not_refused() {
+    let mut history = history(0);
+    history.attempts.push(refused(0));
+    assert_eq!(history.live_attempt(), None);
+    let late = observation(0, event(1, "late", open(OpenStatus::Processing)));
+    history.absorb(&payment_id(0), &order_id(), &late).unwrap();
+    assert_eq!(history.live_attempt().map(|live| &live.id), Some(&payment_id(0)));
+    assert_eq!(history.standing().status, OrderStatus::Processing);
+    history.closing = Some(Closure::Canceled);
+    assert_eq!(history.decide(), None, "money is on its way: the order can not be closed");
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), Some(Task::Close));
+}
+
+#[test]
+fn of_two_open_attempts_the_older_is_closed() {
+    let history = history(2);
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), Some(Task::Close));
+    assert_eq!(history.task(&history.attempts[1], TOLD, &LIMITS), None);
+}
+
+#[test]
+fn an_attempt_is_made_first_then_closed_or_told() {
+    let mut history = history(1);
+    let details = Details { current: 2, told: 1 };
+    history.attempts[0] = quittance_domain::payment::Attempt { payment_intent_id: None, ..attempt(0) };
+    history.closing = Some(Closure::Canceled);
+    assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::Create));
+    history.attempts[0] = attempt(0);
+    assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::Close));
+    history.closing = None;
+    assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::UpdateDetails));
+    happen(&mut history, &[&Step::Told(0, event(1, "c", Seen::Canceled))]);
+    assert_eq!(
+        history.task(&history.attempts[0], details, &LIMITS),
+        None,
+        "nothing to do for what is closed"
+    );
+}
+
+#[test]
+fn after_too_many_declines_the_attempt_is_closed() {
+    let mut history = history(1);
+    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))]);
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), None);
+    happen(&mut history, &[&Step::Told(0, event(2, "b", declined("ch_2")))]);
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), Some(Task::Close));
+    happen(&mut history, &[&Step::Told(0, event(3, "c", open(OpenStatus::Processing)))]);
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), None, "money on its way is not stopped");
+}
+
+#[test]
+fn a_failure_is_told_also_when_the_cancelation_was_heard_first() {
+    let mut history = history(1);
+    happen(&mut history, &[&Step::Told(0, event(5, "c", Seen::Canceled))]);
+    let before = history.standing();
+    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))]);
+    let told = history.standing().announcement_since(&before).unwrap();
+    assert_eq!((told.kind.as_str(), told.subject.as_str()), ("order.payment_failed", "ch_1"));
+}
