@@ -206,7 +206,7 @@ async fn prepare_sandbox(
         let endpoint = format!("http://{}:{}/webhooks/stripe", loopback(address), address.port());
         sandbox
             .handle()
-            .register_webhook_endpoint(endpoint, secret.expose_secret().to_owned(), false)
+            .register_webhook_endpoint(endpoint, secret.expose_secret())
             .map_err(Error::SandboxEndpoint)?;
     }
     let key = derived(config, "qsk_", "the sandbox's secret key");

@@ -1,0 +1,146 @@
+//! Stripe's rules for amounts: <https://docs.stripe.com/currencies>. Amounts are in the currency's minor unit.
+
+use crate::api_error::ApiError;
+use crate::params::Params;
+
+/// Currencies Stripe charges in.
+const CURRENCIES: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd \
+    bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd \
+    hkd hnl htg huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd \
+    mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf \
+    sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd \
+    xcg xof xpf yer zar zmw";
+
+const ZERO_DECIMAL: &str = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf";
+const THREE_DECIMAL: &str = "bhd jod kwd omr tnd";
+/// Charged in whole units although sent with two decimals.
+const WHOLE_UNITS: &str = "isk ugx";
+
+/// Smallest charge per settlement currency.
+const MINIMUMS: &[(&str, i64)] = &[
+    ("usd", 50),
+    ("aed", 200),
+    ("aud", 50),
+    ("bgn", 100),
+    ("brl", 50),
+    ("cad", 50),
+    ("chf", 50),
+    ("czk", 1500),
+    ("dkk", 250),
+    ("eur", 50),
+    ("gbp", 30),
+    ("hkd", 400),
+    ("huf", 17_500),
+    ("inr", 50),
+    ("jpy", 50),
+    ("mxn", 1000),
+    ("myr", 200),
+    ("nok", 300),
+    ("nzd", 50),
+    ("pln", 200),
+    ("ron", 200),
+    ("sek", 300),
+    ("sgd", 50),
+    ("thb", 1000),
+];
+
+/// The most a charge may be: eight digits.
+const MAXIMUM: i64 = 99_999_999;
+
+fn is_in(list: &str, currency: &str) -> bool {
+    list.split_ascii_whitespace().any(|word| word == currency)
+}
+
+/// Reads `currency` if it is there: three letters in any case.
+pub(crate) fn currency(params: &mut Params) -> Result<Option<String>, ApiError> {
+    match params.string("currency")? {
+        None => Ok(None),
+        Some(text) => read_currency(params, &text).map(Some),
+    }
+}
+
+fn read_currency(params: &Params, text: &str) -> Result<String, ApiError> {
+    let currency = text.to_ascii_lowercase();
+    if is_in(CURRENCIES, &currency) {
+        return Ok(currency);
+    }
+    let known = CURRENCIES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
+    Err(params.invalid(
+        "currency",
+        format!("Invalid currency: {text}. Stripe currently supports these currencies: {known}"),
+    ))
+}
+
+/// Refuses amounts Stripe would not charge.
+pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
+    let error = |code, message: String| Err(ApiError::invalid(message).with_code(code).with_param("amount"));
+    if amount < 1 {
+        return error(
+            "parameter_invalid_integer",
+            "This value must be greater than or equal to 1.".to_owned(),
+        );
+    }
+    let minimum = MINIMUMS.iter().find(|(word, _)| *word == currency).map_or(1, |(_, minimum)| *minimum);
+    if amount < minimum {
+        return error(
+            "amount_too_small",
+            format!("Amount must be at least {} {currency}", decimal(minimum, currency)),
+        );
+    }
+    if amount > MAXIMUM {
+        return error(
+            "amount_too_large",
+            format!("Amount must be no more than {} {currency}", decimal(MAXIMUM, currency)),
+        );
+    }
+    let step = if is_in(WHOLE_UNITS, currency) {
+        100
+    } else if is_in(THREE_DECIMAL, currency) {
+        10
+    } else {
+        1
+    };
+    if amount % step != 0 {
+        return error(
+            "parameter_invalid_integer",
+            format!("Invalid integer: an amount in {currency} must be a multiple of {step}."),
+        );
+    }
+    Ok(())
+}
+
+/// The amount as people write it: `$0.50`, `50`, `1.000`.
+pub(crate) fn decimal(amount: i64, currency: &str) -> String {
+    let symbol = match currency {
+        "usd" => "$",
+        "eur" => "€",
+        "gbp" => "£",
+        _ => "",
+    };
+    if is_in(ZERO_DECIMAL, currency) {
+        format!("{symbol}{amount}")
+    } else if is_in(THREE_DECIMAL, currency) {
+        format!("{symbol}{}.{:03}", amount / 1000, amount % 1000)
+    } else {
+        format!("{symbol}{}.{:02}", amount / 100, amount % 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_amount;
+
+    #[test]
+    fn amounts_follow_the_currency() {
+        let code = |amount, currency| check_amount(amount, currency).err().and_then(|error| error.code);
+        assert_eq!(code(50, "usd"), None);
+        assert_eq!(code(49, "usd"), Some("amount_too_small"));
+        assert_eq!(code(0, "usd"), Some("parameter_invalid_integer"));
+        assert_eq!(code(-5, "usd"), Some("parameter_invalid_integer"));
+        assert_eq!(code(100_000_000, "usd"), Some("amount_too_large"));
+        assert_eq!(code(i64::MAX, "jpy"), Some("amount_too_large"));
+        assert_eq!(code(150, "isk"), Some("parameter_invalid_integer"));
+        assert_eq!(code(5_001, "kwd"), Some("parameter_invalid_integer"));
+        assert_eq!(code(5_000, "kwd"), None);
+    }
+}

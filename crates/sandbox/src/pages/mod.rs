@@ -1,0 +1,3 @@
+//! Pages people see in a browser.
+
+pub(crate) mod three_d_secure;

@@ -1,0 +1,121 @@
+//! The page a card's bank would show: the customer authenticates, or fails to.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use crate::money::decimal;
+use crate::resources::payment_intents::attempts::{Challenge, finish_challenge};
+use crate::resources::payment_intents::{PaymentIntent, Status};
+use crate::routes::Shared;
+use crate::state::{Keep, Origin};
+
+const TEMPLATE: &str = include_str!("three_d_secure.html");
+
+/// Adds the page's routes.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/3d_secure/{id}/{token}").route(web::get().to(show)).route(web::post().to(submit)),
+    );
+}
+
+/// What the customer chose.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Choice {
+    Complete,
+    Fail,
+}
+
+#[derive(Debug, Deserialize)]
+struct ChoiceForm {
+    outcome: Choice,
+}
+
+fn page(status: u16, title: &str, content: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .body(TEMPLATE.replace("{{title}}", title).replace("{{content}}", content))
+}
+
+fn closed_page() -> HttpResponse {
+    page(
+        404,
+        "Nothing to authenticate",
+        "<p>This authentication is over, or has never begun. You can close this page.</p>",
+    )
+}
+
+async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> HttpResponse {
+    let (id, token) = path.into_inner();
+    let amount = shared.store.peek(|tx| {
+        let (account, challenge) = tx.state.of::<Challenge>().find(&id)?;
+        let intent = tx.state.of::<PaymentIntent>().get(account, &id)?;
+        (challenge.token == token).then(|| {
+            format!("{} {}", decimal(intent.amount, &intent.currency), intent.currency.to_uppercase())
+        })
+    });
+    match amount {
+        None => closed_page(),
+        Some(amount) => page(
+            200,
+            "Confirm your payment",
+            &format!(
+                "<p>Your bank asks you to confirm a payment of <strong>{amount}</strong>.</p><form method=\"post\"><button name=\"outcome\" value=\"complete\">Complete \
+                 authentication</button><button class=\"plain\" name=\"outcome\" value=\"fail\">Fail \
+                 authentication</button></form>"
+            ),
+        ),
+    }
+}
+
+async fn submit(
+    shared: web::Data<Shared>,
+    path: web::Path<(String, String)>,
+    form: web::Form<ChoiceForm>,
+) -> HttpResponse {
+    let (id, token) = path.into_inner();
+    let passed = matches!(form.outcome, Choice::Complete);
+    let account =
+        shared.store.peek(|tx| tx.state.of::<Challenge>().find(&id).map(|(account, _)| account.clone()));
+    let Some(account) = account else { return closed_page() };
+    let finished = shared.store.transact(&account, Origin::default(), |tx| {
+        (finish_challenge(tx, &id, &token, passed), Keep::Changes)
+    });
+    match finished.await {
+        Ok(Some(intent)) => finished_page(&intent),
+        Ok(None) => closed_page(),
+        Err(error) => {
+            tracing::error!(%error, "An authentication was not kept");
+            page(500, "Something went wrong", "<p>The sandbox could not keep the outcome.</p>")
+        }
+    }
+}
+
+fn finished_page(intent: &PaymentIntent) -> HttpResponse {
+    let redirect_status = match intent.status {
+        Status::Succeeded | Status::RequiresCapture => "succeeded",
+        Status::Processing => "processing",
+        _ => "failed",
+    };
+    let url = intent.return_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+    let Some(mut url) = url else {
+        let content = if redirect_status == "failed" {
+            "<p>The payment was not made. You can close this page and try again.</p>"
+        } else {
+            "<p>The payment is authenticated. You can close this page.</p>"
+        };
+        return page(200, &format!("Authentication {redirect_status}"), content);
+    };
+    url.query_pairs_mut()
+        .append_pair("payment_intent", &intent.id)
+        .append_pair("payment_intent_client_secret", &intent.client_secret)
+        .append_pair("redirect_status", redirect_status);
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, url.as_str()))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .finish()
+}

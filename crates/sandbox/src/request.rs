@@ -1,0 +1,161 @@
+//! Who calls, with which headers, and what the call works on.
+
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{HttpRequest, http::header::HeaderMap};
+use base64::Engine;
+use serde_json::Value;
+
+use crate::API_VERSION;
+use crate::api_error::ApiError;
+use crate::params::Params;
+use crate::state::{Account, Tx};
+
+/// What a caller's key allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A secret (or restricted) key: everything.
+    Secret,
+    /// A publishable key: only what a client secret opens.
+    Publishable,
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) role: Role,
+    pub(crate) account: Account,
+}
+
+/// One call of an endpoint, under the state's lock.
+pub(crate) struct Call<'a, 's> {
+    pub(crate) tx: &'a mut Tx<'s>,
+    pub(crate) params: Params,
+    /// The `{id}` of the path, or empty.
+    pub(crate) id: &'a str,
+    pub(crate) role: Role,
+}
+
+/// What an endpoint does: change the state and return the object to answer.
+pub(crate) type Handler = fn(&mut Call<'_, '_>) -> Result<Value, ApiError>;
+
+impl Caller {
+    /// Reads key and account from the headers, or from the parameters where Stripe.js puts them.
+    pub(crate) fn identify(request: &HttpRequest, params: &mut Params) -> Result<Self, ApiError> {
+        let in_body = params.string("key")?;
+        let account_in_body = params.string("_stripe_account")?;
+        // Stripe.js repeats the version in the body; the sandbox has one version only.
+        params.string("_stripe_version")?;
+        let key = match key_in_header(request.headers()) {
+            Some(key) => key,
+            None => in_body.ok_or_else(missing_key)?,
+        };
+        let role = role_of(&key)?;
+        let header = request.headers().get("stripe-account").and_then(|value| value.to_str().ok());
+        let account = match header.map(str::to_owned).or(account_in_body) {
+            None => Account::platform(),
+            Some(id) if is_account_id(&id) => Account(id),
+            Some(id) => {
+                return Err(ApiError::forbidden(format!(
+                    "The provided key '{}' does not have access to account '{id}' (or that account does not \
+                     exist). Application access may have been revoked.",
+                    redact(&key)
+                ))
+                .with_code("account_invalid"));
+            }
+        };
+        Ok(Self { role, account })
+    }
+}
+
+fn key_in_header(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    Some(text.split(':').next().unwrap_or_default().to_owned())
+}
+
+fn role_of(key: &str) -> Result<Role, ApiError> {
+    let has = |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    if has("sk_test_") || has("rk_test_") {
+        return Ok(Role::Secret);
+    }
+    if has("pk_test_") {
+        return Ok(Role::Publishable);
+    }
+    if key.contains("_live_") {
+        return Err(ApiError::unauthorized(
+            "This is the Quittance sandbox, not Stripe: it takes test keys only, and a live key must never be \
+             sent to it.",
+        )
+        .with_code("livemode_mismatch"));
+    }
+    if key.is_empty() {
+        return Err(missing_key());
+    }
+    Err(ApiError::unauthorized(format!("Invalid API Key provided: {}", redact(key))))
+}
+
+fn missing_key() -> ApiError {
+    ApiError::unauthorized(
+        "You did not provide an API key. You need to provide your API key in the Authorization header, using \
+         Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See \
+         https://stripe.com/docs/api#authentication for details, or we can help at \
+         https://support.stripe.com/.",
+    )
+}
+
+/// The first and last characters of a key, as Stripe shows it in errors.
+fn redact(key: &str) -> String {
+    let chars: Vec<char> = key.chars().collect();
+    if chars.len() < 12 {
+        return "*".repeat(chars.len());
+    }
+    let text = |part: &[char]| part.iter().collect::<String>();
+    format!("{}{}{}", text(&chars[..7]), "*".repeat(chars.len() - 11), text(&chars[chars.len() - 4..]))
+}
+
+fn is_account_id(id: &str) -> bool {
+    id.strip_prefix("acct_").is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|character| character.is_ascii_alphanumeric())
+    })
+}
+
+/// The version to answer with: the caller's, if it has the shape of one.
+pub(crate) fn api_version(headers: &HeaderMap) -> Result<String, ApiError> {
+    let Some(value) = headers.get("stripe-version") else { return Ok(API_VERSION.to_owned()) };
+    let text = value.to_str().unwrap_or_default();
+    let date = text.split(['.', ';']).next().unwrap_or_default();
+    let is_date = date.len() == 10
+        && date.chars().enumerate().all(|(index, character)| match index {
+            4 | 7 => character == '-',
+            _ => character.is_ascii_digit(),
+        });
+    if is_date {
+        Ok(text.to_owned())
+    } else {
+        Err(ApiError::invalid(format!("Invalid Stripe API version: {text}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, redact, role_of};
+
+    #[test]
+    fn only_test_keys_are_taken() {
+        assert_eq!(role_of("sk_test_x").unwrap(), Role::Secret);
+        assert_eq!(role_of("pk_test_x").unwrap(), Role::Publishable);
+        for key in ["sk_live_x", "sk_test_", "", "hello"] {
+            assert_eq!(role_of(key).unwrap_err().status, 401, "{key}");
+        }
+        assert_eq!(redact("sk_test_abcdefgh"), "sk_test*****efgh");
+        assert_eq!(redact("short"), "*****");
+    }
+}

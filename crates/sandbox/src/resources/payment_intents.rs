@@ -1,0 +1,237 @@
+//! PaymentIntents: <https://docs.stripe.com/api/payment_intents>. Here the object; its endpoints, their
+//! parameters, and what happens when it is paid are in the modules below.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::api_error::ApiError;
+use crate::params::{Word, words};
+use crate::resources::address::Shipping;
+use crate::resources::payment_methods::PaymentMethodType;
+use crate::state::Resource;
+
+pub(crate) mod attempts;
+mod endpoints;
+mod fields;
+
+pub(crate) use endpoints::ROUTES;
+
+words! {
+    /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
+    Status {
+        RequiresPaymentMethod = "requires_payment_method",
+        RequiresConfirmation = "requires_confirmation",
+        RequiresAction = "requires_action",
+        Processing = "processing",
+        RequiresCapture = "requires_capture",
+        Succeeded = "succeeded",
+        Canceled = "canceled",
+    }
+}
+
+words! {
+    /// When the money of an authorised payment is taken.
+    CaptureMethod { Automatic = "automatic", AutomaticAsync = "automatic_async", Manual = "manual" }
+}
+
+words! {
+    /// Why a caller cancels.
+    CancellationReason {
+        Duplicate = "duplicate",
+        Fraudulent = "fraudulent",
+        RequestedByCustomer = "requested_by_customer",
+        Abandoned = "abandoned",
+    }
+}
+
+words! {
+    /// Whether the payment method is kept for later.
+    SetupFutureUsage { OffSession = "off_session", OnSession = "on_session" }
+}
+
+words! {
+    /// Whether payment methods that redirect are allowed.
+    AllowRedirects { Always = "always", Never = "never" }
+}
+
+words! {
+    /// When 3D Secure is asked for.
+    RequestThreeDSecure { Any = "any", Automatic = "automatic", Challenge = "challenge" }
+}
+
+/// Where the money of a destination charge goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransferData {
+    destination: String,
+    amount: Option<i64>,
+}
+
+impl TransferData {
+    /// As Stripe shows it: `amount` is there only if it was given.
+    pub(crate) fn render(&self) -> Value {
+        match self.amount {
+            Some(amount) => json!({ "amount": amount, "destination": self.destination }),
+            None => json!({ "destination": self.destination }),
+        }
+    }
+}
+
+/// A payment, from its creation to the money.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PaymentIntent {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) amount: i64,
+    amount_capturable: i64,
+    amount_received: i64,
+    pub(crate) application_fee_amount: Option<i64>,
+    automatic_payment_methods: Option<AllowRedirects>,
+    canceled_at: Option<i64>,
+    cancellation_reason: Option<CancellationReason>,
+    capture_method: CaptureMethod,
+    pub(crate) client_secret: String,
+    pub(crate) currency: String,
+    pub(crate) customer: Option<String>,
+    pub(crate) description: Option<String>,
+    last_payment_error: Option<Value>,
+    latest_charge: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    next_action: Option<Value>,
+    pub(crate) on_behalf_of: Option<String>,
+    payment_method: Option<String>,
+    payment_method_types: Vec<PaymentMethodType>,
+    pub(crate) receipt_email: Option<String>,
+    request_three_d_secure: RequestThreeDSecure,
+    pub(crate) return_url: Option<String>,
+    setup_future_usage: Option<SetupFutureUsage>,
+    pub(crate) shipping: Option<Shipping>,
+    pub(crate) statement_descriptor: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
+    pub(crate) status: Status,
+    pub(crate) transfer_data: Option<TransferData>,
+    pub(crate) transfer_group: Option<String>,
+}
+
+impl Resource for PaymentIntent {
+    const KIND: &'static str = "payment_intent";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// What a publishable key may see of a PaymentIntent.
+const PUBLIC_FIELDS: &[&str] = &[
+    "id",
+    "object",
+    "amount",
+    "amount_details",
+    "automatic_payment_methods",
+    "canceled_at",
+    "cancellation_reason",
+    "capture_method",
+    "client_secret",
+    "confirmation_method",
+    "created",
+    "currency",
+    "description",
+    "last_payment_error",
+    "livemode",
+    "next_action",
+    "payment_method",
+    "payment_method_configuration_details",
+    "payment_method_types",
+    "processing",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "source",
+    "status",
+];
+
+impl PaymentIntent {
+    pub(crate) fn render(&self) -> Value {
+        let automatic = self
+            .automatic_payment_methods
+            .map(|allow_redirects| json!({ "allow_redirects": allow_redirects, "enabled": true }));
+        let transfer_data = self.transfer_data.as_ref().map(TransferData::render);
+        json!({
+            "id": self.id,
+            "object": "payment_intent",
+            "amount": self.amount,
+            "amount_capturable": self.amount_capturable,
+            "amount_details": { "tip": {} },
+            "amount_received": self.amount_received,
+            "application": null,
+            "application_fee_amount": self.application_fee_amount,
+            "automatic_payment_methods": automatic,
+            "canceled_at": self.canceled_at,
+            "cancellation_reason": self.cancellation_reason,
+            "capture_method": self.capture_method,
+            "client_secret": self.client_secret,
+            "confirmation_method": "automatic",
+            "created": self.created,
+            "currency": self.currency,
+            "customer": self.customer,
+            "customer_account": null,
+            "description": self.description,
+            "excluded_payment_method_types": null,
+            "last_payment_error": self.last_payment_error,
+            "latest_charge": self.latest_charge,
+            "livemode": false,
+            "metadata": self.metadata,
+            "next_action": self.next_action,
+            "on_behalf_of": self.on_behalf_of,
+            "payment_method": self.payment_method,
+            "payment_method_configuration_details": null,
+            "payment_method_options": self.render_options(),
+            "payment_method_types": self.payment_method_types,
+            "processing": null,
+            "receipt_email": self.receipt_email,
+            "review": null,
+            "setup_future_usage": self.setup_future_usage,
+            "shipping": self.shipping,
+            "source": null,
+            "statement_descriptor": self.statement_descriptor,
+            "statement_descriptor_suffix": self.statement_descriptor_suffix,
+            "status": self.status,
+            "transfer_data": transfer_data,
+            "transfer_group": self.transfer_group,
+        })
+    }
+
+    fn render_options(&self) -> Value {
+        let options = self.payment_method_types.iter().map(|type_| {
+            let value = match type_ {
+                PaymentMethodType::Card => json!({
+                    "installments": null,
+                    "mandate_options": null,
+                    "network": null,
+                    "request_three_d_secure": self.request_three_d_secure,
+                }),
+                PaymentMethodType::SepaDebit => json!({}),
+                PaymentMethodType::UsBankAccount => json!({ "verification_method": "automatic" }),
+            };
+            (type_.as_str().to_owned(), value)
+        });
+        Value::Object(options.collect::<Map<String, Value>>())
+    }
+
+    /// The rendering without what a publishable key may not see.
+    pub(crate) fn render_public(&self) -> Value {
+        let mut rendered = self.render();
+        if let Some(fields) = rendered.as_object_mut() {
+            fields.retain(|name, _| PUBLIC_FIELDS.contains(&name.as_str()));
+        }
+        rendered
+    }
+
+    /// The error for what the status does not allow; it carries the PaymentIntent.
+    fn unexpected_state(&self, message: impl Into<String>) -> ApiError {
+        ApiError::refused(message)
+            .with_code("payment_intent_unexpected_state")
+            .with("payment_intent", self.render())
+    }
+}

@@ -1,0 +1,360 @@
+//! Reading the parameters of PaymentIntents.
+
+use super::{
+    AllowRedirects, CaptureMethod, PaymentIntent, RequestThreeDSecure, SetupFutureUsage, Status, TransferData,
+};
+use crate::api_error::ApiError;
+use crate::config::is_http_url;
+use crate::money;
+use crate::params::{Change, MetadataChange, Params, Word};
+use crate::resources::address::{MAX_TEXT_CHARS, Shipping};
+use crate::resources::customers::Customer;
+use crate::resources::payment_methods::{self, PaymentMethod, PaymentMethodType};
+use crate::state::Tx;
+
+/// Parameters Stripe has for PaymentIntents and the sandbox has not.
+const UNSUPPORTED: &[&str] = &[
+    "amount_details",
+    "confirmation_token",
+    "customer_account",
+    "excluded_payment_method_types",
+    "hooks",
+    "mandate",
+    "managed_payments",
+    "payment_details",
+    "payment_method_configuration",
+    "radar_options",
+];
+
+/// What create and update share.
+pub(super) struct Fields {
+    pub(super) amount: Option<i64>,
+    pub(super) currency: Option<String>,
+    application_fee_amount: Option<i64>,
+    capture_method: Option<CaptureMethod>,
+    customer: Option<String>,
+    description: Change<String>,
+    metadata: Option<MetadataChange>,
+    on_behalf_of: Option<String>,
+    payment_method_types: Option<Vec<PaymentMethodType>>,
+    receipt_email: Change<String>,
+    request_three_d_secure: Option<RequestThreeDSecure>,
+    setup_future_usage: Change<SetupFutureUsage>,
+    shipping: Change<Shipping>,
+    statement_descriptor: Change<String>,
+    statement_descriptor_suffix: Change<String>,
+    transfer_amount: Option<i64>,
+    transfer_destination: Option<String>,
+    transfer_group: Option<String>,
+}
+
+impl Fields {
+    pub(super) fn parse(params: &mut Params) -> Result<Self, ApiError> {
+        let (transfer_destination, transfer_amount) = read_transfer_data(params)?;
+        let options = read_options(params)?;
+        let setup_future_usage = params.word_change("setup_future_usage")?;
+        Ok(Self {
+            amount: params.integer("amount")?,
+            currency: money::currency(params)?,
+            application_fee_amount: params.integer("application_fee_amount")?,
+            capture_method: params.word("capture_method")?,
+            customer: params.string("customer")?,
+            description: params.text("description", 1_000)?,
+            metadata: params.metadata()?,
+            on_behalf_of: params.string("on_behalf_of")?,
+            payment_method_types: read_types(params)?,
+            receipt_email: read_email(params)?,
+            request_three_d_secure: options,
+            setup_future_usage,
+            shipping: Shipping::parse(params)?,
+            statement_descriptor: params.text("statement_descriptor", 22)?,
+            statement_descriptor_suffix: params.text("statement_descriptor_suffix", 22)?,
+            transfer_amount,
+            transfer_destination,
+            transfer_group: params.string("transfer_group")?,
+        })
+    }
+
+    /// Changes `intent`. Amount and currency only before it is paid.
+    pub(super) fn apply(self, tx: &Tx<'_>, intent: &mut PaymentIntent) -> Result<(), ApiError> {
+        if let Some(customer) = &self.customer {
+            Customer::check(tx, customer)?;
+        }
+        if let Some(types) = self.payment_method_types {
+            intent.payment_method_types = types;
+            intent.automatic_payment_methods = None;
+        }
+        if let Some(destination) = self.transfer_destination {
+            intent.transfer_data = Some(TransferData { destination, amount: None });
+        }
+        if let (Some(amount), Some(data)) = (self.transfer_amount, &mut intent.transfer_data) {
+            data.amount = Some(amount);
+        }
+        intent.amount = self.amount.unwrap_or(intent.amount);
+        intent.currency = self.currency.unwrap_or_else(|| intent.currency.clone());
+        money::check_amount(intent.amount, &intent.currency)?;
+        if let Some(fee) = self.application_fee_amount {
+            if fee < 0 || fee > intent.amount {
+                return Err(ApiError::invalid(
+                    "The application fee must be at least zero and at most the amount of the payment.",
+                )
+                .with_param("application_fee_amount"));
+            }
+            intent.application_fee_amount = Some(fee);
+        }
+        intent.capture_method = self.capture_method.unwrap_or(intent.capture_method);
+        intent.customer = self.customer.or(intent.customer.take());
+        self.description.apply(&mut intent.description);
+        intent.on_behalf_of = self.on_behalf_of.or(intent.on_behalf_of.take());
+        self.receipt_email.apply(&mut intent.receipt_email);
+        intent.request_three_d_secure = self.request_three_d_secure.unwrap_or(intent.request_three_d_secure);
+        self.setup_future_usage.apply(&mut intent.setup_future_usage);
+        self.shipping.apply(&mut intent.shipping);
+        self.statement_descriptor.apply(&mut intent.statement_descriptor);
+        self.statement_descriptor_suffix.apply(&mut intent.statement_descriptor_suffix);
+        intent.transfer_group = self.transfer_group.or(intent.transfer_group.take());
+        match self.metadata {
+            Some(change) => change.apply(&mut intent.metadata),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Destination and amount of `transfer_data`.
+fn read_transfer_data(params: &mut Params) -> Result<(Option<String>, Option<i64>), ApiError> {
+    let Some(mut data) = params.nested("transfer_data")? else { return Ok((None, None)) };
+    let result = (data.string("destination")?, data.integer("amount")?);
+    data.refuse_unsupported(&["description", "metadata", "payment_data"])?;
+    data.finish()?;
+    Ok(result)
+}
+
+fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiError> {
+    let Some(mut options) = params.nested("payment_method_options")? else { return Ok(None) };
+    let request = match options.nested("card")? {
+        None => None,
+        Some(mut card) => {
+            let request = card.word("request_three_d_secure")?;
+            card.refuse_unsupported(&[
+                "capture_method",
+                "cvc_token",
+                "installments",
+                "mandate_options",
+                "moto",
+                "network",
+                "request_extended_authorization",
+                "request_incremental_authorization",
+                "request_multicapture",
+                "request_overcapture",
+                "require_cvc_recollection",
+                "setup_future_usage",
+                "statement_descriptor_suffix_kana",
+                "statement_descriptor_suffix_kanji",
+                "three_d_secure",
+            ])?;
+            card.finish()?;
+            request
+        }
+    };
+    options.refuse_unsupported(&["link", "sepa_debit", "us_bank_account"])?;
+    options.finish()?;
+    Ok(request)
+}
+
+fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
+    let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
+    let mut types = Vec::with_capacity(names.len());
+    for name in &names {
+        let known = PaymentMethodType::ALL.iter().find(|(word, _)| word == name);
+        let (_, one) = known.ok_or_else(|| {
+            params.invalid(
+                "payment_method_types",
+                format!(
+                    "The payment method type \"{name}\" is invalid or not supported by the sandbox. It has \
+                     card, sepa_debit, and us_bank_account."
+                ),
+            )
+        })?;
+        if !types.contains(one) {
+            types.push(*one);
+        }
+    }
+    if types.is_empty() {
+        return Err(params.missing("payment_method_types"));
+    }
+    Ok(Some(types))
+}
+
+fn read_email(params: &mut Params) -> Result<Change<String>, ApiError> {
+    let email = params.text("receipt_email", MAX_TEXT_CHARS)?;
+    match &email {
+        Change::Set(text)
+            if !text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.')) =>
+        {
+            Err(params
+                .invalid("receipt_email", format!("Invalid email address: {text}"))
+                .with_code("email_invalid"))
+        }
+        _ => Ok(email),
+    }
+}
+
+/// `automatic_payment_methods`: `None` if it is not enabled, and whether it was given at all.
+pub(super) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
+    let Some(mut automatic) = params.nested("automatic_payment_methods")? else { return Ok((None, false)) };
+    let enabled = automatic.boolean("enabled")?.ok_or_else(|| automatic.missing("enabled"))?;
+    let allow_redirects = automatic.word("allow_redirects")?.unwrap_or(AllowRedirects::Always);
+    automatic.finish()?;
+    Ok((enabled.then_some(allow_redirects), true))
+}
+
+/// The payment methods that fit a currency.
+pub(super) fn types_for(currency: &str) -> Vec<PaymentMethodType> {
+    match currency {
+        "eur" => vec![PaymentMethodType::Card, PaymentMethodType::SepaDebit],
+        "usd" => vec![PaymentMethodType::Card, PaymentMethodType::UsBankAccount],
+        _ => vec![PaymentMethodType::Card],
+    }
+}
+
+/// How a payment is to be confirmed: part of create (with `confirm`) and of confirm.
+#[derive(Default)]
+pub(super) struct Confirmation {
+    pub(super) method: Option<GivenMethod>,
+    pub(super) is_off_session: bool,
+    pub(super) fails_on_action: bool,
+    pub(super) return_url: Option<String>,
+}
+
+/// The payment method of a request.
+pub(super) enum GivenMethod {
+    Id(String),
+    Data(Box<PaymentMethod>),
+}
+
+impl GivenMethod {
+    /// Reads `payment_method` or `payment_method_data`.
+    pub(super) fn parse(params: &mut Params, now_seconds: i64) -> Result<Option<Self>, ApiError> {
+        let id = params.string("payment_method")?;
+        match (id, params.nested("payment_method_data")?) {
+            (Some(_), Some(_)) => Err(params.invalid(
+                "payment_method_data",
+                "You may only specify one of these parameters: payment_method, payment_method_data.",
+            )),
+            (Some(id), None) => Ok(Some(Self::Id(id))),
+            (None, Some(data)) => Ok(Some(Self::Data(Box::new(payment_methods::parse(data, now_seconds)?)))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(super) fn resolve(self, tx: &Tx<'_>) -> Result<PaymentMethod, ApiError> {
+        match self {
+            Self::Id(id) => PaymentMethod::resolve(tx, &id),
+            Self::Data(method) => Ok(*method),
+        }
+    }
+}
+
+impl Confirmation {
+    pub(super) fn parse(params: &mut Params, now_seconds: i64) -> Result<Self, ApiError> {
+        let method = GivenMethod::parse(params, now_seconds)?;
+        // `off_session` may also be `one_off` or `recurring`, which mean the same as true here.
+        let off_session = params.string("off_session")?;
+        let is_off_session = match off_session.as_deref() {
+            None | Some("false") => false,
+            Some("true" | "one_off" | "recurring") => true,
+            Some(other) => return Err(params.invalid("off_session", format!("Invalid boolean: {other}"))),
+        };
+        check_mandate_data(params)?;
+        // Stripe.js says that it can show the next action itself; the page is the same either way.
+        params.boolean("use_stripe_sdk")?;
+        Ok(Self {
+            method,
+            is_off_session,
+            fails_on_action: params.boolean("error_on_requires_action")?.unwrap_or(false),
+            return_url: read_return_url(params)?,
+        })
+    }
+}
+
+/// Checks the shape of `mandate_data`. Debits need it at Stripe; the sandbox makes no mandates of it.
+fn check_mandate_data(params: &mut Params) -> Result<(), ApiError> {
+    let Change::Set(mut data) = params.object("mandate_data")? else { return Ok(()) };
+    let mut acceptance =
+        data.nested("customer_acceptance")?.ok_or_else(|| data.missing("customer_acceptance"))?;
+    acceptance.required_string("type")?;
+    acceptance.integer("accepted_at")?;
+    // An empty object arrives as an empty text, so `offline` may be either.
+    acceptance.object("offline")?;
+    if let Change::Set(mut online) = acceptance.object("online")? {
+        online.string("ip_address")?;
+        online.string("user_agent")?;
+        online.boolean("infer_from_client")?;
+        online.finish()?;
+    }
+    acceptance.finish()?;
+    data.finish()
+}
+
+fn read_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
+    match params.string("return_url")? {
+        // Apps come back by a scheme of their own, so any absolute URL is fine but scripts.
+        Some(url)
+            if !is_http_url(&url)
+                && !reqwest::Url::parse(&url)
+                    .is_ok_and(|url| !matches!(url.scheme(), "javascript" | "data" | "file")) =>
+        {
+            Err(params.invalid("return_url", "Not a valid URL").with_code("url_invalid"))
+        }
+        url => Ok(url),
+    }
+}
+
+/// Refuses what Stripe has and the sandbox has not, and what nobody has.
+pub(super) fn finish(mut params: Params) -> Result<(), ApiError> {
+    if params.string("confirmation_method")?.is_some_and(|method| method != "automatic") {
+        return Err(params.invalid(
+            "confirmation_method",
+            "The sandbox does not support confirmation_method=manual, although Stripe does.",
+        ));
+    }
+    params.refuse_unsupported(UNSUPPORTED)?;
+    params.finish()
+}
+
+/// A fresh PaymentIntent with nothing but an amount.
+pub(super) fn blank(id: String, client_secret: String, created: i64, currency: String) -> PaymentIntent {
+    PaymentIntent {
+        id,
+        created,
+        amount: 0,
+        amount_capturable: 0,
+        amount_received: 0,
+        application_fee_amount: None,
+        automatic_payment_methods: None,
+        canceled_at: None,
+        cancellation_reason: None,
+        capture_method: CaptureMethod::AutomaticAsync,
+        client_secret,
+        payment_method_types: types_for(&currency),
+        currency,
+        customer: None,
+        description: None,
+        last_payment_error: None,
+        latest_charge: None,
+        metadata: std::collections::BTreeMap::default(),
+        next_action: None,
+        on_behalf_of: None,
+        payment_method: None,
+        receipt_email: None,
+        request_three_d_secure: RequestThreeDSecure::Automatic,
+        return_url: None,
+        setup_future_usage: None,
+        shipping: None,
+        statement_descriptor: None,
+        statement_descriptor_suffix: None,
+        status: Status::RequiresPaymentMethod,
+        transfer_data: None,
+        transfer_group: None,
+    }
+}

@@ -1,0 +1,17 @@
+//! The sandbox as its users see it: over HTTP, by its webhooks, and over a restart.
+#![allow(missing_docs, reason = "a test is described by its name")]
+
+mod support;
+
+mod bad_input;
+mod cards;
+mod debits;
+mod events;
+mod idempotency;
+mod lifecycle;
+mod lists;
+mod objects;
+mod restart;
+mod sdk;
+mod three_d_secure;
+mod webhooks;

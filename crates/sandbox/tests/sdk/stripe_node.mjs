@@ -1,0 +1,199 @@
+// Drives a sandbox at SANDBOX_URL with Stripe's library for Node: one line per check, exit 1 at a failure.
+import assert from 'node:assert/strict';
+import Stripe from 'stripe';
+
+const url = new URL(process.env.SANDBOX_URL ?? 'http://127.0.0.1:12111');
+const stripe = new Stripe('sk_test_sandbox', {
+  host: url.hostname,
+  port: url.port,
+  protocol: url.protocol.replace(':', ''),
+  telemetry: false,
+  maxNetworkRetries: 0,
+});
+const cards = { amount: 1000, currency: 'eur', payment_method_types: ['card'] };
+
+/** The error that `promise` rejects with. */
+async function failure(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new assert.AssertionError({ message: 'an error was expected' });
+}
+
+const checks = {
+  async 'create, retrieve, update'() {
+    const created = await stripe.paymentIntents.create({
+      amount: 1999,
+      currency: 'usd',
+      automatic_payment_methods: { enabled: true },
+      metadata: { order_id: 'ord_1' },
+      receipt_email: 'a@example.com',
+      shipping: { name: 'A', address: { line1: 'Street 1', city: 'B' } },
+    });
+    assert.equal(created.object, 'payment_intent');
+    assert.equal(created.status, 'requires_payment_method');
+    assert.ok(created.lastResponse.requestId.startsWith('req_'));
+    const read = await stripe.paymentIntents.retrieve(created.id);
+    assert.equal(read.client_secret, created.client_secret);
+    const updated = await stripe.paymentIntents.update(created.id, { metadata: { order_id: 'ord_2' } });
+    assert.deepEqual(updated.metadata, { order_id: 'ord_2' });
+  },
+
+  async 'confirm'() {
+    const created = await stripe.paymentIntents.create(cards);
+    const paid = await stripe.paymentIntents.confirm(created.id, {
+      payment_method: 'pm_card_visa',
+      expand: ['latest_charge', 'payment_method'],
+    });
+    assert.equal(paid.status, 'succeeded');
+    assert.equal(paid.latest_charge.paid, true);
+    assert.equal(paid.payment_method.card.last4, '4242');
+    const charge = await stripe.charges.retrieve(paid.latest_charge.id);
+    assert.equal(charge.payment_intent, created.id);
+  },
+
+  async 'cancel'() {
+    const created = await stripe.paymentIntents.create(cards);
+    const canceled = await stripe.paymentIntents.cancel(created.id, { cancellation_reason: 'abandoned' });
+    assert.equal(canceled.status, 'canceled');
+    const error = await failure(stripe.paymentIntents.confirm(created.id, { payment_method: 'pm_card_visa' }));
+    assert.ok(error instanceof Stripe.errors.StripeInvalidRequestError);
+    assert.equal(error.code, 'payment_intent_unexpected_state');
+    assert.equal(error.payment_intent.status, 'canceled');
+  },
+
+  async 'capture'() {
+    const held = await stripe.paymentIntents.create({
+      ...cards,
+      capture_method: 'manual',
+      confirm: true,
+      payment_method: 'pm_card_visa',
+    });
+    assert.equal(held.status, 'requires_capture');
+    const captured = await stripe.paymentIntents.capture(held.id, { amount_to_capture: 700 });
+    assert.equal(captured.status, 'succeeded');
+    assert.equal(captured.amount_received, 700);
+  },
+
+  async 'declines are card errors'() {
+    const declines = {
+      pm_card_visa_chargeDeclined: ['card_declined', 'generic_decline'],
+      pm_card_visa_chargeDeclinedInsufficientFunds: ['card_declined', 'insufficient_funds'],
+      pm_card_visa_chargeDeclinedLostCard: ['card_declined', 'lost_card'],
+      pm_card_visa_chargeDeclinedStolenCard: ['card_declined', 'stolen_card'],
+      pm_card_chargeDeclinedExpiredCard: ['expired_card', 'expired_card'],
+      pm_card_chargeDeclinedIncorrectCvc: ['incorrect_cvc', 'incorrect_cvc'],
+      pm_card_chargeDeclinedProcessingError: ['processing_error', 'processing_error'],
+    };
+    for (const [payment_method, [code, declineCode]] of Object.entries(declines)) {
+      const error = await failure(stripe.paymentIntents.create({ ...cards, payment_method, confirm: true }));
+      assert.ok(error instanceof Stripe.errors.StripeCardError, `${payment_method}: ${error}`);
+      assert.equal(error.code, code);
+      assert.equal(error.decline_code, declineCode);
+      assert.equal(error.statusCode, 402);
+      assert.equal(error.payment_intent.status, 'requires_payment_method');
+      assert.ok(error.requestId.startsWith('req_'));
+    }
+  },
+
+  async 'other errors have their classes'() {
+    const unknown = await failure(stripe.paymentIntents.create({ ...cards, colour: 'red' }));
+    assert.ok(unknown instanceof Stripe.errors.StripeInvalidRequestError);
+    assert.equal(unknown.code, 'parameter_unknown');
+    assert.equal(unknown.param, 'colour');
+    const missing = await failure(stripe.paymentIntents.retrieve('pi_x'));
+    assert.equal(missing.code, 'resource_missing');
+    assert.equal(missing.statusCode, 404);
+    const live = new Stripe('sk_live_x', { host: url.hostname, port: url.port, protocol: 'http' });
+    const refused = await failure(live.events.list());
+    assert.ok(refused instanceof Stripe.errors.StripeAuthenticationError);
+    const stranger = await failure(stripe.events.list({}, { stripeAccount: 'nobody' }));
+    assert.ok(stranger instanceof Stripe.errors.StripePermissionError);
+  },
+
+  async 'idempotency keys'() {
+    const idempotencyKey = `key-${Date.now()}`;
+    const first = await stripe.paymentIntents.create(cards, { idempotencyKey });
+    const again = await stripe.paymentIntents.create(cards, { idempotencyKey });
+    assert.equal(again.id, first.id);
+    assert.equal(again.lastResponse.headers['idempotent-replayed'], 'true');
+    const other = await failure(stripe.paymentIntents.create({ ...cards, amount: 2000 }, { idempotencyKey }));
+    assert.ok(other instanceof Stripe.errors.StripeIdempotencyError);
+  },
+
+  async 'pagination'() {
+    const made = [];
+    for (let count = 0; count < 7; count += 1) {
+      made.unshift((await stripe.paymentIntents.create(cards)).id);
+    }
+    const seen = [];
+    for await (const intent of stripe.paymentIntents.list({ limit: 3 })) {
+      seen.push(intent.id);
+      if (seen.length === made.length) break;
+    }
+    assert.deepEqual(seen, made);
+    const back = await stripe.paymentIntents.list({ limit: 2, ending_before: made[4] });
+    assert.deepEqual(back.data.map((intent) => intent.id), made.slice(2, 4));
+  },
+
+  async 'customers and payment methods'() {
+    const customer = await stripe.customers.create({ email: 'c@example.com' });
+    const method = await stripe.paymentMethods.create({
+      type: 'card',
+      card: { number: '4242424242424242', exp_month: 12, exp_year: 2034, cvc: '123' },
+    });
+    await stripe.paymentMethods.attach(method.id, { customer: customer.id });
+    const methods = await stripe.customers.listPaymentMethods(customer.id);
+    assert.equal(methods.data[0].id, method.id);
+    const real = await failure(
+      stripe.paymentMethods.create({
+        type: 'card',
+        card: { number: '4111111111111111', exp_month: 12, exp_year: 2034, cvc: '123' },
+      }),
+    );
+    assert.ok(real instanceof Stripe.errors.StripeCardError);
+    assert.equal(real.decline_code, 'test_mode_live_card');
+  },
+
+  async 'events'() {
+    const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
+    const events = await stripe.events.list({ type: 'payment_intent.succeeded', limit: 1 });
+    assert.equal(events.data[0].data.object.id, paid.id);
+    const event = await stripe.events.retrieve(events.data[0].id);
+    assert.equal(event.type, 'payment_intent.succeeded');
+  },
+
+  async 'webhook endpoints'() {
+    const endpoint = await stripe.webhookEndpoints.create({
+      url: 'http://127.0.0.1:9/hook',
+      enabled_events: ['charge.refunded'],
+    });
+    assert.ok(endpoint.secret.startsWith('whsec_'));
+    const updated = await stripe.webhookEndpoints.update(endpoint.id, { disabled: true });
+    assert.equal(updated.status, 'disabled');
+    const deleted = await stripe.webhookEndpoints.del(endpoint.id);
+    assert.equal(deleted.deleted, true);
+  },
+
+  async 'a connected account is a world of its own'() {
+    const intent = await stripe.paymentIntents.create(cards, { stripeAccount: 'acct_1' });
+    const elsewhere = await failure(stripe.paymentIntents.retrieve(intent.id));
+    assert.equal(elsewhere.code, 'resource_missing');
+    const read = await stripe.paymentIntents.retrieve(intent.id, {}, { stripeAccount: 'acct_1' });
+    assert.equal(read.id, intent.id);
+  },
+};
+
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    await check();
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}: ${error.stack}`);
+  }
+}
+process.exit(failed === 0 ? 0 : 1);

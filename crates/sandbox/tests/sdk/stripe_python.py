@@ -1,0 +1,114 @@
+"""Drives a sandbox at SANDBOX_URL with Stripe's library for Python: one line per check, exit 1 at a failure."""
+
+import os
+import sys
+import traceback
+import uuid
+
+import stripe
+
+client = stripe.StripeClient(
+    "sk_test_sandbox",
+    base_addresses={"api": os.environ.get("SANDBOX_URL", "http://127.0.0.1:12111")},
+    max_network_retries=0,
+)
+intents = client.v1.payment_intents
+CARDS = {"amount": 1000, "currency": "eur", "payment_method_types": ["card"]}
+
+
+def failure(kind, call):
+    """The error of type `kind` that `call` raises."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was expected")
+
+
+def pays():
+    created = intents.create({**CARDS, "metadata": {"order_id": "ord_1"}})
+    assert created.status == "requires_payment_method"
+    paid = intents.confirm(created.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"]})
+    assert paid.status == "succeeded" and paid.latest_charge.paid
+    assert intents.retrieve(created.id).metadata["order_id"] == "ord_1"
+
+
+def captures_and_cancels():
+    held = {**CARDS, "capture_method": "manual", "confirm": True, "payment_method": "pm_card_visa"}
+    assert intents.capture(intents.create(held).id).status == "succeeded"
+    assert intents.cancel(intents.create(held).id).status == "canceled"
+
+
+def declines_are_card_errors():
+    for method, code, decline_code in [
+        ("pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
+        ("pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", "expired_card"),
+        ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", "incorrect_cvc"),
+    ]:
+        error = failure(
+            stripe.CardError,
+            lambda method=method: intents.create({**CARDS, "confirm": True, "payment_method": method}),
+        )
+        assert error.code == code and error.http_status == 402
+        assert error.error.decline_code == decline_code
+        assert error.error.payment_intent.status == "requires_payment_method"
+        assert error.request_id.startswith("req_")
+
+
+def other_errors_have_their_classes():
+    error = failure(stripe.InvalidRequestError, lambda: intents.create({**CARDS, "colour": "red"}))
+    assert error.code == "parameter_unknown" and error.param == "colour"
+    error = failure(stripe.InvalidRequestError, lambda: intents.retrieve("pi_x"))
+    assert error.code == "resource_missing" and error.http_status == 404
+    failure(stripe.AuthenticationError, lambda: intents.list(options={"api_key": "sk_live_x"}))
+    failure(stripe.PermissionError, lambda: intents.list(options={"stripe_account": "nobody"}))
+
+
+def idempotency_keys():
+    options = {"idempotency_key": str(uuid.uuid4())}
+    first = intents.create(CARDS, options)
+    assert intents.create(CARDS, options).id == first.id
+    failure(stripe.IdempotencyError, lambda: intents.create({**CARDS, "amount": 2000}, options))
+
+
+def pagination():
+    made = [intents.create(CARDS).id for _ in range(5)][::-1]
+    seen = []
+    for intent in intents.list({"limit": 2}).auto_paging_iter():
+        seen.append(intent.id)
+        if len(seen) == len(made):
+            break
+    assert seen == made
+
+
+def events():
+    paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
+    listed = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1})
+    assert listed.data[0].data.object["id"] == paid.id
+
+
+def main():
+    failed = 0
+    checks = [
+        pays,
+        captures_and_cancels,
+        declines_are_card_errors,
+        other_errors_have_their_classes,
+        idempotency_keys,
+        pagination,
+        events,
+    ]
+    for check in checks:
+        name = check.__name__.replace("_", " ")
+        try:
+            check()
+            print(f"ok      {name}")
+        except Exception:
+            failed += 1
+            print(f"FAILED  {name}\n{traceback.format_exc()}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
