@@ -20,9 +20,9 @@ fmt:
 lint:
     scripts/test --only format,lint,docs,arrows,licences
 
-# Measures against a PostgreSQL that flushes every commit to disk.
+# Measures against a PostgreSQL that flushes every commit to disk: see docs/benchmarks.md.
 bench *arguments:
-    scripts/postgres run --durable cargo bench -p quittance-server {{ arguments }}
+    scripts/bench {{ arguments }}
 
 # Writes the OpenAPI document that the code makes.
 openapi:

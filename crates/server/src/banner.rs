@@ -57,6 +57,9 @@ impl SandboxBanner<'_> {
             "curl -s {sandbox}/v1/payment_intents/$PAYMENT/confirm -u sk_test_sandbox: \
              -d payment_method=pm_card_visa -d return_url={url}/docs | grep '\"status\"'"
         )?;
-        writeln!(text, "curl -s \"{url}/v1/orders/$ORDER/payment?wait=10\" -H 'Authorization: Bearer {key}'\n")
+        writeln!(
+            text,
+            "curl -s \"{url}/v1/orders/$ORDER/payment?wait=10\" -H 'Authorization: Bearer {key}'\n"
+        )
     }
 }

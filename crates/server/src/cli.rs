@@ -71,14 +71,20 @@ pub(crate) struct DatabaseArgs {
     )]
     pub(crate) database_url: String,
     /// Connections to PostgreSQL at most
-    #[arg(long, global = true, env = "QUITTANCE_DATABASE_CONNECTIONS", value_name = "COUNT", default_value_t = 16)]
+    #[arg(
+        long,
+        global = true,
+        env = "QUITTANCE_DATABASE_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 16
+    )]
     pub(crate) database_connections: u16,
 }
 
 #[derive(Args, Clone)]
 pub(crate) struct LogArgs {
     /// What to log, as `tracing` filters have it: `info`, `quittance_webhook=debug,info`
-    #[arg(long = "log", env = "QUITTANCE_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long = "log", env = "QUITTANCE_LOG", value_name = "FILTER", default_value = "info,actix_server=warn")]
     pub(crate) filter: String,
     /// How to log [default: pretty on a terminal, else json]
     #[arg(long = "log-format", env = "QUITTANCE_LOG_FORMAT", value_name = "FORMAT")]

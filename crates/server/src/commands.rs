@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use quittance_api::{generate_secret_key, hash_secret_key};
+use quittance_api::SecretKeyText;
 use quittance_domain::history::Limits;
 use quittance_domain::id::KeyId;
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
-use secrecy::ExposeSecret;
 use tokio::signal;
 use uuid::Uuid;
 
@@ -26,7 +25,7 @@ pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {
 }
 
 pub(crate) fn openapi() {
-    println!("{}", quittance_api::openapi_json());
+    print!("{}", quittance_api::openapi_json());
 }
 
 pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(), Error> {
@@ -34,10 +33,9 @@ pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(
     store.migrate().await?;
     match action {
         KeysAction::Create { name } => {
-            let key = generate_secret_key();
-            let record = secret_key(name, key.expose_secret());
-            store.insert_secret_key(record).await?;
-            println!("{}", key.expose_secret());
+            let key = SecretKeyText::generate();
+            store.insert_secret_key(record_of(name, &key)).await?;
+            println!("{}", key.expose());
         }
         KeysAction::List => {
             for key in store.secret_keys().await? {
@@ -73,11 +71,11 @@ pub(crate) async fn sandbox(config: quittance_sandbox::Config, log: LogArgs) -> 
 }
 
 /// The record of a secret key.
-pub(crate) fn secret_key(name: String, key: &str) -> SecretKey {
+pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
     SecretKey {
         id: KeyId::from_uuid(Uuid::now_v7()),
         name,
-        hash: hash_secret_key(key),
+        hash: key.hash(),
         created_at: Utc::now(),
         revoked_at: None,
     }

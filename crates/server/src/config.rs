@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use quittance_api::{IpNet, SecretKeyText};
 use quittance_domain::history::Limits;
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::DEFAULT_LISTEN;
@@ -27,10 +28,10 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) stripe: Stripe,
     pub(crate) token_keys: Vec<SecretString>,
-    pub(crate) secret_key: Option<SecretString>,
+    pub(crate) secret_key: Option<SecretKeyText>,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) rate_limit: u32,
-    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 /// Where the data is, as far as files beside it are concerned.
@@ -42,10 +43,7 @@ pub(crate) enum Database {
 /// Which Stripe is asked.
 pub(crate) enum Stripe {
     /// The built-in stand-in.
-    Sandbox {
-        listen: SocketAddr,
-        webhook_secrets: Vec<SecretString>,
-    },
+    Sandbox { listen: SocketAddr, webhook_secrets: Vec<SecretString> },
     /// Stripe itself, or whatever answers at `api_base`.
     Real {
         secret_key: SecretString,
@@ -59,7 +57,6 @@ impl Config {
     pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
         let ServeArgs { listen, public_url, database, stripe, access, sandbox_listen, log: _ } = args;
         let place = Database::read(&database)?;
-        check_secret_key(&access)?;
         Ok(Self {
             stripe: Stripe::read(stripe, sandbox_listen)?,
             token_keys: token_keys(&access, &place)?,
@@ -75,10 +72,10 @@ impl Config {
                 wait: DATABASE_WAIT,
             },
             database: place,
-            secret_key: access.secret_key,
-            cors_origins: access.cors_origins,
+            secret_key: secret_key(&access)?,
+            cors_origins: cors_origins(access.cors_origins)?,
             rate_limit: access.rate_limit,
-            trusted_proxies: access.trusted_proxies,
+            trusted_proxies: networks(&access.trusted_proxies)?,
         })
     }
 }
@@ -115,10 +112,7 @@ impl Stripe {
                     "is set without STRIPE_SECRET_KEY: set both, or none to use the built-in sandbox",
                 ));
             }
-            return Ok(Self::Sandbox {
-                listen: sandbox_listen.unwrap_or(DEFAULT_LISTEN),
-                webhook_secrets,
-            });
+            return Ok(Self::Sandbox { listen: sandbox_listen.unwrap_or(DEFAULT_LISTEN), webhook_secrets });
         };
         let live = check_stripe_key(secret_key.expose_secret())?;
         if webhook_secrets.is_empty() {
@@ -129,7 +123,8 @@ impl Stripe {
             ));
         }
         if sandbox_listen.is_some() {
-            let problem = "is set together with STRIPE_SECRET_KEY: with a key of Stripe's there is no sandbox";
+            let problem =
+                "is set together with STRIPE_SECRET_KEY: with a key of Stripe's there is no sandbox";
             return Err(Error::setting("QUITTANCE_SANDBOX_LISTEN", problem));
         }
         let publishable_key = check_publishable_key(args.stripe_publishable_key, live)?;
@@ -143,7 +138,10 @@ fn check_stripe_key(key: &str) -> Result<bool, Error> {
     match key.split('_').collect::<Vec<_>>().as_slice() {
         ["sk" | "rk", "live", rest, ..] if !rest.is_empty() => Ok(true),
         ["sk" | "rk", "test", rest, ..] if !rest.is_empty() => Ok(false),
-        _ => Err(Error::setting("STRIPE_SECRET_KEY", "must begin with sk_test_, sk_live_, rk_test_ or rk_live_")),
+        _ => Err(Error::setting(
+            "STRIPE_SECRET_KEY",
+            "must begin with sk_test_, sk_live_, rk_test_ or rk_live_",
+        )),
     }
 }
 
@@ -182,17 +180,39 @@ fn check_public_url(url: String) -> Result<String, Error> {
     }
 }
 
-fn check_secret_key(access: &AccessArgs) -> Result<(), Error> {
-    let Some(key) = &access.secret_key else { return Ok(()) };
-    let random = key.expose_secret().strip_prefix("qsk_").unwrap_or_default();
-    if random.len() < KEY_CHARS_MIN || !random.bytes().all(|b| b.is_ascii_graphic()) {
-        let problem = format!(
-            "must be qsk_ and at least {KEY_CHARS_MIN} characters that nobody can guess; \
-             `quittance keys create NAME` makes one"
-        );
-        return Err(Error::setting("QUITTANCE_SECRET_KEY", problem));
+fn secret_key(access: &AccessArgs) -> Result<Option<SecretKeyText>, Error> {
+    let Some(key) = access.secret_key.as_ref().filter(|key| !key.expose_secret().is_empty()) else {
+        return Ok(None);
+    };
+    SecretKeyText::parse(key.expose_secret()).map(Some).map_err(|error| {
+        let problem = format!("is not a key: {error}; `quittance keys create NAME` makes one");
+        Error::setting("QUITTANCE_SECRET_KEY", problem)
+    })
+}
+
+/// Origins as browsers write them: scheme, host and port, without a path.
+fn cors_origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
+    let origins: Vec<_> = origins.into_iter().filter(|origin| !origin.is_empty()).collect();
+    for origin in &origins {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
+            let problem =
+                format!("holds {origin:?}, which is no origin; one looks like https://shop.example");
+            return Err(Error::setting("QUITTANCE_CORS_ORIGINS", problem));
+        }
     }
-    Ok(())
+    Ok(origins)
+}
+
+fn networks(texts: &[String]) -> Result<Vec<IpNet>, Error> {
+    let parse = |text: &String| {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| {
+            let problem = format!("holds {text:?}, which is no network; one looks like 10.0.0.0/8");
+            Error::setting("QUITTANCE_TRUSTED_PROXIES", problem)
+        })
+    };
+    texts.iter().filter(|text| !text.is_empty()).map(parse).collect()
 }
 
 fn token_keys(access: &AccessArgs, place: &Database) -> Result<Vec<SecretString>, Error> {
@@ -238,7 +258,11 @@ mod tests {
             (vec!["--stripe-secret-key=pk_test_1"], "STRIPE_SECRET_KEY"),
             (vec!["--stripe-publishable-key=pk_test_1"], "STRIPE_PUBLISHABLE_KEY"),
             (
-                vec!["--stripe-secret-key=sk_live_1", "--stripe-webhook-secret=w", "--stripe-publishable-key=pk_test_1"],
+                vec![
+                    "--stripe-secret-key=sk_live_1",
+                    "--stripe-webhook-secret=w",
+                    "--stripe-publishable-key=pk_test_1",
+                ],
                 "STRIPE_PUBLISHABLE_KEY",
             ),
             (with(&["--sandbox-listen=127.0.0.1:1"]), "QUITTANCE_SANDBOX_LISTEN"),
@@ -251,6 +275,9 @@ mod tests {
             (vec!["--token-key=short"], "QUITTANCE_TOKEN_KEY"),
             (vec!["--secret-key=qsk_short"], "QUITTANCE_SECRET_KEY"),
             (vec!["--public-url=shop.example"], "QUITTANCE_PUBLIC_URL"),
+            (vec!["--cors-origins=https://shop.example/"], "QUITTANCE_CORS_ORIGINS"),
+            (vec!["--cors-origins=*"], "QUITTANCE_CORS_ORIGINS"),
+            (vec!["--trusted-proxies=proxy"], "QUITTANCE_TRUSTED_PROXIES"),
         ];
         for (flags, variable) in cases {
             let message = read(flags).err().unwrap_or_default();

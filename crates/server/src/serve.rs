@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use quittance_api::{Api, ApiConfig, PublicMode};
+use quittance_api::{Api, ApiConfig, PublicMode, SecretKeyText};
 use quittance_domain::payment::Mode;
 use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
-use crate::commands::secret_key;
+use crate::commands::record_of;
 use crate::config::{Config, Database, Stripe as StripeChoice};
 use crate::error::Error;
 use crate::lock::ServeLock;
@@ -35,6 +35,9 @@ use crate::{demo, logging};
 /// How long requests that are being answered may take once a shutdown has begun, in seconds. The longest wait
 /// of a status lookup ends early then.
 const SHUTDOWN_TIMEOUT_S: u64 = 30;
+
+/// Where frontends load Stripe.js from; Stripe wants it loaded from there only.
+const STRIPE_JS_URL: &str = "https://js.stripe.com/v3/";
 
 /// How often measurements are folded into buckets.
 const METRICS_UPKEEP_PERIOD: Duration = Duration::from_secs(5);
@@ -106,10 +109,14 @@ impl Service {
             None => None,
         };
         if let Some(key) = &config.secret_key {
-            store.insert_secret_key(secret_key("QUITTANCE_SECRET_KEY".to_owned(), key.expose_secret())).await?;
+            store.insert_secret_key(record_of("QUITTANCE_SECRET_KEY".to_owned(), key)).await?;
         }
         let banner = banner(&config, &store, &url, sandbox_url.as_deref(), demo_key.as_ref()).await?;
 
+        let stripe_js_url = match &sandbox_url {
+            Some(sandbox) => format!("{sandbox}/v3/"),
+            None => STRIPE_JS_URL.to_owned(),
+        };
         let stripe = Stripe::new(&connected.stripe)
             .map_err(|error| Error::setting("STRIPE_SECRET_KEY", format!("can not be used: {error}")))?;
         let waiting = Waiting::start(store.clone());
@@ -124,6 +131,7 @@ impl Service {
         let api_config = ApiConfig {
             publishable_key: connected.publishable_key,
             mode,
+            stripe_js_url,
             token_keys: config.token_keys,
             cors_origins: config.cors_origins,
             rate_limit_per_second: config.rate_limit,
@@ -144,13 +152,25 @@ impl Service {
             .run();
         let server_handle = server.handle();
         let server = tokio::spawn(server);
-        Ok(Self { banner, api, server, server_handle, receiver, worker, sandbox, stop_worker, stop_sandbox, store })
+        Ok(Self {
+            banner,
+            api,
+            server,
+            server_handle,
+            receiver,
+            worker,
+            sandbox,
+            stop_worker,
+            stop_sandbox,
+            store,
+        })
     }
 
     async fn stop(self) -> Result<(), Error> {
         tracing::info!("Stopping: requests that are being answered are finished first.");
         self.api.set_ready(false);
         self.server_handle.stop(true).await;
+        self.api.drained().await;
         self.receiver.close().await;
         self.stop_worker.send_replace(true);
         self.worker.await.map_err(joined)?;
@@ -201,7 +221,7 @@ async fn prepare_sandbox(
     connected: &Connected,
     store: &Store,
     address: std::net::SocketAddr,
-) -> Result<SecretString, Error> {
+) -> Result<SecretKeyText, Error> {
     if let (Some(sandbox), [secret, ..]) = (&connected.sandbox, connected.webhook_secrets.as_slice()) {
         let endpoint = format!("http://{}:{}/webhooks/stripe", loopback(address), address.port());
         sandbox
@@ -209,8 +229,9 @@ async fn prepare_sandbox(
             .register_webhook_endpoint(endpoint, secret.expose_secret())
             .map_err(Error::SandboxEndpoint)?;
     }
-    let key = derived(config, "qsk_", "the sandbox's secret key");
-    store.insert_secret_key(secret_key("sandbox".to_owned(), key.expose_secret())).await?;
+    let key = SecretKeyText::parse(derived(config, "qsk_", "the sandbox's secret key").expose_secret())
+        .expect("what is derived has the form of a key");
+    store.insert_secret_key(record_of("sandbox".to_owned(), &key)).await?;
     demo::seed(store).await?;
     Ok(key)
 }
@@ -238,7 +259,7 @@ async fn banner(
     store: &Store,
     url: &str,
     sandbox_url: Option<&str>,
-    demo_key: Option<&SecretString>,
+    demo_key: Option<&SecretKeyText>,
 ) -> Result<String, Error> {
     let first = Cursor { limit: 1, starting_after: None };
     let product = store.products(Shelf::Active, first).await?.data.into_iter().next();
@@ -248,7 +269,7 @@ async fn banner(
     };
     let sandbox = sandbox_url.zip(demo_key).map(|(url, key)| SandboxBanner {
         url,
-        secret_key: key.expose_secret(),
+        secret_key: key.expose(),
         product: product.as_ref(),
     });
     Ok(Banner { url, database: &database, sandbox }.text())

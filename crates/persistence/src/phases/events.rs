@@ -31,7 +31,7 @@ impl Database {
             let mut rows = Vec::with_capacity(deliveries.len());
             for delivery in &deliveries {
                 let (outcome, order_id) = fold(&mut ledgers, &candidates, delivery);
-                rows.push(row(delivery, outcome, outcome.reason().map(str::to_owned), order_id));
+                rows.push(row(delivery, outcome, reason(delivery, outcome), order_id));
                 outcomes.push(outcome);
             }
             if let Some(now) = deliveries.iter().map(|delivery| delivery.received_at).max() {
@@ -64,7 +64,7 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
         Content::Unreadable(reason) => {
             tracing::warn!(
                 stripe.event.id = delivery.event.id,
-                stripe.event.kind = delivery.event.kind,
+                stripe.event.type = delivery.event.kind,
                 "An event can not be read: {reason}. It is kept and can be replayed after an upgrade."
             );
             (Outcome::Failed, None)
@@ -75,6 +75,14 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
                 (ledgers.absorb(order_id, payment_id, seen), Some(order_id.to_owned()))
             }
         },
+    }
+}
+
+/// Why an event changed nothing, for whoever reads the inbox.
+fn reason(delivery: &Delivery, outcome: Outcome) -> Option<String> {
+    match &delivery.event.content {
+        Content::Unreadable(reason) => Some(reason.clone()),
+        Content::Payment(_) | Content::Unhandled => outcome.reason().map(str::to_owned),
     }
 }
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::super::batch;
 use super::super::dialect::{Conn, for_update};
-use super::rows::{DecisionRow, OrderRow, OutboxRow, PaymentRow, document, parse};
+use super::rows::{DecisionRow, OrderRow, OutboxRow, PaymentRow, document, instant, parse};
 use super::schema::{decisions, orders, payments};
 use crate::Error;
 use crate::model::AttemptAtWork;
@@ -249,7 +249,7 @@ impl Ledger {
             order.amount_paid = standing.amount_paid;
             order.current_payment_id = self.history.current_attempt().map(|attempt| attempt.id.to_string());
             order.closing = self.history.closing.map(|closure| closure.as_str().to_owned());
-            order.updated_at = now;
+            order.updated_at = instant(now);
             changes.orders.push(order.clone());
         }
         if let Some(announcement) = standing.announcement_since(&self.before.standing) {

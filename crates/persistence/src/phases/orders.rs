@@ -14,7 +14,7 @@ use super::super::dialect::{Conn, Db};
 use super::super::{Database, batch};
 use super::ledger::{Ledgers, created};
 use super::replies::store_reply;
-use super::rows::{OrderRow, PaymentRow, ProductRow, document};
+use super::rows::{OrderRow, PaymentRow, ProductRow, document, instant};
 use super::schema::{orders, payments, products};
 use crate::Error;
 use crate::model::{
@@ -162,11 +162,11 @@ impl Database {
                     orders::metadata.eq(&order.metadata),
                     orders::details_version.eq(order.details_version),
                     orders::version.eq(order.version),
-                    orders::updated_at.eq(change.now),
+                    orders::updated_at.eq(instant(change.now)),
                 ))
                 .execute(conn)
                 .await?;
-            order.updated_at = change.now;
+            order.updated_at = instant(change.now);
             Ok(OrderChanged::Done(ledger.commit(conn, &limits, change.now).await?))
         })
         .await
@@ -238,7 +238,7 @@ fn new_row(new: &NewOrder, lines: &[Line], total: Money) -> Result<OrderRow, Err
         version: 1,
         settled_version: 0,
         details_version: 1,
-        created_at: new.now,
-        updated_at: new.now,
+        created_at: instant(new.now),
+        updated_at: instant(new.now),
     })
 }

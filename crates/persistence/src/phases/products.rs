@@ -10,7 +10,7 @@ use quittance_domain::money::Money;
 use super::super::Database;
 use super::super::dialect::for_update;
 use super::replies::store_reply;
-use super::rows::{ProductRow, document};
+use super::rows::{ProductRow, document, instant};
 use super::schema::products;
 use crate::Error;
 use crate::model::{Completion, Cursor, Page, ProductChange, ProductChanged, Shelf};
@@ -21,6 +21,8 @@ impl Database {
         product: Product,
         completion: Option<Completion<Product>>,
     ) -> Result<Product, Error> {
+        let (created_at, updated_at) = (instant(product.created_at), instant(product.updated_at));
+        let product = Product { created_at, updated_at, ..product };
         let row = ProductRow::of(&product)?;
         self.write(async |conn| {
             diesel::insert_into(products::table).values(row.clone()).execute(conn).await?;
@@ -52,7 +54,7 @@ impl Database {
             product.description = change.description.unwrap_or(product.description);
             product.active = change.active.unwrap_or(product.active);
             product.metadata = change.metadata.unwrap_or(product.metadata);
-            product.updated_at = now;
+            product.updated_at = instant(now);
             diesel::update(products::table.find(id.as_str()))
                 .set((
                     products::name.eq(&product.name),
@@ -61,7 +63,7 @@ impl Database {
                     products::currency.eq(product.unit_price.currency().code()),
                     products::active.eq(product.active),
                     products::metadata.eq(document("product", &product.metadata)?),
-                    products::updated_at.eq(now),
+                    products::updated_at.eq(product.updated_at),
                 ))
                 .execute(conn)
                 .await?;

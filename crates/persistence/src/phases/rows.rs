@@ -1,6 +1,6 @@
 //! Rows, and how they become what the domain speaks of.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use quittance_domain::catalog::Product;
 use quittance_domain::history::{Closure, Details};
@@ -32,6 +32,11 @@ where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
     text.parse().map_err(|error| Error::corrupt(what, error))
+}
+
+/// A time as both databases keep it: with microseconds. What is answered at once must be what is read later.
+pub(in super::super) fn instant(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.trunc_subsecs(6)
 }
 
 fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {

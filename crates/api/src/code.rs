@@ -1,0 +1,91 @@
+//! The stable words for what can be wrong with a request.
+
+use actix_web::http::StatusCode;
+
+macro_rules! codes {
+    ($($code:ident = $word:literal, $status:ident, $title:literal;)*) => {
+        /// A kind of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($code,)*
+        }
+
+        impl Code {
+            /// Every kind there is.
+            pub(crate) const ALL: &[Self] = &[$(Self::$code,)*];
+
+            /// The word for it, which never changes.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $word,)* }
+            }
+
+            /// The HTTP status that it always has.
+            pub(crate) fn status(self) -> StatusCode {
+                match self { $(Self::$code => StatusCode::$status,)* }
+            }
+
+            /// What it means, for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest = "bad_request", BAD_REQUEST, "The request can not be read";
+    MalformedJson = "malformed_json", BAD_REQUEST, "The body is no JSON";
+    InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "The Idempotency-Key can not be used";
+    InvalidSignature = "invalid_signature", BAD_REQUEST, "The event's signature is wrong";
+    NotAnEvent = "not_an_event", BAD_REQUEST, "The body is no event";
+    MissingCredentials = "missing_credentials", UNAUTHORIZED, "Credentials are missing";
+    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "The credentials are not valid here";
+    PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined";
+    NotFound = "not_found", NOT_FOUND, "There is nothing here";
+    UnknownRoute = "unknown_route", NOT_FOUND, "There is no such path";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path has no such method";
+    AlreadyPaid = "already_paid", CONFLICT, "The order is paid";
+    OrderCanceled = "order_canceled", CONFLICT, "The order is canceled";
+    OrderInReview = "order_in_review", CONFLICT, "The order is under review";
+    OrderClosing = "order_closing", CONFLICT, "The order is being closed";
+    PaymentProcessing = "payment_processing", CONFLICT, "The payment is on its way";
+    NotCancelable = "not_cancelable", CONFLICT, "The order can not be canceled now";
+    TooManyAttempts = "too_many_attempts", CONFLICT, "Too many tries have failed";
+    CaptureMethodFixed = "capture_method_fixed", CONFLICT, "The capture method can not change";
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this key is at work";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The body is not as it must be";
+    InvalidParameter = "invalid_parameter", UNPROCESSABLE_ENTITY, "A query parameter is not as it must be";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The key belongs to another request";
+    PaymentRefused = "payment_refused", UNPROCESSABLE_ENTITY, "Stripe does not take the payment";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    TooManyOpenOrders = "too_many_open_orders", TOO_MANY_REQUESTS, "Too many open orders";
+    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    ServiceUnavailable = "service_unavailable", SERVICE_UNAVAILABLE, "The service is not available now";
+    StripeUnavailable = "stripe_unavailable", SERVICE_UNAVAILABLE, "Stripe is not available now";
+}
+
+impl Code {
+    /// The URI that stands for this kind (RFC 9457, `type`). A URN, because the service runs at its users' and
+    /// has no address on the web at which such a page would stay.
+    pub(crate) fn uri(self) -> String {
+        format!("urn:quittance:problem:{}", self.as_str())
+    }
+
+    /// Whether an answer of this kind belongs to the request itself, so that a repetition gets it again. What
+    /// is about the moment, the caller's credentials or a body that was never understood does not.
+    pub(crate) fn is_final(self) -> bool {
+        match self {
+            Self::MissingCredentials
+            | Self::InvalidCredentials
+            | Self::IdempotencyKeyInUse
+            | Self::MalformedJson
+            | Self::InvalidRequest
+            | Self::InvalidParameter
+            | Self::BodyTooLarge
+            | Self::UnsupportedMediaType => false,
+            _ => self.status().is_client_error() && self.status() != StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+}

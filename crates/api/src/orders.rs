@@ -1,0 +1,491 @@
+//! Orders: placed, read, changed, canceled.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Json, Path, ThinData};
+use actix_web::{HttpRequest, HttpResponse, get, patch, post};
+use quittance_crash_points::CrashPoint;
+use quittance_domain::catalog::Metadata as DomainMetadata;
+use quittance_domain::id::{OrderId, ProductId};
+use quittance_domain::order as domain;
+use quittance_domain::order::{MAX_LINES, MAX_QUANTITY, Quantity};
+use quittance_domain::payment::Failure;
+use quittance_persistence::{
+    ClosureBy, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Reply, ReplySecret,
+};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::Api;
+use crate::auth::{Caller, Right};
+use crate::body::{Object, read_query};
+use crate::client_address::ClientAddress;
+use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_customer, read_shipping};
+use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::metadata::Metadata;
+use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
+use crate::pagination::{PageParams, cursor};
+use crate::problem::Problem;
+use crate::time::{Given, Timestamp, now};
+use crate::words::{OrderStatus, PaymentStatus, ReviewReason};
+
+/// Every route of orders themselves; how they are paid is in `payment_intents`.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(place).service(list).service(get).service(update).service(cancel);
+}
+
+/// What was bought, by whom, and how far it has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Order {
+    #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    id: String,
+    /// `order`.
+    #[schema(example = "order")]
+    object: &'static str,
+    status: OrderStatus,
+    /// ISO 4217, lower case.
+    #[schema(example = "eur")]
+    currency: &'static str,
+    /// What it costs, in Stripe's minor unit.
+    #[schema(example = 4998)]
+    amount_total: i64,
+    /// What was received and believed, in Stripe's minor unit.
+    #[schema(example = 0)]
+    amount_paid: i64,
+    items: Vec<OrderItem>,
+    customer: Customer,
+    /// Where the goods go, once that is known.
+    #[schema(required)]
+    shipping: Option<Shipping>,
+    metadata: Metadata,
+    /// How its payment stands, once there was an attempt.
+    #[schema(required)]
+    payment: Option<OrderPayment>,
+    /// Why a person must look, where the status is `review`.
+    #[schema(required)]
+    review_reason: Option<ReviewReason>,
+    /// Grows with every change that can be seen here.
+    #[schema(example = 1)]
+    version: i64,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
+    updated_at: Timestamp,
+}
+
+/// An order that was just placed, with the token that opens it.
+// Describes the result only: the token is added to an `Order` on its way out, and never stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlacedOrder {
+    #[serde(flatten)]
+    order: Order,
+    /// Opens this order to whoever placed it: `Authorization: Bearer`. Keep it in the customer's browser.
+    #[schema(example = "oct_sE2vAvdJZ0Sx9bQ3mFhW8pYtK5nR7uC1oLiG4eXjDkA")]
+    client_token: String,
+}
+
+/// One product of an order, with its name and price as they were when it was placed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderItem {
+    #[schema(example = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    product_id: String,
+    #[schema(example = "Fountain pen")]
+    name: String,
+    #[schema(example = 2499)]
+    unit_amount: i64,
+    #[schema(minimum = 1, maximum = 10_000, example = 2)]
+    quantity: u32,
+    /// `unit_amount` times `quantity`.
+    #[schema(example = 4998)]
+    amount: i64,
+}
+
+/// How the payment of an order stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderPayment {
+    /// Stripe's id of the PaymentIntent, once known.
+    #[schema(required, example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
+    payment_intent_id: Option<String>,
+    status: PaymentStatus,
+    /// Why the last try failed, if nothing has come after it.
+    #[schema(required)]
+    last_error: Option<PaymentError>,
+}
+
+/// Why a try at paying failed, in Stripe's words.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PaymentError {
+    /// Stripe's code.
+    #[schema(required, example = "card_declined")]
+    code: Option<String>,
+    /// The bank's code.
+    #[schema(required, example = "insufficient_funds")]
+    decline_code: Option<String>,
+    /// What to tell the customer.
+    #[schema(required, example = "Your card has insufficient funds.")]
+    message: Option<String>,
+}
+
+/// A part of the orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderList {
+    /// `list`.
+    #[schema(example = "list")]
+    object: &'static str,
+    data: Vec<Order>,
+    /// Whether there are older ones.
+    has_more: bool,
+}
+
+/// An order to be placed. Prices come from the catalogue.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "items": [{"product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7", "quantity": 2}],
+    "customer": {"email": "ada@example.com", "name": "Ada Lovelace"}
+}))]
+#[expect(dead_code, reason = "describes the body; `read_new` reads it")]
+pub(crate) struct OrderCreate {
+    /// What is bought, all in one currency.
+    #[schema(min_items = 1, max_items = 100)]
+    items: Vec<OrderItemCreate>,
+    #[schema(nullable = false)]
+    customer: Option<CustomerInput>,
+    #[schema(nullable = false)]
+    shipping: Option<Shipping>,
+    #[schema(nullable = false)]
+    metadata: Option<Metadata>,
+}
+
+/// So many of one product.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the body; `read_item` reads it")]
+pub(crate) struct OrderItemCreate {
+    #[schema(example = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    product_id: String,
+    #[schema(minimum = 1, maximum = 10_000, example = 2)]
+    quantity: u32,
+}
+
+/// What changes about an order that is not paid. What is left out stays as it is.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "customer": {"email": "ada@example.com"},
+    "shipping": {
+        "name": "Ada Lovelace",
+        "address": {"line1": "12 St James's Square", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"}
+    }
+}))]
+#[expect(dead_code, reason = "describes the body; `read_change` reads it")]
+pub(crate) struct OrderUpdate {
+    #[schema(nullable = false)]
+    customer: Option<CustomerInput>,
+    #[schema(nullable = false)]
+    shipping: Option<Shipping>,
+    /// The whole of the shop's own words. With a secret key only.
+    #[schema(nullable = false)]
+    metadata: Option<Metadata>,
+}
+
+/// Which orders are wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters; `read_filter` reads them")]
+pub(crate) struct OrderFilterParams {
+    /// Only of this status.
+    #[param(required = false, inline = false)]
+    status: OrderStatus,
+    /// Only placed after this time (RFC 3339).
+    #[param(required = false, format = DateTime)]
+    created_after: String,
+    /// Only placed before this time (RFC 3339).
+    #[param(required = false, format = DateTime)]
+    created_before: String,
+    /// Only of this customer's email.
+    #[param(required = false)]
+    customer_email: String,
+    /// Only of this customer, by the shop's own id.
+    #[param(required = false)]
+    customer_reference: String,
+}
+
+impl From<domain::Order> for Order {
+    fn from(order: domain::Order) -> Self {
+        Self {
+            id: order.id.into(),
+            object: "order",
+            status: order.status.into(),
+            currency: order.total.currency().code(),
+            amount_total: order.total.minor(),
+            amount_paid: order.amount_paid.minor(),
+            items: order.lines.into_iter().map(OrderItem::from).collect(),
+            customer: order.customer.into(),
+            shipping: order.shipping.map(Shipping::from),
+            metadata: order.metadata.into(),
+            payment: order.payment.map(OrderPayment::from),
+            review_reason: order.review_reason.map(ReviewReason::from),
+            version: order.version,
+            created_at: order.created_at.into(),
+            updated_at: order.updated_at.into(),
+        }
+    }
+}
+
+impl From<domain::Line> for OrderItem {
+    fn from(line: domain::Line) -> Self {
+        Self {
+            product_id: line.product_id.into(),
+            name: line.name,
+            unit_amount: line.unit_price.minor(),
+            quantity: line.quantity.get(),
+            amount: line.amount.minor(),
+        }
+    }
+}
+
+impl From<domain::CurrentPayment> for OrderPayment {
+    fn from(payment: domain::CurrentPayment) -> Self {
+        Self {
+            payment_intent_id: payment.payment_intent_id,
+            status: payment.status.into(),
+            last_error: payment.last_failure.map(PaymentError::from),
+        }
+    }
+}
+
+impl From<Failure> for PaymentError {
+    fn from(failure: Failure) -> Self {
+        Self { code: failure.code, decline_code: failure.decline_code, message: failure.message }
+    }
+}
+
+/// What is read of an order to be placed.
+struct New {
+    items: Vec<(ProductId, Quantity)>,
+    customer: domain::Customer,
+    shipping: Option<domain::Shipping>,
+    metadata: DomainMetadata,
+}
+
+fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Option<New> {
+    let items = order.required("items", |field| field.list(1..=MAX_LINES, |item| item.object(read_item)));
+    let customer = order.optional("customer", |field| field.object(|object| read_customer(object, by)));
+    let shipping = order.optional("shipping", |field| field.object(read_shipping));
+    let metadata = order.optional("metadata", |field| field.metadata());
+    let CustomerChange { email, name, reference } = customer?.unwrap_or_default();
+    Some(New {
+        items: items?,
+        customer: domain::Customer {
+            email: email.flatten(),
+            name: name.flatten(),
+            reference: reference.flatten(),
+        },
+        shipping: shipping?,
+        metadata: metadata?.unwrap_or_default(),
+    })
+}
+
+fn read_item(item: &mut Object<'_>) -> Option<(ProductId, Quantity)> {
+    let product_id = item.required("product_id", |field| field.parsed("a product's id"));
+    let quantity = item.required("quantity", |field| field.integer(1..=i64::from(MAX_QUANTITY)));
+    let quantity = Quantity::try_from(u32::try_from(quantity?).ok()?).ok()?;
+    Some((product_id?, quantity))
+}
+
+fn read_change(order: &mut Object<'_>, id: OrderId, right: &Right) -> Option<OrderChange> {
+    let by = reference_by(right.is_key());
+    let customer = order.replacement("customer", |field| field.object(|object| read_customer(object, by)));
+    let shipping = order.replacement("shipping", |field| field.object(read_shipping));
+    let metadata = if right.is_key() {
+        order.replacement("metadata", |field| field.metadata())
+    } else {
+        order.forbidden("metadata").map(|()| None)
+    };
+    let customer = customer?.unwrap_or_default();
+    Some(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, now: now() })
+}
+
+fn changes_nothing(change: &OrderChange) -> bool {
+    change.customer == CustomerChange::default() && change.shipping.is_none() && change.metadata.is_none()
+}
+
+fn reference_by(is_key: bool) -> ReferenceBy {
+    if is_key { ReferenceBy::Shop } else { ReferenceBy::Nobody }
+}
+
+fn read_filter(query: &mut Object<'_>) -> Option<(OrderFilter, quittance_persistence::Cursor<OrderId>)> {
+    let cursor = cursor(query);
+    let status = query.optional("status", |field| {
+        let words = domain::OrderStatus::ALL.map(domain::OrderStatus::as_str).join(", ");
+        field.word(domain::OrderStatus::from_word, &words)
+    });
+    let created_after = query.optional("created_after", |field| field.parsed("a time (RFC 3339)"));
+    let created_before = query.optional("created_before", |field| field.parsed("a time (RFC 3339)"));
+    let customer_email = query.optional("customer_email", |field| field.text(254));
+    let customer_reference = query.optional("customer_reference", |field| field.text(200));
+    let filter = OrderFilter {
+        status: status?,
+        created_after: created_after?.map(|Given(time)| time),
+        created_before: created_before?.map(|Given(time)| time),
+        customer_email: customer_email?,
+        customer_reference: customer_reference?,
+    };
+    Some((filter, cursor?))
+}
+
+/// The id in a path. What is none, names nothing.
+pub(crate) fn order_id(text: &str) -> Result<OrderId, Problem> {
+    text.parse().map_err(|_| Problem::not_found())
+}
+
+fn placed(order: &domain::Order) -> Reply {
+    let secret = ReplySecret::ClientToken(order.id.clone());
+    reply(StatusCode::CREATED, &Order::from(order.clone()), Some(secret))
+}
+
+/// Place an order
+///
+/// Prices it from the catalogue. The answer carries `client_token`, which opens the order to whoever placed it.
+#[utoipa::path(
+    tag = "Orders",
+    operation_id = "order_create",
+    request_body = OrderCreate,
+    params(Headers),
+    responses((status = 201, description = "The order", body = PlacedOrder), Unauthorized, Keyed, Failures),
+    security((), ("secret_key" = []))
+)]
+#[post("/v1/orders")]
+async fn place(
+    api: ThinData<Api>,
+    caller: Caller,
+    http: HttpRequest,
+    request: Request,
+) -> Result<HttpResponse, Problem> {
+    let is_key = matches!(caller, Caller::Key(_));
+    let New { items, customer, shipping, metadata } =
+        request.read(|order| read_new(order, reference_by(is_key)))?;
+    let address = ClientAddress::of(http.peer_addr(), http.headers(), &api.config().trusted_proxies);
+    let new = NewOrder {
+        id: OrderId::from_uuid(Uuid::now_v7()),
+        items,
+        customer,
+        shipping,
+        metadata,
+        client_address: (!is_key).then(|| address.to_string()),
+        now: now(),
+    };
+    let store = api.store().clone();
+    let work = async move |work: Work| match store.place_order(new, work.completion(placed)).await? {
+        Placed::Done(order) => {
+            CrashPoint::OrderPlaced.reach();
+            Ok(Done::stored(placed(&order)))
+        }
+        Placed::Unpriced(error) => Err(error.into()),
+        Placed::TooManyOpenOrders => Err(Problem::too_many_open_orders()),
+    };
+    request.run(&api, Scope::from(&caller), work).await
+}
+
+/// List orders
+///
+/// Newest first.
+#[utoipa::path(
+    tag = "Orders",
+    operation_id = "order_list",
+    params(PageParams, OrderFilterParams),
+    responses((status = 200, description = "A part of the orders", body = OrderList), Unauthorized, Query, Failures),
+    security(("secret_key" = []))
+)]
+#[get("/v1/orders")]
+async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Result<Json<OrderList>, Problem> {
+    caller.key()?;
+    let (filter, cursor) = read_query(request.query_string(), read_filter)?;
+    let page = api.store().orders(filter, cursor).await?;
+    let data = page.data.into_iter().map(Order::from).collect();
+    Ok(Json(OrderList { object: "list", data, has_more: page.has_more }))
+}
+
+/// Get an order
+#[utoipa::path(
+    tag = "Orders",
+    operation_id = "order_get",
+    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    responses((status = 200, description = "The order", body = Order), Unauthorized, Missing, Failures),
+    security(("client_token" = []), ("secret_key" = []))
+)]
+#[get("/v1/orders/{id}")]
+async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Order>, Problem> {
+    let id = order_id(&id)?;
+    caller.right_to(&api, &id)?;
+    let order = api.store().order(id).await?.ok_or_else(Problem::not_found)?;
+    Ok(Json(order.into()))
+}
+
+/// Update an order
+///
+/// Who buys and where the goods go, until it is paid; with a secret key also the shop's own words, at any time.
+/// A live PaymentIntent at Stripe follows.
+#[utoipa::path(
+    tag = "Orders",
+    operation_id = "order_update",
+    request_body = OrderUpdate,
+    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    responses(
+        (status = 200, description = "The order as it is now", body = Order),
+        Unauthorized, Missing, Body, Conflicts, Failures
+    ),
+    security(("client_token" = []), ("secret_key" = []))
+)]
+#[patch("/v1/orders/{id}")]
+async fn update(
+    api: ThinData<Api>,
+    caller: Caller,
+    id: Path<String>,
+    request: Request,
+) -> Result<Json<Order>, Problem> {
+    let id = order_id(&id)?;
+    let right = caller.right_to(&api, &id)?;
+    let change = request.read(|order| read_change(order, id, &right))?;
+    if changes_nothing(&change) {
+        let order = api.store().order(change.id).await?.ok_or_else(Problem::not_found)?;
+        return Ok(Json(order.into()));
+    }
+    match api.payments().change_order(change).await? {
+        OrderChanged::Done(order) => Ok(Json(order.into())),
+        OrderChanged::NotFound => Err(Problem::not_found()),
+        OrderChanged::NotOpen(status) => Err(Problem::order_not_open(status)),
+    }
+}
+
+/// Cancel an order
+///
+/// Closes a live PaymentIntent at Stripe first. Not while a payment is in flight; while one is authorized, with
+/// a secret key only. If the money has come after all, the order is paid, and this answers `already_paid`.
+#[utoipa::path(
+    tag = "Orders",
+    operation_id = "order_cancel",
+    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    responses(
+        (status = 200, description = "The canceled order", body = Order),
+        Unauthorized, Missing, Keyed, Conflicts, Failures
+    ),
+    security(("client_token" = []), ("secret_key" = []))
+)]
+#[post("/v1/orders/{id}/cancel")]
+async fn cancel(
+    api: ThinData<Api>,
+    caller: Caller,
+    id: Path<String>,
+    request: Request,
+) -> Result<HttpResponse, Problem> {
+    let id = order_id(&id)?;
+    let right = caller.right_to(&api, &id)?;
+    request.read(|_| Some(()))?;
+    let by = if right.is_key() { ClosureBy::Shop } else { ClosureBy::Holder };
+    let payments = api.payments().clone();
+    let work = async move |_: Work| {
+        let order = payments.cancel(id, by).await?;
+        Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None)))
+    };
+    request.run(&api, right, work).await
+}

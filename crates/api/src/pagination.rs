@@ -1,0 +1,35 @@
+//! Lists: newest first, a part at a time, as Stripe has them.
+
+use std::str::FromStr;
+
+use quittance_persistence::Cursor;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::body::Object;
+
+/// How many objects a page has when nothing is said.
+const DEFAULT_LIMIT: u8 = 20;
+
+/// Which part of a list is wanted. For the document only: [`cursor`] reads it.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters")]
+pub(crate) struct PageParams {
+    /// How many objects at most.
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
+    limit: u8,
+    /// The id of the last object of the page before: only what is older is returned.
+    #[param(required = false)]
+    starting_after: String,
+}
+
+/// Reads which part of a list is wanted.
+pub(crate) fn cursor<Id: FromStr>(query: &mut Object<'_>) -> Option<Cursor<Id>> {
+    let limit = query.optional("limit", |field| field.integer_in_text(1..=100));
+    let starting_after = query.optional("starting_after", |field| field.parsed("an id of this list"));
+    Some(Cursor {
+        limit: limit?.map_or(DEFAULT_LIMIT, |limit| u8::try_from(limit).unwrap_or(DEFAULT_LIMIT)),
+        starting_after: starting_after?,
+    })
+}

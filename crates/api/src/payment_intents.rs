@@ -1,0 +1,319 @@
+//! Paying an order: its PaymentIntent, and how that stands.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Json, Path, ThinData};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use quittance_domain::id::OrderId;
+use quittance_domain::order as domain;
+use quittance_domain::payment as domain_payment;
+use quittance_payments::{Patience, Payable};
+use quittance_persistence::ReplySecret;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::Api;
+use crate::auth::{Caller, ClientSecretHash, Right};
+use crate::body::{Object, read_query};
+use crate::idempotency::{Done, Request, Work, reply};
+use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Pays, Query, Unauthorized};
+use crate::orders::{PaymentError, order_id};
+use crate::problem::Problem;
+use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
+
+/// How long a lookup waits at most, in seconds.
+const WAIT_MAX_S: i64 = 30;
+
+/// The longest id of Stripe's.
+const STRIPE_ID_LEN_MAX: usize = 255;
+
+/// Every route of payments.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create).service(get_by_order).service(get_by_id);
+}
+
+/// How an order is to be paid. May be left out.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({}))]
+#[expect(dead_code, reason = "describes the body; `read_create` reads it")]
+pub(crate) struct PaymentIntentCreate {
+    /// When the money is taken; `automatic` if nothing is said. With a secret key only.
+    #[schema(nullable = false)]
+    capture_method: Option<CaptureMethod>,
+}
+
+/// What a page needs to let a customer pay with Stripe's Payment Element. The answer has `client_secret`, too.
+#[derive(Debug, Serialize)]
+struct StoredPaymentIntent {
+    id: String,
+    object: &'static str,
+    order_id: String,
+    payment_intent_id: String,
+    status: PaymentStatus,
+    amount: i64,
+    currency: &'static str,
+}
+
+/// What a page needs to let a customer pay with Stripe's Payment Element.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the body: the client secret is added on its way out, and never stored"
+)]
+pub(crate) struct PaymentIntent {
+    /// Our id of this attempt to pay, in the PaymentIntent's metadata as `payment_id`.
+    #[schema(example = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    id: String,
+    /// `payment_intent`.
+    #[schema(example = "payment_intent")]
+    object: String,
+    #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    order_id: String,
+    /// Stripe's id.
+    #[schema(example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
+    payment_intent_id: String,
+    status: PaymentStatus,
+    /// What is to be paid, in Stripe's minor unit.
+    #[schema(example = 4998)]
+    amount: i64,
+    /// ISO 4217, lower case.
+    #[schema(example = "eur")]
+    currency: String,
+    /// For Stripe.js in the customer's browser. Keep it out of logs and URLs.
+    #[schema(example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk_secret_5KGz0pHFGsJQ2MWqJEXAMPLE")]
+    client_secret: String,
+}
+
+/// How the payment of an order stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PaymentLookup {
+    /// `payment_lookup`.
+    #[schema(example = "payment_lookup")]
+    object: &'static str,
+    #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    order_id: String,
+    order_status: OrderStatus,
+    /// Stripe's id of the PaymentIntent; null before there is one.
+    #[schema(required, example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
+    payment_intent_id: Option<String>,
+    /// Stripe's word for where it stands; null before an attempt.
+    #[schema(required)]
+    status: Option<PaymentStatus>,
+    /// What the order costs, in Stripe's minor unit.
+    #[schema(example = 4998)]
+    amount: i64,
+    /// ISO 4217, lower case.
+    #[schema(example = "eur")]
+    currency: &'static str,
+    /// Why the last try failed, if nothing has come after it.
+    #[schema(required)]
+    last_error: Option<PaymentError>,
+    /// The order's version: what to wait for news after.
+    #[schema(example = 3)]
+    version: i64,
+}
+
+/// How long a lookup waits for news.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters; `read_patience` reads them")]
+pub(crate) struct WaitParams {
+    /// How many seconds to wait at most until something is settled and newer than `after`: the payment has
+    /// succeeded, is in flight or held, is canceled, or has failed anew.
+    #[param(minimum = 0, maximum = 30, default = 0, required = false)]
+    wait: u8,
+    /// The `version` seen last.
+    #[param(minimum = 0, default = 0, required = false)]
+    after: i64,
+}
+
+impl StoredPaymentIntent {
+    fn of(payable: &Payable) -> Self {
+        Self {
+            id: payable.payment_id.to_string(),
+            object: "payment_intent",
+            order_id: payable.order.id.to_string(),
+            payment_intent_id: payable.payment_intent_id.clone(),
+            status: payable.status.into(),
+            amount: payable.order.total.minor(),
+            currency: payable.order.total.currency().code(),
+        }
+    }
+}
+
+impl From<domain::Order> for PaymentLookup {
+    fn from(order: domain::Order) -> Self {
+        let (payment_intent_id, status, last_failure) = match order.payment {
+            None => (None, None, None),
+            Some(payment) => (payment.payment_intent_id, Some(payment.status), payment.last_failure),
+        };
+        Self {
+            object: "payment_lookup",
+            order_id: order.id.into(),
+            order_status: order.status.into(),
+            payment_intent_id,
+            status: status.map(PaymentStatus::from),
+            amount: order.total.minor(),
+            currency: order.total.currency().code(),
+            last_error: last_failure.map(PaymentError::from),
+            version: order.version,
+        }
+    }
+}
+
+fn read_create(body: &mut Object<'_>, right: &Right) -> Option<Option<domain_payment::CaptureMethod>> {
+    if !right.is_key() {
+        return body.forbidden("capture_method").map(|()| None);
+    }
+    body.optional("capture_method", |field| {
+        field.word(domain_payment::CaptureMethod::from_word, "automatic, manual")
+    })
+}
+
+fn read_patience(query: &mut Object<'_>) -> Option<Patience> {
+    let wait = query.optional("wait", |field| field.integer_in_text(0..=WAIT_MAX_S));
+    let after = query.optional("after", |field| field.integer_in_text(0..=i64::MAX));
+    let wait = wait?.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+    Some(Patience { wait: Duration::from_secs(wait), after: after?.unwrap_or_default() })
+}
+
+/// Whether this caller may see how an order's payment stands: also with a client secret of its PaymentIntents,
+/// so that a return page that was opened elsewhere can ask.
+async fn may_look(
+    api: &Api,
+    caller: &Caller,
+    secret: &ClientSecretHash,
+    order_id: &OrderId,
+) -> Result<(), Problem> {
+    match caller.right_to(api, order_id) {
+        Ok(_) => Ok(()),
+        Err(problem) if !secret.is_given() => Err(problem),
+        Err(_) => {
+            let hashes = api.store().client_secret_hashes(order_id.clone()).await?;
+            if secret.is_among(&hashes) { Ok(()) } else { Err(Problem::not_found()) }
+        }
+    }
+}
+
+/// The order once there is news, or as it is when patience or the service comes to its end.
+async fn look(api: &Api, order_id: OrderId, patience: Patience) -> Result<Json<PaymentLookup>, Problem> {
+    if !patience.wait.is_zero() {
+        tokio::select! {
+            order = api.payments().await_settled(order_id.clone(), patience) => return Ok(Json(order?.into())),
+            () = api.stopping() => {}
+        }
+    }
+    let order = api.store().order(order_id).await?.ok_or_else(Problem::not_found)?;
+    Ok(Json(order.into()))
+}
+
+/// Create or get the PaymentIntent of an order
+///
+/// An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed.
+#[utoipa::path(
+    tag = "Payments",
+    operation_id = "order_payment_intent_create",
+    request_body = PaymentIntentCreate,
+    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    responses(
+        (status = 200, description = "The PaymentIntent", body = PaymentIntent),
+        Unauthorized, Missing, Keyed, Conflicts, Failures, Pays
+    ),
+    security(("client_token" = []), ("secret_key" = []))
+)]
+#[post("/v1/orders/{id}/payment_intent")]
+async fn create(
+    api: ThinData<Api>,
+    caller: Caller,
+    id: Path<String>,
+    request: Request,
+) -> Result<HttpResponse, Problem> {
+    let id = order_id(&id)?;
+    let right = caller.right_to(&api, &id)?;
+    let capture_method = request.read(|body| read_create(body, &right))?;
+    let payments = api.payments().clone();
+    let work = async move |_: Work| {
+        let payable = payments.pay(id, capture_method).await?;
+        let secret = ReplySecret::ClientSecret(payable.payment_id.clone());
+        let reply = reply(StatusCode::OK, &StoredPaymentIntent::of(&payable), Some(secret));
+        Ok(Done::new(reply).with_client_secret(payable.client_secret))
+    };
+    request.run(&api, right, work).await
+}
+
+/// Look up the payment of an order
+///
+/// Without `wait` it answers at once. With it, it answers as soon as there is something settled and newer than
+/// `after`, also where the webhook is late: then Stripe is asked.
+#[utoipa::path(
+    tag = "Payments",
+    operation_id = "order_payment_get",
+    params(
+        ("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"),
+        WaitParams,
+    ),
+    responses(
+        (status = 200, description = "How the payment stands", body = PaymentLookup),
+        Unauthorized, Missing, Query, Failures
+    ),
+    security(("client_token" = []), ("client_secret" = []), ("secret_key" = []))
+)]
+#[get("/v1/orders/{id}/payment")]
+async fn get_by_order(
+    api: ThinData<Api>,
+    caller: Caller,
+    secret: ClientSecretHash,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<Json<PaymentLookup>, Problem> {
+    let id = order_id(&id)?;
+    may_look(&api, &caller, &secret, &id).await?;
+    let patience = read_query(request.query_string(), read_patience)?;
+    look(&api, id, patience).await
+}
+
+/// Look up the payment of an order by its PaymentIntent
+///
+/// The same lookup by Stripe's id, which a return page finds in its URL.
+#[utoipa::path(
+    tag = "Payments",
+    operation_id = "payment_intent_get",
+    params(
+        ("id" = String, Path, description = "Stripe's id of the PaymentIntent", example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk"),
+        WaitParams,
+    ),
+    responses(
+        (status = 200, description = "How the payment stands", body = PaymentLookup),
+        Unauthorized, Missing, Query, Failures
+    ),
+    security(("client_token" = []), ("client_secret" = []), ("secret_key" = []))
+)]
+#[get("/v1/payment_intents/{id}")]
+async fn get_by_id(
+    api: ThinData<Api>,
+    caller: Caller,
+    secret: ClientSecretHash,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<Json<PaymentLookup>, Problem> {
+    if !secret.is_given() {
+        caller.is_somebody()?;
+    }
+    let order_id = if is_stripe_id(&id) {
+        api.store().order_of_payment_intent(id.into_inner()).await?.map(|order| order.id)
+    } else {
+        None
+    };
+    let order_id = order_id.ok_or_else(Problem::not_found)?;
+    may_look(&api, &caller, &secret, &order_id).await?;
+    let patience = read_query(request.query_string(), read_patience)?;
+    look(&api, order_id, patience).await
+}
+
+fn is_stripe_id(text: &str) -> bool {
+    text.len() <= STRIPE_ID_LEN_MAX
+        && text.starts_with("pi_")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

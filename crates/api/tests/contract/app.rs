@@ -1,0 +1,327 @@
+//! A running API with everything behind it.
+
+use std::net::TcpListener;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use chrono::Utc;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use quittance_api::{Api, ApiConfig, IpNet, PublicMode, SecretKeyText};
+use quittance_domain::history::Limits;
+use quittance_domain::id::KeyId;
+use quittance_payments::{Payments, Waiting};
+use quittance_persistence::{SecretKey, Store, StoreConfig};
+use quittance_sandbox::{Config as SandboxConfig, Sandbox};
+use quittance_stripe_gateway::{Stripe, StripeConfig};
+use quittance_webhook::{Receiver, ReceiverConfig};
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What Stripe's stand-in signs with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_test";
+
+/// What the stand-in takes for a key.
+const STRIPE_KEY: &str = "sk_test_contract";
+
+/// How an API under test is set up, where it matters.
+pub(crate) struct Setup {
+    pub(crate) token_keys: Vec<&'static str>,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) rate_limit_per_second: u32,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) max_open_orders: i64,
+    pub(crate) with_webhook: bool,
+    pub(crate) stripe_base: Option<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            token_keys: vec!["token key of the tests, long enough for any"],
+            cors_origins: Vec::new(),
+            rate_limit_per_second: 0,
+            trusted_proxies: Vec::new(),
+            max_open_orders: 1000,
+            with_webhook: true,
+            stripe_base: None,
+        }
+    }
+}
+
+/// A running API.
+pub(crate) struct TestApp {
+    pub(crate) url: String,
+    pub(crate) api: Api,
+    pub(crate) store: Store,
+    pub(crate) receiver: Receiver,
+    pub(crate) key: SecretKeyText,
+    pub(crate) dir: TempDir,
+    sandbox_url: String,
+    http: reqwest::Client,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A success of this status.
+    #[track_caller]
+    pub(crate) fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert!(self.header("x-request-id").is_some());
+        self.json()
+    }
+
+    /// A problem of this code, with everything that a problem has.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status, "{body}");
+        assert_eq!(body["type"], format!("urn:quittance:problem:{code}"));
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{body}");
+        if status == 503 || status == 429 {
+            assert!(self.header("retry-after").is_some(), "{self:?}");
+        }
+        body
+    }
+}
+
+/// A request that is being put together.
+pub(crate) struct Call<'a> {
+    app: &'a TestApp,
+    request: reqwest::RequestBuilder,
+}
+
+impl Call<'_> {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request = self.request.header(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    /// As the back office.
+    pub(crate) fn as_shop(self) -> Self {
+        let key = self.app.key.expose().to_owned();
+        self.bearer(&key)
+    }
+
+    pub(crate) fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub(crate) fn json(mut self, body: &Value) -> Self {
+        self.request = self.request.header("content-type", "application/json").body(body.to_string());
+        self
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+        self.request = self.request.body(body);
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+
+    pub(crate) async fn try_send(self) -> reqwest::Result<Answer> {
+        let response = self.request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, text: response.text().await? })
+    }
+}
+
+fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+}
+
+/// A stand-in for Stripe on a port of its own.
+fn start_sandbox(webhook_url: Option<String>) -> String {
+    let config = SandboxConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        debit_delay: Duration::from_millis(200),
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::bind(config).unwrap();
+    if let Some(url) = webhook_url {
+        sandbox.handle().register_webhook_endpoint(url, WEBHOOK_SECRET).unwrap();
+    }
+    let url = sandbox.url();
+    tokio::spawn(async move { sandbox.run(std::future::pending()).await.unwrap() });
+    url
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Setup::default()).await
+    }
+
+    pub(crate) async fn start_with(setup: Setup) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreConfig {
+            url: format!("sqlite://{}", dir.path().join("quittance.db").display()),
+            limits: Limits { max_declines: 3, max_open_orders: setup.max_open_orders },
+            connections: 4,
+            wait: Duration::from_secs(5),
+        })
+        .await
+        .unwrap();
+        store.migrate().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sandbox_url = match &setup.stripe_base {
+            Some(base) => base.clone(),
+            None => start_sandbox(setup.with_webhook.then(|| format!("{url}/webhooks/stripe"))),
+        };
+        let waiting = Waiting::start(store.clone());
+        let receiver_config =
+            ReceiverConfig { secrets: vec![WEBHOOK_SECRET.into()], ..ReceiverConfig::default() };
+        let poked = waiting.clone();
+        let receiver = Receiver::start(store.clone(), receiver_config, move || poked.poke());
+        let mut stripe = StripeConfig::new(STRIPE_KEY.into(), sandbox_url.clone());
+        stripe.max_retries = 0;
+        let payments = Payments::new(store.clone(), Stripe::new(&stripe).unwrap(), waiting);
+        let config = ApiConfig {
+            publishable_key: "pk_test_contract".to_owned(),
+            mode: PublicMode::Sandbox,
+            stripe_js_url: "https://js.stripe.com/v3/".to_owned(),
+            token_keys: setup.token_keys.into_iter().map(SecretString::from).collect(),
+            cors_origins: setup.cors_origins,
+            rate_limit_per_second: setup.rate_limit_per_second,
+            trusted_proxies: setup.trusted_proxies,
+        };
+        let api = Api::new(config, store.clone(), payments, receiver.clone(), metrics());
+        let served = api.clone();
+        let server = HttpServer::new(move || served.app())
+            .workers(2)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+        tokio::spawn(server);
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let key = add_key(&store).await;
+        Self { url, api, store, receiver, key, dir, sandbox_url, http }
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        Call { app: self, request: self.http.request(method, format!("{}{path}", self.url)) }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> Call<'_> {
+        self.call(Method::PATCH, path)
+    }
+
+    /// Adds a product, and returns its id.
+    pub(crate) async fn product(&self, unit_amount: i64) -> String {
+        let body = json!({"name": "Fountain pen", "unit_amount": unit_amount, "currency": "eur"});
+        let product = self.post("/v1/products").as_shop().json(&body).send().await.ok(201);
+        text(&product["id"])
+    }
+
+    /// Places an order of two of a product; its id and its client token.
+    pub(crate) async fn order(&self) -> (String, String) {
+        let product = self.product(2499).await;
+        let order = self.post("/v1/orders").json(&basket(&product)).send().await.ok(201);
+        (text(&order["id"]), text(&order["client_token"]))
+    }
+
+    /// Asks for an order's PaymentIntent, as its holder.
+    pub(crate) async fn payment_intent(&self, order_id: &str, token: &str) -> Value {
+        let path = format!("/v1/orders/{order_id}/payment_intent");
+        self.post(&path).bearer(token).send().await.ok(200)
+    }
+
+    /// Confirms a PaymentIntent at Stripe's stand-in, as the customer's browser would.
+    pub(crate) async fn confirm(&self, payment_intent_id: &str, payment_method: &str) {
+        let url = format!("{}/v1/payment_intents/{payment_intent_id}/confirm", self.sandbox_url);
+        let body = format!("payment_method={payment_method}&return_url=https%3A%2F%2Fshop.example%2Freturn");
+        let response = self
+            .http
+            .post(url)
+            .bearer_auth(STRIPE_KEY)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        assert!(status.is_success() || status == StatusCode::PAYMENT_REQUIRED, "{:?}", response.text().await);
+    }
+
+    /// Waits until an order has this status.
+    pub(crate) async fn order_becomes(&self, order_id: &str, status: &str) -> Value {
+        for _ in 0..400 {
+            let order = self.get(&format!("/v1/orders/{order_id}")).as_shop().send().await.ok(200);
+            if order["status"] == status {
+                return order;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the order did not become {status}");
+    }
+
+    /// Everything that is in the database's files, as bytes.
+    pub(crate) fn database_bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+}
+
+pub(crate) async fn add_key(store: &Store) -> SecretKeyText {
+    let key = SecretKeyText::generate();
+    let row = SecretKey {
+        id: KeyId::from_uuid(uuid::Uuid::now_v7()),
+        name: "tests".to_owned(),
+        hash: key.hash(),
+        created_at: Utc::now(),
+        revoked_at: None,
+    };
+    store.insert_secret_key(row).await.unwrap();
+    key
+}
+
+pub(crate) fn basket(product_id: &str) -> Value {
+    json!({"items": [{"product_id": product_id, "quantity": 2}]})
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}

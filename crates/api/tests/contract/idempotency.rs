@@ -1,0 +1,185 @@
+//! Requests that are sent twice.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use quittance_persistence::KeyedRequest;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::app::{Setup, TestApp, basket, contains, text};
+
+const KEY: &str = "a-key-of-some-length-1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_placed_once() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await);
+    let place = || app.post("/v1/orders").key(KEY).json(&body);
+    let first = place().send().await;
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let again = place().send().await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(again.text, first.text, "the same, byte by byte, with its token");
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    first.ok(201);
+    let orders = app.get("/v1/orders").as_shop().send().await.ok(200);
+    assert_eq!(orders["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_repetitions_places_one_order() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await);
+    let calls = (0..20).map(|_| app.post("/v1/orders").as_shop().key(KEY).json(&body).send());
+    for answer in futures_util::future::join_all(calls).await {
+        match answer.status.as_u16() {
+            201 => {}
+            _ => drop(answer.problem(409, "idempotency_key_in_use")),
+        }
+    }
+    let orders = app.get("/v1/orders").as_shop().send().await.ok(200);
+    assert_eq!(orders["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_have_nothing_to_do_with_each_other() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await);
+    let mut other_body = body.clone();
+    other_body["items"][0]["quantity"] = json!(3);
+    let place = |body| app.post("/v1/orders").key(KEY).json(body);
+    let anonymous = place(&body).send().await.ok(201);
+    let shop = place(&body).as_shop().send().await.ok(201);
+    let other_shopper = place(&other_body).send().await.ok(201);
+    let ids = [&anonymous["id"], &shop["id"], &other_shopper["id"]];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+    place(&other_body).as_shop().send().await.problem(422, "idempotency_key_reused");
+    let product = json!({"name": "Ink", "unit_amount": 500, "currency": "eur"});
+    let answer = app.post("/v1/products").as_shop().key(KEY).json(&product).send().await;
+    answer.problem(422, "idempotency_key_reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_may_be() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await);
+    let place = |key: &str| app.post("/v1/orders").key(key).json(&body);
+    for key in ["", "short", "fifteen-chars--", &"x".repeat(256), "clé-de-plus-de-seize"] {
+        place(key).send().await.problem(400, "invalid_idempotency_key");
+    }
+    place("sixteen-chars---").send().await.ok(201);
+    place(&"x".repeat(255)).send().await.ok(201);
+    place("k").as_shop().send().await.ok(201);
+    let (order_id, token) = app.order().await;
+    app.post(&format!("/v1/orders/{order_id}/payment_intent")).bearer(&token).key("k").send().await.ok(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_at_work_is_not_worked_on_again() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await).to_string();
+    let row = app.store.secret_key_by_hash(app.key.hash()).await.unwrap().unwrap();
+    let fingerprint = hex::encode(Sha256::digest(format!("POST\n/v1/orders\n{body}")));
+    let claim = |lease_until| KeyedRequest {
+        scope: row.id.to_string(),
+        key: KEY.to_owned(),
+        fingerprint: fingerprint.clone(),
+        now: Utc::now(),
+        lease_until,
+        forget_before: Utc::now() - chrono::Duration::hours(24),
+    };
+    app.store.claim_key(claim(Utc::now() + chrono::Duration::milliseconds(300))).await.unwrap();
+    let place = || {
+        let call = app.post("/v1/orders").as_shop().key(KEY);
+        call.header("content-type", "application/json").body(body.clone()).send()
+    };
+    place().await.problem(409, "idempotency_key_in_use");
+    // Whoever claimed it is gone: the mark is a lease.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    place().await.ok(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_final_is_kept_and_what_is_not_is_tried_again() {
+    let app = TestApp::start_with(Setup { max_open_orders: 1, ..Setup::default() }).await;
+    // Invalid bodies, and what is not for sale now.
+    let product = app.product(100).await;
+    let path = format!("/v1/products/{product}");
+    app.patch(&path).as_shop().json(&json!({"active": false})).send().await.ok(200);
+    let place = || app.post("/v1/orders").key(KEY).json(&basket(&product));
+    place().send().await.problem(422, "invalid_request");
+    app.patch(&path).as_shop().json(&json!({"active": true})).send().await.ok(200);
+    let order = place().send().await.ok(201);
+    // Too many open orders.
+    let second = || app.post("/v1/orders").key("another-key-of-some-length").json(&basket(&product));
+    second().send().await.problem(429, "too_many_open_orders");
+    let order_path = format!("/v1/orders/{}", text(&order["id"]));
+    app.post(&format!("{order_path}/cancel")).as_shop().send().await.ok(200);
+    second().send().await.ok(201);
+    // A conflict, and something that is not there, are answers.
+    for (path, status, code) in [
+        (format!("{order_path}/payment_intent"), 409, "order_canceled"),
+        ("/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7/cancel".to_owned(), 404, "not_found"),
+    ] {
+        let call = || app.post(&path).as_shop().key(code);
+        let first = call().send().await;
+        assert_eq!(first.header("idempotency-replayed"), None);
+        let again = call().send().await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{again:?}");
+        let (first, mut again) = (first.problem(status, code), again.problem(status, code));
+        assert_ne!(first["request_id"], again["request_id"]);
+        again["request_id"] = first["request_id"].clone();
+        assert_eq!(first, again);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_given_again_and_never_stored() {
+    // Stripe's events, which are kept as they came, do hold the client secret.
+    let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
+    let body = basket(&app.product(100).await);
+    let order = app.post("/v1/orders").key(KEY).json(&body).send().await.ok(201);
+    let token = text(&order["client_token"]);
+    let path = format!("/v1/orders/{}/payment_intent", text(&order["id"]));
+    let pay = || app.post(&path).bearer(&token).key("k").send();
+    let first = pay().await;
+    let again = pay().await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(first.text, again.text);
+    let secret = text(&first.json()["client_secret"]);
+    assert!(secret.contains("_secret_"));
+
+    let database = app.database_bytes();
+    assert!(contains(&database, &text(&order["id"])), "this is the database");
+    for secret in [token.as_str(), token.trim_start_matches("oct_"), &secret, app.key.expose()] {
+        assert!(!contains(&database, secret), "{secret} is stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
+    let app = TestApp::start().await;
+    let body = basket(&app.product(100).await).to_string();
+    let address = app.url.trim_start_matches("http://").to_owned();
+    for round in 0..10 {
+        let request = format!(
+            "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {}\r\nIdempotency-Key: gone-{round}\r\nContent-Length: {}\r\n\r\n{body}",
+            app.key.expose(),
+            body.len(),
+        );
+        let mut connection = tokio::net::TcpStream::connect(&address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        drop(connection);
+    }
+    app.api.drained().await;
+    for round in 0..10 {
+        let call = app.post("/v1/orders").as_shop().key(&format!("gone-{round}"));
+        call.header("content-type", "application/json").body(body.clone()).send().await.ok(201);
+    }
+    let orders = app.get("/v1/orders?limit=100").as_shop().send().await.ok(200);
+    assert_eq!(orders["data"].as_array().unwrap().len(), 10);
+}

@@ -1,0 +1,12 @@
+//! The contract, as a client sees it: over real HTTP, with a real SQLite file, and the sandbox for Stripe.
+
+mod app;
+mod bad_input;
+mod document;
+mod edge;
+mod idempotency;
+mod orders;
+mod payments;
+mod permissions;
+mod products;
+mod webhook;

@@ -1,0 +1,176 @@
+//! Who may call what: every route with every kind of caller.
+
+use quittance_api::client_token;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{Setup, TestApp, add_key, basket, text};
+
+/// What a caller shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Who {
+    Nobody,
+    Holder,
+    OtherHolder,
+    ClientSecret,
+    Shop,
+    WrongKey,
+    WrongToken,
+    WrongScheme,
+}
+
+const EVERYBODY: [Who; 8] = [
+    Who::Nobody,
+    Who::Holder,
+    Who::OtherHolder,
+    Who::ClientSecret,
+    Who::Shop,
+    Who::WrongKey,
+    Who::WrongToken,
+    Who::WrongScheme,
+];
+
+/// Who a route is for.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    Everybody,
+    Holder,
+    Lookup,
+    Shop,
+}
+
+/// The answer that a caller must get: a success, or a status with its code.
+fn expected(route: For, who: Who) -> Option<(u16, &'static str)> {
+    match (route, who) {
+        (_, Who::WrongKey | Who::WrongToken | Who::WrongScheme) => Some((401, "invalid_credentials")),
+        (For::Everybody, _) | (_, Who::Shop) => None,
+        (For::Holder | For::Lookup, Who::Holder) | (For::Lookup, Who::ClientSecret) => None,
+        (For::Holder | For::Lookup, Who::OtherHolder) => Some((404, "not_found")),
+        (For::Shop, Who::Holder | Who::OtherHolder) => Some((401, "invalid_credentials")),
+        (_, Who::Nobody | Who::ClientSecret) => Some((401, "missing_credentials")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_with_every_caller() {
+    let app = TestApp::start().await;
+    let (order_id, token) = app.order().await;
+    let (_, other_token) = app.order().await;
+    let intent = app.payment_intent(&order_id, &token).await;
+    let (intent_id, client_secret) = (text(&intent["payment_intent_id"]), text(&intent["client_secret"]));
+    let product = app.product(100).await;
+    let order = format!("/v1/orders/{order_id}");
+    let new_product = json!({"name": "Ink", "unit_amount": 500, "currency": "eur"});
+    let routes: Vec<(Method, String, Option<Value>, For)> = vec![
+        (Method::GET, "/v1/config".into(), None, For::Everybody),
+        (Method::GET, "/v1/products".into(), None, For::Everybody),
+        (Method::GET, format!("/v1/products/{product}"), None, For::Everybody),
+        (Method::POST, "/v1/products".into(), Some(new_product), For::Shop),
+        (Method::PATCH, format!("/v1/products/{product}"), Some(json!({"name": "Ink"})), For::Shop),
+        (Method::POST, "/v1/orders".into(), Some(basket(&product)), For::Everybody),
+        (Method::GET, "/v1/orders".into(), None, For::Shop),
+        (Method::GET, order.clone(), None, For::Holder),
+        (Method::PATCH, order.clone(), Some(json!({"customer": {"name": "Ada"}})), For::Holder),
+        (Method::POST, format!("{order}/payment_intent"), None, For::Holder),
+        (Method::GET, format!("{order}/payment"), None, For::Lookup),
+        (Method::GET, format!("/v1/payment_intents/{intent_id}"), None, For::Lookup),
+        (Method::POST, format!("{order}/cancel"), None, For::Holder),
+    ];
+    for (method, path, body, route) in routes {
+        for who in EVERYBODY {
+            let mut call = app.call(method.clone(), &path);
+            if let Some(body) = &body {
+                call = call.json(body);
+            }
+            call = match who {
+                Who::Nobody => call,
+                Who::Holder => call.bearer(&token),
+                Who::OtherHolder => call.bearer(&other_token),
+                Who::ClientSecret => call.header("stripe-client-secret", &client_secret),
+                Who::Shop => call.as_shop(),
+                Who::WrongKey => call.bearer("qsk_0123456789012345678901234567890123456789012"),
+                Who::WrongToken => call.bearer("oct_short"),
+                Who::WrongScheme => call.header("authorization", "Basic cXVpdHRhbmNl"),
+            };
+            let answer = call.send().await;
+            match expected(route, who) {
+                None => assert!(answer.status.is_success(), "{method} {path} {who:?}: {answer:?}"),
+                Some((401, code)) => {
+                    assert!(
+                        answer.header("www-authenticate").unwrap().starts_with("Bearer"),
+                        "{path} {who:?}"
+                    );
+                    answer.problem(401, code);
+                }
+                Some((status, code)) => drop(answer.problem(status, code)),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_orders_client_secret_opens_nothing() {
+    let app = TestApp::start().await;
+    let (order_id, _) = app.order().await;
+    let (other_id, other_token) = app.order().await;
+    let other = app.payment_intent(&other_id, &other_token).await;
+    let path = format!("/v1/orders/{order_id}/payment");
+    let secret = text(&other["client_secret"]);
+    app.get(&path).header("stripe-client-secret", &secret).send().await.problem(404, "not_found");
+    let order = format!("/v1/orders/{other_id}");
+    app.get(&order).header("stripe-client-secret", &secret).send().await.problem(401, "missing_credentials");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_secret_key_alone_may_set() {
+    let app = TestApp::start().await;
+    let product = app.product(100).await;
+    let mut body = basket(&product);
+    body["customer"] = json!({"reference": "user-1"});
+    let refused = app.post("/v1/orders").json(&body).send().await.problem(422, "invalid_request");
+    assert_eq!(refused["errors"][0]["pointer"], "/customer/reference");
+    assert_eq!(refused["errors"][0]["code"], "not_allowed");
+    let order = app.post("/v1/orders").as_shop().json(&body).send().await.ok(201);
+    assert_eq!(order["customer"]["reference"], "user-1");
+
+    let (order_id, token) = app.order().await;
+    let order = format!("/v1/orders/{order_id}");
+    for (path, body, pointer) in [
+        (order.clone(), json!({"metadata": {"a": "b"}}), "/metadata"),
+        (order.clone(), json!({"customer": {"reference": "user-1"}}), "/customer/reference"),
+    ] {
+        let refused =
+            app.patch(&path).bearer(&token).json(&body).send().await.problem(422, "invalid_request");
+        assert_eq!(refused["errors"][0]["pointer"], pointer);
+        app.patch(&path).as_shop().json(&body).send().await.ok(200);
+    }
+    let path = format!("{order}/payment_intent");
+    let body = json!({"capture_method": "manual"});
+    let refused = app.post(&path).bearer(&token).json(&body).send().await.problem(422, "invalid_request");
+    assert_eq!(refused["errors"][0]["pointer"], "/capture_method");
+    app.post(&path).as_shop().json(&body).send().await.ok(200);
+    let other = json!({"capture_method": "automatic"});
+    app.post(&path).as_shop().json(&other).send().await.problem(409, "capture_method_fixed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_outlives_the_rolling_of_its_key() {
+    let keys = vec!["the new key", "the old key"];
+    let app = TestApp::start_with(Setup { token_keys: keys, ..Setup::default() }).await;
+    let (order_id, token) = app.order().await;
+    let id = order_id.parse().unwrap();
+    assert_eq!(token, client_token(&"the new key".into(), &id));
+    let path = format!("/v1/orders/{order_id}");
+    app.get(&path).bearer(&client_token(&"the old key".into(), &id)).send().await.ok(200);
+    let foreign = client_token(&"another key".into(), &id);
+    app.get(&path).bearer(&foreign).send().await.problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_opens_nothing() {
+    let app = TestApp::start().await;
+    let key = add_key(&app.store).await;
+    let row = app.store.secret_key_by_hash(key.hash()).await.unwrap().unwrap();
+    app.store.revoke_secret_key(row.id, chrono::Utc::now()).await.unwrap();
+    app.get("/v1/orders").bearer(key.expose()).send().await.problem(401, "invalid_credentials");
+}

@@ -1,0 +1,158 @@
+//! Taking events in.
+
+use bytes::Bytes;
+use quittance_domain::event::{Content, Event, Outcome};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Account, Mode};
+use quittance_persistence::Delivery;
+use quittance_test_support::{
+    NOW_S, Payment, PaymentEvent, TestDatabase, now, on_both_databases, payment_on,
+};
+
+use crate::{apply, invariants, order, rows, status, told};
+
+on_both_databases! {
+    an_event_is_kept_as_it_came,
+    no_events_are_no_work,
+    a_batch_answers_in_the_order_in_which_it_was_given,
+    a_large_batch_over_many_orders_is_one_transaction,
+    a_batch_that_fails_leaves_nothing,
+    a_failed_event_is_kept,
+    what_is_paid_stays_paid,
+    a_success_after_a_cancelation_is_not_lost,
+    each_failure_is_told_once,
+}
+
+fn other(id: &str, kind: &str, content: Content) -> Delivery {
+    let (account, mode) = (Account::connected("acct_x"), Mode::Live);
+    let event = Event { id: id.to_owned(), kind: kind.to_owned(), created: NOW_S, account, mode, content };
+    Delivery { event, payload: Bytes::from_static(b"\x00\xff{not even JSON"), received_at: now() }
+}
+
+async fn an_event_is_kept_as_it_came(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    let unhandled = other("evt_1", "invoice.paid", Content::Unhandled);
+    let unreadable = other("evt_2", "payment_intent.created", Content::Unreadable("it has no status".into()));
+    let applied = payment.processing();
+    let deliveries = vec![unhandled.clone(), unreadable.clone(), applied.delivery()];
+    let outcomes = store.apply(deliveries.clone()).await.expect("a commit");
+    assert_eq!(outcomes, [Outcome::Unhandled, Outcome::Failed, Outcome::Applied]);
+    let columns = "kind || ' ' || account || ' ' || mode || ' ' || outcome || ' ' || coalesce(reason, '-') || ' ' \
+                   || coalesce(order_id, '-') || ' ' || CAST(created AS text)";
+    let row = async |id: &str| {
+        let sql = format!("SELECT {columns} AS value FROM inbox WHERE event_id = '{id}'");
+        database.texts(&sql).await.remove(0)
+    };
+    assert_eq!(row("evt_1").await, format!("invoice.paid acct_x live unhandled - - {NOW_S}"));
+    let expected = format!("payment_intent.created acct_x live failed it has no status - {NOW_S}");
+    assert_eq!(row("evt_2").await, expected);
+    let order_id = &payment.order.id;
+    let expected = format!("payment_intent.processing  test applied - {order_id} {NOW_S}");
+    assert_eq!(row(&applied.id).await, expected);
+    assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
+    assert_eq!(database.payload(&applied.id).await.expect("a row"), applied.payload());
+    // What came first stays.
+    let again = Delivery { payload: Bytes::from_static(b"{}"), ..unhandled.clone() };
+    assert_eq!(store.apply(vec![again]).await.expect("a commit"), [Outcome::Duplicate]);
+    assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
+}
+
+async fn no_events_are_no_work(database: &TestDatabase) {
+    let store = database.store().await;
+    assert!(store.apply(vec![]).await.expect("an answer").is_empty());
+}
+
+async fn a_batch_answers_in_the_order_in_which_it_was_given(database: &TestDatabase) {
+    let store = database.store().await;
+    let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    let (event, nobodys) = (one.succeeded(), PaymentEvent { payment_id: None, ..two.succeeded() });
+    let batch = vec![
+        nobodys.delivery(),
+        event.delivery(),
+        other("evt_x", "ping", Content::Unhandled),
+        event.delivery(),
+        two.failed("ch_1").delivery(),
+        other("evt_x", "ping", Content::Unhandled),
+    ];
+    let words: Vec<&str> =
+        store.apply(batch).await.expect("a commit").into_iter().map(Outcome::as_str).collect();
+    assert_eq!(words, ["ignored", "applied", "unhandled", "duplicate", "applied", "duplicate"]);
+    assert_eq!(status(&store, &one.order.id).await, OrderStatus::Paid);
+    assert_eq!(status(&store, &two.order.id).await, OrderStatus::PaymentFailed);
+}
+
+async fn a_large_batch_over_many_orders_is_one_transaction(database: &TestDatabase) {
+    let store = database.store().await;
+    let mut events = Vec::new();
+    for _ in 0..128 {
+        let payment = Payment::begin(&store).await;
+        events.extend([payment.processing(), payment.succeeded()]);
+    }
+    let outcomes = apply(&store, &events).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Applied));
+    assert_eq!(told(database, "order.paid").await, 128);
+    assert_eq!(rows(database, "inbox").await, 256);
+    invariants::check(database).await;
+}
+
+async fn a_batch_that_fails_leaves_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let (good, bad) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    let corrupt = format!("UPDATE payments SET facts = '[]' WHERE id = '{}'", bad.id);
+    database.execute(&corrupt).await;
+    let before = order(&store, &good.order.id).await;
+    let refused = store.apply(vec![good.succeeded().delivery(), bad.succeeded().delivery()]).await;
+    assert!(refused.is_err_and(|error| error.is_of_data()));
+    assert_eq!(order(&store, &good.order.id).await, before);
+    assert_eq!((rows(database, "inbox").await, rows(database, "decisions").await), (0, 0));
+    assert_eq!(apply(&store, &[good.succeeded()]).await, [Outcome::Applied]);
+}
+
+async fn a_failed_event_is_kept(database: &TestDatabase) {
+    let store = database.store().await;
+    let event = Payment::begin(&store).await.succeeded();
+    for reason in ["first", "second"] {
+        store.keep_failed(event.delivery(), reason.to_owned()).await.expect("a commit");
+        let row = database.texts("SELECT outcome || ' ' || reason AS value FROM inbox").await;
+        assert_eq!(row, ["failed first"]);
+    }
+    assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
+}
+
+async fn what_is_paid_stays_paid(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    let paid = order(&store, &payment.order.id).await;
+    for event in [payment.failed("ch_9").after(9), payment.processing().after(9), payment.canceled().after(9)]
+    {
+        assert_eq!(apply(&store, &[event]).await, [Outcome::Applied]);
+        assert_eq!(order(&store, &payment.order.id).await, paid);
+    }
+    let second = payment.succeeded_with(2499, "eur");
+    apply(&store, &[second]).await;
+    assert_eq!(order(&store, &payment.order.id).await, paid);
+    invariants::check(database).await;
+}
+
+async fn a_success_after_a_cancelation_is_not_lost(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = Payment::begin(&store).await;
+    apply(&store, &[first.canceled()]).await;
+    let second = payment_on(&store, first.order.clone()).await;
+    apply(&store, &[second.created()]).await;
+    // Stripe never says so, but if it did, money would have come.
+    assert_eq!(apply(&store, &[first.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
+}
+
+async fn each_failure_is_told_once(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    for (charge, seconds) in [("ch_1", 1), ("ch_1", 2), ("ch_2", 3), ("ch_1", 4)] {
+        apply(&store, &[payment.failed(charge).after(seconds)]).await;
+    }
+    let sql = "SELECT subject AS value FROM outbox WHERE kind = 'order.payment_failed' ORDER BY subject";
+    assert_eq!(database.texts(sql).await, ["ch_1", "ch_2"]);
+}

@@ -1,0 +1,192 @@
+//! Which events count, and what a success must have.
+
+use quittance_domain::event::Outcome;
+use quittance_domain::id::PaymentId;
+use quittance_domain::order::{OrderStatus, ReviewReason};
+use quittance_domain::payment::{Account, Mismatch, Mode, Seen, Success};
+use quittance_persistence::{Begun, NewAttempt, Store};
+use quittance_test_support::{
+    Payment, PaymentEvent, TestDatabase, id, new_attempt, on_both_databases, payment_on, place,
+};
+
+use crate::{apply, invariants, order, rows, status, told};
+
+on_both_databases! {
+    a_success_with_what_does_not_fit_is_reviewed,
+    an_event_that_is_not_of_an_attempt_of_ours_changes_nothing,
+    an_event_counts_on_the_account_and_in_the_mode_of_its_attempt,
+    a_payment_intent_whose_id_was_lost_is_adopted,
+    metadata_that_was_edited_away_at_stripe_does_not_lose_a_payment,
+    a_payment_intent_belongs_to_one_attempt,
+    a_payment_intents_id_may_stand_on_two_accounts,
+    an_order_is_paid_by_one_attempt,
+}
+
+async fn a_success_with_what_does_not_fit_is_reviewed(database: &TestDatabase) {
+    let store = database.store().await;
+    let fits =
+        || Success { amount: 2500, currency: "eur".into(), amount_received: 2500, application_fee: None };
+    let wrong = [
+        (Success { amount: 2499, amount_received: 2499, ..fits() }, ReviewReason::WrongAmount),
+        (Success { amount: 2501, amount_received: 2501, ..fits() }, ReviewReason::WrongAmount),
+        (Success { amount_received: 1, ..fits() }, ReviewReason::WrongAmount),
+        (Success { amount_received: 0, ..fits() }, ReviewReason::WrongAmount),
+        (Success { currency: "usd".into(), ..fits() }, ReviewReason::WrongCurrency),
+        (Success { currency: "EUR".into(), ..fits() }, ReviewReason::WrongCurrency),
+        (Success { application_fee: Some(1), ..fits() }, ReviewReason::WrongFee),
+    ];
+    let count = i64::try_from(wrong.len()).expect("a few");
+    for (success, reason) in wrong {
+        let payment = Payment::begin(&store).await;
+        let event = PaymentEvent { seen: Seen::Succeeded(success), ..payment.succeeded() };
+        assert_eq!(apply(&store, &[event.clone(), payment.created(), event]).await[0], Outcome::Applied);
+        let order = order(&store, &payment.order.id).await;
+        assert_eq!((order.status, order.review_reason), (OrderStatus::Review, Some(reason)));
+        assert_eq!(order.amount_paid.minor(), 0);
+    }
+    assert_eq!(told(database, "order.review_required").await, count);
+    assert_eq!(told(database, "order.paid").await, 0);
+    invariants::check(database).await;
+}
+
+async fn an_event_that_is_not_of_an_attempt_of_ours_changes_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let (known, other) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    apply(&store, &[known.created()]).await;
+    let unknown = || id(PaymentId::from_uuid);
+    let before = [order(&store, &known.order.id).await, order(&store, &other.order.id).await];
+    let paid = || known.succeeded();
+    let foreign = || "pi_foreign".to_owned();
+    for (event, expected) in [
+        (PaymentEvent { mode: Mode::Live, ..paid() }, Mismatch::WrongMode),
+        (PaymentEvent { account: Account::connected("acct_x"), ..paid() }, Mismatch::WrongAccount),
+        (PaymentEvent { payment_intent_id: foreign(), ..paid() }, Mismatch::OtherPaymentIntent),
+        (PaymentEvent { order_id: Some(other.order.id.clone()), ..paid() }, Mismatch::OtherOrder),
+        (PaymentEvent { payment_id: Some(other.id.clone()), ..paid() }, Mismatch::OtherOrder),
+        (PaymentEvent { order_id: Some(known.order.id.clone()), ..other.succeeded() }, Mismatch::OtherOrder),
+        (
+            PaymentEvent { payment_intent_id: foreign(), payment_id: Some(unknown()), ..paid() },
+            Mismatch::UnknownAttempt,
+        ),
+        (PaymentEvent { payment_intent_id: foreign(), payment_id: None, ..paid() }, Mismatch::UnknownAttempt),
+    ] {
+        assert_eq!(
+            apply(&store, std::slice::from_ref(&event)).await,
+            [Outcome::Ignored(expected)],
+            "{event:?}"
+        );
+        // It is kept, with why it does not count.
+        let sql =
+            format!("SELECT outcome || ' ' || reason AS value FROM inbox WHERE event_id = '{}'", event.id);
+        assert_eq!(database.texts(&sql).await, [format!("ignored {}", expected.as_str())]);
+        assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
+        assert_eq!(apply(&store, &[event]).await, [Outcome::Duplicate]);
+    }
+    let after = [order(&store, &known.order.id).await, order(&store, &other.order.id).await];
+    assert_eq!(after, before);
+    assert_eq!(rows(database, "decisions").await, 0);
+}
+
+async fn attempt_on(store: &Store, account: &str, mode: Mode) -> Payment {
+    let order = place(store).await;
+    let mut new = new_attempt(&order);
+    new.expected.mode = mode;
+    if !account.is_empty() {
+        new.expected.account = Account::connected(account);
+    }
+    let NewAttempt { id, .. } = new.clone();
+    assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+    Payment { order, payment_intent_id: format!("pi_{account}{}", mode.as_str()), id }
+}
+
+async fn an_event_counts_on_the_account_and_in_the_mode_of_its_attempt(database: &TestDatabase) {
+    let store = database.store().await;
+    for (account, mode) in [("", Mode::Live), ("acct_a", Mode::Test), ("acct_b", Mode::Live)] {
+        let payment = attempt_on(&store, account, mode).await;
+        let right = match account {
+            "" => Account::own(),
+            account => Account::connected(account),
+        };
+        for (account, mode_of_event, expected) in [
+            (Account::connected("acct_z"), mode, Outcome::Ignored(Mismatch::WrongAccount)),
+            (right.clone(), if mode == Mode::Live { Mode::Test } else { Mode::Live }, {
+                Outcome::Ignored(Mismatch::WrongMode)
+            }),
+            (right, mode, Outcome::Applied),
+        ] {
+            let event = PaymentEvent { account, mode: mode_of_event, ..payment.succeeded() };
+            assert_eq!(apply(&store, &[event]).await, [expected]);
+        }
+        assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
+    }
+}
+
+async fn a_payment_intent_whose_id_was_lost_is_adopted(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    assert_eq!(apply(&store, &[payment.processing()]).await, [Outcome::Applied]);
+    let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
+    assert_eq!(attempt.attempt.payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
+    assert_eq!(attempt.task, None, "there is nothing left to make");
+    // From now on it is this one and no other.
+    let second = PaymentEvent { payment_intent_id: "pi_second".into(), ..payment.succeeded() };
+    assert_eq!(apply(&store, &[second]).await, [Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    // Of two in one batch that both would be adopted, one is.
+    let payment = Payment::begin(&store).await;
+    let second = PaymentEvent { payment_intent_id: "pi_third".into(), ..payment.succeeded() };
+    let outcomes = apply(&store, &[payment.processing(), second]).await;
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Processing);
+}
+
+async fn metadata_that_was_edited_away_at_stripe_does_not_lose_a_payment(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.created()]).await;
+    let bare = PaymentEvent { order_id: None, payment_id: None, ..payment.succeeded() };
+    assert_eq!(apply(&store, &[bare]).await, [Outcome::Applied]);
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
+}
+
+async fn a_payment_intent_belongs_to_one_attempt(database: &TestDatabase) {
+    let store = database.store().await;
+    let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    let stolen = PaymentEvent { payment_intent_id: one.payment_intent_id.clone(), ..two.created() };
+    // Both would be adopted in one transaction: the database refuses it, and neither is.
+    let both = vec![one.created().delivery(), stolen.delivery()];
+    let refused = store.apply(both).await;
+    assert!(refused.is_err_and(|error| error.is_of_data()));
+    assert_eq!(rows(database, "inbox").await, 0);
+    assert_eq!(apply(&store, &[one.created()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[stolen]).await, [Outcome::Ignored(Mismatch::OtherOrder)]);
+    let sql = "SELECT count(*) FROM payments WHERE payment_intent_id IS NOT NULL";
+    assert_eq!(database.scalar_i64(sql).await, 1);
+}
+
+async fn a_payment_intents_id_may_stand_on_two_accounts(database: &TestDatabase) {
+    let store = database.store().await;
+    let mut payments =
+        [attempt_on(&store, "", Mode::Test).await, attempt_on(&store, "acct_a", Mode::Test).await];
+    for payment in &mut payments {
+        "pi_same".clone_into(&mut payment.payment_intent_id);
+    }
+    let theirs = PaymentEvent { account: Account::connected("acct_a"), ..payments[1].succeeded() };
+    assert_eq!(apply(&store, &[payments[0].created(), theirs]).await, [Outcome::Applied, Outcome::Applied]);
+    assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Pending);
+    assert_eq!(status(&store, &payments[1].order.id).await, OrderStatus::Paid);
+}
+
+async fn an_order_is_paid_by_one_attempt(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = Payment::begin(&store).await;
+    store
+        .refuse_attempt(first.id.clone(), "api_error".into(), first.order.created_at)
+        .await
+        .expect("a commit");
+    let second = payment_on(&store, first.order.clone()).await;
+    assert_eq!(apply(&store, &[second.succeeded(), first.succeeded()]).await, [Outcome::Applied; 2]);
+    let order = order(&store, &first.order.id).await;
+    assert_eq!((order.status, order.amount_paid), (OrderStatus::Paid, order.total));
+    assert_eq!(rows(database, "decisions").await, 1);
+    invariants::check(database).await;
+}

@@ -1,0 +1,192 @@
+//! Idempotency keys.
+
+use futures_util::future::join_all;
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_persistence::{Claim, Claimed, Error, KeyedRequest, Reply, ReplySecret, Store};
+use quittance_test_support::{TestDatabase, id, later, on_both_databases};
+
+use crate::{keyed, rows};
+
+on_both_databases! {
+    a_key_is_new_then_in_flight_then_replayed,
+    a_key_belongs_to_one_request,
+    keys_of_different_callers_have_nothing_to_do_with_each_other,
+    a_lease_that_ran_out_is_taken_over,
+    a_key_is_forgotten_after_a_day,
+    replies_of_a_time_before_are_forgotten,
+    a_released_key_is_new_again,
+    only_who_holds_a_key_can_complete_or_release_it,
+    of_many_claims_at_once_one_wins,
+    of_many_takeovers_at_once_one_wins,
+    claims_and_releases_at_once_find_a_way,
+}
+
+fn at(seconds: i64, request: KeyedRequest) -> KeyedRequest {
+    KeyedRequest {
+        now: later(seconds),
+        lease_until: later(seconds + 60),
+        forget_before: later(seconds - 24 * 60 * 60),
+        ..request
+    }
+}
+
+async fn claim(store: &Store, request: KeyedRequest) -> Claim {
+    match store.claim_key(request).await.expect("an answer") {
+        Claimed::New(claim) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reply(secret: Option<ReplySecret>) -> Reply {
+    Reply { status: 200, body: r#"{"ok":true}"#.to_owned(), secret }
+}
+
+async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
+    let store = database.store().await;
+    let secrets = [
+        None,
+        Some(ReplySecret::ClientToken(id(OrderId::from_uuid))),
+        Some(ReplySecret::ClientSecret(id(PaymentId::from_uuid))),
+    ];
+    for (number, secret) in secrets.into_iter().enumerate() {
+        let key = format!("key-{number}");
+        let claim = claim(&store, keyed(&key)).await;
+        assert!(matches!(store.claim_key(at(59, keyed(&key))).await, Ok(Claimed::InFlight)));
+        store.complete_key(claim, reply(secret.clone())).await.expect("a commit");
+        for seconds in [0, 61, 24 * 60 * 60] {
+            let again = store.claim_key(at(seconds, keyed(&key))).await.expect("an answer");
+            assert!(
+                matches!(&again, Claimed::Replay(stored) if *stored == reply(secret.clone())),
+                "{again:?}"
+            );
+        }
+    }
+}
+
+async fn a_key_belongs_to_one_request(database: &TestDatabase) {
+    let store = database.store().await;
+    let claim = claim(&store, keyed("a")).await;
+    let other = || KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    // In flight, after its lease, and after its answer: another request does not get this key.
+    assert!(matches!(store.claim_key(other()).await, Ok(Claimed::Mismatch)));
+    assert!(matches!(store.claim_key(at(61, other())).await, Ok(Claimed::Mismatch)));
+    store.complete_key(claim, reply(None)).await.expect("a commit");
+    assert!(matches!(store.claim_key(other()).await, Ok(Claimed::Mismatch)));
+}
+
+async fn keys_of_different_callers_have_nothing_to_do_with_each_other(database: &TestDatabase) {
+    let store = database.store().await;
+    let mine = claim(&store, keyed("a")).await;
+    let other = KeyedRequest { scope: "key_other".to_owned(), ..keyed("a") };
+    let theirs = claim(&store, other.clone()).await;
+    store.complete_key(mine, reply(None)).await.expect("a commit");
+    assert!(matches!(store.claim_key(other.clone()).await, Ok(Claimed::InFlight)));
+    store.release_key(theirs).await.expect("a commit");
+    claim(&store, other).await;
+    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(_))));
+}
+
+async fn a_lease_that_ran_out_is_taken_over(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = claim(&store, keyed("a")).await;
+    let second = claim(&store, at(60, keyed("a"))).await;
+    assert_ne!(first, second);
+    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(Claimed::InFlight)));
+    let late = store.complete_key(first, reply(None)).await;
+    assert!(matches!(late, Err(Error::ClaimLost)), "{late:?}");
+    store.complete_key(second, reply(None)).await.expect("a commit");
+    assert!(matches!(store.claim_key(at(200, keyed("a"))).await, Ok(Claimed::Replay(_))));
+}
+
+async fn a_key_is_forgotten_after_a_day(database: &TestDatabase) {
+    let store = database.store().await;
+    let day = 24 * 60 * 60;
+    let first = claim(&store, keyed("a")).await;
+    store.complete_key(first, reply(None)).await.expect("a commit");
+    assert!(matches!(store.claim_key(at(day, keyed("a"))).await, Ok(Claimed::Replay(_))));
+    let other = KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    let second = claim(&store, at(day + 1, other.clone())).await;
+    assert_eq!(rows(database, "idempotency_keys").await, 1);
+    store.complete_key(second, reply(None)).await.expect("a commit");
+    assert!(matches!(store.claim_key(at(day + 2, other)).await, Ok(Claimed::Replay(_))));
+}
+
+async fn replies_of_a_time_before_are_forgotten(database: &TestDatabase) {
+    let store = database.store().await;
+    for (key, seconds) in [("old", 0), ("new", 10)] {
+        let claim = claim(&store, at(seconds, keyed(key))).await;
+        store.complete_key(claim, reply(None)).await.expect("a commit");
+    }
+    for (before, forgotten) in [(0, 0), (10, 1), (10, 0)] {
+        assert_eq!(store.forget_replies(later(before)).await.expect("a commit"), forgotten);
+    }
+    assert_eq!(database.texts("SELECT key AS value FROM idempotency_keys").await, ["new"]);
+}
+
+async fn a_released_key_is_new_again(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = claim(&store, keyed("a")).await;
+    store.release_key(first.clone()).await.expect("a commit");
+    store.release_key(first).await.expect("nothing to do");
+    // Its request came to nothing, so another one may have the key.
+    claim(&store, KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") }).await;
+}
+
+async fn only_who_holds_a_key_can_complete_or_release_it(database: &TestDatabase) {
+    let store = database.store().await;
+    let lost = claim(&store, keyed("a")).await;
+    let held = claim(&store, at(60, keyed("a"))).await;
+    store.release_key(lost).await.expect("nothing to do");
+    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(Claimed::InFlight)));
+    store.complete_key(held.clone(), reply(None)).await.expect("a commit");
+    store.release_key(held.clone()).await.expect("nothing to do");
+    let twice = store.complete_key(held, Reply { status: 500, ..reply(None) }).await;
+    assert!(matches!(twice, Err(Error::ClaimLost)), "{twice:?}");
+    assert!(
+        matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(stored)) if stored == reply(None))
+    );
+}
+
+/// Claims a key by many requests at once: how many are new, and how many in flight.
+async fn claim_at_once(database: &TestDatabase, request: KeyedRequest) -> (usize, usize) {
+    let stores = [database.store().await, database.store().await];
+    let claims = (0..50).map(|number| {
+        let (store, request) = (stores[number % 2].clone(), request.clone());
+        tokio::spawn(async move { store.claim_key(request).await })
+    });
+    let (mut new, mut in_flight) = (0, 0);
+    for claimed in join_all(claims).await {
+        match claimed.expect("a task").expect("an answer") {
+            Claimed::New(_) => new += 1,
+            Claimed::InFlight => in_flight += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    (new, in_flight)
+}
+
+async fn of_many_claims_at_once_one_wins(database: &TestDatabase) {
+    assert_eq!(claim_at_once(database, keyed("a")).await, (1, 49));
+}
+
+async fn of_many_takeovers_at_once_one_wins(database: &TestDatabase) {
+    claim(&database.store().await, keyed("a")).await;
+    assert_eq!(claim_at_once(database, at(60, keyed("a"))).await, (1, 49));
+}
+
+async fn claims_and_releases_at_once_find_a_way(database: &TestDatabase) {
+    let store = database.store().await;
+    let work = (0..200).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            if let Claimed::New(claim) = store.claim_key(keyed("a")).await? {
+                store.release_key(claim).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    for done in join_all(work).await {
+        done.expect("a task").expect("neither lost nor refused");
+    }
+    claim(&store, keyed("a")).await;
+}

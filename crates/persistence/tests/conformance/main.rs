@@ -1,0 +1,96 @@
+//! What every phase of the store promises, on both databases.
+
+mod attempts;
+mod catalogue;
+mod closing;
+mod convergence;
+mod events;
+mod gate;
+mod hang_ups;
+mod idempotency;
+mod invariants;
+mod news;
+mod observing;
+mod orders;
+mod placing;
+mod schema;
+mod secret_keys;
+mod work;
+
+use quittance_domain::event::Outcome;
+use quittance_domain::id::OrderId;
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_persistence::{Delivery, KeyedRequest, Store, StoreConfig};
+use quittance_test_support::{PaymentEvent, TestDatabase, later, now};
+
+/// The order as it is now.
+async fn order(store: &Store, id: &OrderId) -> Order {
+    store.order(id.clone()).await.expect("a read").expect("an order")
+}
+
+async fn status(store: &Store, id: &OrderId) -> OrderStatus {
+    order(store, id).await.status
+}
+
+/// Takes events in, all in one transaction.
+async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<Outcome> {
+    let deliveries: Vec<Delivery> = events.iter().map(PaymentEvent::delivery).collect();
+    store.apply(deliveries).await.expect("a commit")
+}
+
+/// How often this was told to the shop's systems, over all orders.
+async fn told(database: &TestDatabase, kind: &str) -> i64 {
+    database.scalar_i64(&format!("SELECT count(*) FROM outbox WHERE kind = '{kind}'")).await
+}
+
+async fn rows(database: &TestDatabase, table: &str) -> i64 {
+    database.scalar_i64(&format!("SELECT count(*) FROM {table}")).await
+}
+
+/// A store whose configuration differs from what tests usually have.
+async fn store_with(database: &TestDatabase, change: impl FnOnce(&mut StoreConfig)) -> Store {
+    let mut config = database.config();
+    change(&mut config);
+    Store::open(config).await.expect("a store")
+}
+
+/// A request with an idempotency key that is worked on for a minute.
+fn keyed(key: &str) -> KeyedRequest {
+    KeyedRequest {
+        scope: "public".to_owned(),
+        key: key.to_owned(),
+        fingerprint: "POST /v1/orders 1".to_owned(),
+        now: now(),
+        lease_until: later(60),
+        forget_before: later(-24 * 60 * 60),
+    }
+}
+
+/// Small deterministic choices, by `SplitMix64`.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below this.
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).expect("it is below a usize")
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+/// Whether big matrices run whole.
+fn exhaustive() -> bool {
+    std::env::var("QUITTANCE_EXHAUSTIVE").is_ok_and(|value| value == "1")
+}

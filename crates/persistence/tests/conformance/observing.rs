@@ -1,0 +1,183 @@
+//! Taking in what Stripe answers.
+
+use quittance_domain::history::{Closure, Task};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Account, Mismatch, Mode, Observation, OpenStatus};
+use quittance_persistence::{ClosureBy, CustomerChange, Observed, OrderChange, OrderChanged, Store};
+use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, now, on_both_databases};
+
+use crate::{apply, invariants, order, rows, status, told};
+
+on_both_databases! {
+    an_answer_teaches_the_payment_intents_id,
+    an_answer_and_events_add_up_in_any_order,
+    an_answer_about_another_payment_intent_changes_nothing,
+    client_secrets_are_kept_as_hashes,
+    details_are_told_until_stripe_has_the_newest,
+    details_that_stripe_will_not_take_are_given_up,
+    an_answer_about_no_attempt_is_an_error_of_data,
+}
+
+async fn observe(store: &Store, payment: &Payment, seen: Observation) -> Observed {
+    store.observe(payment.id.clone(), seen, None, None, later(5)).await.expect("a commit")
+}
+
+/// What an answer of Stripe's to our own call says: like an event, but without one.
+fn answer(event: &PaymentEvent) -> Observation {
+    let mut seen = event.observation();
+    seen.fact.sighting.event.clear();
+    seen
+}
+
+async fn task(store: &Store, payment: &Payment) -> Option<Task> {
+    store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt").task
+}
+
+async fn an_answer_teaches_the_payment_intents_id(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    let Observed::Merged(seen, task) = observe(&store, &payment, answer(&payment.created())).await else {
+        panic!()
+    };
+    assert_eq!(task, None);
+    assert_eq!(
+        seen.payment.as_ref().and_then(|p| p.payment_intent_id.as_ref()),
+        Some(&payment.payment_intent_id)
+    );
+    assert_eq!(seen.version, payment.order.version + 2, "the attempt, then its PaymentIntent");
+    assert_eq!(seen.updated_at, later(5));
+    assert_eq!(order(&store, &payment.order.id).await, seen);
+    // The same once more is no news.
+    let Observed::Merged(again, _) = observe(&store, &payment, answer(&payment.created())).await else {
+        panic!()
+    };
+    assert_eq!(again, seen);
+    assert_eq!(rows(database, "inbox").await, 0);
+}
+
+async fn an_answer_and_events_add_up_in_any_order(database: &TestDatabase) {
+    let store = database.store().await;
+    for answer_first in [true, false] {
+        let payment = Payment::begin(&store).await;
+        let read = answer(&payment.succeeded().after(2));
+        if answer_first {
+            observe(&store, &payment, read.clone()).await;
+        }
+        apply(&store, &[payment.failed("ch_1"), payment.processing().after(1), payment.succeeded().after(2)])
+            .await;
+        if !answer_first {
+            observe(&store, &payment, read).await;
+        }
+        observe(&store, &payment, answer(&payment.created())).await;
+        let order = order(&store, &payment.order.id).await;
+        assert_eq!((order.status, order.amount_paid), (OrderStatus::Paid, order.total));
+    }
+    assert_eq!(told(database, "order.paid").await, 2);
+    invariants::check(database).await;
+}
+
+async fn an_answer_about_another_payment_intent_changes_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    observe(&store, &payment, answer(&payment.created())).await;
+    let before = order(&store, &payment.order.id).await;
+    let paid = || answer(&payment.succeeded());
+    for (seen, expected) in [
+        (Observation { account: Account::connected("acct_x"), ..paid() }, Mismatch::WrongAccount),
+        (Observation { mode: Mode::Live, ..paid() }, Mismatch::WrongMode),
+        (Observation { payment_intent_id: "pi_other".into(), ..paid() }, Mismatch::OtherPaymentIntent),
+        (Observation { order_id: Some(id(OrderId::from_uuid)), ..paid() }, Mismatch::OtherOrder),
+        (Observation { payment_id: Some(id(PaymentId::from_uuid)), ..paid() }, Mismatch::OtherOrder),
+    ] {
+        let observed = observe(&store, &payment, seen).await;
+        assert!(matches!(observed, Observed::Mismatch(mismatch) if mismatch == expected), "{observed:?}");
+    }
+    assert_eq!(order(&store, &payment.order.id).await, before);
+    // An attempt without a PaymentIntent adopts only one that names it.
+    let other = Payment::begin(&store).await;
+    let nameless = Observation { payment_id: None, ..answer(&other.created()) };
+    let observed = observe(&store, &other, nameless).await;
+    assert!(matches!(observed, Observed::Mismatch(Mismatch::UnknownAttempt)), "{observed:?}");
+}
+
+async fn client_secrets_are_kept_as_hashes(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = Payment::begin(&store).await;
+    let hashes = async || {
+        let mut hashes = store.client_secret_hashes(first.order.id.clone()).await.expect("a read");
+        hashes.sort();
+        hashes
+    };
+    assert!(hashes().await.is_empty());
+    let keep = async |payment: &Payment, hash: Option<&str>| {
+        let seen = answer(&payment.created());
+        let hash = hash.map(str::to_owned);
+        store.observe(payment.id.clone(), seen, hash, None, now()).await.expect("a commit");
+    };
+    keep(&first, Some("hash-1")).await;
+    keep(&first, None).await;
+    assert_eq!(hashes().await, ["hash-1"], "a read without the secret does not take it away");
+    apply(&store, &[first.canceled()]).await;
+    let second = quittance_test_support::payment_on(&store, first.order.clone()).await;
+    keep(&second, Some("hash-2")).await;
+    assert_eq!(hashes().await, ["hash-1", "hash-2"]);
+}
+
+async fn change_email(store: &Store, payment: &Payment, email: &str) {
+    let change = OrderChange {
+        id: payment.order.id.clone(),
+        customer: CustomerChange { email: Some(Some(email.to_owned())), ..CustomerChange::default() },
+        shipping: None,
+        metadata: None,
+        now: later(10),
+    };
+    assert!(matches!(store.change_order(change).await, Ok(OrderChanged::Done(_))));
+}
+
+async fn details_are_told_until_stripe_has_the_newest(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    change_email(&store, &payment, "a@example.com").await;
+    assert_eq!(task(&store, &payment).await, Some(Task::Create), "first there must be a PaymentIntent");
+    observe(&store, &payment, answer(&payment.created())).await;
+    assert_eq!(task(&store, &payment).await, Some(Task::UpdateDetails));
+    change_email(&store, &payment, "b@example.com").await;
+    let tell = async |version| {
+        let seen = answer(&payment.created());
+        store.observe(payment.id.clone(), seen, None, Some(version), now()).await.expect("a commit");
+        task(&store, &payment).await
+    };
+    assert_eq!(tell(2).await, Some(Task::UpdateDetails), "they were changed once more meanwhile");
+    assert_eq!(tell(3).await, None);
+    assert_eq!(tell(1).await, None, "an answer that comes late tells nothing");
+    let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
+    assert_eq!(attempt.customer.email.as_deref(), Some("b@example.com"));
+}
+
+async fn details_that_stripe_will_not_take_are_given_up(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    observe(&store, &payment, answer(&payment.created())).await;
+    change_email(&store, &payment, "a@example.com").await;
+    let before = order(&store, &payment.order.id).await;
+    store.give_up_details(payment.id.clone(), 2, now()).await.expect("a commit");
+    assert_eq!(task(&store, &payment).await, None);
+    assert_eq!(order(&store, &payment.order.id).await, before, "the customer does not see that");
+    change_email(&store, &payment, "b@example.com").await;
+    assert_eq!(task(&store, &payment).await, Some(Task::UpdateDetails));
+    // What is wanted at the end comes before what else is to be told.
+    let (order_id, by) = (payment.order.id.clone(), ClosureBy::Shop);
+    store.ask_closure(order_id, Closure::Canceled, by, now()).await.expect("an answer");
+    assert_eq!(task(&store, &payment).await, Some(Task::Close));
+    apply(&store, &[payment.open("requires_action", OpenStatus::RequiresAction)]).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Pending);
+}
+
+async fn an_answer_about_no_attempt_is_an_error_of_data(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    let seen = answer(&payment.created());
+    let result = store.observe(id(PaymentId::from_uuid), seen, None, None, now()).await;
+    assert!(result.is_err_and(|error| error.is_of_data()));
+}

@@ -1,0 +1,218 @@
+//! Placing orders.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use quittance_domain::catalog::Product;
+use quittance_domain::id::{OrderId, ProductId};
+use quittance_domain::order::{Order, OrderStatus, PricingError};
+use quittance_persistence::{
+    Claimed, Completion, Error, NewOrder, Observed, Placed, ProductChange, Reply, ReplySecret, Store,
+};
+use quittance_test_support::{
+    TestDatabase, address_order, id, later, money, new_order, now, on_both_databases, payment_on, place,
+    product, quantity, shipping,
+};
+
+use crate::{apply, keyed, order, rows, store_with};
+
+on_both_databases! {
+    an_order_is_priced_from_the_catalogue,
+    an_order_keeps_its_prices,
+    what_has_no_price_is_not_placed,
+    an_address_holds_a_few_open_orders_only,
+    orders_placed_at_once_stay_within_what_an_address_may_hold,
+    times_are_kept_to_the_microsecond,
+    an_order_and_its_reply_are_stored_together,
+    an_order_whose_claim_was_lost_is_not_placed,
+    an_order_that_is_refused_keeps_its_claim,
+}
+
+async fn stored(store: &Store, product: Product) -> Product {
+    store.insert_product(product, None).await.expect("an insert")
+}
+
+async fn an_order_is_priced_from_the_catalogue(database: &TestDatabase) {
+    let store = database.store().await;
+    let (pot, cup) =
+        (stored(&store, product()).await, Product { unit_price: money(499, "eur"), ..product() });
+    let cup = stored(&store, cup).await;
+    let new = NewOrder {
+        items: vec![
+            (pot.id.clone(), quantity(2)),
+            (cup.id.clone(), quantity(6)),
+            (pot.id.clone(), quantity(1)),
+        ],
+        shipping: Some(shipping()),
+        ..new_order(&pot)
+    };
+    let Placed::Done(placed) = store.place_order(new.clone(), None).await.expect("an answer") else {
+        panic!()
+    };
+    assert_eq!(placed.total, money(3 * 1250 + 6 * 499, "eur"));
+    let amounts: Vec<i64> = placed.lines.iter().map(|line| line.amount.minor()).collect();
+    assert_eq!(amounts, [2500, 2994, 1250]);
+    assert_eq!(placed.status, OrderStatus::Pending);
+    assert_eq!((placed.version, placed.settled_version, placed.details_version), (1, 0, 1));
+    assert_eq!((&placed.id, &placed.customer), (&new.id, &new.customer));
+    assert_eq!((&placed.shipping, &placed.metadata), (&new.shipping, &new.metadata));
+    assert_eq!((placed.created_at, placed.updated_at), (now(), now()));
+    assert_eq!(placed.payment, None);
+    assert_eq!(order(&store, &placed.id).await, placed);
+    assert_eq!(database.texts("SELECT kind AS value FROM outbox").await, ["order.created"]);
+}
+
+async fn an_order_keeps_its_prices(database: &TestDatabase) {
+    let store = database.store().await;
+    let placed = place(&store).await;
+    let change = ProductChange {
+        unit_amount: Some(1),
+        name: Some("Bargain".into()),
+        active: Some(false),
+        ..ProductChange::default()
+    };
+    store.change_product(placed.lines[0].product_id.clone(), change, later(1)).await.expect("a change");
+    assert_eq!(order(&store, &placed.id).await, placed);
+}
+
+async fn what_has_no_price_is_not_placed(database: &TestDatabase) {
+    let store = database.store().await;
+    let pot = stored(&store, product()).await;
+    let gone = stored(&store, Product { active: false, ..product() }).await;
+    let yen = stored(&store, Product { unit_price: money(500, "jpy"), ..product() }).await;
+    let free = stored(&store, Product { unit_price: money(0, "eur"), ..product() }).await;
+    let dear = stored(&store, Product { unit_price: money(999_999_999_999, "eur"), ..product() }).await;
+    let of = |ids: &[&ProductId]| ids.iter().map(|id| ((*id).clone(), quantity(2))).collect::<Vec<_>>();
+    for (items, expected) in [
+        (of(&[]), PricingError::Empty),
+        (of(&[&pot.id, &id(ProductId::from_uuid)]), PricingError::NotForSale { line: 1 }),
+        (of(&[&gone.id]), PricingError::NotForSale { line: 0 }),
+        (of(&[&pot.id, &yen.id]), PricingError::MixedCurrencies { line: 1 }),
+        (of(&[&free.id]), PricingError::Free),
+        (of(&[&dear.id]), PricingError::TooLarge),
+    ] {
+        let placed = store.place_order(NewOrder { items, ..new_order(&pot) }, None).await.expect("an answer");
+        assert!(matches!(&placed, Placed::Unpriced(error) if *error == expected), "{placed:?}");
+    }
+    assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
+}
+
+async fn place_from(store: &Store, product: &Product, address: &str, seconds: i64) -> Option<Order> {
+    let new = NewOrder { now: later(seconds), ..address_order(product, address) };
+    match store.place_order(new, None).await.expect("an answer") {
+        Placed::Done(order) => Some(order),
+        Placed::TooManyOpenOrders => None,
+        Placed::Unpriced(error) => panic!("{error}"),
+    }
+}
+
+async fn an_address_holds_a_few_open_orders_only(database: &TestDatabase) {
+    let store = store_with(database, |config| config.limits.max_open_orders = 3).await;
+    let pot = stored(&store, product()).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(place_from(&store, &pot, "192.0.2.1", 0).await.expect("room"));
+    }
+    assert!(place_from(&store, &pot, "192.0.2.1", 1).await.is_none());
+    assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (3, 3));
+    assert!(place_from(&store, &pot, "192.0.2.2", 1).await.is_some(), "another address");
+    assert!(store.place_order(new_order(&pot), None).await.is_ok_and(|p| matches!(p, Placed::Done(_))));
+    // What is paid does not count against its client, nor what was given up long ago.
+    let payment = payment_on(&store, held.remove(0)).await;
+    apply(&store, &[payment.succeeded()]).await;
+    assert!(place_from(&store, &pot, "192.0.2.1", 2).await.is_some());
+    assert!(place_from(&store, &pot, "192.0.2.1", 3).await.is_none());
+    assert!(place_from(&store, &pot, "192.0.2.1", 3600).await.is_some());
+}
+
+async fn orders_placed_at_once_stay_within_what_an_address_may_hold(database: &TestDatabase) {
+    let store = store_with(database, |config| config.limits.max_open_orders = 3).await;
+    let pot = stored(&store, product()).await;
+    let placing = (0..20).map(|_| place_from(&store, &pot, "192.0.2.1", 0));
+    let placed = join_all(placing).await.into_iter().flatten().count();
+    // Each transaction counts what others have committed: on PostgreSQL a few may slip in at once, never more
+    // than there are connections. Afterwards nothing is placed any more.
+    assert!((3..=3 + 7).contains(&placed), "{placed} were placed");
+    assert!(place_from(&store, &pot, "192.0.2.1", 0).await.is_none());
+}
+
+async fn times_are_kept_to_the_microsecond(database: &TestDatabase) {
+    let store = database.store().await;
+    let pot = stored(&store, product()).await;
+    let with_nanoseconds = now() + chrono::Duration::nanoseconds(789);
+    let new = NewOrder { now: with_nanoseconds, ..new_order(&pot) };
+    let Placed::Done(placed) = store.place_order(new, None).await.expect("an answer") else { panic!() };
+    assert_eq!(order(&store, &placed.id).await, placed, "what is answered first and what is read later");
+    let payment = payment_on(&store, placed).await;
+    let seen = payment.created().observation();
+    let observed = store.observe(payment.id, seen, None, None, with_nanoseconds).await.expect("a commit");
+    let Observed::Merged(observed, _) = observed else { panic!() };
+    assert_eq!(order(&store, &observed.id).await, observed);
+    let new = Product { created_at: with_nanoseconds, updated_at: with_nanoseconds, ..product() };
+    let added = stored(&store, new).await;
+    assert_eq!(store.product(added.id.clone()).await.expect("a read"), Some(added));
+}
+
+fn reply(order: &Order) -> Reply {
+    let secret = Some(ReplySecret::ClientToken(order.id.clone()));
+    Reply { status: 201, body: format!(r#"{{"id":"{}"}}"#, order.id), secret }
+}
+
+async fn claim(store: &Store, key: &str) -> quittance_persistence::Claim {
+    match store.claim_key(keyed(key)).await.expect("an answer") {
+        Claimed::New(claim) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn an_order_and_its_reply_are_stored_together(database: &TestDatabase) {
+    let store = database.store().await;
+    let pot = stored(&store, product()).await;
+    let completion = Completion { claim: claim(&store, "a").await, render: Arc::new(reply) };
+    let Placed::Done(placed) = store.place_order(new_order(&pot), Some(completion)).await.expect("an answer")
+    else {
+        panic!()
+    };
+    let again = store.claim_key(keyed("a")).await.expect("an answer");
+    assert!(matches!(&again, Claimed::Replay(stored) if *stored == reply(&placed)), "{again:?}");
+}
+
+async fn an_order_whose_claim_was_lost_is_not_placed(database: &TestDatabase) {
+    let store = database.store().await;
+    let pot = stored(&store, product()).await;
+    let lost = claim(&store, "a").await;
+    let mut later_request = keyed("a");
+    (later_request.now, later_request.lease_until) = (later(61), later(121));
+    let Claimed::New(held) = store.claim_key(later_request).await.expect("an answer") else { panic!() };
+    let with = |claim| Some(Completion { claim, render: Arc::new(reply) });
+    let refused = store.place_order(new_order(&pot), with(lost.clone())).await;
+    assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
+    assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
+    let added = Completion { claim: lost, render: Arc::new(|_: &Product| empty_reply()) };
+    let refused = store.insert_product(product(), Some(added)).await;
+    assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
+    assert_eq!(rows(database, "products").await, 1);
+    // Who holds the key now is not disturbed, and the same key does not do its work twice.
+    let placed = store.place_order(new_order(&pot), with(held.clone())).await;
+    assert!(matches!(placed, Ok(Placed::Done(_))), "{placed:?}");
+    let twice = store.place_order(new_order(&pot), with(held)).await;
+    assert!(matches!(twice, Err(Error::ClaimLost)), "{twice:?}");
+    assert_eq!(rows(database, "orders").await, 1);
+}
+
+fn empty_reply() -> Reply {
+    Reply { status: 201, body: "{}".to_owned(), secret: None }
+}
+
+async fn an_order_that_is_refused_keeps_its_claim(database: &TestDatabase) {
+    let store = database.store().await;
+    let claim = claim(&store, "a").await;
+    let completion = Completion { claim: claim.clone(), render: Arc::new(reply) };
+    let nothing = NewOrder { items: vec![], id: id(OrderId::from_uuid), ..new_order(&product()) };
+    let refused = store.place_order(nothing, Some(completion)).await;
+    assert!(matches!(refused, Ok(Placed::Unpriced(PricingError::Empty))), "{refused:?}");
+    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::InFlight)));
+    let answer = Reply { status: 422, body: "{}".to_owned(), secret: None };
+    store.complete_key(claim, answer.clone()).await.expect("a commit");
+    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(stored)) if stored == answer));
+}

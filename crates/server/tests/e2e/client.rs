@@ -1,0 +1,203 @@
+//! An HTTP client as a shop has one: it repeats what it does not know to be done.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::Value;
+
+use crate::process::PATIENCE;
+
+/// Longer than the longest wait that a request can ask for.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How long a client waits before it repeats a request.
+const RETRY_PERIOD: Duration = Duration::from_millis(50);
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    bearer: Option<String>,
+}
+
+/// A request that can be sent as often as one likes.
+#[derive(Clone)]
+pub(crate) struct Call {
+    client: Client,
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+impl Client {
+    pub(crate) fn new(base: &str, bearer: Option<&str>) -> Self {
+        // Plain HTTP needs no cryptography, but the client wants a provider of it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT);
+        Self {
+            http: http.build().expect("a client"),
+            base: base.to_owned(),
+            bearer: bearer.map(str::to_owned),
+        }
+    }
+
+    /// The same with another credential.
+    pub(crate) fn with(&self, bearer: Option<&str>) -> Self {
+        Self { bearer: bearer.map(str::to_owned), ..self.clone() }
+    }
+
+    /// Where the server is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What identifies the caller.
+    pub(crate) fn bearer(&self) -> &str {
+        self.bearer.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn get(&self, path: impl Into<String>) -> Call {
+        self.call(Method::GET, path.into())
+    }
+
+    pub(crate) fn post(&self, path: impl Into<String>) -> Call {
+        self.call(Method::POST, path.into())
+    }
+
+    pub(crate) fn patch(&self, path: impl Into<String>) -> Call {
+        self.call(Method::PATCH, path.into())
+    }
+
+    fn call(&self, method: Method, path: String) -> Call {
+        Call { client: self.clone(), method, path, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+impl Call {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("Idempotency-Key", key)
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.raw(body.to_string().into_bytes())
+    }
+
+    /// A body of JSON, byte for byte.
+    pub(crate) fn raw(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self.header(CONTENT_TYPE.as_str(), "application/json")
+    }
+
+    /// A body as Stripe takes it, already encoded.
+    pub(crate) fn form(mut self, body: &str) -> Self {
+        self.body = body.as_bytes().to_vec();
+        self.header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")
+    }
+
+    /// Its bytes, for a client that speaks no HTTP of its own.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        use std::fmt::Write;
+        let host = self.client.base.trim_start_matches("http://");
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path);
+        for (name, value) in self.all_headers() {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
+        [head.into_bytes(), self.body.clone()].concat()
+    }
+
+    fn all_headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let bearer =
+            self.client.bearer.iter().map(|bearer| (AUTHORIZATION.as_str(), format!("Bearer {bearer}")));
+        self.headers.iter().cloned().chain(bearer)
+    }
+
+    /// Sends it once. An error says that no answer came.
+    pub(crate) async fn try_send(&self) -> Result<Answer, reqwest::Error> {
+        let mut request =
+            self.client.http.request(self.method.clone(), format!("{}{}", self.client.base, self.path));
+        for (name, value) in self.all_headers() {
+            request = request.header(name, HeaderValue::from_str(&value).expect("a header"));
+        }
+        let response = request.body(self.body.clone()).send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Answer { status, headers, text, body })
+    }
+
+    /// Sends it once, and expects an answer.
+    pub(crate) async fn send(&self) -> Answer {
+        self.try_send().await.unwrap_or_else(|error| panic!("{} {}: {error:?}", self.method, self.path))
+    }
+
+    /// Sends it until there is an answer that says what became of it: through broken connections, outages, and
+    /// while an earlier sending is still at work.
+    pub(crate) async fn insist(&self) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let last = match self.try_send().await {
+                Ok(answer) if !answer.is_passing() => return answer,
+                Ok(answer) => answer.text,
+                Err(error) => format!("{error:?}"),
+            };
+            assert!(begun.elapsed() < PATIENCE, "{} {} comes to nothing: {last}", self.method, self.path);
+            tokio::time::sleep(RETRY_PERIOD).await;
+        }
+    }
+}
+
+impl Answer {
+    /// Whether the request is to be sent again.
+    fn is_passing(&self) -> bool {
+        assert_ne!(self.status, 500, "{}", self.text);
+        self.status == 503 || self.code() == "idempotency_key_in_use"
+    }
+
+    /// It, if its status is this.
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// The `code` of a problem, which must be a proper one.
+    pub(crate) fn problem(&self) -> &str {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        for field in ["type", "title", "detail", "request_id"] {
+            assert!(self.body[field].is_string(), "no {field}: {}", self.text);
+        }
+        assert_eq!(self.body["status"], self.status, "{}", self.text);
+        self.code()
+    }
+
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header, or the empty text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A field that must be a text.
+    pub(crate) fn text_of(&self, field: &str) -> String {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no {field}: {}", self.text)).to_owned()
+    }
+}

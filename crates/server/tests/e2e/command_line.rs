@@ -1,0 +1,154 @@
+//! The command line: settings that are refused, and the commands beside `serve`.
+
+use std::path::Path;
+
+use quittance_test_support::TestDatabase;
+use serde_json::Value;
+
+use crate::process::{output, quittance, text, wait_for};
+use crate::world::{SECRET_KEY, TOKEN_KEY, Webhooks, World};
+
+quittance_test_support::on_both_databases! { a_key_works_from_its_making_to_its_revoking, migrate_makes_the_schema }
+
+/// Settings with which nothing is wrong, for a database that is not asked for.
+const REAL: [(&str, &str); 3] = [
+    ("STRIPE_SECRET_KEY", "sk_test_1"),
+    ("STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+];
+
+#[test]
+fn a_wrong_setting_is_refused_by_its_name() {
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("QUITTANCE_LISTEN", "nowhere")], "QUITTANCE_LISTEN"),
+        (&[("QUITTANCE_PUBLIC_URL", "shop.example")], "QUITTANCE_PUBLIC_URL"),
+        (&[("DATABASE_URL", "mysql://localhost/shop")], "DATABASE_URL"),
+        (&[("DATABASE_URL", "sqlite:///no/such/directory/q.db")], "/no/such/directory"),
+        (&[("DATABASE_URL", "postgres://localhost/shop")], "QUITTANCE_TOKEN_KEY"),
+        (
+            &[("DATABASE_URL", "postgres://127.0.0.1:1/shop"), ("QUITTANCE_TOKEN_KEY", TOKEN_KEY)],
+            "DATABASE_URL",
+        ),
+        (&[("STRIPE_SECRET_KEY", "sk_live_1")], "STRIPE_WEBHOOK_SECRET"),
+        (
+            &[("STRIPE_SECRET_KEY", "sk_test_1"), ("STRIPE_PUBLISHABLE_KEY", "pk_test_1")],
+            "STRIPE_WEBHOOK_SECRET",
+        ),
+        (&[("STRIPE_SECRET_KEY", "hunter2")], "STRIPE_SECRET_KEY"),
+        (&[("STRIPE_PUBLISHABLE_KEY", "pk_test_1")], "STRIPE_PUBLISHABLE_KEY"),
+        (
+            &[("STRIPE_SECRET_KEY", "sk_test_1"), ("STRIPE_WEBHOOK_SECRET", "whsec_1")],
+            "STRIPE_PUBLISHABLE_KEY",
+        ),
+        (&[REAL[0], REAL[1], REAL[2], ("STRIPE_API_BASE", "http://stripe.example")], "STRIPE_API_BASE"),
+        (
+            &[REAL[0], REAL[1], REAL[2], ("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:1")],
+            "QUITTANCE_SANDBOX_LISTEN",
+        ),
+        (&[("QUITTANCE_SANDBOX_LISTEN", "nowhere")], "QUITTANCE_SANDBOX_LISTEN"),
+        (&[("QUITTANCE_SECRET_KEY", "qsk_short")], "QUITTANCE_SECRET_KEY"),
+        (&[("QUITTANCE_TOKEN_KEY", "short")], "QUITTANCE_TOKEN_KEY"),
+        (&[("QUITTANCE_CORS_ORIGINS", "shop.example/")], "QUITTANCE_CORS_ORIGINS"),
+        (&[("QUITTANCE_TRUSTED_PROXIES", "everybody")], "QUITTANCE_TRUSTED_PROXIES"),
+        (&[("QUITTANCE_RATE_LIMIT", "many")], "QUITTANCE_RATE_LIMIT"),
+        (&[("QUITTANCE_LOG", "quittance=loudly")], "QUITTANCE_LOG"),
+        (&[("QUITTANCE_LOG_FORMAT", "xml")], "QUITTANCE_LOG_FORMAT"),
+    ];
+    for (settings, named) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = quittance(home.path());
+        command.env("QUITTANCE_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
+        // Where a setting is taken after all, this ends the service.
+        let mut bounded = std::process::Command::new("timeout");
+        bounded.arg("20").arg(command.get_program()).env_clear().current_dir(home.path());
+        bounded.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let refused = output(&mut bounded);
+        let said = text(&refused.stderr);
+        let flag = named.trim_start_matches("QUITTANCE_").to_lowercase().replace('_', "-");
+        let names_it = said.contains(named) || said.contains(&format!("--{flag}"));
+        assert!(matches!(refused.status.code(), Some(1 | 2)), "{settings:?}: {:?} {said}", refused.status);
+        assert!(names_it, "{settings:?} is refused without naming {named}: {said}");
+        for (_, value) in settings.iter().filter(|(name, _)| name.contains("KEY")) {
+            assert!(!said.contains(value), "a secret is shown: {said}");
+        }
+    }
+}
+
+#[test]
+fn help_lists_every_setting() {
+    let example = include_str!("../../../../.env.example");
+    let home = tempfile::tempdir().unwrap();
+    let help = text(&output(quittance(home.path()).args(["serve", "--help"])).stdout);
+    let settings = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let names: Vec<&str> = settings.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in &names {
+        assert!(help.contains(&format!("[env: {name}")), "{name} is in .env.example and not in --help");
+    }
+    for part in help.split("[env: ").skip(1) {
+        let name = part.split(['=', ']']).next().unwrap_or_default();
+        assert!(names.contains(&name), "{name} is in --help and not in .env.example");
+    }
+    // What `quittance` alone shows is the same and the commands.
+    let top = text(&output(quittance(home.path()).arg("--help")).stdout);
+    for name in names.iter().chain(&["migrate", "openapi", "keys", "sandbox"]) {
+        assert!(top.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn openapi_is_the_document() {
+    let home = tempfile::tempdir().unwrap();
+    let printed = output(quittance(home.path()).arg("openapi"));
+    assert!(printed.status.success());
+    let document: Value = serde_json::from_slice(&printed.stdout).expect("JSON and nothing else");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    assert!(document["paths"]["/v1/orders/{id}/payment_intent"]["post"].is_object());
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "it needs no database");
+}
+
+/// Runs a command on a database, and returns what it printed.
+async fn run(database: &TestDatabase, directory: &Path, arguments: &[&str]) -> String {
+    let mut command = quittance(directory);
+    command.env("DATABASE_URL", database.url()).args(arguments);
+    let ended = tokio::task::spawn_blocking(move || output(&mut command)).await.expect("a thread");
+    assert!(ended.status.success(), "{arguments:?}: {}", text(&ended.stderr));
+    text(&ended.stdout)
+}
+
+async fn a_key_works_from_its_making_to_its_revoking(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let home = tempfile::tempdir().unwrap();
+    let printed = run(database, home.path(), &["keys", "create", "warehouse"]).await;
+    let key = printed.trim_end_matches('\n');
+    assert!(key.starts_with("qsk_") && !key.contains(char::is_whitespace), "{printed:?}");
+    let listed = run(database, home.path(), &["keys", "list"]).await;
+    assert!(!listed.contains(key), "a key is shown once");
+    let line = listed.lines().find(|line| line.ends_with("warehouse")).expect("the key in the list");
+    let id = line.split_whitespace().next().expect("its id");
+    assert!(id.starts_with("key_") && line.contains("active"), "{line}");
+
+    let orders = world.api.with(Some(key)).get("/v1/orders");
+    orders.send().await.expect(200);
+    run(database, home.path(), &["keys", "revoke", id]).await;
+    wait_for("the key to stop working", async || (orders.send().await.status == 401).then_some(())).await;
+    assert_eq!(orders.send().await.problem(), "invalid_credentials");
+    world.api.with(Some(SECRET_KEY)).get("/v1/orders").send().await.expect(200);
+    assert!(run(database, home.path(), &["keys", "list"]).await.contains("revoked"));
+
+    let mut unknown = quittance(home.path());
+    unknown.env("DATABASE_URL", database.url()).args(["keys", "revoke", "key_none"]);
+    let refused = tokio::task::spawn_blocking(move || output(&mut unknown)).await.expect("a thread");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("key_none"));
+}
+
+async fn migrate_makes_the_schema(migrated: &TestDatabase) {
+    let Some(database) = TestDatabase::empty(migrated.kind()).await else { return };
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        run(&database, home.path(), &["migrate"]).await;
+        assert_eq!(database.scalar_i64("SELECT count(*) FROM orders").await, 0);
+    }
+}

@@ -1,0 +1,88 @@
+//! A database that is away for a while: nobody is told that something was done, and all goes on when it is back.
+
+use quittance_test_support::{Kind, TestDatabase, run_on};
+
+use crate::client::{Answer, Call};
+use crate::event::Source;
+use crate::process::wait_for;
+use crate::shop::Shop;
+use crate::world::{Webhooks, World};
+
+/// The name of a database by its URL.
+fn name(database: &TestDatabase) -> &str {
+    database.url().rsplit_once('/').map(|(_, name)| name).expect("a name")
+}
+
+/// Says that the service is away, and when to come again.
+fn says_away(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert_eq!(answer.problem(), "service_unavailable");
+    let seconds: u32 = answer.header("retry-after").parse().expect("seconds in Retry-After");
+    assert!(seconds > 0);
+}
+
+#[test]
+fn a_missing_database_is_said_and_survived() {
+    run_on(Kind::Postgres, async |database: &TestDatabase| {
+        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
+        let world = World::start(database, Webhooks::Lost).await;
+        let shop = Shop::open(&world).await;
+        let source = Source::of(&shop, shop.payable("before").await).await;
+        let order_id = &source.payable.order_id;
+        let succeeded = source.succeeded();
+
+        let name = name(database);
+        elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        let terminate =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        elsewhere.execute(&terminate).await;
+
+        let calls: [Call; 7] = [
+            world.api.get("/readyz"),
+            world.api.get("/v1/products"),
+            shop.placing("meanwhile"),
+            shop.paying(order_id),
+            shop.canceling(order_id),
+            world.api.get(format!("/v1/orders/{order_id}/payment?wait=1")),
+            succeeded.delivery(&world.api),
+        ];
+        for call in &calls {
+            says_away(&call.send().await);
+        }
+        world.api.get("/healthz").send().await.expect(200);
+        // Many at once, so that every connection of the pool is tried.
+        let mut deliveries = tokio::task::JoinSet::new();
+        for _ in 0..40 {
+            let call = succeeded.delivery(&world.api);
+            deliveries.spawn(async move { call.send().await });
+        }
+        deliveries.join_all().await.iter().for_each(says_away);
+
+        elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+        assert_eq!(world.count("inbox").await, 0, "nothing was acknowledged, nothing is there");
+        assert_eq!(world.count("orders WHERE customer_reference = 'meanwhile'").await, 0);
+        wait_for("the service to be ready", async || {
+            (world.api.get("/readyz").send().await.status == 200).then_some(())
+        })
+        .await;
+        succeeded.delivery(&world.api).insist().await.expect(200);
+        assert_eq!(shop.order(order_id).await["status"], "paid");
+        shop.payable("meanwhile").await;
+    });
+}
+
+#[test]
+fn connections_that_were_cut_are_replaced() {
+    run_on(Kind::Postgres, async |database: &TestDatabase| {
+        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
+        let world = World::start(database, Webhooks::Lost).await;
+        let shop = Shop::open(&world).await;
+        let name = name(database);
+        for round in 0..3 {
+            let terminate =
+                format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+            elsewhere.execute(&terminate).await;
+            shop.payable(&format!("cut-{round}")).await;
+        }
+    });
+}

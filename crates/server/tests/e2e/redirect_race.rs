@@ -1,0 +1,105 @@
+//! The customer is back before the webhook is: whoever waits is told at once, by whichever process.
+
+use std::time::{Duration, Instant};
+
+use quittance_test_support::{Kind, TestDatabase, run_on};
+use serde_json::json;
+
+use crate::client::{Answer, Client};
+use crate::event::Source;
+use crate::process::wait_for;
+use crate::shop::Shop;
+use crate::world::{Webhooks, World};
+
+quittance_test_support::on_both_databases! {
+    whoever_waits_hears_of_the_commit,
+    without_webhooks_stripe_is_asked,
+}
+
+#[test]
+fn whoever_waits_at_another_process_hears_of_the_commit() {
+    run_on(Kind::Postgres, async |database: &TestDatabase| {
+        let world = World::start(database, Webhooks::Lost).await;
+        let (_second, other) = world.second_service().await;
+        tell_whoever_waits(&world, &other).await;
+    });
+}
+
+async fn whoever_waits_hears_of_the_commit(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    tell_whoever_waits(&world, &world.api).await;
+}
+
+/// A commit by the world's service answers who waits at `api`. Stripe itself says that nothing has happened, so it
+/// can not be that it was asked.
+async fn tell_whoever_waits(world: &World<'_>, api: &Client) {
+    let shop = Shop::open(world).await;
+    let payable = shop.payable("race").await;
+    let source = Source::of(&shop, payable).await;
+    let order_id = &source.payable.order_id;
+    let before = api.get(format!("/v1/orders/{order_id}/payment")).send().await.expect(200);
+    assert_eq!(
+        (&before.body["order_status"], &before.body["status"]),
+        (&json!("pending"), &json!("requires_payment_method"))
+    );
+
+    let wait = api.get(format!("/v1/orders/{order_id}/payment?wait=20"));
+    let waiting = tokio::spawn(async move { (wait.send().await, Instant::now()) });
+    // Stripe is asked after a second: the request waits by then.
+    asked_stripe(api).await;
+    assert!(!waiting.is_finished(), "there is nothing to tell yet");
+    source.succeeded().deliver(&world.api).await.expect(200);
+    let committed = Instant::now();
+    let (answer, answered) = waiting.await.expect("an answer");
+    is_success(&answer.expect(200), order_id);
+    assert!(answered.saturating_duration_since(committed) < Duration::from_secs(3), "it was told late");
+
+    // The same by Stripe's id. What settled before `after` is no news, so that this waits in vain.
+    let path = format!("/v1/payment_intents/{}?wait=20", source.payable.payment_intent_id);
+    let answer = api.get(path.clone()).send().await.expect(200);
+    is_success(&answer, order_id);
+    let begun = Instant::now();
+    let version = &answer.body["version"];
+    is_success(
+        &api.get(path.replace("20", &format!("1&after={version}"))).send().await.expect(200),
+        order_id,
+    );
+    assert!(begun.elapsed() >= Duration::from_millis(900));
+}
+
+fn is_success(answer: &Answer, order_id: &str) {
+    assert_eq!(answer.body["order_id"], order_id);
+    assert_eq!((&answer.body["status"], &answer.body["order_status"]), (&json!("succeeded"), &json!("paid")));
+}
+
+async fn asked_stripe(api: &Client) {
+    wait_for("Stripe to be asked", async || {
+        let metrics = api.get("/metrics").send().await.expect(200).text;
+        let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));
+        asked.is_some_and(|count| count != "0").then_some(())
+    })
+    .await;
+}
+
+async fn without_webhooks_stripe_is_asked(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let payable = shop.payable("dropped").await;
+    let wait = shop.waiting(&payable.order_id, 20);
+    let waiting = tokio::spawn(async move { wait.send().await });
+    shop.confirm(&payable.payment_intent_id).await;
+    is_success(&waiting.await.expect("an answer").expect(200), &payable.order_id);
+    assert_eq!(world.count("inbox").await, 0);
+    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, 1);
+
+    // The page of a customer whose bank declines is told, too.
+    let declined = shop.payable("declined").await;
+    let wait = shop.waiting(&declined.order_id, 20);
+    let waiting = tokio::spawn(async move { wait.send().await });
+    let form = "payment_method=pm_card_visa_chargeDeclined&return_url=https%3A%2F%2Fshop.example%2Fdone";
+    let path = format!("/v1/payment_intents/{}/confirm", declined.payment_intent_id);
+    world.stripe.post(path).form(form).send().await.expect(402);
+    let answer = waiting.await.expect("an answer").expect(200);
+    assert_eq!(answer.body["order_status"], "payment_failed", "{}", answer.text);
+    assert_eq!(answer.body["last_error"]["code"], "card_declined", "{}", answer.text);
+}

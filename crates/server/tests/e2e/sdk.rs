@@ -1,0 +1,35 @@
+//! Stripe's own library for Node.js signs events. It needs the packages of the sandbox's `tests/sdk`, so it runs
+//! when `QUITTANCE_SDK_TESTS` is set; then a missing tool is a failure.
+
+use std::path::Path;
+use std::process::Command;
+
+use quittance_test_support::TestDatabase;
+
+use crate::event::Source;
+use crate::process::{output, text};
+use crate::shop::Shop;
+use crate::world::{NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks, World};
+
+quittance_test_support::on_both_databases! { npm_stripe_signs_what_is_accepted }
+
+async fn npm_stripe_signs_what_is_accepted(database: &TestDatabase) {
+    if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
+        eprintln!("webhook_signatures.mjs did not run: QUITTANCE_SDK_TESTS is not set");
+        return;
+    }
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = Source::of(&shop, shop.payable("signed-by-node").await).await;
+    let mut node = Command::new("node");
+    node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/webhook_signatures.mjs"))
+        .env("WEBHOOK_URL", format!("{}/webhooks/stripe", world.api.base()))
+        .env("WEBHOOK_SECRETS", format!("{WEBHOOK_SECRET},{NEXT_WEBHOOK_SECRET}"))
+        .env("PROCESSING", source.processing().0.to_string())
+        .env("SUCCEEDED", source.succeeded().0.to_string());
+    let ended = tokio::task::spawn_blocking(move || output(&mut node)).await.expect("a thread");
+    let said = format!("{}\n{}", text(&ended.stdout), text(&ended.stderr));
+    assert!(ended.status.success(), "{said}");
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid", "{said}");
+    assert_eq!(world.count("inbox").await, 4);
+}

@@ -1,0 +1,301 @@
+//! Stripe's events over HTTP: how often and in which order they come changes nothing; what is not proven or does
+//! not fit changes nothing either.
+
+use std::sync::Arc;
+
+use quittance_test_support::TestDatabase;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::event::{Event, Source, delivery, sign};
+use crate::process::wait_for;
+use crate::seed::{dice, exhaustive, seed};
+use crate::shop::Shop;
+use crate::world::{NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks, World};
+
+quittance_test_support::on_both_databases! {
+    one_event_a_hundred_times_at_once,
+    every_order_of_delivery,
+    what_does_not_fit_is_reviewed,
+    what_is_not_ours_changes_nothing,
+    what_is_not_signed_is_refused,
+    what_can_not_be_read_is_kept,
+}
+
+async fn source(shop: &Shop, name: &str) -> Source {
+    Source::of(shop, shop.payable(name).await).await
+}
+
+async fn paid_rows(world: &World<'_>, order_id: &str) -> i64 {
+    world.count(&format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'")).await
+}
+
+async fn one_event_a_hundred_times_at_once(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = source(&shop, "hundred").await;
+    let succeeded = source.succeeded();
+    let mut deliveries = JoinSet::new();
+    for _ in 0..100 {
+        let call = succeeded.delivery(&world.api);
+        deliveries.spawn(async move { call.insist().await });
+    }
+    for answer in deliveries.join_all().await {
+        assert_eq!(answer.expect(200).body, json!({ "received": true }));
+    }
+    let order_id = &source.payable.order_id;
+    assert_eq!(shop.order(order_id).await["status"], "paid");
+    assert_eq!(paid_rows(&world, order_id).await, 1);
+    assert_eq!(world.count(&format!("inbox WHERE event_id = '{}'", succeeded.id())).await, 1);
+    assert_eq!(database.payload(succeeded.id()).await, Some(succeeded.bytes()));
+}
+
+/// Sequences of the numbers of four events, each twice. Which of the two comes first does not matter.
+fn sequences() -> Vec<Vec<usize>> {
+    if exhaustive() {
+        let mut all = Vec::new();
+        extend(&mut Vec::new(), [2; 4], &mut all);
+        return all;
+    }
+    let seed = seed();
+    let mut all = Vec::new();
+    extend(&mut Vec::new(), [1; 4], &mut all);
+    all.iter().enumerate().map(|(part, first)| with_repetitions(first, &mut dice(seed, part))).collect()
+}
+
+/// Every sequence in which each number comes as often as is left of it.
+fn extend(begun: &mut Vec<usize>, left: [usize; 4], all: &mut Vec<Vec<usize>>) {
+    if left == [0; 4] {
+        return all.push(begun.clone());
+    }
+    for number in (0..4).filter(|number| left[*number] > 0) {
+        let mut left = left;
+        left[number] -= 1;
+        begun.push(number);
+        extend(begun, left, all);
+        begun.pop();
+    }
+}
+
+/// The same order of first deliveries, with the second ones anywhere behind.
+fn with_repetitions(first: &[usize], dice: &mut StdRng) -> Vec<usize> {
+    let mut sequence = first.to_vec();
+    let mut numbers = first.to_vec();
+    numbers.shuffle(dice);
+    for number in numbers {
+        let earliest = sequence.iter().position(|found| *found == number).expect("it is there") + 1;
+        sequence.insert(dice.random_range(earliest..=sequence.len()), number);
+    }
+    sequence
+}
+
+async fn every_order_of_delivery(database: &TestDatabase) {
+    const TASKS: usize = 8;
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let sequences = Arc::new(sequences());
+    println!("{} sequences", sequences.len());
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (shop, sequences) = (shop.clone(), Arc::clone(&sequences));
+        tasks.spawn(async move {
+            for (number, sequence) in sequences.iter().enumerate().skip(task).step_by(TASKS) {
+                deliver_in_order(&shop, number, sequence).await;
+            }
+        });
+    }
+    while let Some(joined) = tasks.join_next().await {
+        joined.expect("a task that found nothing wrong");
+    }
+    let placed = i64::try_from(sequences.len()).expect("a few");
+    assert_eq!(world.count("orders WHERE status = 'paid'").await, placed);
+    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, placed);
+    assert_eq!(world.count("inbox").await, 4 * placed);
+}
+
+/// Delivers the events of a new order in this order. From the success on, the order is paid.
+async fn deliver_in_order(shop: &Shop, number: usize, sequence: &[usize]) {
+    const SUCCEEDED: usize = 3;
+    let source = source(shop, &format!("sequence-{number}")).await;
+    let events = [source.created(), source.processing(), source.failed(), source.succeeded()];
+    let mut paid = false;
+    for index in sequence {
+        events[*index].delivery(&shop.api).insist().await.expect(200);
+        paid |= *index == SUCCEEDED;
+        let order = shop.order(&source.payable.order_id).await;
+        assert_eq!(order["status"] == "paid", paid, "{sequence:?}: {order}");
+        assert_eq!(order["amount_paid"], if paid { order["amount_total"].clone() } else { json!(0) });
+    }
+}
+
+async fn what_does_not_fit_is_reviewed(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let cases: [(&str, Value); 4] = [
+        ("wrong_amount", json!({ "amount": 2_499, "amount_received": 2_499 })),
+        ("wrong_amount", json!({ "amount": 2_501, "amount_received": 2_501 })),
+        ("wrong_amount", json!({ "amount_received": 1 })),
+        ("wrong_currency", json!({ "currency": "usd" })),
+    ];
+    for (number, (reason, changes)) in cases.iter().enumerate() {
+        let source = source(&shop, &format!("review-{number}")).await;
+        let mut event = source.succeeded();
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            event.object()[name] = value.clone();
+        }
+        event.deliver(&world.api).await.expect(200);
+        let order_id = &source.payable.order_id;
+        let order = shop.order(order_id).await;
+        assert_eq!(
+            (&order["status"], &order["review_reason"]),
+            (&json!("review"), &json!(reason)),
+            "{order}"
+        );
+        assert_eq!(order["amount_paid"], 0);
+        // A failure that comes later does not take it out of review, and nothing says that it was paid.
+        source.failed().deliver(&world.api).await.expect(200);
+        assert_eq!(shop.order(order_id).await["status"], "review");
+        assert_eq!(paid_rows(&world, order_id).await, 0);
+        let reviews = format!("outbox WHERE kind = 'order.review_required' AND order_id = '{order_id}'");
+        assert_eq!(world.count(&reviews).await, 1);
+        let pay_again =
+            shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send().await.expect(409);
+        assert_eq!(pay_again.problem(), "order_in_review");
+    }
+}
+
+async fn what_is_not_ours_changes_nothing(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = source(&shop, "not-ours").await;
+    let other = self::source(&shop, "other").await;
+    let succeeded = || source.succeeded();
+    let mut cases: Vec<(&str, Event)> = Vec::new();
+    let mut event = succeeded();
+    event.0["livemode"] = json!(true);
+    event.object()["livemode"] = json!(true);
+    cases.push(("wrong_mode", event));
+    let mut event = succeeded();
+    event.0["account"] = json!("acct_another");
+    cases.push(("wrong_account", event));
+    let mut event = succeeded();
+    event.object()["id"] = json!("pi_another");
+    cases.push(("other_payment_intent", event));
+    let mut event = succeeded();
+    event.object()["metadata"]["order_id"] = json!(other.payable.order_id);
+    cases.push(("other_order", event));
+    let mut event = succeeded();
+    event.object()["id"] = json!("pi_unknown");
+    event.object()["metadata"]["payment_id"] = json!(unknown_payment_id(&event));
+    cases.push(("unknown_attempt", event));
+    let mut event = succeeded();
+    event.object()["id"] = json!("pi_foreign");
+    event.object()["metadata"] = json!({});
+    cases.push(("unknown_attempt", event));
+
+    let before = shop.order(&source.payable.order_id).await;
+    for (reason, event) in cases {
+        event.deliver(&world.api).await.expect(200);
+        event.deliver(&world.api).await.expect(200);
+        let sql =
+            format!("SELECT outcome || ' ' || reason AS value FROM inbox WHERE event_id = '{}'", event.id());
+        assert_eq!(world.texts(&sql).await, [format!("ignored {reason}")]);
+        assert_eq!(database.payload(event.id()).await, Some(event.bytes()));
+        assert_eq!(shop.order(&source.payable.order_id).await, before, "{reason}");
+        assert_eq!(shop.order(&other.payable.order_id).await["status"], "pending", "{reason}");
+    }
+    // The real one still counts.
+    succeeded().deliver(&world.api).await.expect(200);
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
+}
+
+/// An id of an attempt that was never recorded, in the form of one that was.
+fn unknown_payment_id(event: &Event) -> String {
+    let known = event.0["data"]["object"]["metadata"]["payment_id"].as_str().expect("an id");
+    let (rest, last) = known.split_at(known.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
+async fn what_is_not_signed_is_refused(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = source(&shop, "signed").await;
+    let bytes = source.succeeded().bytes();
+    let signed = sign(&bytes, WEBHOOK_SECRET, 0);
+    let mut flipped = bytes.clone();
+    let at = String::from_utf8_lossy(&bytes).find("\"succeeded\"").expect("its status") + 1;
+    flipped[at] ^= 1;
+    let refused = [
+        (flipped, signed.clone()),
+        (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, 301)),
+        (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, -310)),
+        (bytes.clone(), sign(&bytes, "whsec_wrong", 0)),
+        (bytes.clone(), signed.replace("v1=", "v0=")),
+        (bytes.clone(), "nonsense".to_owned()),
+        (bytes.clone(), String::new()),
+    ];
+    for (body, signature) in &refused {
+        let answer = delivery(&world.api, body, signature).send().await.expect(400);
+        assert_eq!(answer.problem(), "invalid_signature", "{signature}");
+    }
+    let unsigned = world.api.with(None).post("/webhooks/stripe").raw(bytes.clone()).send().await.expect(400);
+    assert_eq!(unsigned.problem(), "invalid_signature");
+    assert_eq!(world.count("inbox").await, 0);
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
+
+    for (secret, age_s) in [(WEBHOOK_SECRET, 299), (NEXT_WEBHOOK_SECRET, 0)] {
+        let bytes = source.processing().bytes();
+        delivery(&world.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
+    }
+    // Stripe signs with both secrets while one is rolled.
+    let both = format!("{},v1=00", sign(&bytes, "whsec_wrong", 0));
+    let ours = sign(&bytes, NEXT_WEBHOOK_SECRET, 0);
+    let both = format!("{ours},{}", both.split_once(',').expect("a list").1);
+    delivery(&world.api, &bytes, &both).send().await.expect(200);
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
+    assert_eq!(world.count("inbox").await, 3);
+}
+
+async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
+    let world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = source(&shop, "unreadable").await;
+    let mut no_object = source.succeeded();
+    no_object.0["data"] = json!({});
+    let mut no_status = source.succeeded();
+    no_status.object()["status"] = json!(7);
+    let mut unlikely = source.succeeded();
+    unlikely.object()["status"] = json!("processing");
+    let mut too_much = source.succeeded();
+    too_much.object()["amount_received"] = json!(u64::MAX);
+    for event in [no_object, no_status, unlikely, too_much] {
+        event.deliver(&world.api).await.expect(200);
+        let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", event.id());
+        assert_eq!(world.texts(&sql).await, ["failed"], "{}", event.0);
+        assert_eq!(database.payload(event.id()).await, Some(event.bytes()));
+    }
+    let mut unhandled = source.succeeded();
+    unhandled.0["type"] = json!("invoice.paid");
+    unhandled.deliver(&world.api).await.expect(200);
+    let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", unhandled.id());
+    assert_eq!(world.texts(&sql).await, ["unhandled"]);
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
+
+    for no_event in ["{}", "[]", "null", "{\"id\":\"evt_1\"}", "{\"type\":\"a.b\"}", "no json", ""] {
+        let signature = sign(no_event.as_bytes(), WEBHOOK_SECRET, 0);
+        let answer = delivery(&world.api, no_event.as_bytes(), &signature).send().await.expect(400);
+        assert_eq!(answer.problem(), "not_an_event", "{no_event}");
+    }
+    let huge = vec![b' '; 1024 * 1024 + 1];
+    let too_large = delivery(&world.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
+    assert_eq!(too_large.problem(), "body_too_large");
+    // Failed ones are counted.
+    let counted = "outcome=\"failed\"";
+    wait_for("the failed events in the metrics", async || {
+        world.api.get("/metrics").send().await.expect(200).text.contains(counted).then_some(())
+    })
+    .await;
+}

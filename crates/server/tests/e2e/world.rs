@@ -1,0 +1,184 @@
+//! A service and a sandbox, each a process of its own, and a database between two lives of the service.
+
+use std::path::Path;
+use std::time::Instant;
+
+use quittance_test_support::{Kind, TestDatabase};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::process::{PATIENCE, Process, free_port, quittance, wait_for};
+
+pub(crate) const STRIPE_KEY: &str = "sk_test_e2e";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
+/// The secret that the other one is rolled to.
+pub(crate) const NEXT_WEBHOOK_SECRET: &str = "whsec_e2e_next";
+pub(crate) const SECRET_KEY: &str = "qsk_e2e0123456789abcdefghijklmnopqrstuvwxyz";
+pub(crate) const TOKEN_KEY: &str = "e2e-token-key-0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A time in both databases that is long over.
+const LONG_AGO: &str = "'2020-01-01 00:00:00+00:00'";
+
+/// How the world is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Webhooks {
+    /// Stripe's events reach the service.
+    Delivered,
+    /// They are lost.
+    Lost,
+}
+
+/// A service, a sandbox, and a database.
+pub(crate) struct World<'a> {
+    pub(crate) database: &'a TestDatabase,
+    pub(crate) webhooks: Webhooks,
+    /// The service, asked with its secret key.
+    pub(crate) api: Client,
+    /// The sandbox.
+    pub(crate) stripe: Client,
+    service: Option<Process>,
+    _sandbox: Process,
+    // Dropped last: the processes have their logs in it.
+    home: TempDir,
+}
+
+impl<'a> World<'a> {
+    /// Starts a sandbox and a service on the database.
+    pub(crate) async fn start(database: &'a TestDatabase, webhooks: Webhooks) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
+        let stripe = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY));
+        let sandbox = start_sandbox(home.path(), &stripe, &api, webhooks);
+        let mut world = Self { database, webhooks, api, stripe, service: None, _sandbox: sandbox, home };
+        wait_for("the sandbox", async || world.stripe.get("/v1/events").try_send().await.ok())
+            .await
+            .expect(200);
+        world.revive(&[]).await;
+        world
+    }
+
+    /// Starts the service, which must not run, with some more settings, and waits until it is ready.
+    pub(crate) async fn revive(&mut self, settings: &[(&str, &str)]) {
+        let process =
+            start_service(self.home.path(), "service", self.database, &self.api, &self.stripe, settings);
+        ready(self.service.insert(process), &self.api).await;
+    }
+
+    /// Starts another service on the same database.
+    pub(crate) async fn second_service(&self) -> (Process, Client) {
+        assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
+        let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
+        let mut process = start_service(self.home.path(), "second", self.database, &api, &self.stripe, &[]);
+        ready(&mut process, &api).await;
+        (process, api)
+    }
+
+    /// Ends the service as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.service().kill();
+    }
+
+    /// The process of the service.
+    pub(crate) fn service(&mut self) -> &mut Process {
+        self.service.as_mut().expect("a service")
+    }
+
+    /// Lets the time pass after which the worker takes up what another process left, and after which a request
+    /// may be repeated whose process is gone.
+    pub(crate) async fn let_leases_end(&self) {
+        self.let_redrives_be_due().await;
+        let sql = format!("UPDATE idempotency_keys SET lease_until = {LONG_AGO} WHERE status IS NULL");
+        self.database.execute(&sql).await;
+    }
+
+    pub(crate) async fn let_redrives_be_due(&self) {
+        let sql = format!("UPDATE payments SET redrive_at = {LONG_AGO} WHERE redrive_at IS NOT NULL");
+        self.database.execute(&sql).await;
+    }
+
+    /// Everything that a list of the sandbox has, newest first.
+    pub(crate) async fn stripe_list(&self, path: &str) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        loop {
+            let after = found.last().and_then(|last| last["id"].as_str());
+            let after = after.map(|id| format!("&starting_after={id}")).unwrap_or_default();
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let page = self.stripe.get(format!("{path}{separator}limit=100{after}")).send().await.expect(200);
+            found.extend(page.body["data"].as_array().expect("a list").iter().cloned());
+            if page.body["has_more"] != true {
+                return found;
+            }
+        }
+    }
+
+    /// The texts of a query's column `value`.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        self.database.texts(sql).await
+    }
+
+    /// What a query counts.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.scalar_i64(&format!("SELECT count(*) FROM {sql}")).await
+    }
+}
+
+fn port(client: &Client) -> &str {
+    client.base().rsplit_once(':').map(|(_, port)| port).expect("a port")
+}
+
+fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks) -> Process {
+    let mut command = quittance(home);
+    command.args([
+        "sandbox",
+        "--listen",
+        &format!("127.0.0.1:{}", port(stripe)),
+        "--state-file",
+        "sandbox.db",
+    ]);
+    command.args(["--webhook-retry-base-ms", "20"]);
+    if webhooks == Webhooks::Delivered {
+        let target = format!("{}/webhooks/stripe,{WEBHOOK_SECRET}", api.base());
+        command.args(["--webhook-endpoint", &target]);
+    }
+    Process::start(command, home, "sandbox")
+}
+
+fn start_service(
+    home: &Path,
+    name: &str,
+    database: &TestDatabase,
+    api: &Client,
+    stripe: &Client,
+    settings: &[(&str, &str)],
+) -> Process {
+    let mut command = quittance(home);
+    command
+        .env("QUITTANCE_LISTEN", format!("127.0.0.1:{}", port(api)))
+        .env("DATABASE_URL", database.url())
+        .env("STRIPE_SECRET_KEY", STRIPE_KEY)
+        .env("STRIPE_PUBLISHABLE_KEY", "pk_test_e2e")
+        .env("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},{NEXT_WEBHOOK_SECRET}"))
+        .env("STRIPE_API_BASE", stripe.base())
+        .env("QUITTANCE_TOKEN_KEY", TOKEN_KEY)
+        .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
+        .env("QUITTANCE_RATE_LIMIT", "0")
+        .env("QUITTANCE_MAX_OPEN_ORDERS", "60000")
+        .envs(settings.iter().copied());
+    Process::start(command, home, name)
+}
+
+/// Waits until the service says that it is ready.
+pub(crate) async fn ready(process: &mut Process, api: &Client) {
+    let begun = Instant::now();
+    loop {
+        if api.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200) {
+            return;
+        }
+        if let Some(status) = process.ended() {
+            panic!("the service ended at its start: {status}");
+        }
+        assert!(begun.elapsed() < PATIENCE, "the service is not ready");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

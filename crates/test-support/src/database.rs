@@ -1,0 +1,278 @@
+//! Databases that are made for one test and thrown away after it.
+
+use std::io::Write;
+use std::sync::Once;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use quittance_domain::history::Limits;
+use quittance_persistence::{Store, StoreConfig};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Names the PostgreSQL server on which tests may make databases.
+const SERVER: &str = "TEST_DATABASE_URL";
+/// Says that PostgreSQL is left out on purpose.
+const WITHOUT: &str = "QUITTANCE_WITHOUT_POSTGRES";
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    Sqlite,
+    /// A database of its own on the server of `TEST_DATABASE_URL`.
+    Postgres,
+}
+
+/// A database for one test. It is gone when this is dropped.
+pub struct TestDatabase {
+    kind: Kind,
+    url: String,
+    place: Place,
+}
+
+enum Place {
+    File(#[allow(dead_code, reason = "the directory goes when this is dropped")] TempDir),
+    Server { server: String, name: String },
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    value: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = Nullable<Text>)]
+    value: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Bytes {
+    #[diesel(sql_type = Binary)]
+    value: Vec<u8>,
+}
+
+impl TestDatabase {
+    /// A fresh database without a schema. `None` where PostgreSQL is left out on purpose: then this was said.
+    ///
+    /// Panics where there is no PostgreSQL and nobody said that it is to be left out.
+    pub async fn empty(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Sqlite => Some(Self::file()),
+            Kind::Postgres => Some(Self::on_server(&server()?).await),
+        }
+    }
+
+    /// A fresh database with the schema.
+    pub async fn migrated(kind: Kind) -> Option<Self> {
+        let database = Self::empty(kind).await?;
+        let store = database.store().await;
+        store.migrate().await.expect("migrations");
+        store.close();
+        Some(database)
+    }
+
+    fn file() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        Self { kind: Kind::Sqlite, url, place: Place::File(directory) }
+    }
+
+    async fn on_server(server: &str) -> Self {
+        let name = format!("quittance_test_{}", Uuid::now_v7().simple());
+        administer(server, &format!("CREATE DATABASE {name}")).await;
+        Self {
+            kind: Kind::Postgres,
+            url: with_database(server, &name),
+            place: Place::Server { server: server.to_owned(), name },
+        }
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its `DATABASE_URL`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How tests use a store; change what a test is about.
+    #[must_use]
+    pub fn config(&self) -> StoreConfig {
+        StoreConfig {
+            url: self.url.clone(),
+            limits: Limits { max_declines: 10, max_open_orders: 20 },
+            connections: 8,
+            wait: Duration::from_secs(20),
+        }
+    }
+
+    /// A store on it. Two stores on one PostgreSQL database are like two processes.
+    pub async fn store(&self) -> Store {
+        Store::open(self.config()).await.expect("a store")
+    }
+
+    /// Runs statements, past the store.
+    pub async fn execute(&self, sql: &str) {
+        match self.kind {
+            Kind::Sqlite => self.sqlite().batch_execute(sql).expect(sql),
+            Kind::Postgres => self.postgres().await.batch_execute(sql).await.expect(sql),
+        }
+    }
+
+    /// The number that a query gives, past the store: `select count(*) from orders`.
+    pub async fn scalar_i64(&self, sql: &str) -> i64 {
+        let query = diesel::sql_query(format!("SELECT CAST(({sql}) AS bigint) AS value"));
+        let row: Number = match self.kind {
+            Kind::Sqlite => query.get_result(&mut self.sqlite()).expect(sql),
+            Kind::Postgres => {
+                diesel_async::RunQueryDsl::get_result(query, &mut self.postgres().await).await.expect(sql)
+            }
+        };
+        row.value.unwrap_or_else(|| panic!("no number: {sql}"))
+    }
+
+    /// The texts that a query gives in its column `value`, past the store. Null is the empty text.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let query = diesel::sql_query(sql);
+        let rows: Vec<Word> = match self.kind {
+            Kind::Sqlite => query.load(&mut self.sqlite()).expect(sql),
+            Kind::Postgres => {
+                diesel_async::RunQueryDsl::load(query, &mut self.postgres().await).await.expect(sql)
+            }
+        };
+        rows.into_iter().map(|row| row.value.unwrap_or_default()).collect()
+    }
+
+    /// The bytes of an event as the inbox keeps them.
+    pub async fn payload(&self, event_id: &str) -> Option<Vec<u8>> {
+        let sql = format!("SELECT payload AS value FROM inbox WHERE event_id = '{event_id}'");
+        let query = diesel::sql_query(sql);
+        let rows: Vec<Bytes> = match self.kind {
+            Kind::Sqlite => query.load(&mut self.sqlite()).expect("a payload"),
+            Kind::Postgres => {
+                diesel_async::RunQueryDsl::load(query, &mut self.postgres().await).await.expect("a payload")
+            }
+        };
+        rows.into_iter().next().map(|row| row.value)
+    }
+
+    /// Keeps every transaction that takes events in from committing, until the lock is released or dropped.
+    pub async fn hold_writes(&self) -> WriteLock {
+        match self.kind {
+            Kind::Sqlite => {
+                let mut connection = self.sqlite();
+                connection.batch_execute("BEGIN IMMEDIATE").expect("the write lock");
+                WriteLock::Sqlite(connection)
+            }
+            Kind::Postgres => {
+                let mut connection = self.postgres().await;
+                let lock = "BEGIN; LOCK TABLE inbox IN EXCLUSIVE MODE";
+                connection.batch_execute(lock).await.expect("the lock");
+                WriteLock::Postgres(Box::new(connection))
+            }
+        }
+    }
+
+    fn sqlite(&self) -> SqliteConnection {
+        let path = self.url.strip_prefix("sqlite://").expect("a file");
+        let mut connection = SqliteConnection::establish(path).expect("the file");
+        connection.batch_execute("PRAGMA busy_timeout = 20000").expect("a pragma");
+        connection
+    }
+
+    async fn postgres(&self) -> AsyncPgConnection {
+        AsyncPgConnection::establish(&self.url).await.expect("the database")
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Place::Server { server, name } = &self.place else { return };
+        let (server, sql) = (server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        // A destructor can not wait on the runtime that it runs on.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(administer(&server, &sql));
+        });
+        let dropped = dropping.join();
+        assert!(dropped.is_ok() || std::thread::panicking(), "the database {name} is left behind");
+    }
+}
+
+/// Holds up whoever takes events in.
+pub enum WriteLock {
+    /// The one write lock of the file.
+    Sqlite(SqliteConnection),
+    /// A lock on the inbox.
+    Postgres(Box<AsyncPgConnection>),
+}
+
+impl WriteLock {
+    /// Lets the others go on.
+    pub async fn release(self) {
+        match self {
+            Self::Sqlite(mut connection) => connection.batch_execute("ROLLBACK").expect("a rollback"),
+            Self::Postgres(mut connection) => connection.batch_execute("ROLLBACK").await.expect("a rollback"),
+        }
+    }
+}
+
+/// The server on which databases can be made, or `None` where it is left out on purpose.
+fn server() -> Option<String> {
+    static SAID: Once = Once::new();
+    if let Ok(url) = std::env::var(SERVER) {
+        return Some(url);
+    }
+    assert!(
+        std::env::var(WITHOUT).is_ok_and(|value| value == "1"),
+        "{SERVER} names no PostgreSQL server, so this test can not run. `scripts/postgres run cargo test` starts \
+         one; {WITHOUT}=1 leaves these tests out."
+    );
+    SAID.call_once(|| {
+        // Not by `eprintln!`, which is captured where a test succeeds.
+        let line = format!("NOT RUN: the tests on PostgreSQL, because of {WITHOUT}=1\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    });
+    None
+}
+
+async fn administer(server: &str, sql: &str) {
+    let mut connection = AsyncPgConnection::establish(server).await.expect("the server of TEST_DATABASE_URL");
+    connection.batch_execute(sql).await.expect(sql);
+}
+
+/// The URL of another database on the same server.
+fn with_database(server: &str, name: &str) -> String {
+    let (place, options) = server.split_once('?').map_or((server, None), |(p, o)| (p, Some(o)));
+    let (scheme, rest) = place.split_once("://").expect("a URL");
+    let host = rest.split('/').next().unwrap_or_default();
+    let options = options.map(|options| format!("?{options}")).unwrap_or_default();
+    format!("{scheme}://{host}/{name}{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_database;
+
+    #[test]
+    fn only_the_database_of_a_url_changes() {
+        for (server, expected) in [
+            ("postgres://u:p@localhost:5432/postgres", "postgres://u:p@localhost:5432/x"),
+            ("postgres://localhost", "postgres://localhost/x"),
+            ("postgres:///postgres?host=/tmp", "postgres:///x?host=/tmp"),
+            ("postgresql://h/a?sslmode=disable", "postgresql://h/x?sslmode=disable"),
+        ] {
+            assert_eq!(with_database(server, "x"), expected);
+        }
+    }
+}

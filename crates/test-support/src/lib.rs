@@ -1,0 +1,22 @@
+//! What the tests of several crates need: databases that are thrown away, a fixed clock, and sample orders and
+//! events. Used by tests only.
+//!
+//! A test that is to hold on SQLite and on PostgreSQL is an `async fn(&TestDatabase)`, named in
+//! [`on_both_databases!`].
+
+#![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails a test")]
+
+mod clock;
+mod database;
+mod payment_event;
+mod run;
+mod samples;
+
+pub use clock::{NOW_S, later, now};
+pub use database::{Kind, TestDatabase, WriteLock};
+pub use payment_event::PaymentEvent;
+pub use run::{run_on, wait_until};
+pub use samples::{
+    Payment, address_order, attempt_for, customer, id, money, new_attempt, new_order, payment_on, place,
+    product, quantity, shipping,
+};

@@ -1,0 +1,137 @@
+//! Events that come together.
+
+use futures_util::future::join_all;
+use quittance_domain::event::Outcome;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::Mismatch;
+use quittance_test_support::{Payment, TestDatabase, on_both_databases};
+use quittance_webhook::ReceiverConfig;
+
+use crate::{Received, Service, all, config, count, inbox_rows, paid_rows, queue_up};
+
+on_both_databases! {
+    the_same_event_100_times_counts_once,
+    events_that_wait_share_a_commit,
+    a_batch_has_at_most_so_many_events,
+    a_batch_has_at_most_so_many_bytes,
+    two_writers_and_many_orders_lose_nothing,
+    an_event_that_we_do_not_handle_is_kept,
+    an_event_that_can_not_be_read_is_kept,
+    an_event_of_nobodys_attempt_is_kept_and_ignored,
+}
+
+async fn the_same_event_100_times_counts_once(database: &TestDatabase) {
+    let service = Service::start(database, ReceiverConfig { writers: 2, ..config() }).await;
+    let payment = Payment::begin(&service.store).await;
+    let event = payment.succeeded();
+    let tasks = (0..100).map(|_| tokio::spawn(service.deliver(&event)));
+    let answers: Vec<Received> =
+        join_all(tasks).await.into_iter().map(|task| task.expect("a task")).collect();
+    let outcomes: Vec<Outcome> = answers.into_iter().map(|answer| answer.expect("an outcome")).collect();
+    assert_eq!(count(&outcomes, Outcome::Applied), 1);
+    assert_eq!(count(&outcomes, Outcome::Duplicate), 99);
+    assert_eq!(inbox_rows(database).await, 1);
+    assert_eq!(paid_rows(database).await, 1);
+    let order = service.store.order(payment.order.id).await.expect("a read").expect("an order");
+    assert_eq!(order.status, OrderStatus::Paid);
+    assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
+}
+
+async fn events_that_wait_share_a_commit(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    let mut events = Vec::new();
+    for _ in 0..50 {
+        events.push(Payment::begin(&service.store).await.succeeded());
+    }
+    let lock = database.hold_writes().await;
+    let (answered, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
+    assert!(answered.is_empty(), "nothing is answered before it is committed");
+    assert_eq!(inbox_rows(database).await, 0);
+    lock.release().await;
+    assert_eq!(count(&all(waiting).await, Outcome::Applied), 50);
+    assert!(service.commits() <= 2, "{} commits", service.commits());
+    assert_eq!(paid_rows(database).await, 50);
+}
+
+async fn a_batch_has_at_most_so_many_events(database: &TestDatabase) {
+    let service = Service::start(database, ReceiverConfig { max_batch_events: 3, ..config() }).await;
+    let payment = Payment::begin(&service.store).await;
+    let lock = database.hold_writes().await;
+    let events: Vec<_> = (0..10).map(|_| payment.processing()).collect();
+    let (_, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
+    lock.release().await;
+    assert_eq!(count(&all(waiting).await, Outcome::Applied), 10);
+    assert!((4..=5).contains(&service.commits()), "{} commits", service.commits());
+}
+
+async fn a_batch_has_at_most_so_many_bytes(database: &TestDatabase) {
+    let scratch = Service::start(database, config()).await;
+    let payment = Payment::begin(&scratch.store).await;
+    let size = payment.processing().payload().len();
+    for (max_batch_bytes, fewest_commits) in [(size * 2, 5), (1, 10)] {
+        let service = Service::start(database, ReceiverConfig { max_batch_bytes, ..config() }).await;
+        let lock = database.hold_writes().await;
+        let events: Vec<_> = (0..10).map(|_| payment.processing()).collect();
+        let (_, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
+        lock.release().await;
+        assert_eq!(count(&all(waiting).await, Outcome::Applied), 10);
+        let commits = service.commits();
+        assert!((fewest_commits..=fewest_commits + 1).contains(&commits), "{commits} commits");
+    }
+}
+
+async fn two_writers_and_many_orders_lose_nothing(database: &TestDatabase) {
+    let small = ReceiverConfig { writers: 2, max_batch_events: 7, ..config() };
+    let service = Service::start(database, small).await;
+    let mut payments = Vec::new();
+    for _ in 0..20 {
+        payments.push(Payment::begin(&service.store).await);
+    }
+    // Each order's events in another order, and each event twice.
+    let mut events = Vec::new();
+    for (turn, payment) in payments.iter().enumerate() {
+        let mut story =
+            [payment.created(), payment.failed("ch_1"), payment.processing(), payment.succeeded()];
+        story.rotate_left(turn % 4);
+        events.extend(story.iter().cloned());
+        events.extend(story);
+    }
+    let tasks = events.iter().map(|event| tokio::spawn(service.deliver(event)));
+    let outcomes: Vec<Outcome> =
+        join_all(tasks).await.into_iter().map(|task| task.expect("a task").expect("an outcome")).collect();
+    assert_eq!(count(&outcomes, Outcome::Applied), 80);
+    assert_eq!(count(&outcomes, Outcome::Duplicate), 80);
+    assert_eq!(inbox_rows(database).await, 80);
+    assert_eq!(paid_rows(database).await, 20);
+    let unpaid = "SELECT count(*) FROM orders WHERE status <> 'paid'";
+    assert_eq!(database.scalar_i64(unpaid).await, 0);
+}
+
+async fn an_event_that_we_do_not_handle_is_kept(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    let body = r#"{ "id": "evt_ping", "type": "invoice.paid", "livemode": false, "data": {} }"#;
+    let deliver = || service.deliver_bytes(body.into());
+    assert_eq!(deliver().await.expect("an outcome"), Outcome::Unhandled);
+    assert_eq!(deliver().await.expect("an outcome"), Outcome::Duplicate);
+    assert_eq!(database.payload("evt_ping").await.expect("a row"), body.as_bytes());
+    assert_eq!(service.commits(), 0, "nobody is woken");
+}
+
+async fn an_event_that_can_not_be_read_is_kept(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    let body = r#"{ "id": "evt_odd", "type": "payment_intent.succeeded", "data": { "object": 7 } }"#;
+    let deliver = || service.deliver_bytes(body.into());
+    assert_eq!(deliver().await.expect("an outcome"), Outcome::Failed);
+    assert_eq!(deliver().await.expect("an outcome"), Outcome::Duplicate);
+    assert_eq!(database.payload("evt_odd").await.expect("a row"), body.as_bytes());
+}
+
+async fn an_event_of_nobodys_attempt_is_kept_and_ignored(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    let mut event = Payment::begin(&service.store).await.succeeded();
+    event.payment_id = None;
+    let outcome = service.deliver(&event).await.expect("an outcome");
+    assert_eq!(outcome, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(inbox_rows(database).await, 1);
+    assert_eq!(paid_rows(database).await, 0);
+}

@@ -1,0 +1,105 @@
+//! What a receiver promises, on both databases.
+
+mod batches;
+mod failures;
+mod shutdown;
+mod signatures;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::{BoxFuture, FutureExt, join_all, poll_immediate};
+use quittance_domain::event::Outcome;
+use quittance_persistence::Store;
+use quittance_stripe_gateway::signature;
+use quittance_test_support::{NOW_S, PaymentEvent, TestDatabase, now};
+use quittance_webhook::{ReceiveError, Receiver, ReceiverConfig};
+use secrecy::SecretString;
+
+const SECRET: &str = "whsec_test";
+
+fn config() -> ReceiverConfig {
+    ReceiverConfig { secrets: vec![SECRET.into()], writers: 1, ..ReceiverConfig::default() }
+}
+
+fn sign(payload: &[u8], secret: &str, timestamp_s: i64) -> String {
+    signature::sign(payload, &SecretString::from(secret), timestamp_s)
+}
+
+type Received = Result<Outcome, ReceiveError>;
+
+/// A receiver, the store behind it, and how many commits changed something.
+struct Service {
+    receiver: Receiver,
+    store: Store,
+    commits: Arc<AtomicUsize>,
+}
+
+impl Service {
+    async fn start(database: &TestDatabase, config: ReceiverConfig) -> Self {
+        Self::on(database.store().await, config)
+    }
+
+    fn on(store: Store, config: ReceiverConfig) -> Self {
+        let commits = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&commits);
+        let receiver = Receiver::start(store.clone(), config, move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        Self { receiver, store, commits }
+    }
+
+    /// Delivers an event as Stripe would.
+    fn deliver(&self, event: &PaymentEvent) -> BoxFuture<'static, Received> {
+        self.deliver_bytes(event.payload().to_vec())
+    }
+
+    fn deliver_bytes(&self, payload: Vec<u8>) -> BoxFuture<'static, Received> {
+        let receiver = self.receiver.clone();
+        async move {
+            let header = sign(&payload, SECRET, NOW_S);
+            receiver.receive(payload.into(), &header, now()).await
+        }
+        .boxed()
+    }
+
+    fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+}
+
+/// Delivers as far as the queue, one after the other: what is answered at once, and what waits.
+async fn queue_up(
+    deliveries: impl IntoIterator<Item = BoxFuture<'static, Received>>,
+) -> (Vec<Received>, Vec<BoxFuture<'static, Received>>) {
+    let (mut answered, mut waiting) = (Vec::new(), Vec::new());
+    for mut delivery in deliveries {
+        match poll_immediate(&mut delivery).await {
+            Some(answer) => answered.push(answer),
+            None => waiting.push(delivery),
+        }
+    }
+    (answered, waiting)
+}
+
+async fn all(deliveries: Vec<BoxFuture<'static, Received>>) -> Vec<Outcome> {
+    let answers = join_all(deliveries).await;
+    answers.into_iter().map(|answer| answer.expect("an outcome")).collect()
+}
+
+fn count(outcomes: &[Outcome], outcome: Outcome) -> usize {
+    outcomes.iter().filter(|other| **other == outcome).count()
+}
+
+async fn inbox_rows(database: &TestDatabase) -> i64 {
+    database.scalar_i64("SELECT count(*) FROM inbox").await
+}
+
+async fn paid_rows(database: &TestDatabase) -> i64 {
+    database.scalar_i64("SELECT count(*) FROM outbox WHERE kind = 'order.paid'").await
+}
+
+/// Delivers as far as the queue and hangs up: whether the event was still waiting.
+async fn hang_up(delivery: BoxFuture<'static, Received>) -> bool {
+    poll_immediate(delivery).await.is_none()
+}
