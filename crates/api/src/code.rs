@@ -89,3 +89,19 @@ impl Code {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    /// The guide, where every code has a line that says what to do.
+    const GUIDE: &str = include_str!("../../../docs/API.md");
+
+    #[test]
+    fn the_guide_says_what_to_do_about_every_code() {
+        for code in Code::ALL {
+            let line = format!("| `{}` | {} | ", code.as_str(), code.status().as_u16());
+            assert!(GUIDE.contains(&line), "docs/API.md has no line `{line}`");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use quittance_persistence::CustomerChange;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::body::{Field, Object};
+use crate::body::{Field, Object, Read};
 
 /// The longest email address (RFC 5321, a path without its brackets).
 const MAX_EMAIL_CHARS: usize = 254;
@@ -104,18 +104,18 @@ pub(crate) enum ReferenceBy {
 }
 
 /// Reads what is known, or changes, about who buys.
-pub(crate) fn read_customer(customer: &mut Object<'_>, by: ReferenceBy) -> Option<CustomerChange> {
+pub(crate) fn read_customer(customer: &mut Object<'_>, by: ReferenceBy) -> Read<CustomerChange> {
     let email = customer.change("email", read_email);
     let name = customer.change("name", |field| field.text(MAX_NAME_CHARS));
     let reference = match by {
         ReferenceBy::Shop => customer.change("reference", |field| field.text(MAX_REFERENCE_CHARS)),
         ReferenceBy::Nobody => customer.forbidden("reference").map(|()| None),
     };
-    Some(CustomerChange { email: email?, name: name?, reference: reference? })
+    Ok(CustomerChange { email: email?, name: name?, reference: reference? })
 }
 
 /// An address that mail could go to: whether somebody reads it, only mail can tell.
-fn read_email(field: Field<'_>) -> Option<String> {
+fn read_email(field: Field<'_>) -> Read<String> {
     field.checked_text(MAX_EMAIL_CHARS, is_email, "must be an email address")
 }
 
@@ -136,13 +136,13 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Reads where the goods go.
-pub(crate) fn read_shipping(shipping: &mut Object<'_>) -> Option<domain::Shipping> {
+pub(crate) fn read_shipping(shipping: &mut Object<'_>) -> Read<domain::Shipping> {
     let name = shipping.required("name", |field| field.text(MAX_NAME_CHARS));
     let address = shipping.required("address", |field| field.object(read_address));
-    Some(domain::Shipping { name: name?, address: address? })
+    Ok(domain::Shipping { name: name?, address: address? })
 }
 
-fn read_address(address: &mut Object<'_>) -> Option<domain::Address> {
+fn read_address(address: &mut Object<'_>) -> Read<domain::Address> {
     let line1 = address.required("line1", |field| field.text(MAX_LINE_CHARS));
     let line2 = address.optional("line2", |field| field.text(MAX_LINE_CHARS));
     let city = address.optional("city", |field| field.text(MAX_LINE_CHARS));
@@ -151,7 +151,7 @@ fn read_address(address: &mut Object<'_>) -> Option<domain::Address> {
     let country = address.required("country", |field| {
         field.checked_text(2, is_country, "must be two upper-case letters (ISO 3166-1)")
     });
-    Some(domain::Address {
+    Ok(domain::Address {
         line1: line1?,
         line2: line2?,
         city: city?,

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Api;
 use crate::auth::{Caller, Right};
-use crate::body::{MAX_JSON_BYTES, Object, read_json, to_json};
+use crate::body::{MAX_JSON_BYTES, Object, Read, read_json, to_json};
 use crate::code::Code;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::request_id::RequestId;
@@ -75,6 +75,7 @@ impl From<&Caller> for Scope {
 }
 
 /// A request that does something.
+#[expect(clippy::struct_field_names, reason = "a request's id is called so everywhere")]
 pub(crate) struct Request {
     method: String,
     path: String,
@@ -203,7 +204,7 @@ enum Start {
 
 impl Request {
     /// The body, read field by field.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Result<T, Problem> {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut Object<'_>) -> Read<T>) -> Result<T, Problem> {
         read_json(&self.body, read)
     }
 

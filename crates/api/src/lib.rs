@@ -9,6 +9,7 @@ mod client_address;
 mod code;
 mod config;
 mod customer;
+mod demo;
 mod fallback;
 mod idempotency;
 mod metadata;
@@ -167,9 +168,6 @@ impl Api {
             InitError = (),
         > + use<>,
     > {
-        let limit = self.inner.rate_limit.as_ref();
-        // A middleware that is switched off must be there all the same.
-        let unused = RateLimit::new(1, &[]).expect("one in a second is a limit");
         App::new()
             .app_data(ThinData(self.clone()))
             .app_data(PayloadConfig::new(webhooks::MAX_EVENT_BYTES))
@@ -178,8 +176,9 @@ impl Api {
             .into_app()
             .service(web::redirect("/docs", "/docs/"))
             .service(docs())
+            .configure(demo::routes)
             .default_service(web::to(fallback::no_route))
-            .wrap(Condition::new(limit.is_some(), limit.unwrap_or(&unused).middleware()))
+            .wrap(from_fn(rate_limit::limit))
             .wrap(from_fn(auth::authenticate))
             .wrap(Condition::new(!self.config().cors_origins.is_empty(), self.cors()))
             .wrap(from_fn(telemetry::measure))
@@ -267,6 +266,10 @@ impl Api {
         &self.inner.receiver
     }
 
+    pub(crate) fn rate_limit(&self) -> Option<&RateLimit> {
+        self.inner.rate_limit.as_ref()
+    }
+
     pub(crate) fn metrics(&self) -> &PrometheusHandle {
         &self.inner.metrics
     }
@@ -312,8 +315,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The same as it is committed, in `openapi/quittance.json`.
 #[must_use]
 pub fn openapi_json() -> String {
-    let document = serde_json::to_string_pretty(&openapi()).expect("the document is made of texts and lists");
-    format!("{document}\n")
+    body::to_pretty_json(&openapi())
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {

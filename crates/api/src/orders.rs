@@ -7,10 +7,10 @@ use quittance_crash_points::CrashPoint;
 use quittance_domain::catalog::Metadata as DomainMetadata;
 use quittance_domain::id::{OrderId, ProductId};
 use quittance_domain::order as domain;
-use quittance_domain::order::{MAX_LINES, MAX_QUANTITY, Quantity};
-use quittance_domain::payment::Failure;
+use quittance_domain::order::{MAX_LINES, Quantity};
 use quittance_persistence::{
-    ClosureBy, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Reply, ReplySecret,
+    ClosureBy, Cursor, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Reply,
+    ReplySecret,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -19,16 +19,17 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::auth::{Caller, Right};
-use crate::body::{Object, read_query};
+use crate::body::{self, Object, Read, read_query};
 use crate::client_address::ClientAddress;
 use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_customer, read_shipping};
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::metadata::Metadata;
 use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
 use crate::pagination::{PageParams, cursor};
+use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
 use crate::time::{Given, Timestamp, now};
-use crate::words::{OrderStatus, PaymentStatus, ReviewReason};
+use crate::words::{OrderStatus, ReviewReason};
 
 /// Every route of orders themselves; how they are paid is in `payment_intents`.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -99,32 +100,6 @@ pub(crate) struct OrderItem {
     /// `unit_amount` times `quantity`.
     #[schema(example = 4998)]
     amount: i64,
-}
-
-/// How the payment of an order stands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OrderPayment {
-    /// Stripe's id of the PaymentIntent, once known.
-    #[schema(required, example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
-    payment_intent_id: Option<String>,
-    status: PaymentStatus,
-    /// Why the last try failed, if nothing has come after it.
-    #[schema(required)]
-    last_error: Option<PaymentError>,
-}
-
-/// Why a try at paying failed, in Stripe's words.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct PaymentError {
-    /// Stripe's code.
-    #[schema(required, example = "card_declined")]
-    code: Option<String>,
-    /// The bank's code.
-    #[schema(required, example = "insufficient_funds")]
-    decline_code: Option<String>,
-    /// What to tell the customer.
-    #[schema(required, example = "Your card has insufficient funds.")]
-    message: Option<String>,
 }
 
 /// A part of the orders, newest first.
@@ -243,22 +218,6 @@ impl From<domain::Line> for OrderItem {
     }
 }
 
-impl From<domain::CurrentPayment> for OrderPayment {
-    fn from(payment: domain::CurrentPayment) -> Self {
-        Self {
-            payment_intent_id: payment.payment_intent_id,
-            status: payment.status.into(),
-            last_error: payment.last_failure.map(PaymentError::from),
-        }
-    }
-}
-
-impl From<Failure> for PaymentError {
-    fn from(failure: Failure) -> Self {
-        Self { code: failure.code, decline_code: failure.decline_code, message: failure.message }
-    }
-}
-
 /// What is read of an order to be placed.
 struct New {
     items: Vec<(ProductId, Quantity)>,
@@ -267,13 +226,13 @@ struct New {
     metadata: DomainMetadata,
 }
 
-fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Option<New> {
+fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Read<New> {
     let items = order.required("items", |field| field.list(1..=MAX_LINES, |item| item.object(read_item)));
     let customer = order.optional("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.optional("shipping", |field| field.object(read_shipping));
-    let metadata = order.optional("metadata", |field| field.metadata());
+    let metadata = order.optional("metadata", body::metadata);
     let CustomerChange { email, name, reference } = customer?.unwrap_or_default();
-    Some(New {
+    Ok(New {
         items: items?,
         customer: domain::Customer {
             email: email.flatten(),
@@ -285,24 +244,23 @@ fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Option<New> {
     })
 }
 
-fn read_item(item: &mut Object<'_>) -> Option<(ProductId, Quantity)> {
+fn read_item(item: &mut Object<'_>) -> Read<(ProductId, Quantity)> {
     let product_id = item.required("product_id", |field| field.parsed("a product's id"));
-    let quantity = item.required("quantity", |field| field.integer(1..=i64::from(MAX_QUANTITY)));
-    let quantity = Quantity::try_from(u32::try_from(quantity?).ok()?).ok()?;
-    Some((product_id?, quantity))
+    let quantity = item.required("quantity", body::quantity);
+    Ok((product_id?, quantity?))
 }
 
-fn read_change(order: &mut Object<'_>, id: OrderId, right: &Right) -> Option<OrderChange> {
+fn read_change(order: &mut Object<'_>, id: OrderId, right: &Right) -> Read<OrderChange> {
     let by = reference_by(right.is_key());
     let customer = order.replacement("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.replacement("shipping", |field| field.object(read_shipping));
     let metadata = if right.is_key() {
-        order.replacement("metadata", |field| field.metadata())
+        order.replacement("metadata", body::metadata)
     } else {
         order.forbidden("metadata").map(|()| None)
     };
     let customer = customer?.unwrap_or_default();
-    Some(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, now: now() })
+    Ok(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, now: now() })
 }
 
 fn changes_nothing(change: &OrderChange) -> bool {
@@ -313,7 +271,7 @@ fn reference_by(is_key: bool) -> ReferenceBy {
     if is_key { ReferenceBy::Shop } else { ReferenceBy::Nobody }
 }
 
-fn read_filter(query: &mut Object<'_>) -> Option<(OrderFilter, quittance_persistence::Cursor<OrderId>)> {
+fn read_filter(query: &mut Object<'_>) -> Read<(OrderFilter, Cursor<OrderId>)> {
     let cursor = cursor(query);
     let status = query.optional("status", |field| {
         let words = domain::OrderStatus::ALL.map(domain::OrderStatus::as_str).join(", ");
@@ -330,7 +288,7 @@ fn read_filter(query: &mut Object<'_>) -> Option<(OrderFilter, quittance_persist
         customer_email: customer_email?,
         customer_reference: customer_reference?,
     };
-    Some((filter, cursor?))
+    Ok((filter, cursor?))
 }
 
 /// The id in a path. What is none, names nothing.
@@ -480,7 +438,7 @@ async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let id = order_id(&id)?;
     let right = caller.right_to(&api, &id)?;
-    request.read(|_| Some(()))?;
+    request.read(|_| Ok(()))?;
     let by = if right.is_key() { ClosureBy::Shop } else { ClosureBy::Holder };
     let payments = api.payments().clone();
     let work = async move |_: Work| {

@@ -6,7 +6,7 @@ use quittance_persistence::Cursor;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::body::Object;
+use crate::body::{Object, Read};
 
 /// How many objects a page has when nothing is said.
 const DEFAULT_LIMIT: u8 = 20;
@@ -25,10 +25,10 @@ pub(crate) struct PageParams {
 }
 
 /// Reads which part of a list is wanted.
-pub(crate) fn cursor<Id: FromStr>(query: &mut Object<'_>) -> Option<Cursor<Id>> {
+pub(crate) fn cursor<Id: FromStr>(query: &mut Object<'_>) -> Read<Cursor<Id>> {
     let limit = query.optional("limit", |field| field.integer_in_text(1..=100));
     let starting_after = query.optional("starting_after", |field| field.parsed("an id of this list"));
-    Some(Cursor {
+    Ok(Cursor {
         limit: limit?.map_or(DEFAULT_LIMIT, |limit| u8::try_from(limit).unwrap_or(DEFAULT_LIMIT)),
         starting_after: starting_after?,
     })

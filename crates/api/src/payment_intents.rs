@@ -16,10 +16,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
 use crate::auth::{Caller, ClientSecretHash, Right};
-use crate::body::{Object, read_query};
+use crate::body::{Object, Read, read_query};
 use crate::idempotency::{Done, Request, Work, reply};
 use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Pays, Query, Unauthorized};
-use crate::orders::{PaymentError, order_id};
+use crate::orders::order_id;
 use crate::problem::Problem;
 use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
 
@@ -44,31 +44,16 @@ pub(crate) struct PaymentIntentCreate {
     capture_method: Option<CaptureMethod>,
 }
 
-/// What a page needs to let a customer pay with Stripe's Payment Element. The answer has `client_secret`, too.
-#[derive(Debug, Serialize)]
-struct StoredPaymentIntent {
-    id: String,
-    object: &'static str,
-    order_id: String,
-    payment_intent_id: String,
-    status: PaymentStatus,
-    amount: i64,
-    currency: &'static str,
-}
-
 /// What a page needs to let a customer pay with Stripe's Payment Element.
-#[derive(Debug, ToSchema)]
-#[expect(
-    dead_code,
-    reason = "describes the body: the client secret is added on its way out, and never stored"
-)]
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the contract")]
 pub(crate) struct PaymentIntent {
     /// Our id of this attempt to pay, in the PaymentIntent's metadata as `payment_id`.
     #[schema(example = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7")]
     id: String,
     /// `payment_intent`.
     #[schema(example = "payment_intent")]
-    object: String,
+    object: &'static str,
     #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
     order_id: String,
     /// Stripe's id.
@@ -80,10 +65,42 @@ pub(crate) struct PaymentIntent {
     amount: i64,
     /// ISO 4217, lower case.
     #[schema(example = "eur")]
-    currency: String,
+    currency: &'static str,
     /// For Stripe.js in the customer's browser. Keep it out of logs and URLs.
-    #[schema(example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk_secret_5KGz0pHFGsJQ2MWqJEXAMPLE")]
-    client_secret: String,
+    // Always `None` here: what this type makes is stored, and the secret is added to it on its way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        value_type = String,
+        required,
+        example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk_secret_5KGz0pHFGsJQ2MWqJEXAMPLE"
+    )]
+    client_secret: Option<String>,
+}
+
+/// How the payment of an order stands, as part of the order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderPayment {
+    /// Stripe's id of the PaymentIntent, once known.
+    #[schema(required, example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
+    payment_intent_id: Option<String>,
+    status: PaymentStatus,
+    /// Why the last try failed, if nothing has come after it.
+    #[schema(required)]
+    last_error: Option<PaymentError>,
+}
+
+/// Why a try at paying failed, in Stripe's words.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PaymentError {
+    /// Stripe's code.
+    #[schema(required, example = "card_declined")]
+    code: Option<String>,
+    /// The bank's code.
+    #[schema(required, example = "insufficient_funds")]
+    decline_code: Option<String>,
+    /// What to tell the customer.
+    #[schema(required, example = "Your card has insufficient funds.")]
+    message: Option<String>,
 }
 
 /// How the payment of an order stands.
@@ -129,7 +146,7 @@ pub(crate) struct WaitParams {
     after: i64,
 }
 
-impl StoredPaymentIntent {
+impl PaymentIntent {
     fn of(payable: &Payable) -> Self {
         Self {
             id: payable.payment_id.to_string(),
@@ -139,7 +156,24 @@ impl StoredPaymentIntent {
             status: payable.status.into(),
             amount: payable.order.total.minor(),
             currency: payable.order.total.currency().code(),
+            client_secret: None,
         }
+    }
+}
+
+impl From<domain::CurrentPayment> for OrderPayment {
+    fn from(payment: domain::CurrentPayment) -> Self {
+        Self {
+            payment_intent_id: payment.payment_intent_id,
+            status: payment.status.into(),
+            last_error: payment.last_failure.map(PaymentError::from),
+        }
+    }
+}
+
+impl From<domain_payment::Failure> for PaymentError {
+    fn from(failure: domain_payment::Failure) -> Self {
+        Self { code: failure.code, decline_code: failure.decline_code, message: failure.message }
     }
 }
 
@@ -163,7 +197,7 @@ impl From<domain::Order> for PaymentLookup {
     }
 }
 
-fn read_create(body: &mut Object<'_>, right: &Right) -> Option<Option<domain_payment::CaptureMethod>> {
+fn read_create(body: &mut Object<'_>, right: &Right) -> Read<Option<domain_payment::CaptureMethod>> {
     if !right.is_key() {
         return body.forbidden("capture_method").map(|()| None);
     }
@@ -172,11 +206,11 @@ fn read_create(body: &mut Object<'_>, right: &Right) -> Option<Option<domain_pay
     })
 }
 
-fn read_patience(query: &mut Object<'_>) -> Option<Patience> {
+fn read_patience(query: &mut Object<'_>) -> Read<Patience> {
     let wait = query.optional("wait", |field| field.integer_in_text(0..=WAIT_MAX_S));
     let after = query.optional("after", |field| field.integer_in_text(0..=i64::MAX));
     let wait = wait?.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
-    Some(Patience { wait: Duration::from_secs(wait), after: after?.unwrap_or_default() })
+    Ok(Patience { wait: Duration::from_secs(wait), after: after?.unwrap_or_default() })
 }
 
 /// Whether this caller may see how an order's payment stands: also with a client secret of its PaymentIntents,
@@ -237,7 +271,7 @@ async fn create(
     let work = async move |_: Work| {
         let payable = payments.pay(id, capture_method).await?;
         let secret = ReplySecret::ClientSecret(payable.payment_id.clone());
-        let reply = reply(StatusCode::OK, &StoredPaymentIntent::of(&payable), Some(secret));
+        let reply = reply(StatusCode::OK, &PaymentIntent::of(&payable), Some(secret));
         Ok(Done::new(reply).with_client_secret(payable.client_secret))
     };
     request.run(&api, right, work).await

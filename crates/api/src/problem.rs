@@ -105,9 +105,9 @@ pub(crate) struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    stripe_code: Option<String>,
+    stripe_code: Option<Box<str>>,
     retry_after_s: Option<u32>,
-    allow: Option<String>,
+    allow: Option<Box<str>>,
     request_id: Option<RequestId>,
 }
 
@@ -169,7 +169,7 @@ impl Problem {
     }
 
     pub(crate) fn allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.allow = Some(methods.into());
         self
     }
 
@@ -318,8 +318,11 @@ impl From<quittance_payments::Error> for Problem {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
                 let code = if refusal.0.status == 402 { Code::PaymentDeclined } else { Code::PaymentRefused };
                 let mut problem = Self::new(code, "Stripe does not take this payment.");
-                problem.stripe_code =
-                    refusal.0.code.filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str()));
+                problem.stripe_code = refusal
+                    .0
+                    .code
+                    .filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str()))
+                    .map(Into::into);
                 problem
             }
             Error::Stripe(_) => Self::outage(
@@ -367,7 +370,7 @@ impl ResponseError for Problem {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if let Some(methods) = &self.allow {
-            response.insert_header((header::ALLOW, methods.as_str()));
+            response.insert_header((header::ALLOW, methods.as_ref()));
         }
         match self.code {
             Code::MissingCredentials => {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::body::{Object, read_query};
+use crate::body::{self, Object, Read, read_query};
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::metadata::Metadata;
 use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, Unauthorized};
@@ -144,19 +144,19 @@ impl From<DomainProduct> for Product {
     }
 }
 
-fn read_new(product: &mut Object<'_>) -> Option<DomainProduct> {
+fn read_new(product: &mut Object<'_>) -> Read<DomainProduct> {
     let name = product.required("name", |field| field.text(MAX_NAME_CHARS));
     let description = product.optional("description", |field| field.text(MAX_DESCRIPTION_CHARS));
     let unit_amount = product.required("unit_amount", |field| field.integer(0..=MAX_MINOR));
     let currency = product.required("currency", |field| field.parsed(A_CURRENCY));
-    let active = product.optional("active", |field| field.boolean());
-    let metadata = product.optional("metadata", |field| field.metadata());
+    let active = product.optional("active", body::boolean);
+    let metadata = product.optional("metadata", body::metadata);
     let unit_price = match Money::new(unit_amount?, currency?) {
-        Ok(price) => Some(price),
+        Ok(price) => Ok(price),
         Err(error) => product.refuse("unit_amount", "invalid", error),
     };
     let created_at = now();
-    Some(DomainProduct {
+    Ok(DomainProduct {
         id: ProductId::from_uuid(Uuid::now_v7()),
         name: name?,
         description: description?,
@@ -168,14 +168,14 @@ fn read_new(product: &mut Object<'_>) -> Option<DomainProduct> {
     })
 }
 
-fn read_change(product: &mut Object<'_>) -> Option<ProductChange> {
+fn read_change(product: &mut Object<'_>) -> Read<ProductChange> {
     let name = product.replacement("name", |field| field.text(MAX_NAME_CHARS));
     let description = product.change("description", |field| field.text(MAX_DESCRIPTION_CHARS));
     let unit_amount = product.replacement("unit_amount", |field| field.integer(0..=MAX_MINOR));
     let currency = product.replacement("currency", |field| field.parsed(A_CURRENCY));
-    let active = product.replacement("active", |field| field.boolean());
-    let metadata = product.replacement("metadata", |field| field.metadata());
-    Some(ProductChange {
+    let active = product.replacement("active", body::boolean);
+    let metadata = product.replacement("metadata", body::metadata);
+    Ok(ProductChange {
         name: name?,
         description: description?,
         unit_amount: unit_amount?,

@@ -1,107 +1,84 @@
 //! How often one address may write without a secret key.
 
-use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_governor::governor::NotUntil;
-use actix_governor::governor::clock::{Clock, DefaultClock, QuantaInstant};
-use actix_governor::governor::middleware::NoOpMiddleware;
-use actix_governor::{Governor, GovernorConfig, GovernorConfigBuilder, KeyExtractor};
-use actix_web::dev::ServiceRequest;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, ResponseError};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 
+use crate::Api;
 use crate::auth::Caller;
 use crate::client_address::ClientAddress;
 use crate::code::Code;
 use crate::problem::Problem;
 
 /// How many seconds' worth of writes may come at once.
-const BURST_S: u32 = 5;
+const BURST_S: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
 
 /// How often addresses that have been quiet are forgotten.
-const FORGET_PERIOD: Duration = Duration::from_secs(60);
-
-/// Whose writes are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Account {
-    /// Nobody's: reads, secret keys, Stripe.
-    Exempt,
-    /// An address's.
-    Address(ClientAddress),
-}
-
-/// Says whose a request is.
-#[derive(Debug, Clone)]
-pub(crate) struct Accounts {
-    trusted_proxies: Arc<[IpNet]>,
-}
+const FORGET_PERIOD: Duration = Duration::from_mins(1);
 
 /// The limit, shared by all threads.
-#[derive(Clone)]
-pub(crate) struct RateLimit(GovernorConfig<Accounts, NoOpMiddleware<QuantaInstant>>);
+pub(crate) struct RateLimit {
+    of_address: Arc<DefaultKeyedRateLimiter<ClientAddress>>,
+    trusted_proxies: Vec<IpNet>,
+}
 
 impl RateLimit {
     /// A limit of so many writes in a second; none for 0.
     pub(crate) fn new(per_second: u32, trusted_proxies: &[IpNet]) -> Option<Self> {
-        let period = Duration::from_secs(1).checked_div(per_second)?;
-        let accounts = Accounts { trusted_proxies: trusted_proxies.into() };
-        let config = GovernorConfigBuilder::default()
-            .period(period)
-            .burst_size(per_second.saturating_mul(BURST_S))
-            .key_extractor(accounts)
-            .finish()?;
-        Some(Self(config))
-    }
-
-    /// The middleware that counts.
-    pub(crate) fn middleware(&self) -> Governor<Accounts, NoOpMiddleware<QuantaInstant>> {
-        Governor::new(&self.0)
+        let per_second = NonZeroU32::new(per_second)?;
+        let burst = per_second.saturating_mul(BURST_S);
+        let of_address = Arc::new(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)));
+        Some(Self { of_address, trusted_proxies: trusted_proxies.to_vec() })
     }
 
     /// Forgets quiet addresses now and then, as long as the limit is in use.
     pub(crate) fn start_forgetting(&self) {
-        let limiter = Arc::downgrade(&self.0.limiter());
+        let of_address = Arc::downgrade(&self.of_address);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(FORGET_PERIOD).await;
-                let Some(limiter) = limiter.upgrade() else { return };
-                limiter.retain_recent();
-                limiter.shrink_to_fit();
+                let Some(of_address) = of_address.upgrade() else { return };
+                of_address.retain_recent();
+                of_address.shrink_to_fit();
             }
         });
     }
-}
 
-impl KeyExtractor for Accounts {
-    type Key = Account;
-    type KeyExtractionError = actix_governor::SimpleKeyExtractionError<Infallible>;
-
-    fn extract(&self, request: &ServiceRequest) -> Result<Account, Self::KeyExtractionError> {
+    /// Counts a request, and says why it is not served if it is one too many. Reads, secret keys and Stripe are
+    /// not counted.
+    fn count(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let writes = request.method() == Method::POST || request.method() == Method::PATCH;
         let has_key = matches!(request.extensions().get::<Caller>(), Some(Caller::Key(_)));
         if !writes || has_key || !request.path().starts_with("/v1/") {
-            return Ok(Account::Exempt);
+            return Ok(());
         }
         let address = ClientAddress::of(request.peer_addr(), request.headers(), &self.trusted_proxies);
-        Ok(Account::Address(address))
+        self.of_address.check_key(&address).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            Problem::new(Code::RateLimited, "Too many requests came from this address. Wait, then go on.")
+                .retry_after(seconds)
+        })
     }
+}
 
-    fn whitelisted_keys(&self) -> Vec<Account> {
-        vec![Account::Exempt]
-    }
-
-    fn exceed_rate_limit_response(
-        &self,
-        negative: &NotUntil<QuantaInstant>,
-        _: HttpResponseBuilder,
-    ) -> HttpResponse {
-        let wait = negative.wait_time_from(DefaultClock::default().now());
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        Problem::new(Code::RateLimited, "Too many requests came from this address. Wait, then go on.")
-            .retry_after(seconds)
-            .error_response()
+/// Lets a request through that is within the limit, if there is one. Comes after it is known who calls.
+pub(crate) async fn limit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let api = Api::of(request.request());
+    match api.rate_limit().map(|limit| limit.count(&request)) {
+        Some(Err(problem)) => Ok(request.into_response(problem.error_response())),
+        Some(Ok(())) | None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
     }
 }

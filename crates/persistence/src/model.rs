@@ -252,6 +252,17 @@ pub struct Delivery {
     pub received_at: DateTime<Utc>,
 }
 
+/// An event that was kept because it could not be read or applied.
+#[derive(Debug, Clone)]
+pub struct FailedEvent {
+    /// Its id in the inbox.
+    pub event_id: String,
+    /// The body, as it came.
+    pub payload: Bytes,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+}
+
 /// Where an order was last seen by one who waits for news of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {

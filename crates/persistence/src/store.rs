@@ -13,7 +13,7 @@ use quittance_domain::payment::Observation;
 use tokio::runtime::Handle;
 
 use crate::model::{
-    AttemptAtWork, Begun, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor, Delivery,
+    AttemptAtWork, Begun, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor, Delivery, FailedEvent,
     KeyedRequest, NewAttempt, NewOrder, Observed, OrderChange, OrderChanged, OrderFilter, Page, Placed,
     ProductChange, ProductChanged, Pulse, Reply, SecretKey, Shelf, WorkClaim,
 };
@@ -186,6 +186,12 @@ phases! {
 
     /// Keeps an event that could not be applied, with its bytes.
     fn keep_failed(delivery: Delivery, reason: String) -> ();
+
+    /// Events that were kept as failed, in the order of their ids.
+    fn failed_events(after: Option<String>, limit: u8) -> Vec<FailedEvent>;
+
+    /// Takes in an event that was kept as failed; what became of it this time.
+    fn replay(delivery: Delivery) -> Outcome;
 
     /// Where these orders are.
     fn pulses(order_ids: Vec<OrderId>) -> Vec<Pulse>;

@@ -37,6 +37,7 @@ impl Banner<'_> {
 impl SandboxBanner<'_> {
     fn write(&self, text: &mut String, url: &str) -> std::fmt::Result {
         let (sandbox, key) = (self.url, self.secret_key);
+        writeln!(text, "  Shop      {url}/demo takes the test card 4242 4242 4242 4242")?;
         writeln!(text, "  Sandbox   {sandbox} stands in for Stripe: no key, no internet, no real cards")?;
         writeln!(text, "  Key       {key}\n")?;
         let Some(product) = self.product else { return Ok(()) };

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quittance_domain::history::Limits;
 use secrecy::SecretString;
 
 /// A headless payments service for Stripe.
@@ -32,6 +33,13 @@ pub(crate) enum Command {
         action: KeysAction,
         #[command(flatten)]
         database: DatabaseArgs,
+    },
+    /// Read events again that were kept because they could not be read or applied
+    Replay {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        limits: LimitArgs,
     },
     /// Run the stand-in for Stripe alone
     Sandbox {
@@ -84,7 +92,12 @@ pub(crate) struct DatabaseArgs {
 #[derive(Args, Clone)]
 pub(crate) struct LogArgs {
     /// What to log, as `tracing` filters have it: `info`, `quittance_webhook=debug,info`
-    #[arg(long = "log", env = "QUITTANCE_LOG", value_name = "FILTER", default_value = "info,actix_server=warn")]
+    #[arg(
+        long = "log",
+        env = "QUITTANCE_LOG",
+        value_name = "FILTER",
+        default_value = "info,actix_server=warn"
+    )]
     pub(crate) filter: String,
     /// How to log [default: pretty on a terminal, else json]
     #[arg(long = "log-format", env = "QUITTANCE_LOG_FORMAT", value_name = "FORMAT")]
@@ -169,10 +182,25 @@ pub(crate) struct AccessArgs {
     /// Networks of proxies whose X-Forwarded-For is believed, comma-separated: 10.0.0.0/8
     #[arg(long, env = "QUITTANCE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct LimitArgs {
     /// Failed tries at paying after which an order takes no more
     #[arg(long, env = "QUITTANCE_MAX_DECLINES", value_name = "COUNT", default_value_t = 10)]
     pub(crate) max_declines: u16,
     /// Open orders that one address may hold without credentials
     #[arg(long, env = "QUITTANCE_MAX_OPEN_ORDERS", value_name = "COUNT", default_value_t = 20)]
     pub(crate) max_open_orders: u16,
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self {
+            max_declines: usize::from(args.max_declines),
+            max_open_orders: i64::from(args.max_open_orders),
+        }
+    }
 }

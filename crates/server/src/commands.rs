@@ -1,25 +1,34 @@
 //! Every command but `serve`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::Utc;
 use quittance_api::SecretKeyText;
+use quittance_domain::event::Outcome;
 use quittance_domain::history::Limits;
 use quittance_domain::id::KeyId;
-use quittance_persistence::{SecretKey, Store, StoreConfig};
+use quittance_persistence::{Delivery, FailedEvent, SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
+use quittance_stripe_gateway::event;
 use tokio::signal;
 use uuid::Uuid;
 
-use crate::cli::{DatabaseArgs, KeysAction, LogArgs};
+use crate::cli::{DatabaseArgs, KeysAction, LimitArgs, LogArgs};
 use crate::error::Error;
 use crate::logging;
+
+/// For commands that touch no order.
+const NO_LIMITS: Limits = Limits { max_declines: usize::MAX, max_open_orders: i64::MAX };
+
+/// How many kept events are read at once.
+const REPLAY_PAGE: u8 = 100;
 
 /// How long a command waits for a connection.
 const WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {
-    open(database).await?.migrate().await?;
+    open(database, NO_LIMITS).await?.migrate().await?;
     println!("The database's schema is up to date.");
     Ok(())
 }
@@ -29,7 +38,7 @@ pub(crate) fn openapi() {
 }
 
 pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(), Error> {
-    let store = open(database).await?;
+    let store = open(database, NO_LIMITS).await?;
     store.migrate().await?;
     match action {
         KeysAction::Create { name } => {
@@ -58,6 +67,42 @@ pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(
     Ok(())
 }
 
+/// Takes in again what was kept as failed, event by event, and says what became of it.
+pub(crate) async fn replay(database: DatabaseArgs, limits: LimitArgs) -> Result<(), Error> {
+    let store = open(database, limits.into()).await?;
+    let mut became: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut last = None;
+    loop {
+        let page = store.failed_events(last.clone(), REPLAY_PAGE).await?;
+        let Some(end) = page.last() else { break };
+        last = Some(end.event_id.clone());
+        for kept in page {
+            let outcome = replay_one(&store, kept).await?;
+            *became.entry(outcome.as_str()).or_default() += 1;
+        }
+    }
+    if became.is_empty() {
+        println!("No event was kept as failed.");
+    }
+    for (outcome, count) in became {
+        println!("{outcome:10} {count:6}");
+    }
+    Ok(())
+}
+
+async fn replay_one(store: &Store, kept: FailedEvent) -> Result<Outcome, Error> {
+    let Ok(mut event) = event::read(&kept.payload) else { return Ok(Outcome::Failed) };
+    event.id.clone_from(&kept.event_id);
+    let delivery = Delivery { event, payload: kept.payload, received_at: kept.received_at };
+    match store.replay(delivery).await {
+        Err(error) if error.is_of_data() => {
+            eprintln!("{} can still not be applied: {error}", kept.event_id);
+            Ok(Outcome::Failed)
+        }
+        result => Ok(result?),
+    }
+}
+
 pub(crate) async fn sandbox(config: quittance_sandbox::Config, log: LogArgs) -> Result<(), Error> {
     logging::start(&log)?;
     let sandbox = Sandbox::bind(config).map_err(Error::Sandbox)?;
@@ -81,13 +126,7 @@ pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
     }
 }
 
-async fn open(database: DatabaseArgs) -> Result<Store, Error> {
-    let config = StoreConfig {
-        url: database.database_url,
-        // A command places no orders.
-        limits: Limits { max_declines: 0, max_open_orders: 0 },
-        connections: 1,
-        wait: WAIT,
-    };
+async fn open(database: DatabaseArgs, limits: Limits) -> Result<Store, Error> {
+    let config = StoreConfig { url: database.database_url, limits, connections: 1, wait: WAIT };
     Ok(Store::open(config).await?)
 }

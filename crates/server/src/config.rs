@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quittance_api::{IpNet, SecretKeyText};
-use quittance_domain::history::Limits;
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::DEFAULT_LISTEN;
 use secrecy::{ExposeSecret, SecretString};
@@ -64,10 +63,7 @@ impl Config {
             public_url: public_url.map(check_public_url).transpose()?,
             store: StoreConfig {
                 url: database.database_url,
-                limits: Limits {
-                    max_declines: usize::from(access.max_declines),
-                    max_open_orders: i64::from(access.max_open_orders),
-                },
+                limits: access.limits.into(),
                 connections: usize::from(database.database_connections).max(1),
                 wait: DATABASE_WAIT,
             },

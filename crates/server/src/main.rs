@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             Ok(())
         }
         Command::Keys { action, database } => commands::keys(action, database).await,
+        Command::Replay { database, limits } => commands::replay(database, limits).await,
         Command::Sandbox { sandbox, log } => commands::sandbox(sandbox, log).await,
     }
 }

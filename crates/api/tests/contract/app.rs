@@ -120,7 +120,7 @@ impl Call<'_> {
     }
 
     /// As the back office.
-    pub(crate) fn as_shop(self) -> Self {
+    pub(crate) fn shop(self) -> Self {
         let key = self.app.key.expose().to_owned();
         self.bearer(&key)
     }
@@ -216,8 +216,8 @@ impl TestApp {
             trusted_proxies: setup.trusted_proxies,
         };
         let api = Api::new(config, store.clone(), payments, receiver.clone(), metrics());
-        let served = api.clone();
-        let server = HttpServer::new(move || served.app())
+        let shared = api.clone();
+        let server = HttpServer::new(move || shared.app())
             .workers(2)
             .disable_signals()
             .listen(listener)
@@ -248,7 +248,7 @@ impl TestApp {
     /// Adds a product, and returns its id.
     pub(crate) async fn product(&self, unit_amount: i64) -> String {
         let body = json!({"name": "Fountain pen", "unit_amount": unit_amount, "currency": "eur"});
-        let product = self.post("/v1/products").as_shop().json(&body).send().await.ok(201);
+        let product = self.post("/v1/products").shop().json(&body).send().await.ok(201);
         text(&product["id"])
     }
 
@@ -285,7 +285,7 @@ impl TestApp {
     /// Waits until an order has this status.
     pub(crate) async fn order_becomes(&self, order_id: &str, status: &str) -> Value {
         for _ in 0..400 {
-            let order = self.get(&format!("/v1/orders/{order_id}")).as_shop().send().await.ok(200);
+            let order = self.get(&format!("/v1/orders/{order_id}")).shop().send().await.ok(200);
             if order["status"] == status {
                 return order;
             }

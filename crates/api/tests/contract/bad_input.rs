@@ -109,7 +109,7 @@ async fn bodies_of_products() {
         (with("name", json!("x".repeat(251))), vec!["/name too_long"]),
         (with("stock", json!(3)), vec!["/stock unknown_field"]),
     ] {
-        let answer = app.post("/v1/products").as_shop().json(&body).send().await;
+        let answer = app.post("/v1/products").shop().json(&body).send().await;
         assert_eq!(errors(&answer.problem(422, "invalid_request")), expected, "{body}");
     }
     for (body, expected) in [
@@ -117,7 +117,7 @@ async fn bodies_of_products() {
         (json!({"unit_amount": null, "active": null}), vec!["/active wrong_type", "/unit_amount wrong_type"]),
         (json!({"id": "x"}), vec!["/id unknown_field"]),
     ] {
-        let answer = app.patch(&format!("/v1/products/{id}")).as_shop().json(&body).send().await;
+        let answer = app.patch(&format!("/v1/products/{id}")).shop().json(&body).send().await;
         assert_eq!(errors(&answer.problem(422, "invalid_request")), expected, "{body}");
     }
 }
@@ -139,7 +139,7 @@ async fn other_bodies() {
     }
     let answer = app
         .post(&format!("{path}/payment_intent"))
-        .as_shop()
+        .shop()
         .json(&json!({"capture_method": "automatic_async"}))
         .send()
         .await;
@@ -190,7 +190,7 @@ async fn queries() {
         (format!("{payment}?wait=-1&after=x"), vec!["/after wrong_type", "/wait wrong_type"]),
         (format!("{payment}?wait=99999999999999999999"), vec!["/wait out_of_range"]),
     ] {
-        let answer = app.get(&path).as_shop().send().await;
+        let answer = app.get(&path).shop().send().await;
         assert_eq!(errors(&answer.problem(422, "invalid_parameter")), expected, "{path}");
     }
 }
@@ -213,7 +213,7 @@ async fn the_document_names_the_fields_that_are_read() {
         let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
         let body: Value =
             fields.iter().map(|name| (name.clone(), json!([[]]))).collect::<serde_json::Map<_, _>>().into();
-        let answer = app.call(method.parse().unwrap(), &path).as_shop().json(&body).send().await;
+        let answer = app.call(method.parse().unwrap(), &path).shop().json(&body).send().await;
         let found = errors(&answer.problem(422, "invalid_request"));
         for name in &fields {
             let is_read =
@@ -221,7 +221,7 @@ async fn the_document_names_the_fields_that_are_read() {
             assert!(found.iter().any(is_read), "{path} {name}: {found:?}");
         }
         let required: Vec<_> = schema["required"].as_array().into_iter().flatten().cloned().collect();
-        let answer = app.call(method.parse().unwrap(), &path).as_shop().json(&json!({"no": 1})).send().await;
+        let answer = app.call(method.parse().unwrap(), &path).shop().json(&json!({"no": 1})).send().await;
         let missing = errors(&answer.problem(422, "invalid_request"));
         for name in required {
             assert!(

@@ -68,10 +68,14 @@ fn assert_no_dangling_references(document: &Value, part: &Value) {
                 let pointer = reference.trim_start_matches('#');
                 assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
             }
-            fields.values().for_each(|field| assert_no_dangling_references(document, field));
+            for field in fields.values() {
+                assert_no_dangling_references(document, field);
+            }
         }
         Value::Array(values) => {
-            values.iter().for_each(|value| assert_no_dangling_references(document, value));
+            for value in values {
+                assert_no_dangling_references(document, value);
+            }
         }
         _ => {}
     }

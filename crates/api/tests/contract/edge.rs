@@ -109,7 +109,7 @@ async fn an_address_may_not_write_without_end() {
     assert_eq!(limited.header("access-control-allow-origin"), Some("https://shop.example"));
     limited.problem(429, "rate_limited");
     from("198.51.100.2").json(&body).send().await.ok(201);
-    from("198.51.100.1").as_shop().json(&body).send().await.ok(201);
+    from("198.51.100.1").shop().json(&body).send().await.ok(201);
     app.get("/v1/products").header("x-forwarded-for", "198.51.100.1").send().await.ok(200);
     let guess = from("198.51.100.1").bearer("qsk_0123456789012345678901234567890123456789012");
     guess.json(&body).send().await.problem(401, "invalid_credentials");

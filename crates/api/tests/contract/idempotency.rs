@@ -25,7 +25,7 @@ async fn an_order_is_placed_once() {
     assert_eq!(again.text, first.text, "the same, byte by byte, with its token");
     assert_eq!(again.header("content-type"), first.header("content-type"));
     first.ok(201);
-    let orders = app.get("/v1/orders").as_shop().send().await.ok(200);
+    let orders = app.get("/v1/orders").shop().send().await.ok(200);
     assert_eq!(orders["data"].as_array().unwrap().len(), 1);
 }
 
@@ -33,14 +33,14 @@ async fn an_order_is_placed_once() {
 async fn a_storm_of_repetitions_places_one_order() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await);
-    let calls = (0..20).map(|_| app.post("/v1/orders").as_shop().key(KEY).json(&body).send());
+    let calls = (0..20).map(|_| app.post("/v1/orders").shop().key(KEY).json(&body).send());
     for answer in futures_util::future::join_all(calls).await {
         match answer.status.as_u16() {
             201 => {}
             _ => drop(answer.problem(409, "idempotency_key_in_use")),
         }
     }
-    let orders = app.get("/v1/orders").as_shop().send().await.ok(200);
+    let orders = app.get("/v1/orders").shop().send().await.ok(200);
     assert_eq!(orders["data"].as_array().unwrap().len(), 1);
 }
 
@@ -52,13 +52,13 @@ async fn callers_have_nothing_to_do_with_each_other() {
     other_body["items"][0]["quantity"] = json!(3);
     let place = |body| app.post("/v1/orders").key(KEY).json(body);
     let anonymous = place(&body).send().await.ok(201);
-    let shop = place(&body).as_shop().send().await.ok(201);
+    let shop = place(&body).shop().send().await.ok(201);
     let other_shopper = place(&other_body).send().await.ok(201);
     let ids = [&anonymous["id"], &shop["id"], &other_shopper["id"]];
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
-    place(&other_body).as_shop().send().await.problem(422, "idempotency_key_reused");
+    place(&other_body).shop().send().await.problem(422, "idempotency_key_reused");
     let product = json!({"name": "Ink", "unit_amount": 500, "currency": "eur"});
-    let answer = app.post("/v1/products").as_shop().key(KEY).json(&product).send().await;
+    let answer = app.post("/v1/products").shop().key(KEY).json(&product).send().await;
     answer.problem(422, "idempotency_key_reused");
 }
 
@@ -72,7 +72,7 @@ async fn what_a_key_may_be() {
     }
     place("sixteen-chars---").send().await.ok(201);
     place(&"x".repeat(255)).send().await.ok(201);
-    place("k").as_shop().send().await.ok(201);
+    place("k").shop().send().await.ok(201);
     let (order_id, token) = app.order().await;
     app.post(&format!("/v1/orders/{order_id}/payment_intent")).bearer(&token).key("k").send().await.ok(200);
 }
@@ -93,7 +93,7 @@ async fn a_key_at_work_is_not_worked_on_again() {
     };
     app.store.claim_key(claim(Utc::now() + chrono::Duration::milliseconds(300))).await.unwrap();
     let place = || {
-        let call = app.post("/v1/orders").as_shop().key(KEY);
+        let call = app.post("/v1/orders").shop().key(KEY);
         call.header("content-type", "application/json").body(body.clone()).send()
     };
     place().await.problem(409, "idempotency_key_in_use");
@@ -108,23 +108,23 @@ async fn what_is_final_is_kept_and_what_is_not_is_tried_again() {
     // Invalid bodies, and what is not for sale now.
     let product = app.product(100).await;
     let path = format!("/v1/products/{product}");
-    app.patch(&path).as_shop().json(&json!({"active": false})).send().await.ok(200);
+    app.patch(&path).shop().json(&json!({"active": false})).send().await.ok(200);
     let place = || app.post("/v1/orders").key(KEY).json(&basket(&product));
     place().send().await.problem(422, "invalid_request");
-    app.patch(&path).as_shop().json(&json!({"active": true})).send().await.ok(200);
+    app.patch(&path).shop().json(&json!({"active": true})).send().await.ok(200);
     let order = place().send().await.ok(201);
     // Too many open orders.
     let second = || app.post("/v1/orders").key("another-key-of-some-length").json(&basket(&product));
     second().send().await.problem(429, "too_many_open_orders");
     let order_path = format!("/v1/orders/{}", text(&order["id"]));
-    app.post(&format!("{order_path}/cancel")).as_shop().send().await.ok(200);
+    app.post(&format!("{order_path}/cancel")).shop().send().await.ok(200);
     second().send().await.ok(201);
     // A conflict, and something that is not there, are answers.
     for (path, status, code) in [
         (format!("{order_path}/payment_intent"), 409, "order_canceled"),
         ("/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7/cancel".to_owned(), 404, "not_found"),
     ] {
-        let call = || app.post(&path).as_shop().key(code);
+        let call = || app.post(&path).shop().key(code);
         let first = call().send().await;
         assert_eq!(first.header("idempotency-replayed"), None);
         let again = call().send().await;
@@ -175,11 +175,23 @@ async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
         connection.write_all(request.as_bytes()).await.unwrap();
         drop(connection);
     }
-    app.api.drained().await;
     for round in 0..10 {
-        let call = app.post("/v1/orders").as_shop().key(&format!("gone-{round}"));
-        call.header("content-type", "application/json").body(body.clone()).send().await.ok(201);
+        let again = || {
+            let call = app.post("/v1/orders").shop().key(&format!("gone-{round}"));
+            call.header("content-type", "application/json").body(body.clone()).send()
+        };
+        // What is at work ends by itself. A key that was left claimed would stay so for a minute.
+        let mut answer = again().await;
+        for _ in 0..200 {
+            if answer.status != 409 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            answer = again().await;
+        }
+        answer.ok(201);
     }
-    let orders = app.get("/v1/orders?limit=100").as_shop().send().await.ok(200);
+    app.api.drained().await;
+    let orders = app.get("/v1/orders?limit=100").shop().send().await.ok(200);
     assert_eq!(orders["data"].as_array().unwrap().len(), 10);
 }

@@ -27,8 +27,8 @@ async fn an_order_is_priced_from_the_catalogue() {
     assert_eq!(read, without_token);
     // The price is that of the day it was placed.
     let path = format!("/v1/products/{product}");
-    app.patch(&path).as_shop().json(&json!({"unit_amount": 1, "name": "Pen"})).send().await.ok(200);
-    assert_eq!(app.get(&location).as_shop().send().await.ok(200), without_token);
+    app.patch(&path).shop().json(&json!({"unit_amount": 1, "name": "Pen"})).send().await.ok(200);
+    assert_eq!(app.get(&location).shop().send().await.ok(200), without_token);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,10 +38,10 @@ async fn baskets_without_a_price_are_refused() {
     let free = app.product(0).await;
     let huge = app.product(999_999_999_999).await;
     let yen = json!({"name": "Brush", "unit_amount": 500, "currency": "jpy"});
-    let yen = text(&app.post("/v1/products").as_shop().json(&yen).send().await.ok(201)["id"]);
+    let yen = text(&app.post("/v1/products").shop().json(&yen).send().await.ok(201)["id"]);
     let gone = app.product(1).await;
     let path = format!("/v1/products/{gone}");
-    app.patch(&path).as_shop().json(&json!({"active": false})).send().await.ok(200);
+    app.patch(&path).shop().json(&json!({"active": false})).send().await.ok(200);
     let unknown = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7";
     for (items, pointer, code) in [
         (vec![&pen, &gone], "/items/1/product_id", "not_for_sale"),
@@ -72,13 +72,7 @@ async fn an_address_holds_a_few_open_orders_only() {
     from("198.51.100.1").send().await.ok(201);
     from("198.51.100.1").send().await.problem(429, "too_many_open_orders");
     from("198.51.100.2").send().await.ok(201);
-    app.post("/v1/orders")
-        .as_shop()
-        .header("x-forwarded-for", "198.51.100.1")
-        .json(&body)
-        .send()
-        .await
-        .ok(201);
+    app.post("/v1/orders").shop().header("x-forwarded-for", "198.51.100.1").json(&body).send().await.ok(201);
     let path = format!("/v1/orders/{}/cancel", text(&first["id"]));
     app.post(&path).bearer(&text(&first["client_token"])).send().await.ok(200);
     from("198.51.100.1").send().await.ok(201);
@@ -93,11 +87,11 @@ async fn orders_are_listed_and_filtered() {
         let mut body = basket(&product);
         body["customer"] =
             json!({"email": format!("c{number}@example.com"), "reference": format!("user-{number}")});
-        let order = app.post("/v1/orders").as_shop().json(&body).send().await.ok(201);
+        let order = app.post("/v1/orders").shop().json(&body).send().await.ok(201);
         ids.insert(0, text(&order["id"]));
     }
-    app.post(&format!("/v1/orders/{}/cancel", ids[1])).as_shop().send().await.ok(200);
-    let middle = app.get(&format!("/v1/orders/{}", ids[1])).as_shop().send().await.ok(200);
+    app.post(&format!("/v1/orders/{}/cancel", ids[1])).shop().send().await.ok(200);
+    let middle = app.get(&format!("/v1/orders/{}", ids[1])).shop().send().await.ok(200);
     let time = text(&middle["created_at"]);
     for (query, expected) in [
         (String::new(), vec![0, 1, 2]),
@@ -110,7 +104,7 @@ async fn orders_are_listed_and_filtered() {
         (format!("?created_after={time}"), vec![0]),
         (format!("?created_before={time}"), vec![2]),
     ] {
-        let list = app.get(&format!("/v1/orders{query}")).as_shop().send().await.ok(200);
+        let list = app.get(&format!("/v1/orders{query}")).shop().send().await.ok(200);
         let found: Vec<_> = list["data"].as_array().unwrap().iter().map(|order| text(&order["id"])).collect();
         let expected: Vec<_> = expected.into_iter().map(|place: usize| ids[place].clone()).collect();
         assert_eq!(found, expected, "{query}");
@@ -139,7 +133,7 @@ async fn customer_and_shipping_change_until_the_order_ends() {
     assert_eq!(canceled["status"], "canceled");
     app.patch(&path).bearer(&token).json(&change).send().await.problem(409, "order_canceled");
     let metadata = json!({"metadata": {"why": "changed their mind"}});
-    app.patch(&path).as_shop().json(&metadata).send().await.ok(200);
+    app.patch(&path).shop().json(&metadata).send().await.ok(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +151,7 @@ async fn ids_that_are_none_name_nothing() {
         "/v1/payment_intents/ch_1",
         "/v1/payment_intents/pi_%00",
     ] {
-        let answer = app.get(path).as_shop().send().await;
+        let answer = app.get(path).shop().send().await;
         assert_eq!(answer.status, 404, "{path} {answer:?}");
     }
 }

@@ -110,16 +110,16 @@ async fn a_held_payment_is_canceled_by_the_shop_only() {
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
     let body = json!({"capture_method": "manual"});
-    let intent = app.post(&format!("{path}/payment_intent")).as_shop().json(&body).send().await.ok(200);
+    let intent = app.post(&format!("{path}/payment_intent")).shop().json(&body).send().await.ok(200);
     app.confirm(&text(&intent["payment_intent_id"]), "pm_card_visa").await;
     app.order_becomes(&order_id, "authorized").await;
     app.post(&format!("{path}/cancel")).bearer(&token).send().await.problem(409, "not_cancelable");
-    let canceled = app.post(&format!("{path}/cancel")).as_shop().send().await.ok(200);
+    let canceled = app.post(&format!("{path}/cancel")).shop().send().await.ok(200);
     assert_eq!(
         (&canceled["status"], &canceled["payment"]["status"]),
         (&json!("canceled"), &json!("canceled"))
     );
-    app.post(&format!("{path}/payment_intent")).as_shop().send().await.problem(409, "order_canceled");
+    app.post(&format!("{path}/payment_intent")).shop().send().await.problem(409, "order_canceled");
 }
 
 #[tokio::test(flavor = "multi_thread")]

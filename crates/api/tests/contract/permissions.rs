@@ -40,14 +40,17 @@ enum For {
 }
 
 /// The answer that a caller must get: a success, or a status with its code.
+#[expect(clippy::match_same_arms, reason = "it is read caller by caller")]
 fn expected(route: For, who: Who) -> Option<(u16, &'static str)> {
-    match (route, who) {
-        (_, Who::WrongKey | Who::WrongToken | Who::WrongScheme) => Some((401, "invalid_credentials")),
-        (For::Everybody, _) | (_, Who::Shop) => None,
-        (For::Holder | For::Lookup, Who::Holder) | (For::Lookup, Who::ClientSecret) => None,
-        (For::Holder | For::Lookup, Who::OtherHolder) => Some((404, "not_found")),
-        (For::Shop, Who::Holder | Who::OtherHolder) => Some((401, "invalid_credentials")),
-        (_, Who::Nobody | Who::ClientSecret) => Some((401, "missing_credentials")),
+    let invalid = Some((401, "invalid_credentials"));
+    let missing = Some((401, "missing_credentials"));
+    match (who, route) {
+        (Who::WrongKey | Who::WrongToken | Who::WrongScheme, _) => invalid,
+        (Who::Shop, _) | (_, For::Everybody) => None,
+        (Who::Holder, For::Holder | For::Lookup) | (Who::ClientSecret, For::Lookup) => None,
+        (Who::OtherHolder, For::Holder | For::Lookup) => Some((404, "not_found")),
+        (Who::Holder | Who::OtherHolder, For::Shop) => invalid,
+        (Who::Nobody, _) | (Who::ClientSecret, For::Holder | For::Shop) => missing,
     }
 }
 
@@ -87,7 +90,7 @@ async fn every_route_with_every_caller() {
                 Who::Holder => call.bearer(&token),
                 Who::OtherHolder => call.bearer(&other_token),
                 Who::ClientSecret => call.header("stripe-client-secret", &client_secret),
-                Who::Shop => call.as_shop(),
+                Who::Shop => call.shop(),
                 Who::WrongKey => call.bearer("qsk_0123456789012345678901234567890123456789012"),
                 Who::WrongToken => call.bearer("oct_short"),
                 Who::WrongScheme => call.header("authorization", "Basic cXVpdHRhbmNl"),
@@ -130,7 +133,7 @@ async fn what_a_secret_key_alone_may_set() {
     let refused = app.post("/v1/orders").json(&body).send().await.problem(422, "invalid_request");
     assert_eq!(refused["errors"][0]["pointer"], "/customer/reference");
     assert_eq!(refused["errors"][0]["code"], "not_allowed");
-    let order = app.post("/v1/orders").as_shop().json(&body).send().await.ok(201);
+    let order = app.post("/v1/orders").shop().json(&body).send().await.ok(201);
     assert_eq!(order["customer"]["reference"], "user-1");
 
     let (order_id, token) = app.order().await;
@@ -142,15 +145,15 @@ async fn what_a_secret_key_alone_may_set() {
         let refused =
             app.patch(&path).bearer(&token).json(&body).send().await.problem(422, "invalid_request");
         assert_eq!(refused["errors"][0]["pointer"], pointer);
-        app.patch(&path).as_shop().json(&body).send().await.ok(200);
+        app.patch(&path).shop().json(&body).send().await.ok(200);
     }
     let path = format!("{order}/payment_intent");
     let body = json!({"capture_method": "manual"});
     let refused = app.post(&path).bearer(&token).json(&body).send().await.problem(422, "invalid_request");
     assert_eq!(refused["errors"][0]["pointer"], "/capture_method");
-    app.post(&path).as_shop().json(&body).send().await.ok(200);
+    app.post(&path).shop().json(&body).send().await.ok(200);
     let other = json!({"capture_method": "automatic"});
-    app.post(&path).as_shop().json(&other).send().await.problem(409, "capture_method_fixed");
+    app.post(&path).shop().json(&other).send().await.problem(409, "capture_method_fixed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ async fn a_product_is_created_changed_and_taken_from_the_shelf() {
         "name": "Fountain pen", "description": "Steel nib", "unit_amount": 2499, "currency": "eur",
         "metadata": {"sku": "FP-1"}
     });
-    let created = app.post("/v1/products").as_shop().json(&body).send().await;
+    let created = app.post("/v1/products").shop().json(&body).send().await;
     let location = created.header("location").unwrap().to_owned();
     let product = created.ok(201);
     assert_eq!(location, format!("/v1/products/{}", text(&product["id"])));
@@ -21,26 +21,26 @@ async fn a_product_is_created_changed_and_taken_from_the_shelf() {
     assert_eq!(app.get(&location).send().await.ok(200), product);
 
     let change = json!({"description": null, "unit_amount": 1999, "metadata": {}});
-    let changed = app.patch(&location).as_shop().json(&change).send().await.ok(200);
+    let changed = app.patch(&location).shop().json(&change).send().await.ok(200);
     assert_eq!((&changed["description"], &changed["unit_amount"]), (&json!(null), &json!(1999)));
     assert_eq!((&changed["name"], &changed["metadata"]), (&json!("Fountain pen"), &json!({})));
 
-    app.patch(&location).as_shop().json(&json!({"active": false})).send().await.ok(200);
+    app.patch(&location).shop().json(&json!({"active": false})).send().await.ok(200);
     app.get(&location).send().await.problem(404, "not_found");
-    app.get(&location).as_shop().send().await.ok(200);
+    app.get(&location).shop().send().await.ok(200);
     assert_eq!(app.get("/v1/products").send().await.ok(200)["data"], json!([]));
-    assert_eq!(app.get("/v1/products").as_shop().send().await.ok(200)["data"].as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/v1/products").shop().send().await.ok(200)["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_price_must_fit_its_currency() {
     let app = TestApp::start().await;
     let body = json!({"name": "Lopapeysa", "unit_amount": 150, "currency": "isk"});
-    let refused = app.post("/v1/products").as_shop().json(&body).send().await.problem(422, "invalid_request");
+    let refused = app.post("/v1/products").shop().json(&body).send().await.problem(422, "invalid_request");
     assert_eq!(refused["errors"][0]["pointer"], "/unit_amount");
     let product = app.product(150).await;
     let path = format!("/v1/products/{product}");
-    let refused = app.patch(&path).as_shop().json(&json!({"currency": "isk"})).send().await;
+    let refused = app.patch(&path).shop().json(&json!({"currency": "isk"})).send().await;
     let refused = refused.problem(422, "invalid_request");
     assert_eq!(refused["errors"][0]["pointer"], "/unit_amount");
 }

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::event::{Content, Outcome};
+use quittance_domain::history::Limits;
 use quittance_domain::payment::{Mismatch, Observation};
 
 use super::super::dialect::Conn;
 use super::super::{Database, batch};
 use super::ledger::Ledgers;
 use super::rows::InboxRow;
-use super::schema::payments;
+use super::schema::{inbox, payments};
 use crate::Error;
-use crate::model::Delivery;
+use crate::model::{Delivery, FailedEvent};
 
 /// An attempt that an event may be of: `(id, order_id, account, payment_intent_id)`.
 type Candidate = (String, String, String, Option<String>);
@@ -25,18 +27,7 @@ impl Database {
     pub(crate) async fn apply(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let candidates = Candidates::find(conn, &deliveries).await?;
-            let mut ledgers = Ledgers::lock(conn, candidates.order_ids()).await?;
-            let mut outcomes = Vec::with_capacity(deliveries.len());
-            let mut rows = Vec::with_capacity(deliveries.len());
-            for delivery in &deliveries {
-                let (outcome, order_id) = fold(&mut ledgers, &candidates, delivery);
-                rows.push(row(delivery, outcome, reason(delivery, outcome), order_id));
-                outcomes.push(outcome);
-            }
-            if let Some(now) = deliveries.iter().map(|delivery| delivery.received_at).max() {
-                ledgers.settle(&limits, now)?.write(conn).await?;
-            }
+            let (mut outcomes, rows) = take_in(conn, &deliveries, &limits).await?;
             let mut fresh = batch::insert_inbox(conn, rows).await?;
             for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
                 if !fresh.remove(&delivery.event.id) {
@@ -58,6 +49,73 @@ impl Database {
     }
 }
 
+impl Database {
+    pub(crate) async fn failed_events(
+        &self,
+        after: Option<String>,
+        limit: u8,
+    ) -> Result<Vec<FailedEvent>, Error> {
+        let mut conn = self.reader().await?;
+        let rows: Vec<(String, Vec<u8>, DateTime<Utc>)> = inbox::table
+            .filter(inbox::outcome.eq(Outcome::Failed.as_str()))
+            .filter(inbox::event_id.gt(after.unwrap_or_default()))
+            .order(inbox::event_id.asc())
+            .limit(i64::from(limit))
+            .select((inbox::event_id, inbox::payload, inbox::received_at))
+            .load(&mut conn)
+            .await?;
+        let event = |(event_id, payload, received_at): (_, Vec<u8>, _)| FailedEvent {
+            event_id,
+            payload: payload.into(),
+            received_at,
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    /// What was kept as failed is folded like a new event, and the inbox says from now on what became of it.
+    pub(crate) async fn replay(&self, delivery: Delivery) -> Result<Outcome, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let (outcomes, rows) = take_in(conn, std::slice::from_ref(&delivery), &limits).await?;
+            for row in rows {
+                diesel::update(inbox::table.find(row.event_id))
+                    .set((
+                        inbox::kind.eq(row.kind),
+                        inbox::outcome.eq(row.outcome),
+                        inbox::reason.eq(row.reason),
+                        inbox::order_id.eq(row.order_id),
+                    ))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(outcomes.into_iter().next().unwrap_or(Outcome::Failed))
+        })
+        .await
+    }
+}
+
+/// Folds events into the orders they are about and writes what follows; what became of each, and its row for the
+/// inbox.
+async fn take_in(
+    conn: &mut Conn,
+    deliveries: &[Delivery],
+    limits: &Limits,
+) -> Result<(Vec<Outcome>, Vec<InboxRow>), Error> {
+    let candidates = Candidates::find(conn, deliveries).await?;
+    let mut ledgers = Ledgers::lock(conn, candidates.order_ids()).await?;
+    let mut outcomes = Vec::with_capacity(deliveries.len());
+    let mut rows = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let (outcome, order_id) = fold(&mut ledgers, &candidates, delivery);
+        rows.push(row(delivery, outcome, reason(delivery, outcome), order_id));
+        outcomes.push(outcome);
+    }
+    if let Some(now) = deliveries.iter().map(|delivery| delivery.received_at).max() {
+        ledgers.settle(limits, now)?.write(conn).await?;
+    }
+    Ok((outcomes, rows))
+}
+
 fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> (Outcome, Option<String>) {
     match &delivery.event.content {
         Content::Unhandled => (Outcome::Unhandled, None),
@@ -65,7 +123,8 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
             tracing::warn!(
                 stripe.event.id = delivery.event.id,
                 stripe.event.type = delivery.event.kind,
-                "An event can not be read: {reason}. It is kept and can be replayed after an upgrade."
+                "An event can not be read: {reason}. It is kept; `quittance replay` of a version that can read it \
+                 applies it."
             );
             (Outcome::Failed, None)
         }
