@@ -15,7 +15,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const LEASE: chrono::Duration = chrono::Duration::seconds(60);
 
 /// How often old answers are thrown away.
-const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
+const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 
 /// How long the answer to a request with an `Idempotency-Key` is given again.
 const REPLIES_KEPT: chrono::Duration = chrono::Duration::hours(24);

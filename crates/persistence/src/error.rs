@@ -60,9 +60,8 @@ impl From<DieselError> for Error {
         match &error {
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Contended(error),
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => match info.message() {
-                // PostgreSQL's 40P01, and SQLite's SQLITE_BUSY: diesel has no kind of its own for them.
+                // PostgreSQL's 40P01: diesel has no kind of its own for it.
                 message if message.contains("deadlock detected") => Self::Contended(error),
-                message if message.contains("database is locked") => Self::Contended(error),
                 message if is_of_connection(message) => Self::Unavailable(Box::new(error)),
                 _ => Self::Data(error),
             },
@@ -94,6 +93,8 @@ fn is_of_connection(message: &str) -> bool {
         "unable to open database file",
         "read-only",
         "readonly",
+        // SQLITE_BUSY: another program writes, and `busy_timeout` has been waited for already.
+        "database is locked",
         "no such table",
         "does not exist",
     ]

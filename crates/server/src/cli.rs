@@ -136,6 +136,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Args)]
 #[command(next_help_heading = "Stripe")]
+#[allow(clippy::struct_field_names, reason = "a flag is called as its field")]
 pub(crate) struct StripeArgs {
     /// Secret key: sk_test_…, sk_live_…, or a restricted rk_…
     #[arg(long, env = "STRIPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]

@@ -60,7 +60,7 @@ impl Config {
             stripe: Stripe::read(stripe, sandbox_listen)?,
             token_keys: token_keys(&access, &place)?,
             listen,
-            public_url: public_url.map(check_public_url).transpose()?,
+            public_url: public_url.as_deref().map(check_public_url).transpose()?,
             store: StoreConfig {
                 url: database.database_url,
                 limits: access.limits.into(),
@@ -168,7 +168,7 @@ fn check_api_base(base: &str) -> Result<(), Error> {
     }
 }
 
-fn check_public_url(url: String) -> Result<String, Error> {
+fn check_public_url(url: &str) -> Result<String, Error> {
     if url.starts_with("https://") || url.starts_with("http://") {
         Ok(url.trim_end_matches('/').to_owned())
     } else {

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::event::{Content, Outcome};
 use quittance_domain::history::Limits;
+use quittance_domain::id::PaymentId;
 use quittance_domain::payment::{Mismatch, Observation};
 
 use super::super::dialect::Conn;
@@ -179,7 +180,7 @@ impl Candidates {
         if seen.is_empty() {
             return Ok(found);
         }
-        let ids = seen.iter().filter_map(|seen| seen.payment_id.as_ref()).map(|id| id.as_str());
+        let ids = seen.iter().filter_map(|seen| seen.payment_id.as_ref()).map(PaymentId::as_str);
         let payment_intents = seen.iter().map(|seen| seen.payment_intent_id.as_str());
         let rows: Vec<Candidate> = payments::table
             .filter(

@@ -244,7 +244,7 @@ impl Ledger {
             if standing.settled.is_some() && standing.settled != self.before.standing.settled {
                 order.settled_version = order.version;
             }
-            order.status = standing.status.as_str().to_owned();
+            standing.status.as_str().clone_into(&mut order.status);
             order.review_reason = standing.review_reason.map(|reason| reason.as_str().to_owned());
             order.amount_paid = standing.amount_paid;
             order.current_payment_id = self.history.current_attempt().map(|attempt| attempt.id.to_string());

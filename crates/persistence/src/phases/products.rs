@@ -86,7 +86,7 @@ impl Database {
 
     pub(crate) async fn products(
         &self,
-        shelf: Shelf,
+        wanted: Shelf,
         cursor: Cursor<ProductId>,
     ) -> Result<Page<Product>, Error> {
         let mut query = products::table
@@ -94,7 +94,7 @@ impl Database {
             .order(products::id.desc())
             .limit(i64::from(cursor.limit) + 1)
             .into_boxed();
-        if shelf == Shelf::Active {
+        if wanted == Shelf::Active {
             query = query.filter(products::active.eq(true));
         }
         if let Some(id) = cursor.starting_after {

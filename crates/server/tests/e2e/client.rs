@@ -63,11 +63,6 @@ impl Client {
         &self.base
     }
 
-    /// What identifies the caller.
-    pub(crate) fn bearer(&self) -> &str {
-        self.bearer.as_deref().unwrap_or_default()
-    }
-
     pub(crate) fn get(&self, path: impl Into<String>) -> Call {
         self.call(Method::GET, path.into())
     }

@@ -1,13 +1,12 @@
 //! Callers that hang up in the middle of a request: nothing is left half-done, and the same request sent again is
 //! the same request.
 
-use std::io::Write;
-use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use quittance_test_support::TestDatabase;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use tokio::net::TcpStream;
 
 use crate::client::Call;
 use crate::event::Source;
@@ -18,22 +17,37 @@ use crate::world::{Webhooks, World};
 
 quittance_test_support::on_both_databases! { whoever_hangs_up_leaves_nothing_half_done }
 
+/// How a caller goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// Closing the connection: the service may find out late, or never.
+    Politely,
+    /// Resetting it, as a machine does that is switched off: the service finds out at once.
+    Abruptly,
+}
+
 /// Sends a part of a request, or all of it, and hangs up at once or a moment later.
 async fn hang_up(call: &Call, base: &str, dice: &mut StdRng) {
     let bytes = call.bytes();
     // Three in four send all of it: what happens then is more than that nothing happens.
-    let sent = if dice.random_ratio(3, 4) { bytes.len() } else { dice.random_range(0..bytes.len()) };
+    let length = if dice.random_ratio(3, 4) { bytes.len() } else { dice.random_range(0..bytes.len()) };
     let moment =
-        Duration::from_micros(if dice.random_ratio(1, 3) { 0 } else { dice.random_range(0..40_000) });
-    let address = base.trim_start_matches("http://").to_owned();
-    let hanging_up = tokio::task::spawn_blocking(move || {
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        // The service may be done with it already.
-        let _ = stream.write_all(&bytes[..sent]);
-        std::thread::sleep(moment);
-        let _ = stream.shutdown(Shutdown::Both);
-    });
-    hanging_up.await.expect("a thread");
+        Duration::from_micros(if dice.random_ratio(1, 4) { 0 } else { dice.random_range(0..40_000) });
+    let leave = if dice.random_bool(0.5) { Leave::Politely } else { Leave::Abruptly };
+    let stream = TcpStream::connect(base.trim_start_matches("http://")).await.expect("a connection");
+    let mut left = &bytes[..length];
+    while !left.is_empty() && stream.writable().await.is_ok() {
+        match stream.try_write(left) {
+            Ok(sent) => left = &left[sent..],
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+    }
+    // Not to wait for something: this is the moment of hanging up.
+    tokio::time::sleep(moment).await;
+    if leave == Leave::Abruptly {
+        stream.set_zero_linger().expect("a socket option");
+    }
 }
 
 async fn whoever_hangs_up_leaves_nothing_half_done(database: &TestDatabase) {

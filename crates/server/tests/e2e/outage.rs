@@ -1,5 +1,7 @@
 //! A database that is away for a while: nobody is told that something was done, and all goes on when it is back.
 
+use std::time::{Duration, Instant};
+
 use quittance_test_support::{Kind, TestDatabase, run_on};
 
 use crate::client::{Answer, Call};
@@ -7,6 +9,9 @@ use crate::event::Source;
 use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::world::{Webhooks, World};
+
+/// Well below the time after which Stripe, a proxy, or a customer gives up.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// The name of a database by its URL.
 fn name(database: &TestDatabase) -> &str {
@@ -68,6 +73,33 @@ fn a_missing_database_is_said_and_survived() {
         succeeded.delivery(&world.api).insist().await.expect(200);
         assert_eq!(shop.order(order_id).await["status"], "paid");
         shop.payable("meanwhile").await;
+    });
+}
+
+#[test]
+fn a_file_that_another_program_locks_is_said_and_survived() {
+    run_on(Kind::Sqlite, async |database: &TestDatabase| {
+        let world = World::start(database, Webhooks::Lost).await;
+        let shop = Shop::open(&world).await;
+        let source = Source::of(&shop, shop.payable("before").await).await;
+        let succeeded = source.succeeded();
+
+        let held = database.hold_writes().await;
+        let begun = Instant::now();
+        let (place, deliver) = (shop.placing("meanwhile"), succeeded.delivery(&world.api));
+        let (placed, delivered) = tokio::join!(place.send(), deliver.send());
+        says_away(&placed);
+        says_away(&delivered);
+        assert!(begun.elapsed() < ANSWERED_WITHIN, "it took {:?}", begun.elapsed());
+        // What only reads goes on.
+        world.api.get("/readyz").send().await.expect(200);
+        assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
+        held.release().await;
+
+        shop.place("meanwhile").await;
+        succeeded.deliver(&world.api).await.expect(200);
+        assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
+        assert_eq!(world.count("orders WHERE customer_reference = 'meanwhile'").await, 1);
     });
 }
 

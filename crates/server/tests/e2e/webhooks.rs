@@ -2,6 +2,7 @@
 //! not fit changes nothing either.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quittance_test_support::TestDatabase;
 use rand::RngExt;
@@ -21,6 +22,7 @@ quittance_test_support::on_both_databases! {
     every_order_of_delivery,
     what_does_not_fit_is_reviewed,
     what_is_not_ours_changes_nothing,
+    nothing_is_acknowledged_before_its_commit,
     what_is_not_signed_is_refused,
     what_can_not_be_read_is_kept,
 }
@@ -217,6 +219,42 @@ fn unknown_payment_id(event: &Event) -> String {
     let known = event.0["data"]["object"]["metadata"]["payment_id"].as_str().expect("an id");
     let (rest, last) = known.split_at(known.len() - 1);
     format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
+/// Long enough for an answer that waits for nothing.
+const NO_ANSWER_FOR: Duration = Duration::from_millis(700);
+
+async fn nothing_is_acknowledged_before_its_commit(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let source = source(&shop, "held-up").await;
+    let succeeded = source.succeeded();
+    let order_id = &source.payable.order_id;
+
+    let held = database.hold_writes().await;
+    let call = succeeded.delivery(&world.api);
+    let mut waiting = tokio::spawn(async move { call.try_send().await });
+    let answer = tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await;
+    assert!(answer.is_err(), "it was answered while nothing can be committed: {answer:?}");
+    // It dies with the event in its hands, unacknowledged: Stripe sends it again.
+    world.kill();
+    assert!(waiting.await.expect("a task").is_err());
+    held.release().await;
+    assert_eq!(world.count("inbox").await, 0);
+    world.revive(&[]).await;
+    succeeded.deliver(&world.api).await.expect(200);
+    assert_eq!(shop.order(order_id).await["status"], "paid");
+
+    // Without a crash, it is answered once it is committed.
+    let processing = source.processing();
+    let held = database.hold_writes().await;
+    let call = processing.delivery(&world.api);
+    let mut waiting = tokio::spawn(async move { call.send().await });
+    assert!(tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await.is_err());
+    held.release().await;
+    waiting.await.expect("an answer").expect(200);
+    assert_eq!(world.count("inbox").await, 2);
+    assert_eq!(paid_rows(&world, order_id).await, 1);
 }
 
 async fn what_is_not_signed_is_refused(database: &TestDatabase) {
