@@ -13,4 +13,4 @@ mod store;
 
 pub use error::Error;
 pub use model::*;
-pub use store::{Store, StoreConfig};
+pub use store::Store;

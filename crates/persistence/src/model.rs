@@ -2,15 +2,40 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
 use quittance_domain::event::Event;
-use quittance_domain::history::Task;
+use quittance_domain::history::{Limits, Task};
 use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
 use quittance_domain::payment::{Attempt, CaptureMethod, Expected};
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `sqlite://PATH` or `postgres://…`.
+    pub url: String,
+    /// What the shop allows.
+    pub limits: Limits,
+    /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
+    pub connections: usize,
+    /// How long to wait for a connection before the database counts as unreachable.
+    pub wait: Duration,
+}
+
+/// How busy the connections are.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolStatus {
+    /// Connections that are open.
+    pub open: usize,
+    /// Connections that nobody uses now.
+    pub idle: usize,
+    /// Phases that wait for a connection.
+    pub waiting: usize,
+}
 
 /// A part of a list, newest first.
 #[derive(Debug, Clone)]

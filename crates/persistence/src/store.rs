@@ -1,12 +1,11 @@
 //! The face of the store: one list of every phase.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Product;
 use quittance_domain::event::Outcome;
-use quittance_domain::history::{Closure, Limits};
+use quittance_domain::history::Closure;
 use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
 use quittance_domain::order::Order;
 use quittance_domain::payment::Observation;
@@ -15,22 +14,9 @@ use tokio::runtime::Handle;
 use crate::model::{
     AttemptAtWork, Begun, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor, Delivery, FailedEvent,
     KeyedRequest, NewAttempt, NewOrder, Observed, OrderChange, OrderChanged, OrderFilter, Page, Placed,
-    ProductChange, ProductChanged, Pulse, Reply, SecretKey, Shelf, WorkClaim,
+    PoolStatus, ProductChange, ProductChanged, Pulse, Reply, SecretKey, Shelf, StoreConfig, WorkClaim,
 };
 use crate::{Error, postgres, sqlite};
-
-/// Which database, and how it is used.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// `sqlite://PATH` or `postgres://…`.
-    pub url: String,
-    /// What the shop allows.
-    pub limits: Limits,
-    /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
-    pub connections: usize,
-    /// How long to wait for a connection before the database counts as unreachable.
-    pub wait: Duration,
-}
 
 /// The store. Clones share its connections.
 #[derive(Clone)]
@@ -100,17 +86,6 @@ impl Store {
             Database::Sqlite(database) => database.pool_status(),
         }
     }
-}
-
-/// How busy the connections are.
-#[derive(Debug, Clone, Copy)]
-pub struct PoolStatus {
-    /// Connections that are open.
-    pub open: usize,
-    /// Connections that nobody uses now.
-    pub idle: usize,
-    /// Phases that wait for a connection.
-    pub waiting: usize,
 }
 
 phases! {

@@ -15,7 +15,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
-use crate::store::{PoolStatus, StoreConfig};
+use crate::model::{PoolStatus, StoreConfig};
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 

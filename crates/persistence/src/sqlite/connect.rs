@@ -13,7 +13,7 @@ use quittance_domain::history::Limits;
 
 use super::dialect::Conn;
 use crate::Error;
-use crate::store::{PoolStatus, StoreConfig};
+use crate::model::{PoolStatus, StoreConfig};
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
