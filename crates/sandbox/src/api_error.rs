@@ -129,6 +129,10 @@ impl ApiError {
         self
     }
 
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
     /// The answer's body.
     pub(crate) fn body(&self, request_id: &str, now_seconds: i64) -> Value {
         let mut error = self.fields.clone();

@@ -68,6 +68,18 @@ pub struct Config {
     /// How often a webhook delivery is tried before it counts as failed
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     pub webhook_max_attempts: u32,
+
+    /// Seed of faults on purpose: the nth call of a route gets the same fault in every run of a seed
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub chaos_seed: u64,
+
+    /// How many of a hundred API calls go wrong on purpose
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub chaos_api_percent: u8,
+
+    /// How many of a hundred webhooks are dropped, doubled or late on purpose
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub chaos_delivery_percent: u8,
 }
 
 impl Default for Config {
@@ -83,6 +95,9 @@ impl Default for Config {
             delayed_debit_delay: Duration::from_mins(3),
             webhook_retry_base: Duration::from_millis(500),
             webhook_max_attempts: 20,
+            chaos_seed: 0,
+            chaos_api_percent: 0,
+            chaos_delivery_percent: 0,
         }
     }
 }

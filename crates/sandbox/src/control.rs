@@ -9,13 +9,15 @@ use crate::api_error::ApiError;
 use crate::events::Event;
 use crate::params::words;
 use crate::request::Call;
-use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::attempts::{self, DebitOutcome};
+use crate::resources::payment_intents::{PaymentIntent, Status};
+use crate::resources::payment_methods::PaymentMethod;
 use crate::routes::Route;
 use crate::state::{Account, Resource};
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/payment_intents/{id}/settle", settle),
+    Route::post("/_sandbox/payment_intents/{id}/succeed", succeed),
     Route::post("/_sandbox/events/{id}/resend", resend),
     Route::get("/_sandbox/clock", read_clock),
     Route::post("/_sandbox/clock", advance_clock),
@@ -67,6 +69,20 @@ fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     settled
         .map(|intent| intent.render())
         .ok_or_else(|| ApiError::refused("No bank debit of this PaymentIntent is processing."))
+}
+
+/// Pays a PaymentIntent whatever its status, also a canceled one.
+fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let method = params.string("payment_method")?.unwrap_or_else(|| "pm_card_visa".to_owned());
+    params.finish()?;
+    let intent = call.tx.get::<PaymentIntent>(call.id).cloned();
+    let intent = intent.ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))?;
+    if matches!(intent.status, Status::Succeeded | Status::RequiresCapture) {
+        return Err(ApiError::refused("The money of this PaymentIntent has come already."));
+    }
+    let method = PaymentMethod::resolve(call.tx, &method)?;
+    Ok(attempts::force_success(call.tx, intent, &method).render())
 }
 
 /// Delivers an event once more to every endpoint that listens to it.

@@ -11,6 +11,7 @@ use sha2::Sha256;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::chaos::DeliveryFault;
 use crate::clock::Moment;
 use crate::events::{Delivery, DeliveryState, Event};
 use crate::idempotency::SavedResponse;
@@ -52,7 +53,7 @@ struct Shipment {
     account: Account,
     delivery: Delivery,
     url: String,
-    secret: String,
+    secrets: Vec<String>,
     body: String,
 }
 
@@ -133,20 +134,33 @@ impl Worker {
 
     async fn send(self: Arc<Self>, shipment: Shipment, permits: Arc<Semaphore>) {
         let Ok(_permit) = permits.acquire().await else { return };
-        let result = self
+        // A fault is for the first try only: what is lost or doubled comes right in the end.
+        let fault = shipment.delivery.fault.filter(|_| shipment.delivery.attempts == 0);
+        let problem = match fault {
+            Some(DeliveryFault::Drop) => Some("dropped on purpose".to_owned()),
+            _ => self.post(&shipment).await,
+        };
+        if fault == Some(DeliveryFault::Duplicate) && problem.is_none() {
+            // What becomes of the second one decides nothing.
+            self.post(&shipment).await;
+        }
+        self.conclude(&shipment.account, shipment.delivery, problem).await;
+    }
+
+    /// Posts a webhook; returns what went wrong.
+    async fn post(&self, shipment: &Shipment) -> Option<String> {
+        let signature = signature(&shipment.secrets, Moment::of_the_machine(), &shipment.body);
+        let request = self
             .client
             .post(&shipment.url)
             .header("Content-Type", "application/json; charset=utf-8")
-            .header("Stripe-Signature", signature(&shipment.secret, Moment::of_the_machine(), &shipment.body))
-            .body(shipment.body)
-            .send()
-            .await;
-        let problem = match result {
+            .header("Stripe-Signature", signature)
+            .body(shipment.body.clone());
+        match request.send().await {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("status {}", response.status().as_u16())),
             Err(error) => Some(error.without_url().to_string()),
-        };
-        self.conclude(&shipment.account, shipment.delivery, problem).await;
+        }
     }
 
     async fn conclude(&self, account: &Account, delivery: Delivery, problem: Option<String>) {
@@ -192,13 +206,13 @@ fn take_due(tx: &mut Tx<'_>) -> Vec<Shipment> {
         let target = endpoint
             .map(|(_, endpoint)| endpoint)
             .filter(|endpoint| endpoint.is_enabled())
-            .map(|endpoint: &WebhookEndpoint| (endpoint.url.clone(), endpoint.secret.clone()));
+            .map(|endpoint: &WebhookEndpoint| (endpoint.url.clone(), endpoint.secrets(tx.now)));
         tx.on_account(account.clone(), |tx| {
             tx.mark(Delivery { is_held: true, ..delivery.clone() });
             let event = tx.get::<Event>(&delivery.event);
-            if let (Some((url, secret)), Some(event)) = (target, event) {
+            if let (Some((url, secrets)), Some(event)) = (target, event) {
                 let body = serde_json::to_string_pretty(&tx.render_event(event)).unwrap_or_default();
-                shipments.push(Shipment { account, delivery, url, secret, body });
+                shipments.push(Shipment { account, delivery, url, secrets, body });
             }
         });
     }
@@ -217,12 +231,17 @@ fn next_due(tx: &mut Tx<'_>) -> Duration {
     next.map_or(MAX_SLEEP, |next| now.until(next).min(MAX_SLEEP))
 }
 
-/// The header `Stripe-Signature`: `t=<seconds>,v1=<HMAC-SHA256 of "<seconds>.<body>">`.
-fn signature(secret: &str, at: Moment, body: &str) -> String {
+/// The header `Stripe-Signature`: `t=<seconds>`, and for every secret `v1=<HMAC-SHA256 of "<seconds>.<body>">`.
+fn signature(secrets: &[String], at: Moment, body: &str) -> String {
     let seconds = at.seconds();
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    mac.update(format!("{seconds}.{body}").as_bytes());
-    format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes()))
+    let mut header = format!("t={seconds}");
+    for secret in secrets {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { continue };
+        mac.update(format!("{seconds}.{body}").as_bytes());
+        header.push_str(",v1=");
+        header.push_str(&hex::encode(mac.finalize().into_bytes()));
+    }
+    header
 }
 
 #[cfg(test)]
@@ -236,7 +255,7 @@ mod tests {
     fn signs_as_stripe_documents_it() {
         // Computed with: printf '1700000000.{}' | openssl dgst -sha256 -hmac whsec_test
         assert_eq!(
-            signature("whsec_test", Moment(1_700_000_000_123), "{}"),
+            signature(&["whsec_test".to_owned()], Moment(1_700_000_000_123), "{}"),
             "t=1700000000,v1=35495024f4ef3f94e5a93e22221544c4b75e9a42300cd965ab81cb85cd994e91"
         );
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::API_VERSION;
+use crate::chaos::DeliveryFault;
 use crate::clock::Moment;
 use crate::ids;
 use crate::resources::webhook_endpoints::WebhookEndpoint;
@@ -48,6 +49,9 @@ pub(crate) struct Delivery {
     pub(crate) state: DeliveryState,
     pub(crate) attempts: u32,
     pub(crate) next_attempt_ms: i64,
+    /// What goes wrong with it on purpose.
+    #[serde(default)]
+    pub(crate) fault: Option<DeliveryFault>,
     /// Being sent right now, or waiting for an endpoint that is not there; a restart forgets it.
     #[serde(skip)]
     pub(crate) is_held: bool,
@@ -62,6 +66,7 @@ impl Delivery {
             state: DeliveryState::Pending,
             attempts: 0,
             next_attempt_ms: now.0,
+            fault: None,
             is_held: false,
         }
     }
@@ -104,7 +109,14 @@ impl Tx<'_> {
             idempotency_key: self.origin.idempotency_key.clone(),
         };
         for endpoint in self.listeners(type_) {
-            self.put(Delivery::new(&event.id, &endpoint, self.now));
+            let delivery = Delivery::new(&event.id, &endpoint, self.now);
+            let delivery = match self.chaos.delivery_fault(&endpoint, type_) {
+                None => delivery,
+                Some((fault, delay)) => {
+                    Delivery { fault: Some(fault), ..delivery }.retry_at(self.now.after(delay))
+                }
+            };
+            self.put(delivery);
         }
         self.put(event);
     }

@@ -19,12 +19,14 @@
 //!
 //! The rooms: `routes` takes every request (keys, parameters, idempotency), `resources` has one file per
 //! resource, `state` holds all objects and changes them in transactions, `storage` keeps them in a file,
-//! `events` records what happened, and `delivery` tells the endpoints and works off what is due.
+//! `events` records what happened, `delivery` tells the endpoints and works off what is due, and `chaos` lets
+//! things go wrong on purpose.
 
 // A rendered object has more fields than `json!` takes by default.
 #![recursion_limit = "256"]
 
 mod api_error;
+mod chaos;
 mod clock;
 mod config;
 mod control;

@@ -1,5 +1,5 @@
 //! From an HTTP request to an endpoint and back: keys, parameters, idempotency, headers. Every endpoint of
-//! every resource passes through [`serve`], so this is also where faults can be injected.
+//! every resource passes through [`serve`], so this is also where faults on purpose come in.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use crate::api_error::{ApiError, Stage};
+use crate::chaos::{self, ApiFault};
 use crate::expand;
 use crate::form;
 use crate::idempotency::{IdempotentRequest, InFlight};
@@ -83,8 +84,12 @@ pub(crate) async fn serve(
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let request_id = ids::request();
+    let fault = shared.store.chaos.api_fault(route.method.as_str(), route.path);
+    if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.is_after()) {
+        return chaos::fail(fault, hang, &request_id).await;
+    }
     let answered = match body {
-        Ok(body) => answer(route, shared, request, &body, &request_id).await,
+        Ok(body) => answer(route, shared, request, &body, &request_id, fault.map(|(fault, _)| fault)).await,
         // The body is too long, or was cut off.
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
@@ -95,7 +100,13 @@ pub(crate) async fn serve(
         Ok(answer) => answer,
         Err(error) => Answer::error(&error, &request_id, shared.store.clock.now().seconds()),
     };
-    respond(request, answer, &request_id)
+    match fault {
+        // What was done stays done; only the caller does not hear of it.
+        Some((fault, hang)) if fault != ApiFault::ServerErrorAfter => {
+            chaos::fail(fault, hang, &request_id).await
+        }
+        _ => respond(request, answer, &request_id),
+    }
 }
 
 /// Answers a request for no endpoint.
@@ -151,6 +162,7 @@ async fn answer(
     request: &HttpRequest,
     body: &Bytes,
     request_id: &str,
+    fault: Option<ApiFault>,
 ) -> Result<Answer, ApiError> {
     let mut params = read_params(request, body)?;
     let caller = Caller::identify(request, &mut params)?;
@@ -174,7 +186,7 @@ async fn answer(
     shared
         .store
         .transact(&caller.account, origin, |tx| {
-            execute(tx, idempotent.as_ref(), request_id, |tx| {
+            execute(tx, idempotent.as_ref(), request_id, fault, |tx| {
                 let mut value = (route.handler)(&mut Call { tx, params, id, role: caller.role })?;
                 expand::expand(tx, &mut value, &expand)?;
                 Ok(value)
@@ -204,6 +216,7 @@ fn execute(
     tx: &mut Tx<'_>,
     idempotent: Option<&IdempotentRequest>,
     request_id: &str,
+    fault: Option<ApiFault>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<Value, ApiError>,
 ) -> (Result<Answer, ApiError>, Keep) {
     match idempotent.map(|idempotent| idempotent.saved(tx)) {
@@ -223,6 +236,13 @@ fn execute(
             }
             Answer::error(&error, request_id, tx.now.seconds())
         }
+    };
+    // As at Stripe, a failure of its own is what the key gets from then on, whatever was done.
+    let answer = match fault {
+        Some(ApiFault::ServerErrorAfter) => {
+            Answer::error(&ApiError::internal("An unknown error occurred."), request_id, tx.now.seconds())
+        }
+        _ => answer,
     };
     if let Some(idempotent) = idempotent {
         idempotent.save(tx, answer.status, &answer.body, request_id);

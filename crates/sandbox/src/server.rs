@@ -7,9 +7,10 @@ use actix_cors::Cors;
 use actix_web::{App, HttpRequest, HttpServer, web};
 use tokio::sync::watch;
 
+use crate::chaos::ChaosPlan;
 use crate::config::{Config, InvalidWebhookTarget, WebhookTarget};
 use crate::delivery::{self, RetryPolicy, Worker};
-use crate::pages::three_d_secure;
+use crate::pages::{stripe_js, three_d_secure};
 use crate::resources::{self, webhook_endpoints};
 use crate::routes::{self, Route, Shared};
 use crate::state::{Settings, Store};
@@ -78,6 +79,11 @@ impl Sandbox {
             },
             debit_delay: config.debit_delay,
             delayed_debit_delay: config.delayed_debit_delay,
+            chaos: ChaosPlan::of_percents(
+                config.chaos_seed,
+                config.chaos_api_percent,
+                config.chaos_delivery_percent,
+            ),
         };
         let (storage, rows) = match &config.state_file {
             Some(path) => Storage::open(path)?,
@@ -218,6 +224,7 @@ fn configure(config: &mut web::ServiceConfig) {
         config.service(resource);
     }
     three_d_secure::configure(config);
+    stripe_js::configure(config);
 }
 
 async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> actix_web::HttpResponse {

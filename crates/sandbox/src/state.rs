@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::chaos::{Chaos, ChaosPlan};
 use crate::clock::{Clock, Moment};
 use crate::control::ClockSetting;
 use crate::events::{Delivery, Event};
@@ -205,6 +206,8 @@ pub(crate) struct Settings {
     pub(crate) public_url: String,
     pub(crate) debit_delay: Duration,
     pub(crate) delayed_debit_delay: Duration,
+    /// The faults to begin with.
+    pub(crate) chaos: ChaosPlan,
 }
 
 /// Which request something happened in; empty for what the sandbox does by itself.
@@ -221,6 +224,7 @@ pub(crate) struct Tx<'s> {
     pub(crate) state: &'s mut State,
     pub(crate) settings: &'s Settings,
     pub(crate) clock: &'s Clock,
+    pub(crate) chaos: &'s Chaos,
     pub(crate) account: Account,
     pub(crate) origin: Origin,
     pub(crate) now: Moment,
@@ -326,6 +330,7 @@ pub(crate) struct Store {
     storage: Storage,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
+    pub(crate) chaos: Chaos,
     changed: watch::Sender<()>,
 }
 
@@ -344,7 +349,9 @@ impl Store {
         if let Some((_, setting)) = state.clock_setting.all().next() {
             clock.set_advanced(setting.advanced());
         }
-        Ok(Self { state: Mutex::new(state), storage, settings, clock, changed: watch::Sender::new(()) })
+        let chaos = Chaos::new(settings.chaos.clone());
+        let changed = watch::Sender::new(());
+        Ok(Self { state: Mutex::new(state), storage, settings, clock, chaos, changed })
     }
 
     /// Tells of every change, for whoever works off what is due.
@@ -378,6 +385,7 @@ impl Store {
             state: &mut state,
             settings: &self.settings,
             clock: &self.clock,
+            chaos: &self.chaos,
             account: account.clone(),
             origin,
             now: self.clock.now(),

@@ -32,6 +32,17 @@ struct ChoiceForm {
     outcome: Choice,
 }
 
+/// How the page is shown.
+#[derive(Debug, Deserialize)]
+struct Frame {
+    /// There if Stripe.js shows the page in a dialog on the shop's page, which it tells instead of going back.
+    in_dialog: Option<String>,
+}
+
+/// Tells the dialog around the page that it is over. It says nothing that only the shop may know.
+const TELL_DIALOG: &str = "<p>You can go on now.</p><script>parent.postMessage({ quittanceSandbox: true, \
+                           type: 'authenticated' }, '*')</script>";
+
 fn page(status: u16, title: &str, content: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
     HttpResponse::build(status)
@@ -75,6 +86,7 @@ async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> H
 async fn submit(
     shared: web::Data<Shared>,
     path: web::Path<(String, String)>,
+    frame: web::Query<Frame>,
     form: web::Form<ChoiceForm>,
 ) -> HttpResponse {
     let (id, token) = path.into_inner();
@@ -85,7 +97,9 @@ async fn submit(
     let finished = shared.store.transact(&account, Origin::default(), |tx| {
         (finish_challenge(tx, &id, &token, passed), Keep::Changes)
     });
+    let is_in_dialog = frame.in_dialog.is_some();
     match finished.await {
+        Ok(Some(_)) if is_in_dialog => page(200, "Thank you", TELL_DIALOG),
         Ok(Some(intent)) => finished_page(&intent),
         Ok(None) => closed_page(),
         Err(error) => {

@@ -22,6 +22,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     event_log::ROUTES,
     webhook_endpoints::ROUTES,
     crate::control::ROUTES,
+    crate::chaos::ROUTES,
 ];
 
 /// The object of an id of any kind, for `expand[]`.

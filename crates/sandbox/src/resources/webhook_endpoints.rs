@@ -1,6 +1,7 @@
 //! Webhook endpoints: <https://docs.stripe.com/api/webhook_endpoints>.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::API_VERSION;
 use crate::api_error::ApiError;
+use crate::clock::Moment;
 use crate::config::{WebhookTarget, is_http_url};
 use crate::events::{Delivery, DeliveryState};
 use crate::ids;
@@ -24,11 +26,22 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/webhook_endpoints/{id}", retrieve),
     Route::post("/v1/webhook_endpoints/{id}", update),
     Route::delete("/v1/webhook_endpoints/{id}", delete),
+    Route::post("/_sandbox/webhook_endpoints/{id}/roll_secret", roll_secret),
 ];
+
+/// The longest time a rolled secret stays in use, as at Stripe: a day.
+const MAX_SECRET_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
 
 words! {
     /// Whether events are delivered to an endpoint.
     EndpointStatus { Enabled = "enabled", Disabled = "disabled" }
+}
+
+/// A secret that was rolled and still signs for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OldSecret {
+    secret: String,
+    expires_ms: i64,
 }
 
 /// Somewhere events are delivered to.
@@ -37,7 +50,9 @@ pub(crate) struct WebhookEndpoint {
     id: String,
     created: i64,
     pub(crate) url: String,
-    pub(crate) secret: String,
+    secret: String,
+    #[serde(default)]
+    old_secret: Option<OldSecret>,
     enabled_events: Vec<String>,
     status: EndpointStatus,
     description: Option<String>,
@@ -72,6 +87,7 @@ impl WebhookEndpoint {
             created: now_seconds,
             url: target.url.clone(),
             secret: target.secret.clone(),
+            old_secret: None,
             enabled_events: vec!["*".to_owned()],
             status: EndpointStatus::Enabled,
             description: Some("From the sandbox's configuration".to_owned()),
@@ -80,6 +96,12 @@ impl WebhookEndpoint {
             connect,
             is_configured: true,
         }
+    }
+
+    /// The secrets to sign with at `now`: while one is being rolled, there are two.
+    pub(crate) fn secrets(&self, now: Moment) -> Vec<String> {
+        let old = self.old_secret.iter().filter(|old| now.0 < old.expires_ms).map(|old| old.secret.clone());
+        std::iter::once(self.secret.clone()).chain(old).collect()
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -163,6 +185,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         created: call.tx.now.seconds(),
         url,
         secret: ids::signing_secret(),
+        old_secret: None,
         enabled_events,
         status: EndpointStatus::Enabled,
         description: None,
@@ -242,6 +265,27 @@ fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     call.tx.delete::<WebhookEndpoint>(&endpoint.id);
     Ok(json!({ "id": endpoint.id, "object": "webhook_endpoint", "deleted": true }))
+}
+
+/// Gives an endpoint a new secret, and lets the old one sign too for a while. Stripe has this in its Dashboard.
+fn roll_secret(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let overlap_seconds = params.integer("expires_in_seconds")?.unwrap_or(MAX_SECRET_OVERLAP_SECONDS);
+    let overlap =
+        u64::try_from(overlap_seconds).ok().filter(|_| overlap_seconds <= MAX_SECRET_OVERLAP_SECONDS);
+    let overlap = overlap.ok_or_else(|| {
+        params.invalid("expires_in_seconds", format!("Must be between 0 and {MAX_SECRET_OVERLAP_SECONDS}."))
+    })?;
+    let secret = params.string("secret")?.unwrap_or_else(ids::signing_secret);
+    params.finish()?;
+    let mut endpoint = find(call)?;
+    let expires_ms = call.tx.now.after(Duration::from_secs(overlap)).0;
+    let secret = std::mem::replace(&mut endpoint.secret, secret);
+    endpoint.old_secret = Some(OldSecret { secret, expires_ms });
+    let mut rendered = endpoint.render();
+    rendered["secret"] = endpoint.secret.as_str().into();
+    call.tx.put(endpoint);
+    Ok(rendered)
 }
 
 fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

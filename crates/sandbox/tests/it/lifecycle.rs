@@ -209,3 +209,21 @@ async fn accounts_do_not_see_each_other() {
     let bad = sandbox.api.with("stripe-account", "nonsense");
     assert_eq!(bad.get("/v1/events", &[]).await.error(403)["code"], "account_invalid");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_canceled_may_be_paid_after_all() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    let intent = api.create(&[]).await.ok();
+    let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
+    let succeed = format!("/_sandbox/payment_intents/{}/succeed", intent["id"].as_str().unwrap());
+    api.post(&format!("{path}/cancel"), &[]).await.ok();
+    api.post(&succeed, &[]).await.ok();
+    let paid = api.get(&path, &[("expand[]", "latest_charge")]).await.ok();
+    assert_eq!((&paid["status"], &paid["amount_received"]), (&"succeeded".into(), &1000.into()));
+    assert_eq!((&paid["canceled_at"], &paid["latest_charge"]["captured"]), (&Value::Null, &true.into()));
+    let types = api.event_types().await;
+    let last = "payment_intent.succeeded".to_owned();
+    assert!(types.contains(&"payment_intent.canceled".to_owned()) && types.last() == Some(&last));
+    api.post(&succeed, &[]).await.error(400);
+}

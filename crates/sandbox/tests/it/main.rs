@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod cards;
+mod chaos;
 mod debits;
 mod events;
 mod idempotency;
@@ -13,5 +14,6 @@ mod lists;
 mod objects;
 mod restart;
 mod sdk;
+mod stripe_js;
 mod three_d_secure;
 mod webhooks;

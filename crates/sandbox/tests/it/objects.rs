@@ -6,8 +6,8 @@ use stripe_shared::{Charge, Customer, Event, PaymentIntent, PaymentMethod};
 
 use crate::support::{Running, config};
 
-fn parse<T: serde::de::DeserializeOwned>(value: &Value) -> T {
-    serde_json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
+fn parse<T: miniserde::Deserialize>(value: &Value) -> T {
+    miniserde::json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

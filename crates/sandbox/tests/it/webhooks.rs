@@ -8,11 +8,14 @@ use crate::support::{Receiver, Running, Webhook, config};
 
 /// Checks a signature by Stripe's recipe, on its own.
 fn is_signed(webhook: &Webhook, secret: &str) -> bool {
-    let (time, signature) = webhook.signature.split_once(',').unwrap();
-    let (time, signature) = (time.strip_prefix("t=").unwrap(), signature.strip_prefix("v1=").unwrap());
+    let (time, signatures) = webhook.signature.split_once(',').unwrap();
+    let time = time.strip_prefix("t=").unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{time}.{}", webhook.raw).as_bytes());
-    mac.verify_slice(&hex::decode(signature).unwrap()).is_ok()
+    signatures.split(',').any(|signature| {
+        let signature = hex::decode(signature.strip_prefix("v1=").unwrap()).unwrap();
+        mac.clone().verify_slice(&signature).is_ok()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,4 +146,25 @@ async fn a_hundred_payments_deliver_three_hundred_events() {
     while ids.len() < 300 {
         ids.insert(receiver.next().await.body["id"].as_str().unwrap().to_owned());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_secret_is_rolled_both_sign() {
+    let sandbox = Running::start(config());
+    let mut receiver = Receiver::start(0);
+    let params = [("url", receiver.url.as_str()), ("enabled_events[]", "*")];
+    let endpoint = sandbox.api.post("/v1/webhook_endpoints", &params).await.ok();
+    let old = endpoint["secret"].as_str().unwrap();
+    let path = format!("/_sandbox/webhook_endpoints/{}/roll_secret", endpoint["id"].as_str().unwrap());
+    let rolled = sandbox.api.post(&path, &[("expires_in_seconds", "3600")]).await.ok();
+    let new = rolled["secret"].as_str().unwrap();
+    assert_ne!(old, new);
+    sandbox.api.create(&[]).await.ok();
+    let webhook = receiver.next().await;
+    assert!(is_signed(&webhook, old) && is_signed(&webhook, new));
+    sandbox.api.post("/_sandbox/clock", &[("advance_seconds", "3600")]).await.ok();
+    sandbox.api.create(&[]).await.ok();
+    let webhook = receiver.next().await;
+    assert!(!is_signed(&webhook, old) && is_signed(&webhook, new));
+    assert_eq!(sandbox.api.post(&path, &[("expires_in_seconds", "86401")]).await.status, 400);
 }

@@ -86,7 +86,7 @@ pub(super) fn attempt(
                 }
                 AfterAuthentication::LookupFails => Err(decline(tx, intent, method, Decline::Generic)),
                 AfterAuthentication::Succeeds | AfterAuthentication::Declines(_) => {
-                    Ok(challenge(tx, intent, then))
+                    Ok(challenge(tx, intent, then, confirmation))
                 }
             }
         }
@@ -94,16 +94,21 @@ pub(super) fn attempt(
 }
 
 /// Asks the customer to authenticate.
-fn challenge(tx: &mut Tx<'_>, mut intent: PaymentIntent, then: AfterAuthentication) -> PaymentIntent {
+fn challenge(
+    tx: &mut Tx<'_>,
+    mut intent: PaymentIntent,
+    then: AfterAuthentication,
+    confirmation: &Confirmation,
+) -> PaymentIntent {
     let token = ids::random(24);
     let url = format!("{}/3d_secure/{}/{token}", tx.settings.public_url, intent.id);
     intent.status = Status::RequiresAction;
     intent.next_action = Some(match &intent.return_url {
-        Some(return_url) => json!({
+        Some(return_url) if !confirmation.uses_stripe_sdk => json!({
             "type": "redirect_to_url",
             "redirect_to_url": { "return_url": return_url, "url": url },
         }),
-        None => json!({
+        _ => json!({
             "type": "use_stripe_sdk",
             "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": url },
         }),
@@ -326,6 +331,25 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
     tx.emit("charge.failed", charge.render());
     tx.put(charge);
     Some(reopen(tx, intent))
+}
+
+/// The money comes, whatever has been said before: a PaymentIntent that was open, declined, or even canceled is paid
+/// after all, with `method`. That is how an order gets a second success on another of its attempts.
+pub(crate) fn force_success(
+    tx: &mut Tx<'_>,
+    mut intent: PaymentIntent,
+    method: &PaymentMethod,
+) -> PaymentIntent {
+    tx.delete::<Challenge>(&intent.id);
+    tx.delete::<Settlement>(&intent.id);
+    intent.payment_method = Some(method.id.clone());
+    intent.next_action = None;
+    intent.canceled_at = None;
+    intent.cancellation_reason = None;
+    intent.capture_method = CaptureMethod::AutomaticAsync;
+    intent.amount_capturable = 0;
+    tx.put(method.clone());
+    pay(tx, intent, method, false)
 }
 
 /// Takes `amount` of what is held.

@@ -252,44 +252,47 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     page.cut(&intents, "payment_intent", "/v1/payment_intents", |intent| &intent.id, |intent| intent.render())
 }
 
+/// A publishable key sees the public fields of the PaymentIntent in errors too.
 fn confirm(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let role = call.role;
+    confirm_with_role(call).map_err(|error| match role {
+        Role::Publishable if error.has("payment_intent") => {
+            let intent = call.tx.get::<PaymentIntent>(call.id);
+            error.with("payment_intent", intent.map_or(Value::Null, PaymentIntent::render_public))
+        }
+        _ => error,
+    })
+}
+
+fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let client_secret = params.string("client_secret")?;
+    params.refuse_unknown(NOT_FOR_CONFIRM)?;
+    if call.role == Role::Publishable {
+        params.refuse_unknown(NOT_FOR_PUBLISHABLE)?;
+        // Stripe.js names the type it has collected; the payment method says the same.
+        params.string("expected_payment_method_type")?;
+    }
     let mut confirmation = Confirmation::parse(&mut params, call.tx.now.seconds())?;
-    let fields = match call.role {
-        Role::Secret => {
-            params.refuse_unknown(NOT_FOR_CONFIRM)?;
-            Some(Fields::parse(&mut params)?)
-        }
-        Role::Publishable => {
-            // Stripe.js names the type it has collected; the payment method says the same.
-            params.string("expected_payment_method_type")?;
-            None
-        }
-    };
+    let fields = Fields::parse(&mut params)?;
     fields::finish(params)?;
     let mut intent = find_with_secret(call, client_secret.as_ref())?;
     check_confirmable(&intent)?;
-    if let Some(fields) = fields {
-        fields.apply(call.tx, &mut intent)?;
-    }
+    fields.apply(call.tx, &mut intent)?;
     let method = match (confirmation.method.take(), &intent.payment_method) {
         (Some(given), _) => given.resolve(call.tx)?,
         (None, Some(id)) => PaymentMethod::resolve(call.tx, id)?,
         (None, None) => return Err(missing_method(&intent)),
     };
     check_method(&intent, &method)?;
-    check_return_url(&intent, &confirmation)?;
+    // Stripe.js stays on the shop's page if it may, and needs no way back then.
+    if call.role == Role::Secret || !confirmation.uses_stripe_sdk {
+        check_return_url(&intent, &confirmation)?;
+    }
     intent.return_url = confirmation.return_url.clone().or(intent.return_url);
     call.tx.put(method.clone());
-    match attempts::attempt(call.tx, intent, &method, &confirmation) {
-        Ok(intent) => Ok(render(&intent, call.role)),
-        Err(error) if call.role == Role::Publishable => {
-            let intent = find(call)?;
-            Err(error.with("payment_intent", intent.render_public()))
-        }
-        Err(error) => Err(error),
-    }
+    let intent = attempts::attempt(call.tx, intent, &method, &confirmation)?;
+    Ok(render(&intent, call.role))
 }
 
 /// Parameters of create and update that a confirmation does not have.
@@ -305,6 +308,15 @@ const NOT_FOR_CONFIRM: &[&str] = &[
     "statement_descriptor_suffix",
     "transfer_data",
     "transfer_group",
+];
+
+/// Parameters of a confirmation that only a secret key may set: a customer's browser has no say in them.
+const NOT_FOR_PUBLISHABLE: &[&str] = &[
+    "capture_method",
+    "error_on_requires_action",
+    "off_session",
+    "payment_method_options",
+    "payment_method_types",
 ];
 
 fn check_confirmable(intent: &PaymentIntent) -> Result<(), ApiError> {

@@ -223,6 +223,8 @@ pub(super) struct Confirmation {
     pub(super) method: Option<GivenMethod>,
     pub(super) is_off_session: bool,
     pub(super) fails_on_action: bool,
+    /// The caller shows the next action on the shop's page.
+    pub(super) uses_stripe_sdk: bool,
     pub(super) return_url: Option<String>,
 }
 
@@ -266,12 +268,11 @@ impl Confirmation {
             Some(other) => return Err(params.invalid("off_session", format!("Invalid boolean: {other}"))),
         };
         check_mandate_data(params)?;
-        // Stripe.js says that it can show the next action itself; the page is the same either way.
-        params.boolean("use_stripe_sdk")?;
         Ok(Self {
             method,
             is_off_session,
             fails_on_action: params.boolean("error_on_requires_action")?.unwrap_or(false),
+            uses_stripe_sdk: params.boolean("use_stripe_sdk")?.unwrap_or(false),
             return_url: read_return_url(params)?,
         })
     }

@@ -1,0 +1,75 @@
+//! The stand-in for Stripe.js and the frame of its Payment Element.
+//!
+//! The script runs in the shop's page; the form that takes card numbers is a page of the sandbox's own origin
+//! in a frame, as at Stripe, so that the shop's page never sees a number. The frame knows the test numbers and
+//! sends no other one anywhere.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use crate::test_cards::CARDS;
+
+/// What both scripts share: requests to the API with a publishable key.
+const API: &str = include_str!("stripe_js/api.js");
+const SCRIPT: &str = include_str!("stripe_js/stripe.js");
+const FRAME_PAGE: &str = include_str!("stripe_js/payment_element.html");
+const FRAME_SCRIPT: &str = include_str!("stripe_js/payment_element.js");
+const FRAME_STYLE: &str = include_str!("stripe_js/payment_element.css");
+
+/// The frame may load its own script and style, talk to its own origin, and use the fonts a shop names.
+const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline' https:; \
+                            connect-src 'self'; font-src https: http: data:; img-src data:; base-uri 'none'; form-action 'none'";
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Adds the routes: the addresses of Stripe's own script, and the frame's parts.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    for path in ["/v3", "/v3/", "/{release:[a-z]+}/stripe.js"] {
+        config.service(web::resource(path).route(web::get().to(script)));
+    }
+    config
+        .service(web::resource("/v3/payment-element.html").route(web::get().to(frame_page)))
+        .service(web::resource("/v3/payment-element.js").route(web::get().to(frame_script)))
+        .service(web::resource("/v3/payment-element.css").route(web::get().to(frame_style)));
+}
+
+/// An answer that pages of every origin may use, also isolated ones.
+fn answer(content_type: &'static str, body: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"))
+        .insert_header(("Cross-Origin-Embedder-Policy", "require-corp"))
+        .body(body)
+}
+
+/// One script of several parts, with nothing in the global scope.
+fn wrapped(parts: &[&str]) -> String {
+    format!("(() => {{\n'use strict';\n{}}})();\n", parts.concat())
+}
+
+async fn script() -> HttpResponse {
+    answer(JAVASCRIPT, wrapped(&[API, SCRIPT]))
+}
+
+async fn frame_page() -> HttpResponse {
+    let mut response = answer("text/html; charset=utf-8", FRAME_PAGE.to_owned());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(FRAME_POLICY));
+    response
+}
+
+async fn frame_script() -> HttpResponse {
+    let mut numbers: Vec<&str> = CARDS.iter().map(|card| card.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let numbers = format!("const TEST_CARD_NUMBERS = '{}'.split(' ');\n", numbers.join(" "));
+    answer(JAVASCRIPT, wrapped(&[API, &numbers, FRAME_SCRIPT]))
+}
+
+async fn frame_style() -> HttpResponse {
+    answer("text/css; charset=utf-8", FRAME_STYLE.to_owned())
+}

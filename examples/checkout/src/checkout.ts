@@ -1,0 +1,343 @@
+// The checkout: one page with contact, delivery, payment and the order's summary.
+//
+// The order is placed when the page opens, because its PaymentIntent is what the payment form is made of. Prices
+// are the API's. The same cart keeps its order, whatever the customer does: reload, back, another try after a
+// decline.
+
+import { api, Problem, type Order, type Product } from './api';
+import { announce, el, messageOf, SPINNER } from './dom';
+import { cart, checkout, tokenOf } from './memory';
+import { money } from './money';
+import { picture } from './pictures';
+import { appearance, loadStripe, type BillingDetails, type Elements, type Stripe, type StripeError } from './stripe';
+
+type Config = Awaited<ReturnType<typeof api.config>>;
+
+interface OpenOrder {
+  order: Order;
+  token: string;
+}
+
+/** Countries this shop delivers to. */
+const COUNTRIES = ('AT AU BE BG CA CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT JP LI LT LU LV MT NL NO NZ PL PT RO '
+  + 'SE SG SI SK US').split(' ');
+
+/** What Stripe says of a PaymentIntent that needs nothing more of the customer. */
+const DONE = ['succeeded', 'processing', 'requires_capture'];
+
+/** What the API says of an order that has been paid, or is being. */
+const PAID = ['already_paid', 'payment_processing'];
+
+/** Where the customer is taken when everything is over. */
+const returnUrl = (orderId: string) => new URL(`return.html?order=${encodeURIComponent(orderId)}`, document.baseURI).href;
+
+/** The order of this cart: the one that was begun, if it can still be paid, or a new one. */
+async function orderOfCart(): Promise<OpenOrder | 'over'> {
+  const begun = checkout.current();
+  const token = begun?.orderId ? tokenOf(begun.orderId) : undefined;
+  if (begun?.orderId && token) {
+    const isSame = begun.cart === cart.fingerprint();
+    const order = await api.order(begun.orderId, token).catch((error: unknown) => {
+      // An order of another database, or a token of another key: as if it had never been.
+      if (error instanceof Problem && [401, 404].includes(error.status)) return null;
+      throw error;
+    });
+    const isOpen = order && ['pending', 'payment_failed'].includes(order.status);
+    const isOver = order && !isOpen && !['canceled', 'expired'].includes(order.status);
+    if (isOver && (isSame || cart.count() === 0)) {
+      window.location.replace(returnUrl(order.id));
+      return 'over';
+    }
+    if (order && isOpen && isSame) return { order, token };
+    // What was in the cart before is not wanted any more.
+    if (isOpen) await api.cancelOrder(begun.orderId, token).catch(() => null);
+  }
+  if (cart.count() === 0) throw new Problem(0, 'cart_empty', 'Your cart is empty.');
+  const next = begun && !begun.orderId && begun.cart === cart.fingerprint() ? begun : checkout.begin();
+  const items = cart.lines().map(({ productId, quantity }) => ({ product_id: productId, quantity }));
+  const placed = await api.placeOrder(items, next.idempotencyKey);
+  checkout.placed(next, placed);
+  return { order: placed, token: placed.client_token };
+}
+
+/** A labelled field with room for what is wrong with it. */
+class Field {
+  readonly node: HTMLElement;
+  readonly #error: HTMLElement;
+
+  constructor(readonly input: HTMLInputElement | HTMLSelectElement, label: string, readonly missing: string | null) {
+    const errorId = `${input.id}-error`;
+    this.#error = el('p', { id: errorId, class: 'field-error' });
+    input.setAttribute('aria-describedby', errorId);
+    if (missing) input.required = true;
+    const hint = missing ? null : el('span', { class: 'optional' }, ' optional');
+    this.node = el('div', { class: `field field-${input.id}` }, el('label', { for: input.id }, label, hint), input, this.#error);
+    input.addEventListener('blur', () => { if (this.value) this.check(); });
+    input.addEventListener('input', () => this.show(''));
+  }
+
+  get value(): string {
+    return this.input.value.trim();
+  }
+
+  show(message: string): void {
+    this.#error.textContent = message;
+    this.input.setAttribute('aria-invalid', String(message !== ''));
+  }
+
+  check(): boolean {
+    const isMissing = this.missing !== null && !this.value;
+    const isWrong = this.input instanceof HTMLInputElement && this.input.type === 'email' && !/^\S+@\S+\.\S+$/.test(this.value);
+    this.show(isMissing || isWrong ? this.missing ?? '' : '');
+    return !isMissing && !isWrong;
+  }
+}
+
+function text(id: string, label: string, autocomplete: string, missing: string | null, value?: string | null, type = 'text') {
+  const input = el('input', { id, name: id, type, autocomplete, value: value ?? '', inputmode: type === 'email' && 'email' });
+  return new Field(input, label, missing);
+}
+
+function countryField(chosen: string | undefined): Field {
+  const names = new Intl.DisplayNames(undefined, { type: 'region' });
+  const options = COUNTRIES.map((code) => [code, names.of(code) ?? code] as const).sort((a, b) => a[1].localeCompare(b[1]));
+  const own = new Intl.Locale(navigator.language).maximize().region ?? '';
+  const first = chosen ?? (COUNTRIES.includes(own) ? own : 'DE');
+  const select = el('select', { id: 'country', name: 'country', autocomplete: 'country' },
+    ...options.map(([code, name]) => el('option', { value: code, selected: code === first }, name)));
+  return new Field(select, 'Country', 'Please choose a country.');
+}
+
+function makeFields({ customer, shipping }: Order) {
+  const address = shipping?.address;
+  return {
+    email: text('email', 'Email', 'email', 'Please enter your email address.', customer.email, 'email'),
+    name: text('name', 'Full name', 'name', 'Please enter your name.', shipping?.name ?? customer.name),
+    line1: text('line1', 'Address', 'address-line1', 'Please enter street and number.', address?.line1),
+    line2: text('line2', 'Apartment, floor', 'address-line2', null, address?.line2),
+    postalCode: text('postal_code', 'Postal code', 'postal-code', 'Please enter your postal code.', address?.postal_code),
+    city: text('city', 'City', 'address-level2', 'Please enter your city.', address?.city),
+    country: countryField(address?.country),
+  };
+}
+
+type Fields = ReturnType<typeof makeFields>;
+
+/** Shows what the API finds wrong where it is wrong. Answers whether it found a place for it. */
+function showProblem(fields: Fields, problem: Problem): boolean {
+  let first: Field | undefined;
+  for (const { pointer, detail } of problem.errors) {
+    const name = pointer.split('/').at(-1) ?? '';
+    const field = Object.values(fields).find(({ input }) => input.id === name);
+    field?.show(`This ${detail}.`);
+    first ??= field;
+  }
+  first?.input.focus();
+  return first !== undefined;
+}
+
+function summary(order: Order, products: Product[]): HTMLElement {
+  const lines = order.items.map((item) => el('li', { class: 'line' },
+    el('div', { class: 'thumb' }, picture(products.find(({ id }) => id === item.product_id)?.name ?? item.name)),
+    el('div', { class: 'line-text' },
+      el('span', { class: 'line-name' }, item.name), el('span', { class: 'quiet' }, `${item.quantity} × ${money(item.unit_amount, order.currency)}`)),
+    el('span', { class: 'line-price' }, money(item.amount, order.currency))));
+  return el('aside', { class: 'summary', 'aria-labelledby': 'summary-title' },
+    el('h2', { id: 'summary-title' }, 'Your order'),
+    el('ul', { class: 'lines' }, ...lines),
+    el('p', { class: 'total small' }, el('span', {}, 'Delivery'), el('span', {}, 'Free')),
+    el('p', { class: 'total' }, el('span', {}, 'Total'), el('strong', {}, money(order.amount_total, order.currency))));
+}
+
+/** The checkout as it is shown, and the one payment that can be under way. */
+class CheckoutPage {
+  #isPaying = false;
+  readonly #button = el('button', { type: 'submit', class: 'button wide pay', disabled: true });
+  readonly #alert = el('div', { class: 'alert', role: 'alert', hidden: true });
+  readonly #payment = el('div', { id: 'payment', class: 'payment-form' }, el('div', { class: 'skeleton', 'aria-hidden': 'true' }));
+  readonly #fields: Fields;
+  #elements: Elements | null = null;
+  #stripe: Stripe | null = null;
+
+  constructor(readonly open: OpenOrder, readonly config: Config, readonly products: Product[]) {
+    this.#fields = makeFields(open.order);
+    this.#showButton('Pay');
+  }
+
+  get #price(): string {
+    return money(this.open.order.amount_total, this.open.order.currency);
+  }
+
+  #showButton(word: string, isBusy = false): void {
+    this.#button.replaceChildren(...(isBusy ? [SPINNER(), word] : [word, el('span', { class: 'pay-price' }, this.#price)]));
+    this.#button.setAttribute('aria-label', isBusy ? word : `Pay ${this.#price}`);
+    this.#button.disabled = isBusy || !this.#elements;
+    this.#button.setAttribute('aria-busy', String(isBusy));
+  }
+
+  render(main: HTMLElement): void {
+    const { email, name, line1, line2, postalCode, city, country } = this.#fields;
+    const section = (title: string, ...nodes: Node[]) => el('section', { class: 'step-box' }, el('h2', {}, title), ...nodes);
+    const form = el('form', { novalidate: true, class: 'checkout-form' },
+      section('Contact', el('div', { class: 'fields' }, email.node)),
+      section('Delivery', el('div', { class: 'fields' }, ...[name, line1, line2, postalCode, city, country].map(({ node }) => node))),
+      section('Payment', this.#payment),
+      this.#alert,
+      this.#button,
+      el('p', { class: 'quiet secure' }, 'Your card goes straight to the payment provider: this shop never sees it.'));
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#pay();
+    });
+    main.className = 'checkout';
+    main.replaceChildren(
+      el('div', { class: 'checkout-head' }, el('a', { href: '#/', class: 'back' }, '← Back to the shop'), el('h1', {}, 'Checkout')),
+      form, summary(this.open.order, this.products));
+  }
+
+  /** Shows the payment form. The order's last decline is told, so that it is known why there is to be another try. */
+  async showPayment(signal: AbortSignal): Promise<void> {
+    const { id } = this.open.order;
+    const [stripe, intent] = await Promise.all([
+      loadStripe(this.config.stripe_js_url, this.config.publishable_key),
+      api.paymentIntent(id, this.open.token),
+    ]);
+    if (signal.aborted) return;
+    if (DONE.includes(intent.status)) {
+      window.location.replace(returnUrl(id));
+      return;
+    }
+    const elements = stripe.elements({ clientSecret: intent.client_secret, appearance: appearance() });
+    const element = elements.create('payment', {
+      layout: 'tabs',
+      // The page asks for these itself, once.
+      fields: { billingDetails: { name: 'never', email: 'never', phone: 'never', address: 'never' } },
+    });
+    signal.addEventListener('abort', () => element.destroy());
+    const colours = matchMedia('(prefers-color-scheme: dark)');
+    colours.addEventListener('change', () => elements.update({ appearance: appearance() }), { signal });
+    this.#stripe = stripe;
+    element.on('ready', () => {
+      this.#elements = elements;
+      this.#showButton('Pay');
+    });
+    element.on('loaderror', ({ error }) => { void this.#failed(error); });
+    element.mount(this.#payment);
+    const decline = this.open.order.payment?.last_error?.message;
+    if (decline) this.#tell(decline);
+  }
+
+  #tell(message: string): void {
+    this.#alert.hidden = message === '';
+    this.#alert.textContent = message;
+  }
+
+  #isFilled(): boolean {
+    const wrong = Object.values(this.#fields).filter((field) => !field.check());
+    wrong[0]?.input.focus();
+    return wrong.length === 0;
+  }
+
+  #billingDetails(): BillingDetails {
+    const { email, name, line1, line2, postalCode, city, country } = this.#fields;
+    return {
+      name: name.value,
+      email: email.value,
+      phone: '',
+      address: {
+        line1: line1.value, line2: line2.value, city: city.value, state: '', postal_code: postalCode.value, country: country.value,
+      },
+    };
+  }
+
+  /** Pays, once at a time: a second press while the first is under way does nothing. */
+  async #pay(): Promise<void> {
+    const [stripe, elements] = [this.#stripe, this.#elements];
+    if (this.#isPaying || !stripe || !elements) return;
+    this.#isPaying = true;
+    this.#tell('');
+    try {
+      if (!this.#isFilled()) return this.#tell('Please fill in what is marked above.');
+      this.#showButton('Paying…', true);
+      announce('Your payment is being made.');
+      const submitted = await elements.submit();
+      // What is wrong is said inside the payment form, where it is.
+      if (submitted.error) return;
+      await this.#saveDetails();
+      const { error } = await stripe.confirmPayment({
+        elements,
+        confirmParams: {
+          return_url: returnUrl(this.open.order.id),
+          payment_method_data: { billing_details: this.#billingDetails() },
+        },
+      });
+      // Who has paid is on the way to the return page by now.
+      if (error) await this.#failed(error);
+    } catch (error) {
+      if (!(error instanceof Problem)) this.#tell(messageOf(error));
+      // It was paid in another tab.
+      else if (PAID.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
+      else if (!showProblem(this.#fields, error)) this.#tell(error.message);
+    } finally {
+      this.#isPaying = false;
+      this.#showButton('Pay');
+    }
+  }
+
+  async #saveDetails(): Promise<void> {
+    const { name, email, address } = this.#billingDetails();
+    const { line1, city, postal_code, country } = address;
+    const line2 = address.line2 || null;
+    await api.updateOrder(this.open.order.id, this.open.token, { name, email }, {
+      name, address: { line1, line2, city, postal_code, country },
+    });
+  }
+
+  /** Says what went wrong, or goes on if this PaymentIntent was paid in another tab or by a page that was closed. */
+  async #failed(error: StripeError): Promise<void> {
+    if (DONE.includes(error.payment_intent?.status ?? '')) {
+      window.location.replace(returnUrl(this.open.order.id));
+      return;
+    }
+    if (error.code === 'payment_intent_unexpected_state') return this.#tell('This order can not be paid any more. Please reload this page.');
+    if (error.type === 'validation_error') return;
+    this.#tell(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
+  }
+}
+
+function showEmpty(main: HTMLElement): void {
+  main.className = 'message';
+  main.replaceChildren(
+    el('h1', {}, 'Your cart is empty'),
+    el('p', { class: 'quiet' }, 'What you have paid for is on its way. There is nothing more to pay.'),
+    el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
+}
+
+/** After so many declines this order takes no more; a new one may. */
+function showTooMany(main: HTMLElement): void {
+  checkout.end();
+  main.className = 'message';
+  main.replaceChildren(
+    el('h1', {}, 'Too many tries'),
+    el('p', {}, 'This order takes no further payment, and nothing was charged. Your cart is still here.'),
+    el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
+}
+
+/** Shows the checkout in `main`, until `signal` says that something else is shown. */
+export async function openCheckout(main: HTMLElement, config: Config, products: Product[], signal: AbortSignal): Promise<void> {
+  document.title = 'Checkout · Slow Pour';
+  main.className = 'message';
+  main.replaceChildren(el('p', { class: 'quiet' }, SPINNER(), 'Preparing your order…'));
+  try {
+    const open = await orderOfCart();
+    if (open === 'over' || signal.aborted) return;
+    const page = new CheckoutPage(open, config, products);
+    page.render(main);
+    await page.showPayment(signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    if (error instanceof Problem && error.code === 'cart_empty') showEmpty(main);
+    else if (error instanceof Problem && error.code === 'too_many_attempts') showTooMany(main);
+    else throw error;
+  }
+}

@@ -1,0 +1,16 @@
+/** An amount in Stripe's minor unit as a customer reads it: `2499` and `eur` are €24.99. */
+export function money(amount: number, currency: string): string {
+  const format = new Intl.NumberFormat(undefined, { style: 'currency', currency: currency.toUpperCase() });
+  return format.format(amount / 10 ** decimals(currency));
+}
+
+let rules = new Map<string, number>();
+
+/** Stripe's rules are not always those of the browser: the API tells them. */
+export function learnCurrencies(currencies: { currency: string; decimals: number }[]): void {
+  rules = new Map(currencies.map(({ currency, decimals }) => [currency, decimals]));
+}
+
+function decimals(currency: string): number {
+  return rules.get(currency) ?? 2;
+}
