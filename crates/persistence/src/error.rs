@@ -80,16 +80,22 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Messages of a server that goes away or has no room, and of a disk that does not answer.
+/// Messages of a server that goes away, has no room or gives up waiting, and of a disk that does not answer.
 fn is_of_connection(message: &str) -> bool {
     [
         "connection",
         "terminating",
+        "canceling statement",
+        "canceling statement",
+        "out of memory",
         "the database system is",
         "too many clients",
         "No space left",
         "disk is full",
         "disk I/O error",
+        "could not read block",
+        "could not write",
+        "could not extend file",
         "unable to open database file",
         "read-only",
         "readonly",

@@ -11,12 +11,12 @@ use quittance_domain::id::KeyId;
 use quittance_persistence::{Delivery, FailedEvent, SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::event;
-use tokio::signal;
 use uuid::Uuid;
 
 use crate::cli::{DatabaseArgs, KeysAction, LimitArgs, LogArgs};
 use crate::error::Error;
 use crate::logging;
+use crate::signals::stop_signal;
 
 /// For commands that touch no order.
 const NO_LIMITS: Limits = Limits { max_declines: usize::MAX, max_open_orders: i64::MAX };
@@ -109,10 +109,7 @@ pub(crate) async fn sandbox(config: quittance_sandbox::Config, log: LogArgs) -> 
     println!("The sandbox, a stand-in for Stripe, listens on {}", sandbox.url());
     println!("It is no place for real cards: use Stripe's test cards, such as 4242 4242 4242 4242.");
     println!("Any key that begins with sk_test_ or pk_test_ is taken.");
-    let stop = async {
-        let _ = signal::ctrl_c().await;
-    };
-    sandbox.run(stop).await.map_err(Error::Sandbox)
+    sandbox.run(stop_signal()).await.map_err(Error::Sandbox)
 }
 
 /// The record of a secret key.

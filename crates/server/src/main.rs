@@ -10,6 +10,7 @@ mod error;
 mod lock;
 mod logging;
 mod serve;
+mod signals;
 mod token_key;
 
 use std::process::ExitCode;

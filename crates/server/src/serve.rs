@@ -20,7 +20,6 @@ use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -30,6 +29,7 @@ use crate::commands::record_of;
 use crate::config::{Config, Database, Stripe as StripeChoice};
 use crate::error::Error;
 use crate::lock::ServeLock;
+use crate::signals::stop_signal;
 use crate::{demo, logging};
 
 /// How long requests that are being answered may take once a shutdown has begun, in seconds. The longest wait
@@ -298,14 +298,6 @@ async fn keep_up(metrics: PrometheusHandle) {
     loop {
         ticks.tick().await;
         metrics.run_upkeep();
-    }
-}
-
-async fn stop_signal() {
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for at start");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
 

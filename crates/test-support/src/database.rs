@@ -167,20 +167,23 @@ impl TestDatabase {
     }
 
     /// Keeps every transaction that takes events in from committing, until the lock is released or dropped.
-    pub async fn hold_writes(&self) -> WriteLock {
+    pub async fn hold_writes(&self) -> OpenTransaction {
         match self.kind {
-            Kind::Sqlite => {
-                let mut connection = self.sqlite();
-                connection.batch_execute("BEGIN IMMEDIATE").expect("the write lock");
-                WriteLock::Sqlite(connection)
-            }
-            Kind::Postgres => {
-                let mut connection = self.postgres().await;
-                let lock = "BEGIN; LOCK TABLE inbox IN EXCLUSIVE MODE";
-                connection.batch_execute(lock).await.expect("the lock");
-                WriteLock::Postgres(Box::new(connection))
-            }
+            // A transaction that may write has the whole file to itself.
+            Kind::Sqlite => self.begin("").await,
+            Kind::Postgres => self.begin("LOCK TABLE inbox IN EXCLUSIVE MODE").await,
         }
+    }
+
+    /// Begins a transaction past the store with these statements, and leaves it open.
+    pub async fn begin(&self, sql: &str) -> OpenTransaction {
+        let mut transaction = match self.kind {
+            Kind::Sqlite => OpenTransaction::Sqlite(self.sqlite()),
+            Kind::Postgres => OpenTransaction::Postgres(Box::new(self.postgres().await)),
+        };
+        let begin = if self.kind == Kind::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        transaction.execute(&format!("{begin}; {sql}")).await;
+        transaction
     }
 
     fn sqlite(&self) -> SqliteConnection {
@@ -209,21 +212,26 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Holds up whoever takes events in.
-pub enum WriteLock {
-    /// The one write lock of the file.
+/// A transaction of a connection of its own, which holds its locks until it is released or dropped.
+pub enum OpenTransaction {
+    /// On the file.
     Sqlite(SqliteConnection),
-    /// A lock on the inbox.
+    /// On the server.
     Postgres(Box<AsyncPgConnection>),
 }
 
-impl WriteLock {
-    /// Lets the others go on.
-    pub async fn release(self) {
+impl OpenTransaction {
+    /// Runs more statements in it.
+    pub async fn execute(&mut self, sql: &str) {
         match self {
-            Self::Sqlite(mut connection) => connection.batch_execute("ROLLBACK").expect("a rollback"),
-            Self::Postgres(mut connection) => connection.batch_execute("ROLLBACK").await.expect("a rollback"),
+            Self::Sqlite(connection) => connection.batch_execute(sql).expect(sql),
+            Self::Postgres(connection) => connection.batch_execute(sql).await.expect(sql),
         }
+    }
+
+    /// Undoes it and lets the others go on.
+    pub async fn release(mut self) {
+        self.execute("ROLLBACK").await;
     }
 }
 

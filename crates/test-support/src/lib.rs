@@ -13,7 +13,7 @@ mod run;
 mod samples;
 
 pub use clock::{NOW_S, later, now};
-pub use database::{Kind, TestDatabase, WriteLock};
+pub use database::{Kind, OpenTransaction, TestDatabase};
 pub use payment_event::PaymentEvent;
 pub use run::{run_on, wait_until};
 pub use samples::{

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quittance_crash_points::CrashPoint;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::{Content, Outcome};
 use quittance_domain::payment::Account;
 use quittance_persistence::{Delivery, Error, Store};
 
@@ -63,6 +63,14 @@ impl Writer {
         for (queued, outcome) in part.into_iter().zip(outcomes) {
             let event = &queued.delivery.event;
             figures::taken_in(event, outcome);
+            if let (Content::Unreadable(reason), Outcome::Failed) = (&event.content, outcome) {
+                tracing::warn!(
+                    stripe.event.id = event.id,
+                    stripe.event.type = event.kind,
+                    "An event can not be read: {reason}. It is kept in the inbox as failed; `quittance replay` of \
+                     a version that can read it applies it."
+                );
+            }
             tracing::debug!(
                 stripe.event.id = event.id,
                 stripe.event.type = event.kind,

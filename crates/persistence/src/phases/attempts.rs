@@ -184,7 +184,15 @@ impl Database {
                     .await?;
                 taken.push((parse("payment", &id)?, parse("payment", &order_id)?));
             }
-            at_work(conn, &taken, &limits).await
+            let mut works = at_work(conn, &taken, &limits).await?;
+            // Somebody else has done it since it was due.
+            for done in works.extract_if(.., |work| work.task.is_none()) {
+                diesel::update(payments::table.find(done.attempt.id.as_str()))
+                    .set((payments::redrive_at.eq(None::<DateTime<Utc>>), payments::redrives.eq(0)))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(works)
         })
         .await
     }

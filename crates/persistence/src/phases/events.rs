@@ -120,15 +120,7 @@ async fn take_in(
 fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> (Outcome, Option<String>) {
     match &delivery.event.content {
         Content::Unhandled => (Outcome::Unhandled, None),
-        Content::Unreadable(reason) => {
-            tracing::warn!(
-                stripe.event.id = delivery.event.id,
-                stripe.event.type = delivery.event.kind,
-                "An event can not be read: {reason}. It is kept; `quittance replay` of a version that can read it \
-                 applies it."
-            );
-            (Outcome::Failed, None)
-        }
+        Content::Unreadable(_) => (Outcome::Failed, None),
         Content::Payment(seen) => match candidates.of(seen) {
             None => (Outcome::Ignored(Mismatch::UnknownAttempt), None),
             Some((payment_id, order_id)) => {

@@ -1,11 +1,12 @@
 //! The schema and whether it is there.
 
 use diesel::prelude::*;
-use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
+use diesel_async::pooled_connection::deadpool::Object;
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 use super::super::dialect::Db;
-use super::super::{Database, MIGRATIONS};
+use super::super::{Database, MIGRATIONS, NO_TIME_LIMIT};
 use super::schema::__diesel_schema_migrations as migrations;
 use crate::Error;
 
@@ -26,7 +27,9 @@ impl Database {
     }
 
     async fn run_migrations(&self) -> Result<(), Error> {
-        let conn = self.writer().await?;
+        // Taken out of the pool: it does not come back with the limits that the others have.
+        let mut conn = Object::take(self.writer().await?);
+        conn.batch_execute(NO_TIME_LIMIT).await?;
         let mut harness = AsyncMigrationHarness::new(conn);
         harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(Error::Migration)
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -18,6 +18,21 @@ use crate::Error;
 use crate::model::{PoolStatus, StoreConfig};
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// How long the server may take to answer a new connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After how long without traffic it is asked whether the other side is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// How long sent bytes may stay unacknowledged before the link counts as cut.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// No phase takes as long as this unless something is stuck; its transaction is then rolled back.
+const TIME_LIMITS: &str = "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'";
+
+/// A migration takes what it takes.
+pub(super) const NO_TIME_LIMIT: &str = "SET statement_timeout = 0";
 
 /// A PostgreSQL database and its connections.
 pub(crate) struct Database {
@@ -73,9 +88,13 @@ fn connect(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(|error| bad(&error))?
             .with_no_client_auth();
+        let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
+        config.connect_timeout(CONNECT_TIMEOUT).keepalives_idle(KEEPALIVE_IDLE).tcp_user_timeout(SILENCE_MAX);
         let (client, connection) =
-            tokio_postgres::connect(url, MakeRustlsConnect::new(tls)).await.map_err(|error| bad(&error))?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            config.connect(MakeRustlsConnect::new(tls)).await.map_err(|error| bad(&error))?;
+        let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+        conn.batch_execute(TIME_LIMITS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(conn)
     }
     .boxed()
 }

@@ -17,6 +17,9 @@ use crate::model::{PoolStatus, StoreConfig};
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
+/// There is none here.
+pub(super) const NO_TIME_LIMIT: &str = "";
+
 /// How many phases may read at once, beside the one that writes.
 const READERS: usize = 4;
 

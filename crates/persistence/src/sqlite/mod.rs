@@ -36,4 +36,4 @@ mod dialect {
 }
 
 pub(crate) use connect::Database;
-use connect::MIGRATIONS;
+use connect::{MIGRATIONS, NO_TIME_LIMIT};

@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use quittance_domain::event::Outcome;
 use quittance_domain::order::OrderStatus;
 use quittance_persistence::{Delivery, Error, Store};
-use quittance_test_support::{Payment, PaymentEvent, TestDatabase, on_both_databases, payment_on, place};
+use quittance_test_support::{
+    Kind, Payment, PaymentEvent, TestDatabase, on_both_databases, payment_on, place, run_on, wait_until,
+};
 
 use crate::{Dice, apply, exhaustive, invariants, order, rows, told};
 
@@ -200,4 +202,30 @@ async fn two_processes_that_take_in_the_same_events_converge(database: &TestData
 
 async fn two_processes_that_take_in_shuffled_events_converge(database: &TestDatabase) {
     concurrently(database, false).await;
+}
+
+/// On PostgreSQL only: a file has one lock, with which there is no deadlock.
+#[test]
+fn a_phase_that_loses_a_deadlock_is_tried_again() {
+    run_on(Kind::Postgres, async |database| {
+        let store = database.store().await;
+        let (first, second) = (Payment::begin(&store).await, Payment::begin(&store).await);
+        let lock =
+            |payment: &Payment| format!("SELECT 1 FROM orders WHERE id = '{}' FOR UPDATE", payment.order.id);
+        let mut other = database.begin(&lock(&second)).await;
+        let deliveries = vec![first.succeeded().delivery(), second.succeeded().delivery()];
+        let phase = tokio::spawn(async move { store.apply(deliveries).await });
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        wait_until("the phase has one order and waits for the other", async || {
+            database.scalar_i64(waiting).await == 1
+        })
+        .await;
+        // The phase waits for longer, so it is the one that notices, and gives way.
+        other.execute(&lock(&first)).await;
+        other.release().await;
+        let outcomes = phase.await.expect("a task").expect("a commit after all");
+        assert_eq!(outcomes, [Outcome::Applied; 2]);
+        assert_eq!(told(database, "order.paid").await, 2);
+    });
 }

@@ -170,10 +170,17 @@ async fn a_payment_intents_id_may_stand_on_two_accounts(database: &TestDatabase)
     for payment in &mut payments {
         "pi_same".clone_into(&mut payment.payment_intent_id);
     }
-    let theirs = PaymentEvent { account: Account::connected("acct_a"), ..payments[1].succeeded() };
+    let seller = || Account::connected("acct_a");
+    let theirs = PaymentEvent { account: seller(), ..payments[1].succeeded() };
     assert_eq!(apply(&store, &[payments[0].created(), theirs]).await, [Outcome::Applied, Outcome::Applied]);
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Pending);
     assert_eq!(status(&store, &payments[1].order.id).await, OrderStatus::Paid);
+    // Also where nothing but the id says which one is meant.
+    let bare = |event| PaymentEvent { order_id: None, payment_id: None, ..event };
+    let (ours, theirs) = (bare(payments[0].succeeded()), bare(payments[1].canceled()));
+    let theirs = PaymentEvent { account: seller(), ..theirs };
+    assert_eq!(apply(&store, &[ours, theirs]).await, [Outcome::Applied, Outcome::Applied]);
+    assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Paid);
 }
 
 async fn an_order_is_paid_by_one_attempt(database: &TestDatabase) {

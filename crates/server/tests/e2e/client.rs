@@ -11,6 +11,10 @@ use crate::process::PATIENCE;
 /// Longer than the longest wait that a request can ask for.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How long a connection is kept for the next request: less than servers keep it, so that none is closed by the
+/// server while a request is on its way to it.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
 /// How long a client waits before it repeats a request.
 const RETRY_PERIOD: Duration = Duration::from_millis(50);
 
@@ -45,7 +49,8 @@ impl Client {
     pub(crate) fn new(base: &str, bearer: Option<&str>) -> Self {
         // Plain HTTP needs no cryptography, but the client wants a provider of it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT);
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+        let http = http.timeout(TIMEOUT).pool_idle_timeout(IDLE_MAX);
         Self {
             http: http.build().expect("a client"),
             base: base.to_owned(),

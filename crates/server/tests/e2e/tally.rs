@@ -10,11 +10,7 @@ use crate::world::{Webhooks, World};
 
 /// Waits until nothing is left to do: no event to be delivered, no attempt to be driven on, no request in flight.
 pub(crate) async fn come_to_rest(world: &World<'_>) {
-    let events = world.stripe.get("/v1/events?delivery_success=false&limit=1");
-    let undelivered = async || events.send().await.expect(200).body["data"] != serde_json::json!([]);
-    if world.webhooks == Webhooks::Delivered {
-        wait_for("the delivery of every event", async || (!undelivered().await).then_some(())).await;
-    }
+    all_delivered(world).await;
     wait_for("everything to be driven on", async || {
         if world.count("payments WHERE redrive_at IS NOT NULL").await == 0 {
             return Some(());
@@ -27,6 +23,15 @@ pub(crate) async fn come_to_rest(world: &World<'_>) {
         (world.count("idempotency_keys WHERE status IS NULL").await == 0).then_some(())
     })
     .await;
+}
+
+/// Waits until Stripe has no event left to deliver.
+pub(crate) async fn all_delivered(world: &World<'_>) {
+    let events = world.stripe.get("/v1/events?delivery_success=false&limit=1");
+    let undelivered = async || events.send().await.expect(200).body["data"] != serde_json::json!([]);
+    if world.webhooks == Webhooks::Delivered {
+        wait_for("the delivery of every event", async || (!undelivered().await).then_some(())).await;
+    }
 }
 
 /// Checks what must be true of these orders, by the names they were placed under.

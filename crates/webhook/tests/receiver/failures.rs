@@ -125,9 +125,12 @@ async fn a_closed_database_acknowledges_nothing(database: &TestDatabase) {
 }
 
 async fn a_busy_database_acknowledges_nothing(database: &TestDatabase) {
-    let impatient = StoreConfig { wait: Duration::from_millis(50), connections: 1, ..database.config() };
+    let patient = Service::start(database, config()).await;
+    let payment = Payment::begin(&patient.store).await;
+    let impatient = StoreConfig { wait: Duration::from_millis(200), connections: 1, ..database.config() };
     let store = Store::open(impatient).await.expect("a store");
-    let payment = Payment::begin(&store).await;
+    // Making a connection may take longer than that: this one is made before it counts.
+    wait_until("there is a connection", async || store.ready().await.is_ok()).await;
     let service = Service::on(store, ReceiverConfig { writers: 2, max_batch_events: 1, ..config() });
     let lock = database.hold_writes().await;
     // One writer has the only connection and waits for the lock; the other one waits for a connection in vain.
@@ -141,7 +144,7 @@ async fn a_busy_database_acknowledges_nothing(database: &TestDatabase) {
     let is_refused = |answer: &&_| matches!(answer, Err(ReceiveError::Unavailable(_)));
     assert_eq!(answers.iter().filter(is_refused).count(), 1, "{answers:?}");
     assert_eq!(inbox_rows(database).await, 1);
-    all(vec![service.deliver(&first), service.deliver(&second)]).await;
+    all(vec![patient.deliver(&first), patient.deliver(&second)]).await;
     assert_eq!(inbox_rows(database).await, 2);
     assert_eq!(paid_rows(database).await, 1);
 }
@@ -177,6 +180,25 @@ async fn lose_the_connection(database: &TestDatabase) {
     all(events.iter().map(|event| service.deliver(event)).collect()).await;
     assert_eq!(inbox_rows(database).await, 3);
     assert_eq!(paid_rows(database).await, 1);
+}
+
+/// On PostgreSQL only: a server that gives up on a statement does not say that its data is at fault.
+#[test]
+fn a_statement_that_times_out_is_no_poison() {
+    run_on(Kind::Postgres, async |database| {
+        let payment = Payment::begin(&database.store().await).await;
+        let timeout = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 50', current_database()); END $$";
+        database.execute(timeout).await;
+        let service = Service::start(database, config()).await;
+        let event = payment.succeeded();
+        // The order can not be had, while the inbox would take the event as a failed one.
+        let lock = database.begin("SELECT 1 FROM orders FOR UPDATE").await;
+        let answer = service.deliver(&event).await;
+        assert!(matches!(answer, Err(ReceiveError::Unavailable(_))), "{answer:?}");
+        assert_eq!(inbox_rows(database).await, 0);
+        lock.release().await;
+        assert_eq!(service.deliver(&event).await.expect("an outcome"), Outcome::Applied);
+    });
 }
 
 async fn a_caller_that_goes_away_loses_nothing(database: &TestDatabase) {
