@@ -18,6 +18,7 @@ on_both_databases! {
     a_large_batch_over_many_orders_is_one_transaction,
     a_batch_that_fails_leaves_nothing,
     a_failed_event_is_kept,
+    a_kept_event_counts_once_it_is_replayed,
     what_is_paid_stays_paid,
     a_success_after_a_cancelation_is_not_lost,
     each_failure_is_told_once,
@@ -155,4 +156,23 @@ async fn each_failure_is_told_once(database: &TestDatabase) {
     }
     let sql = "SELECT subject AS value FROM outbox WHERE kind = 'order.payment_failed' ORDER BY subject";
     assert_eq!(database.texts(sql).await, ["ch_1", "ch_2"]);
+}
+
+async fn a_kept_event_counts_once_it_is_replayed(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    let success = payment.succeeded().delivery();
+    store.keep_failed(success.clone(), "a fault that is mended since".to_owned()).await.expect("a commit");
+    assert_eq!(store.apply(vec![success.clone()]).await.expect("a commit"), [Outcome::Duplicate]);
+    let kept = store.failed_events(None, 10).await.expect("a read");
+    let kept: Vec<_> = kept.into_iter().map(|event| (event.event_id, event.payload)).collect();
+    assert_eq!(kept, [(success.event.id.clone(), success.payload.clone())]);
+    assert!(store.failed_events(Some(success.event.id.clone()), 10).await.expect("a read").is_empty());
+
+    assert_eq!(store.replay(success.clone()).await.expect("a commit"), Outcome::Applied);
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
+    assert_eq!(told(database, "order.paid").await, 1);
+    assert!(store.failed_events(None, 10).await.expect("a read").is_empty());
+    let sql = "SELECT outcome || ' ' || coalesce(reason, '-') || ' ' || order_id AS value FROM inbox";
+    assert_eq!(database.texts(sql).await, [format!("applied - {}", payment.order.id)]);
 }

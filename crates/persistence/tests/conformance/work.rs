@@ -13,6 +13,7 @@ use crate::apply;
 on_both_databases! {
     what_is_due_is_taken_for_a_while,
     what_is_finished_is_not_taken,
+    what_was_done_by_another_is_let_go,
     a_wish_to_end_is_driven_on,
     two_workers_never_take_the_same,
     a_claim_takes_the_oldest_first_and_so_many,
@@ -109,4 +110,16 @@ async fn a_claim_takes_the_oldest_first_and_so_many(database: &TestDatabase) {
     let second: HashSet<_> = ids(&claim(&store, 100, 2).await).into_iter().collect();
     assert_eq!(second, expected[2..4].iter().cloned().collect());
     assert_eq!(ids(&claim(&store, 100, 2).await), expected[4..]);
+}
+
+async fn what_was_done_by_another_is_let_go(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.created()]).await;
+    // As if a claim had come between the reading and the writing of whoever did the work.
+    let later = "SET redrive_at = created_at, redrives = 3";
+    database.execute(&format!("UPDATE payments {later} WHERE id = '{}'", payment.id)).await;
+    assert!(claim(&store, 1000, 10).await.is_empty());
+    let due = "SELECT count(*) FROM payments WHERE redrive_at IS NOT NULL OR redrives <> 0";
+    assert_eq!(database.scalar_i64(due).await, 0);
 }
