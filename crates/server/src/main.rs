@@ -1,7 +1,7 @@
 //! `quittance`: a headless payments service for Stripe.
 
 mod banner;
-#[allow(clippy::doc_markdown, reason = "its comments are what --help shows")]
+#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "its comments are what --help shows")]
 mod cli;
 mod commands;
 mod config;

@@ -12,7 +12,7 @@ use quittance_domain::payment::{Mismatch, Observation};
 
 use super::super::dialect::Conn;
 use super::super::{Database, batch};
-use super::ledger::Ledgers;
+use super::ledger::{Changes, Ledgers};
 use super::rows::InboxRow;
 use super::schema::{inbox, payments};
 use crate::Error;
@@ -28,8 +28,8 @@ impl Database {
     pub(crate) async fn apply(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let (mut outcomes, rows) = take_in(conn, &deliveries, &limits).await?;
-            let mut fresh = batch::insert_inbox(conn, rows).await?;
+            let Folded { mut outcomes, changes, rows } = fold_all(conn, &deliveries, &limits).await?;
+            let mut fresh = batch::write(conn, changes, rows).await?;
             for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
                 if !fresh.remove(&delivery.event.id) {
                     *outcome = Outcome::Duplicate;
@@ -43,7 +43,7 @@ impl Database {
     pub(crate) async fn keep_failed(&self, delivery: Delivery, reason: String) -> Result<(), Error> {
         self.write(async |conn| {
             let row = row(&delivery, Outcome::Failed, Some(reason.clone()), None);
-            batch::insert_inbox(conn, vec![row]).await?;
+            batch::write(conn, Changes::default(), vec![row]).await?;
             Ok(())
         })
         .await
@@ -77,8 +77,9 @@ impl Database {
     pub(crate) async fn replay(&self, delivery: Delivery) -> Result<Outcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let (outcomes, rows) = take_in(conn, std::slice::from_ref(&delivery), &limits).await?;
-            for row in rows {
+            let folded = fold_all(conn, std::slice::from_ref(&delivery), &limits).await?;
+            batch::write(conn, folded.changes, Vec::new()).await?;
+            for row in folded.rows {
                 diesel::update(inbox::table.find(row.event_id))
                     .set((
                         inbox::kind.eq(row.kind),
@@ -89,19 +90,20 @@ impl Database {
                     .execute(conn)
                     .await?;
             }
-            Ok(outcomes.into_iter().next().unwrap_or(Outcome::Failed))
+            Ok(folded.outcomes.into_iter().next().unwrap_or(Outcome::Failed))
         })
         .await
     }
 }
 
-/// Folds events into the orders they are about and writes what follows; what became of each, and its row for the
-/// inbox.
-async fn take_in(
-    conn: &mut Conn,
-    deliveries: &[Delivery],
-    limits: &Limits,
-) -> Result<(Vec<Outcome>, Vec<InboxRow>), Error> {
+/// Events folded into the orders they are about: what became of each, what follows, and their rows for the inbox.
+struct Folded {
+    outcomes: Vec<Outcome>,
+    changes: Changes,
+    rows: Vec<InboxRow>,
+}
+
+async fn fold_all(conn: &mut Conn, deliveries: &[Delivery], limits: &Limits) -> Result<Folded, Error> {
     let candidates = Candidates::find(conn, deliveries).await?;
     let mut ledgers = Ledgers::lock(conn, candidates.order_ids()).await?;
     let mut outcomes = Vec::with_capacity(deliveries.len());
@@ -111,10 +113,11 @@ async fn take_in(
         rows.push(row(delivery, outcome, reason(delivery, outcome), order_id));
         outcomes.push(outcome);
     }
-    if let Some(now) = deliveries.iter().map(|delivery| delivery.received_at).max() {
-        ledgers.settle(limits, now)?.write(conn).await?;
-    }
-    Ok((outcomes, rows))
+    let changes = match deliveries.iter().map(|delivery| delivery.received_at).max() {
+        Some(now) => ledgers.settle(limits, now)?,
+        None => Changes::default(),
+    };
+    Ok(Folded { outcomes, changes, rows })
 }
 
 fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> (Outcome, Option<String>) {

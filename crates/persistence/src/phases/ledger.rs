@@ -54,11 +54,11 @@ type Shown = Option<(PaymentId, Option<String>, &'static str, Option<String>)>;
 
 /// What a phase writes back.
 #[derive(Default)]
-pub(super) struct Changes {
-    pub(super) orders: Vec<OrderRow>,
-    pub(super) payments: Vec<PaymentRow>,
-    pub(super) decisions: Vec<DecisionRow>,
-    pub(super) outbox: Vec<OutboxRow>,
+pub(in super::super) struct Changes {
+    pub(in super::super) orders: Vec<OrderRow>,
+    pub(in super::super) payments: Vec<PaymentRow>,
+    pub(in super::super) decisions: Vec<DecisionRow>,
+    pub(in super::super) outbox: Vec<OutboxRow>,
 }
 
 impl Ledgers {
@@ -190,7 +190,7 @@ impl Ledger {
     ) -> Result<Order, Error> {
         let mut changes = Changes::default();
         self.settle(limits, now, now + GRACE, &mut changes)?;
-        changes.write(conn).await?;
+        batch::write(conn, changes, Vec::new()).await?;
         self.read()
     }
 
@@ -270,15 +270,6 @@ impl Ledger {
         let known = |row: &&PaymentRow| !self.before.payments.contains(row);
         changes.payments.extend(self.payments.iter().filter(known).cloned());
         Ok(())
-    }
-}
-
-impl Changes {
-    pub(super) async fn write(self, conn: &mut Conn) -> Result<(), Error> {
-        batch::update_payments(conn, self.payments).await?;
-        batch::insert_decisions(conn, self.decisions).await?;
-        batch::update_orders(conn, self.orders).await?;
-        batch::insert_outbox(conn, self.outbox).await
     }
 }
 

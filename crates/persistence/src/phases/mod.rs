@@ -11,3 +11,5 @@ pub(super) mod rows;
 pub(super) mod schema;
 mod transaction;
 mod upkeep;
+
+pub(super) use ledger::Changes;

@@ -12,7 +12,7 @@ use quittance_domain::order::{Line, Order, OrderStatus, price};
 
 use super::super::dialect::{Conn, Db};
 use super::super::{Database, batch};
-use super::ledger::{Ledgers, created};
+use super::ledger::{Changes, Ledgers, created};
 use super::replies::store_reply;
 use super::rows::{OrderRow, PaymentRow, ProductRow, document, instant};
 use super::schema::{orders, payments, products};
@@ -64,7 +64,8 @@ impl Database {
             };
             let row = new_row(&new, &lines, total)?;
             diesel::insert_into(orders::table).values(row.clone()).execute(conn).await?;
-            batch::insert_outbox(conn, vec![created(&new.id, new.now)]).await?;
+            let told = Changes { outbox: vec![created(&new.id, new.now)], ..Changes::default() };
+            batch::write(conn, told, Vec::new()).await?;
             let order = row.read(None)?;
             store_reply(conn, completion.as_ref(), &order).await?;
             Ok(Placed::Done(order))

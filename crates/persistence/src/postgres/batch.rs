@@ -15,6 +15,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
 use super::dialect::Conn;
+use super::phases::Changes;
 use super::phases::rows::{DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow};
 use crate::Error;
 
@@ -136,39 +137,41 @@ impl Query for InsertInbox {
     type SqlType = Text;
 }
 
-pub(super) async fn update_orders(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<(), Error> {
-    if !rows.is_empty() {
-        UpdateOrders::from(rows).execute(conn).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn update_payments(conn: &mut Conn, rows: Vec<PaymentRow>) -> Result<(), Error> {
-    if !rows.is_empty() {
-        UpdatePayments::from(rows).execute(conn).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn insert_decisions(conn: &mut Conn, rows: Vec<DecisionRow>) -> Result<(), Error> {
-    if !rows.is_empty() {
-        InsertDecisions::from(rows).execute(conn).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn insert_outbox(conn: &mut Conn, rows: Vec<OutboxRow>) -> Result<(), Error> {
-    if !rows.is_empty() {
-        InsertOutbox::from(rows).execute(conn).await?;
-    }
-    Ok(())
-}
-
-/// Returns the ids of the events that were not there before.
-pub(super) async fn insert_inbox(conn: &mut Conn, rows: Vec<InboxRow>) -> Result<HashSet<String>, Error> {
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let fresh: Vec<String> = InsertInbox::from(rows).get_results(conn).await?;
+/// Writes what follows from folded events, and the events themselves; returns the ids of the events that were not
+/// there before.
+///
+/// No statement needs another's result, so they are sent one behind the other without waiting (pipelined): a
+/// transaction is as long as its round trips.
+pub(super) async fn write(
+    conn: &mut Conn,
+    changes: Changes,
+    events: Vec<InboxRow>,
+) -> Result<HashSet<String>, Error> {
+    let conn: &Conn = conn;
+    let fresh = async |mut conn: &Conn| match events.len() {
+        0 => Ok(Vec::new()),
+        _ => InsertInbox::from(events).get_results::<String>(&mut conn).await,
+    };
+    let ((), (), (), (), fresh) = tokio::try_join!(
+        run(conn, UpdatePayments::from, changes.payments),
+        run(conn, InsertDecisions::from, changes.decisions),
+        run(conn, UpdateOrders::from, changes.orders),
+        run(conn, InsertOutbox::from, changes.outbox),
+        fresh(conn),
+    )?;
     Ok(fresh.into_iter().collect())
+}
+
+async fn run<Row, Statement>(
+    mut conn: &Conn,
+    statement: fn(Vec<Row>) -> Statement,
+    rows: Vec<Row>,
+) -> QueryResult<()>
+where
+    Statement: QueryFragment<Pg> + QueryId + Send,
+{
+    if !rows.is_empty() {
+        RunQueryDsl::execute(statement(rows), &mut conn).await?;
+    }
+    Ok(())
 }
