@@ -1,5 +1,5 @@
--- Ids and enums are text, amounts are minor units, times are text in UTC with microseconds. What only our own code writes as a whole
--- (lines, addresses, merged facts) is one JSON document.
+-- Ids and enums are text, amounts are minor units, times are text in UTC with microseconds. What only our own
+-- code writes as a whole (lines, addresses, merged facts) is one JSON document.
 
 CREATE TABLE products (
     id          text PRIMARY KEY,
@@ -7,24 +7,24 @@ CREATE TABLE products (
     description text,
     unit_amount bigint NOT NULL CHECK (unit_amount >= 0),
     currency    text NOT NULL,
-    active      BOOLEAN NOT NULL,
-    metadata    TEXT NOT NULL,
-    created_at  TEXT NOT NULL,
-    updated_at  TEXT NOT NULL
+    active      boolean NOT NULL,
+    metadata    text NOT NULL,
+    created_at  text NOT NULL,
+    updated_at  text NOT NULL
 );
 
 -- status, review_reason, amount_paid and current_payment_id are a cache of what follows from the order's
 -- payments and decisions; only the function that derives them writes them.
 CREATE TABLE orders (
     id                 text PRIMARY KEY,
-    lines              TEXT NOT NULL,
+    lines              text NOT NULL,
     amount_total       bigint NOT NULL CHECK (amount_total > 0),
     currency           text NOT NULL,
     customer_email     text,
     customer_name      text,
     customer_reference text,
-    shipping           TEXT,
-    metadata           TEXT NOT NULL,
+    shipping           text,
+    metadata           text NOT NULL,
     client_address     text,
     status             text NOT NULL,
     review_reason      text,
@@ -34,8 +34,8 @@ CREATE TABLE orders (
     version            bigint NOT NULL DEFAULT 1,
     settled_version    bigint NOT NULL DEFAULT 0,
     details_version    bigint NOT NULL DEFAULT 1,
-    created_at         TEXT NOT NULL,
-    updated_at         TEXT NOT NULL
+    created_at         text NOT NULL,
+    updated_at         text NOT NULL
 );
 CREATE INDEX orders_by_customer_email ON orders (customer_email, id) WHERE customer_email IS NOT NULL;
 CREATE INDEX orders_by_customer_reference ON orders (customer_reference, id) WHERE customer_reference IS NOT NULL;
@@ -55,14 +55,14 @@ CREATE TABLE payments (
     capture_method     text NOT NULL,
     payment_intent_id  text,
     client_secret_hash text,
-    facts              TEXT NOT NULL,
+    facts              text NOT NULL,
     refused            text,
-    closed             BOOLEAN NOT NULL DEFAULT 0,
+    closed             boolean NOT NULL DEFAULT 0,
     request            text NOT NULL,
     details_told       bigint NOT NULL,
-    redrive_at         TEXT,
+    redrive_at         text,
     redrives           integer NOT NULL DEFAULT 0,
-    created_at         TEXT NOT NULL,
+    created_at         text NOT NULL,
     CONSTRAINT payments_one_per_payment_intent UNIQUE (account, payment_intent_id)
 );
 CREATE UNIQUE INDEX payments_one_live_per_order ON payments (order_id) WHERE NOT closed;
@@ -75,7 +75,7 @@ CREATE TABLE decisions (
     order_id   text NOT NULL REFERENCES orders (id),
     kind       text NOT NULL,
     subject    text NOT NULL,
-    created_at TEXT NOT NULL,
+    created_at text NOT NULL,
     PRIMARY KEY (order_id, kind)
 );
 
@@ -86,11 +86,11 @@ CREATE TABLE inbox (
     account     text NOT NULL,
     mode        text NOT NULL,
     created     bigint NOT NULL,
-    payload     BLOB NOT NULL,
+    payload     blob NOT NULL,
     outcome     text NOT NULL,
     reason      text,
     order_id    text,
-    received_at TEXT NOT NULL
+    received_at text NOT NULL
 );
 CREATE INDEX inbox_by_order ON inbox (order_id) WHERE order_id IS NOT NULL;
 
@@ -101,7 +101,7 @@ CREATE TABLE outbox (
     kind       text NOT NULL,
     subject    text NOT NULL,
     sequence   bigint NOT NULL,
-    created_at TEXT NOT NULL,
+    created_at text NOT NULL,
     CONSTRAINT outbox_once UNIQUE (order_id, kind, subject)
 );
 
@@ -111,11 +111,11 @@ CREATE TABLE idempotency_keys (
     key         text NOT NULL,
     fingerprint text NOT NULL,
     claim       text NOT NULL,
-    lease_until TEXT NOT NULL,
+    lease_until text NOT NULL,
     status      integer,
     body        text,
     secret      text,
-    created_at  TEXT NOT NULL,
+    created_at  text NOT NULL,
     PRIMARY KEY (scope, key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
@@ -124,6 +124,6 @@ CREATE TABLE secret_keys (
     id         text PRIMARY KEY,
     name       text NOT NULL,
     hash       text NOT NULL UNIQUE,
-    created_at TEXT NOT NULL,
-    revoked_at TEXT
+    created_at text NOT NULL,
+    revoked_at text
 );
