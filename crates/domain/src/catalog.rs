@@ -30,6 +30,8 @@ pub struct Product {
     pub unit_price: Money,
     /// Whether it can be ordered now.
     pub active: bool,
+    /// How many can still be sold, without those that open orders hold; `None` where they are not counted.
+    pub stock: Option<u32>,
     /// The shop's own words about it.
     pub metadata: Metadata,
     /// When it was added to the catalogue.

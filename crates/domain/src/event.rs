@@ -1,6 +1,9 @@
 //! A verified event, as the gateway understood it, and what became of it.
 
+use crate::checkout::SessionObservation;
+use crate::dispute::DisputeObservation;
 use crate::payment::{Account, Mismatch, Mode, Observation};
+use crate::refund::RefundObservation;
 
 /// A verified event of Stripe's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +27,29 @@ pub struct Event {
 pub enum Content {
     /// How a PaymentIntent stood.
     Payment(Box<Observation>),
+    /// How a Checkout Session stood.
+    Session(Box<SessionObservation>),
+    /// How a refund stood.
+    Refund(Box<RefundObservation>),
+    /// How a dispute stood.
+    Dispute(Box<DisputeObservation>),
+    /// That money of a PaymentIntent moved, without the object that says how: Stripe is to be asked.
+    Moved(Box<Moved>),
     /// Something that changes nothing here.
     Unhandled,
     /// A type that we handle, with an object that we can not read. Kept, to be read again after an upgrade.
     Unreadable(String),
+}
+
+/// Whose money moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// The PaymentIntent.
+    pub payment_intent_id: String,
 }
 
 /// What became of an event.

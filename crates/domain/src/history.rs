@@ -1,19 +1,26 @@
 //! An order's payment history, and the status that follows from it.
 //!
-//! [`History::standing`] is a pure function of merged facts and recorded decisions. It alone says what status
-//! an order has; the status column of a database is a cache of it. A [`Decision`] is what facts alone can not
+//! [`History::standing`](History::standing) is a pure function of merged facts and recorded decisions. It alone
+//! says what status an order has; the status column of a database is a cache of it. A [`Decision`] is what facts alone can not
 //! say, because it depends on what we did and when: each is made once, by [`History::decide`], and recorded
 //! for good.
 
-use crate::id::{OrderId, PaymentId};
-use crate::order::{OrderStatus, ReviewReason};
-use crate::payment::{Attempt, Facts, Mismatch, Observation, OpenStatus, PaymentStatus, Success};
+use crate::checkout::{Rail, SessionObservation, SessionStatus};
+use crate::dispute::{Dispute, DisputeFacts, DisputeObservation};
+use crate::id::{DisputeId, OrderId, PaymentId, RefundId};
+use crate::money::Money;
+use crate::payment::{
+    Account, Attempt, Facts, Mismatch, Mode, Observation, OpenStatus, PaymentStatus, ReviewReason,
+};
+use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation};
 
 /// How an order is to end, or has ended, unpaid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closure {
     /// By the shop's or the customer's wish.
     Canceled,
+    /// Because its time was over.
+    Expired,
 }
 
 impl Closure {
@@ -22,13 +29,14 @@ impl Closure {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Canceled => "canceled",
+            Self::Expired => "expired",
         }
     }
 
     /// The closure that this word means.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Canceled].into_iter().find(|closure| closure.as_str() == word)
+        [Self::Canceled, Self::Expired].into_iter().find(|closure| closure.as_str() == word)
     }
 }
 
@@ -39,6 +47,34 @@ pub enum Decision {
     Accepted(PaymentId),
     /// The order has ended unpaid.
     Closed(Closure),
+    /// Money came after the order had expired: whether its goods could be taken from the stock again.
+    Restocked(Restock),
+}
+
+/// Whether the goods of an expired order could be taken from the stock again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Restock {
+    /// They were, all of them.
+    Taken,
+    /// There were too few; nothing was taken.
+    Short,
+}
+
+impl Restock {
+    /// The word for it in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Short => "short",
+        }
+    }
+
+    /// The decision that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Taken, Self::Short].into_iter().find(|restock| restock.as_str() == word)
+    }
 }
 
 /// The recorded decisions of an order.
@@ -48,6 +84,8 @@ pub struct Decisions {
     pub accepted: Option<PaymentId>,
     /// How the order has ended unpaid.
     pub closed: Option<Closure>,
+    /// Whether an order that was paid after it had expired got its goods again.
+    pub restocked: Option<Restock>,
 }
 
 impl Decisions {
@@ -56,6 +94,7 @@ impl Decisions {
         match decision {
             Decision::Accepted(payment) => self.accepted = Some(payment.clone()),
             Decision::Closed(closure) => self.closed = Some(*closure),
+            Decision::Restocked(restock) => self.restocked = Some(*restock),
         }
     }
 }
@@ -65,6 +104,10 @@ impl Decisions {
 pub struct History {
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What went back of what the attempts brought.
+    pub refunds: Vec<Refund>,
+    /// What customers disputed of it.
+    pub disputes: Vec<Dispute>,
     /// The decisions.
     pub decisions: Decisions,
     /// The end that was asked for and is not reached yet: the live attempt must be closed at Stripe first.
@@ -78,6 +121,57 @@ pub struct Limits {
     pub max_declines: usize,
     /// How many open orders one client address may hold.
     pub max_open_orders: i64,
+    /// When money under review is given back by itself.
+    pub review_refund: ReviewRefund,
+}
+
+/// When money that came where it must not be believed is given back without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReviewRefund {
+    /// Never: a person decides.
+    #[default]
+    Never,
+    /// When it is what was asked for and only came too late.
+    Late,
+    /// Always.
+    Always,
+}
+
+impl ReviewRefund {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Late => "late",
+            Self::Always => "always",
+        }
+    }
+
+    /// The policy that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Never, Self::Late, Self::Always].into_iter().find(|policy| policy.as_str() == word)
+    }
+
+    fn covers(self, reason: ReviewReason) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Late => reason.is_late(),
+            Self::Always => true,
+        }
+    }
+}
+
+/// A refund that nobody asked for and that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRefund {
+    /// The attempt whose money goes back.
+    pub payment_id: PaymentId,
+    /// All of what is left of it.
+    pub amount: Money,
+    /// Why.
+    pub cause: RefundCause,
 }
 
 /// Which version of the customer's details the order has, and which Stripe was told.
@@ -92,89 +186,16 @@ pub struct Details {
 /// Something to be done at Stripe for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// Send the recorded request that makes the PaymentIntent.
+    /// Send the recorded request that makes the PaymentIntent or the Checkout Session.
     Create,
-    /// Cancel the PaymentIntent.
+    /// Take what is held, as much as was recorded.
+    Capture,
+    /// Cancel the PaymentIntent, or expire the Checkout Session.
     Close,
+    /// Read it: Stripe has told us of a completed Checkout Session, and not of its money.
+    Look,
     /// Tell Stripe where the receipt and the goods go.
     UpdateDetails,
-}
-
-/// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// In flight at a bank: the customer has done their part.
-    Processing(PaymentId),
-    /// Held for capture.
-    RequiresCapture(PaymentId),
-    /// Money came.
-    Succeeded(PaymentId),
-    /// The PaymentIntent is closed.
-    Canceled(PaymentId),
-    /// This failure is the latest there is.
-    Failed(PaymentId, String),
-    /// The order has ended without a PaymentIntent.
-    Closed,
-}
-
-/// Where an order stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The order's status.
-    pub status: OrderStatus,
-    /// Why a person must look, in [`OrderStatus::Review`].
-    pub review_reason: Option<ReviewReason>,
-    /// What was received and believed, in minor units.
-    pub amount_paid: i64,
-    /// What a waiting customer wants to hear, if there is anything yet.
-    pub settled: Option<Settled>,
-    /// Which failure the latest attempt's last try ended with, if it did.
-    pub failure: Option<String>,
-}
-
-/// What must be told to the shop's own systems, because an order's standing changed. There is one row of
-/// each (kind, subject) for an order, ever.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
-    /// What happened.
-    pub kind: AnnouncementKind,
-    /// What it is about, where it can happen more than once: an attempt or a failure. Empty otherwise.
-    pub subject: String,
-}
-
-/// What happened to an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AnnouncementKind {
-    /// It was placed.
-    Created,
-    /// An attempt is in flight at a bank.
-    Processing,
-    /// An attempt is held for capture.
-    Authorized,
-    /// It was paid.
-    Paid,
-    /// An attempt failed.
-    PaymentFailed,
-    /// It has ended unpaid.
-    Canceled,
-    /// A person must look.
-    ReviewRequired,
-}
-
-impl AnnouncementKind {
-    /// The event's type.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "order.created",
-            Self::Processing => "order.processing",
-            Self::Authorized => "order.authorized",
-            Self::Paid => "order.paid",
-            Self::PaymentFailed => "order.payment_failed",
-            Self::Canceled => "order.canceled",
-            Self::ReviewRequired => "order.review_required",
-        }
-    }
 }
 
 impl History {
@@ -204,21 +225,46 @@ impl History {
     /// `details` says whether Stripe still has to be told where the goods go.
     #[must_use]
     pub fn task(&self, attempt: &Attempt, details: Details, limits: &Limits) -> Option<Task> {
-        let PaymentStatus::Open(status) = attempt.facts.status() else { return None };
         if attempt.is_closed() {
-            None
-        } else if attempt.payment_intent_id.is_none() {
-            Some(Task::Create)
-        } else if self.closing.is_some()
-            || self.attempts.last().is_some_and(|latest| latest.id != attempt.id)
-            || (self.failure_count() >= limits.max_declines && status == OpenStatus::RequiresPaymentMethod)
-        {
-            Some(Task::Close)
-        } else if details.told < details.current {
-            Some(Task::UpdateDetails)
-        } else {
-            None
+            return None;
         }
+        if !attempt.is_made() {
+            return Some(Task::Create);
+        }
+        let is_held = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture);
+        if is_held && attempt.capture.is_some() {
+            Some(Task::Capture)
+        } else if self.is_unwanted(attempt, limits) {
+            Some(Task::Close)
+        } else {
+            match attempt.rail {
+                Rail::CheckoutSession => Self::is_money_untold(attempt).then_some(Task::Look),
+                Rail::PaymentIntent => (details.told < details.current).then_some(Task::UpdateDetails),
+            }
+        }
+    }
+
+    /// Whether nobody is to pay with this attempt any more.
+    fn is_unwanted(&self, attempt: &Attempt, limits: &Limits) -> bool {
+        let waits = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresPaymentMethod);
+        self.closing.is_some()
+            || attempt.abandoned
+            || self.attempts.last().is_some_and(|latest| latest.id != attempt.id)
+            || (waits && self.failure_count() >= limits.max_declines)
+            || attempt.facts.session() == Some(SessionStatus::Failed)
+    }
+
+    /// Whether a Checkout Session is complete, and what is known of its PaymentIntent is older than that.
+    fn is_money_untold(attempt: &Attempt) -> bool {
+        attempt.facts.session() == Some(SessionStatus::Complete)
+            && matches!(
+                attempt.facts.status(),
+                PaymentStatus::Open(
+                    OpenStatus::RequiresPaymentMethod
+                        | OpenStatus::RequiresConfirmation
+                        | OpenStatus::RequiresAction
+                )
+            )
     }
 
     /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
@@ -229,11 +275,7 @@ impl History {
         order_id: &OrderId,
         observation: &Observation,
     ) -> Result<(), Mismatch> {
-        let attempt = self
-            .attempts
-            .iter_mut()
-            .find(|attempt| attempt.id == *payment_id)
-            .ok_or(Mismatch::UnknownAttempt)?;
+        let attempt = self.attempt_mut(payment_id)?;
         attempt.recognizes(order_id, observation)?;
         attempt.payment_intent_id.get_or_insert_with(|| observation.payment_intent_id.clone());
         // It was made after all.
@@ -242,14 +284,142 @@ impl History {
         Ok(())
     }
 
+    /// As [`Self::absorb`], for a Checkout Session.
+    pub fn absorb_session(
+        &mut self,
+        payment_id: &PaymentId,
+        order_id: &OrderId,
+        seen: &SessionObservation,
+    ) -> Result<(), Mismatch> {
+        let attempt = self.attempt_mut(payment_id)?;
+        attempt.recognizes_session(order_id, seen)?;
+        attempt.checkout_session_id.get_or_insert_with(|| seen.checkout_session_id.clone());
+        if attempt.payment_intent_id.is_none() {
+            attempt.payment_intent_id.clone_from(&seen.payment_intent_id);
+        }
+        attempt.refused = None;
+        // A Session does not say what the platform's fee was: where there is one, its PaymentIntent has to.
+        let paid = seen.paid.clone().filter(|_| attempt.expected.application_fee.is_none());
+        attempt.facts.merge(Facts::of_session(seen.status, paid));
+        Ok(())
+    }
+
+    /// Takes in how a refund stands. One that we did not ask for is added under the id `fresh`.
+    pub fn absorb_refund(
+        &mut self,
+        payment_id: &PaymentId,
+        seen: &RefundObservation,
+        fresh: RefundId,
+    ) -> Result<(), Mismatch> {
+        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
+        let refund = match self.refund_place(payment_id, seen) {
+            Some(place) => &mut self.refunds[place],
+            None => self.refunds.push_mut(Refund {
+                id: fresh,
+                payment_id: payment_id.clone(),
+                amount: seen.amount,
+                reason: seen.reason.clone(),
+                cause: RefundCause::Stripe,
+                stripe_refund_id: None,
+                facts: RefundFacts::default(),
+                refused: None,
+            }),
+        };
+        refund.stripe_refund_id.get_or_insert_with(|| seen.stripe_refund_id.clone());
+        // It was made after all.
+        refund.refused = None;
+        let failure_reason = seen.failure_reason.clone();
+        refund.facts.merge(RefundFacts::of(seen.sighting.clone(), seen.status, failure_reason));
+        Ok(())
+    }
+
+    /// Takes in how a dispute stands. One that is new is added under the id `fresh`.
+    pub fn absorb_dispute(
+        &mut self,
+        payment_id: &PaymentId,
+        seen: &DisputeObservation,
+        fresh: DisputeId,
+    ) -> Result<(), Mismatch> {
+        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
+        let facts = DisputeFacts::of(seen.sighting.clone(), seen.state.clone());
+        let same = |dispute: &&mut Dispute| dispute.stripe_dispute_id == seen.stripe_dispute_id;
+        match self.disputes.iter_mut().find(same) {
+            Some(dispute) => dispute.facts.merge(facts),
+            None => self.disputes.push(Dispute {
+                id: fresh,
+                payment_id: payment_id.clone(),
+                stripe_dispute_id: seen.stripe_dispute_id.clone(),
+                facts,
+            }),
+        }
+        Ok(())
+    }
+
+    /// The refund that an observation is of: by Stripe's id of it, else by what its metadata says.
+    fn refund_place(&self, payment_id: &PaymentId, seen: &RefundObservation) -> Option<usize> {
+        let by_id = |refund: &Refund| refund.stripe_refund_id.as_ref() == Some(&seen.stripe_refund_id);
+        let ours = |refund: &Refund| refund.payment_id == *payment_id && refund.recognizes(seen);
+        self.refunds.iter().position(by_id).or_else(|| self.refunds.iter().position(ours))
+    }
+
+    /// Whether something said of a PaymentIntent is about this attempt's.
+    fn check_origin(
+        &self,
+        payment_id: &PaymentId,
+        account: &Account,
+        mode: Mode,
+        payment_intent_id: &str,
+    ) -> Result<(), Mismatch> {
+        let attempt = self.attempt(payment_id).ok_or(Mismatch::UnknownAttempt)?;
+        attempt.is_of(account, mode)?;
+        match &attempt.payment_intent_id {
+            Some(known) if known == payment_intent_id => Ok(()),
+            _ => Err(Mismatch::OtherPaymentIntent),
+        }
+    }
+
+    /// The attempt of this id.
+    #[must_use]
+    pub fn attempt(&self, payment_id: &PaymentId) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.id == *payment_id)
+    }
+
+    fn attempt_mut(&mut self, payment_id: &PaymentId) -> Result<&mut Attempt, Mismatch> {
+        let found = self.attempts.iter_mut().find(|attempt| attempt.id == *payment_id);
+        found.ok_or(Mismatch::UnknownAttempt)
+    }
+
     /// The decision that is due now, if one is. Whoever records it asks again, until there is none.
     #[must_use]
     pub fn decide(&self) -> Option<Decision> {
-        let Decisions { accepted: None, closed: None } = &self.decisions else { return None };
-        if let Some(attempt) = self.attempts.iter().find(|attempt| fitting_success(attempt).is_some()) {
-            return Some(Decision::Accepted(attempt.id.clone()));
+        if self.decisions.accepted.is_some() {
+            return None;
         }
-        self.closing.filter(|_| self.attempts.iter().all(Attempt::is_closed)).map(Decision::Closed)
+        let fitting = self.fitting_attempt().map(|attempt| attempt.id.clone());
+        match (fitting, self.decisions.closed, self.decisions.restocked) {
+            (Some(id), None, _) | (Some(id), Some(Closure::Expired), Some(Restock::Taken)) => {
+                Some(Decision::Accepted(id))
+            }
+            (None, None, _) => {
+                self.closing.filter(|_| self.attempts.iter().all(Attempt::is_closed)).map(Decision::Closed)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the goods of the order are to be taken from the stock again, because it was paid after it had
+    /// expired. Whoever tries it records [`Decision::Restocked`], and settles again.
+    #[must_use]
+    pub fn wants_restock(&self) -> bool {
+        let Decisions { accepted, closed, restocked } = &self.decisions;
+        accepted.is_none()
+            && *closed == Some(Closure::Expired)
+            && restocked.is_none()
+            && self.fitting_attempt().is_some()
+    }
+
+    fn fitting_attempt(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.fitting_success().is_some())
     }
 
     /// Makes and takes in every decision that is due, and returns them to be recorded.
@@ -262,102 +432,75 @@ impl History {
         made
     }
 
-    /// Where the order stands: a pure function of facts and decisions. The decisions that are due must have been
-    /// made: see [`Self::settle`].
+    /// The refunds that are due and that nobody asked for: of what came although the order was paid already, and
+    /// of what is under review where the policy says so. There is one of each cause for an attempt, ever.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        let paid_by =
-            self.decisions.accepted.as_ref().and_then(|id| self.attempts.iter().find(|a| a.id == *id));
-        if let Some(attempt) = paid_by {
-            return Standing {
-                status: OrderStatus::Paid,
-                review_reason: None,
-                amount_paid: fitting_success(attempt).map_or(0, |success| success.amount_received),
-                settled: Some(Settled::Succeeded(attempt.id.clone())),
-                failure: None,
-            };
-        }
-        let (status, review_reason) = self.unpaid_status();
-        Standing { status, review_reason, amount_paid: 0, settled: self.settled(), failure: self.failure() }
-    }
-
-    fn unpaid_status(&self) -> (OrderStatus, Option<ReviewReason>) {
-        if let Some((attempt, success)) = self.any_success() {
-            let reason = match attempt.expected.check(success) {
-                Err(reason) => reason,
-                // It fits and was not accepted: the order had ended before it came.
-                Ok(()) => ReviewReason::SucceededAfterCancel,
-            };
-            return (OrderStatus::Review, Some(reason));
-        }
-        if let Some(Closure::Canceled) = self.decisions.closed {
-            return (OrderStatus::Canceled, None);
-        }
-        let has = |status| self.attempts.iter().any(|a| a.facts.status() == PaymentStatus::Open(status));
-        let status = if has(OpenStatus::RequiresCapture) {
-            OrderStatus::Authorized
-        } else if has(OpenStatus::Processing) {
-            OrderStatus::Processing
-        } else if self.failure().is_some() {
-            OrderStatus::PaymentFailed
-        } else {
-            OrderStatus::Pending
+    pub fn due_refunds(&self, policy: ReviewRefund) -> Vec<DueRefund> {
+        let surplus = |accepted: &PaymentId| {
+            let others = self.attempts.iter().filter(|attempt| attempt.id != *accepted);
+            others.filter_map(|attempt| self.due_refund(attempt, RefundCause::Surplus)).collect()
         };
-        (status, None)
+        if let Some(accepted) = &self.decisions.accepted {
+            return surplus(accepted);
+        }
+        let covered = self.under_review().filter(|(_, reason)| policy.covers(*reason));
+        covered.and_then(|(attempt, _)| self.due_refund(attempt, RefundCause::Review)).into_iter().collect()
     }
 
-    fn failure(&self) -> Option<String> {
-        self.attempts.last()?.facts.last_failure().map(|failure| failure.id.clone())
+    fn due_refund(&self, attempt: &Attempt, cause: RefundCause) -> Option<DueRefund> {
+        let mut refunds = self.refunds.iter();
+        let is_begun = refunds.any(|refund| refund.payment_id == attempt.id && refund.cause == cause);
+        let left = self.refundable(&attempt.id).filter(|left| !is_begun && left.minor() > 0)?;
+        Some(DueRefund { payment_id: attempt.id.clone(), amount: left, cause })
     }
 
-    fn any_success(&self) -> Option<(&Attempt, &Success)> {
+    /// What can still go back of what an attempt brought: what was received, less what went back or may still go.
+    /// `None` if nothing was received.
+    #[must_use]
+    pub fn refundable(&self, payment_id: &PaymentId) -> Option<Money> {
+        let received = self.attempt(payment_id)?.facts.received()?;
+        let of_it = self.refunds.iter().filter(|refund| refund.payment_id == *payment_id);
+        let held: i64 = of_it.map(Refund::held).sum();
+        Money::new((received.minor() - held).max(0), received.currency()).ok()
+    }
+
+    /// The attempt whose money a person would give back: the one that paid, else the one under review.
+    #[must_use]
+    pub fn refundable_attempt(&self) -> Option<&Attempt> {
+        match &self.decisions.accepted {
+            Some(id) => self.attempt(id),
+            None => self.under_review().map(|(attempt, _)| attempt),
+        }
+    }
+
+    /// The attempt whose success is not believed, and why. One whose money has all gone back needs no review.
+    #[must_use]
+    pub(crate) fn under_review(&self) -> Option<(&Attempt, ReviewReason)> {
+        if self.decisions.accepted.is_some() {
+            return None;
+        }
+        let kept = |attempt: &&Attempt| self.kept_of(attempt) > 0;
         // A success that fits says more than one that does not: look for it first.
-        let successes =
-            || self.attempts.iter().flat_map(|a| a.facts.successes().map(move |success| (a, success)));
-        successes().find(|(a, success)| a.expected.check(success).is_ok()).or_else(|| successes().next())
-    }
-
-    fn settled(&self) -> Option<Settled> {
-        let Some(attempt) = self.attempts.iter().rev().find(|attempt| attempt.refused.is_none()) else {
-            return self.decisions.closed.map(|_| Settled::Closed);
-        };
-        let id = attempt.id.clone();
-        match (attempt.facts.status(), attempt.facts.last_failure()) {
-            (PaymentStatus::Succeeded, _) => Some(Settled::Succeeded(id)),
-            (PaymentStatus::Canceled, _) => Some(Settled::Canceled(id)),
-            (PaymentStatus::Open(OpenStatus::Processing), _) => Some(Settled::Processing(id)),
-            (PaymentStatus::Open(OpenStatus::RequiresCapture), _) => Some(Settled::RequiresCapture(id)),
-            (PaymentStatus::Open(_), Some(failure)) => Some(Settled::Failed(id, failure.id.clone())),
-            (PaymentStatus::Open(_), None) => None,
+        let fitting = self.attempts.iter().filter(kept).find(|attempt| attempt.fitting_success().is_some());
+        if let Some(attempt) = fitting {
+            // It fits and was not accepted: the order had ended before it came.
+            let reason = match self.decisions.closed {
+                Some(Closure::Expired) => ReviewReason::SucceededAfterExpiry,
+                _ => ReviewReason::SucceededAfterCancel,
+            };
+            return Some((attempt, reason));
         }
+        self.attempts.iter().filter(kept).find_map(|attempt| {
+            let success = attempt.facts.successes().next()?;
+            Some((attempt, attempt.check(success).err()?))
+        })
     }
-}
 
-fn fitting_success(attempt: &Attempt) -> Option<&Success> {
-    attempt.facts.successes().find(|success| attempt.expected.check(success).is_ok())
-}
-
-impl Standing {
-    /// What must be told because the order stood at `before` and stands here now.
-    #[must_use]
-    pub fn announcement_since(&self, before: &Self) -> Option<Announcement> {
-        let attempt = |settled: &Option<Settled>| match settled {
-            Some(Settled::Processing(id) | Settled::RequiresCapture(id)) => id.to_string(),
-            _ => String::new(),
-        };
-        let changed = self.status != before.status;
-        let (kind, subject) = match (self.status, &self.settled) {
-            (OrderStatus::PaymentFailed, _) if changed || self.failure != before.failure => {
-                (AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default())
-            }
-            _ if !changed => return None,
-            (OrderStatus::Pending | OrderStatus::PaymentFailed, _) => return None,
-            (OrderStatus::Processing, settled) => (AnnouncementKind::Processing, attempt(settled)),
-            (OrderStatus::Authorized, settled) => (AnnouncementKind::Authorized, attempt(settled)),
-            (OrderStatus::Paid, _) => (AnnouncementKind::Paid, String::new()),
-            (OrderStatus::Review, _) => (AnnouncementKind::ReviewRequired, String::new()),
-            (OrderStatus::Canceled, _) => (AnnouncementKind::Canceled, String::new()),
-        };
-        Some(Announcement { kind, subject })
+    /// What an attempt brought and has not gone back, in minor units.
+    fn kept_of(&self, attempt: &Attempt) -> i64 {
+        let of_it = self.refunds.iter().filter(|refund| refund.payment_id == attempt.id);
+        // A success of which nothing was received is still one to look at.
+        let received = attempt.facts.successes().map(|success| success.amount_received.max(1)).max();
+        received.unwrap_or(0) - of_it.map(Refund::returned).sum::<i64>()
     }
 }

@@ -104,8 +104,16 @@ id! {
     OrderId, "ord"
 }
 id! {
-    /// One attempt to pay an order: one PaymentIntent at Stripe. It travels there as `metadata.payment_id`.
+    /// One attempt to pay an order: one PaymentIntent or Checkout Session at Stripe. It travels there as `metadata.payment_id`.
     PaymentId, "pay"
+}
+id! {
+    /// A refund. One that we ask for travels at Stripe as `metadata.refund_id`.
+    RefundId, "ref"
+}
+id! {
+    /// A dispute that a customer's bank opened.
+    DisputeId, "dsp"
 }
 id! {
     /// A message to the shop's own systems.

@@ -5,9 +5,13 @@
 //! from the recorded [`history::Decisions`] alone ([`history::History::standing`]).
 
 pub mod catalog;
+pub mod checkout;
+pub mod dispute;
 pub mod event;
 pub mod history;
 pub mod id;
 pub mod money;
 pub mod order;
 pub mod payment;
+pub mod refund;
+pub mod standing;

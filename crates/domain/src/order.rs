@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Metadata, Product};
+use crate::checkout::Rail;
 use crate::id::{OrderId, PaymentId, ProductId};
 use crate::money::{AmountError, Money};
-use crate::payment::{Account, Failure, OpenStatus, PaymentStatus};
+use crate::payment::{Account, Failure, OpenStatus, PaymentStatus, ReviewReason};
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;
@@ -165,22 +166,37 @@ pub enum OrderStatus {
     PaymentFailed,
     /// A success came that is what was asked for.
     Paid,
+    /// Some of the money went back.
+    PartiallyRefunded,
+    /// All of the money went back.
+    Refunded,
+    /// The customer disputes the charge with their bank.
+    Disputed,
+    /// A dispute was lost: the bank took the money back.
+    ChargedBack,
     /// A success came that is not what was asked for; a person must look. Never fulfil it unseen.
     Review,
-    /// Closed unpaid.
+    /// Closed unpaid, by wish.
     Canceled,
+    /// Closed unpaid, because its time was over.
+    Expired,
 }
 
 impl OrderStatus {
     /// Every status there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Pending,
         Self::Processing,
         Self::Authorized,
         Self::PaymentFailed,
         Self::Paid,
+        Self::PartiallyRefunded,
+        Self::Refunded,
+        Self::Disputed,
+        Self::ChargedBack,
         Self::Review,
         Self::Canceled,
+        Self::Expired,
     ];
 
     /// The word for it in JSON and in the database.
@@ -192,8 +208,13 @@ impl OrderStatus {
             Self::Authorized => "authorized",
             Self::PaymentFailed => "payment_failed",
             Self::Paid => "paid",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
+            Self::Disputed => "disputed",
+            Self::ChargedBack => "charged_back",
             Self::Review => "review",
             Self::Canceled => "canceled",
+            Self::Expired => "expired",
         }
     }
 
@@ -208,39 +229,14 @@ impl OrderStatus {
     pub fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::PaymentFailed | Self::Processing | Self::Authorized)
     }
-}
 
-/// Why a success is not believed to pay its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReviewReason {
-    /// The amount is not what the attempt had to have, or not all of it was received.
-    WrongAmount,
-    /// The currency is not what the attempt had to have.
-    WrongCurrency,
-    /// The platform's fee is not what the attempt had to have.
-    WrongFee,
-    /// The order had been canceled when the success came.
-    SucceededAfterCancel,
-}
-
-impl ReviewReason {
-    /// The word for it in JSON and in the database.
+    /// Whether a success was accepted, whatever became of the money since.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongAmount => "wrong_amount",
-            Self::WrongCurrency => "wrong_currency",
-            Self::WrongFee => "wrong_fee",
-            Self::SucceededAfterCancel => "succeeded_after_cancel",
-        }
-    }
-
-    /// The reason that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::WrongAmount, Self::WrongCurrency, Self::WrongFee, Self::SucceededAfterCancel]
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
+    pub fn was_paid(self) -> bool {
+        matches!(
+            self,
+            Self::Paid | Self::PartiallyRefunded | Self::Refunded | Self::Disputed | Self::ChargedBack
+        )
     }
 }
 
@@ -249,10 +245,14 @@ impl ReviewReason {
 pub struct CurrentPayment {
     /// Our id of the attempt.
     pub id: PaymentId,
+    /// Where the customer pays it.
+    pub rail: Rail,
     /// The account that it is made on.
     pub account: Account,
-    /// Stripe's id of it, once known.
+    /// Stripe's id of its PaymentIntent, once known.
     pub payment_intent_id: Option<String>,
+    /// Stripe's id of its Checkout Session, once known.
+    pub checkout_session_id: Option<String>,
     /// Stripe's word for where it stands.
     pub status: PaymentStatus,
     /// Why the last try failed, if nothing has come after it.
@@ -280,6 +280,8 @@ pub struct Order {
     pub review_reason: Option<ReviewReason>,
     /// What was received and believed.
     pub amount_paid: Money,
+    /// What of it went back by refunds that succeeded.
+    pub amount_refunded: Money,
     /// How its payment stands, once there was an attempt.
     pub payment: Option<CurrentPayment>,
     /// Grows with every change that a reader could see.
@@ -288,6 +290,8 @@ pub struct Order {
     pub settled_version: i64,
     /// Grows when customer or shipping change; an attempt remembers the number that Stripe was last told.
     pub details_version: i64,
+    /// When it is closed if it is not paid by then.
+    pub expires_at: DateTime<Utc>,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
     /// When it last changed.

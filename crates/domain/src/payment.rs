@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkout::{Rail, SessionObservation, SessionStatus};
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
-use crate::order::ReviewReason;
 
 /// Whether money is real: Stripe's `livemode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +113,10 @@ pub enum OpenStatus {
     RequiresPaymentMethod,
     /// Waits to be confirmed.
     RequiresConfirmation,
-    /// Waits for the customer: 3D Secure, a voucher, a bank transfer.
+    /// Waits for the customer, who is at it now: 3D Secure, a redirect.
     RequiresAction,
+    /// Stripe's `requires_action` as well, but for a voucher or a bank transfer, which takes the customer days.
+    AwaitsTransfer,
     /// In flight at a bank.
     Processing,
     /// Held for manual capture.
@@ -204,12 +206,13 @@ impl Open {
     /// and a hold for capture only ends in what is final.
     fn rank(status: OpenStatus, failed: bool) -> u8 {
         match status {
-            OpenStatus::RequiresPaymentMethod if failed => 4,
+            OpenStatus::RequiresPaymentMethod if failed => 5,
             OpenStatus::RequiresPaymentMethod => 0,
             OpenStatus::RequiresConfirmation => 1,
             OpenStatus::RequiresAction => 2,
-            OpenStatus::Processing => 3,
-            OpenStatus::RequiresCapture => 5,
+            OpenStatus::AwaitsTransfer => 3,
+            OpenStatus::Processing => 4,
+            OpenStatus::RequiresCapture => 6,
         }
     }
 }
@@ -232,7 +235,7 @@ impl PaymentStatus {
         match self {
             Self::Open(OpenStatus::RequiresPaymentMethod) => "requires_payment_method",
             Self::Open(OpenStatus::RequiresConfirmation) => "requires_confirmation",
-            Self::Open(OpenStatus::RequiresAction) => "requires_action",
+            Self::Open(OpenStatus::RequiresAction | OpenStatus::AwaitsTransfer) => "requires_action",
             Self::Open(OpenStatus::Processing) => "processing",
             Self::Open(OpenStatus::RequiresCapture) => "requires_capture",
             Self::Succeeded => "succeeded",
@@ -248,6 +251,8 @@ pub struct Facts {
     failures: BTreeMap<String, Failure>,
     canceled: bool,
     successes: BTreeSet<Success>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<SessionStatus>,
 }
 
 impl Facts {
@@ -276,6 +281,12 @@ impl Facts {
         facts
     }
 
+    /// Nothing but that the attempt's Checkout Session stands so, and what was paid in it.
+    #[must_use]
+    pub fn of_session(status: SessionStatus, paid: Option<Success>) -> Self {
+        Self { session: Some(status), successes: paid.into_iter().collect(), ..Self::default() }
+    }
+
     /// The join: commutative, associative, idempotent.
     pub fn merge(&mut self, other: Self) {
         self.open = self.open.take().max(other.open);
@@ -285,15 +296,28 @@ impl Facts {
         }
         self.canceled |= other.canceled;
         self.successes.extend(other.successes);
+        self.session = self.session.max(other.session);
+    }
+
+    /// How the attempt's Checkout Session stands, if it is of one and Stripe has told of it.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionStatus> {
+        self.session
+    }
+
+    /// Whether anything is known of the PaymentIntent itself.
+    #[must_use]
+    pub fn knows_payment_intent(&self) -> bool {
+        self.open.is_some() || self.canceled || !self.successes.is_empty()
     }
 
     /// Stripe's word for where the PaymentIntent stands: what is final beats what is open, and success beats
-    /// cancelation.
+    /// cancelation. A Checkout Session that has expired has closed its PaymentIntent, if there was one.
     #[must_use]
     pub fn status(&self) -> PaymentStatus {
         if !self.successes.is_empty() {
             PaymentStatus::Succeeded
-        } else if self.canceled {
+        } else if self.canceled || self.session == Some(SessionStatus::Expired) {
             PaymentStatus::Canceled
         } else {
             PaymentStatus::Open(
@@ -319,10 +343,61 @@ impl Facts {
         self.successes.iter()
     }
 
-    /// The most that was seen to be received, in minor units.
+    /// The most that was seen to be received, if anything was.
     #[must_use]
-    pub fn amount_received(&self) -> i64 {
-        self.successes.iter().map(|success| success.amount_received).max().unwrap_or(0)
+    pub fn received(&self) -> Option<Money> {
+        let most = self.successes.iter().max_by_key(|success| success.amount_received)?;
+        Money::new(most.amount_received, most.currency.parse().ok()?).ok()
+    }
+}
+
+/// Why a success is not believed to pay its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReviewReason {
+    /// The amount is not what the attempt had to have, or not all of it was received.
+    WrongAmount,
+    /// The currency is not what the attempt had to have.
+    WrongCurrency,
+    /// The platform's fee is not what the attempt had to have.
+    WrongFee,
+    /// The order had been canceled when the success came.
+    SucceededAfterCancel,
+    /// The order had expired when the success came, and its goods could not be taken from the stock again.
+    SucceededAfterExpiry,
+}
+
+impl ReviewReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 5] = [
+        Self::WrongAmount,
+        Self::WrongCurrency,
+        Self::WrongFee,
+        Self::SucceededAfterCancel,
+        Self::SucceededAfterExpiry,
+    ];
+
+    /// Whether what came is what was asked for, and only came too late.
+    #[must_use]
+    pub fn is_late(self) -> bool {
+        matches!(self, Self::SucceededAfterCancel | Self::SucceededAfterExpiry)
+    }
+
+    /// The word for it in JSON and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongAmount => "wrong_amount",
+            Self::WrongCurrency => "wrong_currency",
+            Self::WrongFee => "wrong_fee",
+            Self::SucceededAfterCancel => "succeeded_after_cancel",
+            Self::SucceededAfterExpiry => "succeeded_after_expiry",
+        }
+    }
+
+    /// The reason that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
@@ -340,11 +415,13 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// The gate on amounts: a success counts only if this returns `Ok`.
-    pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
+    /// The gate on amounts: a success counts only if this returns `Ok`. `capture` is what the shop chose to take
+    /// of a held payment, if it did.
+    pub fn check(&self, success: &Success, capture: Option<i64>) -> Result<(), ReviewReason> {
+        let received = capture.unwrap_or(self.amount.minor());
         if success.currency != self.amount.currency().code() {
             Err(ReviewReason::WrongCurrency)
-        } else if success.amount != self.amount.minor() || success.amount_received != self.amount.minor() {
+        } else if success.amount != self.amount.minor() || success.amount_received != received {
             Err(ReviewReason::WrongAmount)
         } else if success.application_fee != self.application_fee {
             Err(ReviewReason::WrongFee)
@@ -354,20 +431,28 @@ impl Expected {
     }
 }
 
-/// One attempt to pay an order: one PaymentIntent, or the intention to make one.
+/// One attempt to pay an order: one PaymentIntent or Checkout Session, or the intention to make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Our id of it.
     pub id: PaymentId,
+    /// Where the customer pays it.
+    pub rail: Rail,
     /// What it must have to count.
     pub expected: Expected,
     /// When the money is to be taken.
     pub capture_method: CaptureMethod,
-    /// Stripe's id of it, once known.
+    /// Stripe's id of its PaymentIntent, once known. A Checkout Session has none before the customer pays.
     pub payment_intent_id: Option<String>,
+    /// Stripe's id of its Checkout Session, once known.
+    pub checkout_session_id: Option<String>,
     /// What Stripe told us of it.
     pub facts: Facts,
-    /// Why Stripe would not make the PaymentIntent: then there is none, and never will be.
+    /// How much the shop decided to take of a held payment, in minor units. Recorded before Stripe hears of it.
+    pub capture: Option<i64>,
+    /// Whether it is to be closed because the customer pays in another way, or another amount.
+    pub abandoned: bool,
+    /// Why Stripe would not make it: then there is none, and never will be.
     pub refused: Option<String>,
 }
 
@@ -380,7 +465,7 @@ pub enum Mismatch {
     WrongAccount,
     /// It is test data where money is real, or the reverse.
     WrongMode,
-    /// It names an attempt that has another PaymentIntent.
+    /// It names an attempt that has another PaymentIntent or Checkout Session.
     OtherPaymentIntent,
     /// It names an order that the attempt is not of.
     OtherOrder,
@@ -401,33 +486,111 @@ impl Mismatch {
 }
 
 impl Attempt {
-    /// Whether no money can come of it any more.
+    /// Whether no more money can come of it: it was paid, it is closed at Stripe, or was never made.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.refused.is_some() || self.facts.status() == PaymentStatus::Canceled
+        if self.refused.is_some() {
+            return true;
+        }
+        match (self.facts.status(), self.rail, self.facts.session()) {
+            (PaymentStatus::Open(_), ..) => false,
+            (PaymentStatus::Succeeded, ..) | (PaymentStatus::Canceled, Rail::PaymentIntent, _) => true,
+            // While a Session is open, its customer may get another PaymentIntent for a canceled one.
+            (PaymentStatus::Canceled, Rail::CheckoutSession, session) => {
+                session.is_some_and(|session| session != SessionStatus::Open)
+            }
+        }
+    }
+
+    /// Whether Stripe has told us of what we asked it to make.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        match self.rail {
+            Rail::PaymentIntent => self.payment_intent_id.is_some(),
+            Rail::CheckoutSession => self.checkout_session_id.is_some(),
+        }
+    }
+
+    /// Whether the customer has paid by a voucher or a bank transfer that has not arrived.
+    #[must_use]
+    pub fn awaits_transfer(&self) -> bool {
+        self.facts.status() == PaymentStatus::Open(OpenStatus::AwaitsTransfer)
+    }
+
+    /// The success that is what was asked for, if one came.
+    #[must_use]
+    pub fn fitting_success(&self) -> Option<&Success> {
+        self.facts.successes().find(|success| self.check(success).is_ok())
+    }
+
+    /// The gate on amounts, for this attempt.
+    pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
+        self.expected.check(success, self.capture)
     }
 
     /// Whether an observation is of this attempt of this order. Everything must fit: anybody with an account
     /// of their own can make PaymentIntents that carry our ids.
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
-        if observation.account != self.expected.account {
-            return Err(Mismatch::WrongAccount);
+        self.is_of(&observation.account, observation.mode)?;
+        let known = self.payment_intent_id.as_deref();
+        self.is_named(known, &observation.payment_intent_id, observation.payment_id.as_ref())?;
+        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+    }
+
+    /// As [`Self::recognizes`], for a Checkout Session.
+    pub fn recognizes_session(
+        &self,
+        order_id: &OrderId,
+        observation: &SessionObservation,
+    ) -> Result<(), Mismatch> {
+        self.is_of(&observation.account, observation.mode)?;
+        if self.rail != Rail::CheckoutSession {
+            return Err(Mismatch::UnknownAttempt);
         }
-        if observation.mode != self.expected.mode {
-            return Err(Mismatch::WrongMode);
+        let known = self.checkout_session_id.as_deref();
+        self.is_named(known, &observation.checkout_session_id, observation.payment_id.as_ref())?;
+        if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id)
+            && known != seen
+        {
+            return Err(Mismatch::OtherPaymentIntent);
         }
-        match &self.payment_intent_id {
-            Some(known) if *known != observation.payment_intent_id => {
-                return Err(Mismatch::OtherPaymentIntent);
-            }
-            None if observation.payment_id.as_ref() != Some(&self.id) => {
-                return Err(Mismatch::UnknownAttempt);
-            }
-            _ => {}
+        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+    }
+
+    /// Whether something lives on the attempt's account, in its mode.
+    pub(crate) fn is_of(&self, account: &Account, mode: Mode) -> Result<(), Mismatch> {
+        if *account != self.expected.account {
+            Err(Mismatch::WrongAccount)
+        } else if mode != self.expected.mode {
+            Err(Mismatch::WrongMode)
+        } else {
+            Ok(())
         }
-        // Metadata can be edited away at Stripe, but it can not point elsewhere.
-        let points_elsewhere = observation.order_id.as_ref().is_some_and(|named| named != order_id)
-            || observation.payment_id.as_ref().is_some_and(|named| *named != self.id);
-        if points_elsewhere { Err(Mismatch::OtherOrder) } else { Ok(()) }
+    }
+
+    /// Whether something seen under an id is ours: by the id we know, else by what its metadata says.
+    fn is_named(
+        &self,
+        known: Option<&str>,
+        seen: &str,
+        payment_id: Option<&PaymentId>,
+    ) -> Result<(), Mismatch> {
+        match known {
+            Some(known) if known != seen => Err(Mismatch::OtherPaymentIntent),
+            None if payment_id != Some(&self.id) => Err(Mismatch::UnknownAttempt),
+            _ => Ok(()),
+        }
+    }
+
+    /// Metadata can be edited away at Stripe, but it can not point elsewhere.
+    fn points_here(
+        &self,
+        order_id: &OrderId,
+        named_order: Option<&OrderId>,
+        named_payment: Option<&PaymentId>,
+    ) -> Result<(), Mismatch> {
+        let elsewhere = named_order.is_some_and(|named| named != order_id)
+            || named_payment.is_some_and(|named| *named != self.id);
+        if elsewhere { Err(Mismatch::OtherOrder) } else { Ok(()) }
     }
 }

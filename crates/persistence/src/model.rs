@@ -1,5 +1,9 @@
 //! What goes into the phases and comes out of them.
 
+mod healing;
+mod refunds;
+mod timeline;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +11,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
+use quittance_domain::checkout::Rail;
 use quittance_domain::event::Event;
 use quittance_domain::history::{Limits, Task};
 use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
+use quittance_domain::money::Money;
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
 use quittance_domain::payment::{Attempt, CaptureMethod, Expected};
+
+pub use healing::*;
+pub use refunds::*;
+pub use timeline::*;
 
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
@@ -77,6 +87,8 @@ pub struct ProductChange {
     pub currency: Option<quittance_domain::money::Currency>,
     /// Whether it can be ordered.
     pub active: Option<bool>,
+    /// How many can be sold from now on, or that they are not counted any more.
+    pub stock: Option<Option<u32>>,
     /// The whole of the metadata.
     pub metadata: Option<Metadata>,
 }
@@ -109,6 +121,19 @@ pub struct NewOrder {
     pub client_address: Option<String>,
     /// When it is placed.
     pub now: DateTime<Utc>,
+    /// When it is closed if it is not paid by then.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Too few of a product are left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// Which item of the order, counted from 0: the first one of this product.
+    pub line: usize,
+    /// The product.
+    pub product_id: ProductId,
+    /// How many are left.
+    pub available: u32,
 }
 
 /// What became of an order to be placed.
@@ -118,6 +143,8 @@ pub enum Placed {
     Done(Order),
     /// It has no price.
     Unpriced(PricingError),
+    /// Too few are left of these products.
+    OutOfStock(Vec<Shortage>),
     /// Its client holds too many open orders.
     TooManyOpenOrders,
 }
@@ -133,6 +160,8 @@ pub struct OrderChange {
     pub shipping: Option<Shipping>,
     /// The whole of the metadata.
     pub metadata: Option<Metadata>,
+    /// What is bought instead, at the prices of now.
+    pub items: Option<Vec<(ProductId, Quantity)>>,
     /// When.
     pub now: DateTime<Utc>,
 }
@@ -155,8 +184,15 @@ pub enum OrderChanged {
     Done(Order),
     /// There is no such order.
     NotFound,
-    /// It is paid, under review, or has ended: customer and shipping stand.
+    /// It is paid, under review, or has ended: items, customer and shipping stand.
     NotOpen(OrderStatus),
+    /// Nothing was changed: the price can not change while this attempt is live. It is recorded that it is to be
+    /// closed at Stripe first.
+    CloseFirst(AttemptAtWork),
+    /// The new items have no price.
+    Unpriced(PricingError),
+    /// Too few are left of these products.
+    OutOfStock(Vec<Shortage>),
 }
 
 /// Which orders are wanted.
@@ -181,6 +217,11 @@ pub struct NewAttempt {
     pub id: PaymentId,
     /// Which order it is to pay.
     pub order_id: OrderId,
+    /// Where the customer pays it.
+    pub rail: Rail,
+    /// What its caller asked for beyond the order itself, in a form that can be compared: a live attempt on the
+    /// same rail is used again only if it was asked for in the same words.
+    pub asked: String,
     /// What its success must have to count.
     pub expected: Expected,
     /// When the money is to be taken.
@@ -193,6 +234,8 @@ pub struct NewAttempt {
     pub now: DateTime<Utc>,
     /// When the worker may drive it on, should this process not finish it.
     pub redrive_at: DateTime<Utc>,
+    /// The order must not expire before this.
+    pub live_until: Option<DateTime<Utc>>,
 }
 
 /// What became of an attempt to be recorded.
@@ -202,6 +245,9 @@ pub enum Begun {
     Recorded(AttemptAtWork),
     /// The order has a live attempt: this one is to be used.
     Live(AttemptAtWork),
+    /// Nothing was recorded but that this live attempt, on another rail or asked for in other words, is to be
+    /// closed at Stripe first.
+    CloseFirst(AttemptAtWork),
     /// There is no such order.
     NotFound,
     /// It is paid, under review, being closed, or has ended.
@@ -233,6 +279,23 @@ pub struct AttemptAtWork {
     pub customer: Customer,
     /// Where the goods go.
     pub shipping: Option<Shipping>,
+    /// What its caller asked for beyond the order itself.
+    pub asked: String,
+}
+
+/// What became of the wish to take what is held.
+#[derive(Debug)]
+pub enum CaptureAsked {
+    /// It is recorded, also if it was before; now Stripe is to be asked.
+    Recorded(AttemptAtWork),
+    /// There is no such order.
+    NotFound,
+    /// Nothing is held for it, or it is being closed.
+    NotPossible(OrderStatus),
+    /// Another amount is being taken already.
+    OtherAmount(Money),
+    /// More than is held.
+    TooMuch(Money),
 }
 
 /// What became of an observation.

@@ -1,20 +1,24 @@
 //! The face of the store: one list of every phase.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Product;
 use quittance_domain::event::Outcome;
 use quittance_domain::history::Closure;
-use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
+use quittance_domain::id::{DisputeId, KeyId, OrderId, PaymentId, ProductId, RefundId};
 use quittance_domain::order::Order;
-use quittance_domain::payment::Observation;
+use quittance_domain::payment::{Observation, PaymentStatus};
+use quittance_domain::refund::RefundObservation;
 use tokio::runtime::Handle;
 
 use crate::model::{
-    AttemptAtWork, Begun, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor, Delivery, FailedEvent,
-    KeyedRequest, NewAttempt, NewOrder, Observed, OrderChange, OrderChanged, OrderFilter, Page, Placed,
-    PoolStatus, ProductChange, ProductChanged, Pulse, Reply, SecretKey, Shelf, StoreConfig, WorkClaim,
+    AttemptAtWork, Begun, CaptureAsked, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor,
+    Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, Observed, OrderChange,
+    OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange, ProductChanged, Pulse,
+    Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, Shelf, StoreConfig, StoredDispute, StoredRefund,
+    StripeCall, TimelineEntry, Walk, WorkClaim,
 };
 use crate::{Error, postgres, sqlite};
 
@@ -138,7 +142,77 @@ phases! {
         now: DateTime<Utc>
     ) -> Observed;
 
-    /// Records that Stripe will not make this attempt's PaymentIntent.
+    /// Takes in everything that Stripe answered about an attempt.
+    fn take_in(payment_id: PaymentId, findings: Findings, now: DateTime<Utc>) -> Observed;
+
+    /// Records how much of a held payment is to be taken: `amount` in minor units, everything if it is not said.
+    fn ask_capture(order_id: OrderId, amount: Option<i64>, now: DateTime<Utc>) -> CaptureAsked;
+
+    /// Takes the wish to take what is held back, because Stripe would not do it.
+    fn withdraw_capture(payment_id: PaymentId, now: DateTime<Utc>) -> ();
+
+    /// Records a refund. The reply is stored in the same transaction, so that a repetition of the request gives
+    /// nothing back twice.
+    fn begin_refund(refund: NewRefund, completion: Option<Completion<StoredRefund>>) -> RefundBegun;
+
+    /// A refund with what is needed to work on it.
+    fn refund(id: RefundId) -> Option<RefundAtWork>;
+
+    /// The refunds of an order, newest first.
+    fn refunds(order_id: OrderId) -> Vec<StoredRefund>;
+
+    /// The disputes of an order, newest first.
+    fn disputes(order_id: OrderId) -> Vec<StoredDispute>;
+
+    /// A dispute by its id.
+    fn dispute(id: DisputeId) -> Option<StoredDispute>;
+
+    /// Takes in what Stripe answered about a refund that we asked for.
+    fn observe_refund(id: RefundId, observation: RefundObservation, now: DateTime<Utc>) -> Option<StoredRefund>;
+
+    /// Records that Stripe will not make this refund.
+    fn refuse_refund(id: RefundId, reason: String, now: DateTime<Utc>) -> ();
+
+    /// Refunds that Stripe still has to be asked for, taken for a while.
+    fn claim_refunds(claim: WorkClaim) -> Vec<RefundAtWork>;
+
+    /// Orders that are to be compared with what Stripe says, or to expire, taken for a while.
+    fn claim_checks(claim: WorkClaim) -> Vec<OrderId>;
+
+    /// An order and its attempts, to be compared with what Stripe says.
+    fn order_to_check(id: OrderId) -> Option<OrderToCheck>;
+
+    /// Records that an order was compared with what Stripe says, and when it is to be again.
+    fn checked(id: OrderId, now: DateTime<Utc>) -> ();
+
+    /// Asks for an order to end because its time is over, if it still is.
+    fn expire_order(id: OrderId, now: DateTime<Utc>) -> ClosureAsked;
+
+    /// Takes the walk of Stripe's list of events for a while, if nobody else has it.
+    fn claim_walk(now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<Walk>;
+
+    /// Records that every event made before this was seen.
+    fn walked(seen_until: DateTime<Utc>) -> ();
+
+    /// Which of these events were not taken in yet.
+    fn unseen_events(event_ids: Vec<String>) -> HashSet<String>;
+
+    /// Derives the cached columns of some orders anew, in the order of their ids; writes nothing if `dry_run`.
+    fn recompute(after: Option<OrderId>, limit: u8, dry_run: bool, now: DateTime<Utc>) -> Recomputed;
+
+    /// Orders that were changed since a time and whose payment Stripe knows of, in the order of their ids.
+    fn orders_to_reconcile(since: DateTime<Utc>, after: Option<OrderId>, limit: u8) -> Vec<OrderId>;
+
+    /// Keeps a note of a request to Stripe, for the timeline.
+    fn note_call(call: StripeCall) -> ();
+
+    /// Everything that happened to an order, oldest first.
+    fn timeline(order_id: OrderId) -> Vec<TimelineEntry>;
+
+    /// The order that a Checkout Session is to pay, and the status of that attempt.
+    fn order_of_session(checkout_session_id: String) -> Option<(Order, PaymentStatus)>;
+
+    /// Records that Stripe will not make this attempt's PaymentIntent or Checkout Session.
     fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
     /// Records that Stripe will not take these details for this attempt, so that they are not sent again.

@@ -1,0 +1,80 @@
+//! Where a customer pays, and what Stripe tells us of a Checkout Session.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{OrderId, PaymentId};
+use crate::payment::{Account, Mode, Success};
+
+/// Where the customer pays an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rail {
+    /// On the shop's own page, in Stripe's Payment Element.
+    PaymentIntent,
+    /// On Stripe's page.
+    CheckoutSession,
+}
+
+impl Rail {
+    /// The word for it in the database: Stripe's name of the object.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PaymentIntent => "payment_intent",
+            Self::CheckoutSession => "checkout_session",
+        }
+    }
+
+    /// The rail that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::PaymentIntent, Self::CheckoutSession].into_iter().find(|rail| rail.as_str() == word)
+    }
+}
+
+/// How a Checkout Session stands. The later in this list, the more is known: the greatest that was seen counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    /// The customer can pay.
+    Open,
+    /// Its time is over, or we closed it. Its PaymentIntent, if there was one, is canceled.
+    Expired,
+    /// The customer has done their part. The money may still be on its way.
+    Complete,
+    /// The customer has done their part, and the money failed to come: nothing can be paid in it any more.
+    Failed,
+}
+
+impl SessionStatus {
+    /// Stripe's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Expired => "expired",
+            Self::Complete | Self::Failed => "complete",
+        }
+    }
+}
+
+/// A Checkout Session as an event carried it or a read returned it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionObservation {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// Stripe's id of it, `cs_…`.
+    pub checkout_session_id: String,
+    /// Its PaymentIntent, once the customer has tried to pay.
+    pub payment_intent_id: Option<String>,
+    /// `metadata.order_id`, if it is one of ours.
+    pub order_id: Option<OrderId>,
+    /// `metadata.payment_id`, if it is one of ours.
+    pub payment_id: Option<PaymentId>,
+    /// How it stands.
+    pub status: SessionStatus,
+    /// What was paid, if its `payment_status` is `paid` or `no_payment_required`. The platform's fee is not part
+    /// of a Session, so this proves nothing where one is expected.
+    pub paid: Option<Success>,
+}

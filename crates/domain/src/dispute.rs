@@ -1,0 +1,178 @@
+//! Charges that a customer disputes with their bank. See <https://docs.stripe.com/disputes/how-disputes-work>.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DisputeId, PaymentId};
+use crate::payment::{Account, Mode, Sighting};
+
+/// How a dispute stands, in Stripe's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStatus {
+    /// The bank asks; no money was taken yet. The shop can answer.
+    WarningNeedsResponse,
+    /// The bank looks at the shop's answer; no money was taken.
+    WarningUnderReview,
+    /// The bank asks no more; no money was taken.
+    WarningClosed,
+    /// The money was taken back. The shop can answer.
+    NeedsResponse,
+    /// The bank looks at the shop's answer.
+    UnderReview,
+    /// The money came back to the shop.
+    Won,
+    /// The money stays with the customer.
+    Lost,
+    /// It was resolved before it became one.
+    Prevented,
+}
+
+/// What a dispute means for the money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisputeOutcome {
+    /// Nothing is decided.
+    Open,
+    /// The shop keeps the money.
+    Won,
+    /// The customer keeps the money.
+    Lost,
+}
+
+impl DisputeStatus {
+    /// Every status there is.
+    pub const ALL: [Self; 8] = [
+        Self::WarningNeedsResponse,
+        Self::WarningUnderReview,
+        Self::WarningClosed,
+        Self::NeedsResponse,
+        Self::UnderReview,
+        Self::Won,
+        Self::Lost,
+        Self::Prevented,
+    ];
+
+    /// Stripe's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WarningNeedsResponse => "warning_needs_response",
+            Self::WarningUnderReview => "warning_under_review",
+            Self::WarningClosed => "warning_closed",
+            Self::NeedsResponse => "needs_response",
+            Self::UnderReview => "under_review",
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Prevented => "prevented",
+        }
+    }
+
+    /// The status that this word of Stripe's means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// What it means for the money.
+    #[must_use]
+    pub fn outcome(self) -> DisputeOutcome {
+        match self {
+            Self::WarningNeedsResponse
+            | Self::WarningUnderReview
+            | Self::NeedsResponse
+            | Self::UnderReview => DisputeOutcome::Open,
+            Self::WarningClosed | Self::Won | Self::Prevented => DisputeOutcome::Won,
+            Self::Lost => DisputeOutcome::Lost,
+        }
+    }
+}
+
+/// What Stripe says of a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DisputeState {
+    /// How it stands.
+    pub status: DisputeStatus,
+    /// How much is disputed, in minor units of `currency`. It may be more or less than was paid.
+    pub amount: i64,
+    /// In which currency, as Stripe spells it.
+    pub currency: String,
+    /// Why, in Stripe's words, for example `fraudulent`.
+    pub reason: Option<String>,
+    /// The second by which the shop has to answer.
+    pub evidence_due_by: Option<i64>,
+}
+
+/// Ordered by whether it is decided, then time, then status and the rest, then event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Known {
+    decided: bool,
+    created: i64,
+    state: DisputeState,
+    event: String,
+}
+
+/// What the facts about one dispute add up to: a join, as [`crate::payment::Facts`] are. What is decided beats what
+/// is open; of two decisions the later one counts, because a lost dispute can be won on appeal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputeFacts {
+    known: Known,
+}
+
+impl DisputeFacts {
+    /// Nothing but this fact.
+    #[must_use]
+    pub fn of(sighting: Sighting, state: DisputeState) -> Self {
+        let decided = state.status.outcome() != DisputeOutcome::Open;
+        Self { known: Known { decided, created: sighting.created, state, event: sighting.event } }
+    }
+
+    /// The join: commutative, associative, idempotent.
+    pub fn merge(&mut self, other: Self) {
+        if other.known > self.known {
+            self.known = other.known;
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self) -> &DisputeState {
+        &self.known.state
+    }
+}
+
+/// A dispute of what one attempt brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// Our id of it.
+    pub id: DisputeId,
+    /// The attempt whose charge is disputed.
+    pub payment_id: PaymentId,
+    /// Stripe's id of it, `du_…` or `dp_…`.
+    pub stripe_dispute_id: String,
+    /// What Stripe told of it.
+    pub facts: DisputeFacts,
+}
+
+impl Dispute {
+    /// What it means for the money.
+    #[must_use]
+    pub fn outcome(&self) -> DisputeOutcome {
+        self.facts.state().status.outcome()
+    }
+}
+
+/// A dispute as an event carried it or a read returned it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeObservation {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// Stripe's id of it.
+    pub stripe_dispute_id: String,
+    /// The PaymentIntent whose charge is disputed.
+    pub payment_intent_id: String,
+    /// When it was seen.
+    pub sighting: Sighting,
+    /// What was seen.
+    pub state: DisputeState,
+}

@@ -1,0 +1,263 @@
+//! Money that goes back to the customer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PaymentId, RefundId};
+use crate::money::Money;
+use crate::payment::{Account, Mode, Sighting};
+
+/// How a refund stands, in Stripe's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// On its way, or not told to Stripe yet.
+    Pending,
+    /// Stripe waits for the customer's bank details.
+    RequiresAction,
+    /// The money went back.
+    Succeeded,
+    /// It came to nothing, perhaps after it had succeeded: the money is with the shop again.
+    Failed,
+    /// It was called off before the money went.
+    Canceled,
+}
+
+impl RefundStatus {
+    /// Every status there is.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::RequiresAction, Self::Succeeded, Self::Failed, Self::Canceled];
+
+    /// Stripe's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::RequiresAction => "requires_action",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The status that this word of Stripe's means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether the money went, or may still go.
+    #[must_use]
+    pub fn holds_money(self) -> bool {
+        !matches!(self, Self::Failed | Self::Canceled)
+    }
+
+    /// A refund goes from open to succeeded to failed, never back: the higher stage counts.
+    fn stage(self) -> u8 {
+        match self {
+            Self::Pending | Self::RequiresAction => 0,
+            Self::Succeeded => 1,
+            Self::Failed | Self::Canceled => 2,
+        }
+    }
+}
+
+/// Why there is a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefundCause {
+    /// The shop asked for it here.
+    Requested,
+    /// The order was paid twice: this is what came too much.
+    Surplus,
+    /// The money came where it must not be believed, and the shop's policy is to give it back.
+    Review,
+    /// It was made at Stripe, in the dashboard or by another program.
+    Stripe,
+}
+
+impl RefundCause {
+    /// The word for it in JSON and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Surplus => "surplus",
+            Self::Review => "review",
+            Self::Stripe => "stripe",
+        }
+    }
+
+    /// The cause that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Requested, Self::Surplus, Self::Review, Self::Stripe]
+            .into_iter()
+            .find(|cause| cause.as_str() == word)
+    }
+}
+
+/// Why the shop gives money back, in Stripe's words: what a request may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefundReason {
+    /// The customer was charged twice.
+    Duplicate,
+    /// The payment was fraud.
+    Fraudulent,
+    /// The customer asked for it.
+    RequestedByCustomer,
+}
+
+impl RefundReason {
+    /// Stripe's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Fraudulent => "fraudulent",
+            Self::RequestedByCustomer => "requested_by_customer",
+        }
+    }
+
+    /// The reason that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Duplicate, Self::Fraudulent, Self::RequestedByCustomer]
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Stripe gives this reason to what a hold releases that was never taken: no money goes back by it.
+const RELEASED_HOLD: &str = "expired_uncaptured_charge";
+
+/// What Stripe told of a refund: the greatest that was seen counts. Ordered by stage, then time, then status,
+/// then event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Known {
+    stage: u8,
+    created: i64,
+    status: RefundStatus,
+    event: String,
+    failure_reason: Option<String>,
+}
+
+/// What the facts about one refund add up to: a join, as [`crate::payment::Facts`] are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFacts {
+    known: Option<Known>,
+}
+
+impl RefundFacts {
+    /// Nothing but this fact.
+    #[must_use]
+    pub fn of(sighting: Sighting, status: RefundStatus, failure_reason: Option<String>) -> Self {
+        let Sighting { created, event } = sighting;
+        Self { known: Some(Known { stage: status.stage(), created, status, event, failure_reason }) }
+    }
+
+    /// The join: commutative, associative, idempotent.
+    pub fn merge(&mut self, other: Self) {
+        self.known = self.known.take().max(other.known);
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> RefundStatus {
+        self.known.as_ref().map_or(RefundStatus::Pending, |known| known.status)
+    }
+
+    /// Why it failed, in Stripe's words.
+    #[must_use]
+    pub fn failure_reason(&self) -> Option<&str> {
+        self.known.as_ref()?.failure_reason.as_deref()
+    }
+}
+
+/// A refund of what one attempt brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Our id of it.
+    pub id: RefundId,
+    /// The attempt whose money goes back.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// Why, in Stripe's words. One made at Stripe may have other words than [`RefundReason`].
+    pub reason: Option<String>,
+    /// Why there is one.
+    pub cause: RefundCause,
+    /// Stripe's id of it, `re_…` or `pyr_…`, once known.
+    pub stripe_refund_id: Option<String>,
+    /// What Stripe told of it.
+    pub facts: RefundFacts,
+    /// Why Stripe would not make it: then there is none, and never will be.
+    pub refused: Option<String>,
+}
+
+impl Refund {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> RefundStatus {
+        if self.refused.is_some() { RefundStatus::Failed } else { self.facts.status() }
+    }
+
+    /// Why it failed, in Stripe's words.
+    #[must_use]
+    pub fn failure_reason(&self) -> Option<&str> {
+        self.refused.as_deref().or_else(|| self.facts.failure_reason())
+    }
+
+    /// What of the money went back or may still go, in minor units.
+    #[must_use]
+    pub fn held(&self) -> i64 {
+        if self.status().holds_money() && !self.is_released_hold() { self.amount.minor() } else { 0 }
+    }
+
+    /// What of the money went back, in minor units.
+    #[must_use]
+    pub fn returned(&self) -> i64 {
+        if self.status() == RefundStatus::Succeeded { self.held() } else { 0 }
+    }
+
+    /// Whether we still have to ask Stripe for it.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.stripe_refund_id.is_none() && self.refused.is_none()
+    }
+
+    fn is_released_hold(&self) -> bool {
+        self.reason.as_deref() == Some(RELEASED_HOLD)
+    }
+
+    /// Whether an observation is of this refund.
+    pub(crate) fn recognizes(&self, seen: &RefundObservation) -> bool {
+        match &self.stripe_refund_id {
+            Some(known) => *known == seen.stripe_refund_id,
+            None => seen.refund_id.as_ref() == Some(&self.id) && seen.amount == self.amount,
+        }
+    }
+}
+
+/// A refund as an event carried it or a read returned it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundObservation {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// Stripe's id of it.
+    pub stripe_refund_id: String,
+    /// The PaymentIntent whose money goes back.
+    pub payment_intent_id: String,
+    /// `metadata.refund_id`, if it is one of ours.
+    pub refund_id: Option<RefundId>,
+    /// How much.
+    pub amount: Money,
+    /// Why, in Stripe's words.
+    pub reason: Option<String>,
+    /// When it was seen.
+    pub sighting: Sighting,
+    /// How it stands.
+    pub status: RefundStatus,
+    /// Why it failed.
+    pub failure_reason: Option<String>,
+}

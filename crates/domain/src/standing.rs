@@ -1,0 +1,265 @@
+//! Where an order stands, and what must be told because it stands elsewhere than before.
+
+use std::collections::BTreeMap;
+
+use crate::dispute::{Dispute, DisputeOutcome};
+use crate::history::{Closure, History};
+use crate::id::{DisputeId, PaymentId, RefundId};
+use crate::order::OrderStatus;
+use crate::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
+use crate::refund::{Refund, RefundStatus};
+
+/// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// In flight at a bank: the customer has done their part.
+    Processing(PaymentId),
+    /// Held for capture.
+    RequiresCapture(PaymentId),
+    /// Money came.
+    Succeeded(PaymentId),
+    /// The PaymentIntent is closed.
+    Canceled(PaymentId),
+    /// This failure is the latest there is.
+    Failed(PaymentId, String),
+    /// The order has ended without a PaymentIntent.
+    Closed,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The order's status.
+    pub status: OrderStatus,
+    /// Why a person must look, in [`OrderStatus::Review`].
+    pub review_reason: Option<ReviewReason>,
+    /// What was received and believed, in minor units.
+    pub amount_paid: i64,
+    /// What of it went back by refunds that succeeded, in minor units.
+    pub amount_refunded: i64,
+    /// What a waiting customer wants to hear, if there is anything yet.
+    pub settled: Option<Settled>,
+    /// Which failure the latest attempt's last try ended with, if it did.
+    pub failure: Option<String>,
+    /// Whether a success was accepted.
+    pub is_accepted: bool,
+    /// How the order has ended unpaid, if it has.
+    pub closed: Option<Closure>,
+    /// How each refund stands, also of what came too much.
+    pub refunds: BTreeMap<RefundId, RefundStatus>,
+    /// How each dispute stands.
+    pub disputes: BTreeMap<DisputeId, DisputeOutcome>,
+}
+
+/// What must be told to the shop's own systems, because an order's standing changed. There is one row of
+/// each (kind, subject) for an order, ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// What happened.
+    pub kind: AnnouncementKind,
+    /// What it is about, where it can happen more than once: an attempt, a failure, a refund, a dispute, a
+    /// product. Empty otherwise.
+    pub subject: String,
+}
+
+/// What happened to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnnouncementKind {
+    /// It was placed.
+    Created,
+    /// An attempt is in flight at a bank.
+    Processing,
+    /// An attempt is held for capture.
+    Authorized,
+    /// It was paid.
+    Paid,
+    /// An attempt failed.
+    PaymentFailed,
+    /// It has ended unpaid, by wish.
+    Canceled,
+    /// It has ended unpaid, because its time was over.
+    Expired,
+    /// A person must look.
+    ReviewRequired,
+    /// Money went back.
+    RefundSucceeded,
+    /// A refund came to nothing, perhaps after it had succeeded.
+    RefundFailed,
+    /// A customer's bank opened a dispute, or asks.
+    DisputeOpened,
+    /// A dispute was decided.
+    DisputeClosed,
+    /// It took the last of a product.
+    ProductOutOfStock,
+}
+
+impl AnnouncementKind {
+    /// The event's type.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "order.created",
+            Self::Processing => "order.processing",
+            Self::Authorized => "order.authorized",
+            Self::Paid => "order.paid",
+            Self::PaymentFailed => "order.payment_failed",
+            Self::Canceled => "order.canceled",
+            Self::Expired => "order.expired",
+            Self::ReviewRequired => "order.review_required",
+            Self::RefundSucceeded => "refund.succeeded",
+            Self::RefundFailed => "refund.failed",
+            Self::DisputeOpened => "dispute.opened",
+            Self::DisputeClosed => "dispute.closed",
+            Self::ProductOutOfStock => "product.out_of_stock",
+        }
+    }
+}
+
+impl History {
+    /// Where the order stands: a pure function of facts and decisions. The decisions that are due must have been
+    /// made: see [`Self::settle`].
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let paid_by = self.decisions.accepted.as_ref().and_then(|id| self.attempt(id));
+        let under_review = self.under_review().map(|(_, reason)| reason);
+        let (status, amount_paid, amount_refunded) = match paid_by {
+            Some(attempt) => self.paid_status(attempt),
+            None if under_review.is_some() => (OrderStatus::Review, 0, 0),
+            None => (self.unpaid_status(), 0, 0),
+        };
+        Standing {
+            status,
+            review_reason: under_review,
+            amount_paid,
+            amount_refunded,
+            settled: match paid_by {
+                Some(attempt) => Some(Settled::Succeeded(attempt.id.clone())),
+                None => self.settled(),
+            },
+            failure: self.failure().filter(|_| paid_by.is_none()),
+            is_accepted: paid_by.is_some(),
+            closed: self.decisions.closed,
+            refunds: self.refunds.iter().map(|refund| (refund.id.clone(), refund.status())).collect(),
+            disputes: self.disputes.iter().map(|dispute| (dispute.id.clone(), dispute.outcome())).collect(),
+        }
+    }
+
+    /// The status of an order that this attempt paid, with what was paid and what of it went back. A lost dispute
+    /// shows before all, an open one before refunds.
+    fn paid_status(&self, attempt: &Attempt) -> (OrderStatus, i64, i64) {
+        let paid = attempt.fitting_success().map_or(0, |success| success.amount_received);
+        let of_it = self.refunds.iter().filter(|refund| refund.payment_id == attempt.id);
+        let refunded: i64 = of_it.map(Refund::returned).sum();
+        let disputes = || self.disputes.iter().filter(|dispute| dispute.payment_id == attempt.id);
+        let any = |outcome| disputes().map(Dispute::outcome).any(|one| one == outcome);
+        let status = if any(DisputeOutcome::Lost) {
+            OrderStatus::ChargedBack
+        } else if any(DisputeOutcome::Open) {
+            OrderStatus::Disputed
+        } else if refunded >= paid {
+            OrderStatus::Refunded
+        } else if refunded > 0 {
+            OrderStatus::PartiallyRefunded
+        } else {
+            OrderStatus::Paid
+        };
+        (status, paid, refunded)
+    }
+
+    fn unpaid_status(&self) -> OrderStatus {
+        match self.decisions.closed {
+            Some(Closure::Canceled) => return OrderStatus::Canceled,
+            Some(Closure::Expired) => return OrderStatus::Expired,
+            None => {}
+        }
+        let has = |status| self.attempts.iter().any(|a| a.facts.status() == PaymentStatus::Open(status));
+        if has(OpenStatus::RequiresCapture) {
+            OrderStatus::Authorized
+        } else if has(OpenStatus::Processing) {
+            OrderStatus::Processing
+        } else if self.failure().is_some() {
+            OrderStatus::PaymentFailed
+        } else {
+            OrderStatus::Pending
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.attempts.last()?.facts.last_failure().map(|failure| failure.id.clone())
+    }
+
+    fn settled(&self) -> Option<Settled> {
+        let Some(attempt) = self.attempts.iter().rev().find(|attempt| attempt.refused.is_none()) else {
+            return self.decisions.closed.map(|_| Settled::Closed);
+        };
+        let id = attempt.id.clone();
+        match (attempt.facts.status(), attempt.facts.last_failure()) {
+            (PaymentStatus::Succeeded, _) => Some(Settled::Succeeded(id)),
+            (PaymentStatus::Canceled, _) => Some(Settled::Canceled(id)),
+            (PaymentStatus::Open(OpenStatus::Processing), _) => Some(Settled::Processing(id)),
+            (PaymentStatus::Open(OpenStatus::RequiresCapture), _) => Some(Settled::RequiresCapture(id)),
+            (PaymentStatus::Open(_), Some(failure)) => Some(Settled::Failed(id, failure.id.clone())),
+            (PaymentStatus::Open(_), None) => None,
+        }
+    }
+}
+
+impl Standing {
+    /// What must be told because the order stood at `before` and stands here now, in the order in which it is to
+    /// be told.
+    #[must_use]
+    pub fn announcements_since(&self, before: &Self) -> Vec<Announcement> {
+        let mut told = Vec::new();
+        let mut tell = |kind, subject: String| told.push(Announcement { kind, subject });
+        if before.closed != self.closed {
+            match self.closed {
+                Some(Closure::Canceled) => tell(AnnouncementKind::Canceled, String::new()),
+                Some(Closure::Expired) => tell(AnnouncementKind::Expired, String::new()),
+                None => {}
+            }
+        }
+        if self.is_accepted && !before.is_accepted {
+            tell(AnnouncementKind::Paid, String::new());
+        }
+        let changed = self.status != before.status;
+        match self.status {
+            OrderStatus::PaymentFailed if changed || self.failure != before.failure => {
+                tell(AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default());
+            }
+            OrderStatus::Processing if changed => {
+                tell(AnnouncementKind::Processing, self.attempt_in_flight())
+            }
+            OrderStatus::Authorized if changed => {
+                tell(AnnouncementKind::Authorized, self.attempt_in_flight())
+            }
+            OrderStatus::Review if changed => tell(AnnouncementKind::ReviewRequired, String::new()),
+            _ => {}
+        }
+        for (id, status) in &self.refunds {
+            match status {
+                _ if before.refunds.get(id) == Some(status) => {}
+                RefundStatus::Succeeded => tell(AnnouncementKind::RefundSucceeded, id.to_string()),
+                RefundStatus::Failed | RefundStatus::Canceled => {
+                    tell(AnnouncementKind::RefundFailed, id.to_string());
+                }
+                RefundStatus::Pending | RefundStatus::RequiresAction => {}
+            }
+        }
+        for (id, outcome) in &self.disputes {
+            if !before.disputes.contains_key(id) {
+                tell(AnnouncementKind::DisputeOpened, id.to_string());
+            }
+            if *outcome != DisputeOutcome::Open && before.disputes.get(id) != Some(outcome) {
+                tell(AnnouncementKind::DisputeClosed, id.to_string());
+            }
+        }
+        told
+    }
+
+    fn attempt_in_flight(&self) -> String {
+        match &self.settled {
+            Some(Settled::Processing(id) | Settled::RequiresCapture(id)) => id.to_string(),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Refunds and disputes.
+
+use chrono::{DateTime, Utc};
+use quittance_domain::dispute::Dispute;
+use quittance_domain::id::{OrderId, RefundId};
+use quittance_domain::money::Money;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Account, Mode};
+use quittance_domain::refund::{Refund, RefundReason};
+
+/// A refund to be recorded before Stripe hears of it.
+#[derive(Debug, Clone)]
+pub struct NewRefund {
+    /// The id it will have.
+    pub id: RefundId,
+    /// Which order's money goes back.
+    pub order_id: OrderId,
+    /// How much, in minor units of the order's currency; everything that is left if it is not said.
+    pub amount: Option<i64>,
+    /// Why.
+    pub reason: Option<RefundReason>,
+    /// When.
+    pub now: DateTime<Utc>,
+    /// When the worker may drive it on, should this process not finish it.
+    pub redrive_at: DateTime<Utc>,
+}
+
+/// What became of a refund to be recorded.
+#[derive(Debug)]
+pub enum RefundBegun {
+    /// It is recorded; now Stripe is to be asked.
+    Recorded(RefundAtWork),
+    /// There is no such order.
+    NotFound,
+    /// No money of it can go back as it stands.
+    NotPaid(OrderStatus),
+    /// Its charge is disputed: the bank decides where the money goes.
+    Disputed,
+    /// More than is left.
+    TooMuch(Money),
+}
+
+/// A refund as its readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRefund {
+    /// The refund.
+    pub refund: Refund,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Whether it gives back what does not count as paid: what came too much, or is under review.
+    pub is_surplus: bool,
+    /// When it was recorded, or first heard of.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A refund with what is needed to work on it at Stripe.
+#[derive(Debug, Clone)]
+pub struct RefundAtWork {
+    /// The refund.
+    pub stored: StoredRefund,
+    /// The account that the payment was made on.
+    pub account: Account,
+    /// Whether its money is real.
+    pub mode: Mode,
+    /// The PaymentIntent whose money goes back.
+    pub payment_intent_id: String,
+    /// How often it was driven again.
+    pub redrives: i32,
+}
+
+/// A dispute as its readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDispute {
+    /// The dispute.
+    pub dispute: Dispute,
+    /// Its order.
+    pub order_id: OrderId,
+    /// When it was first heard of.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
