@@ -36,18 +36,30 @@ crash_points! {
     OrderPlaced = "order_placed",
     /// An attempt is committed; Stripe has not heard of it.
     AttemptRecorded = "attempt_recorded",
-    /// Stripe has made the PaymentIntent; we have not recorded its answer.
-    PaymentIntentCreated = "payment_intent_created",
-    /// Stripe's answer is recorded; the client has no answer.
-    PaymentIntentRecorded = "payment_intent_recorded",
+    /// Stripe has made the PaymentIntent or the Checkout Session; we have not recorded its answer.
+    AttemptMade = "attempt_made",
+    /// Stripe's answer about an attempt is recorded; the client has no answer.
+    AnswerRecorded = "answer_recorded",
+    /// It is committed that an attempt makes room for another; Stripe has not heard of it.
+    AttemptAbandoned = "attempt_abandoned",
     /// New details of a customer are committed; Stripe has not heard of them.
     DetailsChanged = "details_changed",
     /// Stripe has taken the new details; we have not recorded that.
     DetailsTold = "details_told",
     /// The wish to end an order is committed; Stripe has not heard of it.
     ClosureAsked = "closure_asked",
-    /// Stripe has canceled the PaymentIntent; we have not recorded that.
-    PaymentIntentCanceled = "payment_intent_canceled",
+    /// It is committed that an order has expired; Stripe has not heard of it.
+    ExpiryAsked = "expiry_asked",
+    /// Stripe has canceled the PaymentIntent or expired the Checkout Session; we have not recorded that.
+    AttemptClosed = "attempt_closed",
+    /// The wish to take what is held is committed; Stripe has not heard of it.
+    CaptureAsked = "capture_asked",
+    /// Stripe has taken what was held; we have not recorded that.
+    PaymentIntentCaptured = "payment_intent_captured",
+    /// A refund is committed; Stripe has not heard of it.
+    RefundRecorded = "refund_recorded",
+    /// Stripe has made the refund; we have not recorded that.
+    RefundMade = "refund_made",
     /// An event is verified and waits for its batch.
     EventVerified = "event_verified",
     /// A batch of events is committed; Stripe has no answer.

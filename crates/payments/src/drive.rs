@@ -3,23 +3,22 @@
 
 use chrono::Duration;
 use quittance_crash_points::CrashPoint;
+use quittance_domain::checkout::Rail;
 use quittance_domain::history::Task;
 use quittance_domain::id::PaymentId;
-use quittance_domain::order::{Order, OrderStatus};
-use quittance_domain::payment::OpenStatus::Processing;
-use quittance_domain::payment::PaymentStatus;
 use quittance_persistence::AttemptAtWork;
-use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails, PaymentIntent, Refusal};
+use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails, Refusal};
 use tracing::Instrument;
 
+use crate::answer::Answer;
 use crate::error::RefusalError;
 use crate::{Error, Payments, now, span};
 
 /// Stripe may forget an idempotency key after 24 hours; from this age on, a request is not sent again but looked
 /// up. The hour between is for a request that is on its way.
-const KEY_AGE_MAX: Duration = Duration::hours(23);
+pub(crate) const KEY_AGE_MAX: Duration = Duration::hours(23);
 
-/// How far our clock may be ahead of Stripe's when a PaymentIntent is looked up by its age.
+/// How far our clock may be ahead of Stripe's when something is looked up by its age.
 const CLOCK_SKEW_MAX: Duration = Duration::minutes(10);
 
 /// How many things can follow from each other for one attempt: make it, tell details, close it, and one spare.
@@ -34,7 +33,9 @@ impl Payments {
             let step = async {
                 match task {
                     Task::Create => self.create(&work).await,
+                    Task::Capture => self.take(&work).await,
                     Task::Close => self.close(&work).await,
+                    Task::Look => self.look(&work).await,
                     Task::UpdateDetails => self.update_details(&work).await,
                 }
             };
@@ -55,28 +56,26 @@ impl Payments {
     }
 
     async fn create(&self, work: &AttemptAtWork) -> Result<(), Error> {
-        let payment_intent = self.make(work).await?;
-        self.record(&work.attempt.id, &payment_intent, None).await?;
+        let answer = self.make(work).await?;
+        self.record(&work.attempt.id, &answer, None).await?;
         Ok(())
     }
 
-    /// Makes the attempt's PaymentIntent, or finds the one that was made.
+    /// Makes the attempt's PaymentIntent or Checkout Session, or finds the one that was made.
     ///
-    /// The recorded request is sent with its key as often as it takes: Stripe answers a repetition with the
-    /// PaymentIntent of the first. Where a repetition can not be trusted any more, the PaymentIntent is looked
-    /// for, and only if there is none is the attempt given up; a new one has a key of its own.
-    pub(crate) async fn make(&self, work: &AttemptAtWork) -> Result<PaymentIntent, Error> {
+    /// The recorded request is sent with its key as often as it takes: Stripe answers a repetition with what the
+    /// first one made. Where a repetition can not be trusted any more, it is looked for, and only if there is none
+    /// is the attempt given up; a new one has a key of its own.
+    pub(crate) async fn make(&self, work: &AttemptAtWork) -> Result<Answer, Error> {
         let request: FrozenRequest = serde_json::from_str(&work.request)
             .map_err(|_| Error::Stripe(StripeError::Unsendable("the recorded request")))?;
-        let answer = if now() - work.recorded_at < KEY_AGE_MAX {
-            self.stripe.create_payment_intent(&request).await
-        } else {
+        if now() - work.recorded_at >= KEY_AGE_MAX {
             return self.find(work, "key_expired").await;
-        };
-        match answer {
-            Ok(payment_intent) => {
-                CrashPoint::PaymentIntentCreated.reach();
-                Ok(payment_intent)
+        }
+        match self.send(work, &request).await {
+            Ok(answer) => {
+                CrashPoint::AttemptMade.reach();
+                Ok(answer)
             }
             Err(StripeError::Unavailable { replayed: true, .. }) => self.find(work, "stripe_error").await,
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
@@ -91,15 +90,38 @@ impl Payments {
         }
     }
 
-    async fn find(&self, work: &AttemptAtWork, if_none: &str) -> Result<PaymentIntent, Error> {
+    async fn send(&self, work: &AttemptAtWork, request: &FrozenRequest) -> Result<Answer, StripeError> {
+        let (operation, result) = match work.attempt.rail {
+            Rail::PaymentIntent => {
+                ("payment_intents.create", self.stripe.create_payment_intent(request).await.map(Answer::from))
+            }
+            Rail::CheckoutSession => (
+                "checkout.sessions.create",
+                self.stripe.create_checkout_session(request).await.map(Answer::from),
+            ),
+        };
+        let outcome = result.as_ref().map(Answer::request_id);
+        self.note(&work.order_id, work.attempt.id.as_str(), operation, outcome).await;
+        result
+    }
+
+    async fn find(&self, work: &AttemptAtWork, if_none: &str) -> Result<Answer, Error> {
         let account = &work.attempt.expected.account;
         let since = work.recorded_at - CLOCK_SKEW_MAX;
-        let found = self.stripe.find_payment_intent(account, &work.attempt.id, since).await?;
-        if let Some(payment_intent) = found {
-            return Ok(payment_intent);
+        let id = &work.attempt.id;
+        let found = match work.attempt.rail {
+            Rail::PaymentIntent => {
+                self.stripe.find_payment_intent(account, id, since).await?.map(Answer::from)
+            }
+            Rail::CheckoutSession => {
+                self.stripe.find_checkout_session(account, id, since).await?.map(Answer::from)
+            }
+        };
+        if let Some(answer) = found {
+            return Ok(answer);
         }
-        self.store.refuse_attempt(work.attempt.id.clone(), if_none.to_owned(), now()).await?;
-        tracing::warn!("Stripe has no PaymentIntent of this attempt ({if_none}); it is given up.");
+        self.store.refuse_attempt(id.clone(), if_none.to_owned(), now()).await?;
+        tracing::warn!("Stripe has made nothing for this attempt ({if_none}); it is given up.");
         Err(Error::Stripe(StripeError::Unavailable {
             status: None,
             code: None,
@@ -109,32 +131,10 @@ impl Payments {
         }))
     }
 
-    /// Cancels the attempt's PaymentIntent. One that can not be canceled tells us what it has become.
-    pub(crate) async fn close(&self, work: &AttemptAtWork) -> Result<(), Error> {
-        let Some(id) = &work.attempt.payment_intent_id else { return Ok(()) };
-        let account = &work.attempt.expected.account;
-        let key = format!("{}-cancel", work.attempt.id);
-        match self.stripe.cancel_payment_intent(account, id, &key).await {
-            Ok(answer) => {
-                CrashPoint::PaymentIntentCanceled.reach();
-                self.record(&work.attempt.id, &answer, None).await.map(drop)
-            }
-            Err(StripeError::Refused(refusal)) if refusal.is_unexpected_state() => {
-                let answer = self.stripe.retrieve_payment_intent(account, id).await?;
-                let (order, task) = self.record(&work.attempt.id, &answer, None).await?;
-                self.keep_open(&order, task).await
-            }
-            Err(error) => Err(Error::Stripe(error)),
-        }
-    }
-
-    /// The money is on its way and can not be stopped: the wish to end the order is taken back.
-    async fn keep_open(&self, order: &Order, task: Option<Task>) -> Result<(), Error> {
-        let in_flight =
-            order.payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Open(Processing));
-        if in_flight && task == Some(Task::Close) {
-            self.store.withdraw_closure(order.id.clone(), now()).await?;
-            return Err(Error::NotCancelable(OrderStatus::Processing));
+    /// Reads what Stripe has told us of in part.
+    async fn look(&self, work: &AttemptAtWork) -> Result<(), Error> {
+        if let Some(answer) = self.read_attempt(work).await? {
+            self.record(&work.attempt.id, &answer, None).await?;
         }
         Ok(())
     }
@@ -146,10 +146,13 @@ impl Payments {
         let version = work.details_version;
         let key = format!("{}-details-{version}", work.attempt.id);
         let account = &work.attempt.expected.account;
-        match self.stripe.update_payment_details(account, id, &details, &key).await {
+        let result = self.stripe.update_payment_details(account, id, &details, &key).await;
+        let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());
+        self.note(&work.order_id, work.attempt.id.as_str(), "payment_intents.update", outcome).await;
+        match result {
             Ok(answer) => {
                 CrashPoint::DetailsTold.reach();
-                self.record(&work.attempt.id, &answer, Some(version)).await.map(drop)
+                self.record(&work.attempt.id, &answer.into(), Some(version)).await.map(drop)
             }
             Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
                 tracing::warn!("Stripe will not take the customer's details for this payment ({refusal}).");
@@ -163,6 +166,6 @@ impl Payments {
 
 /// Whether a refusal is about this request. A key that is wrong or may not do this (401, 403) is about our
 /// configuration: once that is mended, the same request may be fine.
-fn says_no(refusal: &Refusal) -> bool {
+pub(crate) fn says_no(refusal: &Refusal) -> bool {
     !matches!(refusal.status, 401 | 403)
 }

@@ -1,5 +1,6 @@
 //! Why a use case came to nothing.
 
+use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_stripe_gateway::Refusal;
 
@@ -12,9 +13,30 @@ pub enum Error {
     /// The order takes no payment as it stands.
     #[error("an order that is {} takes no payment", .0.as_str())]
     NotPayable(OrderStatus),
-    /// The order is being closed and takes no payment any more.
+    /// The order, or its attempt, is being closed: nothing can be begun at this moment.
     #[error("the order is being closed")]
     Closing,
+    /// A payment of the order is on its way or held, and can not be replaced by another.
+    #[error("a payment is on its way: the order is {}", .0.as_str())]
+    InFlight(OrderStatus),
+    /// Nothing is held for the order that could be taken.
+    #[error("nothing is held for an order that is {}", .0.as_str())]
+    NotCapturable(OrderStatus),
+    /// Another amount is being taken already.
+    #[error("{} is being taken already", .0)]
+    CaptureBegun(Money),
+    /// More is to be taken than is held.
+    #[error("no more than {} is held", .0)]
+    CaptureTooLarge(Money),
+    /// No money of the order can go back as it stands.
+    #[error("no money of an order that is {} can go back", .0.as_str())]
+    NotRefundable(OrderStatus),
+    /// The charge is disputed: the bank decides where the money goes.
+    #[error("the charge is disputed")]
+    Disputed,
+    /// More is to go back than is left.
+    #[error("no more than {} is left to go back", .0)]
+    RefundTooLarge(Money),
     /// Too many tries at paying the order have failed.
     #[error("too many tries at paying this order have failed")]
     TooManyAttempts,
@@ -24,8 +46,8 @@ pub enum Error {
     /// The order can not be canceled as it stands.
     #[error("an order that is {} can not be canceled", .0.as_str())]
     NotCancelable(OrderStatus),
-    /// Stripe will not take the payment, and says why.
-    #[error("Stripe refused the payment")]
+    /// Stripe will not do it, and says why.
+    #[error("Stripe refused the request")]
     Refused(#[source] RefusalError),
     /// Stripe gave no final answer. What was begun is recorded, and driven on by the worker.
     #[error("Stripe could not be asked")]
@@ -39,6 +61,16 @@ pub enum Error {
     /// The task was stopped, by a shutdown or a panic.
     #[error("the task was stopped")]
     Interrupted(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// Why nothing can be begun while an order stands so: because money is on its way, or because it is closed.
+    pub(crate) fn in_flight(status: OrderStatus) -> Self {
+        match status {
+            OrderStatus::Processing | OrderStatus::Authorized => Self::InFlight(status),
+            _ => Self::Closing,
+        }
+    }
 }
 
 /// A refusal as the source of an error.

@@ -1,14 +1,22 @@
-//! Use cases: pay, cancel, change who buys, wait for news, and drive on what a crash left open.
+//! Use cases: pay, capture, cancel, refund, change an order, wait for news, and heal what a crash or a lost event
+//! left open.
 //!
 //! Each is a chain of atomic phases with calls to Stripe between them: commit the intention, with the
 //! idempotency key that Stripe will be given; ask Stripe, outside any transaction; commit its answer. Whatever
 //! ends between two of them is found by the [`Worker`], which goes on with the same key. A use case runs as a
 //! task of its own, so that a caller who goes away does not stop it half-way.
 
+mod answer;
 mod cancel;
+mod capture;
+mod check;
+mod close;
 mod drive;
 mod error;
+mod journal;
 mod pay;
+mod reconcile;
+mod refund;
 mod status;
 mod waiting;
 mod worker;
@@ -16,6 +24,7 @@ mod worker;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
 use quittance_persistence::{OrderChange, OrderChanged, Store};
@@ -23,7 +32,9 @@ use quittance_stripe_gateway::Stripe;
 use tokio::runtime::Handle;
 
 pub use error::Error;
-pub use pay::{Payable, client_secret_hash};
+pub use pay::{CheckoutRequest, HostedPage, Payable, client_secret_hash};
+pub use reconcile::{Scope, Tally};
+pub use refund::RefundRequest;
 pub use status::Patience;
 pub use waiting::Waiting;
 pub use worker::Worker;
@@ -47,17 +58,29 @@ impl Payments {
         Self { store, stripe, waiting, refreshes: Arc::new(Refreshes::new()), runtime: Handle::current() }
     }
 
-    /// Changes who buys and where the goods go, and tells Stripe where a PaymentIntent is live.
+    /// Changes what is bought, who buys and where the goods go, and tells Stripe where a PaymentIntent is live.
     ///
-    /// The change stands once it is committed, whatever Stripe answers: telling it is tried again.
+    /// New items have another price, so a live attempt is closed at Stripe first; the next one is made for the new
+    /// total. Apart from that the change stands once it is committed, whatever Stripe answers: telling it is tried
+    /// again.
     pub async fn change_order(&self, change: OrderChange) -> Result<OrderChanged, Error> {
         self.detached(async move |payments: Self| {
-            let changed = payments.store.change_order(change).await?;
-            quittance_crash_points::CrashPoint::DetailsChanged.reach();
-            if let OrderChanged::Done(Order { payment: Some(payment), .. }) = &changed {
-                payments.drive_or_leave(&payment.id).await;
+            for _ in 0..pay::TRIES {
+                match payments.store.change_order(change.clone()).await? {
+                    OrderChanged::CloseFirst(work) => {
+                        CrashPoint::AttemptAbandoned.reach();
+                        payments.close_for_another(&work).await?;
+                    }
+                    changed => {
+                        CrashPoint::DetailsChanged.reach();
+                        if let OrderChanged::Done(Order { payment: Some(payment), .. }) = &changed {
+                            payments.drive_or_leave(&payment.id).await;
+                        }
+                        return Ok(changed);
+                    }
+                }
             }
-            Ok(changed)
+            Err(Error::Closing)
         })
         .await
     }

@@ -1,24 +1,35 @@
-//! Paying: one live PaymentIntent for an order, and its client secret for the page.
+//! Paying: one live attempt for an order, on the shop's own page or on Stripe's.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
+use quittance_domain::checkout::{Rail, SessionStatus};
 use quittance_domain::history::Task;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
 use quittance_domain::payment::{Account, CaptureMethod, Expected, PaymentStatus};
-use quittance_persistence::{AttemptAtWork, Begun, NewAttempt, Observed};
-use quittance_stripe_gateway::{NewPaymentIntent, PaymentDetails, PaymentIntent, Stripe};
-use secrecy::{ExposeSecret, SecretString};
+use quittance_persistence::{AttemptAtWork, Begun, NewAttempt};
+use quittance_stripe_gateway::{
+    CheckoutSession, FrozenRequest, NewCheckoutSession, NewPaymentIntent, PaymentDetails, PaymentIntent,
+    Stripe,
+};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::answer::Answer;
 use crate::{Error, Payments, now};
 
 /// How long the request that recorded an attempt has to finish it, before the worker does.
-const GRACE: Duration = Duration::seconds(30);
+pub(crate) const GRACE: Duration = Duration::seconds(30);
 
 /// How often an attempt is begun anew because the one found was closed, or the order changed meanwhile.
-const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 4;
+
+/// Stripe takes no Session that ends sooner than 30 minutes after it was made; the minute is for the way there.
+const SESSION_LIFE_MIN: Duration = Duration::minutes(31);
+
+/// Stripe takes no Session that ends later than 24 hours after it was made.
+const SESSION_LIFE_MAX: Duration = Duration::minutes(24 * 60 - 5);
 
 /// What a page needs to let a customer pay.
 #[derive(Debug)]
@@ -35,96 +46,167 @@ pub struct Payable {
     pub client_secret: SecretString,
 }
 
+/// Where Stripe's page sends the customer back to, and when the money is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckoutRequest {
+    /// After the customer has done their part. `{CHECKOUT_SESSION_ID}` in it becomes the Session's id.
+    pub success_url: String,
+    /// When the customer gives up.
+    pub cancel_url: String,
+    /// For a new Session; another than the live one's is refused.
+    pub capture_method: Option<CaptureMethod>,
+}
+
+/// A page of Stripe's on which an order can be paid.
+#[derive(Debug)]
+pub struct HostedPage {
+    /// The order as it is now.
+    pub order: Order,
+    /// Stripe's id of the Checkout Session.
+    pub checkout_session_id: String,
+    /// Where the customer is to be sent.
+    pub url: String,
+    /// Until when it can be used.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// What is kept of a client secret: enough to know it again.
 #[must_use]
 pub fn client_secret_hash(client_secret: &str) -> String {
     hex::encode(Sha256::digest(client_secret.as_bytes()))
 }
 
+/// How an attempt is asked for.
+enum Wish {
+    Element(Option<CaptureMethod>),
+    Checkout(CheckoutRequest),
+}
+
+impl Wish {
+    fn capture_method(&self) -> Option<CaptureMethod> {
+        match self {
+            Self::Element(capture_method) => *capture_method,
+            Self::Checkout(request) => request.capture_method,
+        }
+    }
+}
+
 impl Payments {
     /// Creates the order's one live PaymentIntent, or returns it. `capture_method` is for a new one; asking
-    /// for another than the live one has is refused.
+    /// for another than the live one has is refused. A live Checkout Session is closed first.
     pub async fn pay(
         &self,
         order_id: OrderId,
         capture_method: Option<CaptureMethod>,
     ) -> Result<Payable, Error> {
-        self.detached(async move |payments: Self| payments.payable(order_id, capture_method).await).await
+        self.detached(async move |payments: Self| {
+            let wish = Wish::Element(capture_method);
+            let (work, answer, order) = payments.live_attempt(order_id, &wish).await?;
+            let status = order.payment.as_ref().map(|payment| payment.status);
+            match (answer, status) {
+                (Answer::PaymentIntent(answer), Some(status)) => {
+                    payable(work.attempt.id, status, *answer, order)
+                }
+                _ => Err(no_client_secret()),
+            }
+        })
+        .await
     }
 
-    async fn payable(&self, order_id: OrderId, wanted: Option<CaptureMethod>) -> Result<Payable, Error> {
+    /// Creates the order's one live Checkout Session, or returns it where it was asked for in the same words. A
+    /// live PaymentIntent, or a Session asked for in other words, is closed first.
+    pub async fn checkout(&self, order_id: OrderId, request: CheckoutRequest) -> Result<HostedPage, Error> {
+        self.detached(async move |payments: Self| {
+            let wish = Wish::Checkout(request);
+            let (_, answer, order) = payments.live_attempt(order_id, &wish).await?;
+            match answer {
+                Answer::Session(session) => hosted_page(*session, order),
+                Answer::PaymentIntent(_) => Err(Error::Closing),
+            }
+        })
+        .await
+    }
+
+    /// The order's one live attempt as it was wished for, fresh from Stripe.
+    async fn live_attempt(
+        &self,
+        order_id: OrderId,
+        wish: &Wish,
+    ) -> Result<(AttemptAtWork, Answer, Order), Error> {
         for _ in 0..TRIES {
             let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
-            let work = match self.store.begin_attempt(self.new_attempt(&order, wanted)?).await? {
+            let work = match self.store.begin_attempt(self.new_attempt(&order, wish)?).await? {
                 Begun::Recorded(work) => {
                     CrashPoint::AttemptRecorded.reach();
                     work
                 }
                 Begun::Live(work) => work,
+                Begun::CloseFirst(work) => {
+                    CrashPoint::AttemptAbandoned.reach();
+                    self.close_for_another(&work).await?;
+                    continue;
+                }
                 Begun::Stale => continue,
                 Begun::NotFound => return Err(Error::NotFound),
-                Begun::NotPayable(status) if status.is_open() => return Err(Error::Closing),
+                Begun::NotPayable(status) if status.is_open() => return Err(Error::in_flight(status)),
                 Begun::NotPayable(status) => return Err(Error::NotPayable(status)),
                 Begun::TooManyAttempts => return Err(Error::TooManyAttempts),
             };
-            if wanted.is_some_and(|wanted| wanted != work.attempt.capture_method) {
+            if wish.capture_method().is_some_and(|wanted| wanted != work.attempt.capture_method) {
                 return Err(Error::CaptureMethodFixed);
             }
-            let (payment_intent, order) = self.make_or_read(&work).await?;
+            let (answer, order) = self.make_or_read(&work).await?;
+            let is_complete = match &answer {
+                Answer::Session(session) => session.observation.status != SessionStatus::Open,
+                Answer::PaymentIntent(_) => false,
+            };
             match order.payment.as_ref().map(|payment| payment.status) {
                 // It was closed at Stripe in the meantime: the next try records a new attempt.
                 Some(PaymentStatus::Canceled) | None => {}
                 Some(_) if !order.status.is_open() => return Err(Error::NotPayable(order.status)),
-                Some(status) => return payable(work.attempt.id, status, payment_intent, order),
+                // The customer has done their part; whether the money comes will show.
+                Some(_) if is_complete => return Err(Error::in_flight(order.status)),
+                Some(_) => return Ok((work, answer, order)),
             }
         }
         Err(Error::Closing)
     }
 
-    /// The PaymentIntent of an attempt, fresh from Stripe, with the order after its news was taken in.
-    async fn make_or_read(&self, work: &AttemptAtWork) -> Result<(PaymentIntent, Order), Error> {
-        let account = &work.attempt.expected.account;
-        let payment_intent = match (&work.attempt.payment_intent_id, work.task) {
-            (None, _) => self.make(work).await?,
-            (Some(_), Some(Task::Close)) => return Err(Error::Closing),
-            (Some(id), _) => self.stripe.retrieve_payment_intent(account, id).await?,
-        };
-        let order = self.record(&work.attempt.id, &payment_intent, None).await?.0;
-        CrashPoint::PaymentIntentRecorded.reach();
-        Ok((payment_intent, order))
+    /// Closes an attempt that stands in the way of another.
+    pub(crate) async fn close_for_another(&self, work: &AttemptAtWork) -> Result<(), Error> {
+        match self.drive(&work.attempt.id).await {
+            // The money was on its way already: that is how the order is being paid.
+            Err(Error::NotCancelable(status)) => Err(Error::in_flight(status)),
+            result => result,
+        }
     }
 
-    /// Takes in what Stripe answered about an attempt; what is left to do for it.
-    pub(crate) async fn record(
-        &self,
-        payment_id: &PaymentId,
-        answer: &PaymentIntent,
-        details_told: Option<i64>,
-    ) -> Result<(Order, Option<Task>), Error> {
-        let secret = answer.client_secret.as_ref();
-        let hash = secret.map(|secret| client_secret_hash(secret.expose_secret()));
-        let observation = answer.observation.clone();
-        let observed = self.store.observe(payment_id.clone(), observation, hash, details_told, now()).await?;
-        match observed {
-            Observed::Mismatch(mismatch) => Err(Error::Mismatch(mismatch)),
-            Observed::Merged(order, task) => {
-                self.waiting.poke();
-                Ok((order, task))
-            }
+    /// What Stripe has of an attempt, fresh, with the order after its news was taken in.
+    async fn make_or_read(&self, work: &AttemptAtWork) -> Result<(Answer, Order), Error> {
+        if work.attempt.is_made() && work.task == Some(Task::Close) {
+            return Err(Error::Closing);
         }
+        let answer = match self.read_attempt(work).await? {
+            Some(answer) => answer,
+            None => self.make(work).await?,
+        };
+        let order = self.record(&work.attempt.id, &answer, None).await?.0;
+        Ok((answer, order))
     }
 
     /// The client secret of an attempt whose answer is given again: fetched, because it is not stored.
     pub async fn client_secret(&self, payment_id: PaymentId) -> Result<SecretString, Error> {
         self.detached(async move |payments: Self| {
             let work = payments.store.attempt(payment_id).await?.ok_or(Error::NotFound)?;
-            let (answer, _) = payments.make_or_read(&work).await?;
-            answer.client_secret.ok_or_else(no_client_secret)
+            match payments.make_or_read(&work).await?.0 {
+                Answer::PaymentIntent(answer) => answer.client_secret.ok_or_else(no_client_secret),
+                Answer::Session(_) => Err(no_client_secret()),
+            }
         })
         .await
     }
 
-    fn new_attempt(&self, order: &Order, capture_method: Option<CaptureMethod>) -> Result<NewAttempt, Error> {
+    fn new_attempt(&self, order: &Order, wish: &Wish) -> Result<NewAttempt, Error> {
         let id = PaymentId::from_uuid(Uuid::now_v7());
         let expected = Expected {
             account: Account::own(),
@@ -132,31 +214,78 @@ impl Payments {
             amount: order.total,
             application_fee: None,
         };
-        let capture_method = capture_method.unwrap_or_default();
-        let request = Stripe::freeze_payment_intent(&NewPaymentIntent {
-            order_id: order.id.clone(),
-            payment_id: id.clone(),
-            account: expected.account.clone(),
-            amount: expected.amount,
-            application_fee: expected.application_fee,
-            capture_method,
-            details: PaymentDetails {
-                receipt_email: order.customer.email.clone(),
-                shipping: order.shipping.clone(),
-            },
-            metadata: order.metadata.clone(),
-        });
+        let capture_method = wish.capture_method().unwrap_or_default();
+        let (rail, asked, request, live_until) = match wish {
+            Wish::Element(_) => {
+                let request = freeze_payment_intent(order, &id, &expected, capture_method);
+                (Rail::PaymentIntent, String::new(), request, None)
+            }
+            Wish::Checkout(wish) => {
+                let expires_at = order.expires_at.clamp(now() + SESSION_LIFE_MIN, now() + SESSION_LIFE_MAX);
+                let request = freeze_session(order, &id, &expected, capture_method, wish, expires_at);
+                let asked = format!("{}\n{}", wish.success_url, wish.cancel_url);
+                (Rail::CheckoutSession, asked, request, Some(expires_at))
+            }
+        };
         Ok(NewAttempt {
             id,
             order_id: order.id.clone(),
+            rail,
+            asked,
             expected,
             capture_method,
             request: serde_json::to_string(&request).map_err(|_| unwritable())?,
             details_told: order.details_version,
             now: now(),
             redrive_at: now() + GRACE,
+            live_until,
         })
     }
+}
+
+fn details_of(order: &Order) -> PaymentDetails {
+    PaymentDetails { receipt_email: order.customer.email.clone(), shipping: order.shipping.clone() }
+}
+
+fn freeze_payment_intent(
+    order: &Order,
+    id: &PaymentId,
+    expected: &Expected,
+    capture_method: CaptureMethod,
+) -> FrozenRequest {
+    Stripe::freeze_payment_intent(&NewPaymentIntent {
+        order_id: order.id.clone(),
+        payment_id: id.clone(),
+        account: expected.account.clone(),
+        amount: expected.amount,
+        application_fee: expected.application_fee,
+        capture_method,
+        details: details_of(order),
+        metadata: order.metadata.clone(),
+    })
+}
+
+fn freeze_session(
+    order: &Order,
+    id: &PaymentId,
+    expected: &Expected,
+    capture_method: CaptureMethod,
+    request: &CheckoutRequest,
+    expires_at: DateTime<Utc>,
+) -> FrozenRequest {
+    Stripe::freeze_checkout_session(&NewCheckoutSession {
+        order_id: order.id.clone(),
+        payment_id: id.clone(),
+        account: expected.account.clone(),
+        lines: order.lines.clone(),
+        application_fee: expected.application_fee,
+        capture_method,
+        details: details_of(order),
+        metadata: order.metadata.clone(),
+        success_url: request.success_url.clone(),
+        cancel_url: request.cancel_url.clone(),
+        expires_at,
+    })
 }
 
 fn payable(
@@ -174,11 +303,25 @@ fn payable(
     })
 }
 
+fn hosted_page(session: CheckoutSession, order: Order) -> Result<HostedPage, Error> {
+    let url = session.url.ok_or_else(|| unreadable("an open Checkout Session without a url"))?;
+    Ok(HostedPage {
+        order,
+        checkout_session_id: session.observation.checkout_session_id,
+        url,
+        expires_at: session.expires_at,
+    })
+}
+
 fn no_client_secret() -> Error {
+    unreadable("a PaymentIntent without a client secret")
+}
+
+fn unreadable(reason: &str) -> Error {
     Error::Stripe(quittance_stripe_gateway::Error::Unreadable {
         status: 200,
         request_id: None,
-        reason: "a PaymentIntent without a client secret".to_owned(),
+        reason: reason.to_owned(),
     })
 }
 

@@ -88,30 +88,24 @@ impl Payments {
     /// answer in as a webhook's. Two states of one second are told apart by the next read, a period later.
     async fn refresh(&self, order: &Order) {
         let Some(payment) = &order.payment else { return };
-        let Some(id) = &payment.payment_intent_id else { return };
         if !matches!(payment.status, PaymentStatus::Open(_)) || !self.refreshes.allow(&payment.id) {
             return;
         }
-        let answer = match self.stripe.retrieve_payment_intent(&payment.account, id).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(
-                    order.id = %order.id,
-                    stripe.request_id = error.request_id(),
-                    error = &error as &dyn std::error::Error,
-                    "Stripe could not be asked about a payment that a customer waits for."
-                );
-                return;
-            }
-        };
-        CrashPoint::PaymentIntentRead.reach();
-        metrics::counter!("quittance_payment_refreshes_total").increment(1);
-        if let Err(error) = self.record(&payment.id, &answer, None).await {
+        if let Err(error) = self.read_again(&payment.id).await {
             tracing::warn!(
                 order.id = %order.id,
                 error = &error as &dyn std::error::Error,
-                "What Stripe says of a payment could not be taken in; the webhook or the next read will tell."
+                "What Stripe says of a payment that a customer waits for could not be read or taken in; the webhook \
+                 or the next read will tell."
             );
         }
+    }
+
+    async fn read_again(&self, payment_id: &PaymentId) -> Result<(), Error> {
+        let Some(work) = self.store.attempt(payment_id.clone()).await? else { return Ok(()) };
+        let Some(answer) = self.read_attempt(&work).await? else { return Ok(()) };
+        CrashPoint::PaymentIntentRead.reach();
+        metrics::counter!("quittance_payment_refreshes_total").increment(1);
+        self.record(payment_id, &answer, None).await.map(drop)
     }
 }

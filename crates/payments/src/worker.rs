@@ -1,8 +1,10 @@
-//! The worker: drives on what a crash, or a Stripe that did not answer, left half-done.
+//! The worker: drives on what a crash, or a Stripe that did not answer, left half-done, and looks after orders
+//! whose time has come.
 
 use std::time::{Duration, Instant};
 
-use quittance_persistence::{AttemptAtWork, WorkClaim};
+use quittance_domain::id::OrderId;
+use quittance_persistence::{AttemptAtWork, RefundAtWork, WorkClaim};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -11,24 +13,38 @@ use crate::{Error, Payments, now, span};
 /// How often the worker looks for work.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long a claimed attempt is this worker's alone; after that, it or another tries again.
+/// How long claimed work is this worker's alone; after that, it or another tries again.
 const LEASE: chrono::Duration = chrono::Duration::seconds(60);
 
 /// How often old answers are thrown away.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 
+/// How often every order's cached columns are derived anew.
+const RECOMPUTE_PERIOD: Duration = Duration::from_hours(24);
+
+/// How many orders are derived anew at once. The worker does other work in between.
+const RECOMPUTE_PART: u8 = 50;
+
 /// How long the answer to a request with an `Idempotency-Key` is given again.
 const REPLIES_KEPT: chrono::Duration = chrono::Duration::hours(24);
 
-/// How many attempts are worked on at once.
+/// How many pieces of work of each kind are worked on at once.
 const BATCH: u8 = 16;
 
-/// After so many tries at one attempt, the log asks for a person.
+/// After so many tries at one piece of work, the log asks for a person.
 const REDRIVES_BEFORE_ALARM: i32 = 5;
 
 /// Drives on what was left half-done. Any number of processes may each run one.
 pub struct Worker {
     payments: Payments,
+}
+
+/// How far the cached columns have been derived anew.
+enum Recompute {
+    /// All of them, at this time.
+    Done(Instant),
+    /// Up to this order, or none yet.
+    After(Option<OrderId>),
 }
 
 impl Worker {
@@ -41,11 +57,13 @@ impl Worker {
     /// Works until told to stop, and finishes what it has begun.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut swept_at = None;
+        let mut recompute = Recompute::After(None);
         while !*stop.borrow() {
             if swept_at.is_none_or(|at: Instant| at.elapsed() >= SWEEP_PERIOD) {
                 self.sweep().await;
                 swept_at = Some(Instant::now());
             }
+            recompute = self.recompute_part(recompute).await;
             let found = self.work_once().await;
             if found < usize::from(BATCH) {
                 let _ = tokio::time::timeout(PERIOD, stop.wait_for(|stop| *stop)).await;
@@ -63,19 +81,41 @@ impl Worker {
         }
     }
 
+    /// Derives the cached columns of the next orders anew, once a day.
+    async fn recompute_part(&self, state: Recompute) -> Recompute {
+        let after = match state {
+            Recompute::Done(at) if at.elapsed() < RECOMPUTE_PERIOD => return state,
+            Recompute::Done(_) => None,
+            Recompute::After(after) => after,
+        };
+        match self.payments.store.recompute(after.clone(), RECOMPUTE_PART, false, now()).await {
+            Ok(part) => {
+                for id in part.mended {
+                    tracing::error!(
+                        order.id = %id,
+                        "An order's cached status was not what follows from its facts; it is mended. Please report \
+                         this."
+                    );
+                }
+                part.last.map_or_else(|| Recompute::Done(Instant::now()), |last| Recompute::After(Some(last)))
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Orders could not be derived anew.");
+                Recompute::After(after)
+            }
+        }
+    }
+
     /// Takes what is due now and works on it; how much there was.
     pub async fn work_once(&self) -> usize {
-        let claim = WorkClaim { now: now(), lease_until: now() + LEASE, limit: BATCH };
-        let works = match self.payments.store.claim_work(claim).await {
-            Ok(works) => works,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "The worker can not read what is left to do; it tries again."
-                );
-                return 0;
-            }
-        };
+        let payments = self.attempts().await;
+        let refunds = self.refunds().await;
+        let checks = self.checks().await;
+        payments.max(refunds).max(checks)
+    }
+
+    async fn attempts(&self) -> usize {
+        let works = taken(self.payments.store.claim_work(claim()).await);
         let found = works.len();
         let mut tasks = JoinSet::new();
         for work in works {
@@ -88,12 +128,66 @@ impl Worker {
         tasks.join_all().await;
         found
     }
+
+    async fn refunds(&self) -> usize {
+        let works = taken(self.payments.store.claim_refunds(claim()).await);
+        let found = works.len();
+        let mut tasks = JoinSet::new();
+        for work in works {
+            let payments = self.payments.clone();
+            tasks.spawn(async move {
+                let result = payments.send_refund(&work).await;
+                report_refund(&work, result.err());
+            });
+        }
+        tasks.join_all().await;
+        found
+    }
+
+    async fn checks(&self) -> usize {
+        let orders = taken(self.payments.store.claim_checks(claim()).await);
+        let found = orders.len();
+        let mut tasks = JoinSet::new();
+        for order_id in orders {
+            let payments = self.payments.clone();
+            tasks.spawn(async move {
+                if let Err(error) = payments.check(order_id.clone()).await {
+                    tracing::warn!(
+                        order.id = %order_id,
+                        error = &error as &dyn std::error::Error,
+                        "An order could not be compared with what Stripe says; it is tried again in a minute."
+                    );
+                }
+            });
+        }
+        tasks.join_all().await;
+        found
+    }
+}
+
+fn claim() -> WorkClaim {
+    WorkClaim { now: now(), lease_until: now() + LEASE, limit: BATCH }
+}
+
+/// What was claimed; nothing if the database can not be asked.
+fn taken<T>(claimed: Result<Vec<T>, quittance_persistence::Error>) -> Vec<T> {
+    claimed.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "The worker can not read what is left to do; it tries again."
+        );
+        Vec::new()
+    })
+}
+
+fn count(work: &'static str, is_done: bool) {
+    let outcome = if is_done { "done" } else { "failed" };
+    metrics::counter!("quittance_worker_redrives_total", "work" => work, "outcome" => outcome).increment(1);
 }
 
 fn report(work: &AttemptAtWork, result: &Result<(), Error>) {
     let _entered = span(&work.order_id, &work.attempt.id).entered();
-    let outcome = if result.is_ok() { "done" } else { "failed" };
-    metrics::counter!("quittance_worker_redrives_total", "outcome" => outcome).increment(1);
+    count("payment", result.is_ok());
     match result {
         Ok(()) => tracing::info!("A payment that was left half-done is complete."),
         // Asked to cancel, Stripe said that the money is on its way: the order goes on.
@@ -110,6 +204,32 @@ fn report(work: &AttemptAtWork, result: &Result<(), Error>) {
             error = error as &dyn std::error::Error,
             redrives = work.redrives,
             "A payment could not be driven on; it is tried again in a minute."
+        ),
+    }
+}
+
+fn report_refund(work: &RefundAtWork, error: Option<Error>) {
+    let (order_id, refund) = (&work.stored.order_id, &work.stored.refund);
+    let _entered = tracing::info_span!("refund", order.id = %order_id, refund.id = %refund.id).entered();
+    count("refund", error.is_none());
+    match error {
+        None => tracing::info!("A refund is with Stripe."),
+        Some(error @ Error::Refused(_)) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            cause = refund.cause.as_str(),
+            "Stripe refused a refund: the money was not given back. Look at the order's timeline, and give it back \
+             in Stripe's dashboard if it must be."
+        ),
+        Some(error) if work.redrives > REDRIVES_BEFORE_ALARM => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            redrives = work.redrives,
+            "A refund can not be carried out. If Stripe is up, look at its request log for this refund id, and at \
+             the key in STRIPE_SECRET_KEY."
+        ),
+        Some(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            redrives = work.redrives,
+            "A refund could not be carried out; it is tried again in a minute."
         ),
     }
 }

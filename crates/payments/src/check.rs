@@ -1,0 +1,75 @@
+//! Comparing an order with what Stripe says of it, and ending it when its time is over.
+
+use quittance_domain::id::OrderId;
+use quittance_domain::payment::PaymentStatus;
+use quittance_persistence::{AttemptAtWork, ClosureAsked, Findings};
+use quittance_stripe_gateway::Error as StripeError;
+
+use crate::answer::Answer;
+use crate::{Error, Payments, now};
+
+impl Payments {
+    /// Asks Stripe how every attempt of an order stands that may have moved, with refunds and disputes; closes the
+    /// order if its time is over and nothing is on its way.
+    ///
+    /// Stripe is asked first also for an order that is to expire: a success, or a voucher that the customer has
+    /// still to pay, may be news to us.
+    pub(crate) async fn check(&self, order_id: OrderId) -> Result<(), Error> {
+        let Some(found) = self.store.order_to_check(order_id.clone()).await? else { return Ok(()) };
+        for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
+            let findings = self.ask(work).await?;
+            self.taken_in(self.store.take_in(work.attempt.id.clone(), findings, now()).await?)?;
+        }
+        if found.order.status.is_open() && found.order.expires_at <= now() {
+            self.expire(order_id.clone()).await?;
+        }
+        self.store.checked(order_id, now()).await?;
+        Ok(())
+    }
+
+    /// Everything that Stripe has to say of an attempt.
+    pub(crate) async fn ask(&self, work: &AttemptAtWork) -> Result<Findings, StripeError> {
+        let mut findings = match self.read_attempt(work).await? {
+            None => return Ok(Findings::default()),
+            Some(Answer::PaymentIntent(answer)) => {
+                Findings { payment_intent: Some(answer.observation), ..Findings::default() }
+            }
+            Some(Answer::Session(answer)) => Findings {
+                payment_intent: answer.payment_intent,
+                session: Some(answer.observation),
+                ..Findings::default()
+            },
+        };
+        if let Some(seen) = &findings.payment_intent
+            && matches!(seen.fact.seen, quittance_domain::payment::Seen::Succeeded(_))
+        {
+            let account = &work.attempt.expected.account;
+            findings.refunds = self.stripe.list_refunds(account, &seen.payment_intent_id).await?;
+            findings.disputes = self.stripe.list_disputes(account, &seen.payment_intent_id).await?;
+        }
+        Ok(findings)
+    }
+
+    /// Ends an order unpaid because its time is over: its attempt is closed at Stripe first.
+    async fn expire(&self, order_id: OrderId) -> Result<(), Error> {
+        match self.store.expire_order(order_id.clone(), now()).await? {
+            ClosureAsked::Done(_) => self.waiting.poke(),
+            ClosureAsked::CloseFirst(work) => {
+                quittance_crash_points::CrashPoint::ExpiryAsked.reach();
+                match self.drive(&work.attempt.id).await {
+                    // The money is on its way after all: the order goes on.
+                    Ok(()) | Err(Error::NotCancelable(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            ClosureAsked::NotFound | ClosureAsked::NotPossible(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid.
+fn may_have_moved(work: &AttemptAtWork) -> bool {
+    work.attempt.is_made()
+        && (!work.attempt.is_closed() || work.attempt.facts.status() == PaymentStatus::Succeeded)
+}
