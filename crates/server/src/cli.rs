@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quittance_domain::history::Limits;
+use quittance_domain::history::{Limits, ReviewRefund};
 use secrecy::SecretString;
 
 /// A headless payments service for Stripe.
@@ -41,6 +41,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         limits: LimitArgs,
     },
+    /// Compare every order with what Stripe says, and mend what differs
+    ///
+    /// Takes in events that never arrived, drives on what is half-done, asks Stripe about every order that may have
+    /// moved, and derives every cached status anew. The service does the same by itself over time; this does it at
+    /// once, while the service runs or not. A second run finds nothing left to do.
+    Reconcile(Box<ReconcileArgs>),
     /// Run the stand-in for Stripe alone
     Sandbox {
         #[command(flatten)]
@@ -48,6 +54,27 @@ pub(crate) enum Command {
         #[command(flatten)]
         log: LogArgs,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct ReconcileArgs {
+    /// How far back: a time (2026-01-31T09:00:00Z) or a span (24h, 3days). Stripe lists events of the last 30 days
+    #[arg(long, value_name = "TIME-OR-SPAN", default_value = "3days")]
+    pub(crate) since: String,
+    /// Change nothing, here or at Stripe; only say what would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) stripe: StripeArgs,
+    /// Address of the service's built-in stand-in for Stripe, which is asked where STRIPE_SECRET_KEY is not set
+    #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", value_name = "ADDRESS")]
+    pub(crate) sandbox_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Subcommand)]
@@ -126,6 +153,8 @@ pub(crate) struct ServeArgs {
     pub(crate) stripe: StripeArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) orders: OrderArgs,
     /// Address that the built-in stand-in for Stripe listens on; it runs only without STRIPE_SECRET_KEY
     /// [default: 127.0.0.1:12111]
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", value_name = "ADDRESS")]
@@ -134,7 +163,7 @@ pub(crate) struct ServeArgs {
     pub(crate) log: LogArgs,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Stripe")]
 #[allow(clippy::struct_field_names, reason = "a flag is called as its field")]
 pub(crate) struct StripeArgs {
@@ -156,6 +185,21 @@ pub(crate) struct StripeArgs {
     /// Where Stripe's API is, without /v1
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value = "https://api.stripe.com")]
     pub(crate) stripe_api_base: String,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Orders")]
+pub(crate) struct OrderArgs {
+    /// How long an order may stay unpaid before it is closed and its goods are for sale again: 35m, 2h, 1day
+    #[arg(long, env = "QUITTANCE_ORDER_EXPIRY", value_name = "SPAN", default_value = "35m")]
+    pub(crate) order_expiry: humantime::Duration,
+    /// Origins to which Stripe's pages may send customers back, comma-separated [default: QUITTANCE_CORS_ORIGINS;
+    /// with the sandbox, every loopback address too]
+    #[arg(long, env = "QUITTANCE_RETURN_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub(crate) return_origins: Vec<String>,
+    /// How often Stripe's list of events is read for what never arrived
+    #[arg(long, env = "QUITTANCE_EVENT_WALK_PERIOD", value_name = "SPAN", default_value = "60s")]
+    pub(crate) event_walk_period: humantime::Duration,
 }
 
 #[derive(Args)]
@@ -195,6 +239,20 @@ pub(crate) struct LimitArgs {
     /// Open orders that one address may hold without credentials
     #[arg(long, env = "QUITTANCE_MAX_OPEN_ORDERS", value_name = "COUNT", default_value_t = 20)]
     pub(crate) max_open_orders: u16,
+    /// When money under review is given back without a person: never, late (what was asked for and only came too
+    /// late), always
+    #[arg(
+        long,
+        env = "QUITTANCE_REVIEW_REFUND",
+        value_name = "POLICY",
+        default_value = "never",
+        value_parser = review_refund
+    )]
+    pub(crate) review_refund: ReviewRefund,
+}
+
+fn review_refund(word: &str) -> Result<ReviewRefund, &'static str> {
+    ReviewRefund::from_word(word).ok_or("it is never, late or always")
 }
 
 impl From<LimitArgs> for Limits {
@@ -202,6 +260,7 @@ impl From<LimitArgs> for Limits {
         Self {
             max_declines: usize::from(args.max_declines),
             max_open_orders: i64::from(args.max_open_orders),
+            review_refund: args.review_refund,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use quittance_api::SecretKeyText;
 use quittance_domain::event::Outcome;
-use quittance_domain::history::Limits;
+use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
 use quittance_persistence::{Delivery, FailedEvent, SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
@@ -19,7 +19,8 @@ use crate::logging;
 use crate::signals::stop_signal;
 
 /// For commands that touch no order.
-const NO_LIMITS: Limits = Limits { max_declines: usize::MAX, max_open_orders: i64::MAX };
+const NO_LIMITS: Limits =
+    Limits { max_declines: usize::MAX, max_open_orders: i64::MAX, review_refund: ReviewRefund::Never };
 
 /// How many kept events are read at once.
 const REPLAY_PAGE: u8 = 100;
@@ -123,7 +124,7 @@ pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
     }
 }
 
-async fn open(database: DatabaseArgs, limits: Limits) -> Result<Store, Error> {
+pub(crate) async fn open(database: DatabaseArgs, limits: Limits) -> Result<Store, Error> {
     let config = StoreConfig { url: database.database_url, limits, connections: 1, wait: WAIT };
     Ok(Store::open(config).await?)
 }

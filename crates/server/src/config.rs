@@ -19,6 +19,12 @@ const KEY_CHARS_MIN: usize = 32;
 /// How long a request waits for a connection to the database before it is answered 503.
 const DATABASE_WAIT: Duration = Duration::from_secs(5);
 
+/// How often Stripe's list of events may be read at most.
+const EVENT_WALK_PERIOD_MIN: Duration = Duration::from_secs(1);
+
+/// The longest time that an order may stay unpaid.
+const ORDER_LIFETIME_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// Everything that serving needs to know.
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
@@ -29,6 +35,9 @@ pub(crate) struct Config {
     pub(crate) token_keys: Vec<SecretString>,
     pub(crate) secret_key: Option<SecretKeyText>,
     pub(crate) cors_origins: Vec<String>,
+    pub(crate) return_origins: Vec<String>,
+    pub(crate) order_lifetime: Duration,
+    pub(crate) event_walk_period: Duration,
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -54,8 +63,10 @@ pub(crate) enum Stripe {
 
 impl Config {
     pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
-        let ServeArgs { listen, public_url, database, stripe, access, sandbox_listen, log: _ } = args;
+        let ServeArgs { listen, public_url, database, stripe, access, orders, sandbox_listen, log: _ } = args;
         let place = Database::read(&database)?;
+        let cors_origins = origins("QUITTANCE_CORS_ORIGINS", access.cors_origins.clone())?;
+        let return_origins = origins("QUITTANCE_RETURN_ORIGINS", orders.return_origins)?;
         Ok(Self {
             stripe: Stripe::read(stripe, sandbox_listen)?,
             token_keys: token_keys(&access, &place)?,
@@ -69,7 +80,10 @@ impl Config {
             },
             database: place,
             secret_key: secret_key(&access)?,
-            cors_origins: cors_origins(access.cors_origins)?,
+            return_origins: if return_origins.is_empty() { cors_origins.clone() } else { return_origins },
+            cors_origins,
+            order_lifetime: order_lifetime(*orders.order_expiry)?,
+            event_walk_period: (*orders.event_walk_period).max(EVENT_WALK_PERIOD_MIN),
             rate_limit: access.rate_limit,
             trusted_proxies: networks(&access.trusted_proxies)?,
         })
@@ -95,7 +109,7 @@ impl Database {
 }
 
 impl Stripe {
-    fn read(args: StripeArgs, sandbox_listen: Option<SocketAddr>) -> Result<Self, Error> {
+    pub(crate) fn read(args: StripeArgs, sandbox_listen: Option<SocketAddr>) -> Result<Self, Error> {
         let webhook_secrets: Vec<_> = args
             .stripe_webhook_secret
             .into_iter()
@@ -187,17 +201,25 @@ fn secret_key(access: &AccessArgs) -> Result<Option<SecretKeyText>, Error> {
 }
 
 /// Origins as browsers write them: scheme, host and port, without a path.
-fn cors_origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
+fn origins(variable: &'static str, origins: Vec<String>) -> Result<Vec<String>, Error> {
     let origins: Vec<_> = origins.into_iter().filter(|origin| !origin.is_empty()).collect();
     for origin in &origins {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
             let problem =
                 format!("holds {origin:?}, which is no origin; one looks like https://shop.example");
-            return Err(Error::setting("QUITTANCE_CORS_ORIGINS", problem));
+            return Err(Error::setting(variable, problem));
         }
     }
     Ok(origins)
+}
+
+fn order_lifetime(span: Duration) -> Result<Duration, Error> {
+    if (Duration::from_mins(1)..=ORDER_LIFETIME_MAX).contains(&span) {
+        Ok(span)
+    } else {
+        Err(Error::setting("QUITTANCE_ORDER_EXPIRY", "must be at least a minute and at most a year"))
+    }
 }
 
 fn networks(texts: &[String]) -> Result<Vec<IpNet>, Error> {
@@ -274,6 +296,8 @@ mod tests {
             (vec!["--cors-origins=https://shop.example/"], "QUITTANCE_CORS_ORIGINS"),
             (vec!["--cors-origins=*"], "QUITTANCE_CORS_ORIGINS"),
             (vec!["--trusted-proxies=proxy"], "QUITTANCE_TRUSTED_PROXIES"),
+            (vec!["--return-origins=shop.example"], "QUITTANCE_RETURN_ORIGINS"),
+            (vec!["--order-expiry=10s"], "QUITTANCE_ORDER_EXPIRY"),
         ];
         for (flags, variable) in cases {
             let message = read(flags).err().unwrap_or_default();

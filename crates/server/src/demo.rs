@@ -31,6 +31,7 @@ pub(crate) async fn seed(store: &Store) -> Result<(), Error> {
             description: Some(description.to_owned()),
             unit_price: Money::new(unit_amount, eur).expect("a demo price is a price"),
             active: true,
+            stock: None,
             metadata: Metadata::new(),
             created_at: now,
             updated_at: now,

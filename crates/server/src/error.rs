@@ -37,6 +37,10 @@ pub(crate) enum Error {
     },
     #[error("metrics could not be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    #[error("Stripe's list of events could not be walked")]
+    Walk(#[from] quittance_webhook::WalkError),
+    #[error("orders could not be reconciled")]
+    Reconcile(#[from] quittance_payments::Error),
     #[error("there is no key {0} that could be revoked")]
     NoSuchKey(String),
 }

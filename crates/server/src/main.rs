@@ -9,6 +9,7 @@ mod demo;
 mod error;
 mod lock;
 mod logging;
+mod reconcile;
 mod serve;
 mod signals;
 mod token_key;
@@ -45,6 +46,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         }
         Command::Keys { action, database } => commands::keys(action, database).await,
         Command::Replay { database, limits } => commands::replay(database, limits).await,
+        Command::Reconcile(settings) => reconcile::reconcile(*settings).await,
         Command::Sandbox { sandbox, log } => commands::sandbox(sandbox, log).await,
     }
 }

@@ -1,7 +1,7 @@
 //! `quittance serve`: everything wired together, and taken apart in order at the end.
 //!
-//! Shutdown: readiness goes off, the server answers what it has, the batcher commits what is queued, the worker
-//! finishes what it has begun, the sandbox stops, and the connections are closed.
+//! Shutdown: readiness goes off, the server answers what it has, the workers finish what they have begun, the batcher
+//! commits what is queued, the sandbox stops, and the connections are closed.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
-use quittance_webhook::{Receiver, ReceiverConfig};
+use quittance_webhook::{Receiver, ReceiverConfig, Walker};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
@@ -77,9 +77,10 @@ struct Service {
     server: JoinHandle<std::io::Result<()>>,
     server_handle: actix_web::dev::ServerHandle,
     receiver: Receiver,
-    worker: JoinHandle<()>,
+    /// The worker, and the walker of Stripe's events.
+    background: JoinSet<()>,
     sandbox: Option<JoinHandle<Result<(), quittance_sandbox::Error>>>,
-    stop_worker: watch::Sender<bool>,
+    stop_background: watch::Sender<bool>,
     stop_sandbox: watch::Sender<bool>,
     store: Store,
 }
@@ -124,7 +125,7 @@ impl Service {
             Mode::Live => PublicMode::Live,
             Mode::Test => PublicMode::Test,
         });
-        let payments = Payments::new(store.clone(), stripe, waiting.clone());
+        let payments = Payments::new(store.clone(), stripe.clone(), waiting.clone());
         let receiver_config =
             ReceiverConfig { secrets: connected.webhook_secrets, ..ReceiverConfig::default() };
         let receiver = Receiver::start(store.clone(), receiver_config, move || waiting.poke());
@@ -134,13 +135,18 @@ impl Service {
             stripe_js_url,
             token_keys: config.token_keys,
             cors_origins: config.cors_origins,
+            return_origins: config.return_origins,
+            order_lifetime: config.order_lifetime,
             rate_limit_per_second: config.rate_limit,
             trusted_proxies: config.trusted_proxies,
         };
         let api = Api::new(api_config, store.clone(), payments.clone(), receiver.clone(), metrics);
 
-        let (stop_worker, worker_stopped) = watch::channel(false);
-        let worker = tokio::spawn(Worker::new(payments).run(worker_stopped));
+        let (stop_background, background_stopped) = watch::channel(false);
+        let mut background = JoinSet::new();
+        let walker = Walker::new(store.clone(), stripe, receiver.clone());
+        background.spawn(walker.run(config.event_walk_period, background_stopped.clone()));
+        background.spawn(Worker::new(payments).run(background_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
         let app = api.clone();
@@ -158,22 +164,25 @@ impl Service {
             server,
             server_handle,
             receiver,
-            worker,
+            background,
             sandbox,
-            stop_worker,
+            stop_background,
             stop_sandbox,
             store,
         })
     }
 
-    async fn stop(self) -> Result<(), Error> {
+    async fn stop(mut self) -> Result<(), Error> {
         tracing::info!("Stopping: requests that are being answered are finished first.");
         self.api.set_ready(false);
         self.server_handle.stop(true).await;
         self.api.drained().await;
+        // The walker hands what it finds to the receiver, so it stops first.
+        self.stop_background.send_replace(true);
+        while let Some(ended) = self.background.join_next().await {
+            ended.map_err(joined)?;
+        }
         self.receiver.close().await;
-        self.stop_worker.send_replace(true);
-        self.worker.await.map_err(joined)?;
         self.stop_sandbox.send_replace(true);
         if let Some(sandbox) = self.sandbox {
             sandbox.await.map_err(joined)?.map_err(Error::Sandbox)?;

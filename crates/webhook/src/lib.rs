@@ -7,6 +7,8 @@
 //!
 //! What a caller may rely on: `Ok` means that the event's bytes and what follows from them are on disk. Anything
 //! else means that Stripe must send the event again, which does no harm: an event counts once.
+//!
+//! [`Walker`] finds the events that never arrived, in Stripe's own list of them.
 
 mod batch;
 mod config;
@@ -14,7 +16,9 @@ mod error;
 mod figures;
 mod queue;
 mod receiver;
+mod walk;
 
 pub use config::ReceiverConfig;
 pub use error::ReceiveError;
 pub use receiver::Receiver;
+pub use walk::{WalkError, Walked, Walker};

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::batch::Writer;
-use crate::queue::{Entrance, queue};
+use crate::queue::{Answer, Entrance, queue};
 use crate::{ReceiveError, ReceiverConfig, figures};
 
 /// Receives Stripe's events. Clones share one queue.
@@ -60,9 +60,7 @@ impl Receiver {
         now: DateTime<Utc>,
     ) -> Result<Outcome, ReceiveError> {
         let result = match self.put(payload, signature_header, now) {
-            Ok(answer) => answer.await.unwrap_or_else(|lost| {
-                Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost)))))
-            }),
+            Ok(answer) => answered(answer).await,
             Err(error) => Err(error),
         };
         result.inspect_err(figures::rejected)
@@ -73,13 +71,25 @@ impl Receiver {
         payload: Bytes,
         signature_header: &str,
         now: DateTime<Utc>,
-    ) -> Result<crate::queue::Answer, ReceiveError> {
+    ) -> Result<Answer, ReceiveError> {
         signature::verify(&payload, signature_header, &self.inner.secrets, now.timestamp())
             .inspect_err(|error| tracing::warn!("A delivery to the webhook was refused: {error}."))?;
         let event = event::read(&payload)
             .inspect_err(|error| tracing::warn!("A verified delivery was refused: {error}."))?;
         CrashPoint::EventVerified.reach();
         self.inner.entrance.put(Delivery { event, payload, received_at: now })
+    }
+
+    /// Takes events in that were read from Stripe itself, and so need no signature; what became of each, in their
+    /// order.
+    pub(crate) async fn take_in(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, ReceiveError> {
+        let answers: Result<Vec<_>, _> =
+            deliveries.into_iter().map(|delivery| self.inner.entrance.put(delivery)).collect();
+        let mut outcomes = Vec::new();
+        for answer in answers? {
+            outcomes.push(answered(answer).await?);
+        }
+        Ok(outcomes)
     }
 
     /// Takes no new events, and returns once all that wait are written and answered.
@@ -89,4 +99,10 @@ impl Receiver {
         // Nothing is ever sent: the error says that all senders are gone.
         while writers.changed().await.is_ok() {}
     }
+}
+
+async fn answered(answer: Answer) -> Result<Outcome, ReceiveError> {
+    answer.await.unwrap_or_else(|lost| {
+        Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost)))))
+    })
 }

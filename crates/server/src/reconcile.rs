@@ -1,0 +1,96 @@
+//! `quittance reconcile`: healing by hand, with a progress bar and a tally.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use quittance_payments::{Payments, Scope, Tally, Waiting};
+use quittance_stripe_gateway::{Stripe, StripeConfig};
+use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
+
+use crate::cli::ReconcileArgs;
+use crate::commands::open;
+use crate::config::Stripe as StripeChoice;
+use crate::error::Error;
+use crate::logging;
+
+/// The key that the sandbox is asked with.
+const SANDBOX_KEY: &str = "sk_test_sandbox";
+
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
+    logging::start(&args.log)?;
+    let began_at = Utc::now();
+    let since = since(&args.since, began_at)?;
+    let stripe = stripe(&args)?;
+    let store = open(args.database, args.limits.into()).await?;
+    store.ready().await?;
+    let waiting = Waiting::start(store.clone());
+    let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
+    let walker = Walker::new(store.clone(), stripe.clone(), receiver.clone());
+    let payments = Payments::new(store.clone(), stripe, waiting);
+
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("the template is one"),
+    );
+    bar.enable_steady_tick(TICK);
+    let walked = walker
+        .walk(since, args.dry_run, |walked| bar.set_message(format!("{} events listed", walked.listed)))
+        .await?;
+    if !args.dry_run {
+        store.walked(began_at).await?;
+    }
+    let scope = Scope { since, dry_run: args.dry_run };
+    let step = |tally: &Tally| {
+        bar.set_message(format!("{} orders asked about, {} derived anew", tally.asked, tally.derived));
+    };
+    let tally = payments.reconcile(scope, step).await?;
+    bar.finish_and_clear();
+    receiver.close().await;
+    store.close();
+    print!("{}", summary(walked, tally, args.dry_run));
+    Ok(())
+}
+
+/// A point in time, or how far back from now.
+fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+    if let Ok(time) = text.parse::<DateTime<Utc>>() {
+        return Ok(time);
+    }
+    let span = humantime::parse_duration(text).ok().and_then(|span| chrono::TimeDelta::from_std(span).ok());
+    span.and_then(|span| now.checked_sub_signed(span)).ok_or_else(|| {
+        Error::setting("--since", format!("is {text:?}: it takes 2026-01-31T09:00:00Z, 24h or 3days"))
+    })
+}
+
+fn stripe(args: &ReconcileArgs) -> Result<Stripe, Error> {
+    let config = match StripeChoice::read(args.stripe.clone(), args.sandbox_listen)? {
+        StripeChoice::Real { secret_key, api_base, .. } => StripeConfig::new(secret_key, api_base),
+        StripeChoice::Sandbox { listen, .. } => {
+            StripeConfig::new(SANDBOX_KEY.to_owned().into(), format!("http://{listen}"))
+        }
+    };
+    Stripe::new(&config)
+        .map_err(|error| Error::setting("STRIPE_SECRET_KEY", format!("can not be used: {error}")))
+}
+
+fn summary(walked: Walked, tally: Tally, dry_run: bool) -> String {
+    let (taken_in, driven) = match dry_run {
+        true => ("would be taken in", "(not driven on in a dry run)"),
+        false => ("of them changed something", "payments and refunds driven on"),
+    };
+    let rows = [
+        (walked.listed, "events listed by Stripe"),
+        (walked.missing, "of them had not arrived"),
+        (if dry_run { walked.missing } else { walked.applied }, taken_in),
+        (tally.driven, driven),
+        (tally.asked, "orders asked about at Stripe"),
+        (tally.behind, if dry_run { "of them would change" } else { "of them changed" }),
+        (tally.failed, "of them could not be asked about; the service tries again"),
+        (tally.derived, "orders derived anew from their facts"),
+        (tally.mended, if dry_run { "of them would be mended" } else { "of them mended" }),
+    ];
+    rows.iter().map(|(count, what)| format!("{count:>8}  {what}\n")).collect()
+}

@@ -1,0 +1,129 @@
+//! Events that never arrived: Stripe's own list of events is walked, and what the inbox has not seen goes the way of
+//! a delivery.
+//!
+//! Stripe gives up on a delivery after three days, and an endpoint may be misconfigured for longer. Its list goes
+//! back thirty days. See <https://docs.stripe.com/webhooks/process-undelivered-events>.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::counter;
+use quittance_domain::event::Outcome;
+use quittance_domain::payment::Account;
+use quittance_persistence::{Delivery, Store};
+use quittance_stripe_gateway::{Stripe, event};
+use tokio::sync::watch;
+
+use crate::{ReceiveError, Receiver};
+
+/// How far a walk goes back behind the one before: for events that Stripe lists late, and for clocks that differ.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+
+/// How far back the first walk goes: what is older was given up by Stripe, and is healed by hand.
+const FIRST_REACH: TimeDelta = TimeDelta::days(3);
+
+/// Walks Stripe's list of events. Any number of processes may each run one: they take turns.
+pub struct Walker {
+    store: Store,
+    stripe: Stripe,
+    receiver: Receiver,
+}
+
+/// What a walk found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// Events that Stripe listed.
+    pub listed: usize,
+    /// Those of them that had not been taken in.
+    pub missing: usize,
+    /// Those of them that changed something.
+    pub applied: usize,
+}
+
+/// Why a walk did not reach its end. What it has taken in stays.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// Stripe did not list its events.
+    #[error("Stripe's list of events could not be read")]
+    Stripe(#[from] quittance_stripe_gateway::Error),
+    /// The store could not do its part.
+    #[error("the inbox could not be asked")]
+    Store(#[from] quittance_persistence::Error),
+    /// An event could not be taken in.
+    #[error("an event could not be taken in")]
+    Receive(#[from] ReceiveError),
+}
+
+impl Walker {
+    /// A walker that hands what it finds to this receiver.
+    #[must_use]
+    pub fn new(store: Store, stripe: Stripe, receiver: Receiver) -> Self {
+        Self { store, stripe, receiver }
+    }
+
+    /// Walks every `period`, until told to stop.
+    pub async fn run(self, period: Duration, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.walk_in_turn(period).await {
+                Ok(Some(walked)) => {
+                    counter!("quittance_event_walks_total", "outcome" => "done").increment(1);
+                    counter!("quittance_event_walk_found_total").increment(walked.applied as u64);
+                    tracing::debug!(?walked, "Stripe's list of events was walked.");
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    counter!("quittance_event_walks_total", "outcome" => "failed").increment(1);
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "Stripe's list of events could not be walked; it is tried again."
+                    );
+                }
+            }
+            let _ = tokio::time::timeout(period, stop.wait_for(|stop| *stop)).await;
+        }
+    }
+
+    /// Walks on from where the last walk ended, unless another process has done so within the period.
+    async fn walk_in_turn(&self, period: Duration) -> Result<Option<Walked>, WalkError> {
+        let began_at = Utc::now();
+        let lease = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
+        let Some(walk) = self.store.claim_walk(began_at, began_at + lease).await? else { return Ok(None) };
+        let since = walk.seen_until.map_or(began_at - FIRST_REACH, |until| until - OVERLAP);
+        let walked = self.walk(since, false, |_| ()).await?;
+        self.store.walked(began_at).await?;
+        Ok(Some(walked))
+    }
+
+    /// Takes in every event made since a time that had not arrived; only counts them if `dry_run`. `step` is called
+    /// after each page of the list.
+    pub async fn walk(
+        &self,
+        since: DateTime<Utc>,
+        dry_run: bool,
+        mut step: impl FnMut(&Walked) + Send,
+    ) -> Result<Walked, WalkError> {
+        let mut walked = Walked::default();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.stripe.list_events(&Account::own(), since, after.as_deref()).await?;
+            let ids = page.events.iter().map(|event| event.id.clone()).collect();
+            let missing = self.store.unseen_events(ids).await?;
+            walked.listed += page.events.len();
+            walked.missing += missing.len();
+            let payloads = page.events.into_iter().filter(|event| missing.contains(&event.id));
+            let deliveries = payloads.filter_map(|listed| {
+                let event = event::read(&listed.payload).ok()?;
+                Some(Delivery { event, payload: listed.payload, received_at: Utc::now() })
+            });
+            if !dry_run {
+                let outcomes = self.receiver.take_in(deliveries.collect()).await?;
+                walked.applied += outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count();
+            }
+            step(&walked);
+            match page.next {
+                Some(last) => after = Some(last),
+                None => return Ok(walked),
+            }
+        }
+    }
+}
