@@ -69,6 +69,9 @@ impl Error {
     }
 }
 
+/// How Stripe refuses to expire a Checkout Session that is not open.
+const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in [\"open\"] can be expired";
+
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -102,6 +105,20 @@ impl Refusal {
     #[must_use]
     pub fn is_unexpected_state(&self) -> bool {
         self.has_code("payment_intent_unexpected_state")
+    }
+
+    /// Whether a Checkout Session can not be expired because it is not open any more. Stripe has no code for
+    /// this, so its words are looked at.
+    #[must_use]
+    pub fn is_session_not_open(&self) -> bool {
+        self.kind.as_deref() == Some("invalid_request_error")
+            && self.message.as_deref().is_some_and(|words| words.starts_with(SESSION_NOT_OPEN))
+    }
+
+    /// Whether all that the PaymentIntent brought was given back before.
+    #[must_use]
+    pub fn is_already_refunded(&self) -> bool {
+        self.has_code("charge_already_refunded")
     }
 
     /// Whether the idempotency key was used before with other parameters.
