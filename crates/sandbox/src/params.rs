@@ -240,6 +240,23 @@ impl Params {
         Ok(Some(numbered.into_iter().map(|(_, text)| text).collect()))
     }
 
+    /// A list of objects, in the order of their numbers.
+    pub(crate) fn objects(&mut self, name: &str) -> Result<Option<Vec<Params>>, ApiError> {
+        let Some(list) = self.nested(name)? else { return Ok(None) };
+        let invalid = || ApiError::invalid("Invalid array").with_param(self.full_name(name));
+        let mut numbered = Vec::with_capacity(list.entries.len());
+        for (key, node) in &list.entries {
+            match (key.parse::<u32>(), node) {
+                (Ok(index), Node::Map(entries)) => {
+                    numbered.push((index, Self { prefix: list.full_name(key), entries: entries.clone() }));
+                }
+                _ => return Err(invalid()),
+            }
+        }
+        numbered.sort_by_key(|(index, _)| *index);
+        Ok(Some(numbered.into_iter().map(|(_, params)| params).collect()))
+    }
+
     pub(crate) fn metadata(&mut self) -> Result<Option<MetadataChange>, ApiError> {
         let mut params = match self.object("metadata")? {
             Change::Keep => return Ok(None),

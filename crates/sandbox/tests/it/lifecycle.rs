@@ -147,7 +147,7 @@ async fn automatic_methods_need_somewhere_to_return_to() {
     let api = &sandbox.api;
     let open = api.post("/v1/payment_intents", &[("amount", "1000"), ("currency", "EUR")]).await.ok();
     assert_eq!(open["automatic_payment_methods"], json!({ "allow_redirects": "always", "enabled": true }));
-    assert_eq!(open["payment_method_types"], json!(["card", "sepa_debit"]));
+    assert_eq!(open["payment_method_types"], json!(["card", "sepa_debit", "multibanco"]));
     let confirm = path_of(&open, "/confirm");
     let error = api.post(&confirm, &[("payment_method", "pm_card_visa")]).await.error(400);
     assert!(error["message"].as_str().unwrap().contains("return_url"));
