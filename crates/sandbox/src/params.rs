@@ -95,7 +95,11 @@ impl Params {
 
     /// The parameter's full name, `shipping[address][line1]`.
     fn full_name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}[{name}]", self.prefix) }
+        match name.split_once('[') {
+            _ if self.prefix.is_empty() => name.to_owned(),
+            Some((first, rest)) => format!("{}[{first}][{rest}", self.prefix),
+            None => format!("{}[{name}]", self.prefix),
+        }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

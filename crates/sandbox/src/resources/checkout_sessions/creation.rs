@@ -203,7 +203,7 @@ fn read_intent_data(
             return Err(ApiError::invalid("You can not pass payment_intent_data if nothing is to be paid.")
                 .with_param("payment_intent_data"));
         }
-        given.apply(tx, &mut intent)?;
+        given.apply(tx, &mut intent).map_err(|error| error.within("payment_intent_data"))?;
     }
     Ok(intent)
 }
