@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// URL under which browsers reach the sandbox, for the 3D Secure page [default: the address it listens on]
+    /// URL under which browsers reach the sandbox, for the pages of Checkout and 3D Secure [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
@@ -56,6 +56,14 @@ pub struct Config {
     )]
     pub delayed_debit_delay: Duration,
 
+    /// How long refunds that are not done at once take to succeed or fail, in milliseconds
+    #[arg(long = "refund-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
+    pub refund_delay: Duration,
+
+    /// How long after the payment a test card is disputed, and after the evidence a dispute decided, in milliseconds
+    #[arg(long = "dispute-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
+    pub dispute_delay: Duration,
+
     /// Wait before the first retry of a webhook delivery, in milliseconds; doubles with every further one
     #[arg(
         long = "webhook-retry-base-ms",
@@ -93,6 +101,8 @@ impl Default for Config {
             connect_webhook_endpoints: Vec::new(),
             debit_delay: Duration::from_secs(2),
             delayed_debit_delay: Duration::from_mins(3),
+            refund_delay: Duration::from_secs(2),
+            dispute_delay: Duration::from_secs(2),
             webhook_retry_base: Duration::from_millis(500),
             webhook_max_attempts: 20,
             chaos_seed: 0,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::chaos::ChaosPlan;
 use crate::config::{Config, InvalidWebhookTarget, WebhookTarget};
 use crate::delivery::{self, RetryPolicy, Worker};
-use crate::pages::{stripe_js, three_d_secure};
+use crate::pages::{checkout, stripe_js, three_d_secure};
 use crate::resources::{self, webhook_endpoints};
 use crate::routes::{self, Route, Shared};
 use crate::state::{Settings, Store};
@@ -79,6 +79,8 @@ impl Sandbox {
             },
             debit_delay: config.debit_delay,
             delayed_debit_delay: config.delayed_debit_delay,
+            refund_delay: config.refund_delay,
+            dispute_delay: config.dispute_delay,
             chaos: ChaosPlan::of_percents(
                 config.chaos_seed,
                 config.chaos_api_percent,
@@ -223,6 +225,7 @@ fn configure(config: &mut web::ServiceConfig) {
         }
         config.service(resource);
     }
+    checkout::configure(config);
     three_d_secure::configure(config);
     stripe_js::configure(config);
 }
