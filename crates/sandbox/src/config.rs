@@ -80,6 +80,10 @@ pub struct Config {
     /// How many of a hundred webhooks are dropped, doubled or late on purpose
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     pub chaos_delivery_percent: u8,
+
+    /// File that every request is appended to, one JSON object a line, to check what a program sends
+    #[arg(long, env = "QUITTANCE_SANDBOX_RECORD_REQUESTS", value_name = "FILE")]
+    pub record_requests: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -98,6 +102,7 @@ impl Default for Config {
             chaos_seed: 0,
             chaos_api_percent: 0,
             chaos_delivery_percent: 0,
+            record_requests: None,
         }
     }
 }

@@ -40,6 +40,7 @@ mod list;
 mod money;
 mod pages;
 mod params;
+mod record;
 mod request;
 mod resources;
 mod routes;

@@ -12,6 +12,7 @@ mod idempotency;
 mod lifecycle;
 mod lists;
 mod objects;
+mod record;
 mod restart;
 mod sdk;
 mod stripe_js;
