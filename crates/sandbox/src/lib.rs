@@ -50,7 +50,7 @@ mod storage;
 mod test_banks;
 mod test_cards;
 
-pub use config::{Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
+pub use config::{ChaosConfig, Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
 pub use server::{Error, Handle, Sandbox};
 pub use storage::StorageError;
 

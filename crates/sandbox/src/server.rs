@@ -91,11 +91,7 @@ impl Sandbox {
             },
             debit_delay: config.debit_delay,
             delayed_debit_delay: config.delayed_debit_delay,
-            chaos: ChaosPlan::of_percents(
-                config.chaos_seed,
-                config.chaos_api_percent,
-                config.chaos_delivery_percent,
-            ),
+            chaos: ChaosPlan::of(config.chaos),
         };
         let (storage, rows) = match &config.state_file {
             Some(path) => Storage::open(path)?,
