@@ -8,7 +8,7 @@ use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::drive::{KEY_AGE_MAX, says_no};
+use crate::drive::KEY_AGE_MAX;
 use crate::error::RefusalError;
 use crate::pay::GRACE;
 use crate::{Error, Payments, now};
@@ -136,7 +136,7 @@ impl Payments {
                 self.waiting.poke();
                 stored.ok_or(Error::NotFound)
             }
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
                 self.store.refuse_refund(id.clone(), reason, now()).await?;
                 Err(Error::Refused(RefusalError(refusal)))

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::api_error::ApiError;
+use crate::config::ChaosConfig;
 use crate::params::{Params, Word, words};
 use crate::request::Call;
 use crate::resources;
@@ -113,7 +114,8 @@ impl Default for ChaosPlan {
 
 impl ChaosPlan {
     /// Every fault, so many times in a hundred.
-    pub(crate) fn of_percents(seed: u64, api_percent: u8, delivery_percent: u8) -> Self {
+    pub(crate) fn of(config: ChaosConfig) -> Self {
+        let ChaosConfig { seed, api_percent, delivery_percent } = config;
         Self { seed, api_percent, delivery_percent, ..Self::default() }
     }
 }

@@ -40,6 +40,7 @@ mod list;
 mod money;
 mod pages;
 mod params;
+mod record;
 mod request;
 mod resources;
 mod routes;
@@ -52,7 +53,7 @@ mod test_quirks;
 mod test_vouchers;
 mod timers;
 
-pub use config::{Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
+pub use config::{ChaosConfig, Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
 pub use server::{Error, Handle, Sandbox};
 pub use storage::StorageError;
 

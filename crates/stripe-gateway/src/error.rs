@@ -127,6 +127,13 @@ impl Refusal {
         self.kind.as_deref() == Some("idempotency_error")
     }
 
+    /// Whether it is about our key, which is wrong (401) or may not do this (403), and not about this request: once
+    /// the key is mended, the same request may be fine.
+    #[must_use]
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
     fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }

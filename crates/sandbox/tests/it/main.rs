@@ -15,6 +15,7 @@ mod idempotency;
 mod lifecycle;
 mod lists;
 mod objects;
+mod record;
 mod refunds;
 mod restart;
 mod sdk;

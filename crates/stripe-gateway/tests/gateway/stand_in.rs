@@ -1,7 +1,10 @@
 //! A server in Stripe's place that answers as told, in order, and remembers what it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -129,6 +132,7 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
             .map(|(name, value)| (name.to_string(), value.to_str().expect("printable").to_owned()))
             .collect(),
     };
+    record(&recorded);
     script.peers.lock().expect("no panic while held").extend(request.peer_addr());
     let place = {
         let mut requests = script.requests.lock().expect("no panic while held");
@@ -145,6 +149,19 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
             response.body(body.clone())
         }
     }
+}
+
+/// Writes a request down as the sandbox does, where `tests/sdk/check_requests.py` will look at it.
+fn record(request: &Recorded) {
+    let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") else { return };
+    let Recorded { method, path, query, body, .. } = request;
+    let user_agent = request.header("user-agent");
+    let line = json!({
+        "method": method, "path": path, "query": query, "body": body, "user_agent": user_agent
+    });
+    let file = Path::new(&folder).join("gateway.jsonl");
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a folder for requests");
+    file.write_all(format!("{line}\n").as_bytes()).expect("a file that can be written to");
 }
 
 pub(crate) fn order_id() -> OrderId {
