@@ -22,7 +22,7 @@ const NAME: &str = "refund";
 /// A refund that is to be made of what a PaymentIntent brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRefund {
-    /// Ours of it; travels as `metadata.refund_id`, and is the idempotency key.
+    /// Ours of it; travels as `metadata.refund_id`.
     pub refund_id: RefundId,
     /// The order; travels as `metadata.order_id`.
     pub order_id: OrderId,
@@ -47,10 +47,10 @@ pub struct Refunded {
 }
 
 impl Stripe {
-    /// Makes a refund, or returns the one that was made with this id before. The same input gives the same
+    /// Makes a refund, or returns the one that was made with this key before. The same input gives the same
     /// request. Of what was given back already, Stripe says
     /// [`is_already_refunded`](crate::Refusal::is_already_refunded).
-    pub async fn create_refund(&self, new: &NewRefund) -> Result<Refunded, Error> {
+    pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<Refunded, Error> {
         let ours = [("order_id", new.order_id.to_string()), ("refund_id", new.refund_id.to_string())];
         let metadata: HashMap<String, String> = ours.map(|(key, id)| (key.to_owned(), id)).into();
         let mut create = CreateRefund::new()
@@ -64,7 +64,7 @@ impl Stripe {
                 RefundReason::RequestedByCustomer => CreateRefundReason::RequestedByCustomer,
             });
         }
-        let call = post("refunds.create", &new.account, create.build(), new.refund_id.as_str());
+        let call = post("refunds.create", &new.account, create.build(), idempotency_key);
         let read = |reply: &Reply| {
             let observation = self.read_refund(&new.account, reply, &reply.body)?;
             Ok(Refunded { observation, request_id: reply.request_id.clone() })

@@ -12,6 +12,7 @@ use crate::stand_in::{
 };
 
 const PAYMENT_INTENT: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
+const KEY: &str = "the-key";
 
 fn amount() -> Money {
     Money::new(1000, "eur".parse().expect("a currency")).expect("an amount")
@@ -29,9 +30,9 @@ fn new_refund() -> NewRefund {
 }
 
 #[actix_web::test]
-async fn a_create_is_sent_under_its_own_id() {
+async fn a_create_is_sent_under_its_key() {
     let server = StandIn::answering(vec![Answer::ok(&refund()).with("Date", DATE)]);
-    let made = server.stripe().create_refund(&new_refund()).await.expect("made");
+    let made = server.stripe().create_refund(&new_refund(), KEY).await.expect("made");
 
     let [request] = &server.requests()[..] else { panic!("one request") };
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/refunds"));
@@ -42,7 +43,7 @@ async fn a_create_is_sent_under_its_own_id() {
          &metadata[refund_id]=ref_00000000000000000000000003\
          &payment_intent=pi_3SWabcLkdIwHu7ix0abcdefg"
     );
-    assert_eq!(request.header("idempotency-key"), Some(refund_id().as_str()));
+    assert_eq!(request.header("idempotency-key"), Some(KEY));
     assert_eq!(request.header("stripe-account"), Some("acct_1SWseller"));
 
     let created = made.observation.sighting.created;
@@ -68,7 +69,7 @@ async fn a_reason_is_told_in_stripes_words() {
     for reason in [RefundReason::Duplicate, RefundReason::Fraudulent, RefundReason::RequestedByCustomer] {
         let server = StandIn::answering(vec![Answer::ok(&refund())]);
         let new = NewRefund { reason: Some(reason), ..new_refund() };
-        server.stripe().create_refund(&new).await.expect("made");
+        server.stripe().create_refund(&new, KEY).await.expect("made");
         let field = format!("reason={}", reason.as_str());
         assert!(server.requests()[0].fields().contains(&field.as_str()), "{field}");
     }
@@ -80,7 +81,7 @@ async fn a_repeated_create_is_the_same_letter_for_letter() {
     let server = StandIn::answering(vec![Answer::ok(&refund())]);
     let stripe = server.stripe();
     for _ in 0..8 {
-        stripe.create_refund(&new_refund()).await.expect("made");
+        stripe.create_refund(&new_refund(), KEY).await.expect("made");
     }
     let requests = server.requests();
     assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
@@ -91,7 +92,7 @@ async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
     for (object, created) in [(refund(), 1_795_341_300), (with(refund(), &json!({ "created": null })), 0)] {
         let replayed = Answer::ok(&object).with("Date", DATE).with("Idempotent-Replayed", "true");
         let server = StandIn::answering(vec![replayed]);
-        let made = server.stripe().create_refund(&new_refund()).await.expect("made");
+        let made = server.stripe().create_refund(&new_refund(), KEY).await.expect("made");
         assert_eq!(made.observation.sighting.created, created);
     }
 }
@@ -101,7 +102,7 @@ async fn what_was_given_back_before_is_told_apart() {
     for (code, expected) in [("charge_already_refunded", true), ("charge_disputed", false)] {
         let error = json!({ "type": "invalid_request_error", "code": code });
         let server = StandIn::answering(vec![Answer::error(400, &error)]);
-        match server.stripe().create_refund(&new_refund()).await {
+        match server.stripe().create_refund(&new_refund(), KEY).await {
             Err(Error::Refused(refusal)) => assert_eq!(refusal.is_already_refunded(), expected),
             other => panic!("{other:?}"),
         }
