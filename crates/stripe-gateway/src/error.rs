@@ -69,8 +69,8 @@ impl Error {
     }
 }
 
-/// How Stripe refuses to expire a Checkout Session that is not open.
-const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in [\"open\"] can be expired";
+/// How Stripe begins to say that a Checkout Session is not open and can not be expired.
+const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in";
 
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]

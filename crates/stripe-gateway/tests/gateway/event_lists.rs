@@ -71,7 +71,7 @@ async fn a_page_is_asked_for_with_the_types_that_change_something() {
 #[actix_web::test]
 async fn a_listed_event_reads_as_the_one_that_is_sent() {
     let sent = listed("evt_9", 1_795_341_700);
-    let server = StandIn::answering(vec![Answer::page(&[sent.clone()], false)]);
+    let server = StandIn::answering(vec![Answer::page(std::slice::from_ref(&sent), false)]);
     let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
     assert_eq!(page.events[0].payload, sent.to_string());
     assert_eq!(Ok(read(&page.events[0])), event::read(sent.to_string().as_bytes()));
