@@ -110,7 +110,7 @@ async fn an_order_is_found_by_its_payment_intent(database: &TestDatabase) {
 
 fn change(id: &OrderId, seconds: i64) -> OrderChange {
     let (customer, shipping, metadata) = (CustomerChange::default(), None, None);
-    OrderChange { id: id.clone(), customer, shipping, metadata, now: later(seconds) }
+    OrderChange { id: id.clone(), customer, shipping, metadata, items: None, now: later(seconds) }
 }
 
 async fn changed(store: &Store, change: OrderChange) -> Order {
