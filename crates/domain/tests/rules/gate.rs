@@ -1,11 +1,12 @@
 //! What does not fit never pays an order, and what is not the order's changes nothing of it.
 
-use quittance_domain::history::{History, Settled};
+use quittance_domain::history::{Closure, History, Restock};
 use quittance_domain::id::{OrderId, PaymentId};
-use quittance_domain::order::{OrderStatus, ReviewReason};
+use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{
-    Account, Attempt, Expected, Mismatch, Mode, Observation, OpenStatus, Seen, Success,
+    Account, Attempt, Expected, Mismatch, Mode, Observation, OpenStatus, ReviewReason, Seen, Success,
 };
+use quittance_domain::standing::Settled;
 use uuid::Uuid;
 
 use crate::stage::{
@@ -61,11 +62,12 @@ fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
         Scenario {
             name,
             history: History { attempts: vec![attempt_with_fee(application_fee)], ..History::default() },
+            stock: Restock::Short,
             steps: vec![
                 told(0, "created", open(OpenStatus::RequiresPaymentMethod)),
                 told(2, "declined", declined("ch_1")),
                 told(4, "processing", open(OpenStatus::Processing)),
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 told(4, "succeeded", Seen::Succeeded(success)),
             ],
             end: End::Same {
@@ -82,8 +84,8 @@ fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
 #[test]
 fn a_success_with_the_fee_that_was_asked_for_pays() {
     let expected = attempt_with_fee(Some(FEE)).expected;
-    assert_eq!(expected.check(&Success { application_fee: Some(FEE), ..right_success() }), Ok(()));
-    assert_eq!(attempt(0).expected.check(&right_success()), Ok(()));
+    assert_eq!(expected.check(&Success { application_fee: Some(FEE), ..right_success() }, None), Ok(()));
+    assert_eq!(attempt(0).expected.check(&right_success(), None), Ok(()));
 }
 
 /// What must be refused about an observation that is otherwise of the attempt at place 0.
@@ -118,12 +120,12 @@ fn stages() -> Vec<History> {
         &[told(1, "processing", open(OpenStatus::Processing))],
         &[told(1, "declined", declined("ch_1"))],
         &[told(1, "succeeded", Seen::Succeeded(right_success()))],
-        &[Step::AskedToCancel, told(1, "canceled", Seen::Canceled)],
+        &[Step::Asked(Closure::Canceled), told(1, "canceled", Seen::Canceled)],
     ];
     let reach = |steps: &[Step]| {
         let mut reached = history(1);
         for step in steps {
-            happen(&mut reached, &[step]);
+            happen(&mut reached, &[step], Restock::Short);
         }
         reached
     };
@@ -179,6 +181,6 @@ fn metadata_that_was_edited_away_does_not_lose_a_payment() {
     let right = observation(0, event(3, "succeeded", Seen::Succeeded(right_success())));
     let bare = Observation { order_id: None, payment_id: None, ..right };
     assert_eq!(history.absorb(&payment_id(0), &order_id(), &bare), Ok(()));
-    settle(&mut history);
+    settle(&mut history, Restock::Short);
     assert_eq!(history.standing().status, OrderStatus::Paid);
 }
