@@ -270,8 +270,13 @@ impl TestApp {
 
     /// Confirms a PaymentIntent at Stripe's stand-in, as the customer's browser would.
     pub(crate) async fn confirm(&self, payment_intent_id: &str, payment_method: &str) {
-        let url = format!("{}/v1/payment_intents/{payment_intent_id}/confirm", self.sandbox_url);
         let body = format!("payment_method={payment_method}&return_url=https%3A%2F%2Fshop.example%2Freturn");
+        self.do_at_stripe(payment_intent_id, "confirm", body).await;
+    }
+
+    /// Does something with a PaymentIntent at Stripe, past the API.
+    pub(crate) async fn do_at_stripe(&self, payment_intent_id: &str, what: &str, body: String) {
+        let url = format!("{}/v1/payment_intents/{payment_intent_id}/{what}", self.sandbox_url);
         let response = self
             .http
             .post(url)

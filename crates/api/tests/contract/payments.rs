@@ -132,6 +132,34 @@ async fn a_stripe_that_is_away_is_a_503() {
     app.post(&path).bearer(&token).send().await.problem(503, "stripe_unavailable");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_payment_intent_shows_its_own_status_beside_the_orders() {
+    let app = TestApp::start().await;
+    let (order_id, token) = app.order().await;
+    let first = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
+    app.confirm(&first, "pm_card_visa_chargeDeclined").await;
+    let version = app.order_becomes(&order_id, "payment_failed").await["version"].clone();
+    app.do_at_stripe(&first, "cancel", String::new()).await;
+    let look = async |id: &str, query: &str| {
+        app.get(&format!("/v1/payment_intents/{id}{query}")).bearer(&token).send().await.ok(200)
+    };
+    assert_eq!(look(&first, &format!("?wait=20&after={version}")).await["status"], "canceled");
+    let second = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
+    assert_ne!(first, second);
+    app.confirm(&second, "pm_card_visa").await;
+    app.order_becomes(&order_id, "paid").await;
+    for query in ["", "?wait=5"] {
+        for (id, status) in [(&first, "canceled"), (&second, "succeeded")] {
+            let seen = look(id, query).await;
+            assert_eq!((&seen["payment_intent_id"], &seen["status"]), (&json!(id), &json!(status)));
+            assert_eq!((&seen["order_status"], &seen["order_id"]), (&json!("paid"), &json!(order_id)));
+            assert_eq!((&seen["amount"], &seen["currency"]), (&json!(4998), &json!("eur")));
+        }
+    }
+    let of_the_order = app.get(&format!("/v1/orders/{order_id}/payment")).bearer(&token).send().await.ok(200);
+    assert_eq!(of_the_order["payment_intent_id"], json!(second));
+}
+
 /// A server in Stripe's place that does not take the key.
 fn refuses_the_key(status: u16) -> String {
     let answer = move || async move {

@@ -83,6 +83,10 @@ impl Database {
                     return Ok(OrderChanged::NotOpen(status));
                 }
                 if let Some(live) = live.map(|live| live.id.clone()) {
+                    // What has no price closes no attempt.
+                    if let Err(error) = price_of(conn, items).await? {
+                        return Ok(OrderChanged::Unpriced(error));
+                    }
                     ledger.abandon(&live);
                     ledger.commit(conn, &limits, change.now).await?;
                     return Ok(OrderChanged::CloseFirst(ledger.at_work(&live, &limits)?));
