@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use quittance_domain::history::Limits;
+use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_persistence::{Store, StoreConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -110,7 +110,7 @@ impl TestDatabase {
     pub fn config(&self) -> StoreConfig {
         StoreConfig {
             url: self.url.clone(),
-            limits: Limits { max_declines: 10, max_open_orders: 20 },
+            limits: Limits { max_declines: 10, max_open_orders: 20, review_refund: ReviewRefund::Never },
             connections: 8,
             wait: Duration::from_secs(20),
         }

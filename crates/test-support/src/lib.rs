@@ -17,6 +17,6 @@ pub use database::{Kind, OpenTransaction, TestDatabase};
 pub use payment_event::PaymentEvent;
 pub use run::{run_on, wait_until};
 pub use samples::{
-    Payment, address_order, attempt_for, customer, id, money, new_attempt, new_order, payment_on, place,
-    product, quantity, shipping,
+    EXPIRY_S, Payment, address_order, attempt_for, customer, id, money, new_attempt, new_order, payment_on,
+    place, product, quantity, shipping,
 };

@@ -1,6 +1,7 @@
 //! Sample products, orders and attempts.
 
 use quittance_domain::catalog::{Metadata, Product};
+use quittance_domain::checkout::Rail;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Customer, Order, Quantity, Shipping};
@@ -9,6 +10,9 @@ use quittance_persistence::{AttemptAtWork, Begun, NewAttempt, NewOrder, Placed, 
 use uuid::Uuid;
 
 use crate::clock::{later, now};
+
+/// How many seconds after it was placed a sample order expires.
+pub const EXPIRY_S: i64 = 35 * 60;
 
 /// A fresh id: `id(OrderId::from_uuid)`.
 #[must_use]
@@ -37,6 +41,7 @@ pub fn product() -> Product {
         description: Some("Holds a litre".to_owned()),
         unit_price: money(1250, "eur"),
         active: true,
+        stock: None,
         metadata: Metadata::from([("colour".to_owned(), "blue".to_owned())]),
         created_at: now(),
         updated_at: now(),
@@ -80,6 +85,7 @@ pub fn new_order(product: &Product) -> NewOrder {
         metadata: Metadata::from([("campaign".to_owned(), "autumn".to_owned())]),
         client_address: None,
         now: now(),
+        expires_at: later(EXPIRY_S),
     }
 }
 
@@ -95,6 +101,8 @@ pub fn new_attempt(order: &Order) -> NewAttempt {
     NewAttempt {
         id: id(PaymentId::from_uuid),
         order_id: order.id.clone(),
+        rail: Rail::PaymentIntent,
+        asked: String::new(),
         expected: Expected {
             account: Account::own(),
             mode: Mode::Test,
@@ -106,6 +114,7 @@ pub fn new_attempt(order: &Order) -> NewAttempt {
         details_told: order.details_version,
         now: now(),
         redrive_at: later(30),
+        live_until: None,
     }
 }
 

@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::history::Closure;
-use quittance_domain::id::{OrderId, PaymentId};
-use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Facts, Observation};
+use quittance_domain::history::Task;
+use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
+use quittance_domain::payment::{Facts, Mismatch, Observation};
+use uuid::Uuid;
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update_skip_locked};
-use super::ledger::{Ledger, Ledgers};
-use super::rows::{PaymentRow, document, parse};
-use super::schema::payments;
+use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
+use super::rows::{PaymentRow, document, instant, parse};
+use super::schema::{orders, payments};
 use crate::Error;
-use crate::model::{AttemptAtWork, Begun, ClosureAsked, ClosureBy, NewAttempt, Observed, WorkClaim};
+use crate::model::{AttemptAtWork, Begun, Findings, NewAttempt, Observed, WorkClaim};
 
 impl Database {
     pub(crate) async fn begin_attempt(&self, new: NewAttempt) -> Result<Begun, Error> {
@@ -31,7 +31,19 @@ impl Database {
                 return Ok(Begun::TooManyAttempts);
             }
             if let Some(live) = ledger.history.live_attempt() {
-                return Ok(Begun::Live(ledger.at_work(&live.id, &limits)?));
+                let id = live.id.clone();
+                let at_work = ledger.at_work(&id, &limits)?;
+                let is_paying = is_on_its_way(live) || is_held(live);
+                let is_wanted = at_work.asked == new.asked && at_work.task != Some(Task::Close);
+                if live.rail == new.rail && (is_wanted || is_paying) {
+                    return Ok(Begun::Live(at_work));
+                }
+                if is_paying {
+                    return Ok(Begun::NotPayable(status));
+                }
+                ledger.abandon(&id);
+                ledger.commit(conn, &limits, new.now).await?;
+                return Ok(Begun::CloseFirst(ledger.at_work(&id, &limits)?));
             }
             let total = new.expected.amount;
             if (total.minor(), total.currency().code()) != (ledger.order.amount_total, &ledger.order.currency)
@@ -41,6 +53,9 @@ impl Database {
             let row = new_row(&new)?;
             diesel::insert_into(payments::table).values(row.clone()).execute(conn).await?;
             ledger.add(row)?;
+            if let Some(live_until) = new.live_until {
+                put_off_expiry(conn, &mut ledger, live_until).await?;
+            }
             ledger.commit(conn, &limits, new.now).await?;
             Ok(Begun::Recorded(ledger.at_work(&new.id, &limits)?))
         })
@@ -74,6 +89,24 @@ impl Database {
         .await
     }
 
+    pub(crate) async fn take_in(
+        &self,
+        payment_id: PaymentId,
+        findings: Findings,
+        now: DateTime<Utc>,
+    ) -> Result<Observed, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            if let Err(mismatch) = absorb_all(&mut ledger, &payment_id, &findings) {
+                return Ok(Observed::Mismatch(mismatch));
+            }
+            let order = ledger.commit(conn, &limits, now).await?;
+            Ok(Observed::Merged(order, ledger.at_work(&payment_id, &limits)?.task))
+        })
+        .await
+    }
+
     pub(crate) async fn refuse_attempt(
         &self,
         payment_id: PaymentId,
@@ -84,8 +117,8 @@ impl Database {
         self.write(async |conn| {
             let mut ledger = lock_of(conn, &payment_id).await?;
             let attempt = ledger.attempt_mut(&payment_id).filter(|attempt| {
-                // A PaymentIntent that turned up after all was not refused.
-                attempt.payment_intent_id.is_none()
+                // What turned up after all was not refused.
+                !attempt.is_made()
             });
             if let Some(attempt) = attempt {
                 attempt.refused = Some(reason.clone());
@@ -107,52 +140,6 @@ impl Database {
             let mut ledger = lock_of(conn, &payment_id).await?;
             if let Some(row) = ledger.payment_mut(&payment_id) {
                 row.details_told = told.max(row.details_told);
-            }
-            ledger.commit(conn, &limits, now).await?;
-            Ok(())
-        })
-        .await
-    }
-
-    pub(crate) async fn ask_closure(
-        &self,
-        order_id: OrderId,
-        closure: Closure,
-        by: ClosureBy,
-        now: DateTime<Utc>,
-    ) -> Result<ClosureAsked, Error> {
-        let limits = self.limits;
-        self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
-                return Ok(ClosureAsked::NotFound);
-            };
-            let status = ledger.order.order_status()?;
-            let possible = match status {
-                OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => true,
-                OrderStatus::Authorized => by == ClosureBy::Shop,
-                OrderStatus::Processing | OrderStatus::Paid | OrderStatus::Review => false,
-            };
-            if !possible {
-                return Ok(ClosureAsked::NotPossible(status));
-            }
-            if status != OrderStatus::Canceled {
-                ledger.history.closing = Some(closure);
-            }
-            let order = ledger.commit(conn, &limits, now).await?;
-            match ledger.history.live_attempt().filter(|_| order.status != OrderStatus::Canceled) {
-                None => Ok(ClosureAsked::Done(order)),
-                Some(live) => Ok(ClosureAsked::CloseFirst(ledger.at_work(&live.id, &limits)?)),
-            }
-        })
-        .await
-    }
-
-    pub(crate) async fn withdraw_closure(&self, order_id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
-        let limits = self.limits;
-        self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else { return Ok(()) };
-            if ledger.history.decisions.closed.is_none() {
-                ledger.history.closing = None;
             }
             ledger.commit(conn, &limits, now).await?;
             Ok(())
@@ -212,6 +199,47 @@ impl Database {
     }
 }
 
+/// Takes in all that was found of an attempt. The Checkout Session comes first: it names the PaymentIntent.
+fn absorb_all(ledger: &mut Ledger, payment_id: &PaymentId, findings: &Findings) -> Result<(), Mismatch> {
+    let Ledger { history, order_id, .. } = ledger;
+    if let Some(seen) = &findings.session {
+        history.absorb_session(payment_id, order_id, seen)?;
+    }
+    if let Some(seen) = &findings.payment_intent {
+        history.absorb(payment_id, order_id, seen)?;
+    }
+    for seen in &findings.refunds {
+        history.absorb_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7()))?;
+    }
+    for seen in &findings.disputes {
+        history.absorb_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))?;
+    }
+    Ok(())
+}
+
+/// Keeps an order from expiring while an attempt that was just begun can be paid.
+async fn put_off_expiry(
+    conn: &mut Conn,
+    ledger: &mut Ledger,
+    live_until: DateTime<Utc>,
+) -> Result<(), Error> {
+    let order = &mut ledger.order;
+    let expires_at = instant(live_until);
+    if expires_at <= order.expires_at {
+        return Ok(());
+    }
+    // A look that is wanted earlier, for another reason, stands.
+    if order.check_at.is_none_or(|at| at == order.expires_at) {
+        order.check_at = Some(expires_at);
+    }
+    order.expires_at = expires_at;
+    diesel::update(orders::table.find(&order.id))
+        .set((orders::expires_at.eq(order.expires_at), orders::check_at.eq(order.check_at)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Reads attempts as they are now, without locking their orders.
 async fn at_work(
     conn: &mut Conn,
@@ -227,7 +255,7 @@ async fn at_work(
 }
 
 /// Locks the order of an attempt that must be there, because we made it.
-async fn lock_of(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
+pub(super) async fn lock_of(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
     let order_id: String =
         payments::table.find(payment_id.as_str()).select(payments::order_id).first(conn).await?;
     Ledgers::lock_one(conn, &parse("payment", &order_id)?)
@@ -239,6 +267,8 @@ fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
     Ok(PaymentRow {
         id: new.id.to_string(),
         order_id: new.order_id.to_string(),
+        rail: new.rail.as_str().to_owned(),
+        asked: new.asked.clone(),
         account: new.expected.account.as_str().to_owned(),
         mode: new.expected.mode.as_str().to_owned(),
         amount: new.expected.amount.minor(),
@@ -246,8 +276,11 @@ fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
         application_fee: new.expected.application_fee,
         capture_method: new.capture_method.as_str().to_owned(),
         payment_intent_id: None,
+        checkout_session_id: None,
         client_secret_hash: None,
         facts: document("payment", &Facts::default())?,
+        capture: None,
+        abandoned: false,
         refused: None,
         closed: false,
         request: new.request.clone(),

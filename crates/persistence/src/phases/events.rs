@@ -7,19 +7,21 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::event::{Content, Outcome};
 use quittance_domain::history::Limits;
-use quittance_domain::id::PaymentId;
-use quittance_domain::payment::{Mismatch, Observation};
+use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
+use quittance_domain::payment::{Account, Mismatch};
+use uuid::Uuid;
 
 use super::super::dialect::Conn;
 use super::super::{Database, batch};
-use super::ledger::{Changes, Ledgers};
+use super::ledger::{Ledger, Ledgers};
 use super::rows::InboxRow;
 use super::schema::{inbox, payments};
+use super::settling::Changes;
 use crate::Error;
 use crate::model::{Delivery, FailedEvent};
 
-/// An attempt that an event may be of: `(id, order_id, account, payment_intent_id)`.
-type Candidate = (String, String, String, Option<String>);
+/// An attempt that an event may be of: `(id, order_id, account, payment_intent_id, checkout_session_id)`.
+type Candidate = (String, String, String, Option<String>, Option<String>);
 
 impl Database {
     /// One transaction for all of them: find and lock the orders they are about, fold, write, and take their
@@ -114,22 +116,49 @@ async fn fold_all(conn: &mut Conn, deliveries: &[Delivery], limits: &Limits) -> 
         outcomes.push(outcome);
     }
     let changes = match deliveries.iter().map(|delivery| delivery.received_at).max() {
-        Some(now) => ledgers.settle(limits, now)?,
+        Some(now) => ledgers.settle(conn, limits, now).await?,
         None => Changes::default(),
     };
     Ok(Folded { outcomes, changes, rows })
 }
 
 fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> (Outcome, Option<String>) {
+    let outcome = match &delivery.event.content {
+        Content::Unhandled => return (Outcome::Unhandled, None),
+        Content::Unreadable(_) => return (Outcome::Failed, None),
+        _ => Outcome::Ignored(Mismatch::UnknownAttempt),
+    };
+    let Some(told) = Told::of(delivery) else { return (outcome, None) };
+    match candidates.of(&told) {
+        // The order that it names shows it on its timeline.
+        None => (outcome, told.order_id.map(str::to_owned)),
+        Some((payment_id, order_id)) => {
+            let absorbed = ledgers
+                .absorb(order_id, payment_id, |ledger, payment_id| take_in(ledger, payment_id, delivery));
+            (absorbed, Some(order_id.to_owned()))
+        }
+    }
+}
+
+/// Takes an event in for an attempt of this order.
+fn take_in(ledger: &mut Ledger, payment_id: &PaymentId, delivery: &Delivery) -> Result<(), Mismatch> {
+    let Ledger { order_id, history, .. } = ledger;
     match &delivery.event.content {
-        Content::Unhandled => (Outcome::Unhandled, None),
-        Content::Unreadable(_) => (Outcome::Failed, None),
-        Content::Payment(seen) => match candidates.of(seen) {
-            None => (Outcome::Ignored(Mismatch::UnknownAttempt), None),
-            Some((payment_id, order_id)) => {
-                (ledgers.absorb(order_id, payment_id, seen), Some(order_id.to_owned()))
+        Content::Payment(seen) => history.absorb(payment_id, order_id, seen),
+        Content::Session(seen) => history.absorb_session(payment_id, order_id, seen),
+        Content::Refund(seen) => history.absorb_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7())),
+        Content::Dispute(seen) => {
+            history.absorb_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))
+        }
+        Content::Moved(moved) => {
+            let attempt = history.attempt(payment_id).ok_or(Mismatch::UnknownAttempt)?;
+            if attempt.expected.mode != moved.mode {
+                return Err(Mismatch::WrongMode);
             }
-        },
+            ledger.money_moved = true;
+            Ok(())
+        }
+        Content::Unhandled | Content::Unreadable(_) => Err(Mismatch::UnknownAttempt),
     }
 }
 
@@ -137,7 +166,7 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
 fn reason(delivery: &Delivery, outcome: Outcome) -> Option<String> {
     match &delivery.event.content {
         Content::Unreadable(reason) => Some(reason.clone()),
-        Content::Payment(_) | Content::Unhandled => outcome.reason().map(str::to_owned),
+        _ => outcome.reason().map(str::to_owned),
     }
 }
 
@@ -156,57 +185,108 @@ fn row(delivery: &Delivery, outcome: Outcome, reason: Option<String>, order_id: 
     }
 }
 
+/// By what an event says which attempt it is of.
+struct Told<'a> {
+    account: &'a Account,
+    payment_intent_id: Option<&'a str>,
+    checkout_session_id: Option<&'a str>,
+    payment_id: Option<&'a PaymentId>,
+    order_id: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    fn of(delivery: &'a Delivery) -> Option<Self> {
+        let of_payment_intent = |account, id: &'a str| Self {
+            account,
+            payment_intent_id: Some(id),
+            checkout_session_id: None,
+            payment_id: None,
+            order_id: None,
+        };
+        match &delivery.event.content {
+            Content::Payment(seen) => Some(Self {
+                payment_id: seen.payment_id.as_ref(),
+                order_id: seen.order_id.as_ref().map(OrderId::as_str),
+                ..of_payment_intent(&seen.account, &seen.payment_intent_id)
+            }),
+            Content::Session(seen) => Some(Self {
+                account: &seen.account,
+                payment_intent_id: seen.payment_intent_id.as_deref(),
+                checkout_session_id: Some(&seen.checkout_session_id),
+                payment_id: seen.payment_id.as_ref(),
+                order_id: seen.order_id.as_ref().map(OrderId::as_str),
+            }),
+            Content::Refund(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
+            Content::Dispute(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
+            Content::Moved(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
+            Content::Unhandled | Content::Unreadable(_) => None,
+        }
+    }
+}
+
+/// An attempt and its order.
+type Known = (String, String);
+
 /// The attempts that a batch of events may be of.
+#[derive(Default)]
 struct Candidates {
-    by_id: HashMap<String, String>,
-    by_payment_intent: HashMap<(String, String), (String, String)>,
+    by_id: HashMap<String, Known>,
+    /// By account and Stripe's id.
+    by_payment_intent: HashMap<(String, String), Known>,
+    by_checkout_session: HashMap<(String, String), Known>,
 }
 
 impl Candidates {
     async fn find(conn: &mut Conn, deliveries: &[Delivery]) -> Result<Self, Error> {
-        let seen: Vec<&Observation> = deliveries
-            .iter()
-            .filter_map(|delivery| match &delivery.event.content {
-                Content::Payment(seen) => Some(seen.as_ref()),
-                _ => None,
-            })
-            .collect();
-        let mut found = Self { by_id: HashMap::new(), by_payment_intent: HashMap::new() };
-        if seen.is_empty() {
+        let mut found = Self::default();
+        let told: Vec<Told<'_>> = deliveries.iter().filter_map(Told::of).collect();
+        if told.is_empty() {
             return Ok(found);
         }
-        let ids = seen.iter().filter_map(|seen| seen.payment_id.as_ref()).map(PaymentId::as_str);
-        let payment_intents = seen.iter().map(|seen| seen.payment_intent_id.as_str());
+        let ids = told.iter().filter_map(|told| told.payment_id).map(PaymentId::as_str);
+        let payment_intents = told.iter().filter_map(|told| told.payment_intent_id);
+        let checkout_sessions = told.iter().filter_map(|told| told.checkout_session_id);
         let rows: Vec<Candidate> = payments::table
             .filter(
                 payments::id
                     .eq_any(ids.collect::<Vec<_>>())
-                    .or(payments::payment_intent_id.eq_any(payment_intents.collect::<Vec<_>>())),
+                    .or(payments::payment_intent_id.eq_any(payment_intents.collect::<Vec<_>>()))
+                    .or(payments::checkout_session_id.eq_any(checkout_sessions.collect::<Vec<_>>())),
             )
-            .select((payments::id, payments::order_id, payments::account, payments::payment_intent_id))
+            .select((
+                payments::id,
+                payments::order_id,
+                payments::account,
+                payments::payment_intent_id,
+                payments::checkout_session_id,
+            ))
             .load(conn)
             .await?;
-        for (id, order_id, account, payment_intent_id) in rows {
-            if let Some(payment_intent_id) = payment_intent_id {
-                found.by_payment_intent.insert((account, payment_intent_id), (id.clone(), order_id.clone()));
+        for (id, order_id, account, payment_intent_id, checkout_session_id) in rows {
+            let known = (id.clone(), order_id);
+            if let Some(checkout_session_id) = checkout_session_id {
+                found.by_checkout_session.insert((account.clone(), checkout_session_id), known.clone());
             }
-            found.by_id.insert(id, order_id);
+            if let Some(payment_intent_id) = payment_intent_id {
+                found.by_payment_intent.insert((account, payment_intent_id), known.clone());
+            }
+            found.by_id.insert(id, known);
         }
         Ok(found)
     }
 
-    /// The attempt, as `(id, order_id)`: by the PaymentIntent on its account, else by what its metadata says.
-    fn of<'a>(&'a self, seen: &'a Observation) -> Option<(&'a str, &'a str)> {
-        let key = (seen.account.as_str().to_owned(), seen.payment_intent_id.clone());
-        if let Some((id, order_id)) = self.by_payment_intent.get(&key) {
-            return Some((id, order_id));
-        }
-        let id = seen.payment_id.as_ref()?.as_str();
-        self.by_id.get(id).map(|order_id| (id, order_id.as_str()))
+    /// The attempt, as `(id, order_id)`: by Stripe's ids on its account, else by what its metadata says.
+    fn of(&self, told: &Told<'_>) -> Option<(&str, &str)> {
+        let on_account = |id: &str| (told.account.as_str().to_owned(), id.to_owned());
+        let by_session = || self.by_checkout_session.get(&on_account(told.checkout_session_id?));
+        let by_payment_intent = || self.by_payment_intent.get(&on_account(told.payment_intent_id?));
+        let by_id = || self.by_id.get(told.payment_id?.as_str());
+        let (id, order_id) = by_session().or_else(by_payment_intent).or_else(by_id)?;
+        Some((id, order_id))
     }
 
     fn order_ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.by_id.values().cloned().collect();
+        let mut ids: Vec<String> = self.by_id.values().map(|(_, order_id)| order_id.clone()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids

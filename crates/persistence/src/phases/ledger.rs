@@ -2,31 +2,29 @@
 //!
 //! A phase locks the orders it is about (in the order of their ids, so that no two phases wait for each other),
 //! reads their history as it is under the lock, changes it in memory by the rules of the domain, and writes
-//! back whatever follows: payments, decisions, the cached status, and what must be told to the shop's systems.
+//! back whatever follows (`settling`): payments, refunds, decisions, the cached status, and what must be told to
+//! the shop's systems.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::event::Outcome;
-use quittance_domain::history::{
-    Announcement, AnnouncementKind, Closure, Decision, Decisions, History, Limits, Standing,
-};
-use quittance_domain::id::{MessageId, OrderId, PaymentId};
+use quittance_domain::history::{Closure, Decisions, History, Limits};
+use quittance_domain::id::{OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
-use quittance_domain::payment::{Attempt, Observation};
-use uuid::Uuid;
+use quittance_domain::payment::{Attempt, Mismatch, OpenStatus, PaymentStatus};
+use quittance_domain::standing::Standing;
 
-use super::super::batch;
-use super::super::dialect::{Conn, for_update};
-use super::rows::{DecisionRow, OrderRow, OutboxRow, PaymentRow, document, instant, parse};
-use super::schema::{decisions, orders, payments};
+use super::super::dialect::{Conn, for_update, load_all};
+use super::refund_rows::{DisputeRow, RefundRow};
+use super::rows::{DecisionRow, OrderRow, PaymentRow};
+use super::schema::{decisions, disputes, orders, payments, refunds};
+use super::settling::read_decision;
 use crate::Error;
 use crate::model::AttemptAtWork;
-
-/// How long a phase's caller has to do at Stripe what it just recorded, before a worker does it instead.
-const GRACE: Duration = Duration::seconds(30);
 
 /// The locked orders of a phase.
 pub(super) struct Ledgers(BTreeMap<String, Ledger>);
@@ -38,27 +36,37 @@ pub(super) struct Ledger {
     pub(super) history: History,
     /// Row by row what stands in `history.attempts`.
     pub(super) payments: Vec<PaymentRow>,
-    before: Before,
+    /// Row by row what stands in `history.refunds`; what was added there follows when the order is settled.
+    pub(super) refunds: Vec<RefundRow>,
+    /// As `refunds`.
+    pub(super) disputes: Vec<DisputeRow>,
+    /// When a worker may ask Stripe for a refund that is new, where that is not what is usual.
+    pub(super) send_at: BTreeMap<RefundId, DateTime<Utc>>,
+    /// Products of which this order took the last.
+    pub(super) emptied: Vec<String>,
+    /// Whether Stripe has told that money moved, and not how.
+    pub(super) money_moved: bool,
+    pub(super) before: Before,
 }
 
 /// How an order was when it was locked.
-struct Before {
-    standing: Standing,
-    shown: Shown,
-    closing: Option<Closure>,
-    payments: Vec<PaymentRow>,
+pub(super) struct Before {
+    pub(super) standing: Standing,
+    pub(super) shown: Shown,
+    pub(super) closing: Option<Closure>,
+    pub(super) payments: Vec<PaymentRow>,
 }
 
 /// What a reader sees of an order's payment.
-type Shown = Option<(PaymentId, Option<String>, &'static str, Option<String>)>;
+type Shown = Option<(PaymentId, Option<String>, Option<String>, &'static str, Option<String>)>;
 
-/// What a phase writes back.
+/// What is kept of an order beside its own row, by the order.
 #[derive(Default)]
-pub(in super::super) struct Changes {
-    pub(in super::super) orders: Vec<OrderRow>,
-    pub(in super::super) payments: Vec<PaymentRow>,
-    pub(in super::super) decisions: Vec<DecisionRow>,
-    pub(in super::super) outbox: Vec<OutboxRow>,
+struct Kept {
+    payments: Vec<PaymentRow>,
+    refunds: Vec<RefundRow>,
+    disputes: Vec<DisputeRow>,
+    decisions: Vec<DecisionRow>,
 }
 
 impl Ledgers {
@@ -91,32 +99,48 @@ impl Ledgers {
         self.0.get(order_id.as_str())
     }
 
+    pub(super) fn into_ledgers(self) -> impl Iterator<Item = Ledger> {
+        self.0.into_values()
+    }
+
     async fn open(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<Self, Error> {
-        let order_ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let payment_rows: Vec<PaymentRow> = payments::table
-            .filter(payments::order_id.eq_any(&order_ids))
-            .order(payments::id.asc())
-            .select(PaymentRow::as_select())
-            .load(conn)
-            .await?;
-        let decision_rows: Vec<DecisionRow> = decisions::table
-            .filter(decisions::order_id.eq_any(&order_ids))
-            .select(DecisionRow::as_select())
-            .load(conn)
-            .await?;
-        let mut payments_of: BTreeMap<String, Vec<PaymentRow>> = BTreeMap::new();
-        for row in payment_rows {
-            payments_of.entry(row.order_id.clone()).or_default().push(row);
+        let order_ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        if order_ids.is_empty() {
+            return Ok(Self(BTreeMap::new()));
         }
-        let mut decisions_of: BTreeMap<String, Vec<DecisionRow>> = BTreeMap::new();
-        for row in decision_rows {
-            decisions_of.entry(row.order_id.clone()).or_default().push(row);
+        let found: (Vec<PaymentRow>, Vec<RefundRow>, Vec<DisputeRow>, Vec<DecisionRow>) = load_all!(
+            conn,
+            payments::table
+                .filter(payments::order_id.eq_any(&order_ids))
+                .order(payments::id.asc())
+                .select(PaymentRow::as_select()),
+            refunds::table
+                .filter(refunds::order_id.eq_any(&order_ids))
+                .order(refunds::id.asc())
+                .select(RefundRow::as_select()),
+            disputes::table
+                .filter(disputes::order_id.eq_any(&order_ids))
+                .order(disputes::id.asc())
+                .select(DisputeRow::as_select()),
+            decisions::table.filter(decisions::order_id.eq_any(&order_ids)).select(DecisionRow::as_select()),
+        )?;
+        let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
+        for row in found.0 {
+            kept.entry(row.order_id.clone()).or_default().payments.push(row);
+        }
+        for row in found.1 {
+            kept.entry(row.order_id.clone()).or_default().refunds.push(row);
+        }
+        for row in found.2 {
+            kept.entry(row.order_id.clone()).or_default().disputes.push(row);
+        }
+        for row in found.3 {
+            kept.entry(row.order_id.clone()).or_default().decisions.push(row);
         }
         let mut ledgers = BTreeMap::new();
         for row in rows {
-            let payments = payments_of.remove(&row.id).unwrap_or_default();
-            let decisions = decisions_of.remove(&row.id).unwrap_or_default();
-            ledgers.insert(row.id.clone(), Ledger::open(row, payments, &decisions)?);
+            let kept = kept.remove(&row.id).unwrap_or_default();
+            ledgers.insert(row.id.clone(), Ledger::open(row, kept)?);
         }
         Ok(Self(ledgers))
     }
@@ -127,42 +151,72 @@ impl Ledgers {
         Ok(ledgers.remove(order_id.as_str()))
     }
 
-    /// Takes an observation in for the attempt it is of, and says what became of it.
-    pub(super) fn absorb(&mut self, order_id: &str, payment_id: &str, seen: &Observation) -> Outcome {
+    /// Takes something in that was told of an attempt, and says what became of it.
+    pub(super) fn absorb(
+        &mut self,
+        order_id: &str,
+        payment_id: &str,
+        take_in: impl FnOnce(&mut Ledger, &PaymentId) -> Result<(), Mismatch>,
+    ) -> Outcome {
         let Some(ledger) = self.0.get_mut(order_id) else {
-            return Outcome::Ignored(quittance_domain::payment::Mismatch::UnknownAttempt);
+            return Outcome::Ignored(Mismatch::UnknownAttempt);
         };
         let Some(payment_id) = payment_id.parse::<PaymentId>().ok() else { return Outcome::Failed };
-        match ledger.history.absorb(&payment_id, &ledger.order_id, seen) {
+        match take_in(ledger, &payment_id) {
             Ok(()) => Outcome::Applied,
             Err(mismatch) => Outcome::Ignored(mismatch),
         }
     }
-
-    pub(super) fn settle(self, limits: &Limits, now: DateTime<Utc>) -> Result<Changes, Error> {
-        let mut changes = Changes::default();
-        for mut ledger in self.0.into_values() {
-            ledger.settle(limits, now, now, &mut changes)?;
-        }
-        Ok(changes)
-    }
 }
 
 impl Ledger {
-    fn open(order: OrderRow, payments: Vec<PaymentRow>, rows: &[DecisionRow]) -> Result<Self, Error> {
-        let mut decisions = Decisions::default();
-        for row in rows {
-            decisions.record(&read_decision(row)?);
+    fn open(order: OrderRow, kept: Kept) -> Result<Self, Error> {
+        let Kept { payments, refunds, disputes, decisions } = kept;
+        let mut made = Decisions::default();
+        for row in &decisions {
+            made.record(&read_decision(row)?);
         }
-        let attempts = payments.iter().map(PaymentRow::attempt).collect::<Result<Vec<_>, _>>()?;
-        let history = History { attempts, decisions, closing: order.closing()? };
+        let history = History {
+            attempts: payments.iter().map(PaymentRow::attempt).collect::<Result<_, _>>()?,
+            refunds: refunds.iter().map(RefundRow::refund).collect::<Result<_, _>>()?,
+            disputes: disputes.iter().map(DisputeRow::dispute).collect::<Result<_, _>>()?,
+            decisions: made,
+            closing: order.closing()?,
+        };
         let before = Before {
             standing: history.standing(),
             shown: shown(&history),
             closing: history.closing,
             payments: payments.clone(),
         };
-        Ok(Self { order_id: order.order_id()?, order, history, payments, before })
+        Ok(Self {
+            order_id: order.order_id()?,
+            order,
+            history,
+            payments,
+            refunds,
+            disputes,
+            send_at: BTreeMap::new(),
+            emptied: Vec::new(),
+            money_moved: false,
+            before,
+        })
+    }
+
+    /// Whether Stripe has to be asked what became of the money: it told that some moved, or a PaymentIntent was
+    /// paid whose id nobody knew, so that what was told of its refunds and disputes before was not understood.
+    pub(super) fn has_learned_of_money(&self) -> bool {
+        let was_known = |attempt: &Attempt| {
+            let id = attempt.id.as_str();
+            let row = self.before.payments.iter().find(|row| row.id == id);
+            row.is_none_or(|row| row.payment_intent_id.is_some())
+        };
+        let learned = |attempt: &Attempt| {
+            attempt.payment_intent_id.is_some()
+                && attempt.facts.status() == PaymentStatus::Succeeded
+                && !was_known(attempt)
+        };
+        self.money_moved || self.history.attempts.iter().any(learned)
     }
 
     /// Adds an attempt that was just recorded.
@@ -181,17 +235,16 @@ impl Ledger {
         self.history.attempts.iter_mut().find(|attempt| attempt.id == *payment_id)
     }
 
-    /// Settles and writes: for phases about one order, whose caller goes on to do at Stripe what is left.
-    pub(super) async fn commit(
-        &mut self,
-        conn: &mut Conn,
-        limits: &Limits,
-        now: DateTime<Utc>,
-    ) -> Result<Order, Error> {
-        let mut changes = Changes::default();
-        self.settle(limits, now, now + GRACE, &mut changes)?;
-        batch::write(conn, changes, Vec::new()).await?;
-        self.read()
+    /// Has an attempt closed at Stripe, because the customer is to pay in another way or another amount.
+    pub(super) fn abandon(&mut self, payment_id: &PaymentId) {
+        if let Some(attempt) = self.attempt_mut(payment_id) {
+            attempt.abandoned = true;
+        }
+    }
+
+    /// Whether the shop has chosen to take what is held.
+    pub(super) fn is_being_captured(&self) -> bool {
+        self.history.attempts.iter().any(|attempt| is_held(attempt) && attempt.capture.is_some())
     }
 
     /// The order as its readers see it.
@@ -214,6 +267,7 @@ impl Ledger {
             task: self.history.task(attempt, row.details(&self.order), limits),
             attempt: attempt.clone(),
             request: row.request.clone(),
+            asked: row.asked.clone(),
             recorded_at: row.created_at,
             redrives: row.redrives,
             details_version: self.order.details_version,
@@ -221,100 +275,36 @@ impl Ledger {
             shipping: self.order.shipping.clone().map(|text| super::rows::read("order", text)).transpose()?,
         })
     }
+}
 
-    /// Makes the decisions that are due, and brings every cached column up to what follows from them.
-    fn settle(
-        &mut self,
-        limits: &Limits,
-        now: DateTime<Utc>,
-        redrive_at: DateTime<Utc>,
-        changes: &mut Changes,
-    ) -> Result<(), Error> {
-        for decision in self.history.settle() {
-            changes.decisions.push(decision_row(&self.order_id, &decision, now));
+/// Whether the customer has done their part, and the money may be on its way: this can not be called back.
+pub(super) fn is_on_its_way(attempt: &Attempt) -> bool {
+    let open = match attempt.facts.status() {
+        PaymentStatus::Open(open) => open,
+        PaymentStatus::Succeeded | PaymentStatus::Canceled => return false,
+    };
+    match open {
+        OpenStatus::Processing | OpenStatus::AwaitsTransfer => true,
+        OpenStatus::RequiresCapture => false,
+        OpenStatus::RequiresPaymentMethod | OpenStatus::RequiresConfirmation | OpenStatus::RequiresAction => {
+            attempt.facts.session() == Some(SessionStatus::Complete)
         }
-        let standing = self.history.standing();
-        let shown = shown(&self.history);
-        let visible = standing != self.before.standing || shown != self.before.shown;
-        let order = &mut self.order;
-        let stale_cache =
-            order.status != standing.status.as_str() || order.amount_paid != standing.amount_paid;
-        if visible || stale_cache || self.history.closing != self.before.closing {
-            order.version += 1;
-            if standing.settled.is_some() && standing.settled != self.before.standing.settled {
-                order.settled_version = order.version;
-            }
-            standing.status.as_str().clone_into(&mut order.status);
-            order.review_reason = standing.review_reason.map(|reason| reason.as_str().to_owned());
-            order.amount_paid = standing.amount_paid;
-            order.current_payment_id = self.history.current_attempt().map(|attempt| attempt.id.to_string());
-            order.closing = self.history.closing.map(|closure| closure.as_str().to_owned());
-            order.updated_at = instant(now);
-            changes.orders.push(order.clone());
-        }
-        if let Some(announcement) = standing.announcement_since(&self.before.standing) {
-            changes.outbox.push(outbox_row(&self.order_id, order.version, announcement, now));
-        }
-        for (row, attempt) in self.payments.iter_mut().zip(&self.history.attempts) {
-            row.payment_intent_id.clone_from(&attempt.payment_intent_id);
-            row.facts = document("payment", &attempt.facts)?;
-            row.refused.clone_from(&attempt.refused);
-            // Once closed it stays closed here, whatever is heard later: a new attempt may have begun.
-            row.closed |= attempt.is_closed();
-            let task = self.history.task(attempt, row.details(&self.order), limits);
-            row.redrive_at = task.map(|_| row.redrive_at.unwrap_or(redrive_at));
-            if task.is_none() {
-                row.redrives = 0;
-            }
-        }
-        let known = |row: &&PaymentRow| !self.before.payments.contains(row);
-        changes.payments.extend(self.payments.iter().filter(known).cloned());
-        Ok(())
     }
 }
 
-fn shown(history: &History) -> Shown {
+/// Whether the money is held for the shop to take.
+pub(super) fn is_held(attempt: &Attempt) -> bool {
+    attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture)
+}
+
+pub(super) fn shown(history: &History) -> Shown {
     history.current_attempt().map(|attempt| {
         (
             attempt.id.clone(),
             attempt.payment_intent_id.clone(),
+            attempt.checkout_session_id.clone(),
             attempt.facts.status().as_str(),
             attempt.facts.last_failure().map(|failure| failure.id.clone()),
         )
     })
-}
-
-fn decision_row(order_id: &OrderId, decision: &Decision, now: DateTime<Utc>) -> DecisionRow {
-    let (kind, subject) = match decision {
-        Decision::Accepted(payment_id) => ("accepted", payment_id.to_string()),
-        Decision::Closed(closure) => ("closed", closure.as_str().to_owned()),
-    };
-    DecisionRow { order_id: order_id.to_string(), kind: kind.to_owned(), subject, created_at: now }
-}
-
-fn read_decision(row: &DecisionRow) -> Result<Decision, Error> {
-    match row.kind.as_str() {
-        "accepted" => Ok(Decision::Accepted(parse("decision", &row.subject)?)),
-        "closed" => Closure::from_word(&row.subject)
-            .map(Decision::Closed)
-            .ok_or_else(|| Error::corrupt("decision", "an unknown closure")),
-        _ => Err(Error::corrupt("decision", "an unknown kind")),
-    }
-}
-
-fn outbox_row(order_id: &OrderId, sequence: i64, told: Announcement, now: DateTime<Utc>) -> OutboxRow {
-    OutboxRow {
-        id: MessageId::from_uuid(Uuid::now_v7()).to_string(),
-        order_id: order_id.to_string(),
-        kind: told.kind.as_str(),
-        subject: told.subject,
-        sequence,
-        created_at: now,
-    }
-}
-
-/// What is told of an order that was just placed.
-pub(super) fn created(order_id: &OrderId, now: DateTime<Utc>) -> OutboxRow {
-    let told = Announcement { kind: AnnouncementKind::Created, subject: String::new() };
-    outbox_row(order_id, 1, told, now)
 }

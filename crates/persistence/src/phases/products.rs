@@ -53,6 +53,7 @@ impl Database {
             product.name = change.name.unwrap_or(product.name);
             product.description = change.description.unwrap_or(product.description);
             product.active = change.active.unwrap_or(product.active);
+            product.stock = change.stock.unwrap_or(product.stock);
             product.metadata = change.metadata.unwrap_or(product.metadata);
             product.updated_at = instant(now);
             diesel::update(products::table.find(id.as_str()))
@@ -62,6 +63,7 @@ impl Database {
                     products::unit_amount.eq(product.unit_price.minor()),
                     products::currency.eq(product.unit_price.currency().code()),
                     products::active.eq(product.active),
+                    products::stock.eq(product.stock.map(i64::from)),
                     products::metadata.eq(document("product", &product.metadata)?),
                     products::updated_at.eq(product.updated_at),
                 ))

@@ -92,7 +92,13 @@ impl Database {
     }
 
     pub(crate) async fn complete_key(&self, claim: Claim, reply: Reply) -> Result<(), Error> {
-        self.write(async |conn| complete(conn, &claim, &reply).await).await
+        self.write(async |conn| {
+            // What was stored with the work may be made more exact by whoever did it.
+            let key = keys::table.find((&claim.scope, &claim.key)).filter(keys::claim.eq(&claim.token));
+            let stored = diesel::update(key).set(answer(&reply)).execute(conn).await?;
+            if stored == 1 { Ok(()) } else { Err(Error::ClaimLost) }
+        })
+        .await
     }
 
     pub(crate) async fn release_key(&self, claim: Claim) -> Result<(), Error> {
@@ -132,6 +138,7 @@ pub(super) async fn store_reply<T>(
     }
 }
 
+/// Stores the first answer; a second one would mean that the work was done twice.
 async fn complete(conn: &mut Conn, claim: &Claim, reply: &Reply) -> Result<(), Error> {
     let stored = diesel::update(
         keys::table
@@ -139,14 +146,28 @@ async fn complete(conn: &mut Conn, claim: &Claim, reply: &Reply) -> Result<(), E
             .filter(keys::claim.eq(&claim.token))
             .filter(keys::status.is_null()),
     )
-    .set((
-        keys::status.eq(Some(i32::from(reply.status))),
-        keys::body.eq(Some(&reply.body)),
-        keys::secret.eq(reply.secret.as_ref().map(write_secret)),
-    ))
+    .set(answer(reply))
     .execute(conn)
     .await?;
     if stored == 1 { Ok(()) } else { Err(Error::ClaimLost) }
+}
+
+/// An answer, as it is stored.
+#[derive(AsChangeset)]
+#[diesel(table_name = keys)]
+struct Answer<'a> {
+    status: i32,
+    body: &'a str,
+    #[diesel(treat_none_as_null = true)]
+    secret: Option<String>,
+}
+
+fn answer(reply: &Reply) -> Answer<'_> {
+    Answer {
+        status: i32::from(reply.status),
+        body: &reply.body,
+        secret: reply.secret.as_ref().map(write_secret),
+    }
 }
 
 fn write_secret(secret: &ReplySecret) -> String {

@@ -3,13 +3,14 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use quittance_domain::catalog::Product;
+use quittance_domain::checkout::Rail;
 use quittance_domain::history::{Closure, Details};
-use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::id::{OrderId, PaymentId, ProductId};
 use quittance_domain::money::{Currency, Money};
-use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus, ReviewReason};
-use quittance_domain::payment::{Account, Attempt, CaptureMethod, Expected, Mode};
-use serde::Serialize;
+use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus};
+use quittance_domain::payment::{Account, Attempt, CaptureMethod, Expected, Mode, ReviewReason};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::dialect::Db;
@@ -39,7 +40,7 @@ pub(in super::super) fn instant(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(6)
 }
 
-fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
+pub(in super::super) fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
     meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
 }
 
@@ -56,6 +57,7 @@ pub(in super::super) struct ProductRow {
     pub(in super::super) unit_amount: i64,
     pub(in super::super) currency: String,
     pub(in super::super) active: bool,
+    pub(in super::super) stock: Option<i64>,
     pub(in super::super) metadata: Value,
     pub(in super::super) created_at: DateTime<Utc>,
     pub(in super::super) updated_at: DateTime<Utc>,
@@ -70,6 +72,7 @@ impl ProductRow {
             unit_amount: product.unit_price.minor(),
             currency: product.unit_price.currency().to_string(),
             active: product.active,
+            stock: product.stock.map(i64::from),
             metadata: document("product", &product.metadata)?,
             created_at: product.created_at,
             updated_at: product.updated_at,
@@ -83,11 +86,20 @@ impl ProductRow {
             description: self.description,
             unit_price: money("product", self.unit_amount, &self.currency)?,
             active: self.active,
+            // What was given back may add up to more than anybody can order.
+            stock: self.stock.map(|left| u32::try_from(left).unwrap_or(u32::MAX)),
             metadata: read("product", self.metadata)?,
             created_at: self.created_at,
             updated_at: self.updated_at,
         })
     }
+}
+
+/// So many of a counted product that an order took from the stock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct Hold {
+    pub(in super::super) product_id: ProductId,
+    pub(in super::super) quantity: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -106,11 +118,15 @@ pub(in super::super) struct OrderRow {
     pub(in super::super) status: String,
     pub(in super::super) review_reason: Option<String>,
     pub(in super::super) amount_paid: i64,
+    pub(in super::super) amount_refunded: i64,
     pub(in super::super) current_payment_id: Option<String>,
     pub(in super::super) closing: Option<String>,
     pub(in super::super) version: i64,
     pub(in super::super) settled_version: i64,
     pub(in super::super) details_version: i64,
+    pub(in super::super) holds: Value,
+    pub(in super::super) expires_at: DateTime<Utc>,
+    pub(in super::super) check_at: Option<DateTime<Utc>>,
     pub(in super::super) created_at: DateTime<Utc>,
     pub(in super::super) updated_at: DateTime<Utc>,
 }
@@ -126,6 +142,11 @@ impl OrderRow {
 
     pub(in super::super) fn closing(&self) -> Result<Option<Closure>, Error> {
         self.closing.as_deref().map(|text| word("order", Closure::from_word(text))).transpose()
+    }
+
+    /// The counted stock that the order took.
+    pub(in super::super) fn holds(&self) -> Result<Vec<Hold>, Error> {
+        read("order", self.holds.clone())
     }
 
     pub(in super::super) fn customer(&self) -> Customer {
@@ -149,6 +170,7 @@ impl OrderRow {
                 .map(|text| word("order", ReviewReason::from_word(text)))
                 .transpose()?,
             amount_paid: money("order", self.amount_paid, &self.currency)?,
+            amount_refunded: money("order", self.amount_refunded, &self.currency)?,
             payment: payment.map(PaymentRow::current).transpose()?,
             lines: read("order", self.lines)?,
             shipping: self.shipping.map(|document| read("order", document)).transpose()?,
@@ -156,6 +178,7 @@ impl OrderRow {
             version: self.version,
             settled_version: self.settled_version,
             details_version: self.details_version,
+            expires_at: self.expires_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
         })
@@ -167,6 +190,8 @@ impl OrderRow {
 pub(in super::super) struct PaymentRow {
     pub(in super::super) id: String,
     pub(in super::super) order_id: String,
+    pub(in super::super) rail: String,
+    pub(in super::super) asked: String,
     pub(in super::super) account: String,
     pub(in super::super) mode: String,
     pub(in super::super) amount: i64,
@@ -174,8 +199,11 @@ pub(in super::super) struct PaymentRow {
     pub(in super::super) application_fee: Option<i64>,
     pub(in super::super) capture_method: String,
     pub(in super::super) payment_intent_id: Option<String>,
+    pub(in super::super) checkout_session_id: Option<String>,
     pub(in super::super) client_secret_hash: Option<String>,
     pub(in super::super) facts: Value,
+    pub(in super::super) capture: Option<i64>,
+    pub(in super::super) abandoned: bool,
     pub(in super::super) refused: Option<String>,
     pub(in super::super) closed: bool,
     pub(in super::super) request: String,
@@ -187,19 +215,21 @@ pub(in super::super) struct PaymentRow {
 
 impl PaymentRow {
     pub(in super::super) fn attempt(&self) -> Result<Attempt, Error> {
-        let account =
-            if self.account.is_empty() { Account::own() } else { Account::connected(self.account.clone()) };
         Ok(Attempt {
             id: parse::<PaymentId>("payment", &self.id)?,
+            rail: word("payment", Rail::from_word(&self.rail))?,
             expected: Expected {
-                account,
+                account: Account::connected(self.account.clone()),
                 mode: word("payment", Mode::from_word(&self.mode))?,
                 amount: money("payment", self.amount, &self.currency)?,
                 application_fee: self.application_fee,
             },
             capture_method: word("payment", CaptureMethod::from_word(&self.capture_method))?,
             payment_intent_id: self.payment_intent_id.clone(),
+            checkout_session_id: self.checkout_session_id.clone(),
             facts: read("payment", self.facts.clone())?,
+            capture: self.capture,
+            abandoned: self.abandoned,
             refused: self.refused.clone(),
         })
     }
@@ -214,8 +244,10 @@ impl PaymentRow {
             status: attempt.facts.status(),
             last_failure: attempt.facts.last_failure().cloned(),
             id: attempt.id,
+            rail: attempt.rail,
             account: attempt.expected.account,
             payment_intent_id: attempt.payment_intent_id,
+            checkout_session_id: attempt.checkout_session_id,
         })
     }
 }
@@ -227,6 +259,13 @@ pub(in super::super) struct DecisionRow {
     pub(in super::super) kind: String,
     pub(in super::super) subject: String,
     pub(in super::super) created_at: DateTime<Utc>,
+}
+
+/// When an order is to be looked at.
+#[derive(Debug, Clone)]
+pub(in super::super) struct CheckRow {
+    pub(in super::super) id: String,
+    pub(in super::super) check_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Insertable)]

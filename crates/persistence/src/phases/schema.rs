@@ -13,6 +13,7 @@ table! {
         unit_amount -> BigInt,
         currency -> Text,
         active -> Bool,
+        stock -> Nullable<BigInt>,
         metadata -> Document,
         created_at -> Instant,
         updated_at -> Instant,
@@ -37,11 +38,15 @@ table! {
         status -> Text,
         review_reason -> Nullable<Text>,
         amount_paid -> BigInt,
+        amount_refunded -> BigInt,
         current_payment_id -> Nullable<Text>,
         closing -> Nullable<Text>,
         version -> BigInt,
         settled_version -> BigInt,
         details_version -> BigInt,
+        holds -> Document,
+        expires_at -> Instant,
+        check_at -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
     }
@@ -54,6 +59,8 @@ table! {
     payments (id) {
         id -> Text,
         order_id -> Text,
+        rail -> Text,
+        asked -> Text,
         account -> Text,
         mode -> Text,
         amount -> BigInt,
@@ -61,8 +68,11 @@ table! {
         application_fee -> Nullable<BigInt>,
         capture_method -> Text,
         payment_intent_id -> Nullable<Text>,
+        checkout_session_id -> Nullable<Text>,
         client_secret_hash -> Nullable<Text>,
         facts -> Document,
+        capture -> Nullable<BigInt>,
+        abandoned -> Bool,
         refused -> Nullable<Text>,
         closed -> Bool,
         request -> Text,
@@ -70,6 +80,71 @@ table! {
         redrive_at -> Nullable<Instant>,
         redrives -> Integer,
         created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    refunds (id) {
+        id -> Text,
+        order_id -> Text,
+        payment_id -> Text,
+        account -> Text,
+        amount -> BigInt,
+        currency -> Text,
+        reason -> Nullable<Text>,
+        cause -> Text,
+        stripe_refund_id -> Nullable<Text>,
+        facts -> Document,
+        refused -> Nullable<Text>,
+        redrive_at -> Nullable<Instant>,
+        redrives -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::Text;
+    use super::super::super::dialect::{Document, Instant};
+
+    disputes (id) {
+        id -> Text,
+        order_id -> Text,
+        payment_id -> Text,
+        account -> Text,
+        stripe_dispute_id -> Text,
+        facts -> Document,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    stripe_calls (id) {
+        id -> Text,
+        order_id -> Text,
+        subject -> Text,
+        operation -> Text,
+        request_id -> Nullable<Text>,
+        error -> Nullable<Text>,
+        at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    walks (name) {
+        name -> Text,
+        seen_until -> Nullable<Instant>,
+        lease_until -> Nullable<Instant>,
     }
 }
 
@@ -144,6 +219,12 @@ table! {
         hash -> Text,
         created_at -> Instant,
         revoked_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    address_locks (slot) {
+        slot -> diesel::sql_types::Integer,
     }
 }
 

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use super::dialect::Conn;
 use super::phases::Changes;
-use super::phases::rows::{DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow};
+use super::phases::refund_rows::{DisputeRow, RefundRow};
+use super::phases::rows::{CheckRow, DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow};
 use crate::Error;
 
 /// A statement over columns of rows: `$before unnest($1, $2, …) $after`.
@@ -59,6 +60,7 @@ statement! {
         status: Text as String,
         review_reason: Nullable<Text> as Option<String>,
         amount_paid: BigInt as i64,
+        amount_refunded: BigInt as i64,
         current_payment_id: Nullable<Text> as Option<String>,
         closing: Nullable<Text> as Option<String>,
         version: BigInt as i64,
@@ -66,18 +68,31 @@ statement! {
         updated_at: Timestamptz as DateTime<Utc>,
     )
     "UPDATE orders SET status = new.status, review_reason = new.review_reason, \
-     amount_paid = new.amount_paid, current_payment_id = new.current_payment_id, closing = new.closing, \
-     version = new.version, settled_version = new.settled_version, updated_at = new.updated_at FROM",
-    "AS new (id, status, review_reason, amount_paid, current_payment_id, closing, version, \
+     amount_paid = new.amount_paid, amount_refunded = new.amount_refunded, \
+     current_payment_id = new.current_payment_id, closing = new.closing, version = new.version, \
+     settled_version = new.settled_version, updated_at = new.updated_at FROM",
+    "AS new (id, status, review_reason, amount_paid, amount_refunded, current_payment_id, closing, version, \
      settled_version, updated_at) WHERE orders.id = new.id"
+}
+
+statement! {
+    UpdateChecks of CheckRow (
+        id: Text as String,
+        check_at: Timestamptz as DateTime<Utc>,
+    )
+    "UPDATE orders SET check_at = new.check_at FROM",
+    "AS new (id, check_at) WHERE orders.id = new.id"
 }
 
 statement! {
     UpdatePayments of PaymentRow (
         id: Text as String,
         payment_intent_id: Nullable<Text> as Option<String>,
+        checkout_session_id: Nullable<Text> as Option<String>,
         client_secret_hash: Nullable<Text> as Option<String>,
         facts: Jsonb as Value,
+        capture: Nullable<BigInt> as Option<i64>,
+        abandoned: Bool as bool,
         refused: Nullable<Text> as Option<String>,
         closed: Bool as bool,
         details_told: BigInt as i64,
@@ -85,11 +100,74 @@ statement! {
         redrives: Integer as i32,
     )
     "UPDATE payments SET payment_intent_id = new.payment_intent_id, \
-     client_secret_hash = new.client_secret_hash, facts = new.facts, refused = new.refused, \
-     closed = new.closed, details_told = new.details_told, redrive_at = new.redrive_at, \
+     checkout_session_id = new.checkout_session_id, client_secret_hash = new.client_secret_hash, \
+     facts = new.facts, capture = new.capture, abandoned = new.abandoned, refused = new.refused, closed = new.closed, details_told = new.details_told, redrive_at = new.redrive_at, \
      redrives = new.redrives FROM",
-    "AS new (id, payment_intent_id, client_secret_hash, facts, refused, closed, details_told, \
-     redrive_at, redrives) WHERE payments.id = new.id"
+    "AS new (id, payment_intent_id, checkout_session_id, client_secret_hash, facts, capture, abandoned, \
+     refused, closed, details_told, redrive_at, redrives) WHERE payments.id = new.id"
+}
+
+statement! {
+    InsertRefunds of RefundRow (
+        id: Text as String,
+        order_id: Text as String,
+        payment_id: Text as String,
+        account: Text as String,
+        amount: BigInt as i64,
+        currency: Text as String,
+        reason: Nullable<Text> as Option<String>,
+        cause: Text as String,
+        stripe_refund_id: Nullable<Text> as Option<String>,
+        facts: Jsonb as Value,
+        refused: Nullable<Text> as Option<String>,
+        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        redrives: Integer as i32,
+        created_at: Timestamptz as DateTime<Utc>,
+        updated_at: Timestamptz as DateTime<Utc>,
+    )
+    "INSERT INTO refunds (id, order_id, payment_id, account, amount, currency, reason, cause, \
+     stripe_refund_id, facts, refused, redrive_at, redrives, created_at, updated_at) SELECT * FROM", ""
+}
+
+statement! {
+    UpdateRefunds of RefundRow (
+        id: Text as String,
+        stripe_refund_id: Nullable<Text> as Option<String>,
+        facts: Jsonb as Value,
+        refused: Nullable<Text> as Option<String>,
+        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        redrives: Integer as i32,
+        updated_at: Timestamptz as DateTime<Utc>,
+    )
+    "UPDATE refunds SET stripe_refund_id = new.stripe_refund_id, facts = new.facts, refused = new.refused, \
+     redrive_at = new.redrive_at, redrives = new.redrives, updated_at = new.updated_at FROM",
+    "AS new (id, stripe_refund_id, facts, refused, redrive_at, redrives, updated_at) \
+     WHERE refunds.id = new.id"
+}
+
+statement! {
+    InsertDisputes of DisputeRow (
+        id: Text as String,
+        order_id: Text as String,
+        payment_id: Text as String,
+        account: Text as String,
+        stripe_dispute_id: Text as String,
+        facts: Jsonb as Value,
+        created_at: Timestamptz as DateTime<Utc>,
+        updated_at: Timestamptz as DateTime<Utc>,
+    )
+    "INSERT INTO disputes (id, order_id, payment_id, account, stripe_dispute_id, facts, created_at, \
+     updated_at) SELECT * FROM", ""
+}
+
+statement! {
+    UpdateDisputes of DisputeRow (
+        id: Text as String,
+        facts: Jsonb as Value,
+        updated_at: Timestamptz as DateTime<Utc>,
+    )
+    "UPDATE disputes SET facts = new.facts, updated_at = new.updated_at FROM",
+    "AS new (id, facts, updated_at) WHERE disputes.id = new.id"
 }
 
 statement! {
@@ -152,10 +230,15 @@ pub(super) async fn write(
         0 => Ok(Vec::new()),
         _ => InsertInbox::from(events).get_results::<String>(&mut conn).await,
     };
-    let ((), (), (), (), fresh) = tokio::try_join!(
+    let ((), (), (), (), (), (), (), (), (), fresh) = tokio::try_join!(
         run(conn, UpdatePayments::from, changes.payments),
+        run(conn, InsertRefunds::from, changes.new_refunds),
+        run(conn, UpdateRefunds::from, changes.refunds),
+        run(conn, InsertDisputes::from, changes.new_disputes),
+        run(conn, UpdateDisputes::from, changes.disputes),
         run(conn, InsertDecisions::from, changes.decisions),
         run(conn, UpdateOrders::from, changes.orders),
+        run(conn, UpdateChecks::from, changes.checks),
         run(conn, InsertOutbox::from, changes.outbox),
         fresh(conn),
     )?;

@@ -31,7 +31,18 @@ mod dialect {
             diesel_async::AsyncConnection::transaction($conn, $phase)
         };
     }
-    pub(super) use {for_update, for_update_skip_locked, transaction};
+    /// Loads what several queries find. They are sent one behind the other without waiting (pipelined), because
+    /// none needs another's result: in which order they run is not said.
+    macro_rules! load_all {
+        ($conn:expr, $($query:expr),+ $(,)?) => {{
+            let conn: &Conn = $conn;
+            tokio::try_join!($(async {
+                let mut conn = conn;
+                diesel_async::RunQueryDsl::load($query, &mut conn).await
+            }),+)
+        }};
+    }
+    pub(super) use {for_update, for_update_skip_locked, load_all, transaction};
 }
 
 pub(crate) use connect::Database;

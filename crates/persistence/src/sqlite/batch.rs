@@ -7,8 +7,9 @@ use diesel::prelude::*;
 
 use super::dialect::Conn;
 use super::phases::Changes;
+use super::phases::refund_rows::{DisputeRow, RefundRow};
 use super::phases::rows::{InboxRow, OrderRow, PaymentRow};
-use super::phases::schema::{decisions, inbox, orders, outbox, payments};
+use super::phases::schema::{decisions, disputes, inbox, orders, outbox, payments, refunds};
 use crate::Error;
 
 /// Writes what follows from folded events, and the events themselves; returns the ids of the events that were not
@@ -21,10 +22,22 @@ pub(super) async fn write(
     let fresh = conn
         .spawn_blocking(move |conn| {
             changes.payments.into_iter().try_for_each(|row| update_payment(conn, row))?;
+            for row in changes.new_refunds {
+                diesel::insert_into(refunds::table).values(row).execute(conn)?;
+            }
+            changes.refunds.into_iter().try_for_each(|row| update_refund(conn, row))?;
+            for row in changes.new_disputes {
+                diesel::insert_into(disputes::table).values(row).execute(conn)?;
+            }
+            changes.disputes.into_iter().try_for_each(|row| update_dispute(conn, row))?;
             for row in changes.decisions {
                 diesel::insert_into(decisions::table).values(row).execute(conn)?;
             }
             changes.orders.into_iter().try_for_each(|row| update_order(conn, row))?;
+            for row in changes.checks {
+                let check = orders::check_at.eq(Some(row.check_at));
+                diesel::update(orders::table.find(row.id)).set(check).execute(conn)?;
+            }
             for row in changes.outbox {
                 diesel::insert_into(outbox::table).values(row).on_conflict_do_nothing().execute(conn)?;
             }
@@ -40,6 +53,7 @@ fn update_order(conn: &mut SqliteConnection, row: OrderRow) -> QueryResult<()> {
             orders::status.eq(row.status),
             orders::review_reason.eq(row.review_reason),
             orders::amount_paid.eq(row.amount_paid),
+            orders::amount_refunded.eq(row.amount_refunded),
             orders::current_payment_id.eq(row.current_payment_id),
             orders::closing.eq(row.closing),
             orders::version.eq(row.version),
@@ -54,14 +68,38 @@ fn update_payment(conn: &mut SqliteConnection, row: PaymentRow) -> QueryResult<(
     diesel::update(payments::table.find(row.id))
         .set((
             payments::payment_intent_id.eq(row.payment_intent_id),
+            payments::checkout_session_id.eq(row.checkout_session_id),
             payments::client_secret_hash.eq(row.client_secret_hash),
             payments::facts.eq(row.facts),
+            payments::capture.eq(row.capture),
+            payments::abandoned.eq(row.abandoned),
             payments::refused.eq(row.refused),
             payments::closed.eq(row.closed),
             payments::details_told.eq(row.details_told),
             payments::redrive_at.eq(row.redrive_at),
             payments::redrives.eq(row.redrives),
         ))
+        .execute(conn)
+        .map(drop)
+}
+
+fn update_refund(conn: &mut SqliteConnection, row: RefundRow) -> QueryResult<()> {
+    diesel::update(refunds::table.find(row.id))
+        .set((
+            refunds::stripe_refund_id.eq(row.stripe_refund_id),
+            refunds::facts.eq(row.facts),
+            refunds::refused.eq(row.refused),
+            refunds::redrive_at.eq(row.redrive_at),
+            refunds::redrives.eq(row.redrives),
+            refunds::updated_at.eq(row.updated_at),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+fn update_dispute(conn: &mut SqliteConnection, row: DisputeRow) -> QueryResult<()> {
+    diesel::update(disputes::table.find(row.id))
+        .set((disputes::facts.eq(row.facts), disputes::updated_at.eq(row.updated_at)))
         .execute(conn)
         .map(drop)
 }

@@ -32,7 +32,15 @@ mod dialect {
             $conn.immediate_transaction($phase)
         };
     }
-    pub(super) use {for_update, for_update_skip_locked, transaction};
+    /// Loads what several queries find, in one go on the thread that holds the connection.
+    macro_rules! load_all {
+        ($conn:expr, $($query:expr),+ $(,)?) => {
+            $conn
+                .spawn_blocking(move |conn| Ok(($(diesel::RunQueryDsl::load($query, conn)?),+)))
+                .await
+        };
+    }
+    pub(super) use {for_update, for_update_skip_locked, load_all, transaction};
 }
 
 pub(crate) use connect::Database;

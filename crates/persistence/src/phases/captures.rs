@@ -1,0 +1,71 @@
+//! Taking what is held: recorded before Stripe hears of it.
+
+use chrono::{DateTime, Utc};
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::money::Money;
+use quittance_domain::payment::PaymentStatus;
+
+use super::super::Database;
+use super::attempts::lock_of;
+use super::ledger::{Ledgers, is_held};
+use crate::Error;
+use crate::model::CaptureAsked;
+
+impl Database {
+    pub(crate) async fn ask_capture(
+        &self,
+        order_id: OrderId,
+        amount: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<CaptureAsked, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
+                return Ok(CaptureAsked::NotFound);
+            };
+            let status = ledger.order.order_status()?;
+            let is_closing = ledger.history.closing.is_some();
+            let held = ledger.history.live_attempt().filter(|live| is_held(live) && !live.abandoned);
+            let Some(attempt) = held.filter(|_| !is_closing) else {
+                return Ok(CaptureAsked::NotPossible(status));
+            };
+            let (id, held, recorded) = (attempt.id.clone(), attempt.expected.amount, attempt.capture);
+            let wanted = amount.unwrap_or(held.minor());
+            match recorded {
+                Some(recorded) if recorded != wanted => {
+                    let recorded = Money::new(recorded, held.currency());
+                    return Ok(CaptureAsked::OtherAmount(
+                        recorded.map_err(|error| Error::corrupt("payment", error))?,
+                    ));
+                }
+                None if wanted > held.minor() => return Ok(CaptureAsked::TooMuch(held)),
+                _ => {}
+            }
+            if let Some(attempt) = ledger.attempt_mut(&id) {
+                attempt.capture = Some(wanted);
+            }
+            ledger.commit(conn, &limits, now).await?;
+            Ok(CaptureAsked::Recorded(ledger.at_work(&id, &limits)?))
+        })
+        .await
+    }
+
+    pub(crate) async fn withdraw_capture(
+        &self,
+        payment_id: PaymentId,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            if let Some(attempt) = ledger.attempt_mut(&payment_id)
+                && attempt.facts.status() != PaymentStatus::Succeeded
+            {
+                attempt.capture = None;
+            }
+            ledger.commit(conn, &limits, now).await?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,95 @@
+//! Looking at orders again: whether their time is over, and whether Stripe says what we know.
+
+use chrono::{DateTime, Duration, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::OrderId;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::refund::RefundStatus;
+
+use super::super::Database;
+use super::super::dialect::for_update_skip_locked;
+use super::ledger::Ledgers;
+use super::rows::{instant, parse};
+use super::schema::orders;
+use super::settling::REFUND_PATIENCE;
+use crate::Error;
+use crate::model::{OrderToCheck, WorkClaim};
+
+/// After how long an order is looked at again on which money is in flight, held or awaited.
+const OPEN_PATIENCE: Duration = Duration::hours(1);
+
+/// When an order is to be looked at again; `None` when there is nothing left to be found out.
+///
+/// One that can still be paid is looked at when its time is over, and then as often as one on which money is in
+/// flight or held: a transfer is awaited, or its attempt could not be closed. A refund on its way may take days.
+fn next_check(
+    status: OrderStatus,
+    expires_at: DateTime<Utc>,
+    has_open_refunds: bool,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let of_order = match status {
+        OrderStatus::Pending | OrderStatus::PaymentFailed if expires_at > now => Some(expires_at),
+        OrderStatus::Pending
+        | OrderStatus::PaymentFailed
+        | OrderStatus::Processing
+        | OrderStatus::Authorized => Some(now + OPEN_PATIENCE),
+        _ => None,
+    };
+    let of_refunds = has_open_refunds.then(|| now + REFUND_PATIENCE);
+    of_order.into_iter().chain(of_refunds).min()
+}
+
+impl Database {
+    pub(crate) async fn claim_checks(&self, claim: WorkClaim) -> Result<Vec<OrderId>, Error> {
+        self.write(async |conn| {
+            let due: Vec<String> = for_update_skip_locked!(
+                orders::table
+                    .filter(orders::check_at.is_not_null())
+                    .filter(orders::check_at.le(claim.now))
+                    .order(orders::check_at.asc())
+                    .limit(i64::from(claim.limit))
+                    .select(orders::id)
+            )
+            .load(conn)
+            .await?;
+            diesel::update(orders::table.filter(orders::id.eq_any(&due)))
+                .set(orders::check_at.eq(Some(instant(claim.lease_until))))
+                .execute(conn)
+                .await?;
+            due.iter().map(|id| parse("order", id)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn order_to_check(&self, id: OrderId) -> Result<Option<OrderToCheck>, Error> {
+        let limits = self.limits;
+        let mut conn = self.reader().await?;
+        let ledgers = Ledgers::read(&mut conn, vec![id.to_string()]).await?;
+        let Some(ledger) = ledgers.get(&id) else { return Ok(None) };
+        let attempts = ledger.history.attempts.iter();
+        let attempts = attempts.map(|attempt| ledger.at_work(&attempt.id, &limits));
+        Ok(Some(OrderToCheck { order: ledger.read()?, attempts: attempts.collect::<Result<_, _>>()? }))
+    }
+
+    pub(crate) async fn checked(&self, id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
+        self.write(async |conn| {
+            let Some(ledger) = Ledgers::lock_one(conn, &id).await? else { return Ok(()) };
+            // Somebody wished for a look since this one was begun: it stands.
+            if ledger.order.check_at.is_some_and(|at| at <= now) {
+                return Ok(());
+            }
+            let open = |status| matches!(status, RefundStatus::Pending | RefundStatus::RequiresAction);
+            let has_open_refunds = ledger.history.refunds.iter().any(|refund| open(refund.status()));
+            let (status, expires_at) = (ledger.order.order_status()?, ledger.order.expires_at);
+            let next = next_check(status, expires_at, has_open_refunds, now);
+            diesel::update(orders::table.find(id.as_str()))
+                .set(orders::check_at.eq(next.map(instant)))
+                .execute(conn)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,255 @@
+//! Placing orders, and changing what was placed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Duration, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::catalog::Product;
+use quittance_domain::id::ProductId;
+use quittance_domain::money::Money;
+use quittance_domain::order::{Line, Order, OrderStatus, PricingError, Quantity, price};
+
+use super::super::dialect::{Conn, for_update};
+use super::super::{Database, batch};
+use super::ledger::{Ledger, Ledgers, is_on_its_way};
+use super::replies::store_reply;
+use super::rows::{Hold, OrderRow, ProductRow, document, instant};
+use super::schema::{address_locks, orders, products};
+use super::settling::{Changes, told_of_new};
+use super::stock::{self, Counts, Taken};
+use crate::Error;
+use crate::model::{Completion, CustomerChange, NewOrder, OrderChange, OrderChanged, Placed, Shortage};
+
+/// How long an unpaid order counts against the client that placed it.
+const OPEN_ORDER_WINDOW: Duration = Duration::minutes(35);
+
+/// How many rows there are of which an address takes one.
+const ADDRESS_LOCKS: u32 = 64;
+
+/// What is bought.
+type Items = [(ProductId, Quantity)];
+
+impl Database {
+    pub(crate) async fn place_order(
+        &self,
+        new: NewOrder,
+        completion: Option<Completion<Order>>,
+    ) -> Result<Placed, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            if let Some(address) = &new.client_address {
+                wait_for_turn(conn, address).await?;
+                if open_orders(conn, address, new.now).await? >= limits.max_open_orders {
+                    return Ok(Placed::TooManyOpenOrders);
+                }
+            }
+            let priced = match price_of(conn, &new.items).await? {
+                Ok(priced) => priced,
+                Err(error) => return Ok(Placed::Unpriced(error)),
+            };
+            let (holds, emptied) = match stock::exchange(conn, &Counts::new(), &priced.wanted).await? {
+                Taken::All { holds, emptied } => (holds, emptied),
+                Taken::Short(left) => return Ok(Placed::OutOfStock(shortages(&new.items, &left))),
+            };
+            let outbox = told_of_new(&new.id, emptied, new.now);
+            let version = outbox.last().map_or(1, |told| told.sequence);
+            let row = OrderRow { version, ..new_row(&new, &priced, &holds)? };
+            diesel::insert_into(orders::table).values(row.clone()).execute(conn).await?;
+            batch::write(conn, Changes { outbox, ..Changes::default() }, Vec::new()).await?;
+            let order = row.read(None)?;
+            store_reply(conn, completion.as_ref(), &order).await?;
+            Ok(Placed::Done(order))
+        })
+        .await
+    }
+
+    pub(crate) async fn change_order(&self, change: OrderChange) -> Result<OrderChanged, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &change.id).await? else {
+                return Ok(OrderChanged::NotFound);
+            };
+            let status = ledger.order.order_status()?;
+            let changes_details = change.customer != CustomerChange::default() || change.shipping.is_some();
+            if changes_details && !status.is_open() {
+                return Ok(OrderChanged::NotOpen(status));
+            }
+            if let Some(items) = &change.items {
+                let is_closing = ledger.history.closing.is_some();
+                let live = ledger.history.live_attempt();
+                let is_fixed = live.is_some_and(|live| live.capture.is_some() || is_on_its_way(live));
+                if !status.is_open() || is_closing || is_fixed {
+                    return Ok(OrderChanged::NotOpen(status));
+                }
+                if let Some(live) = live.map(|live| live.id.clone()) {
+                    ledger.abandon(&live);
+                    ledger.commit(conn, &limits, change.now).await?;
+                    return Ok(OrderChanged::CloseFirst(ledger.at_work(&live, &limits)?));
+                }
+                if let Err(refused) = change_items(conn, &mut ledger, items).await? {
+                    return Ok(refused);
+                }
+            }
+            change_words(&mut ledger.order, &change, changes_details)?;
+            store_words(conn, &ledger.order).await?;
+            Ok(OrderChanged::Done(ledger.commit(conn, &limits, change.now).await?))
+        })
+        .await
+    }
+}
+
+/// Prices the order anew, and takes what it now wants from the stock for what it had taken.
+async fn change_items(
+    conn: &mut Conn,
+    ledger: &mut Ledger,
+    items: &Items,
+) -> Result<Result<(), OrderChanged>, Error> {
+    let priced = match price_of(conn, items).await? {
+        Ok(priced) => priced,
+        Err(error) => return Ok(Err(OrderChanged::Unpriced(error))),
+    };
+    let returned = stock::counts_of(&ledger.order.holds()?);
+    let order = &mut ledger.order;
+    match stock::exchange(conn, &returned, &priced.wanted).await? {
+        Taken::Short(left) => return Ok(Err(OrderChanged::OutOfStock(shortages(items, &left)))),
+        Taken::All { holds, emptied } => {
+            order.holds = document("order", &holds)?;
+            ledger.emptied.extend(emptied);
+        }
+    }
+    order.lines = document("order", &priced.lines)?;
+    order.amount_total = priced.total.minor();
+    order.currency = priced.total.currency().to_string();
+    Ok(Ok(()))
+}
+
+fn change_words(order: &mut OrderRow, change: &OrderChange, changes_details: bool) -> Result<(), Error> {
+    let customer = change.customer.clone();
+    order.customer_email = customer.email.unwrap_or(order.customer_email.take());
+    order.customer_name = customer.name.unwrap_or(order.customer_name.take());
+    order.customer_reference = customer.reference.unwrap_or(order.customer_reference.take());
+    if let Some(shipping) = &change.shipping {
+        order.shipping = Some(document("order", shipping)?);
+    }
+    if let Some(metadata) = &change.metadata {
+        order.metadata = document("order", metadata)?;
+    }
+    order.details_version += i64::from(changes_details);
+    order.version += 1;
+    order.updated_at = instant(change.now);
+    Ok(())
+}
+
+/// Writes what only a change to the order's own words touches.
+async fn store_words(conn: &mut Conn, order: &OrderRow) -> Result<(), Error> {
+    diesel::update(orders::table.find(&order.id))
+        .set((
+            orders::lines.eq(&order.lines),
+            orders::amount_total.eq(order.amount_total),
+            orders::currency.eq(&order.currency),
+            orders::holds.eq(&order.holds),
+            orders::customer_email.eq(&order.customer_email),
+            orders::customer_name.eq(&order.customer_name),
+            orders::customer_reference.eq(&order.customer_reference),
+            orders::shipping.eq(&order.shipping),
+            orders::metadata.eq(&order.metadata),
+            orders::details_version.eq(order.details_version),
+            orders::version.eq(order.version),
+            orders::updated_at.eq(order.updated_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// A basket with its price, and what it wants of the products that are counted.
+struct Priced {
+    lines: Vec<Line>,
+    total: Money,
+    wanted: Counts,
+}
+
+async fn price_of(conn: &mut Conn, items: &Items) -> Result<Result<Priced, PricingError>, Error> {
+    let catalogue = products_of(conn, items).await?;
+    let items: Vec<_> =
+        items.iter().map(|(id, quantity)| (catalogue.get(id.as_str()).cloned(), *quantity)).collect();
+    let mut wanted = Counts::new();
+    for (product, quantity) in &items {
+        if let Some(product) = product.as_ref().filter(|product| product.stock.is_some()) {
+            stock::count(&mut wanted, &product.id, i64::from(quantity.get()));
+        }
+    }
+    Ok(price(&items).map(|(lines, total)| Priced { lines, total, wanted }))
+}
+
+async fn products_of(conn: &mut Conn, items: &Items) -> Result<HashMap<String, Product>, Error> {
+    let ids: Vec<&str> = items.iter().map(|(id, _)| id.as_str()).collect();
+    let rows: Vec<ProductRow> =
+        products::table.filter(products::id.eq_any(ids)).select(ProductRow::as_select()).load(conn).await?;
+    rows.into_iter().map(|row| Ok((row.id.clone(), row.read()?))).collect()
+}
+
+/// What there is too little of, each where it first stands.
+fn shortages(items: &Items, left: &BTreeMap<String, i64>) -> Vec<Shortage> {
+    let mut left = left.clone();
+    let short = |(line, (product_id, _)): (usize, &(ProductId, Quantity))| {
+        let available = left.remove(product_id.as_str())?;
+        let available = u32::try_from(available).unwrap_or(0);
+        Some(Shortage { line, product_id: product_id.clone(), available })
+    };
+    items.iter().enumerate().filter_map(short).collect()
+}
+
+/// Waits for others who place orders from this address, so that each counts what the one before placed.
+async fn wait_for_turn(conn: &mut Conn, address: &str) -> Result<(), Error> {
+    // FNV-1a: every process has to come to the same row.
+    let hash = address
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let slot = i32::try_from(hash % ADDRESS_LOCKS).unwrap_or_default();
+    let turn = for_update!(address_locks::table.find(slot).select(address_locks::slot));
+    turn.first::<i32>(conn).await?;
+    Ok(())
+}
+
+async fn open_orders(conn: &mut Conn, address: &str, now: DateTime<Utc>) -> Result<i64, Error> {
+    let open = [OrderStatus::Pending, OrderStatus::PaymentFailed].map(OrderStatus::as_str);
+    let count = orders::table
+        .filter(orders::client_address.eq(address))
+        .filter(orders::created_at.gt(now - OPEN_ORDER_WINDOW))
+        .filter(orders::status.eq_any(open))
+        .count()
+        .get_result(conn)
+        .await?;
+    Ok(count)
+}
+
+fn new_row(new: &NewOrder, priced: &Priced, holds: &[Hold]) -> Result<OrderRow, Error> {
+    Ok(OrderRow {
+        id: new.id.to_string(),
+        lines: document("order", &priced.lines)?,
+        amount_total: priced.total.minor(),
+        currency: priced.total.currency().to_string(),
+        customer_email: new.customer.email.clone(),
+        customer_name: new.customer.name.clone(),
+        customer_reference: new.customer.reference.clone(),
+        shipping: new.shipping.as_ref().map(|shipping| document("order", shipping)).transpose()?,
+        metadata: document("order", &new.metadata)?,
+        client_address: new.client_address.clone(),
+        status: OrderStatus::Pending.as_str().to_owned(),
+        review_reason: None,
+        amount_paid: 0,
+        amount_refunded: 0,
+        current_payment_id: None,
+        closing: None,
+        version: 1,
+        settled_version: 0,
+        details_version: 1,
+        holds: document("order", &holds)?,
+        expires_at: instant(new.expires_at),
+        check_at: Some(instant(new.expires_at)),
+        created_at: instant(new.now),
+        updated_at: instant(new.now),
+    })
+}

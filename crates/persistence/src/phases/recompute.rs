@@ -1,0 +1,93 @@
+//! Deriving the cached columns anew, and finding the orders to compare with Stripe.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::OrderId;
+use quittance_domain::order::OrderStatus;
+
+use super::super::Database;
+use super::ledger::{Ledger, Ledgers};
+use super::rows::parse;
+use super::schema::{orders, payments};
+use crate::Error;
+use crate::model::Recomputed;
+
+impl Database {
+    /// Reads first, without locks: only what is wrong is locked, looked at again, and mended.
+    pub(crate) async fn recompute(
+        &self,
+        after: Option<OrderId>,
+        limit: u8,
+        dry_run: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Recomputed, Error> {
+        let mut conn = self.reader().await?;
+        let ids: Vec<String> = orders::table
+            .filter(orders::id.gt(after.map(String::from).unwrap_or_default()))
+            .order(orders::id.asc())
+            .limit(i64::from(limit))
+            .select(orders::id)
+            .load(&mut conn)
+            .await?;
+        let ledgers = Ledgers::read(&mut conn, ids.clone()).await?;
+        drop(conn);
+        let mut done = Recomputed { looked_at: ids.len(), ..Recomputed::default() };
+        for ledger in ledgers.into_ledgers().filter(Ledger::is_stale) {
+            if dry_run || self.mend(&ledger.order_id, now).await? {
+                done.mended.push(ledger.order_id);
+            }
+        }
+        let is_full = ids.len() == usize::from(limit);
+        done.last = ids.last().filter(|_| is_full).map(|id| parse("order", id)).transpose()?;
+        Ok(done)
+    }
+
+    /// Brings one order up to what follows from its history; whether it was not.
+    async fn mend(&self, order_id: &OrderId, now: DateTime<Utc>) -> Result<bool, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, order_id).await? else { return Ok(false) };
+            let is_stale = ledger.is_stale();
+            if is_stale {
+                ledger.commit(conn, &limits, now).await?;
+            }
+            Ok(is_stale)
+        })
+        .await
+    }
+
+    pub(crate) async fn orders_to_reconcile(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<OrderId>,
+        limit: u8,
+    ) -> Result<Vec<OrderId>, Error> {
+        let still_moving = OrderStatus::ALL.into_iter().filter(|status| {
+            status.is_open() || matches!(status, OrderStatus::Disputed | OrderStatus::Review)
+        });
+        let mut conn = self.reader().await?;
+        let ids: Vec<String> = orders::table
+            .filter(orders::id.gt(after.map(String::from).unwrap_or_default()))
+            .filter(
+                orders::updated_at
+                    .ge(since)
+                    .or(orders::status.eq_any(still_moving.map(OrderStatus::as_str).collect::<Vec<_>>())),
+            )
+            .filter(diesel::dsl::exists(payments::table.filter(payments::order_id.eq(orders::id))))
+            .order(orders::id.asc())
+            .limit(i64::from(limit))
+            .select(orders::id)
+            .load(&mut conn)
+            .await?;
+        ids.iter().map(|id| parse("order", id)).collect()
+    }
+}
+
+impl Ledger {
+    /// Whether a decision is due that nobody made, or the cached columns say something else than what follows.
+    fn is_stale(&self) -> bool {
+        let mut history = self.history.clone();
+        !history.settle().is_empty() || history.wants_restock() || !self.caches(&history.standing())
+    }
+}

@@ -1,0 +1,264 @@
+//! Refunds: recorded before Stripe hears of them, or heard of from Stripe. And disputes.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
+use quittance_domain::money::Money;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservation};
+
+use super::super::Database;
+use super::super::dialect::{Conn, for_update_skip_locked};
+use super::ledger::{Ledger, Ledgers};
+use super::replies::store_reply;
+use super::rows::{instant, parse};
+use super::schema::{disputes, refunds};
+use crate::Error;
+use crate::model::{
+    Completion, NewRefund, RefundAtWork, RefundBegun, StoredDispute, StoredRefund, WorkClaim,
+};
+
+/// Why a refund will never be made whose place another one has taken: Stripe told of it without our id.
+const TOLD_WITHOUT_ID: &str = "recorded_as_another_refund";
+
+impl Database {
+    pub(crate) async fn begin_refund(
+        &self,
+        new: NewRefund,
+        completion: Option<Completion<StoredRefund>>,
+    ) -> Result<RefundBegun, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = Ledgers::lock_one(conn, &new.order_id).await? else {
+                return Ok(RefundBegun::NotFound);
+            };
+            let (payment_id, amount) = match refundable(&ledger, new.amount)? {
+                Ok(found) => found,
+                Err(refused) => return Ok(refused),
+            };
+            ledger.send_at.insert(new.id.clone(), instant(new.redrive_at));
+            ledger.history.refunds.push(Refund {
+                id: new.id.clone(),
+                payment_id,
+                amount,
+                reason: new.reason.map(|reason| reason.as_str().to_owned()),
+                cause: RefundCause::Requested,
+                stripe_refund_id: None,
+                facts: RefundFacts::default(),
+                refused: None,
+            });
+            ledger.commit(conn, &limits, new.now).await?;
+            let at_work = ledger.refund_at_work(&new.id)?;
+            store_reply(conn, completion.as_ref(), &at_work.stored).await?;
+            Ok(RefundBegun::Recorded(at_work))
+        })
+        .await
+    }
+
+    pub(crate) async fn refund(&self, id: RefundId) -> Result<Option<RefundAtWork>, Error> {
+        let mut conn = self.reader().await?;
+        let Some(order_id) = order_of(&mut conn, &id).await? else { return Ok(None) };
+        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
+        ledgers.get(&order_id).map(|ledger| ledger.refund_at_work(&id)).transpose()
+    }
+
+    pub(crate) async fn refunds(&self, order_id: OrderId) -> Result<Vec<StoredRefund>, Error> {
+        let mut conn = self.reader().await?;
+        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
+        let newest_first = ledger.history.refunds.iter().rev();
+        newest_first.map(|refund| ledger.stored_refund(&refund.id)).collect()
+    }
+
+    pub(crate) async fn observe_refund(
+        &self,
+        id: RefundId,
+        seen: RefundObservation,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredRefund>, Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = lock_of(conn, &id).await? else { return Ok(None) };
+            let Some(payment_id) = ledger.refund(&id).map(|refund| refund.payment_id.clone()) else {
+                return Ok(None);
+            };
+            // What Stripe answered is of this refund, whatever its metadata says by now.
+            let seen = RefundObservation { refund_id: Some(id.clone()), ..seen.clone() };
+            if ledger.history.absorb_refund(&payment_id, &seen, id.clone()).is_err() {
+                return Ok(None);
+            }
+            if let Some(refund) = ledger.refund_mut(&id).filter(|refund| refund.is_unsent()) {
+                refund.refused = Some(TOLD_WITHOUT_ID.to_owned());
+            }
+            ledger.commit(conn, &limits, now).await?;
+            ledger.stored_refund(&id).map(Some)
+        })
+        .await
+    }
+
+    pub(crate) async fn refuse_refund(
+        &self,
+        id: RefundId,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let Some(mut ledger) = lock_of(conn, &id).await? else { return Ok(()) };
+            // What turned up after all was not refused.
+            if let Some(refund) = ledger.refund_mut(&id).filter(|refund| refund.is_unsent()) {
+                refund.refused = Some(reason.clone());
+            }
+            ledger.commit(conn, &limits, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn claim_refunds(&self, claim: WorkClaim) -> Result<Vec<RefundAtWork>, Error> {
+        self.write(async |conn| {
+            let due: Vec<(String, String)> = for_update_skip_locked!(
+                refunds::table
+                    .filter(refunds::redrive_at.is_not_null())
+                    .filter(refunds::redrive_at.le(claim.now))
+                    .order(refunds::redrive_at.asc())
+                    .limit(i64::from(claim.limit))
+                    .select((refunds::id, refunds::order_id))
+            )
+            .load(conn)
+            .await?;
+            let ids: Vec<&String> = due.iter().map(|(id, _)| id).collect();
+            diesel::update(refunds::table.filter(refunds::id.eq_any(ids)))
+                .set((
+                    refunds::redrive_at.eq(Some(instant(claim.lease_until))),
+                    refunds::redrives.eq(refunds::redrives + 1),
+                ))
+                .execute(conn)
+                .await?;
+            let order_ids = due.iter().map(|(_, order_id)| order_id.clone()).collect();
+            let ledgers = Ledgers::read(conn, order_ids).await?;
+            let mut taken = Vec::with_capacity(due.len());
+            for (id, order_id) in &due {
+                if let Some(ledger) = ledgers.get(&parse("refund", order_id)?) {
+                    taken.push(ledger.refund_at_work(&parse("refund", id)?)?);
+                }
+            }
+            // Somebody else has done it since it was due.
+            let done: Vec<RefundAtWork> =
+                taken.extract_if(.., |at_work| !at_work.stored.refund.is_unsent()).collect();
+            let done: Vec<&str> = done.iter().map(|at_work| at_work.stored.refund.id.as_str()).collect();
+            if !done.is_empty() {
+                diesel::update(refunds::table.filter(refunds::id.eq_any(done)))
+                    .set((refunds::redrive_at.eq(None::<DateTime<Utc>>), refunds::redrives.eq(0)))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    pub(crate) async fn disputes(&self, order_id: OrderId) -> Result<Vec<StoredDispute>, Error> {
+        let mut conn = self.reader().await?;
+        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
+        Ok(ledger.stored_disputes().rev().collect())
+    }
+
+    pub(crate) async fn dispute(&self, id: DisputeId) -> Result<Option<StoredDispute>, Error> {
+        let mut conn = self.reader().await?;
+        let order_id: Option<String> =
+            disputes::table.find(id.as_str()).select(disputes::order_id).first(&mut conn).await.optional()?;
+        let Some(order_id) = order_id else { return Ok(None) };
+        let ledgers = Ledgers::read(&mut conn, vec![order_id.clone()]).await?;
+        let Some(ledger) = ledgers.get(&parse("dispute", &order_id)?) else { return Ok(None) };
+        Ok(ledger.stored_disputes().find(|stored| stored.dispute.id == id))
+    }
+}
+
+/// Which attempt's money goes back, and how much; or why none can.
+fn refundable(
+    ledger: &Ledger,
+    amount: Option<i64>,
+) -> Result<Result<(PaymentId, Money), RefundBegun>, Error> {
+    let status = ledger.order.order_status()?;
+    if status == OrderStatus::Disputed {
+        return Ok(Err(RefundBegun::Disputed));
+    }
+    // A lost dispute has taken the money already.
+    let attempt = ledger.history.refundable_attempt().filter(|_| status != OrderStatus::ChargedBack);
+    let left = attempt.and_then(|attempt| Some((attempt, ledger.history.refundable(&attempt.id)?)));
+    let Some((attempt, left)) = left else { return Ok(Err(RefundBegun::NotPaid(status))) };
+    let wanted = amount.unwrap_or(left.minor());
+    if left.minor() == 0 || wanted > left.minor() {
+        return Ok(Err(RefundBegun::TooMuch(left)));
+    }
+    let wanted = Money::new(wanted, left.currency()).map_err(|error| Error::corrupt("refund", error))?;
+    Ok(Ok((attempt.id.clone(), wanted)))
+}
+
+impl Ledger {
+    fn refund(&self, id: &RefundId) -> Option<&Refund> {
+        self.history.refunds.iter().find(|refund| refund.id == *id)
+    }
+
+    fn refund_mut(&mut self, id: &RefundId) -> Option<&mut Refund> {
+        self.history.refunds.iter_mut().find(|refund| refund.id == *id)
+    }
+
+    fn stored_refund(&self, id: &RefundId) -> Result<StoredRefund, Error> {
+        let row = self.refunds.iter().find(|row| row.id == id.as_str());
+        let (Some(refund), Some(row)) = (self.refund(id), row) else {
+            return Err(Error::corrupt("order", "it lacks a refund that it was asked for"));
+        };
+        let counts = self.history.decisions.accepted.as_ref();
+        Ok(StoredRefund {
+            refund: refund.clone(),
+            order_id: self.order_id.clone(),
+            is_surplus: counts != Some(&refund.payment_id),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+
+    fn refund_at_work(&self, id: &RefundId) -> Result<RefundAtWork, Error> {
+        let stored = self.stored_refund(id)?;
+        let row = self.refunds.iter().find(|row| row.id == id.as_str());
+        let attempt = self.history.attempt(&stored.refund.payment_id);
+        let payment_intent_id = attempt.and_then(|attempt| attempt.payment_intent_id.clone());
+        let (Some(attempt), Some(payment_intent_id)) = (attempt, payment_intent_id) else {
+            return Err(Error::corrupt("refund", "nothing was paid that it could give back"));
+        };
+        Ok(RefundAtWork {
+            account: attempt.expected.account.clone(),
+            mode: attempt.expected.mode,
+            payment_intent_id,
+            redrives: row.map_or(0, |row| row.redrives),
+            stored,
+        })
+    }
+
+    fn stored_disputes(&self) -> impl DoubleEndedIterator<Item = StoredDispute> {
+        self.history.disputes.iter().zip(&self.disputes).map(|(dispute, row)| StoredDispute {
+            dispute: dispute.clone(),
+            order_id: self.order_id.clone(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+async fn order_of(conn: &mut Conn, id: &RefundId) -> Result<Option<OrderId>, Error> {
+    let order_id: Option<String> =
+        refunds::table.find(id.as_str()).select(refunds::order_id).first(conn).await.optional()?;
+    order_id.map(|id| parse("refund", &id)).transpose()
+}
+
+/// Locks the order of a refund.
+async fn lock_of(conn: &mut Conn, id: &RefundId) -> Result<Option<Ledger>, Error> {
+    match order_of(conn, id).await? {
+        Some(order_id) => Ledgers::lock_one(conn, &order_id).await,
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,218 @@
+//! Everything that happened to an order, from every table that tells of it. Never bodies, never who the customer is.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::OrderId;
+use quittance_domain::refund::RefundCause;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::Database;
+use super::super::dialect::{Conn, Db};
+use super::ledger::{Ledger, Ledgers};
+use super::schema::{decisions, inbox, outbox, stripe_calls};
+use crate::Error;
+use crate::model::{StripeCall, TimelineEntry, TimelineKind};
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = stripe_calls, check_for_backend(Db), treat_none_as_default_value = false)]
+struct StripeCallRow {
+    id: String,
+    order_id: String,
+    subject: String,
+    operation: String,
+    request_id: Option<String>,
+    error: Option<String>,
+    at: DateTime<Utc>,
+}
+
+impl Database {
+    pub(crate) async fn note_call(&self, call: StripeCall) -> Result<(), Error> {
+        let row = StripeCallRow {
+            id: Uuid::now_v7().simple().to_string(),
+            order_id: call.order_id.to_string(),
+            subject: call.subject,
+            operation: call.operation,
+            request_id: call.request_id,
+            error: call.error,
+            at: super::rows::instant(call.at),
+        };
+        self.write(async |conn| {
+            diesel::insert_into(stripe_calls::table).values(row.clone()).execute(conn).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn timeline(&self, order_id: OrderId) -> Result<Vec<TimelineEntry>, Error> {
+        let mut conn = self.reader().await?;
+        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
+        // Of what happened at the same time, what was asked for comes first and what is told comes last.
+        let mut entries = acts(ledger);
+        entries.extend(requests(&mut conn, &order_id).await?);
+        entries.extend(facts(&mut conn, &order_id).await?);
+        entries.extend(found(ledger));
+        entries.extend(decided(&mut conn, &order_id).await?);
+        entries.extend(effects(&mut conn, &order_id).await?);
+        entries.sort_by_key(|entry| entry.at);
+        Ok(entries)
+    }
+}
+
+fn entry(kind: TimelineKind, at: DateTime<Utc>, what: impl Into<String>) -> TimelineEntry {
+    TimelineEntry {
+        at,
+        kind,
+        what: what.into(),
+        subject: None,
+        outcome: None,
+        reason: None,
+        request_id: None,
+        detail: None,
+    }
+}
+
+fn acts(ledger: &Ledger) -> Vec<TimelineEntry> {
+    let order = &ledger.order;
+    let mut entries = vec![TimelineEntry {
+        detail: Some(json!({ "amount": order.amount_total, "currency": order.currency })),
+        ..entry(TimelineKind::Act, order.created_at, "order.placed")
+    }];
+    entries.extend(ledger.payments.iter().map(|row| TimelineEntry {
+        subject: Some(row.id.clone()),
+        outcome: row.refused.as_ref().map(|_| "refused".to_owned()),
+        reason: row.refused.clone(),
+        detail: Some(json!({
+            "rail": row.rail,
+            "amount": row.amount,
+            "currency": row.currency,
+            "capture_method": row.capture_method,
+            "capture": row.capture,
+            "payment_intent_id": row.payment_intent_id,
+            "checkout_session_id": row.checkout_session_id,
+        })),
+        ..entry(TimelineKind::Act, row.created_at, "payment.begun")
+    }));
+    let asked = ledger.refunds.iter().filter(|row| row.cause == RefundCause::Requested.as_str());
+    entries.extend(asked.map(|row| TimelineEntry {
+        outcome: row.refused.as_ref().map(|_| "refused".to_owned()),
+        ..refund_entry(row, TimelineKind::Act, "refund.requested")
+    }));
+    entries
+}
+
+/// What we found at Stripe, or had to give back without being asked.
+fn found(ledger: &Ledger) -> Vec<TimelineEntry> {
+    let mut entries = Vec::new();
+    for row in &ledger.refunds {
+        match RefundCause::from_word(&row.cause) {
+            Some(RefundCause::Stripe) => {
+                entries.push(refund_entry(row, TimelineKind::Fact, "refund.found"));
+            }
+            Some(RefundCause::Surplus | RefundCause::Review) => {
+                entries.push(refund_entry(row, TimelineKind::Decision, "refund.due"));
+            }
+            Some(RefundCause::Requested) | None => {}
+        }
+    }
+    entries.extend(ledger.disputes.iter().map(|row| TimelineEntry {
+        subject: Some(row.id.clone()),
+        detail: Some(json!({
+            "payment_id": row.payment_id,
+            "stripe_dispute_id": row.stripe_dispute_id,
+        })),
+        ..entry(TimelineKind::Fact, row.created_at, "dispute.found")
+    }));
+    entries
+}
+
+fn refund_entry(row: &super::refund_rows::RefundRow, kind: TimelineKind, what: &str) -> TimelineEntry {
+    TimelineEntry {
+        subject: Some(row.id.clone()),
+        reason: row.refused.clone().or_else(|| Some(row.cause.clone())),
+        detail: Some(json!({
+            "payment_id": row.payment_id,
+            "amount": row.amount,
+            "currency": row.currency,
+            "reason": row.reason,
+            "stripe_refund_id": row.stripe_refund_id,
+        })),
+        ..entry(kind, row.created_at, what)
+    }
+}
+
+async fn requests(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>, Error> {
+    let rows: Vec<StripeCallRow> = stripe_calls::table
+        .filter(stripe_calls::order_id.eq(order_id.as_str()))
+        .order(stripe_calls::id.asc())
+        .select(StripeCallRow::as_select())
+        .load(conn)
+        .await?;
+    let read = |row: StripeCallRow| TimelineEntry {
+        subject: Some(row.subject),
+        outcome: Some(if row.error.is_some() { "failed" } else { "succeeded" }.to_owned()),
+        reason: row.error,
+        request_id: row.request_id,
+        ..entry(TimelineKind::Request, row.at, row.operation)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+async fn facts(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>, Error> {
+    let rows: Vec<(String, String, i64, String, Option<String>, DateTime<Utc>)> = inbox::table
+        .filter(inbox::order_id.eq(order_id.as_str()))
+        .order(inbox::event_id.asc())
+        .select((
+            inbox::event_id,
+            inbox::kind,
+            inbox::created,
+            inbox::outcome,
+            inbox::reason,
+            inbox::received_at,
+        ))
+        .load(conn)
+        .await?;
+    let read = |(event_id, kind, created, outcome, reason, at): (_, String, i64, _, _, _)| TimelineEntry {
+        subject: Some(event_id),
+        outcome: Some(outcome),
+        reason,
+        detail: Some(json!({ "created": created })),
+        ..entry(TimelineKind::Fact, at, kind)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+async fn decided(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>, Error> {
+    let rows: Vec<(String, String, DateTime<Utc>)> = decisions::table
+        .filter(decisions::order_id.eq(order_id.as_str()))
+        .order(decisions::kind.asc())
+        .select((decisions::kind, decisions::subject, decisions::created_at))
+        .load(conn)
+        .await?;
+    let read = |(kind, word, at): (String, String, _)| {
+        let is_of_attempt = kind == "accepted";
+        let (subject, outcome) = if is_of_attempt { (Some(word), None) } else { (None, Some(word)) };
+        TimelineEntry { subject, outcome, ..entry(TimelineKind::Decision, at, kind) }
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+async fn effects(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>, Error> {
+    let rows: Vec<(String, String, String, i64, DateTime<Utc>)> = outbox::table
+        .filter(outbox::order_id.eq(order_id.as_str()))
+        .order(outbox::sequence.asc())
+        .select((outbox::id, outbox::kind, outbox::subject, outbox::sequence, outbox::created_at))
+        .load(conn)
+        .await?;
+    let read = |(id, kind, subject, sequence, at): (String, String, String, i64, _)| {
+        let detail: Value = json!({ "message_id": id, "sequence": sequence });
+        TimelineEntry {
+            subject: Some(subject).filter(|subject| !subject.is_empty()),
+            detail: Some(detail),
+            ..entry(TimelineKind::Effect, at, kind)
+        }
+    };
+    Ok(rows.into_iter().map(read).collect())
+}

@@ -1,0 +1,17 @@
+DROP TABLE address_locks;
+DROP TABLE walks;
+DROP TABLE stripe_calls;
+DROP TABLE disputes;
+DROP TABLE refunds;
+DROP INDEX payments_one_per_checkout_session;
+ALTER TABLE payments DROP COLUMN asked;
+ALTER TABLE payments DROP COLUMN abandoned;
+ALTER TABLE payments DROP COLUMN capture;
+ALTER TABLE payments DROP COLUMN checkout_session_id;
+ALTER TABLE payments DROP COLUMN rail;
+DROP INDEX orders_to_check;
+ALTER TABLE orders DROP COLUMN holds;
+ALTER TABLE orders DROP COLUMN check_at;
+ALTER TABLE orders DROP COLUMN expires_at;
+ALTER TABLE orders DROP COLUMN amount_refunded;
+ALTER TABLE products DROP COLUMN stock;
