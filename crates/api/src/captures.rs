@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, ThinData};
 use actix_web::{HttpResponse, post};
-use quittance_domain::money::MAX_MINOR;
+use quittance_domain::id::OrderId;
+use quittance_domain::money::{MAX_MINOR, Money};
+use quittance_persistence::Store;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -36,6 +38,14 @@ pub(crate) fn read_amount(body: &mut Object<'_>) -> Read<Option<i64>> {
     body.optional("amount", |field| field.integer(1..=MAX_MINOR))
 }
 
+/// Refuses an amount that the order's currency has not, as 1.50 of a currency without small coins.
+pub(crate) async fn check_amount(store: &Store, id: &OrderId, amount: Option<i64>) -> Result<(), Problem> {
+    let Some(amount) = amount else { return Ok(()) };
+    let order = store.order(id.clone()).await?.ok_or_else(Problem::not_found)?;
+    let fits = Money::new(amount, order.total.currency());
+    fits.map(drop).map_err(|error| Problem::of_amount("/amount", error))
+}
+
 /// Capture the payment of an order
 ///
 /// Takes what is held for an order that is `authorized`. There is one capture: what is not taken by it is released.
@@ -60,10 +70,13 @@ async fn create(
     let key = caller.key()?;
     let id = order_id(&id)?;
     let amount = request.read(read_amount)?;
-    let payments = api.payments().clone();
-    let work = async move |_: Work| match payments.capture(id, amount).await {
-        Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None))),
-        Err(error) => Err(Problem::for_shop(error, Code::CaptureRefused)),
+    let (payments, store) = (api.payments().clone(), api.store().clone());
+    let work = async move |_: Work| {
+        check_amount(&store, &id, amount).await?;
+        match payments.capture(id, amount).await {
+            Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None))),
+            Err(error) => Err(Problem::for_shop(error, Code::CaptureRefused)),
+        }
     };
     request.run(&api, Scope::Key(key), work).await
 }

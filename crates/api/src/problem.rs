@@ -331,14 +331,14 @@ impl Problem {
             .retry_after(RETRY_AFTER_IN_USE_S)
     }
 
-    /// Why a price can not be, at the field it is given in.
-    pub(crate) fn of_amount(error: AmountError) -> Self {
+    /// Why an amount can not be, at the field it is given in.
+    pub(crate) fn of_amount(pointer: &str, error: AmountError) -> Self {
         let code = match error {
             AmountError::Negative | AmountError::TooLarge => "out_of_range",
             AmountError::WrongStep { .. } => "invalid",
             AmountError::MixedCurrencies(..) => "mixed_currencies",
         };
-        Self::invalid_field("/unit_amount", code, error.to_string())
+        Self::invalid_field(pointer, code, error.to_string())
     }
 }
 

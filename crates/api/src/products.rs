@@ -309,6 +309,6 @@ async fn update(
     match api.store().change_product(id, change, now()).await? {
         ProductChanged::Done(product) => Ok(Json(product.into())),
         ProductChanged::NotFound => Err(Problem::not_found()),
-        ProductChanged::Price(error) => Err(Problem::of_amount(error)),
+        ProductChanged::Price(error) => Err(Problem::of_amount("/unit_amount", error)),
     }
 }

@@ -14,7 +14,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Object, Read, read_query};
-use crate::captures::read_amount;
+use crate::captures::{check_amount, read_amount};
 use crate::code::Code;
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
@@ -148,12 +148,15 @@ async fn create(
     let key = caller.key()?;
     let id = order_id(&id)?;
     let wanted = request.read(|body| read_create(body, id))?;
-    let payments = api.payments().clone();
+    let (payments, store) = (api.payments().clone(), api.store().clone());
     // The first reply is stored with the record, so that a repetition after a crash gives nothing back twice; what
     // Stripe answers takes its place.
-    let work = async move |work: Work| match payments.refund(wanted, work.completion(created)).await {
-        Ok(refund) => Ok(Done::new(created(&refund))),
-        Err(error) => Err(Problem::for_shop(error, Code::RefundRefused)),
+    let work = async move |work: Work| {
+        check_amount(&store, &wanted.order_id, wanted.amount).await?;
+        match payments.refund(wanted, work.completion(created)).await {
+            Ok(refund) => Ok(Done::new(created(&refund))),
+            Err(error) => Err(Problem::for_shop(error, Code::RefundRefused)),
+        }
     };
     request.run(&api, Scope::Key(key), work).await
 }

@@ -85,7 +85,10 @@ impl TimelineEntry {
     fn short(entry: persistence::TimelineEntry) -> Option<Self> {
         let concerns = match entry.kind {
             persistence::TimelineKind::Act | persistence::TimelineKind::Decision => true,
-            persistence::TimelineKind::Fact => entry.outcome.as_deref() == Some(Outcome::Applied.as_str()),
+            // What we found by asking has no outcome: it counts.
+            persistence::TimelineKind::Fact => {
+                entry.outcome.as_deref().is_none_or(|outcome| outcome == Outcome::Applied.as_str())
+            }
             persistence::TimelineKind::Request | persistence::TimelineKind::Effect => false,
         };
         concerns.then(|| Self {
