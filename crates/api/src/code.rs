@@ -75,6 +75,7 @@ codes! {
     InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong here";
     ServiceUnavailable = "service_unavailable", SERVICE_UNAVAILABLE, "The service is not available now";
     StripeUnavailable = "stripe_unavailable", SERVICE_UNAVAILABLE, "Stripe is not available now";
+    StripeMisconfigured = "stripe_misconfigured", SERVICE_UNAVAILABLE, "The shop's service is misconfigured";
 }
 
 impl Code {

@@ -6,7 +6,9 @@ use utoipa::openapi::header::Header;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{Object, Schema, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
@@ -139,8 +141,8 @@ responses! {
         "402": "Stripe declined the payment (`payment_declined`)",
         "422": "The body is not as it must be (`invalid_request`), the key belongs to another request \
             (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`)",
-        "503": "The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after \
-            `Retry-After`",
+        "503": "The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take \
+            the service's key (`stripe_misconfigured`); try again after `Retry-After`",
     }
     /// What a request that Stripe is asked for may meet. Listed after [`Failures`].
     Asks {
@@ -173,6 +175,7 @@ pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
         for operation in [&mut item.get, &mut item.post, &mut item.patch].into_iter().flatten() {
             add_request_id(operation);
             loosen_body(operation);
+            free_of_credentials(operation);
         }
     }
 }
@@ -200,6 +203,19 @@ fn loosen_body(operation: &mut Operation) {
     let is_optional = operation.operation_id.as_deref().is_some_and(|id| MAY_SAY_NOTHING.contains(&id));
     if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| is_optional) {
         body.required = Some(Required::False);
+    }
+}
+
+/// Where credentials may be left out, the list of them is empty: generators take any entry, also the one that asks for
+/// nothing, for a demand. What may be sent all the same is said in words.
+fn free_of_credentials(operation: &mut Operation) {
+    let nothing = SecurityRequirement::default();
+    let Some(asked) = operation.security.as_mut().filter(|asked| asked.contains(&nothing)) else { return };
+    let is_optional = asked.len() > 1;
+    asked.clear();
+    if is_optional {
+        let description = operation.description.get_or_insert_default();
+        description.push_str("\n\nNeeds no credentials; a secret key may be sent.");
     }
 }
 

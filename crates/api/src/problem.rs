@@ -23,6 +23,9 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// When to come again while a part of the service is away.
 const RETRY_AFTER_OUTAGE_S: u32 = 2;
 
+/// When to come again while an operator has something to mend.
+const RETRY_AFTER_MISCONFIGURED_S: u32 = 60;
+
 /// When to come again with an idempotency key whose first request is still at work.
 const RETRY_AFTER_IN_USE_S: u32 = 1;
 
@@ -422,6 +425,18 @@ impl From<quittance_payments::Error> for Problem {
             Error::Refused(refusal) => {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
                 Self::payment_refused(refusal.0.status, refusal.0.code)
+            }
+            Error::Stripe(_) if error.is_of_configuration() => {
+                tracing::error!(
+                    error = &error as &dyn StdError,
+                    "Stripe does not take the key in STRIPE_SECRET_KEY, or the key may not do this. Nobody can pay \
+                     until it is mended."
+                );
+                Self::new(
+                    Code::StripeMisconfigured,
+                    "The shop's service has to be configured anew before it can take payments.",
+                )
+                .retry_after(RETRY_AFTER_MISCONFIGURED_S)
             }
             Error::Stripe(_) => Self::outage(
                 Code::StripeUnavailable,

@@ -41,7 +41,10 @@ pub enum SessionStatus {
     Expired,
     /// The customer has done their part. The money may still be on its way.
     Complete,
-    /// The customer has done their part, and the money failed to come: nothing can be paid in it any more.
+    /// The customer has done their part, and the money failed to come: nothing can be paid in it any more. Stripe
+    /// says so by `checkout.session.async_payment_failed`, and by a complete unpaid Session whose PaymentIntent,
+    /// read together with it, waits for a payment method. It can neither be expired nor its PaymentIntent canceled
+    /// (<https://docs.stripe.com/api/payment_intents/cancel>).
     Failed,
 }
 

@@ -72,6 +72,16 @@ impl DisputeStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
+    /// A bank asks, asks no more, disputes, and decides, never back: the higher stage counts.
+    fn stage(self) -> u8 {
+        match self {
+            Self::WarningNeedsResponse | Self::WarningUnderReview => 0,
+            Self::WarningClosed => 1,
+            Self::NeedsResponse | Self::UnderReview => 2,
+            Self::Won | Self::Lost | Self::Prevented => 3,
+        }
+    }
+
     /// What it means for the money.
     #[must_use]
     pub fn outcome(self) -> DisputeOutcome {
@@ -101,17 +111,18 @@ pub struct DisputeState {
     pub evidence_due_by: Option<i64>,
 }
 
-/// Ordered by whether it is decided, then time, then status and the rest, then event.
+/// Ordered by stage, then time, then status and the rest, then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Known {
-    decided: bool,
+    stage: u8,
     created: i64,
     state: DisputeState,
     event: String,
 }
 
 /// What the facts about one dispute add up to: a join, as [`crate::payment::Facts`] are. What is decided beats what
-/// is open; of two decisions the later one counts, because a lost dispute can be won on appeal.
+/// is open, and a dispute beats the inquiry that it grew out of; of two decisions the later one counts, because a
+/// lost dispute can be won on appeal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeFacts {
     known: Known,
@@ -121,8 +132,8 @@ impl DisputeFacts {
     /// Nothing but this fact.
     #[must_use]
     pub fn of(sighting: Sighting, state: DisputeState) -> Self {
-        let decided = state.status.outcome() != DisputeOutcome::Open;
-        Self { known: Known { decided, created: sighting.created, state, event: sighting.event } }
+        let Sighting { created, event } = sighting;
+        Self { known: Known { stage: state.status.stage(), created, state, event } }
     }
 
     /// The join: commutative, associative, idempotent.

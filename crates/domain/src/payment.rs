@@ -312,13 +312,16 @@ impl Facts {
     }
 
     /// Stripe's word for where the PaymentIntent stands: what is final beats what is open, and success beats
-    /// cancelation. A Checkout Session that has expired has closed its PaymentIntent, if there was one.
+    /// cancelation. A Checkout Session that has expired has closed its PaymentIntent, if there was one; one whose
+    /// payment has failed has nothing in flight any more.
     #[must_use]
     pub fn status(&self) -> PaymentStatus {
         if !self.successes.is_empty() {
             PaymentStatus::Succeeded
         } else if self.canceled || self.session == Some(SessionStatus::Expired) {
             PaymentStatus::Canceled
+        } else if self.session == Some(SessionStatus::Failed) {
+            PaymentStatus::Open(OpenStatus::RequiresPaymentMethod)
         } else {
             PaymentStatus::Open(
                 self.open.as_ref().map_or(OpenStatus::RequiresPaymentMethod, |open| open.status),
@@ -493,12 +496,14 @@ impl Attempt {
             return true;
         }
         match (self.facts.status(), self.rail, self.facts.session()) {
-            (PaymentStatus::Open(_), ..) => false,
-            (PaymentStatus::Succeeded, ..) | (PaymentStatus::Canceled, Rail::PaymentIntent, _) => true,
+            (PaymentStatus::Succeeded, ..)
+            | (PaymentStatus::Canceled, Rail::PaymentIntent, _)
+            | (PaymentStatus::Open(_), Rail::CheckoutSession, Some(SessionStatus::Failed)) => true,
             // While a Session is open, its customer may get another PaymentIntent for a canceled one.
             (PaymentStatus::Canceled, Rail::CheckoutSession, session) => {
                 session.is_some_and(|session| session != SessionStatus::Open)
             }
+            (PaymentStatus::Open(_), ..) => false,
         }
     }
 

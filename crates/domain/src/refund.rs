@@ -224,16 +224,17 @@ impl Refund {
         self.stripe_refund_id.is_none() && self.refused.is_none()
     }
 
-    fn is_released_hold(&self) -> bool {
+    /// Whether it is what a hold released that was never taken: no money goes back by it.
+    pub(crate) fn is_released_hold(&self) -> bool {
         self.reason.as_deref() == Some(RELEASED_HOLD)
     }
 
-    /// Whether an observation is of this refund.
-    pub(crate) fn recognizes(&self, seen: &RefundObservation) -> bool {
-        match &self.stripe_refund_id {
-            Some(known) => *known == seen.stripe_refund_id,
-            None => seen.refund_id.as_ref() == Some(&self.id) && seen.amount == self.amount,
-        }
+    /// Whether an observation, of a refund whose id at Stripe we do not know, says that it is this one. Metadata can
+    /// be edited at Stripe, so the amount has to fit as well.
+    pub(crate) fn is_meant_by(&self, seen: &RefundObservation) -> bool {
+        self.stripe_refund_id.is_none()
+            && seen.refund_id.as_ref() == Some(&self.id)
+            && seen.amount == self.amount
     }
 }
 

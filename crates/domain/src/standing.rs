@@ -7,7 +7,7 @@ use crate::history::{Closure, History};
 use crate::id::{DisputeId, PaymentId, RefundId};
 use crate::order::OrderStatus;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
-use crate::refund::{Refund, RefundStatus};
+use crate::refund::RefundStatus;
 
 /// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +41,13 @@ pub struct Standing {
     pub settled: Option<Settled>,
     /// Which failure the latest attempt's last try ended with, if it did.
     pub failure: Option<String>,
+    /// The attempt that is held for capture or in flight at a bank, if that is what the status says.
+    pub in_flight: Option<PaymentId>,
     /// Whether a success was accepted.
     pub is_accepted: bool,
     /// How the order has ended unpaid, if it has.
     pub closed: Option<Closure>,
-    /// How each refund stands, also of what came too much.
+    /// How each refund stands, also of what came too much. What a hold released is none: no money went back.
     pub refunds: BTreeMap<RefundId, RefundStatus>,
     /// How each dispute stands.
     pub disputes: BTreeMap<DisputeId, DisputeOutcome>,
@@ -120,13 +122,19 @@ impl History {
     /// made: see [`Self::settle`].
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let paid_by = self.decisions.accepted.as_ref().and_then(|id| self.attempt(id));
+        let paid_by = self.accepted_attempt();
         let under_review = self.under_review().map(|(_, reason)| reason);
         let (status, amount_paid, amount_refunded) = match paid_by {
             Some(attempt) => self.paid_status(attempt),
             None if under_review.is_some() => (OrderStatus::Review, 0, 0),
             None => (self.unpaid_status(), 0, 0),
         };
+        let in_flight = match status {
+            OrderStatus::Authorized => self.latest_that_is(OpenStatus::RequiresCapture),
+            OrderStatus::Processing => self.latest_that_is(OpenStatus::Processing),
+            _ => None,
+        };
+        let refunds = self.refunds.iter().filter(|refund| !refund.is_released_hold());
         Standing {
             status,
             review_reason: under_review,
@@ -137,9 +145,10 @@ impl History {
                 None => self.settled(),
             },
             failure: self.failure().filter(|_| paid_by.is_none()),
+            in_flight: in_flight.map(|attempt| attempt.id.clone()),
             is_accepted: paid_by.is_some(),
             closed: self.decisions.closed,
-            refunds: self.refunds.iter().map(|refund| (refund.id.clone(), refund.status())).collect(),
+            refunds: refunds.map(|refund| (refund.id.clone(), refund.status())).collect(),
             disputes: self.disputes.iter().map(|dispute| (dispute.id.clone(), dispute.outcome())).collect(),
         }
     }
@@ -147,9 +156,12 @@ impl History {
     /// The status of an order that this attempt paid, with what was paid and what of it went back. A lost dispute
     /// shows before all, an open one before refunds.
     fn paid_status(&self, attempt: &Attempt) -> (OrderStatus, i64, i64) {
-        let paid = attempt.fitting_success().map_or(0, |success| success.amount_received);
-        let of_it = self.refunds.iter().filter(|refund| refund.payment_id == attempt.id);
-        let refunded: i64 = of_it.map(Refund::returned).sum();
+        // What was accepted stays accepted, also if the wish to capture is withdrawn since.
+        let received = || attempt.facts.successes().map(|success| success.amount_received).max();
+        let paid = attempt.fitting_success().map(|success| success.amount_received);
+        let paid = paid.or_else(received).unwrap_or(0);
+        // More than that can only go back of what came beside it.
+        let refunded = self.returned_of(attempt).min(paid);
         let disputes = || self.disputes.iter().filter(|dispute| dispute.payment_id == attempt.id);
         let any = |outcome| disputes().map(Dispute::outcome).any(|one| one == outcome);
         let status = if any(DisputeOutcome::Lost) {
@@ -172,16 +184,19 @@ impl History {
             Some(Closure::Expired) => return OrderStatus::Expired,
             None => {}
         }
-        let has = |status| self.attempts.iter().any(|a| a.facts.status() == PaymentStatus::Open(status));
-        if has(OpenStatus::RequiresCapture) {
+        if self.latest_that_is(OpenStatus::RequiresCapture).is_some() {
             OrderStatus::Authorized
-        } else if has(OpenStatus::Processing) {
+        } else if self.latest_that_is(OpenStatus::Processing).is_some() {
             OrderStatus::Processing
         } else if self.failure().is_some() {
             OrderStatus::PaymentFailed
         } else {
             OrderStatus::Pending
         }
+    }
+
+    fn latest_that_is(&self, status: OpenStatus) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|attempt| attempt.facts.status() == PaymentStatus::Open(status))
     }
 
     fn failure(&self) -> Option<String> {
@@ -222,18 +237,18 @@ impl Standing {
             tell(AnnouncementKind::Paid, String::new());
         }
         let changed = self.status != before.status;
+        let in_flight = self.in_flight.as_ref().filter(|_| changed || self.in_flight != before.in_flight);
         match self.status {
             OrderStatus::PaymentFailed if changed || self.failure != before.failure => {
                 tell(AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default());
             }
-            OrderStatus::Processing if changed => {
-                tell(AnnouncementKind::Processing, self.attempt_in_flight())
-            }
-            OrderStatus::Authorized if changed => {
-                tell(AnnouncementKind::Authorized, self.attempt_in_flight())
-            }
             OrderStatus::Review if changed => tell(AnnouncementKind::ReviewRequired, String::new()),
             _ => {}
+        }
+        if let Some(attempt) = in_flight {
+            let is_held = self.status == OrderStatus::Authorized;
+            let kind = if is_held { AnnouncementKind::Authorized } else { AnnouncementKind::Processing };
+            tell(kind, attempt.to_string());
         }
         for (id, status) in &self.refunds {
             match status {
@@ -254,12 +269,5 @@ impl Standing {
             }
         }
         told
-    }
-
-    fn attempt_in_flight(&self) -> String {
-        match &self.settled {
-            Some(Settled::Processing(id) | Settled::RequiresCapture(id)) => id.to_string(),
-            _ => String::new(),
-        }
     }
 }

@@ -9,7 +9,6 @@ use quittance_stripe_gateway::Error as StripeError;
 use uuid::Uuid;
 
 use crate::answer::Answer;
-use crate::drive::says_no;
 use crate::error::RefusalError;
 use crate::{Error, Payments, now};
 
@@ -49,7 +48,7 @@ impl Payments {
                 CrashPoint::PaymentIntentCaptured.reach();
                 self.record(&work.attempt.id, &answer, None).await.map(drop)
             }
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 // It was captured already, or the hold is gone: what it is now says which.
                 let task = match self.read_attempt(work).await? {
                     Some(answer) => self.record(&work.attempt.id, &answer, None).await?.1,

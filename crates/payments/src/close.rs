@@ -13,7 +13,6 @@ use quittance_stripe_gateway::Error as StripeError;
 use uuid::Uuid;
 
 use crate::answer::Answer;
-use crate::drive::says_no;
 use crate::{Error, Payments, now};
 
 impl Payments {
@@ -35,7 +34,7 @@ impl Payments {
                 self.record(&work.attempt.id, &answer, None).await.map(drop)
             }
             // It has become something else, or is gone: what it is now says whether it is closed.
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 let Some(answer) = self.read_attempt(work).await? else { return Ok(()) };
                 let (order, task) = self.record(&work.attempt.id, &answer, None).await?;
                 self.keep_open(&order, task).await

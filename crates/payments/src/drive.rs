@@ -7,7 +7,7 @@ use quittance_domain::checkout::Rail;
 use quittance_domain::history::Task;
 use quittance_domain::id::PaymentId;
 use quittance_persistence::AttemptAtWork;
-use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails, Refusal};
+use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails};
 use tracing::Instrument;
 
 use crate::answer::Answer;
@@ -81,7 +81,7 @@ impl Payments {
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
                 self.find(work, "idempotency_mismatch").await
             }
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
                 self.store.refuse_attempt(work.attempt.id.clone(), reason, now()).await?;
                 Err(Error::Refused(RefusalError(refusal)))
@@ -154,7 +154,7 @@ impl Payments {
                 CrashPoint::DetailsTold.reach();
                 self.record(&work.attempt.id, &answer.into(), Some(version)).await.map(drop)
             }
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 tracing::warn!("Stripe will not take the customer's details for this payment ({refusal}).");
                 self.store.give_up_details(work.attempt.id.clone(), version, now()).await?;
                 Ok(())
@@ -162,10 +162,4 @@ impl Payments {
             Err(error) => Err(Error::Stripe(error)),
         }
     }
-}
-
-/// Whether a refusal is about this request. A key that is wrong or may not do this (401, 403) is about our
-/// configuration: once that is mended, the same request may be fine.
-pub(crate) fn says_no(refusal: &Refusal) -> bool {
-    !matches!(refusal.status, 401 | 403)
 }

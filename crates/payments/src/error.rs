@@ -71,6 +71,13 @@ impl Error {
             _ => Self::Closing,
         }
     }
+
+    /// Whether Stripe does not take our key: nobody can pay until an operator mends the configuration.
+    #[must_use]
+    pub fn is_of_configuration(&self) -> bool {
+        use quittance_stripe_gateway::Error::Refused;
+        matches!(self, Self::Stripe(Refused(refusal)) if refusal.is_about_the_key())
+    }
 }
 
 /// A refusal as the source of an error.

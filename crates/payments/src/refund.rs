@@ -8,7 +8,7 @@ use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::drive::{KEY_AGE_MAX, says_no};
+use crate::drive::KEY_AGE_MAX;
 use crate::error::RefusalError;
 use crate::pay::GRACE;
 use crate::{Error, Payments, now};
@@ -79,7 +79,7 @@ impl Payments {
         if now() - work.stored.created_at >= KEY_AGE_MAX {
             return self.find_refund(work).await;
         }
-        match self.create_refund(work, id.to_string()).await {
+        match self.create_refund(work, id.as_str()).await {
             Err(StripeError::Unavailable { replayed: true, .. }) => self.find_refund(work).await,
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
                 self.find_refund(work).await
@@ -98,14 +98,14 @@ impl Payments {
             self.waiting.poke();
             return stored.ok_or(Error::NotFound);
         }
-        let result = self.create_refund(work, format!("{id}-{}", work.redrives)).await;
+        let result = self.create_refund(work, &format!("{id}-{}", work.redrives)).await;
         self.refund_answered(work, result).await
     }
 
     async fn create_refund(
         &self,
         work: &RefundAtWork,
-        idempotency_key: String,
+        idempotency_key: &str,
     ) -> Result<quittance_stripe_gateway::Refunded, StripeError> {
         let refund = &work.stored.refund;
         let new = RefundAtStripe {
@@ -115,9 +115,8 @@ impl Payments {
             payment_intent_id: work.payment_intent_id.clone(),
             amount: refund.amount,
             reason: refund.reason.as_deref().and_then(RefundReason::from_word),
-            idempotency_key,
         };
-        let result = self.stripe.create_refund(&new).await;
+        let result = self.stripe.create_refund(&new, idempotency_key).await;
         let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());
         self.note(&work.stored.order_id, refund.id.as_str(), "refunds.create", outcome).await;
         result
@@ -136,7 +135,7 @@ impl Payments {
                 self.waiting.poke();
                 stored.ok_or(Error::NotFound)
             }
-            Err(StripeError::Refused(refusal)) if says_no(&refusal) => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
                 self.store.refuse_refund(id.clone(), reason, now()).await?;
                 Err(Error::Refused(RefusalError(refusal)))

@@ -129,6 +129,17 @@ impl ApiError {
         self
     }
 
+    /// The same error, about a parameter of the nested `object`.
+    pub(crate) fn within(self, object: &str) -> Self {
+        match self.fields.get("param").and_then(Value::as_str) {
+            None => self,
+            Some(param) => {
+                let param = format!("{object}[{param}]");
+                self.with_param(param)
+            }
+        }
+    }
+
     pub(crate) fn has(&self, field: &str) -> bool {
         self.fields.contains_key(field)
     }

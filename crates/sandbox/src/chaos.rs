@@ -18,14 +18,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::api_error::ApiError;
+use crate::config::ChaosConfig;
 use crate::params::{Params, Word, words};
 use crate::request::Call;
+use crate::resources;
 use crate::routes::Route;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/_sandbox/chaos", read),
     Route::post("/_sandbox/chaos", change),
     Route::delete("/_sandbox/chaos", stop),
+    Route::post("/_sandbox/chaos/next", plan_next),
+    Route::get("/_sandbox/deliveries", read_deliveries),
+    Route::post("/_sandbox/deliveries", switch_deliveries),
 ];
 
 /// How many faults are remembered for whoever compares two runs.
@@ -58,12 +63,24 @@ words! {
     DeliveryFault { Drop = "drop", Duplicate = "duplicate", Delay = "delay" }
 }
 
+words! {
+    /// What happens to every webhook, whatever the seed says.
+    DeliveryMode { Normal = "normal", Drop = "drop", Delay = "delay" }
+}
+
 /// A fault at a certain call, whatever the seed says.
 #[derive(Clone, Debug)]
 struct Scripted {
     route: String,
     call: u64,
     fault: ApiFault,
+}
+
+impl Scripted {
+    /// As the control API takes it.
+    fn text(&self) -> String {
+        format!("{} {} {}", self.route, self.call, self.fault.as_str())
+    }
 }
 
 /// What goes wrong, how often, and by which seed.
@@ -97,7 +114,8 @@ impl Default for ChaosPlan {
 
 impl ChaosPlan {
     /// Every fault, so many times in a hundred.
-    pub(crate) fn of_percents(seed: u64, api_percent: u8, delivery_percent: u8) -> Self {
+    pub(crate) fn of(config: ChaosConfig) -> Self {
+        let ChaosConfig { seed, api_percent, delivery_percent } = config;
         Self { seed, api_percent, delivery_percent, ..Self::default() }
     }
 }
@@ -107,6 +125,20 @@ struct Run {
     plan: ChaosPlan,
     calls: HashMap<String, u64>,
     log: Vec<Value>,
+    deliveries: Deliveries,
+}
+
+/// The switch for all webhooks: it stays where it is when a plan begins or ends.
+#[derive(Clone, Copy, Debug)]
+struct Deliveries {
+    mode: DeliveryMode,
+    delay: Duration,
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self { mode: DeliveryMode::Normal, delay: Duration::from_secs(30) }
+    }
 }
 
 /// The faults of this run of the sandbox. In memory only: a restart begins with those of the command line.
@@ -180,6 +212,19 @@ impl Chaos {
             };
             run.note(&route, call, fault.as_str());
             Some((fault, run.plan.hang))
+        })
+    }
+
+    /// Whether every webhook is lost at present, without another try.
+    pub(crate) fn drops_all(&self) -> bool {
+        self.with(|run| run.deliveries.mode == DeliveryMode::Drop)
+    }
+
+    /// How late every webhook is at present.
+    pub(crate) fn delay_of_all(&self) -> Duration {
+        self.with(|run| match run.deliveries.mode {
+            DeliveryMode::Delay => run.deliveries.delay,
+            DeliveryMode::Normal | DeliveryMode::Drop => Duration::ZERO,
         })
     }
 
@@ -314,7 +359,7 @@ fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         delay: read_ms(&mut params, "delay_ms")?.unwrap_or(default.delay),
     };
     params.finish()?;
-    call.tx.chaos.with(|run| *run = Run { plan, ..Run::default() });
+    call.tx.chaos.with(|run| *run = Run { plan, deliveries: run.deliveries, ..Run::default() });
     Ok(render(call))
 }
 
@@ -330,6 +375,55 @@ fn stop(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(render(call))
 }
 
+/// Lets one of the next calls of a route go wrong, and leaves everything else as it is.
+fn plan_next(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let route = params.required_string("route")?;
+    let fault = params.word::<ApiFault>("fault")?.ok_or_else(|| params.missing("fault"))?;
+    let nth = params.integer("nth")?.unwrap_or(1);
+    let nth = u64::try_from(nth).ok().filter(|nth| *nth > 0);
+    let nth =
+        nth.ok_or_else(|| params.invalid("nth", "Must be 1 for the next call, 2 for the one after it, …"))?;
+    let hang = read_ms(&mut params, "hang_ms")?;
+    let known = resources::ROUTES.iter().copied().flatten();
+    if !known.map(|known| format!("{} {}", known.method, known.path)).any(|known| known == route) {
+        return Err(params.invalid("route", "A route is written as: POST /v1/payment_intents/{id}/confirm"));
+    }
+    params.finish()?;
+    call.tx.chaos.with(|run| {
+        let so_far = run.calls.get(&route).copied().unwrap_or_default();
+        run.plan.hang = hang.unwrap_or(run.plan.hang);
+        // The last word counts.
+        run.plan.script.retain(|step| step.route != route || step.call != so_far + nth);
+        run.plan.script.push(Scripted { route, call: so_far + nth, fault });
+    });
+    Ok(render(call))
+}
+
+/// Loses or delays all webhooks from now on, or no longer.
+fn switch_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let mode = params.word::<DeliveryMode>("mode")?.ok_or_else(|| params.missing("mode"))?;
+    let delay = read_ms(&mut params, "delay_ms")?;
+    params.finish()?;
+    call.tx.chaos.with(|run| {
+        let delay = delay.unwrap_or(run.deliveries.delay);
+        run.deliveries = Deliveries { mode, delay };
+    });
+    Ok(render_deliveries(call))
+}
+
+fn read_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    Ok(render_deliveries(call))
+}
+
+fn render_deliveries(call: &Call<'_, '_>) -> Value {
+    let Deliveries { mode, delay } = call.tx.chaos.with(|run| run.deliveries);
+    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    json!({ "object": "deliveries", "mode": mode, "delay_ms": delay_ms })
+}
+
 /// The plan, and what has gone wrong by it so far.
 fn render(call: &Call<'_, '_>) -> Value {
     call.tx.chaos.with(|run| {
@@ -340,6 +434,7 @@ fn render(call: &Call<'_, '_>) -> Value {
             "api_faults": run.plan.api_faults,
             "delivery_percent": run.plan.delivery_percent,
             "delivery_faults": run.plan.delivery_faults,
+            "script": run.plan.script.iter().map(Scripted::text).collect::<Vec<_>>(),
             "faults": run.log,
         })
     })

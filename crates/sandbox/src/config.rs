@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// URL under which browsers reach the sandbox, for the 3D Secure page [default: the address it listens on]
+    /// URL under which browsers reach the sandbox, for the pages of Checkout and 3D Secure [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
@@ -56,6 +56,14 @@ pub struct Config {
     )]
     pub delayed_debit_delay: Duration,
 
+    /// How long refunds that are not done at once take to succeed or fail, in milliseconds
+    #[arg(long = "refund-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
+    pub refund_delay: Duration,
+
+    /// How long after the payment a test card is disputed, and after the evidence a dispute decided, in milliseconds
+    #[arg(long = "dispute-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
+    pub dispute_delay: Duration,
+
     /// Wait before the first retry of a webhook delivery, in milliseconds; doubles with every further one
     #[arg(
         long = "webhook-retry-base-ms",
@@ -69,17 +77,46 @@ pub struct Config {
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     pub webhook_max_attempts: u32,
 
+    /// What goes wrong on purpose from the start.
+    #[command(flatten)]
+    pub chaos: ChaosConfig,
+
+    /// File that every request is appended to, one JSON object a line, to check what a program sends
+    #[arg(long, env = "QUITTANCE_SANDBOX_RECORD_REQUESTS", value_name = "FILE")]
+    pub record_requests: Option<PathBuf>,
+}
+
+/// Faults on purpose that a sandbox begins with. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ChaosConfig {
     /// Seed of faults on purpose: the nth call of a route gets the same fault in every run of a seed
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
-    pub chaos_seed: u64,
+    #[arg(
+        long = "chaos-seed",
+        env = "QUITTANCE_SANDBOX_CHAOS_SEED",
+        default_value_t = 0,
+        value_name = "NUMBER"
+    )]
+    pub seed: u64,
 
     /// How many of a hundred API calls go wrong on purpose
-    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
-    pub chaos_api_percent: u8,
+    #[arg(
+        long = "chaos-api-percent",
+        env = "QUITTANCE_SANDBOX_CHAOS_API_PERCENT",
+        default_value_t = 0,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100)
+    )]
+    pub api_percent: u8,
 
     /// How many of a hundred webhooks are dropped, doubled or late on purpose
-    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
-    pub chaos_delivery_percent: u8,
+    #[arg(
+        long = "chaos-delivery-percent",
+        env = "QUITTANCE_SANDBOX_CHAOS_DELIVERY_PERCENT",
+        default_value_t = 0,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100)
+    )]
+    pub delivery_percent: u8,
 }
 
 impl Default for Config {
@@ -93,11 +130,12 @@ impl Default for Config {
             connect_webhook_endpoints: Vec::new(),
             debit_delay: Duration::from_secs(2),
             delayed_debit_delay: Duration::from_mins(3),
+            refund_delay: Duration::from_secs(2),
+            dispute_delay: Duration::from_secs(2),
             webhook_retry_base: Duration::from_millis(500),
             webhook_max_attempts: 20,
-            chaos_seed: 0,
-            chaos_api_percent: 0,
-            chaos_delivery_percent: 0,
+            chaos: ChaosConfig::default(),
+            record_requests: None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The control API under `/_sandbox/`: what no merchant can do at Stripe, for tests.
+//! The control API under `/_sandbox/`: what no merchant can do at Stripe, for tests. Here the clock and the events; what
+//! customers and banks do is in the module below.
 
 use std::time::Duration;
 
@@ -7,17 +8,14 @@ use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
 use crate::events::Event;
-use crate::params::words;
 use crate::request::Call;
-use crate::resources::payment_intents::attempts::{self, DebitOutcome};
-use crate::resources::payment_intents::{PaymentIntent, Status};
-use crate::resources::payment_methods::PaymentMethod;
 use crate::routes::Route;
 use crate::state::{Account, Resource};
+use crate::timers;
+
+pub(crate) mod world;
 
 pub(crate) const ROUTES: &[Route] = &[
-    Route::post("/_sandbox/payment_intents/{id}/settle", settle),
-    Route::post("/_sandbox/payment_intents/{id}/succeed", succeed),
     Route::post("/_sandbox/events/{id}/resend", resend),
     Route::get("/_sandbox/clock", read_clock),
     Route::post("/_sandbox/clock", advance_clock),
@@ -25,11 +23,6 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// The furthest the clock can be moved at once: ten years.
 const MAX_ADVANCE_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
-
-words! {
-    /// The outcome a debit is given.
-    Outcome { Succeeded = "succeeded", Failed = "failed" }
-}
 
 /// How far ahead the clock is, kept over a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,38 +46,6 @@ impl Resource for ClockSetting {
     }
 }
 
-/// Ends a debit that is processing: as its test account says, or with the given outcome.
-fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let mut params = std::mem::take(&mut call.params);
-    let outcome = match params.word::<Outcome>("outcome")? {
-        None => DebitOutcome::AsPlanned,
-        Some(Outcome::Succeeded) => DebitOutcome::Succeeded,
-        Some(Outcome::Failed) => DebitOutcome::Failed,
-    };
-    params.finish()?;
-    if call.tx.get::<PaymentIntent>(call.id).is_none() {
-        return Err(ApiError::missing("payment_intent", call.id, "intent"));
-    }
-    let settled = attempts::settle(call.tx, call.id, outcome);
-    settled
-        .map(|intent| intent.render())
-        .ok_or_else(|| ApiError::refused("No bank debit of this PaymentIntent is processing."))
-}
-
-/// Pays a PaymentIntent whatever its status, also a canceled one.
-fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let mut params = std::mem::take(&mut call.params);
-    let method = params.string("payment_method")?.unwrap_or_else(|| "pm_card_visa".to_owned());
-    params.finish()?;
-    let intent = call.tx.get::<PaymentIntent>(call.id).cloned();
-    let intent = intent.ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))?;
-    if matches!(intent.status, Status::Succeeded | Status::RequiresCapture) {
-        return Err(ApiError::refused("The money of this PaymentIntent has come already."));
-    }
-    let method = PaymentMethod::resolve(call.tx, &method)?;
-    Ok(attempts::force_success(call.tx, intent, &method).render())
-}
-
 /// Delivers an event once more to every endpoint that listens to it.
 fn resend(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
@@ -99,7 +60,7 @@ fn read_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(json!({ "object": "clock", "now": call.tx.now.seconds() }))
 }
 
-/// Moves the clock forward: debits settle, retries come due, idempotency keys expire.
+/// Moves the clock forward. What comes due by it has happened when this is answered; deliveries follow.
 fn advance_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let seconds = params.required_integer("advance_seconds")?;
@@ -114,5 +75,7 @@ fn advance_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     call.tx.on_account(Account::platform(), |tx| {
         tx.put(ClockSetting { advanced_ms: u64::try_from(total.as_millis()).unwrap_or(u64::MAX) });
     });
-    Ok(json!({ "object": "clock", "now": call.tx.now.after(by).seconds() }))
+    call.tx.now = call.tx.now.after(by);
+    timers::run(call.tx);
+    Ok(json!({ "object": "clock", "now": call.tx.now.seconds() }))
 }

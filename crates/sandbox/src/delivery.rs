@@ -1,4 +1,4 @@
-//! Works off what is due: webhook deliveries, outcomes of bank debits, expired idempotency keys.
+//! Delivers webhooks, and wakes for what else is due.
 //!
 //! Deliveries are signed (<https://docs.stripe.com/webhooks#verify-manually>), made concurrently, and tried
 //! again with a growing wait until the endpoint answers with a 2xx.
@@ -14,10 +14,9 @@ use tokio::task::JoinSet;
 use crate::chaos::DeliveryFault;
 use crate::clock::Moment;
 use crate::events::{Delivery, DeliveryState, Event};
-use crate::idempotency::SavedResponse;
-use crate::resources::payment_intents::attempts::{self, DebitOutcome, Settlement};
 use crate::resources::webhook_endpoints::WebhookEndpoint;
 use crate::state::{Account, Keep, Origin, Resource, Store, Tx};
+use crate::timers;
 
 /// Deliveries under way at the same time.
 const MAX_CONCURRENT: usize = 64;
@@ -85,7 +84,7 @@ impl Worker {
         let mut sending = JoinSet::new();
         tokio::pin!(stop);
         loop {
-            self.settle_due().await;
+            self.run_timers().await;
             let shipments = self.store.peek(take_due);
             for shipment in shipments {
                 sending.spawn(Arc::clone(&self).send(shipment, Arc::clone(&permits)));
@@ -104,31 +103,16 @@ impl Worker {
         }
     }
 
-    /// Gives due debits their outcome and forgets expired answers.
-    async fn settle_due(&self) {
-        let has_due = self.store.peek(|tx| {
-            !tx.state.of::<Settlement>().due(tx.now).0.is_empty()
-                || !tx.state.of::<SavedResponse>().due(tx.now).0.is_empty()
-        });
+    /// Does what is due by the clock.
+    async fn run_timers(&self) {
+        let has_due = self.store.peek(|tx| timers::next(tx.state).is_some_and(|at| at <= tx.now));
         if !has_due {
             return;
         }
         let platform = Account::platform();
-        let settled = self.store.transact(&platform, Origin::default(), |tx| {
-            for id in tx.state.of::<Settlement>().due(tx.now).0 {
-                let Some(account) = tx.state.of::<Settlement>().find(&id).map(|(account, _)| account.clone())
-                else {
-                    continue;
-                };
-                tx.on_account(account, |tx| attempts::settle(tx, &id, DebitOutcome::AsPlanned));
-            }
-            for id in tx.state.of::<SavedResponse>().due(tx.now).0 {
-                tx.delete::<SavedResponse>(&id);
-            }
-            ((), Keep::Changes)
-        });
-        if let Err(error) = settled.await {
-            tracing::error!(%error, "The outcomes of bank debits were not kept");
+        let done = self.store.transact(&platform, Origin::default(), |tx| (timers::run(tx), Keep::Changes));
+        if let Err(error) = done.await {
+            tracing::error!(%error, "What was due by the clock was not kept");
         }
     }
 
@@ -137,6 +121,7 @@ impl Worker {
         // A fault is for the first try only: what is lost or doubled comes right in the end.
         let fault = shipment.delivery.fault.filter(|_| shipment.delivery.attempts == 0);
         let problem = match fault {
+            _ if self.store.chaos.drops_all() => Some("all are dropped on purpose".to_owned()),
             Some(DeliveryFault::Drop) => Some("dropped on purpose".to_owned()),
             _ => self.post(&shipment).await,
         };
@@ -165,7 +150,8 @@ impl Worker {
 
     async fn conclude(&self, account: &Account, delivery: Delivery, problem: Option<String>) {
         let attempts = delivery.attempts + 1;
-        let wait = self.retries.wait_after(attempts);
+        // What is lost while all are lost stays lost.
+        let wait = self.retries.wait_after(attempts).filter(|_| !self.store.chaos.drops_all());
         if let Some(problem) = &problem {
             tracing::warn!(
                 stripe.event.id = delivery.event,
@@ -223,11 +209,10 @@ fn take_due(tx: &mut Tx<'_>) -> Vec<Shipment> {
 fn next_due(tx: &mut Tx<'_>) -> Duration {
     let now = tx.now;
     let (deliveries, next_delivery) = tx.state.of::<Delivery>().due(now);
-    let (settlements, next_settlement) = tx.state.of::<Settlement>().due(now);
-    if !deliveries.is_empty() || !settlements.is_empty() {
+    if !deliveries.is_empty() {
         return Duration::ZERO;
     }
-    let next = next_delivery.into_iter().chain(next_settlement).min();
+    let next = next_delivery.into_iter().chain(timers::next(tx.state)).min();
     next.map_or(MAX_SLEEP, |next| now.until(next).min(MAX_SLEEP))
 }
 

@@ -109,11 +109,12 @@ impl Tx<'_> {
             idempotency_key: self.origin.idempotency_key.clone(),
         };
         for endpoint in self.listeners(type_) {
-            let delivery = Delivery::new(&event.id, &endpoint, self.now);
+            let delivery = self.new_delivery(&event.id, &endpoint);
             let delivery = match self.chaos.delivery_fault(&endpoint, type_) {
                 None => delivery,
                 Some((fault, delay)) => {
-                    Delivery { fault: Some(fault), ..delivery }.retry_at(self.now.after(delay))
+                    let at = Moment(delivery.next_attempt_ms).after(delay);
+                    Delivery { fault: Some(fault), ..delivery }.retry_at(at)
                 }
             };
             self.put(delivery);
@@ -121,11 +122,19 @@ impl Tx<'_> {
         self.put(event);
     }
 
+    /// A delivery that is due, unless all of them are delayed or lost at present.
+    fn new_delivery(&self, event: &str, endpoint: &str) -> Delivery {
+        let delivery = Delivery::new(event, endpoint, self.now.after(self.chaos.delay_of_all()));
+        let state = if self.chaos.drops_all() { DeliveryState::Failed } else { DeliveryState::Pending };
+        Delivery { state, ..delivery }
+    }
+
     /// Queues an event once more for every endpoint that listens to it; returns for how many.
     pub(crate) fn resend(&mut self, event: &Event) -> usize {
         let listeners = self.listeners(&event.type_);
         for endpoint in &listeners {
-            self.put(Delivery::new(&event.id, endpoint, self.now));
+            let delivery = self.new_delivery(&event.id, endpoint);
+            self.put(delivery);
         }
         listeners.len()
     }

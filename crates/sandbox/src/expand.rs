@@ -13,6 +13,7 @@ const EXPANDABLE: &[&str] = &[
     "application",
     "application_fee",
     "balance_transaction",
+    "charge",
     "customer",
     "failure_balance_transaction",
     "latest_charge",
@@ -21,8 +22,11 @@ const EXPANDABLE: &[&str] = &[
     "payment_method",
     "review",
     "source",
+    "setup_intent",
     "source_transfer",
+    "source_transfer_reversal",
     "transfer",
+    "transfer_reversal",
 ];
 
 /// Replaces what the paths name in `answer`, an object or a list.
@@ -52,6 +56,13 @@ fn expand_path(tx: &Tx<'_>, value: &mut Value, segments: &[&str], path: &str) ->
     if *first == "data" && value["object"] == "list" {
         let items = value["data"].as_array_mut().ok_or_else(refused)?;
         return items.iter_mut().try_for_each(|item| expand_path(tx, item, rest, path));
+    }
+    if value.get(*first).is_none()
+        && let Some(list) = resources::render_included(tx, value, first)
+    {
+        value[*first] = list;
+        let list = &mut value[*first];
+        return if rest.is_empty() { Ok(()) } else { expand_path(tx, list, rest, path) };
     }
     let field = value.get_mut(*first).ok_or_else(refused)?;
     if let Value::String(id) = field {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::api_error::ApiError;
 use crate::clock::Moment;
 use crate::state::{Account, Resource, Tx};
+use crate::timers::Timed;
 
 const MAX_KEY_CHARS: usize = 255;
 const LIFETIME: Duration = Duration::from_hours(24);
@@ -113,6 +114,12 @@ impl Resource for SavedResponse {
     /// An expired answer is removed by the timer.
     fn due(&self) -> Option<Moment> {
         Some(self.expires())
+    }
+}
+
+impl Timed for SavedResponse {
+    fn come_due(tx: &mut Tx<'_>, id: &str) {
+        tx.delete::<Self>(id);
     }
 }
 

@@ -1,5 +1,5 @@
-//! A stateful stand-in for Stripe: PaymentIntents, test cards, 3D Secure, bank debits, signed webhooks, and
-//! Stripe's errors, on the machine of a developer or in a test.
+//! A stateful stand-in for Stripe: PaymentIntents, hosted Checkout, refunds, disputes, test cards, 3D Secure, bank
+//! debits, vouchers, signed webhooks, and Stripe's errors, on the machine of a developer or in a test.
 //!
 //! It is no place for real cards: it takes test keys only, refuses card numbers that are no test numbers, and
 //! listens on loopback unless told otherwise. It shares no code with the service that is tested against it,
@@ -19,8 +19,8 @@
 //!
 //! The rooms: `routes` takes every request (keys, parameters, idempotency), `resources` has one file per
 //! resource, `state` holds all objects and changes them in transactions, `storage` keeps them in a file,
-//! `events` records what happened, `delivery` tells the endpoints and works off what is due, and `chaos` lets
-//! things go wrong on purpose.
+//! `events` records what happened, `delivery` tells the endpoints, `timers` works off what comes due by the clock,
+//! and `chaos` lets things go wrong on purpose.
 
 // A rendered object has more fields than `json!` takes by default.
 #![recursion_limit = "256"]
@@ -40,6 +40,7 @@ mod list;
 mod money;
 mod pages;
 mod params;
+mod record;
 mod request;
 mod resources;
 mod routes;
@@ -48,8 +49,11 @@ mod state;
 mod storage;
 mod test_banks;
 mod test_cards;
+mod test_quirks;
+mod test_vouchers;
+mod timers;
 
-pub use config::{Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
+pub use config::{ChaosConfig, Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
 pub use server::{Error, Handle, Sandbox};
 pub use storage::StorageError;
 

@@ -71,6 +71,10 @@ fn read_currency(params: &Params, text: &str) -> Result<String, ApiError> {
     ))
 }
 
+fn minimum(currency: &str) -> i64 {
+    MINIMUMS.iter().find(|(word, _)| *word == currency).map_or(1, |(_, minimum)| *minimum)
+}
+
 /// Refuses amounts Stripe would not charge.
 pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
     let error = |code, message: String| Err(ApiError::invalid(message).with_code(code).with_param("amount"));
@@ -80,7 +84,7 @@ pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> 
             "This value must be greater than or equal to 1.".to_owned(),
         );
     }
-    let minimum = MINIMUMS.iter().find(|(word, _)| *word == currency).map_or(1, |(_, minimum)| *minimum);
+    let minimum = minimum(currency);
     if amount < minimum {
         return error(
             "amount_too_small",
@@ -109,6 +113,35 @@ pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> 
     Ok(())
 }
 
+/// Refuses the total of a Checkout Session that Stripe would not charge.
+pub(crate) fn check_total(total: i64, currency: &str) -> Result<(), ApiError> {
+    check_amount(total, currency).map_err(|error| match error.code {
+        Some("amount_too_small") => ApiError::invalid(format!(
+            "The Checkout Session's total amount due must add up to at least {} {currency}",
+            decimal(minimum(currency), currency)
+        ))
+        .with_code("amount_too_small"),
+        _ => error.with_param("line_items"),
+    })
+}
+
+/// The amount as people write it, with its currency: `€1,234.50`, `12,000 JPY`.
+pub(crate) fn shown(amount: i64, currency: &str) -> String {
+    let text = decimal(amount, currency);
+    let start = text.find(|character: char| character.is_ascii_digit()).unwrap_or_default();
+    let end = text.find('.').unwrap_or(text.len());
+    let digits = &text[start..end];
+    let mut grouped = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let code = if start == 0 { format!(" {}", currency.to_ascii_uppercase()) } else { String::new() };
+    format!("{}{grouped}{}{code}", &text[..start], &text[end..])
+}
+
 /// The amount as people write it: `$0.50`, `50`, `1.000`.
 pub(crate) fn decimal(amount: i64, currency: &str) -> String {
     let symbol = match currency {
@@ -128,7 +161,16 @@ pub(crate) fn decimal(amount: i64, currency: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::check_amount;
+    use super::{check_amount, shown};
+
+    #[test]
+    fn amounts_are_shown_with_their_currency() {
+        assert_eq!(shown(1_999, "eur"), "€19.99");
+        assert_eq!(shown(123_456_789, "usd"), "$1,234,567.89");
+        assert_eq!(shown(12_000, "jpy"), "12,000 JPY");
+        assert_eq!(shown(1_234_500, "kwd"), "1,234.500 KWD");
+        assert_eq!(shown(5, "chf"), "0.05 CHF");
+    }
 
     #[test]
     fn amounts_follow_the_currency() {

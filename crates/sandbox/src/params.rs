@@ -95,7 +95,11 @@ impl Params {
 
     /// The parameter's full name, `shipping[address][line1]`.
     fn full_name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}[{name}]", self.prefix) }
+        match name.split_once('[') {
+            _ if self.prefix.is_empty() => name.to_owned(),
+            Some((first, rest)) => format!("{}[{first}][{rest}", self.prefix),
+            None => format!("{}[{name}]", self.prefix),
+        }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -238,6 +242,23 @@ impl Params {
         }
         numbered.sort_by_key(|(index, _)| *index);
         Ok(Some(numbered.into_iter().map(|(_, text)| text).collect()))
+    }
+
+    /// A list of objects, in the order of their numbers.
+    pub(crate) fn objects(&mut self, name: &str) -> Result<Option<Vec<Params>>, ApiError> {
+        let Some(list) = self.nested(name)? else { return Ok(None) };
+        let invalid = || ApiError::invalid("Invalid array").with_param(self.full_name(name));
+        let mut numbered = Vec::with_capacity(list.entries.len());
+        for (key, node) in &list.entries {
+            match (key.parse::<u32>(), node) {
+                (Ok(index), Node::Map(entries)) => {
+                    numbered.push((index, Self { prefix: list.full_name(key), entries: entries.clone() }));
+                }
+                _ => return Err(invalid()),
+            }
+        }
+        numbered.sort_by_key(|(index, _)| *index);
+        Ok(Some(numbered.into_iter().map(|(_, params)| params).collect()))
     }
 
     pub(crate) fn metadata(&mut self) -> Result<Option<MetadataChange>, ApiError> {

@@ -15,6 +15,7 @@ use crate::form;
 use crate::idempotency::{IdempotentRequest, InFlight};
 use crate::ids;
 use crate::params::Params;
+use crate::record::Record;
 use crate::request::{Call, Caller, Handler, Role, api_version};
 use crate::state::{Keep, Origin, Store, Tx};
 
@@ -54,6 +55,7 @@ impl Route {
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// An answer before it is sent.
@@ -84,6 +86,9 @@ pub(crate) async fn serve(
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let request_id = ids::request();
+    if let Some(record) = &shared.record {
+        record.write(request, body.as_deref().unwrap_or_default());
+    }
     let fault = shared.store.chaos.api_fault(route.method.as_str(), route.path);
     if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.is_after()) {
         return chaos::fail(fault, hang, &request_id).await;

@@ -1,6 +1,7 @@
 //! The running sandbox: its address, its HTTP server, its timers, and their end.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_cors::Cors;
@@ -10,7 +11,8 @@ use tokio::sync::watch;
 use crate::chaos::ChaosPlan;
 use crate::config::{Config, InvalidWebhookTarget, WebhookTarget};
 use crate::delivery::{self, RetryPolicy, Worker};
-use crate::pages::{stripe_js, three_d_secure};
+use crate::pages::{checkout, stripe_js, three_d_secure};
+use crate::record::Record;
 use crate::resources::{self, webhook_endpoints};
 use crate::routes::{self, Route, Shared};
 use crate::state::{Settings, Store};
@@ -37,6 +39,15 @@ pub enum Error {
     /// The state file can not be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The file that requests are recorded in can not be written to.
+    #[error("cannot record requests in {path}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The client that delivers webhooks can not be set up.
     #[error("cannot set up the client that delivers webhooks")]
     Client(#[source] reqwest::Error),
@@ -51,6 +62,7 @@ pub struct Sandbox {
     local_addr: SocketAddr,
     store: Arc<Store>,
     worker: Arc<Worker>,
+    record: Option<Arc<Record>>,
 }
 
 /// A handle on a sandbox that stays usable while it runs. Cheap to clone.
@@ -79,11 +91,9 @@ impl Sandbox {
             },
             debit_delay: config.debit_delay,
             delayed_debit_delay: config.delayed_debit_delay,
-            chaos: ChaosPlan::of_percents(
-                config.chaos_seed,
-                config.chaos_api_percent,
-                config.chaos_delivery_percent,
-            ),
+            refund_delay: config.refund_delay,
+            dispute_delay: config.dispute_delay,
+            chaos: ChaosPlan::of(config.chaos),
         };
         let (storage, rows) = match &config.state_file {
             Some(path) => Storage::open(path)?,
@@ -94,7 +104,11 @@ impl Sandbox {
             RetryPolicy { base: config.webhook_retry_base, max_attempts: config.webhook_max_attempts };
         let client = delivery::client().map_err(Error::Client)?;
         let worker = Arc::new(Worker { store: Arc::clone(&store), client, retries });
-        let sandbox = Self { listener, local_addr, store, worker };
+        let record = config.record_requests.map(|path| match Record::open(&path) {
+            Ok(record) => Ok(Arc::new(record)),
+            Err(source) => Err(Error::Record { path, source }),
+        });
+        let sandbox = Self { listener, local_addr, store, worker, record: record.transpose()? };
         let handle = sandbox.handle();
         for target in config.webhook_endpoints {
             handle.register(&target, false);
@@ -126,7 +140,11 @@ impl Sandbox {
     /// Answers requests and delivers webhooks until `shutdown` is done; then finishes what is under way, writes
     /// everything to the state file, and closes it. Runs inside a tokio runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let shared = web::Data::new(Shared { store: Arc::clone(&self.store), in_flight: Arc::default() });
+        let shared = web::Data::new(Shared {
+            store: Arc::clone(&self.store),
+            in_flight: Arc::default(),
+            record: self.record,
+        });
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
@@ -223,10 +241,18 @@ fn configure(config: &mut web::ServiceConfig) {
         }
         config.service(resource);
     }
+    checkout::configure(config);
     three_d_secure::configure(config);
     stripe_js::configure(config);
 }
 
-async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> actix_web::HttpResponse {
+async fn unknown(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> actix_web::HttpResponse {
+    if let Some(record) = &shared.record {
+        record.write(&request, &body.unwrap_or_default());
+    }
     routes::unknown(&request, shared.store.clock.now().seconds())
 }

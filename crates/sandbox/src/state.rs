@@ -17,11 +17,16 @@ use crate::clock::{Clock, Moment};
 use crate::control::ClockSetting;
 use crate::events::{Delivery, Event};
 use crate::idempotency::SavedResponse;
+use crate::resources::balance_transactions::BalanceTransaction;
 use crate::resources::charges::Charge;
+use crate::resources::checkout_sessions::CheckoutSession;
 use crate::resources::customers::Customer;
+use crate::resources::disputes::Dispute;
 use crate::resources::payment_intents::PaymentIntent;
-use crate::resources::payment_intents::attempts::{Challenge, Settlement};
+use crate::resources::payment_intents::attempts::Challenge;
+use crate::resources::payment_intents::settlements::Settlement;
 use crate::resources::payment_methods::PaymentMethod;
+use crate::resources::refunds::Refund;
 use crate::resources::webhook_endpoints::WebhookEndpoint;
 use crate::storage::{Ack, Storage, StorageError, StoredRow, Write};
 
@@ -103,6 +108,11 @@ impl<T: Resource> Table<T> {
         (ready, self.due.iter().map(|(at, _)| *at).find(|at| *at > now))
     }
 
+    /// The moment at which the first one is due, be it past.
+    pub(crate) fn next_due(&self) -> Option<Moment> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
     fn insert(&mut self, row: Row<T>) -> Option<Row<T>> {
         let id = row.value.id().to_owned();
         let old = self.remove(&id);
@@ -167,6 +177,10 @@ tables! {
     settlements: Settlement,
     payment_methods: PaymentMethod,
     charges: Charge,
+    refunds: Refund,
+    disputes: Dispute,
+    balance_transactions: BalanceTransaction,
+    checkout_sessions: CheckoutSession,
     customers: Customer,
     events: Event,
     deliveries: Delivery,
@@ -206,6 +220,8 @@ pub(crate) struct Settings {
     pub(crate) public_url: String,
     pub(crate) debit_delay: Duration,
     pub(crate) delayed_debit_delay: Duration,
+    pub(crate) refund_delay: Duration,
+    pub(crate) dispute_delay: Duration,
     /// The faults to begin with.
     pub(crate) chaos: ChaosPlan,
 }

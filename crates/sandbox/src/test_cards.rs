@@ -1,8 +1,10 @@
 //! The test cards of <https://docs.stripe.com/testing>, by number and by `pm_card_…` (or `tok_…`) name.
 //!
-//! Cards whose meaning lies in a refund or a dispute belong to those resources and are not listed here.
+//! What a card has in store beside the payment is its [`Quirk`].
 
 use serde::{Deserialize, Serialize};
+
+use crate::test_quirks::Quirk;
 
 /// How a payment with a test payment method goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub(crate) enum Behavior {
     Authenticates { when: Authentication, then: AfterAuthentication },
     /// A bank debit: `processing`, and later the outcome. `None` as outcome: never.
     Debits { fails_with: Option<DebitFailure>, speed: DebitSpeed },
+    /// The customer gets a voucher and pays it elsewhere, or lets it expire.
+    AwaitsVoucher,
 }
 
 /// When a card needs 3D Secure.
@@ -150,6 +154,8 @@ pub(crate) enum DebitFailure {
     NoAccount,
     SourceLimit,
     WeeklyLimit,
+    /// A voucher that nobody has paid.
+    VoucherExpired,
 }
 
 impl DebitFailure {
@@ -182,6 +188,12 @@ impl DebitFailure {
                 "charge_exceeds_weekly_limit",
                 "The payment would exceed your account's weekly limit of transactions.",
             ),
+            Self::VoucherExpired => (
+                "payment_intent_payment_attempt_expired",
+                "The latest payment attempt of the PaymentIntent has expired. Check the last_payment_error property on \
+                 the PaymentIntent for more details, and provide a new payment method to attempt to fulfill this \
+                 PaymentIntent again.",
+            ),
         }
     }
 }
@@ -195,6 +207,7 @@ pub(crate) struct TestCard {
     pub(crate) funding: &'static str,
     pub(crate) country: &'static str,
     pub(crate) behavior: Behavior,
+    pub(crate) quirk: Quirk,
 }
 
 const fn ok(
@@ -204,11 +217,16 @@ const fn ok(
     funding: &'static str,
     country: &'static str,
 ) -> TestCard {
-    TestCard { number, name, brand, funding, country, behavior: Behavior::Succeeds }
+    TestCard { number, name, brand, funding, country, behavior: Behavior::Succeeds, quirk: Quirk::None }
 }
 
 const fn visa(number: &'static str, name: &'static str, behavior: Behavior) -> TestCard {
-    TestCard { number, name, brand: "visa", funding: "credit", country: "US", behavior }
+    TestCard { number, name, brand: "visa", funding: "credit", country: "US", behavior, quirk: Quirk::None }
+}
+
+/// A card that pays and has something in store.
+const fn odd(number: &'static str, name: &'static str, quirk: Quirk) -> TestCard {
+    TestCard { quirk, ..visa(number, name, Behavior::Succeeds) }
 }
 
 const fn decline(number: &'static str, name: &'static str, decline: Decline) -> TestCard {
@@ -286,7 +304,23 @@ pub(crate) const CARDS: &[TestCard] = &[
     decline("4100000000000019", "radarBlock", Decline::Fraudulent),
     decline("4000000000004954", "riskLevelHighest", Decline::HighestRisk),
     visa("4000000000000341", "chargeCustomerFail", Behavior::FailsOnceAttached),
-    visa("4000000000000077", "bypassPending", Behavior::Succeeds),
+    odd("4000000000000077", "bypassPending", Quirk::BypassesPending),
+    odd("4000003720000278", "bypassPendingInternational", Quirk::BypassesPending),
+    odd("4000000000007726", "pendingRefund", Quirk::RefundPends),
+    odd("4000000000005126", "refundFail", Quirk::RefundFails),
+    odd("4000000000000259", "createDispute", Quirk::DisputedAsFraud),
+    odd("4000000000002685", "createDisputeProductNotReceived", Quirk::DisputedAsNotReceived),
+    odd("4000000000001976", "createDisputeInquiry", Quirk::Inquired),
+    odd("4000000404000079", "createMultipleDisputes", Quirk::DisputedTwice),
+    odd("4000000000000010", "avsFail", Quirk::AddressFails),
+    odd("4000000000000028", "avsLine1Fail", Quirk::Line1Fails),
+    odd("4000000000000036", "avsZipFail", Quirk::PostalCodeFails),
+    odd("4000000000000044", "avsUnchecked", Quirk::AddressUnavailable),
+    odd("4000000000000101", "cvcCheckFail", Quirk::CvcFails),
+    odd("4000000000009235", "riskLevelElevated", Quirk::ElevatedRisk),
+    odd("4000058400307872", "cvcCheckFailElevatedRisk", Quirk::CvcFailsAtElevatedRisk),
+    odd("4000058400306072", "avsZipFailElevatedRisk", Quirk::PostalCodeFailsAtElevatedRisk),
+    odd("4000000000000093", "domesticPricing", Quirk::None),
     secure(
         "4000002500003155",
         "authenticationRequiredOnSetup",

@@ -161,6 +161,8 @@ pub(crate) struct ServeArgs {
     pub(crate) sandbox_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    #[command(flatten, next_help_heading = "Faults on purpose, of the built-in stand-in for Stripe")]
+    pub(crate) sandbox_chaos: quittance_sandbox::ChaosConfig,
 }
 
 #[derive(Args, Clone)]

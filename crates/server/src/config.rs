@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quittance_api::{IpNet, SecretKeyText};
 use quittance_persistence::StoreConfig;
-use quittance_sandbox::DEFAULT_LISTEN;
+use quittance_sandbox::{ChaosConfig, DEFAULT_LISTEN};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::{AccessArgs, DatabaseArgs, ServeArgs, StripeArgs};
@@ -51,7 +51,7 @@ pub(crate) enum Database {
 /// Which Stripe is asked.
 pub(crate) enum Stripe {
     /// The built-in stand-in.
-    Sandbox { listen: SocketAddr, webhook_secrets: Vec<SecretString> },
+    Sandbox { listen: SocketAddr, webhook_secrets: Vec<SecretString>, chaos: ChaosConfig },
     /// Stripe itself, or whatever answers at `api_base`.
     Real {
         secret_key: SecretString,
@@ -63,12 +63,13 @@ pub(crate) enum Stripe {
 
 impl Config {
     pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
-        let ServeArgs { listen, public_url, database, stripe, access, orders, sandbox_listen, log: _ } = args;
+        let ServeArgs { listen, public_url, database, stripe, access, orders, sandbox_listen, log: _, sandbox_chaos } =
+            args;
         let place = Database::read(&database)?;
         let cors_origins = origins("QUITTANCE_CORS_ORIGINS", access.cors_origins.clone())?;
         let return_origins = origins("QUITTANCE_RETURN_ORIGINS", orders.return_origins)?;
         Ok(Self {
-            stripe: Stripe::read(stripe, sandbox_listen)?,
+            stripe: Stripe::read(stripe, sandbox_listen, sandbox_chaos)?,
             token_keys: token_keys(&access, &place)?,
             listen,
             public_url: public_url.as_deref().map(check_public_url).transpose()?,
@@ -109,7 +110,11 @@ impl Database {
 }
 
 impl Stripe {
-    pub(crate) fn read(args: StripeArgs, sandbox_listen: Option<SocketAddr>) -> Result<Self, Error> {
+    pub(crate) fn read(
+        args: StripeArgs,
+        listen: Option<SocketAddr>,
+        chaos: ChaosConfig,
+    ) -> Result<Self, Error> {
         let webhook_secrets: Vec<_> = args
             .stripe_webhook_secret
             .into_iter()
@@ -122,7 +127,8 @@ impl Stripe {
                     "is set without STRIPE_SECRET_KEY: set both, or none to use the built-in sandbox",
                 ));
             }
-            return Ok(Self::Sandbox { listen: sandbox_listen.unwrap_or(DEFAULT_LISTEN), webhook_secrets });
+            let listen = listen.unwrap_or(DEFAULT_LISTEN);
+            return Ok(Self::Sandbox { listen, webhook_secrets, chaos });
         };
         let live = check_stripe_key(secret_key.expose_secret())?;
         if webhook_secrets.is_empty() {
@@ -132,10 +138,15 @@ impl Stripe {
                  laptop, the Dashboard shows one for each endpoint",
             ));
         }
-        if sandbox_listen.is_some() {
+        let of_the_sandbox = [
+            ("QUITTANCE_SANDBOX_LISTEN", listen.is_some()),
+            ("QUITTANCE_SANDBOX_CHAOS_API_PERCENT", chaos.api_percent > 0),
+            ("QUITTANCE_SANDBOX_CHAOS_DELIVERY_PERCENT", chaos.delivery_percent > 0),
+        ];
+        if let Some((variable, _)) = of_the_sandbox.into_iter().find(|(_, is_set)| *is_set) {
             let problem =
                 "is set together with STRIPE_SECRET_KEY: with a key of Stripe's there is no sandbox";
-            return Err(Error::setting("QUITTANCE_SANDBOX_LISTEN", problem));
+            return Err(Error::setting(variable, problem));
         }
         let publishable_key = check_publishable_key(args.stripe_publishable_key, live)?;
         check_api_base(&args.stripe_api_base)?;
@@ -284,6 +295,8 @@ mod tests {
                 "STRIPE_PUBLISHABLE_KEY",
             ),
             (with(&["--sandbox-listen=127.0.0.1:1"]), "QUITTANCE_SANDBOX_LISTEN"),
+            (with(&["--chaos-api-percent=1"]), "QUITTANCE_SANDBOX_CHAOS_API_PERCENT"),
+            (with(&["--chaos-delivery-percent=1"]), "QUITTANCE_SANDBOX_CHAOS_DELIVERY_PERCENT"),
             (with(&["--stripe-api-base=http://stripe.example"]), "STRIPE_API_BASE"),
             (with(&["--stripe-api-base=https://api.stripe.com/v1"]), "STRIPE_API_BASE"),
             (with(&["--stripe-api-base=http://127.0.0.1.example:80"]), "STRIPE_API_BASE"),
@@ -307,7 +320,11 @@ mod tests {
 
     #[test]
     fn nothing_set_is_the_sandbox_and_a_key_is_stripe() {
-        assert!(matches!(read(&[]).unwrap().stripe, Stripe::Sandbox { .. }));
+        let calm = ChaosConfig::default();
+        assert!(matches!(read(&[]).unwrap().stripe, Stripe::Sandbox { chaos, .. } if chaos == calm));
+        let faults = ["--chaos-seed=7", "--chaos-api-percent=20", "--chaos-delivery-percent=30"];
+        let expected = ChaosConfig { seed: 7, api_percent: 20, delivery_percent: 30 };
+        assert!(matches!(read(&faults).unwrap().stripe, Stripe::Sandbox { chaos, .. } if chaos == expected));
         let flags = [
             "--stripe-secret-key=sk_test_1",
             "--stripe-publishable-key=pk_test_1",

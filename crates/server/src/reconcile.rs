@@ -66,7 +66,7 @@ fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
 }
 
 fn stripe(args: &ReconcileArgs) -> Result<Stripe, Error> {
-    let config = match StripeChoice::read(args.stripe.clone(), args.sandbox_listen)? {
+    let config = match StripeChoice::read(args.stripe.clone(), args.sandbox_listen, ChaosConfig::default())? {
         StripeChoice::Real { secret_key, api_base, .. } => StripeConfig::new(secret_key, api_base),
         StripeChoice::Sandbox { listen, .. } => {
             StripeConfig::new(SANDBOX_KEY.to_owned().into(), format!("http://{listen}"))

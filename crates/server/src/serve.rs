@@ -202,10 +202,11 @@ fn connect(config: &Config) -> Result<Connected, Error> {
             webhook_secrets: webhook_secrets.clone(),
             sandbox: None,
         }),
-        StripeChoice::Sandbox { listen, webhook_secrets } => {
+        StripeChoice::Sandbox { listen, webhook_secrets, chaos } => {
             let sandbox = Sandbox::bind(quittance_sandbox::Config {
                 listen: *listen,
                 state_file: Some(config.database.sandbox_state()),
+                chaos: *chaos,
                 ..quittance_sandbox::Config::default()
             })
             .map_err(Error::Sandbox)?;

@@ -69,6 +69,9 @@ impl Error {
     }
 }
 
+/// How Stripe begins to say that a Checkout Session is not open and can not be expired.
+const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in";
+
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -104,10 +107,31 @@ impl Refusal {
         self.has_code("payment_intent_unexpected_state")
     }
 
+    /// Whether a Checkout Session can not be expired because it is not open any more. Stripe has no code for
+    /// this, so its words are looked at.
+    #[must_use]
+    pub fn is_session_not_open(&self) -> bool {
+        self.kind.as_deref() == Some("invalid_request_error")
+            && self.message.as_deref().is_some_and(|words| words.starts_with(SESSION_NOT_OPEN))
+    }
+
+    /// Whether all that the PaymentIntent brought was given back before.
+    #[must_use]
+    pub fn is_already_refunded(&self) -> bool {
+        self.has_code("charge_already_refunded")
+    }
+
     /// Whether the idempotency key was used before with other parameters.
     #[must_use]
     pub fn is_idempotency_mismatch(&self) -> bool {
         self.kind.as_deref() == Some("idempotency_error")
+    }
+
+    /// Whether it is about our key, which is wrong (401) or may not do this (403), and not about this request: once
+    /// the key is mended, the same request may be fine.
+    #[must_use]
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self.status, 401 | 403)
     }
 
     fn has_code(&self, code: &str) -> bool {

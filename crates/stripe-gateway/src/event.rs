@@ -6,26 +6,66 @@
 
 use std::borrow::Cow;
 
-use quittance_domain::event::{Content, Event};
+use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::event::{Content, Event, Moved};
 use quittance_domain::payment::{Account, Mode, Observation, PaymentStatus, Seen, Sighting};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::payment_intent::view::{Provenance, View};
+use crate::view::{Provenance, Reference, check_object, shape_error};
+use crate::{checkout_session, dispute, payment_intent, refund};
 
-/// The types whose object is a PaymentIntent with news for us.
-const PAYMENT_INTENT_TYPES: [&str; 8] = [
-    "payment_intent.amount_capturable_updated",
-    "payment_intent.canceled",
-    "payment_intent.created",
-    "payment_intent.partially_funded",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.requires_action",
-    SUCCEEDED,
+/// What an event is about.
+#[derive(Clone, Copy)]
+enum Object {
+    Charge,
+    CheckoutSession,
+    Dispute,
+    PaymentIntent,
+    Refund,
+}
+
+/// The types with news for us, and what they are about.
+const HANDLED_TYPES: [(&str, Object); 22] = [
+    ("charge.dispute.closed", Object::Dispute),
+    ("charge.dispute.created", Object::Dispute),
+    ("charge.dispute.funds_reinstated", Object::Dispute),
+    ("charge.dispute.funds_withdrawn", Object::Dispute),
+    ("charge.dispute.updated", Object::Dispute),
+    ("charge.refund.updated", Object::Refund),
+    ("charge.refunded", Object::Charge),
+    (SESSION_PAID_LATER, Object::CheckoutSession),
+    (SESSION_FAILED, Object::CheckoutSession),
+    (SESSION_COMPLETED, Object::CheckoutSession),
+    (SESSION_EXPIRED, Object::CheckoutSession),
+    ("payment_intent.amount_capturable_updated", Object::PaymentIntent),
+    ("payment_intent.canceled", Object::PaymentIntent),
+    ("payment_intent.created", Object::PaymentIntent),
+    ("payment_intent.partially_funded", Object::PaymentIntent),
+    ("payment_intent.payment_failed", Object::PaymentIntent),
+    ("payment_intent.processing", Object::PaymentIntent),
+    ("payment_intent.requires_action", Object::PaymentIntent),
+    (SUCCEEDED, Object::PaymentIntent),
+    ("refund.created", Object::Refund),
+    ("refund.failed", Object::Refund),
+    ("refund.updated", Object::Refund),
 ];
 const SUCCEEDED: &str = "payment_intent.succeeded";
+const SESSION_COMPLETED: &str = "checkout.session.completed";
+const SESSION_EXPIRED: &str = "checkout.session.expired";
+const SESSION_FAILED: &str = "checkout.session.async_payment_failed";
+const SESSION_PAID_LATER: &str = "checkout.session.async_payment_succeeded";
+
+/// Those that we do without where Stripe lists no more than 20 types.
+const UNLISTED_TYPES: [&str; 2] = ["charge.refund.updated", "payment_intent.created"];
+const _: () = assert!(HANDLED_TYPES.len() - UNLISTED_TYPES.len() <= 20);
+
+/// The types that a list of events is to hold.
+pub(crate) fn listed_types() -> Vec<String> {
+    let names = HANDLED_TYPES.iter().map(|(name, _)| *name);
+    names.filter(|name| !UNLISTED_TYPES.contains(name)).map(str::to_owned).collect()
+}
 
 /// The bytes are no event: no JSON, or without the `id` and `type` that every event has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,13 +108,12 @@ pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
         Some(Value::String(id)) if !id.is_empty() => Some(Account::connected(id)),
         Some(_) => None,
     };
-    let content = if PAYMENT_INTENT_TYPES.contains(&envelope.r#type.as_ref()) {
-        match observe(&envelope, created, mode, account.clone()) {
-            Ok(observation) => Content::Payment(Box::new(observation)),
-            Err(reason) => Content::Unreadable(reason),
+    let handled = HANDLED_TYPES.iter().find(|(name, _)| *name == envelope.r#type);
+    let content = match handled {
+        Some((_, object)) => {
+            content(*object, &envelope, created, mode, account.clone()).unwrap_or_else(Content::Unreadable)
         }
-    } else {
-        Content::Unhandled
+        None => Content::Unhandled,
     };
     Ok(Event {
         id: envelope.id.into_owned(),
@@ -86,26 +125,96 @@ pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
     })
 }
 
-fn observe(
+fn content(
+    object: Object,
     envelope: &Envelope<'_>,
     created: Option<i64>,
     mode: Option<Mode>,
     account: Option<Account>,
-) -> Result<Observation, String> {
+) -> Result<Content, String> {
     let created = created.ok_or("the event has no created")?;
     let mode = mode.ok_or("the event has no livemode")?;
     let account = account.ok_or("the event's account is no id")?;
-    let object = envelope
+    let json = envelope
         .data
         .and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok())
         .and_then(|data| data.object)
-        .ok_or("the event carries no object")?;
+        .ok_or("the event carries no object")?
+        .get()
+        .as_bytes();
     let sighting = Sighting { created, event: envelope.id.clone().into_owned() };
-    let observation = View::read(object.get().as_bytes())?.observe(Provenance { account, mode, sighting })?;
+    let provenance = Provenance { account, mode, sighting };
+    let content = match object {
+        Object::PaymentIntent => {
+            let observation = payment(&envelope.r#type, json, provenance)?;
+            Some(Content::Payment(Box::new(observation)))
+        }
+        Object::CheckoutSession => {
+            let observation = session(&envelope.r#type, json, &provenance)?;
+            observation.map(|observation| Content::Session(Box::new(observation)))
+        }
+        Object::Refund => {
+            let observation = refund::View::read(json)?.observe(provenance)?;
+            observation.map(|observation| Content::Refund(Box::new(observation)))
+        }
+        Object::Dispute => {
+            let observation = dispute::View::read(json)?.observe(provenance)?;
+            observation.map(|observation| Content::Dispute(Box::new(observation)))
+        }
+        Object::Charge => moved(json, provenance)?.map(|moved| Content::Moved(Box::new(moved))),
+    };
+    Ok(content.unwrap_or(Content::Unhandled))
+}
+
+fn payment(kind: &str, json: &[u8], provenance: Provenance) -> Result<Observation, String> {
+    let observation = payment_intent::view::View::read(json)?.observe(provenance)?;
     // An event is believed to be a success only if both its type and its object say so.
     let succeeded = matches!(observation.fact.seen, Seen::Succeeded(_));
-    if envelope.r#type == SUCCEEDED && !succeeded {
-        return Err(format!("the type says {}, the object does not", PaymentStatus::Succeeded.as_str()));
+    if kind == SUCCEEDED && !succeeded {
+        return Err(disagreement(PaymentStatus::Succeeded.as_str()));
     }
     Ok(observation)
+}
+
+/// Nothing, if the Session is of no payment.
+fn session(kind: &str, json: &[u8], provenance: &Provenance) -> Result<Option<SessionObservation>, String> {
+    let view = checkout_session::view::View::read(json)?;
+    if !view.is_payment() {
+        return Ok(None);
+    }
+    let mut observation = view.observe(provenance)?.session;
+    let is_complete = matches!(observation.status, SessionStatus::Complete | SessionStatus::Failed);
+    let (word, agrees) = match kind {
+        SESSION_EXPIRED => ("expired", observation.status == SessionStatus::Expired),
+        SESSION_PAID_LATER => ("paid", is_complete && observation.paid.is_some()),
+        SESSION_FAILED => ("unpaid", is_complete && observation.paid.is_none()),
+        _ => ("complete", is_complete),
+    };
+    if !agrees {
+        return Err(disagreement(word));
+    }
+    if kind == SESSION_FAILED {
+        observation.status = SessionStatus::Failed;
+    }
+    Ok(Some(observation))
+}
+
+/// A charge, as far as it leads to its PaymentIntent. See <https://docs.stripe.com/api/charges/object>.
+#[derive(Deserialize)]
+struct Charge {
+    object: Option<String>,
+    payment_intent: Option<Reference>,
+}
+
+/// Nothing, if the charge was made without a PaymentIntent.
+fn moved(json: &[u8], provenance: Provenance) -> Result<Option<Moved>, String> {
+    let charge: Charge = serde_json::from_slice(json).map_err(|error| shape_error("charge", &error))?;
+    check_object(charge.object.as_deref(), "charge", "charge")?;
+    let Provenance { account, mode, sighting: _ } = provenance;
+    let payment_intent_id = charge.payment_intent.and_then(Reference::into_id);
+    Ok(payment_intent_id.map(|payment_intent_id| Moved { account, mode, payment_intent_id }))
+}
+
+fn disagreement(word: &str) -> String {
+    format!("the type says {word}, the object does not")
 }

@@ -2,24 +2,35 @@
 //!
 //! This is the only room that knows Stripe's field names. What goes out is made by async-stripe's typed
 //! request builders and sent by a transport of our own; what comes in, as an event or as the answer to a
-//! read, goes through one lenient view of a PaymentIntent into the domain's
-//! [`Observation`](quittance_domain::payment::Observation).
+//! read, goes through one lenient view per object into the domain's observations, of which
+//! [`Observation`](quittance_domain::payment::Observation) is a PaymentIntent's.
 
+mod checkout_session;
 mod config;
+mod dispute;
 mod error;
 pub mod event;
+mod event_list;
+mod list;
 mod payment_intent;
+mod refund;
+mod request;
 pub mod signature;
 mod transport;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
 
 use quittance_domain::payment::Mode;
 
+pub use checkout_session::{CheckoutSession, NewCheckoutSession};
 pub use config::{ConfigError, StripeConfig};
 pub use error::{Error, Refusal};
-pub use payment_intent::{FrozenRequest, NewPaymentIntent, PaymentDetails, PaymentIntent};
+pub use event_list::{EventPage, ListedEvent};
+pub use payment_intent::{NewPaymentIntent, PaymentDetails, PaymentIntent};
+pub use refund::{NewRefund, Refunded};
+pub use request::FrozenRequest;
 
 use transport::Transport;
 

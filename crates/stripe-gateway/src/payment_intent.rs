@@ -2,35 +2,29 @@
 
 pub(crate) mod view;
 
-use std::collections::HashMap;
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
 use quittance_domain::id::{OrderId, PaymentId};
-use quittance_domain::money::{Currency, Money};
+use quittance_domain::money::Money;
 use quittance_domain::order::Shipping;
-use quittance_domain::payment::{Account, CaptureMethod, Observation, Sighting};
+use quittance_domain::payment::{Account, CaptureMethod, Observation};
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
-use stripe_client_core::{RequestBuilder, StripeRequest};
+use stripe_client_core::StripeRequest;
 use stripe_core::payment_intent::{
-    CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
-    CreatePaymentIntentShipping, CreatePaymentIntentShippingAddress, ListPaymentIntent,
-    RetrievePaymentIntent, UpdatePaymentIntent, UpdatePaymentIntentShipping,
-    UpdatePaymentIntentShippingAddress,
+    CancelPaymentIntent, CapturePaymentIntent, CreatePaymentIntent,
+    CreatePaymentIntentAutomaticPaymentMethods, CreatePaymentIntentShipping,
+    CreatePaymentIntentShippingAddress, ListPaymentIntent, RetrievePaymentIntent, UpdatePaymentIntent,
+    UpdatePaymentIntentShipping, UpdatePaymentIntentShippingAddress,
 };
 use stripe_shared::PaymentIntentCaptureMethod;
 use stripe_types::RangeQueryTs;
 
 use crate::Stripe;
 use crate::error::Error;
-use crate::transport::{Call, Reply, Verb};
-use view::{Listed, Provenance, View, shape_error};
-
-/// How many PaymentIntents one page of a list holds: the most that Stripe gives.
-const PAGE_LIMIT: i64 = 100;
+use crate::list::PAGE_LIMIT;
+use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
+use crate::transport::{Call, Reply};
+use view::View;
 
 /// A PaymentIntent that is to be made for an attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,40 +57,6 @@ pub struct PaymentDetails {
     pub shipping: Option<Shipping>,
 }
 
-/// A request that is sent letter for letter as often as it takes: its parameters and its idempotency key are
-/// stored before Stripe hears of it, since Stripe refuses a key that comes again with other parameters.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrozenRequest {
-    /// The path with `/v1`.
-    pub path: String,
-    /// The form, urlencoded. Holds personal data.
-    pub body: String,
-    /// The idempotency key. Stripe forgets it after 24 hours; from then on only a look-up is safe.
-    pub idempotency_key: String,
-    /// The account that it acts on.
-    #[serde(serialize_with = "write_account", deserialize_with = "read_account")]
-    pub account: Account,
-}
-
-impl fmt::Debug for FrozenRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrozenRequest")
-            .field("path", &self.path)
-            .field("idempotency_key", &self.idempotency_key)
-            .field("account", &self.account)
-            .finish_non_exhaustive()
-    }
-}
-
-fn write_account<S: Serializer>(account: &Account, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(account.as_str())
-}
-
-fn read_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Account, D::Error> {
-    // The platform's own account is the empty text.
-    String::deserialize(deserializer).map(Account::connected)
-}
-
 /// A PaymentIntent as Stripe answered with it.
 #[derive(Debug, Clone)]
 pub struct PaymentIntent {
@@ -108,6 +68,8 @@ pub struct PaymentIntent {
     pub observation: Observation,
     /// What a page needs to let the customer pay. Never stored, never logged.
     pub client_secret: Option<SecretString>,
+    /// Stripe's id of the request.
+    pub request_id: Option<String>,
 }
 
 impl Stripe {
@@ -115,19 +77,14 @@ impl Stripe {
     /// gives the same request.
     #[must_use]
     pub fn freeze_payment_intent(new: &NewPaymentIntent) -> FrozenRequest {
-        // Stripe takes no brackets in a key: they are its own way of writing a path, and could lead to ours.
-        let theirs = new.metadata.clone().into_iter().filter(|(key, _)| !key.contains(['[', ']']));
-        let mut metadata: HashMap<String, String> = theirs.collect();
-        metadata.insert("order_id".to_owned(), new.order_id.to_string());
-        metadata.insert("payment_id".to_owned(), new.payment_id.to_string());
         let mut create = CreatePaymentIntent::new(new.amount.minor(), currency(new.amount.currency()))
             .automatic_payment_methods(CreatePaymentIntentAutomaticPaymentMethods::new(true))
             .capture_method(match new.capture_method {
                 CaptureMethod::Automatic => PaymentIntentCaptureMethod::Automatic,
                 CaptureMethod::Manual => PaymentIntentCaptureMethod::Manual,
             })
-            .description(format!("Order {}", new.order_id))
-            .metadata(metadata);
+            .description(description(&new.order_id))
+            .metadata(metadata(&new.metadata, &new.order_id, &new.payment_id));
         if let Some(fee) = new.application_fee {
             create = create.application_fee_amount(fee);
         }
@@ -137,24 +94,12 @@ impl Stripe {
         if let Some(shipping) = &new.details.shipping {
             create = create.shipping(create_shipping(shipping));
         }
-        let request = create.build();
-        FrozenRequest {
-            path: versioned(&request.path),
-            body: sorted(&request.body.unwrap_or_default()),
-            idempotency_key: new.payment_id.to_string(),
-            account: new.account.clone(),
-        }
+        FrozenRequest::new(create.build(), &new.account, new.payment_id.as_str())
     }
 
     /// Makes a PaymentIntent, or returns the one that was made with this key before.
     pub async fn create_payment_intent(&self, request: &FrozenRequest) -> Result<PaymentIntent, Error> {
-        let call = Call {
-            operation: "payment_intents.create",
-            path: request.path.clone(),
-            account: &request.account,
-            verb: Verb::Post { body: request.body.clone(), idempotency_key: &request.idempotency_key },
-        };
-        self.payment_intent(call).await
+        self.payment_intent(request.call("payment_intents.create")).await
     }
 
     /// Reads a PaymentIntent.
@@ -166,29 +111,32 @@ impl Stripe {
     /// Looks for the PaymentIntent of an attempt by its `metadata.payment_id`, among those made on the
     /// account since a time: how a create is resolved whose answer was lost and whose key can not be used
     /// again.
-    ///
-    /// Lists rather than searches, because Stripe's search lags behind. Returns the oldest match: a seller
-    /// can make PaymentIntents on their own account that carry our ids, but only once they have seen ours.
     pub async fn find_payment_intent(
         &self,
         account: &Account,
         payment_id: &PaymentId,
         created_since: DateTime<Utc>,
     ) -> Result<Option<PaymentIntent>, Error> {
-        let first_page =
-            ListPaymentIntent::new().created(RangeQueryTs::gte(created_since.timestamp())).limit(PAGE_LIMIT);
-        let mut page = first_page.clone();
-        let mut found = None;
-        loop {
-            let call = get("payment_intents.list", account, page.build());
-            let read = |reply: &Reply| self.read_page(account, payment_id, reply);
-            let Page { oldest_match, next } = self.transport.call(&call, read).await?;
-            found = oldest_match.or(found);
-            match next {
-                Some(last_id) => page = first_page.clone().starting_after(last_id),
-                None => return Ok(found),
-            }
-        }
+        let request = |after: Option<&str>| {
+            let created = RangeQueryTs::gte(created_since.timestamp());
+            let page = ListPaymentIntent::new().created(created).limit(PAGE_LIMIT);
+            after.map_or(page.clone(), |after| page.starting_after(after)).build()
+        };
+        let read = |reply: &Reply, json: &[u8]| self.read_payment_intent(account, reply, json);
+        self.find("payment_intents.list", account, payment_id, request, read).await
+    }
+
+    /// Takes an amount of a held payment, in minor units; what is left of it is released. One that is not held
+    /// any more is refused with [`is_unexpected_state`](crate::Refusal::is_unexpected_state).
+    pub async fn capture_payment_intent(
+        &self,
+        account: &Account,
+        id: &str,
+        amount: i64,
+        idempotency_key: &str,
+    ) -> Result<PaymentIntent, Error> {
+        let request = CapturePaymentIntent::new(checked_id(id)?).amount_to_capture(amount).build();
+        self.payment_intent(post("payment_intents.capture", account, request, idempotency_key)).await
     }
 
     /// Cancels a PaymentIntent. One that can not be canceled any more is refused with
@@ -233,93 +181,15 @@ impl Stripe {
     ) -> Result<PaymentIntent, String> {
         let mut view = View::read(json)?;
         let client_secret = view.take_client_secret();
-        let created =
-            if reply.replayed { view.created().unwrap_or_default() } else { reply.began_at_stripe_s };
-        let provenance = Provenance {
-            account: account.clone(),
-            mode: view.mode().unwrap_or(self.mode),
-            sighting: Sighting { created, event: String::new() },
-        };
-        Ok(PaymentIntent { observation: view.observe(provenance)?, client_secret })
-    }
-
-    fn read_page(&self, account: &Account, payment_id: &PaymentId, reply: &Reply) -> Result<Page, String> {
-        let list: List<'_> =
-            serde_json::from_slice(&reply.body).map_err(|error| shape_error("list", &error))?;
-        let mut oldest_match = None;
-        let mut last_id = None;
-        for json in list.data {
-            let listed = Listed::read(json.get().as_bytes())?;
-            last_id = Some(listed.id.clone());
-            if listed.payment_id().as_ref() == Some(payment_id) {
-                // Lists are newest first, so a later match is an older one.
-                oldest_match = Some(self.read_payment_intent(account, reply, json.get().as_bytes())?);
-            }
-        }
-        if list.has_more && last_id.is_none() {
-            return Err("an empty page of a list says that there is more".to_owned());
-        }
-        Ok(Page { oldest_match, next: last_id.filter(|_| list.has_more) })
+        let provenance = self.provenance(account, reply, &view.told());
+        let observation = view.observe(provenance)?;
+        Ok(PaymentIntent { observation, client_secret, request_id: reply.request_id.clone() })
     }
 }
 
-/// A list as Stripe writes it. See <https://docs.stripe.com/api/pagination>.
-#[derive(Deserialize)]
-struct List<'a> {
-    #[serde(borrow)]
-    data: Vec<&'a RawValue>,
-    has_more: bool,
-}
-
-/// What one page of a list gave.
-struct Page {
-    oldest_match: Option<PaymentIntent>,
-    /// The id after which the next page begins, if there is one.
-    next: Option<String>,
-}
-
-fn get<'a>(operation: &'static str, account: &'a Account, request: RequestBuilder) -> Call<'a> {
-    let verb = Verb::Get { query: request.query.unwrap_or_default() };
-    Call { operation, path: versioned(&request.path), account, verb }
-}
-
-fn post<'a>(
-    operation: &'static str,
-    account: &'a Account,
-    request: RequestBuilder,
-    idempotency_key: &'a str,
-) -> Call<'a> {
-    let verb = Verb::Post { body: request.body.unwrap_or_default(), idempotency_key };
-    Call { operation, path: versioned(&request.path), account, verb }
-}
-
-fn versioned(path: &str) -> String {
-    format!("/v1{path}")
-}
-
-/// The fields of a form in the order of their names. Metadata travels through a hash map, whose order would
-/// make two freezes of one attempt differ.
-fn sorted(form: &str) -> String {
-    let mut fields: Vec<&str> = form.split('&').collect();
-    fields.sort_unstable();
-    fields.join("&")
-}
-
-/// An id that can stand in a path. Anything else could lead to another resource.
-fn checked_id(id: &str) -> Result<&str, Error> {
-    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_plain && !id.is_empty() {
-        Ok(id)
-    } else {
-        Err(Error::Unsendable("the id of a PaymentIntent has letters, digits and underscores only"))
-    }
-}
-
-fn currency(currency: Currency) -> stripe_types::Currency {
-    match currency.code().parse() {
-        Ok(currency) => currency,
-        Err(never) => match never {},
-    }
+/// What receipts and the dashboard say that a payment is for.
+pub(crate) fn description(order_id: &OrderId) -> String {
+    format!("Order {order_id}")
 }
 
 fn create_shipping(shipping: &Shipping) -> CreatePaymentIntentShipping {

@@ -59,7 +59,7 @@ pub(crate) struct Reply {
     /// The HTTP status, a 2xx.
     status: u16,
     /// Stripe's id of the request.
-    request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// Whether Stripe gave this answer before, to the first request with this key.
     pub(crate) replayed: bool,
     /// The second, at Stripe's clock, in which the request began.

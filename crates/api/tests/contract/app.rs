@@ -1,6 +1,7 @@
 //! A running API with everything behind it.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -164,6 +165,8 @@ fn start_sandbox(webhook_url: Option<String>) -> String {
     let config = SandboxConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         debit_delay: Duration::from_millis(200),
+        record_requests: std::env::var_os("QUITTANCE_RECORDED_REQUESTS")
+            .map(|folder| Path::new(&folder).join("contract.jsonl")),
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::bind(config).unwrap();

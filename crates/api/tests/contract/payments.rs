@@ -132,6 +132,40 @@ async fn a_stripe_that_is_away_is_a_503() {
     app.post(&path).bearer(&token).send().await.problem(503, "stripe_unavailable");
 }
 
+/// A server in Stripe's place that does not take the key.
+fn refuses_the_key(status: u16) -> String {
+    let answer = move || async move {
+        let status = actix_web::http::StatusCode::from_u16(status).unwrap();
+        let error =
+            json!({"error": {"type": "invalid_request_error", "message": "Invalid API Key provided"}});
+        actix_web::HttpResponse::build(status).json(error)
+    };
+    let app = move || actix_web::App::new().default_service(actix_web::web::to(answer));
+    let server = actix_web::HttpServer::new(app).workers(1).disable_signals();
+    let server = server.bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", server.addrs()[0]);
+    tokio::spawn(server.run());
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_stripe_does_not_take_is_the_shops_affair() {
+    for status in [401, 403] {
+        let setup = Setup { stripe_base: Some(refuses_the_key(status)), ..Setup::default() };
+        let app = TestApp::start_with(setup).await;
+        let (order_id, token) = app.order().await;
+        let path = format!("/v1/orders/{order_id}/payment_intent");
+        let problem = app.post(&path).bearer(&token).send().await.problem(503, "stripe_misconfigured");
+        assert_eq!(problem["title"], "The shop's service is misconfigured");
+        assert!(!problem.to_string().contains("API Key"), "{problem}");
+        // The order is as payable as before, once the key is mended.
+        assert_eq!(
+            app.get(&format!("/v1/orders/{order_id}")).bearer(&token).send().await.ok(200)["status"],
+            "pending"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_amount_that_stripe_does_not_take_is_said_so() {
     let app = TestApp::start().await;

@@ -20,7 +20,7 @@ const FRAME_STYLE: &str = include_str!("stripe_js/payment_element.css");
 const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline' https:; \
                             connect-src 'self'; font-src https: http: data:; img-src data:; base-uri 'none'; form-action 'none'";
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Adds the routes: the addresses of Stripe's own script, and the frame's parts.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -34,7 +34,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 /// An answer that pages of every origin may use, also isolated ones.
-fn answer(content_type: &'static str, body: String) -> HttpResponse {
+pub(super) fn answer(content_type: &'static str, body: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
@@ -46,7 +46,7 @@ fn answer(content_type: &'static str, body: String) -> HttpResponse {
 }
 
 /// One script of several parts, with nothing in the global scope.
-fn wrapped(parts: &[&str]) -> String {
+pub(super) fn wrapped(parts: &[&str]) -> String {
     format!("(() => {{\n'use strict';\n{}}})();\n", parts.concat())
 }
 

@@ -13,9 +13,9 @@ pub(crate) const MAX_TEXT_CHARS: usize = 5_000;
 pub(crate) struct Address {
     city: Option<String>,
     country: Option<String>,
-    line1: Option<String>,
+    pub(crate) line1: Option<String>,
     line2: Option<String>,
-    postal_code: Option<String>,
+    pub(crate) postal_code: Option<String>,
     state: Option<String>,
 }
 
@@ -39,11 +39,11 @@ impl Address {
 /// Who pays: part of a payment method and of a charge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BillingDetails {
-    address: Address,
+    pub(crate) address: Address,
     pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
-    phone: Option<String>,
-    tax_id: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) tax_id: Option<String>,
 }
 
 impl BillingDetails {

@@ -1,22 +1,29 @@
 //! Charges, one per attempt to move money: <https://docs.stripe.com/api/charges>.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
+use crate::clock::Moment;
 use crate::ids;
 use crate::list::{Page, created_filter};
 use crate::params::{Word, words};
 use crate::request::Call;
 use crate::resources::address::{BillingDetails, MAX_TEXT_CHARS, Shipping};
-use crate::resources::payment_intents::{PaymentIntent, TransferData};
+use crate::resources::balance_transactions::{self, BalanceTransactionType, Movement};
+use crate::resources::disputes;
+use crate::resources::payment_intents::{PaymentIntent, TransferData, attempts};
 use crate::resources::payment_methods::{Details, PaymentMethod, PaymentMethodType};
 use crate::routes::Route;
-use crate::state::Resource;
+use crate::state::{Resource, Tx};
 use crate::test_banks::TEST_ROUTING_NUMBER;
 use crate::test_cards::Decline;
+use crate::test_quirks::Quirk;
+use crate::test_vouchers::{VOUCHER_ENTITY, voucher_reference};
+use crate::timers::Timed;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/charges", list),
@@ -44,23 +51,29 @@ pub(crate) enum Failure {
 pub(crate) struct Charge {
     pub(crate) id: String,
     created: i64,
-    amount: i64,
+    pub(crate) amount: i64,
     amount_captured: i64,
     amount_refunded: i64,
+    #[serde(default)]
+    balance_transaction: Option<String>,
     application_fee_amount: Option<i64>,
     billing_details: BillingDetails,
     captured: bool,
-    currency: String,
+    pub(crate) currency: String,
     customer: Option<String>,
     description: Option<String>,
+    #[serde(default)]
+    pub(crate) disputed: bool,
+    /// When the customer goes to the bank.
+    #[serde(default)]
+    disputed_at_ms: Option<i64>,
     failure: Option<Failure>,
     metadata: BTreeMap<String, String>,
     on_behalf_of: Option<String>,
-    payment_intent: String,
-    payment_method: PaymentMethod,
+    pub(crate) payment_intent: String,
+    pub(crate) payment_method: PaymentMethod,
     was_authenticated: bool,
     receipt_email: Option<String>,
-    refunded: bool,
     shipping: Option<Shipping>,
     statement_descriptor: Option<String>,
     statement_descriptor_suffix: Option<String>,
@@ -75,6 +88,23 @@ impl Resource for Charge {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn due(&self) -> Option<Moment> {
+        let expiry = self.is_held().then(|| Moment((self.created + AUTHORIZATION_SECONDS) * 1_000));
+        self.disputed_at_ms.map(Moment).into_iter().chain(expiry).min()
+    }
+}
+
+impl Timed for Charge {
+    fn come_due(tx: &mut Tx<'_>, id: &str) {
+        let Some(mut charge) = tx.get::<Self>(id).cloned() else { return };
+        if charge.disputed_at_ms.take().is_some() {
+            tx.put(charge.clone());
+            disputes::open_by_quirk(tx, &charge);
+        } else {
+            attempts::expire_authorization(tx, &charge.payment_intent);
+        }
+    }
 }
 
 impl Charge {
@@ -87,12 +117,15 @@ impl Charge {
             amount: intent.amount,
             amount_captured: 0,
             amount_refunded: 0,
+            balance_transaction: None,
             application_fee_amount: intent.application_fee_amount,
             billing_details: method.billing_details.clone(),
             captured: false,
             currency: intent.currency.clone(),
             customer: intent.customer.clone(),
             description: intent.description.clone(),
+            disputed: false,
+            disputed_at_ms: None,
             failure: None,
             metadata: intent.metadata.clone(),
             on_behalf_of: intent.on_behalf_of.clone(),
@@ -100,7 +133,6 @@ impl Charge {
             payment_method: method.clone(),
             was_authenticated: false,
             receipt_email: intent.receipt_email.clone(),
-            refunded: false,
             shipping: intent.shipping.clone(),
             statement_descriptor: intent.statement_descriptor.clone(),
             statement_descriptor_suffix: intent.statement_descriptor_suffix.clone(),
@@ -122,16 +154,57 @@ impl Charge {
     }
 
     /// Takes `amount`; what is left of the authorisation is released.
-    pub(crate) fn capture(&mut self, amount: i64) {
+    pub(crate) fn capture(&mut self, tx: &mut Tx<'_>, amount: i64) {
         self.status = ChargeStatus::Succeeded;
         self.captured = true;
         self.amount_captured = amount;
         self.amount_refunded = self.amount - amount;
+        let quirk = self.payment_method.quirk;
+        let is_card = self.payment_method.type_() == PaymentMethodType::Card;
+        let movement = Movement {
+            type_: if is_card { BalanceTransactionType::Charge } else { BalanceTransactionType::Payment },
+            reporting_category: "charge",
+            source: &self.id,
+            amount,
+            fee: balance_transactions::payment_fee(amount),
+            currency: &self.currency,
+            description: self.description.clone(),
+            pends_for: match quirk {
+                Quirk::BypassesPending => Duration::ZERO,
+                _ => balance_transactions::PENDING_TIME,
+            },
+        };
+        self.balance_transaction = Some(balance_transactions::record(tx, movement));
+        self.disputed_at_ms = quirk.is_disputed().then(|| tx.now.after(tx.settings.dispute_delay).0);
+    }
+
+    /// Whether money has been taken.
+    pub(crate) fn is_captured(&self) -> bool {
+        self.captured
+    }
+
+    /// Whether money is held that can still be taken.
+    fn is_held(&self) -> bool {
+        self.status == ChargeStatus::Succeeded && !self.captured && self.refundable() > 0
+    }
+
+    /// What can still be given back.
+    pub(crate) fn refundable(&self) -> i64 {
+        self.amount - self.amount_refunded
+    }
+
+    /// Gives `amount` back, or takes it back if negative.
+    pub(crate) fn refund(&mut self, amount: i64) {
+        self.amount_refunded += amount;
+    }
+
+    /// The prefix of ids of what belongs to it: of a card's charge, or of another payment's.
+    pub(crate) fn id_prefix(&self, card: &'static str, other: &'static str) -> &'static str {
+        if self.payment_method.type_() == PaymentMethodType::Card { card } else { other }
     }
 
     /// Releases an authorisation that is not wanted any more.
     pub(crate) fn release(&mut self) {
-        self.refunded = true;
         self.amount_refunded = self.amount;
     }
 
@@ -166,7 +239,7 @@ impl Charge {
             "application": null,
             "application_fee": null,
             "application_fee_amount": self.application_fee_amount,
-            "balance_transaction": null,
+            "balance_transaction": self.balance_transaction,
             "billing_details": self.billing_details,
             "calculated_statement_descriptor": self.statement_descriptor.as_deref().unwrap_or("SANDBOX"),
             "captured": self.captured || self.status == ChargeStatus::Pending,
@@ -174,7 +247,7 @@ impl Charge {
             "currency": self.currency,
             "customer": self.customer,
             "description": self.description,
-            "disputed": false,
+            "disputed": self.disputed,
             "failure_balance_transaction": null,
             "failure_code": self.failure_code(),
             "failure_message": self.failure_message(),
@@ -191,7 +264,7 @@ impl Charge {
             "receipt_email": self.receipt_email,
             "receipt_number": null,
             "receipt_url": null,
-            "refunded": self.refunded,
+            "refunded": self.refundable() == 0,
             "review": null,
             "shipping": self.shipping,
             "source": null,
@@ -212,14 +285,15 @@ impl Charge {
         let Some(decline) = decline else {
             let seller_message =
                 if self.failure.is_some() { "The bank returned the debit." } else { "Payment complete." };
+            let (risk_level, risk_score) = self.payment_method.quirk.risk();
             return json!({
                 "advice_code": null,
                 "network_advice_code": null,
                 "network_decline_code": null,
                 "network_status": "approved_by_network",
                 "reason": null,
-                "risk_level": "normal",
-                "risk_score": 7,
+                "risk_level": risk_level,
+                "risk_score": risk_score,
                 "seller_message": seller_message,
                 "type": "authorized",
             });
@@ -274,6 +348,9 @@ impl Charge {
                 "payment_reference": null,
                 "routing_number": TEST_ROUTING_NUMBER,
             }),
+            Details::Multibanco => {
+                json!({ "entity": VOUCHER_ENTITY, "reference": voucher_reference(&self.payment_intent) })
+            }
         };
         json!({ "type": type_, type_: details })
     }
@@ -283,8 +360,9 @@ impl Charge {
         let Details::Card(card) = &method.details else { return Value::Null };
         let cvc_check = match &self.failure {
             Some(Failure::Card(Decline::IncorrectCvc)) => Some("fail"),
-            _ => card.has_cvc.then_some("pass"),
+            _ => card.has_cvc.then_some(method.quirk.cvc_check()),
         };
+        let address = &self.billing_details.address;
         let three_d_secure = self.was_authenticated.then(|| {
             json!({
                 "authentication_flow": "challenge",
@@ -296,14 +374,13 @@ impl Charge {
                 "version": "2.2.0",
             })
         });
-        let is_held = self.status == ChargeStatus::Succeeded && !self.captured && !self.refunded;
         let mut details = json!({
             "amount_authorized": (self.status == ChargeStatus::Succeeded).then_some(self.amount),
             "authorization_code": null,
             "brand": card.brand,
             "checks": {
-                "address_line1_check": null,
-                "address_postal_code_check": null,
+                "address_line1_check": address.line1.as_ref().map(|_| method.quirk.line1_check()),
+                "address_postal_code_check": address.postal_code.as_ref().map(|_| method.quirk.postal_code_check()),
                 "cvc_check": cvc_check,
             },
             "country": card.country,
@@ -325,7 +402,7 @@ impl Charge {
             "three_d_secure": three_d_secure,
             "wallet": null,
         });
-        if is_held {
+        if self.is_held() {
             details["capture_before"] = (self.created + AUTHORIZATION_SECONDS).into();
         }
         details

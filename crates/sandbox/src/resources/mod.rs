@@ -6,22 +6,31 @@ use crate::routes::Route;
 use crate::state::Tx;
 
 pub(crate) mod address;
+pub(crate) mod balance_transactions;
 pub(crate) mod charges;
+pub(crate) mod checkout_sessions;
 pub(crate) mod customers;
+pub(crate) mod disputes;
 mod event_log;
 pub(crate) mod payment_intents;
 pub(crate) mod payment_methods;
+pub(crate) mod refunds;
 pub(crate) mod webhook_endpoints;
 
 /// The routes of every resource.
 pub(crate) const ROUTES: &[&[Route]] = &[
     payment_intents::ROUTES,
     charges::ROUTES,
+    refunds::ROUTES,
+    disputes::ROUTES,
+    balance_transactions::ROUTES,
+    checkout_sessions::ROUTES,
     payment_methods::ROUTES,
     customers::ROUTES,
     event_log::ROUTES,
     webhook_endpoints::ROUTES,
     crate::control::ROUTES,
+    crate::control::world::ROUTES,
     crate::chaos::ROUTES,
 ];
 
@@ -32,6 +41,24 @@ pub(crate) fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
         "ch" | "py" => tx.get::<charges::Charge>(id).map(charges::Charge::render),
         "pm" => tx.get::<payment_methods::PaymentMethod>(id).map(payment_methods::PaymentMethod::render),
         "cus" => tx.get::<customers::Customer>(id).map(customers::Customer::render),
+        "re" | "pyr" => tx.get::<refunds::Refund>(id).map(refunds::Refund::render),
+        "du" => tx.get::<disputes::Dispute>(id).map(|dispute| dispute.render(tx)),
+        "txn" => {
+            let transaction = tx.get::<balance_transactions::BalanceTransaction>(id);
+            transaction.map(|transaction| transaction.render(tx.now))
+        }
+        _ => None,
+    }
+}
+
+/// A list that an object shows only if it is asked for by `expand[]`.
+pub(crate) fn render_included(tx: &Tx<'_>, object: &Value, field: &str) -> Option<Value> {
+    let id = object["id"].as_str()?;
+    match (object["object"].as_str()?, field) {
+        ("charge", "refunds") => Some(refunds::list_of_charge(tx, id)),
+        ("checkout.session", "line_items") => tx
+            .get::<checkout_sessions::CheckoutSession>(id)
+            .map(checkout_sessions::CheckoutSession::render_line_items),
         _ => None,
     }
 }

@@ -14,9 +14,10 @@ use crate::state::Resource;
 
 pub(crate) mod attempts;
 mod endpoints;
-mod fields;
+pub(crate) mod fields;
+pub(crate) mod settlements;
 
-pub(crate) use endpoints::ROUTES;
+pub(crate) use endpoints::{ROUTES, check_method};
 
 words! {
     /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
@@ -37,12 +38,20 @@ words! {
 }
 
 words! {
-    /// Why a caller cancels.
+    /// Why a PaymentIntent was canceled. A caller may give all but the last.
     CancellationReason {
         Duplicate = "duplicate",
         Fraudulent = "fraudulent",
         RequestedByCustomer = "requested_by_customer",
         Abandoned = "abandoned",
+        Automatic = "automatic",
+    }
+}
+
+impl CancellationReason {
+    /// Whether Stripe alone cancels for it.
+    fn is_stripes_own(self) -> bool {
+        self == Self::Automatic
     }
 }
 
@@ -91,17 +100,20 @@ pub(crate) struct PaymentIntent {
     canceled_at: Option<i64>,
     cancellation_reason: Option<CancellationReason>,
     capture_method: CaptureMethod,
+    /// The Checkout Session it was made by.
+    #[serde(default)]
+    pub(crate) checkout_session: Option<String>,
     pub(crate) client_secret: String,
     pub(crate) currency: String,
     pub(crate) customer: Option<String>,
     pub(crate) description: Option<String>,
-    last_payment_error: Option<Value>,
+    pub(crate) last_payment_error: Option<Value>,
     latest_charge: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
-    next_action: Option<Value>,
+    pub(crate) next_action: Option<Value>,
     pub(crate) on_behalf_of: Option<String>,
     payment_method: Option<String>,
-    payment_method_types: Vec<PaymentMethodType>,
+    pub(crate) payment_method_types: Vec<PaymentMethodType>,
     pub(crate) receipt_email: Option<String>,
     request_three_d_secure: RequestThreeDSecure,
     pub(crate) return_url: Option<String>,
@@ -211,12 +223,26 @@ impl PaymentIntent {
                     "network": null,
                     "request_three_d_secure": self.request_three_d_secure,
                 }),
-                PaymentMethodType::SepaDebit => json!({}),
+                PaymentMethodType::SepaDebit | PaymentMethodType::Multibanco => json!({}),
                 PaymentMethodType::UsBankAccount => json!({ "verification_method": "automatic" }),
             };
             (type_.as_str().to_owned(), value)
         });
         Value::Object(options.collect::<Map<String, Value>>())
+    }
+
+    /// The charge of its last attempt.
+    pub(crate) fn latest_charge(&self) -> Option<&str> {
+        self.latest_charge.as_deref()
+    }
+
+    pub(crate) fn payment_method(&self) -> Option<&str> {
+        self.payment_method.as_deref()
+    }
+
+    /// Whether its money is only held until the shop takes it.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.capture_method == CaptureMethod::Manual
     }
 
     /// The rendering without what a publishable key may not see.
@@ -229,7 +255,7 @@ impl PaymentIntent {
     }
 
     /// The error for what the status does not allow; it carries the PaymentIntent.
-    fn unexpected_state(&self, message: impl Into<String>) -> ApiError {
+    pub(crate) fn unexpected_state(&self, message: impl Into<String>) -> ApiError {
         ApiError::refused(message)
             .with_code("payment_intent_unexpected_state")
             .with("payment_intent", self.render())

@@ -18,6 +18,7 @@ use crate::routes::Route;
 use crate::state::{Resource, Tx};
 use crate::test_banks::TEST_ROUTING_NUMBER;
 use crate::test_cards::Behavior;
+use crate::test_quirks::Quirk;
 
 mod test_data;
 
@@ -32,7 +33,12 @@ pub(crate) const ROUTES: &[Route] = &[
 
 words! {
     /// The kinds of payment method the sandbox has.
-    PaymentMethodType { Card = "card", SepaDebit = "sepa_debit", UsBankAccount = "us_bank_account" }
+    PaymentMethodType {
+        Card = "card",
+        SepaDebit = "sepa_debit",
+        UsBankAccount = "us_bank_account",
+        Multibanco = "multibanco",
+    }
 }
 
 words! {
@@ -56,6 +62,7 @@ pub(crate) enum Details {
     Card(Card),
     SepaDebit { country: String, bank_code: String },
     UsBankAccount { holder: AccountHolderType, account_type: AccountType },
+    Multibanco,
 }
 
 /// The visible part of a card.
@@ -83,6 +90,8 @@ pub(crate) struct PaymentMethod {
     pub(crate) last4: String,
     pub(crate) fingerprint: String,
     pub(crate) behavior: Behavior,
+    #[serde(default)]
+    pub(crate) quirk: Quirk,
     /// Whether an authenticated payment saved it for off-session use.
     pub(crate) is_set_up: bool,
 }
@@ -101,6 +110,7 @@ impl PaymentMethod {
             Details::Card(_) => PaymentMethodType::Card,
             Details::SepaDebit { .. } => PaymentMethodType::SepaDebit,
             Details::UsBankAccount { .. } => PaymentMethodType::UsBankAccount,
+            Details::Multibanco => PaymentMethodType::Multibanco,
         }
     }
 
@@ -171,6 +181,7 @@ impl PaymentMethod {
                 "routing_number": TEST_ROUTING_NUMBER,
                 "status_details": {},
             }),
+            Details::Multibanco => json!({}),
         }
     }
 }
@@ -182,15 +193,17 @@ pub(crate) fn parse(mut params: Params, now_seconds: i64) -> Result<PaymentMetho
         PaymentMethodType::Card => test_data::parse_card(&mut params, now_seconds)?,
         PaymentMethodType::SepaDebit => test_data::parse_sepa_debit(&mut params, now_seconds)?,
         PaymentMethodType::UsBankAccount => test_data::parse_us_bank_account(&mut params, now_seconds)?,
+        PaymentMethodType::Multibanco => test_data::parse_multibanco(&mut params, now_seconds)?,
     };
     if let Some(details) = params.nested("billing_details")? {
         method.billing_details.update(details)?;
     }
-    let is_debit = type_ != PaymentMethodType::Card;
+    let is_debit = matches!(type_, PaymentMethodType::SepaDebit | PaymentMethodType::UsBankAccount);
     if is_debit && method.billing_details.name.is_none() {
         return Err(params.missing("billing_details[name]"));
     }
-    if type_ == PaymentMethodType::SepaDebit && method.billing_details.email.is_none() {
+    let needs_email = matches!(type_, PaymentMethodType::SepaDebit | PaymentMethodType::Multibanco);
+    if needs_email && method.billing_details.email.is_none() {
         return Err(params.missing("billing_details[email]"));
     }
     if let Some(change) = params.metadata()? {

@@ -4,16 +4,22 @@
 mod support;
 
 mod bad_input;
+mod balance;
 mod cards;
 mod chaos;
+mod checkout;
 mod debits;
+mod disputes;
 mod events;
 mod idempotency;
 mod lifecycle;
 mod lists;
 mod objects;
+mod record;
+mod refunds;
 mod restart;
 mod sdk;
 mod stripe_js;
 mod three_d_secure;
+mod vouchers;
 mod webhooks;

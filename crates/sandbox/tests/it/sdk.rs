@@ -6,29 +6,79 @@ use std::process::Command;
 
 use crate::support::{Running, config};
 
-async fn run_script(program: &str, script: &str) {
-    if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
-        eprintln!("{script} did not run: QUITTANCE_SDK_TESTS is not set");
-        return;
+const NODE: &str = "stripe_node.mjs";
+const PYTHON: &str = "stripe_python.py";
+
+fn is_wanted() -> bool {
+    let is_wanted = std::env::var_os("QUITTANCE_SDK_TESTS").is_some();
+    if !is_wanted {
+        eprintln!("Stripe's libraries did not run: QUITTANCE_SDK_TESTS is not set");
     }
-    let sandbox = Running::start(config());
+    is_wanted
+}
+
+/// Runs a script to its end. Whether it is content, and what it says.
+async fn run_script(script: &str, settings: &[(&str, &str)]) -> (bool, String) {
+    let python = std::env::var("QUITTANCE_SDK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let program = if script == NODE { "node".to_owned() } else { python };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
-    let mut command = Command::new(program);
-    command.arg(script).current_dir(folder).env("SANDBOX_URL", &sandbox.api.base);
+    let mut command = Command::new(&program);
+    command
+        .arg(script)
+        .current_dir(folder)
+        .env_remove("STRIPE_TEST_SECRET_KEY")
+        .envs(settings.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = output.unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    println!("{}", text(&output.stdout));
-    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    println!("{}", said.concat());
+    (output.status.success(), said.concat())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn npm_stripe() {
-    run_script("node", "stripe_node.mjs").await;
+async fn npm_and_pypi_stripe_drive_the_sandbox() {
+    if !is_wanted() {
+        return;
+    }
+    for script in [NODE, PYTHON] {
+        let sandbox = Running::start(config());
+        let (is_content, said) = run_script(script, &[("SANDBOX_URL", &sandbox.api.base)]).await;
+        assert!(is_content && !said.contains("skipped"), "{said}");
+    }
+}
+
+/// The way they go to Stripe's test mode, with a sandbox at the end of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_test_key_they_go_elsewhere() {
+    if !is_wanted() {
+        return;
+    }
+    for script in [NODE, PYTHON] {
+        let sandbox = Running::start(config());
+        let key = ("STRIPE_TEST_SECRET_KEY", "sk_test_of_a_developer");
+        let nowhere = ("SANDBOX_URL", "http://127.0.0.1:9");
+        let (is_content, said) =
+            run_script(script, &[key, nowhere, ("STRIPE_TEST_URL", &sandbox.api.base)]).await;
+        assert!(is_content, "{said}");
+        assert!(said.contains("ok      idempotency keys"), "{said}");
+        assert_eq!(said.contains("skipped card numbers: "), script == NODE, "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pypi_stripe() {
-    let python = std::env::var("QUITTANCE_SDK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    run_script(&python, "stripe_python.py").await;
+async fn a_live_key_goes_nowhere() {
+    if !is_wanted() {
+        return;
+    }
+    for (script, key) in [NODE, PYTHON]
+        .into_iter()
+        .flat_map(|script| ["sk_live_x", "rk_live_x", "pk_test_x", ""].map(|key| (script, key)))
+    {
+        let sandbox = Running::start(config());
+        let settings = [("STRIPE_TEST_SECRET_KEY", key), ("STRIPE_TEST_URL", &sandbox.api.base)];
+        let (is_content, said) = run_script(script, &settings).await;
+        assert!(!is_content && said.contains("must be a key of Stripe's test mode"), "{said}");
+        let objects = sandbox.api.get("/v1/payment_intents", &[]).await.ok();
+        assert_eq!(objects["data"], serde_json::json!([]));
+    }
 }

@@ -187,6 +187,11 @@ impl Api {
         tokio::time::timeout(PATIENCE, wait).await.expect("the condition does not come true")
     }
 
+    /// Moves the sandbox's clock. What comes due by it has happened afterwards.
+    pub(crate) async fn advance(&self, seconds: u32) {
+        self.post("/_sandbox/clock", &[("advance_seconds", &seconds.to_string())]).await.ok();
+    }
+
     /// The types of all events, the oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
         let events = self.get("/v1/events", &[("limit", "100")]).await.ok();

@@ -80,6 +80,10 @@ impl Client {
         self.call(Method::PATCH, path.into())
     }
 
+    pub(crate) fn delete(&self, path: impl Into<String>) -> Call {
+        self.call(Method::DELETE, path.into())
+    }
+
     fn call(&self, method: Method, path: String) -> Call {
         Call { client: self.clone(), method, path, headers: Vec::new(), body: Vec::new() }
     }

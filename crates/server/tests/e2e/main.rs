@@ -1,6 +1,7 @@
 //! The `quittance` binary as others meet it: over HTTP, by its command line, through crashes and outages, on
 //! SQLite and on PostgreSQL, with the sandbox as a process of its own on Stripe's side.
 
+mod chaos;
 mod client;
 mod command_line;
 #[cfg(feature = "crash-points")]

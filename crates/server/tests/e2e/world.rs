@@ -137,6 +137,9 @@ fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks)
         "sandbox.db",
     ]);
     command.args(["--webhook-retry-base-ms", "20"]);
+    if let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") {
+        command.arg("--record-requests").arg(Path::new(&folder).join("e2e.jsonl"));
+    }
     if webhooks == Webhooks::Delivered {
         let target = format!("{}/webhooks/stripe,{WEBHOOK_SECRET}", api.base());
         command.args(["--webhook-endpoint", &target]);

@@ -1,15 +1,20 @@
 //! A PaymentIntent as Stripe writes it: the one view through which events and answers are read.
-//!
-//! Unknown fields and statuses are normal, expanded objects stand where ids stood, and an older API version
-//! leaves fields out. So only what a fact is made of is asked for, and only when it is.
 
-use quittance_domain::id::PaymentId;
-use quittance_domain::payment::{
-    Account, Fact, Failure, Mode, Observation, OpenStatus, Seen, Sighting, Success,
-};
+use quittance_domain::payment::{Fact, Failure, Observation, OpenStatus, Seen, Sighting, Success};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_error};
+
+/// Under which next actions the customer has days: they carry a voucher to a shop, order a transfer at their
+/// bank, or wait for the small deposits that prove a bank account theirs. Every voucher's is called
+/// `…_display_details`, so those to come are known too. Not among them: what is shown as a QR code is paid at
+/// once from a phone; of those only a Pix may be paid on the next day, and hardly ever is.
+/// See <https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action>.
+const AWAITING_ACTIONS: [&str; 2] = ["display_bank_transfer_instructions", "verify_with_microdeposits"];
+const VOUCHER_SUFFIX: &str = "_display_details";
+
+const NAME: &str = "PaymentIntent";
 
 /// What we look at. See <https://docs.stripe.com/api/payment_intents/object>.
 #[derive(Deserialize)]
@@ -24,34 +29,22 @@ pub(crate) struct View {
     application_fee_amount: Option<i64>,
     currency: Option<String>,
     client_secret: Option<String>,
-    metadata: Option<Metadata>,
+    metadata: Option<Ids>,
     last_payment_error: Option<LastPaymentError>,
+    next_action: Option<NextAction>,
 }
 
-/// As much of a PaymentIntent in a list as tells whose it is: one that is not ours may be unreadable.
 #[derive(Deserialize)]
-pub(crate) struct Listed {
-    pub(crate) id: String,
-    metadata: Option<Metadata>,
+struct NextAction {
+    r#type: Option<String>,
 }
 
-impl Listed {
-    /// Reads an object of a list.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| shape_error("PaymentIntent", &error))
+impl NextAction {
+    fn takes_days(&self) -> bool {
+        self.r#type
+            .as_deref()
+            .is_some_and(|kind| AWAITING_ACTIONS.contains(&kind) || kind.ends_with(VOUCHER_SUFFIX))
     }
-
-    /// `metadata.payment_id`, if it is one of ours.
-    pub(crate) fn payment_id(self) -> Option<PaymentId> {
-        parsed(self.metadata?.payment_id)
-    }
-}
-
-/// The two keys that are ours. Others write into metadata too, so anything may stand there.
-#[derive(Default, Deserialize)]
-struct Metadata {
-    order_id: Option<Value>,
-    payment_id: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -63,51 +56,17 @@ struct LastPaymentError {
     payment_method: Option<Reference>,
 }
 
-/// An object, by its id or expanded.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Reference {
-    Id(String),
-    Expanded { id: String },
-}
-
-impl Reference {
-    fn into_id(self) -> String {
-        match self {
-            Self::Id(id) | Self::Expanded { id } => id,
-        }
-    }
-}
-
-/// Where an object was seen.
-pub(crate) struct Provenance {
-    /// The account that it lives on.
-    pub(crate) account: Account,
-    /// Whether money is real there.
-    pub(crate) mode: Mode,
-    /// When, and by which event.
-    pub(crate) sighting: Sighting,
-}
-
 impl View {
     /// Reads an object; the error says where it has another shape than we know, never what stands there.
     pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let view: Self =
-            serde_json::from_slice(json).map_err(|error| shape_error("PaymentIntent", &error))?;
-        match view.object.as_deref() {
-            None | Some("payment_intent") => Ok(view),
-            Some(_) => Err("the object is no PaymentIntent".to_owned()),
-        }
+        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
+        check_object(view.object.as_deref(), "payment_intent", NAME)?;
+        Ok(view)
     }
 
-    /// The second at Stripe's clock in which it was made.
-    pub(crate) fn created(&self) -> Option<i64> {
-        self.created
-    }
-
-    /// Whether money is real where it lives, if it says so.
-    pub(crate) fn mode(&self) -> Option<Mode> {
-        self.livemode.map(Mode::from_livemode)
+    /// What it says of itself.
+    pub(crate) fn told(&self) -> Told {
+        Told { created: self.created, livemode: self.livemode }
     }
 
     /// What a page needs to let the customer pay it.
@@ -118,16 +77,15 @@ impl View {
     /// What was seen, in our words; the error says what is missing.
     pub(crate) fn observe(mut self, provenance: Provenance) -> Result<Observation, String> {
         let Provenance { account, mode, sighting } = provenance;
-        let payment_intent_id =
-            self.id.take().filter(|id| !id.is_empty()).ok_or("the PaymentIntent has no id")?;
-        let metadata = self.metadata.take().unwrap_or_default();
+        let payment_intent_id = own_id(self.id.take(), NAME)?;
+        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
         let seen = self.seen(&sighting)?;
         Ok(Observation {
             account,
             mode,
             payment_intent_id,
-            order_id: parsed(metadata.order_id),
-            payment_id: parsed(metadata.payment_id),
+            order_id,
+            payment_id,
             fact: Fact { sighting, seen },
         })
     }
@@ -136,6 +94,9 @@ impl View {
         let status = match self.status.as_deref().ok_or("the PaymentIntent has no status")? {
             "requires_payment_method" => OpenStatus::RequiresPaymentMethod,
             "requires_confirmation" => OpenStatus::RequiresConfirmation,
+            "requires_action" if self.next_action.as_ref().is_some_and(NextAction::takes_days) => {
+                OpenStatus::AwaitsTransfer
+            }
             "requires_action" => OpenStatus::RequiresAction,
             "processing" => OpenStatus::Processing,
             "requires_capture" => OpenStatus::RequiresCapture,
@@ -166,22 +127,13 @@ impl LastPaymentError {
     /// The charge tells failures apart, and is the same in every event and every read of one failure. Where
     /// none was made (a failed 3D Secure check), the payment method that was tried does.
     fn into_failure(self, sighting: &Sighting) -> Failure {
-        let id = self.charge.or(self.payment_method).map(Reference::into_id);
+        let id = self.charge.or(self.payment_method).and_then(Reference::into_id);
         let fallback = || if sighting.event.is_empty() { "read" } else { &sighting.event }.to_owned();
         Failure {
-            id: id.filter(|id| !id.is_empty()).unwrap_or_else(fallback),
+            id: id.unwrap_or_else(fallback),
             code: self.code,
             decline_code: self.decline_code,
             message: self.message,
         }
     }
-}
-
-fn parsed<Id: std::str::FromStr>(value: Option<Value>) -> Option<Id> {
-    value?.as_str()?.parse().ok()
-}
-
-/// Where a text is not what was expected. The parser's own words may repeat what stands there.
-pub(crate) fn shape_error(expected: &str, error: &serde_json::Error) -> String {
-    format!("no {expected} as we know it, from line {} column {} on", error.line(), error.column())
 }

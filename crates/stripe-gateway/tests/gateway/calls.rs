@@ -7,21 +7,23 @@ use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Shipping};
-use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen};
+use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen, Success};
 use quittance_stripe_gateway::{Error, FrozenRequest, NewPaymentIntent, PaymentDetails, Stripe};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use stripe_checkout::checkout_session::RetrieveCheckoutSession;
 use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeClientErr};
+use stripe_core::dispute::RetrieveDispute;
 use stripe_core::payment_intent::RetrievePaymentIntent;
+use stripe_core::refund::RetrieveRefund;
 
-use crate::stand_in::{Answer, StandIn, order_id, payment_id, payment_intent};
+use crate::stand_in::{
+    Answer, DATE, DATE_S, StandIn, checkout_session, dispute, order_id, payment_id, payment_intent, refund,
+};
 
 const ID: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
-/// What the stand-in's `Date` says where a test looks at it, and the same as seconds.
-const DATE: &str = "Sun, 22 Nov 2026 10:00:00 GMT";
-const DATE_S: i64 = 1_795_341_600;
 
-fn details() -> PaymentDetails {
+pub(crate) fn details() -> PaymentDetails {
     PaymentDetails {
         receipt_email: Some("jenny+rosen@example.com".to_owned()),
         shipping: Some(Shipping {
@@ -169,6 +171,7 @@ async fn a_create_is_sent_letter_for_letter() {
     assert_eq!(observation.fact.sighting.event, "");
     let secret = made.client_secret.expect("a client secret");
     assert_eq!(secret.expose_secret(), "pi_3SWabcLkdIwHu7ix0abcdefg_secret_hushhushhush");
+    assert_eq!(made.request_id.as_deref(), Some("req_ok"));
 }
 
 #[actix_web::test]
@@ -226,6 +229,23 @@ async fn a_cancel_and_an_update_are_sent_under_their_keys() {
     );
 }
 
+#[actix_web::test]
+async fn a_capture_says_how_much_under_its_key() {
+    let mut captured = payment_intent();
+    captured["status"] = json!("succeeded");
+    captured["amount_received"] = json!(1200);
+    let server = StandIn::answering(vec![Answer::ok(&captured)]);
+    let stripe = server.stripe();
+    let taken = stripe.capture_payment_intent(&Account::own(), ID, 1200, "pay_1:capture").await;
+    let success =
+        Success { amount: 2500, currency: "eur".to_owned(), amount_received: 1200, application_fee: None };
+    assert_eq!(taken.expect("captured").observation.fact.seen, Seen::Succeeded(success));
+    let [request] = &server.requests()[..] else { panic!("one request") };
+    assert_eq!((request.method.as_str(), request.body.as_str()), ("POST", "amount_to_capture=1200"));
+    assert_eq!(request.path, format!("/v1/payment_intents/{ID}/capture"));
+    assert_eq!(request.header("idempotency-key"), Some("pay_1:capture"));
+}
+
 /// Callers run them as tasks of a runtime with many threads.
 #[actix_web::test]
 async fn calls_may_move_between_threads() {
@@ -239,6 +259,10 @@ async fn calls_may_move_between_threads() {
         drop(stripe.find_payment_intent(&own, &payment_id(), since()).await);
         drop(stripe.cancel_payment_intent(&own, ID, "key").await);
         drop(stripe.update_payment_details(&own, ID, &details(), "key").await);
+        drop(stripe.find_checkout_session(&own, &payment_id(), since()).await);
+        drop(stripe.list_refunds(&own, ID).await);
+        drop(stripe.list_disputes(&own, ID).await);
+        drop(stripe.list_events(&own, since(), None).await);
     });
 }
 
@@ -255,7 +279,7 @@ fn page(payment_ids: &[(&str, &str)], has_more: bool) -> Answer {
     Answer::ok(&json!({ "object": "list", "url": "/v1/payment_intents", "data": data, "has_more": has_more }))
 }
 
-fn since() -> DateTime<Utc> {
+pub(crate) fn since() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_341_000, 0).expect("a time")
 }
 
@@ -344,11 +368,17 @@ impl StripeClient for Canned {
     }
 }
 
-/// The fixture that all tests build on must be what Stripe sends, in the version that we ask for: the strict
-/// types that were generated from Stripe's own description of it accept it.
+/// The fixtures that all tests build on must be what Stripe sends, in the version that we ask for: the strict
+/// types that were generated from Stripe's own description of it accept them.
 #[actix_web::test]
-async fn the_fixture_is_a_payment_intent_to_strict_types() {
-    let canned = Canned(payment_intent().to_string().into());
-    let parsed = RetrievePaymentIntent::new(ID).send(&canned).await.expect("a PaymentIntent");
-    assert_eq!(parsed.id.as_str(), ID);
+async fn the_fixtures_are_what_strict_types_accept() {
+    let canned = |object: Value| Canned(object.to_string().into());
+    let parsed = RetrievePaymentIntent::new(ID).send(&canned(payment_intent())).await;
+    assert_eq!(parsed.expect("a PaymentIntent").id.as_str(), ID);
+    let session = RetrieveCheckoutSession::new("cs").send(&canned(checkout_session())).await;
+    assert_eq!(session.expect("a Checkout Session").amount_total, Some(2500));
+    let refund = RetrieveRefund::new("re").send(&canned(refund())).await;
+    assert_eq!(refund.expect("a refund").amount, 1000);
+    let dispute = RetrieveDispute::new("du").send(&canned(dispute())).await;
+    assert_eq!(dispute.expect("a dispute").amount, 2500);
 }

@@ -6,29 +6,15 @@ use quittance_domain::payment::{Account, Failure, Mode, Observation, OpenStatus,
 use quittance_stripe_gateway::event::{NotAnEvent, read};
 use serde_json::{Value, json};
 
-use crate::stand_in::{order_id, payment_id, payment_intent};
+use crate::stand_in::{event_of, order_id, payment_id, payment_intent, with};
 
 /// An event in full, as Stripe sends it, with this over its PaymentIntent.
 fn event(kind: &str, over: &Value) -> Value {
-    let mut object = payment_intent();
-    merge(&mut object, over);
-    json!({
-        "id": "evt_3SWabcLkdIwHu7ix0hijklmn",
-        "object": "event",
-        "api_version": "2026-09-30.endive",
-        "created": 1_795_341_600,
-        "data": { "object": object },
-        "livemode": false,
-        "pending_webhooks": 1,
-        "request": { "id": "req_abc", "idempotency_key": "pay_00000000000000000000000002" },
-        "type": kind,
-    })
+    event_of(kind, &with(payment_intent(), over))
 }
 
 fn merge(object: &mut Value, over: &Value) {
-    for (name, value) in over.as_object().expect("an object") {
-        object[name] = value.clone();
-    }
+    *object = with(object.take(), over);
 }
 
 fn read_value(event: &Value) -> Event {
@@ -103,6 +89,11 @@ fn the_fact_is_the_status_of_the_object() {
             open(OpenStatus::RequiresAction),
         ),
         ("partially_funded", json!({ "status": "requires_action" }), open(OpenStatus::RequiresAction)),
+        (
+            "partially_funded",
+            json!({ "status": "requires_action", "next_action": { "type": "display_bank_transfer_instructions" } }),
+            open(OpenStatus::AwaitsTransfer),
+        ),
         ("processing", json!({ "status": "processing" }), open(OpenStatus::Processing)),
         (
             "amount_capturable_updated",
@@ -129,6 +120,37 @@ fn the_fact_is_the_status_of_the_object() {
     ] {
         assert_eq!(seen(&format!("payment_intent.{kind}"), &over), expected, "{kind}");
     }
+}
+
+#[test]
+fn some_actions_take_the_customer_days() {
+    for (kind, expected) in [
+        ("display_bank_transfer_instructions", OpenStatus::AwaitsTransfer),
+        ("boleto_display_details", OpenStatus::AwaitsTransfer),
+        ("konbini_display_details", OpenStatus::AwaitsTransfer),
+        ("multibanco_display_details", OpenStatus::AwaitsTransfer),
+        ("oxxo_display_details", OpenStatus::AwaitsTransfer),
+        ("someday_display_details", OpenStatus::AwaitsTransfer),
+        ("verify_with_microdeposits", OpenStatus::AwaitsTransfer),
+        ("use_stripe_sdk", OpenStatus::RequiresAction),
+        ("redirect_to_url", OpenStatus::RequiresAction),
+        ("blik_authorize", OpenStatus::RequiresAction),
+        ("cashapp_handle_redirect_or_display_qr_code", OpenStatus::RequiresAction),
+        ("paynow_display_qr_code", OpenStatus::RequiresAction),
+        ("pix_display_qr_code", OpenStatus::RequiresAction),
+        ("promptpay_display_qr_code", OpenStatus::RequiresAction),
+        ("wechat_pay_display_qr_code", OpenStatus::RequiresAction),
+        ("someday", OpenStatus::RequiresAction),
+    ] {
+        let over =
+            json!({ "status": "requires_action", "next_action": { "type": kind, kind: { "number": "1" } } });
+        let open = Seen::Open { status: expected, failure: None };
+        assert_eq!(seen("payment_intent.requires_action", &over), open, "{kind}");
+    }
+    // What is told of a next action counts only while there is one to take.
+    let over = json!({ "status": "processing", "next_action": { "type": "oxxo_display_details" } });
+    let open = Seen::Open { status: OpenStatus::Processing, failure: None };
+    assert_eq!(seen("payment_intent.processing", &over), open);
 }
 
 #[test]

@@ -1,17 +1,24 @@
 //! A server in Stripe's place that answers as told, in order, and remembers what it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::id::{OrderId, PaymentId, RefundId};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// What the server's `Date` says where a test looks at it, and the same as seconds.
+pub(crate) const DATE: &str = "Sun, 22 Nov 2026 10:00:00 GMT";
+pub(crate) const DATE_S: i64 = 1_795_341_600;
 
 /// One answer.
 #[derive(Clone)]
@@ -27,9 +34,14 @@ impl Answer {
         Self::Reply(200, vec![("Request-Id", "req_ok".to_owned())], body.to_string())
     }
 
+    /// A page of a list.
+    pub(crate) fn page(data: &[Value], has_more: bool) -> Self {
+        Self::ok(&json!({ "object": "list", "url": "/v1/somewhere", "data": data, "has_more": has_more }))
+    }
+
     /// An error in Stripe's shape.
     pub(crate) fn error(status: u16, error: &Value) -> Self {
-        let body = serde_json::json!({ "error": error }).to_string();
+        let body = json!({ "error": error }).to_string();
         Self::Reply(status, vec![("Request-Id", "req_bad".to_owned())], body)
     }
 
@@ -52,6 +64,11 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
+    /// The fields of the form or the query, one by one.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        if self.body.is_empty() { self.query.split('&').collect() } else { self.body.split('&').collect() }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -115,6 +132,7 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
             .map(|(name, value)| (name.to_string(), value.to_str().expect("printable").to_owned()))
             .collect(),
     };
+    record(&recorded);
     script.peers.lock().expect("no panic while held").extend(request.peer_addr());
     let place = {
         let mut requests = script.requests.lock().expect("no panic while held");
@@ -133,6 +151,19 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
     }
 }
 
+/// Writes a request down as the sandbox does, where `tests/sdk/check_requests.py` will look at it.
+fn record(request: &Recorded) {
+    let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") else { return };
+    let Recorded { method, path, query, body, .. } = request;
+    let user_agent = request.header("user-agent");
+    let line = json!({
+        "method": method, "path": path, "query": query, "body": body, "user_agent": user_agent
+    });
+    let file = Path::new(&folder).join("gateway.jsonl");
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a folder for requests");
+    file.write_all(format!("{line}\n").as_bytes()).expect("a file that can be written to");
+}
+
 pub(crate) fn order_id() -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(1))
 }
@@ -145,4 +176,46 @@ pub(crate) fn payment_id() -> PaymentId {
 /// just made.
 pub(crate) fn payment_intent() -> Value {
     serde_json::from_str(include_str!("fixtures/payment_intent.json")).expect("the fixture is JSON")
+}
+
+pub(crate) fn refund_id() -> RefundId {
+    RefundId::from_uuid(Uuid::from_u128(3))
+}
+
+/// A Checkout Session in full: one of ours, just made.
+pub(crate) fn checkout_session() -> Value {
+    serde_json::from_str(include_str!("fixtures/checkout_session.json")).expect("the fixture is JSON")
+}
+
+/// A refund in full, of a part of what [`payment_intent`] brought.
+pub(crate) fn refund() -> Value {
+    serde_json::from_str(include_str!("fixtures/refund.json")).expect("the fixture is JSON")
+}
+
+/// A dispute in full, of what [`payment_intent`] brought.
+pub(crate) fn dispute() -> Value {
+    serde_json::from_str(include_str!("fixtures/dispute.json")).expect("the fixture is JSON")
+}
+
+/// An object with these fields over it.
+pub(crate) fn with(mut object: Value, over: &Value) -> Value {
+    for (name, value) in over.as_object().expect("an object") {
+        object[name] = value.clone();
+    }
+    object
+}
+
+/// An event in full, as Stripe sends it, with this object.
+pub(crate) fn event_of(kind: &str, object: &Value) -> Value {
+    json!({
+        "id": "evt_3SWabcLkdIwHu7ix0hijklmn",
+        "object": "event",
+        "api_version": "2026-09-30.endive",
+        "created": 1_795_341_600,
+        "data": { "object": object },
+        "livemode": false,
+        "pending_webhooks": 1,
+        "request": { "id": "req_abc", "idempotency_key": "pay_00000000000000000000000002" },
+        "type": kind,
+    })
 }

@@ -1,17 +1,21 @@
-//! What happens when a PaymentIntent is confirmed: charges, declines, 3D Secure, and bank debits.
+//! What happens when a PaymentIntent is confirmed: charges, declines, and 3D Secure. What takes longer is in
+//! `settlements`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::fields::Confirmation;
-use super::{CaptureMethod, PaymentIntent, RequestThreeDSecure, SetupFutureUsage, Status};
+use super::settlements::{self, Settlement};
+use super::{
+    CancellationReason, CaptureMethod, PaymentIntent, RequestThreeDSecure, SetupFutureUsage, Status,
+};
 use crate::api_error::{ApiError, doc_url};
-use crate::clock::Moment;
 use crate::ids;
 use crate::resources::charges::{Charge, Failure};
+use crate::resources::checkout_sessions;
 use crate::resources::payment_methods::PaymentMethod;
 use crate::state::{Resource, Tx};
-use crate::test_cards::{AfterAuthentication, Authentication, Behavior, DebitFailure, DebitSpeed, Decline};
+use crate::test_cards::{AfterAuthentication, Authentication, Behavior, Decline};
 
 /// A 3D Secure authentication that waits for the customer. Its id is the PaymentIntent's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,30 +34,8 @@ impl Resource for Challenge {
     }
 }
 
-/// A bank debit whose outcome is to come. Its id is the PaymentIntent's.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Settlement {
-    id: String,
-    charge: String,
-    fails_with: Option<DebitFailure>,
-    /// Never, if absent.
-    due_ms: Option<i64>,
-}
-
-impl Resource for Settlement {
-    const KIND: &'static str = "settlement";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn due(&self) -> Option<Moment> {
-        self.due_ms.map(Moment)
-    }
-}
-
 /// Tries to pay with `method` and returns the PaymentIntent as it is then, or the decline.
-pub(super) fn attempt(
+pub(crate) fn attempt(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
     method: &PaymentMethod,
@@ -69,7 +51,10 @@ pub(super) fn attempt(
         }
         Behavior::Succeeds | Behavior::FailsOnceAttached => Ok(pay(tx, intent, method, false)),
         Behavior::Declines(reason) => Err(decline(tx, intent, method, reason)),
-        Behavior::Debits { fails_with, speed } => Ok(debit(tx, intent, method, fails_with, speed)),
+        Behavior::Debits { fails_with, speed } => {
+            Ok(settlements::debit(tx, intent, method, fails_with, speed))
+        }
+        Behavior::AwaitsVoucher => Ok(settlements::give_voucher(tx, intent, method)),
         Behavior::Authenticates { when, then } => {
             let is_requested = intent.request_three_d_secure != RequestThreeDSecure::Automatic;
             let is_off_session = confirmation.is_off_session;
@@ -159,7 +144,7 @@ fn fail_authentication(tx: &mut Tx<'_>, mut intent: PaymentIntent, method: &Paym
 }
 
 /// Back to the start: the customer has to give another payment method.
-fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentIntent {
+pub(super) fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentIntent {
     intent.status = Status::RequiresPaymentMethod;
     intent.payment_method = None;
     intent.next_action = None;
@@ -169,7 +154,7 @@ fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentIntent {
 }
 
 /// The card's bank approves: the money is taken, or held for a manual capture.
-fn pay(
+pub(super) fn pay(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
     method: &PaymentMethod,
@@ -188,7 +173,7 @@ fn pay(
         intent.amount_capturable = intent.amount;
         "payment_intent.amount_capturable_updated"
     } else {
-        charge.capture(intent.amount);
+        charge.capture(tx, intent.amount);
         intent.status = Status::Succeeded;
         intent.amount_received = intent.amount;
         "payment_intent.succeeded"
@@ -197,11 +182,17 @@ fn pay(
     tx.put(charge);
     tx.put(intent.clone());
     tx.emit(event, intent.render());
+    checkout_sessions::follow(tx, &intent);
     intent
 }
 
 /// Attaches the payment method to the customer if the payment was to set it up.
-fn save_for_later(tx: &mut Tx<'_>, intent: &PaymentIntent, method: &PaymentMethod, was_authenticated: bool) {
+pub(super) fn save_for_later(
+    tx: &mut Tx<'_>,
+    intent: &PaymentIntent,
+    method: &PaymentMethod,
+    was_authenticated: bool,
+) {
     let (Some(customer), Some(usage)) = (&intent.customer, intent.setup_future_usage) else { return };
     let mut saved = method.clone();
     let is_new = saved.customer.is_none();
@@ -257,82 +248,6 @@ pub(crate) fn decline_error(reason: Decline) -> ApiError {
     }
 }
 
-/// The debit is handed to the bank; its outcome comes later.
-fn debit(
-    tx: &mut Tx<'_>,
-    mut intent: PaymentIntent,
-    method: &PaymentMethod,
-    fails_with: Option<DebitFailure>,
-    speed: DebitSpeed,
-) -> PaymentIntent {
-    let charge = Charge::new(&intent, method, tx.now.seconds());
-    let delay = match speed {
-        DebitSpeed::Normal => Some(tx.settings.debit_delay),
-        DebitSpeed::Delayed => Some(tx.settings.delayed_debit_delay),
-        DebitSpeed::Never => None,
-    };
-    intent.latest_charge = Some(charge.id.clone());
-    intent.status = Status::Processing;
-    save_for_later(tx, &intent, method, false);
-    tx.put(Settlement {
-        id: intent.id.clone(),
-        charge: charge.id.clone(),
-        fails_with,
-        due_ms: delay.map(|delay| tx.now.after(delay).0),
-    });
-    tx.emit("charge.pending", charge.render());
-    tx.put(charge);
-    tx.put(intent.clone());
-    tx.emit("payment_intent.processing", intent.render());
-    intent
-}
-
-/// How a debit ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DebitOutcome {
-    /// As the test account says.
-    AsPlanned,
-    Succeeded,
-    Failed,
-}
-
-/// The bank reports the outcome of a debit; `None` if none is under way.
-pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) -> Option<PaymentIntent> {
-    let settlement = tx.get::<Settlement>(intent_id)?.clone();
-    let mut intent = tx.get::<PaymentIntent>(intent_id)?.clone();
-    let mut charge = tx.get::<Charge>(&settlement.charge)?.clone();
-    tx.delete::<Settlement>(intent_id);
-    let failure = match outcome {
-        DebitOutcome::AsPlanned => settlement.fails_with,
-        DebitOutcome::Succeeded => None,
-        DebitOutcome::Failed => Some(settlement.fails_with.unwrap_or(DebitFailure::Declined)),
-    };
-    let Some(failure) = failure else {
-        charge.capture(intent.amount);
-        intent.status = Status::Succeeded;
-        intent.amount_received = intent.amount;
-        tx.emit("charge.succeeded", charge.render());
-        tx.put(charge);
-        tx.put(intent.clone());
-        tx.emit("payment_intent.succeeded", intent.render());
-        return Some(intent);
-    };
-    let (code, message) = failure.text();
-    let method = intent.payment_method.as_ref().and_then(|id| tx.get::<PaymentMethod>(id));
-    intent.last_payment_error = Some(json!({
-        "type": "card_error",
-        "charge": charge.id,
-        "code": code,
-        "doc_url": doc_url(code),
-        "message": message,
-        "payment_method": method.map_or(Value::Null, PaymentMethod::render),
-    }));
-    charge.fail(Failure::Debit { code: code.to_owned(), message: message.to_owned() });
-    tx.emit("charge.failed", charge.render());
-    tx.put(charge);
-    Some(reopen(tx, intent))
-}
-
 /// The money comes, whatever has been said before: a PaymentIntent that was open, declined, or even canceled is paid
 /// after all, with `method`. That is how an order gets a second success on another of its attempts.
 pub(crate) fn force_success(
@@ -355,7 +270,7 @@ pub(crate) fn force_success(
 /// Takes `amount` of what is held.
 pub(super) fn capture(tx: &mut Tx<'_>, mut intent: PaymentIntent, amount: i64) -> PaymentIntent {
     if let Some(mut charge) = latest_charge(tx, &intent) {
-        charge.capture(amount);
+        charge.capture(tx, amount);
         tx.emit("charge.captured", charge.render());
         tx.put(charge);
     }
@@ -364,7 +279,40 @@ pub(super) fn capture(tx: &mut Tx<'_>, mut intent: PaymentIntent, amount: i64) -
     intent.amount_received = amount;
     tx.put(intent.clone());
     tx.emit("payment_intent.succeeded", intent.render());
+    checkout_sessions::follow(tx, &intent);
     intent
+}
+
+/// Cancels a PaymentIntent and what is under way for it.
+pub(crate) fn cancel(
+    tx: &mut Tx<'_>,
+    mut intent: PaymentIntent,
+    reason: Option<CancellationReason>,
+) -> PaymentIntent {
+    abandon(tx, &intent);
+    intent.status = Status::Canceled;
+    intent.canceled_at = Some(tx.now.seconds());
+    intent.cancellation_reason = reason;
+    intent.next_action = None;
+    intent.amount_capturable = 0;
+    tx.put(intent.clone());
+    tx.emit("payment_intent.canceled", intent.render());
+    intent
+}
+
+/// The bank no longer holds the money of an authorised payment; `None` if it holds none.
+pub(crate) fn expire_authorization(tx: &mut Tx<'_>, intent_id: &str) -> Option<PaymentIntent> {
+    let mut intent = tx.get::<PaymentIntent>(intent_id)?.clone();
+    if intent.status != Status::RequiresCapture {
+        return None;
+    }
+    let mut charge = latest_charge(tx, &intent)?;
+    charge.release();
+    tx.emit("charge.expired", charge.render());
+    tx.put(charge);
+    // Nothing is held any more that canceling would release.
+    intent.status = Status::RequiresPaymentMethod;
+    Some(cancel(tx, intent, Some(CancellationReason::Automatic)))
 }
 
 /// Ends the attempt that is under way because the PaymentIntent is canceled.

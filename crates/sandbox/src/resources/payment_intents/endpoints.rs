@@ -9,6 +9,7 @@ use crate::ids;
 use crate::list::{Page, created_filter};
 use crate::params::{Params, Word};
 use crate::request::{Call, Role};
+use crate::resources::checkout_sessions;
 use crate::resources::payment_methods::{PaymentMethod, PaymentMethodType};
 use crate::routes::Route;
 use crate::state::Tx;
@@ -147,7 +148,7 @@ fn missing_method(intent: &PaymentIntent) -> ApiError {
 }
 
 /// Refuses a payment method of a type, or of a customer, that the PaymentIntent does not take.
-fn check_method(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(), ApiError> {
+pub(crate) fn check_method(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(), ApiError> {
     if !intent.payment_method_types.contains(&method.type_()) {
         let types: Vec<&str> = intent.payment_method_types.iter().map(|type_| type_.as_str()).collect();
         return Err(ApiError::refused(format!(
@@ -215,6 +216,9 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             intent.status.as_str()
         )));
     }
+    if locked.iter().any(|(_, is_given)| *is_given) {
+        checkout_sessions::refuse_if_open(call.tx, &intent)?;
+    }
     let is_repriced = fields.amount.is_some_and(|amount| amount != intent.amount);
     fields.apply(call.tx, &mut intent)?;
     if intent.automatic_payment_methods.is_some() {
@@ -277,6 +281,7 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let fields = Fields::parse(&mut params)?;
     fields::finish(params)?;
     let mut intent = find_with_secret(call, client_secret.as_ref())?;
+    checkout_sessions::refuse_if_open(call.tx, &intent)?;
     check_confirmable(&intent)?;
     fields.apply(call.tx, &mut intent)?;
     let method = match (confirmation.method.take(), &intent.payment_method) {
@@ -391,7 +396,14 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let reason = params.word::<CancellationReason>("cancellation_reason")?;
     fields::finish(params)?;
-    let mut intent = find(call)?;
+    if reason.is_some_and(CancellationReason::is_stripes_own) {
+        return Err(ApiError::invalid(
+            "Invalid cancellation_reason: must be one of duplicate, fraudulent, requested_by_customer, or abandoned",
+        )
+        .with_param("cancellation_reason"));
+    }
+    let intent = find(call)?;
+    checkout_sessions::refuse_if_open(call.tx, &intent)?;
     let is_cancelable = match intent.status {
         Status::Succeeded | Status::Canceled => false,
         Status::Processing => is_us_bank_debit(call.tx, &intent),
@@ -405,15 +417,7 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             intent.status.as_str()
         )));
     }
-    attempts::abandon(call.tx, &intent);
-    intent.status = Status::Canceled;
-    intent.canceled_at = Some(call.tx.now.seconds());
-    intent.cancellation_reason = reason;
-    intent.next_action = None;
-    intent.amount_capturable = 0;
-    call.tx.put(intent.clone());
-    call.tx.emit("payment_intent.canceled", intent.render());
-    Ok(intent.render())
+    Ok(attempts::cancel(call.tx, intent, reason).render())
 }
 
 /// Of debits under way, only those not yet submitted can be stopped: at Stripe, those from US accounts.

@@ -27,9 +27,9 @@ const UNSUPPORTED: &[&str] = &[
 ];
 
 /// What create and update share.
-pub(super) struct Fields {
-    pub(super) amount: Option<i64>,
-    pub(super) currency: Option<String>,
+pub(crate) struct Fields {
+    pub(crate) amount: Option<i64>,
+    pub(crate) currency: Option<String>,
     application_fee_amount: Option<i64>,
     capture_method: Option<CaptureMethod>,
     customer: Option<String>,
@@ -49,7 +49,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn parse(params: &mut Params) -> Result<Self, ApiError> {
+    pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
         let (transfer_destination, transfer_amount) = read_transfer_data(params)?;
         let options = read_options(params)?;
         let setup_future_usage = params.word_change("setup_future_usage")?;
@@ -63,7 +63,7 @@ impl Fields {
             metadata: params.metadata()?,
             on_behalf_of: params.string("on_behalf_of")?,
             payment_method_types: read_types(params)?,
-            receipt_email: read_email(params)?,
+            receipt_email: read_email(params, "receipt_email")?,
             request_three_d_secure: options,
             setup_future_usage,
             shipping: Shipping::parse(params)?,
@@ -76,7 +76,7 @@ impl Fields {
     }
 
     /// Changes `intent`. Amount and currency only before it is paid.
-    pub(super) fn apply(self, tx: &Tx<'_>, intent: &mut PaymentIntent) -> Result<(), ApiError> {
+    pub(crate) fn apply(self, tx: &Tx<'_>, intent: &mut PaymentIntent) -> Result<(), ApiError> {
         if let Some(customer) = &self.customer {
             Customer::check(tx, customer)?;
         }
@@ -156,12 +156,13 @@ fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiE
             request
         }
     };
-    options.refuse_unsupported(&["link", "sepa_debit", "us_bank_account"])?;
+    options.refuse_unsupported(&["link", "multibanco", "sepa_debit", "us_bank_account"])?;
     options.finish()?;
     Ok(request)
 }
 
-fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
+/// Reads `payment_method_types`.
+pub(crate) fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
     let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
     let mut types = Vec::with_capacity(names.len());
     for name in &names {
@@ -171,7 +172,7 @@ fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, Api
                 "payment_method_types",
                 format!(
                     "The payment method type \"{name}\" is invalid or not supported by the sandbox. It has \
-                     card, sepa_debit, and us_bank_account."
+                     card, sepa_debit, us_bank_account, and multibanco."
                 ),
             )
         })?;
@@ -185,22 +186,21 @@ fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, Api
     Ok(Some(types))
 }
 
-fn read_email(params: &mut Params) -> Result<Change<String>, ApiError> {
-    let email = params.text("receipt_email", MAX_TEXT_CHARS)?;
+/// A parameter that holds an email address, or is empty to unset it.
+pub(crate) fn read_email(params: &mut Params, name: &str) -> Result<Change<String>, ApiError> {
+    let email = params.text(name, MAX_TEXT_CHARS)?;
     match &email {
         Change::Set(text)
             if !text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.')) =>
         {
-            Err(params
-                .invalid("receipt_email", format!("Invalid email address: {text}"))
-                .with_code("email_invalid"))
+            Err(params.invalid(name, format!("Invalid email address: {text}")).with_code("email_invalid"))
         }
         _ => Ok(email),
     }
 }
 
 /// `automatic_payment_methods`: `None` if it is not enabled, and whether it was given at all.
-pub(super) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
+pub(crate) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
     let Some(mut automatic) = params.nested("automatic_payment_methods")? else { return Ok((None, false)) };
     let enabled = automatic.boolean("enabled")?.ok_or_else(|| automatic.missing("enabled"))?;
     let allow_redirects = automatic.word("allow_redirects")?.unwrap_or(AllowRedirects::Always);
@@ -209,9 +209,11 @@ pub(super) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirec
 }
 
 /// The payment methods that fit a currency.
-pub(super) fn types_for(currency: &str) -> Vec<PaymentMethodType> {
+pub(crate) fn types_for(currency: &str) -> Vec<PaymentMethodType> {
     match currency {
-        "eur" => vec![PaymentMethodType::Card, PaymentMethodType::SepaDebit],
+        "eur" => {
+            vec![PaymentMethodType::Card, PaymentMethodType::SepaDebit, PaymentMethodType::Multibanco]
+        }
         "usd" => vec![PaymentMethodType::Card, PaymentMethodType::UsBankAccount],
         _ => vec![PaymentMethodType::Card],
     }
@@ -219,24 +221,24 @@ pub(super) fn types_for(currency: &str) -> Vec<PaymentMethodType> {
 
 /// How a payment is to be confirmed: part of create (with `confirm`) and of confirm.
 #[derive(Default)]
-pub(super) struct Confirmation {
-    pub(super) method: Option<GivenMethod>,
-    pub(super) is_off_session: bool,
-    pub(super) fails_on_action: bool,
+pub(crate) struct Confirmation {
+    pub(crate) method: Option<GivenMethod>,
+    pub(crate) is_off_session: bool,
+    pub(crate) fails_on_action: bool,
     /// The caller shows the next action on the shop's page.
-    pub(super) uses_stripe_sdk: bool,
-    pub(super) return_url: Option<String>,
+    pub(crate) uses_stripe_sdk: bool,
+    pub(crate) return_url: Option<String>,
 }
 
 /// The payment method of a request.
-pub(super) enum GivenMethod {
+pub(crate) enum GivenMethod {
     Id(String),
     Data(Box<PaymentMethod>),
 }
 
 impl GivenMethod {
     /// Reads `payment_method` or `payment_method_data`.
-    pub(super) fn parse(params: &mut Params, now_seconds: i64) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Option<Self>, ApiError> {
         let id = params.string("payment_method")?;
         match (id, params.nested("payment_method_data")?) {
             (Some(_), Some(_)) => Err(params.invalid(
@@ -249,7 +251,7 @@ impl GivenMethod {
         }
     }
 
-    pub(super) fn resolve(self, tx: &Tx<'_>) -> Result<PaymentMethod, ApiError> {
+    pub(crate) fn resolve(self, tx: &Tx<'_>) -> Result<PaymentMethod, ApiError> {
         match self {
             Self::Id(id) => PaymentMethod::resolve(tx, &id),
             Self::Data(method) => Ok(*method),
@@ -258,7 +260,7 @@ impl GivenMethod {
 }
 
 impl Confirmation {
-    pub(super) fn parse(params: &mut Params, now_seconds: i64) -> Result<Self, ApiError> {
+    pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Self, ApiError> {
         let method = GivenMethod::parse(params, now_seconds)?;
         // `off_session` may also be `one_off` or `recurring`, which mean the same as true here.
         let off_session = params.string("off_session")?;
@@ -312,7 +314,7 @@ fn read_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
 }
 
 /// Refuses what Stripe has and the sandbox has not, and what nobody has.
-pub(super) fn finish(mut params: Params) -> Result<(), ApiError> {
+pub(crate) fn finish(mut params: Params) -> Result<(), ApiError> {
     if params.string("confirmation_method")?.is_some_and(|method| method != "automatic") {
         return Err(params.invalid(
             "confirmation_method",
@@ -324,7 +326,7 @@ pub(super) fn finish(mut params: Params) -> Result<(), ApiError> {
 }
 
 /// A fresh PaymentIntent with nothing but an amount.
-pub(super) fn blank(id: String, client_secret: String, created: i64, currency: String) -> PaymentIntent {
+pub(crate) fn blank(id: String, client_secret: String, created: i64, currency: String) -> PaymentIntent {
     PaymentIntent {
         id,
         created,
@@ -336,6 +338,7 @@ pub(super) fn blank(id: String, client_secret: String, created: i64, currency: S
         canceled_at: None,
         cancellation_reason: None,
         capture_method: CaptureMethod::AutomaticAsync,
+        checkout_session: None,
         client_secret,
         payment_method_types: types_for(&currency),
         currency,

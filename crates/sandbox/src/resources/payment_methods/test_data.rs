@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 use super::{AccountHolderType, AccountType, AllowRedisplay, Card, Details, PaymentMethod};
 use crate::api_error::ApiError;
 use crate::ids;
-use crate::params::Params;
+use crate::params::{Change, Params};
 use crate::resources::address::BillingDetails;
 use crate::test_banks::{TEST_ROUTING_NUMBER, TestAccount};
 use crate::test_cards::{Behavior, TestCard, passes_luhn};
+use crate::test_quirks::Quirk;
 
 const SECONDS_PER_YEAR: i64 = 31_556_952;
 
@@ -35,6 +36,7 @@ fn new(details: Details, number: &str, last4: &str, behavior: Behavior, now_seco
         last4: last4.to_owned(),
         fingerprint: fingerprint(number),
         behavior,
+        quirk: Quirk::None,
         is_set_up: false,
     }
 }
@@ -49,7 +51,8 @@ fn of_card(card: &TestCard, expiry: (i64, i64), has_cvc: bool, now_seconds: i64)
         has_cvc,
         supports_3d_secure: card.supports_3d_secure(),
     });
-    new(details, card.number, card.last4(), card.behavior, now_seconds)
+    let method = new(details, card.number, card.last4(), card.behavior, now_seconds);
+    PaymentMethod { quirk: card.quirk, ..method }
 }
 
 fn of_sepa(account: &TestAccount, now_seconds: i64) -> PaymentMethod {
@@ -182,4 +185,12 @@ pub(super) fn parse_us_bank_account(
     })?;
     bank.finish()?;
     Ok(of_us_account(account, holder, account_type, now_seconds))
+}
+
+/// Reads `multibanco`, which has no fields: an empty object, which arrives as an empty text.
+pub(super) fn parse_multibanco(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, ApiError> {
+    if let Change::Set(fields) = params.object("multibanco")? {
+        fields.finish()?;
+    }
+    Ok(new(Details::Multibanco, "", "", Behavior::AwaitsVoucher, now_seconds))
 }

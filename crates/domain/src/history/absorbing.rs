@@ -1,0 +1,137 @@
+//! How what Stripe tells is taken in: everything must fit what we recorded, else it counts for nothing.
+
+use crate::checkout::SessionObservation;
+use crate::dispute::{Dispute, DisputeFacts, DisputeObservation};
+use crate::history::History;
+use crate::id::{DisputeId, OrderId, PaymentId, RefundId};
+use crate::payment::{Account, Attempt, Facts, Mismatch, Mode, Observation};
+use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation};
+
+impl History {
+    /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
+    /// where the reply that carried it was lost.
+    pub fn absorb(
+        &mut self,
+        payment_id: &PaymentId,
+        order_id: &OrderId,
+        observation: &Observation,
+    ) -> Result<(), Mismatch> {
+        let attempt = self.attempt_mut(payment_id)?;
+        attempt.recognizes(order_id, observation)?;
+        attempt.payment_intent_id.get_or_insert_with(|| observation.payment_intent_id.clone());
+        // It was made after all.
+        attempt.refused = None;
+        attempt.facts.merge(Facts::of(observation.fact.clone()));
+        Ok(())
+    }
+
+    /// As [`Self::absorb`], for a Checkout Session.
+    pub fn absorb_session(
+        &mut self,
+        payment_id: &PaymentId,
+        order_id: &OrderId,
+        seen: &SessionObservation,
+    ) -> Result<(), Mismatch> {
+        let attempt = self.attempt_mut(payment_id)?;
+        attempt.recognizes_session(order_id, seen)?;
+        attempt.checkout_session_id.get_or_insert_with(|| seen.checkout_session_id.clone());
+        if attempt.payment_intent_id.is_none() {
+            attempt.payment_intent_id.clone_from(&seen.payment_intent_id);
+        }
+        attempt.refused = None;
+        // A Session does not say what the platform's fee was: where there is one, its PaymentIntent has to.
+        let paid = seen.paid.clone().filter(|_| attempt.expected.application_fee.is_none());
+        attempt.facts.merge(Facts::of_session(seen.status, paid));
+        Ok(())
+    }
+
+    /// Takes in how a refund stands. One that we did not ask for is added under the id `fresh`.
+    pub fn absorb_refund(
+        &mut self,
+        payment_id: &PaymentId,
+        seen: &RefundObservation,
+        fresh: RefundId,
+    ) -> Result<(), Mismatch> {
+        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
+        let refund = match self.refund_place(payment_id, seen)? {
+            Some(place) => &mut self.refunds[place],
+            None => self.refunds.push_mut(Refund {
+                id: fresh,
+                payment_id: payment_id.clone(),
+                amount: seen.amount,
+                reason: seen.reason.clone(),
+                cause: RefundCause::Stripe,
+                stripe_refund_id: None,
+                facts: RefundFacts::default(),
+                refused: None,
+            }),
+        };
+        refund.stripe_refund_id.get_or_insert_with(|| seen.stripe_refund_id.clone());
+        // It was made after all.
+        refund.refused = None;
+        let failure_reason = seen.failure_reason.clone();
+        refund.facts.merge(RefundFacts::of(seen.sighting.clone(), seen.status, failure_reason));
+        Ok(())
+    }
+
+    /// Takes in how a dispute stands. One that is new is added under the id `fresh`.
+    pub fn absorb_dispute(
+        &mut self,
+        payment_id: &PaymentId,
+        seen: &DisputeObservation,
+        fresh: DisputeId,
+    ) -> Result<(), Mismatch> {
+        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
+        let facts = DisputeFacts::of(seen.sighting.clone(), seen.state.clone());
+        let same = |dispute: &&mut Dispute| dispute.stripe_dispute_id == seen.stripe_dispute_id;
+        match self.disputes.iter_mut().find(same) {
+            Some(dispute) if dispute.payment_id != *payment_id => return Err(Mismatch::OtherPaymentIntent),
+            Some(dispute) => dispute.facts.merge(facts),
+            None => self.disputes.push(Dispute {
+                id: fresh,
+                payment_id: payment_id.clone(),
+                stripe_dispute_id: seen.stripe_dispute_id.clone(),
+                facts,
+            }),
+        }
+        Ok(())
+    }
+
+    /// The refund that an observation is of: by Stripe's id of it, else by what its metadata says.
+    fn refund_place(
+        &self,
+        payment_id: &PaymentId,
+        seen: &RefundObservation,
+    ) -> Result<Option<usize>, Mismatch> {
+        let by_id = |refund: &Refund| refund.stripe_refund_id.as_ref() == Some(&seen.stripe_refund_id);
+        match self.refunds.iter().position(by_id) {
+            Some(place) if self.refunds[place].payment_id != *payment_id => Err(Mismatch::OtherPaymentIntent),
+            Some(place) => Ok(Some(place)),
+            None => {
+                let ours = |refund: &Refund| refund.payment_id == *payment_id && refund.is_meant_by(seen);
+                Ok(self.refunds.iter().position(ours))
+            }
+        }
+    }
+
+    /// Whether something said of a PaymentIntent is about this attempt's.
+    fn check_origin(
+        &self,
+        payment_id: &PaymentId,
+        account: &Account,
+        mode: Mode,
+        payment_intent_id: &str,
+    ) -> Result<(), Mismatch> {
+        let attempt = self.attempt(payment_id).ok_or(Mismatch::UnknownAttempt)?;
+        attempt.is_of(account, mode)?;
+        match &attempt.payment_intent_id {
+            Some(known) if known == payment_intent_id => Ok(()),
+            _ => Err(Mismatch::OtherPaymentIntent),
+        }
+    }
+
+    fn attempt_mut(&mut self, payment_id: &PaymentId) -> Result<&mut Attempt, Mismatch> {
+        let found = self.attempts.iter_mut().find(|attempt| attempt.id == *payment_id);
+        found.ok_or(Mismatch::UnknownAttempt)
+    }
+}

@@ -1,0 +1,148 @@
+//! What money is under review, what of it can go back, and what has to go back although nobody asked for it.
+
+use crate::dispute::DisputeOutcome;
+use crate::history::{Closure, History};
+use crate::id::PaymentId;
+use crate::money::Money;
+use crate::payment::{Attempt, ReviewReason};
+use crate::refund::{Refund, RefundCause};
+
+/// When money that came where it must not be believed is given back without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReviewRefund {
+    /// Never: a person decides.
+    #[default]
+    Never,
+    /// When it is what was asked for and only came too late.
+    Late,
+    /// Always.
+    Always,
+}
+
+impl ReviewRefund {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Late => "late",
+            Self::Always => "always",
+        }
+    }
+
+    /// The policy that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Never, Self::Late, Self::Always].into_iter().find(|policy| policy.as_str() == word)
+    }
+
+    fn covers(self, reason: ReviewReason) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Late => reason.is_late(),
+            Self::Always => true,
+        }
+    }
+}
+
+/// A refund that nobody asked for and that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRefund {
+    /// The attempt whose money goes back.
+    pub payment_id: PaymentId,
+    /// All of what is left of it.
+    pub amount: Money,
+    /// Why.
+    pub cause: RefundCause,
+}
+
+impl History {
+    /// The refunds that are due and that nobody asked for: of what came although the order was paid already, and
+    /// of what is under review where the policy says so. None is due before every decision is made.
+    #[must_use]
+    pub fn due_refunds(&self, policy: ReviewRefund) -> Vec<DueRefund> {
+        if self.decide().is_some() || self.wants_restock() {
+            return Vec::new();
+        }
+        let cause_of = |attempt: &Attempt| match &self.decisions.accepted {
+            Some(accepted) => (attempt.id != *accepted).then_some(RefundCause::Surplus),
+            None => {
+                let reason = self.review_reason(attempt)?;
+                policy.covers(reason).then_some(RefundCause::Review)
+            }
+        };
+        let due = |attempt: &Attempt| self.due_refund(attempt, cause_of(attempt)?);
+        self.attempts.iter().filter_map(due).collect()
+    }
+
+    /// All that is left of an attempt's money, to go back for this cause: once, unless Stripe refused that because
+    /// less was left than we knew.
+    fn due_refund(&self, attempt: &Attempt, cause: RefundCause) -> Option<DueRefund> {
+        let left = self.refundable(&attempt.id).filter(|left| left.minor() > 0)?;
+        let is_tried = |refund: &Refund| refund.refused.is_none() || refund.amount.minor() <= left.minor();
+        let is_begun = self.refunds_of(attempt).any(|refund| refund.cause == cause && is_tried(refund));
+        // What is disputed is the bank's to give back.
+        let is_disputed = self
+            .disputes
+            .iter()
+            .any(|dispute| dispute.payment_id == attempt.id && dispute.outcome() != DisputeOutcome::Won);
+        let amount = (!is_begun && !is_disputed).then_some(left)?;
+        Some(DueRefund { payment_id: attempt.id.clone(), amount, cause })
+    }
+
+    /// What can still go back of what an attempt brought: what was received, less what went back or may still go.
+    /// `None` if nothing was received.
+    #[must_use]
+    pub fn refundable(&self, payment_id: &PaymentId) -> Option<Money> {
+        let attempt = self.attempt(payment_id)?;
+        let received = attempt.facts.received()?;
+        let held: i64 = self.refunds_of(attempt).map(Refund::held).sum();
+        Money::new((received.minor() - held).max(0), received.currency()).ok()
+    }
+
+    /// The attempt whose money a person would give back: the one that paid, else the one under review.
+    #[must_use]
+    pub fn refundable_attempt(&self) -> Option<&Attempt> {
+        self.accepted_attempt().or_else(|| self.under_review().map(|(attempt, _)| attempt))
+    }
+
+    /// The attempt whose success is not believed, and why. A success that fits says more than one that does not.
+    pub(crate) fn under_review(&self) -> Option<(&Attempt, ReviewReason)> {
+        let reviewed = || {
+            let reason = |attempt| Some((attempt, self.review_reason(attempt)?));
+            self.attempts.iter().filter_map(reason)
+        };
+        reviewed().find(|(_, reason)| reason.is_late()).or_else(|| reviewed().next())
+    }
+
+    /// Why an attempt's success is not believed. One whose money has all gone back needs no review.
+    fn review_reason(&self, attempt: &Attempt) -> Option<ReviewReason> {
+        if self.decisions.accepted.is_some() || self.kept_of(attempt) <= 0 {
+            return None;
+        }
+        if attempt.fitting_success().is_none() {
+            return attempt.check(attempt.facts.successes().next()?).err();
+        }
+        // It fits and was not accepted: the order had ended before it came.
+        Some(match self.decisions.closed {
+            Some(Closure::Expired) => ReviewReason::SucceededAfterExpiry,
+            Some(Closure::Canceled) | None => ReviewReason::SucceededAfterCancel,
+        })
+    }
+
+    /// What an attempt brought and has not gone back, in minor units.
+    fn kept_of(&self, attempt: &Attempt) -> i64 {
+        // A success of which nothing was received is still one to look at.
+        let received = attempt.facts.successes().map(|success| success.amount_received.max(1)).max();
+        received.unwrap_or(0).saturating_sub(self.returned_of(attempt))
+    }
+
+    /// What of an attempt's money went back, in minor units.
+    pub(crate) fn returned_of(&self, attempt: &Attempt) -> i64 {
+        self.refunds_of(attempt).map(Refund::returned).sum()
+    }
+
+    fn refunds_of(&self, attempt: &Attempt) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| refund.payment_id == attempt.id)
+    }
+}

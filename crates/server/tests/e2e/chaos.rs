@@ -1,0 +1,242 @@
+//! A Stripe at which things go wrong: API calls fail before or after they take effect, webhooks are lost, doubled and
+//! late. What goes wrong follows from a seed, and two runs of a seed end in the same state.
+
+use std::collections::BTreeMap;
+
+use quittance_test_support::TestDatabase;
+use serde_json::Value;
+
+use crate::process::wait_for;
+use crate::seed;
+use crate::shop::Shop;
+use crate::tally::come_to_rest;
+use crate::world::{Webhooks, World};
+
+quittance_test_support::on_both_databases! { one_seed_is_one_run }
+
+/// The route that is called by whoever waits for a late webhook: how often depends on how late it is.
+const READ: &str = "GET /v1/payment_intents/{id}";
+
+/// How often a customer presses Pay until there is an answer.
+const PRESSES_MAX: usize = 30;
+
+/// What happens to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Story {
+    Paid,
+    DeclinedThenPaid,
+    Declined,
+    Canceled,
+    Debited,
+    DebitFailed,
+}
+
+/// The load, one order after the other. Debits come last: they end when the clock is moved.
+const LOAD: [Story; 8] = [
+    Story::Paid,
+    Story::DeclinedThenPaid,
+    Story::Canceled,
+    Story::Declined,
+    Story::Canceled,
+    Story::Paid,
+    Story::Debited,
+    Story::DebitFailed,
+];
+
+/// What a run has come to.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    /// By route or type of webhook: which call of it went wrong, and how.
+    faults: BTreeMap<String, Vec<(u64, String)>>,
+    /// Of every order, in the order of the load.
+    orders: Vec<Order>,
+}
+
+/// How an order ended, without what differs from run to run: ids and times.
+#[derive(Debug, PartialEq, Eq)]
+struct Order {
+    status: String,
+    amount_paid: i64,
+    last_decline: Value,
+    /// Status, and what came in, of its PaymentIntents at Stripe; the oldest first.
+    payment_intents: Vec<(String, i64)>,
+    /// Of all tries to pay it, the oldest first.
+    charges: Vec<String>,
+}
+
+/// A shop and its customers at a Stripe that fails.
+struct Run<'a> {
+    world: &'a World<'a>,
+    shop: Shop,
+    seed: u64,
+}
+
+impl Run<'_> {
+    /// Confirms as a customer does who presses Pay again where there was no answer. The key makes one payment of it.
+    async fn confirm(&self, payment_intent_id: &str, method: &str) {
+        let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
+        let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
+        let call = self.world.stripe.post(path).form(&form).key(&format!("{payment_intent_id}-{method}"));
+        for _ in 0..PRESSES_MAX {
+            let Ok(answer) = call.try_send().await else { continue };
+            // A 500 that is given again for its key is all that will ever be heard of what was done.
+            if matches!(answer.status, 200 | 402) || answer.header("idempotent-replayed") == "true" {
+                return;
+            }
+            assert!(matches!(answer.status, 409 | 429 | 500 | 502), "{}", answer.text);
+        }
+        panic!("{payment_intent_id}: no answer");
+    }
+
+    /// Waits by the service's own lookup.
+    async fn see(&self, order_id: &str, status: &str) {
+        wait_for(&format!("{order_id} to be {status}"), async || {
+            let seen = self.shop.waiting(order_id, 5).insist().await.expect(200);
+            (seen.body["order_status"] == status).then_some(())
+        })
+        .await;
+    }
+
+    async fn tell(&self, story: Story, name: &str) -> String {
+        let payable = self.shop.payable(name).await;
+        let id = &payable.payment_intent_id;
+        match story {
+            Story::Paid => {
+                self.confirm(id, "pm_card_visa").await;
+                self.see(&payable.order_id, "paid").await;
+            }
+            Story::DeclinedThenPaid => {
+                self.confirm(id, "pm_card_visa_chargeDeclined").await;
+                self.see(&payable.order_id, "payment_failed").await;
+                self.confirm(id, "pm_card_visa").await;
+                self.see(&payable.order_id, "paid").await;
+            }
+            Story::Declined => {
+                self.confirm(id, "pm_card_visa_chargeDeclinedInsufficientFunds").await;
+                self.see(&payable.order_id, "payment_failed").await;
+            }
+            Story::Canceled => {
+                let canceled = self.shop.canceling(&payable.order_id).insist().await.expect(200);
+                assert_eq!(canceled.body["status"], "canceled", "{}", canceled.text);
+            }
+            Story::Debited => {
+                self.confirm(id, "pm_sepaDebit_successDelayed_de").await;
+                self.see(&payable.order_id, "processing").await;
+            }
+            Story::DebitFailed => {
+                self.confirm(id, "pm_sepaDebit_failedDelayed_de").await;
+                self.see(&payable.order_id, "processing").await;
+            }
+        }
+        payable.order_id
+    }
+
+    /// Drives the load through, and waits until all is settled.
+    async fn drive(&self) -> Outcome {
+        let form = format!("seed={}&api_percent=40&delivery_percent=50&hang_ms=50&delay_ms=100", self.seed);
+        self.control("/_sandbox/chaos", &form).await;
+        let mut order_ids = Vec::new();
+        for (place, story) in LOAD.into_iter().enumerate() {
+            let name = format!("{}-{place}", self.world.stripe.base());
+            order_ids.push((story, self.tell(story, &name).await));
+        }
+        self.control("/_sandbox/clock", "advance_seconds=600").await;
+        for (story, order_id) in &order_ids {
+            let ends = match story {
+                Story::Paid | Story::DeclinedThenPaid | Story::Debited => "paid",
+                Story::Declined | Story::DebitFailed => "payment_failed",
+                Story::Canceled => "canceled",
+            };
+            self.see(order_id, ends).await;
+        }
+        let faults = self.faults().await;
+        let calm = self.world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+        assert_eq!(calm.body["api_percent"], 0);
+        come_to_rest(self.world).await;
+        let mut orders = Vec::new();
+        for (_, order_id) in &order_ids {
+            orders.push(self.order(order_id).await);
+        }
+        Outcome { faults, orders }
+    }
+
+    async fn control(&self, path: &str, form: &str) -> Value {
+        self.world.stripe.post(path).form(form).send().await.expect(200).body
+    }
+
+    async fn faults(&self) -> BTreeMap<String, Vec<(u64, String)>> {
+        let chaos = self.world.stripe.get("/_sandbox/chaos").send().await.expect(200);
+        let mut faults: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+        for fault in chaos.body["faults"].as_array().expect("a list") {
+            let [what, how] =
+                ["what", "fault"].map(|field| fault[field].as_str().expect("a text").to_owned());
+            faults.entry(what).or_default().push((fault["call"].as_u64().expect("a number"), how));
+        }
+        faults
+    }
+
+    /// Reads an order here and at Stripe, and checks that they say the same.
+    async fn order(&self, order_id: &str) -> Order {
+        let here = self.shop.order(order_id).await;
+        let mut intents = self.world.stripe_list("/v1/payment_intents").await;
+        intents.retain(|intent| intent["metadata"]["order_id"] == order_id);
+        intents.reverse();
+        let mut charges = self.world.stripe_list("/v1/charges").await;
+        charges.retain(|charge| intents.iter().any(|intent| intent["id"] == charge["payment_intent"]));
+        charges.reverse();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let order = Order {
+            status: text(&here["status"]),
+            amount_paid: here["amount_paid"].as_i64().expect("an amount"),
+            last_decline: here["payment"]["last_error"]["code"].clone(),
+            payment_intents: intents
+                .iter()
+                .map(|intent| {
+                    (text(&intent["status"]), intent["amount_received"].as_i64().expect("an amount"))
+                })
+                .collect(),
+            charges: charges.iter().map(|charge| text(&charge["status"])).collect(),
+        };
+        let succeeded = order.charges.iter().filter(|status| *status == "succeeded").count();
+        assert!(succeeded <= 1, "paid twice: {order:?}");
+        let received: i64 = order.payment_intents.iter().map(|(_, received)| received).sum();
+        let at_stripe = match order.payment_intents.as_slice() {
+            intents if intents.iter().any(|(status, _)| status == "succeeded") => "paid",
+            intents if intents.iter().all(|(status, _)| status == "canceled") => "canceled",
+            _ if order.charges.last().is_some_and(|status| status == "failed") => "payment_failed",
+            _ => "pending",
+        };
+        assert_eq!((order.status.as_str(), order.amount_paid), (at_stripe, received), "{order:?}");
+        order
+    }
+}
+
+async fn run(database: &TestDatabase, seed: u64) -> Outcome {
+    let world = World::start(database, Webhooks::Delivered).await;
+    let shop = Shop::open(&world).await;
+    Run { world: &world, shop, seed }.drive().await
+}
+
+async fn one_seed_is_one_run(database: &TestDatabase) {
+    let seed = seed::seed();
+    let mut first = run(database, seed).await;
+    let mut again = run(database, seed).await;
+    let other = run(database, seed + 1).await;
+    println!("{:#?}", first.faults);
+    let of_the_api = first.faults.keys().filter(|what| what.contains("/v1/")).count();
+    assert!(
+        of_the_api > 1 && first.faults.len() > of_the_api + 1,
+        "too calm to be a test: {:?}",
+        first.faults
+    );
+
+    // One run reads more often than the other. As far as both have read, the same went wrong.
+    let reads = [&mut first, &mut again].map(|run| run.faults.remove(READ).unwrap_or_default());
+    let common = reads[0].len().min(reads[1].len());
+    assert_eq!(reads[0][..common], reads[1][..common]);
+    assert_eq!(first, again);
+
+    assert_ne!(first.faults, other.faults);
+    let statuses = |run: &Outcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
+    assert_eq!(statuses(&first), statuses(&other), "faults change the way, not the end");
+}

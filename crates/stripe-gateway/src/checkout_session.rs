@@ -1,0 +1,207 @@
+//! Checkout Sessions: the requests we make of them, and what is read from the answers.
+
+pub(crate) mod view;
+
+use chrono::{DateTime, Utc};
+use quittance_domain::catalog::Metadata;
+use quittance_domain::checkout::SessionObservation;
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::order::{Line, Shipping};
+use quittance_domain::payment::{Account, CaptureMethod, Observation};
+use stripe_checkout::checkout_session::{
+    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
+    CreateCheckoutSessionPaymentIntentDataCaptureMethod, CreateCheckoutSessionPaymentIntentDataShipping,
+    CreateCheckoutSessionPaymentIntentDataShippingAddress, ExpireCheckoutSession, ListCheckoutSession,
+    ProductData, RetrieveCheckoutSession,
+};
+use stripe_client_core::StripeRequest;
+use stripe_shared::CheckoutSessionMode;
+use stripe_types::RangeQueryTs;
+
+use crate::error::Error;
+use crate::list::PAGE_LIMIT;
+use crate::payment_intent::description;
+use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
+use crate::transport::{Call, Reply};
+use crate::{PaymentDetails, Stripe};
+use view::{Observed, View};
+
+/// A Checkout Session that is to be made for an attempt to pay an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCheckoutSession {
+    /// The order; travels as `metadata.order_id`, as `client_reference_id`, and in the description, which
+    /// receipts show.
+    pub order_id: OrderId,
+    /// The attempt; travels as `metadata.payment_id`, and is the idempotency key.
+    pub payment_id: PaymentId,
+    /// The account that it is made on.
+    pub account: Account,
+    /// What is to be paid, line by line: the names and prices of the order, not of the catalogue.
+    pub lines: Vec<Line>,
+    /// What of it the platform keeps, in minor units; only on connected accounts.
+    pub application_fee: Option<i64>,
+    /// When the money is taken.
+    pub capture_method: CaptureMethod,
+    /// What is told to Stripe of the customer. The email is filled in on Stripe's page.
+    pub details: PaymentDetails,
+    /// The shop's own words. Ours beside them win, and keys with square brackets, which Stripe does not
+    /// take, are left out.
+    pub metadata: Metadata,
+    /// Where the customer comes back to after paying. `{CHECKOUT_SESSION_ID}` in it becomes the Session's id.
+    pub success_url: String,
+    /// Where the customer comes back to without paying.
+    pub cancel_url: String,
+    /// When nothing can be paid in it any more: from 30 minutes to 24 hours after it is made.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A Checkout Session as Stripe answered with it.
+#[derive(Debug, Clone)]
+pub struct CheckoutSession {
+    /// How it stands.
+    pub observation: SessionObservation,
+    /// What it says of its PaymentIntent, where there is one and the answer holds it: a read's does. Dated as
+    /// [`PaymentIntent`](crate::PaymentIntent)s are.
+    pub payment_intent: Option<Observation>,
+    /// Where the customer pays, while it is open.
+    pub url: Option<String>,
+    /// When nothing can be paid in it any more.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Stripe's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Stripe {
+    /// The request that makes a Checkout Session, with the attempt's id as its idempotency key. The same input
+    /// gives the same request.
+    ///
+    /// The metadata goes to the PaymentIntent too, which Stripe does not copy by itself. Prices are not turned
+    /// into the customer's currency, or the amount would not be ours.
+    #[must_use]
+    pub fn freeze_checkout_session(new: &NewCheckoutSession) -> FrozenRequest {
+        let metadata = metadata(&new.metadata, &new.order_id, &new.payment_id);
+        let mut pricing = CreateCheckoutSessionAdaptivePricing::new();
+        pricing.enabled = Some(false);
+        let mut payment_intent = CreateCheckoutSessionPaymentIntentData::new();
+        payment_intent.application_fee_amount = new.application_fee;
+        payment_intent.capture_method = Some(match new.capture_method {
+            CaptureMethod::Automatic => CreateCheckoutSessionPaymentIntentDataCaptureMethod::Automatic,
+            CaptureMethod::Manual => CreateCheckoutSessionPaymentIntentDataCaptureMethod::Manual,
+        });
+        payment_intent.description = Some(description(&new.order_id));
+        payment_intent.metadata = Some(metadata.clone());
+        payment_intent.shipping = new.details.shipping.as_ref().map(shipping);
+        let mut create = CreateCheckoutSession::new()
+            .adaptive_pricing(pricing)
+            .cancel_url(&new.cancel_url)
+            .client_reference_id(new.order_id.as_str())
+            .expires_at(new.expires_at.timestamp())
+            .line_items(new.lines.iter().map(line_item).collect::<Vec<_>>())
+            .metadata(metadata)
+            .mode(CheckoutSessionMode::Payment)
+            .payment_intent_data(payment_intent)
+            .success_url(&new.success_url);
+        if let Some(email) = &new.details.receipt_email {
+            create = create.customer_email(email);
+        }
+        FrozenRequest::new(create.build(), &new.account, new.payment_id.as_str())
+    }
+
+    /// Makes a Checkout Session, or returns the one that was made with this key before.
+    pub async fn create_checkout_session(&self, request: &FrozenRequest) -> Result<CheckoutSession, Error> {
+        self.checkout_session(request.call("checkout_sessions.create")).await
+    }
+
+    /// Reads a Checkout Session and its PaymentIntent.
+    pub async fn retrieve_checkout_session(
+        &self,
+        account: &Account,
+        id: &str,
+    ) -> Result<CheckoutSession, Error> {
+        let request = RetrieveCheckoutSession::new(checked_id(id)?).expand(["payment_intent".to_owned()]);
+        self.checkout_session(get("checkout_sessions.retrieve", account, request.build())).await
+    }
+
+    /// Looks for the Checkout Session of an attempt by its `metadata.payment_id`, among those made on the
+    /// account since a time: how a create is resolved whose answer was lost and whose key can not be used
+    /// again.
+    pub async fn find_checkout_session(
+        &self,
+        account: &Account,
+        payment_id: &PaymentId,
+        created_since: DateTime<Utc>,
+    ) -> Result<Option<CheckoutSession>, Error> {
+        let request = |after: Option<&str>| {
+            let page = ListCheckoutSession::new()
+                .created(RangeQueryTs::gte(created_since.timestamp()))
+                .expand(["data.payment_intent".to_owned()])
+                .limit(PAGE_LIMIT);
+            after.map_or(page.clone(), |after| page.starting_after(after)).build()
+        };
+        let read = |reply: &Reply, json: &[u8]| self.read_checkout_session(account, reply, json);
+        self.find("checkout_sessions.list", account, payment_id, request, read).await
+    }
+
+    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused
+    /// with [`is_session_not_open`](crate::Refusal::is_session_not_open).
+    pub async fn expire_checkout_session(
+        &self,
+        account: &Account,
+        id: &str,
+        idempotency_key: &str,
+    ) -> Result<CheckoutSession, Error> {
+        let request = ExpireCheckoutSession::new(checked_id(id)?).build();
+        self.checkout_session(post("checkout_sessions.expire", account, request, idempotency_key)).await
+    }
+
+    async fn checkout_session(&self, call: Call<'_>) -> Result<CheckoutSession, Error> {
+        self.transport.call(&call, |reply| self.read_checkout_session(call.account, reply, &reply.body)).await
+    }
+
+    fn read_checkout_session(
+        &self,
+        account: &Account,
+        reply: &Reply,
+        json: &[u8],
+    ) -> Result<CheckoutSession, String> {
+        let mut view = View::read(json)?;
+        if !view.is_payment() {
+            return Err("the Checkout Session is of no payment".to_owned());
+        }
+        let (url, expires_at) = (view.url.take(), view.expires_at);
+        // Of a replayed answer the PaymentIntent is dated by when its Session was made, which was no later.
+        let provenance = self.provenance(account, reply, &view.told());
+        let Observed { session, payment_intent } = view.observe(&provenance)?;
+        Ok(CheckoutSession {
+            observation: session,
+            payment_intent,
+            url,
+            expires_at: expires_at.and_then(|second| DateTime::from_timestamp(second, 0)),
+            request_id: reply.request_id.clone(),
+        })
+    }
+}
+
+fn line_item(line: &Line) -> CreateCheckoutSessionLineItems {
+    let mut price = CreateCheckoutSessionLineItemsPriceData::new(currency(line.unit_price.currency()));
+    price.product_data = Some(ProductData::new(&line.name));
+    price.unit_amount = Some(line.unit_price.minor());
+    let mut item = CreateCheckoutSessionLineItems::new();
+    item.price_data = Some(price);
+    item.quantity = Some(line.quantity.get().into());
+    item
+}
+
+fn shipping(shipping: &Shipping) -> CreateCheckoutSessionPaymentIntentDataShipping {
+    let address = shipping.address.clone();
+    let address = CreateCheckoutSessionPaymentIntentDataShippingAddress {
+        city: address.city,
+        country: Some(address.country),
+        line1: address.line1,
+        line2: address.line2,
+        postal_code: address.postal_code,
+        state: address.state,
+    };
+    CreateCheckoutSessionPaymentIntentDataShipping::new(address, &shipping.name)
+}

@@ -1,0 +1,125 @@
+//! A Checkout Session as Stripe writes it.
+
+use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::payment::{Observation, OpenStatus, Seen, Success};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::payment_intent;
+use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_error};
+
+const NAME: &str = "Checkout Session";
+
+/// What we look at. See <https://docs.stripe.com/api/checkout/sessions/object>.
+#[derive(Deserialize)]
+pub(crate) struct View<'a> {
+    id: Option<String>,
+    object: Option<String>,
+    mode: Option<String>,
+    status: Option<String>,
+    payment_status: Option<String>,
+    created: Option<i64>,
+    livemode: Option<bool>,
+    amount_total: Option<i64>,
+    currency: Option<String>,
+    metadata: Option<Ids>,
+    /// Where the customer pays.
+    pub(crate) url: Option<String>,
+    /// The second from which on nothing can be paid in it.
+    pub(crate) expires_at: Option<i64>,
+    #[serde(borrow)]
+    payment_intent: Option<&'a RawValue>,
+}
+
+/// What a Session says of itself and of its PaymentIntent.
+pub(crate) struct Observed {
+    pub(crate) session: SessionObservation,
+    /// If it is expanded.
+    pub(crate) payment_intent: Option<Observation>,
+}
+
+impl<'a> View<'a> {
+    /// Reads an object; the error says where it has another shape than we know, never what stands there.
+    pub(crate) fn read(json: &'a [u8]) -> Result<Self, String> {
+        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
+        check_object(view.object.as_deref(), "checkout.session", NAME)?;
+        Ok(view)
+    }
+
+    /// What it says of itself.
+    pub(crate) fn told(&self) -> Told {
+        Told { created: self.created, livemode: self.livemode }
+    }
+
+    /// Whether something is paid in it: others begin subscriptions, or save a payment method.
+    pub(crate) fn is_payment(&self) -> bool {
+        self.mode.as_deref().is_none_or(|mode| mode == "payment")
+    }
+
+    /// What was seen, in our words; the error says what is missing.
+    pub(crate) fn observe(mut self, provenance: &Provenance) -> Result<Observed, String> {
+        let checkout_session_id = own_id(self.id.take(), NAME)?;
+        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
+        let (payment_intent_id, payment_intent) = self.payment_intent(provenance)?;
+        let (status, paid) = self.seen(payment_intent.as_ref().map(|known| &known.fact.seen))?;
+        let session = SessionObservation {
+            account: provenance.account.clone(),
+            mode: provenance.mode,
+            checkout_session_id,
+            payment_intent_id,
+            order_id,
+            payment_id,
+            status,
+            paid,
+        };
+        Ok(Observed { session, payment_intent })
+    }
+
+    fn payment_intent(
+        &self,
+        provenance: &Provenance,
+    ) -> Result<(Option<String>, Option<Observation>), String> {
+        let Some(json) = self.payment_intent.map(RawValue::get) else { return Ok((None, None)) };
+        if json.starts_with('{') {
+            let view = payment_intent::view::View::read(json.as_bytes())?;
+            let observation = view.observe(provenance.clone())?;
+            return Ok((Some(observation.payment_intent_id.clone()), Some(observation)));
+        }
+        let reference: Reference =
+            serde_json::from_str(json).map_err(|error| shape_error("PaymentIntent", &error))?;
+        Ok((reference.into_id(), None))
+    }
+
+    /// How it stands, and what was paid. Its PaymentIntent, where it is known, has the exact words: a Session
+    /// does not say how much of a held payment was taken, nor that the money failed to come.
+    fn seen(&self, payment_intent: Option<&Seen>) -> Result<(SessionStatus, Option<Success>), String> {
+        match self.status.as_deref().ok_or("the Checkout Session has no status")? {
+            "open" => return Ok((SessionStatus::Open, None)),
+            "expired" => return Ok((SessionStatus::Expired, None)),
+            "complete" => {}
+            _ => return Err("the Checkout Session's status is none that we know".to_owned()),
+        }
+        let is_paid =
+            match self.payment_status.as_deref().ok_or("the Checkout Session has no payment_status")? {
+                "paid" | "no_payment_required" => true,
+                "unpaid" => false,
+                _ => return Err("the Checkout Session's payment_status is none that we know".to_owned()),
+            };
+        Ok(match payment_intent {
+            None if is_paid => (SessionStatus::Complete, Some(self.success()?)),
+            Some(Seen::Succeeded(success)) if is_paid => (SessionStatus::Complete, Some(success.clone())),
+            Some(Seen::Canceled | Seen::Open { status: OpenStatus::RequiresPaymentMethod, .. })
+                if !is_paid =>
+            {
+                (SessionStatus::Failed, None)
+            }
+            _ => (SessionStatus::Complete, None),
+        })
+    }
+
+    fn success(&self) -> Result<Success, String> {
+        let amount = self.amount_total.ok_or("the Checkout Session has no amount_total")?;
+        let currency = self.currency.clone().ok_or("the Checkout Session has no currency")?;
+        Ok(Success { amount, currency, amount_received: amount, application_fee: None })
+    }
+}

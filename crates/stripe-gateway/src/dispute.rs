@@ -1,0 +1,89 @@
+//! Disputes: how they are read, from answers and events.
+
+use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
+use quittance_domain::payment::Account;
+use serde::Deserialize;
+use stripe_client_core::StripeRequest;
+use stripe_core::dispute::ListDispute;
+
+use crate::Stripe;
+use crate::error::Error;
+use crate::list::PAGE_LIMIT;
+use crate::request::checked_id;
+use crate::transport::Reply;
+use crate::view::{Provenance, Reference, Told, check_object, own_id, shape_error};
+
+const NAME: &str = "dispute";
+
+impl Stripe {
+    /// Reads every dispute of a PaymentIntent, newest first.
+    pub async fn list_disputes(
+        &self,
+        account: &Account,
+        payment_intent_id: &str,
+    ) -> Result<Vec<DisputeObservation>, Error> {
+        let first_page = ListDispute::new().payment_intent(checked_id(payment_intent_id)?).limit(PAGE_LIMIT);
+        let request = |after: Option<&str>| match after {
+            Some(after) => first_page.clone().starting_after(after).build(),
+            None => first_page.build(),
+        };
+        let mut disputes = Vec::new();
+        let each = |reply: &Reply, json: &[u8]| {
+            let view = View::read(json)?;
+            let told = Told { created: view.created, livemode: view.livemode };
+            let observed = view.observe(self.provenance(account, reply, &told))?;
+            disputes.push(observed.ok_or("the dispute is of no PaymentIntent")?);
+            Ok(())
+        };
+        self.walk("disputes.list", account, request, each).await?;
+        Ok(disputes)
+    }
+}
+
+/// What we look at. See <https://docs.stripe.com/api/disputes/object>.
+#[derive(Deserialize)]
+pub(crate) struct View {
+    id: Option<String>,
+    object: Option<String>,
+    payment_intent: Option<Reference>,
+    amount: Option<i64>,
+    currency: Option<String>,
+    status: Option<String>,
+    reason: Option<String>,
+    created: Option<i64>,
+    livemode: Option<bool>,
+    evidence_details: Option<EvidenceDetails>,
+}
+
+#[derive(Deserialize)]
+struct EvidenceDetails {
+    due_by: Option<i64>,
+}
+
+impl View {
+    /// Reads an object; the error says where it has another shape than we know, never what stands there.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
+        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
+        check_object(view.object.as_deref(), "dispute", NAME)?;
+        Ok(view)
+    }
+
+    /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
+    /// error says what is missing.
+    pub(crate) fn observe(self, provenance: Provenance) -> Result<Option<DisputeObservation>, String> {
+        let stripe_dispute_id = own_id(self.id, NAME)?;
+        let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
+            return Ok(None);
+        };
+        let status = self.status.as_deref().ok_or("the dispute has no status")?;
+        let state = DisputeState {
+            status: DisputeStatus::from_word(status).ok_or("the dispute's status is none that we know")?,
+            amount: self.amount.ok_or("the dispute has no amount")?,
+            currency: self.currency.ok_or("the dispute has no currency")?,
+            reason: self.reason,
+            evidence_due_by: self.evidence_details.and_then(|details| details.due_by),
+        };
+        let Provenance { account, mode, sighting } = provenance;
+        Ok(Some(DisputeObservation { account, mode, stripe_dispute_id, payment_intent_id, sighting, state }))
+    }
+}

@@ -1,0 +1,106 @@
+//! Lists: read page by page, newest first, to their end. See <https://docs.stripe.com/api/pagination>.
+
+use quittance_domain::id::PaymentId;
+use quittance_domain::payment::Account;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use stripe_client_core::RequestBuilder;
+
+use crate::Stripe;
+use crate::error::Error;
+use crate::request::get;
+use crate::transport::Reply;
+use crate::view::{Ids, shape_error};
+
+/// How many objects one page of a list holds: the most that Stripe gives.
+pub(crate) const PAGE_LIMIT: i64 = 100;
+
+/// A page as Stripe writes it.
+#[derive(Deserialize)]
+pub(crate) struct Page<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    has_more: bool,
+}
+
+/// As much of an object in a list as tells whose it is: one that is not ours may be unreadable.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    metadata: Option<Ids>,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn read(body: &'a [u8]) -> Result<Self, String> {
+        serde_json::from_slice(body).map_err(|error| shape_error("list", &error))
+    }
+
+    /// Its objects, newest first.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.data.iter().map(|json| json.get().as_bytes())
+    }
+
+    /// The id after which the next page begins, if there is one.
+    pub(crate) fn next(&self) -> Result<Option<String>, String> {
+        if !self.has_more {
+            return Ok(None);
+        }
+        let last = self.objects().last().ok_or("an empty page of a list says that there is more")?;
+        Listed::read(last).map(|last| Some(last.id))
+    }
+}
+
+impl Listed {
+    fn read(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|error| shape_error("object of a list", &error))
+    }
+}
+
+impl Stripe {
+    /// Hands over every object of a list. `request` makes the request of the page after an id.
+    pub(crate) async fn walk(
+        &self,
+        operation: &'static str,
+        account: &Account,
+        request: impl Fn(Option<&str>) -> RequestBuilder,
+        mut each: impl FnMut(&Reply, &[u8]) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        let mut after: Option<String> = None;
+        loop {
+            let call = get(operation, account, request(after.as_deref()));
+            let read = |reply: &Reply| {
+                let page = Page::read(&reply.body)?;
+                page.objects().try_for_each(|json| each(reply, json))?;
+                page.next()
+            };
+            after = self.transport.call(&call, read).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks in a list for what carries an attempt's id, with `read` for what was found.
+    ///
+    /// Lists rather than searches, because Stripe's search lags behind. Returns the oldest match: a seller
+    /// can make objects on their own account that carry our ids, but only once they have seen ours.
+    pub(crate) async fn find<T>(
+        &self,
+        operation: &'static str,
+        account: &Account,
+        payment_id: &PaymentId,
+        request: impl Fn(Option<&str>) -> RequestBuilder,
+        read: impl Fn(&Reply, &[u8]) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        let mut oldest_match = None;
+        let each = |reply: &Reply, json: &[u8]| {
+            if Listed::read(json)?.metadata.and_then(Ids::payment_id).as_ref() == Some(payment_id) {
+                // Lists are newest first, so a later match is an older one.
+                oldest_match = Some(read(reply, json)?);
+            }
+            Ok(())
+        };
+        self.walk(operation, account, request, each).await?;
+        Ok(oldest_match)
+    }
+}

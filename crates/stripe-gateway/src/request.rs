@@ -1,0 +1,134 @@
+//! What all requests have in common: how they are made of async-stripe's builders, and kept.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use quittance_domain::catalog::Metadata;
+use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::money::Currency;
+use quittance_domain::payment::Account;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use stripe_client_core::RequestBuilder;
+
+use crate::error::Error;
+use crate::transport::{Call, Verb};
+
+/// A request that is sent letter for letter as often as it takes: its parameters and its idempotency key are
+/// stored before Stripe hears of it, since Stripe refuses a key that comes again with other parameters.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenRequest {
+    /// The path with `/v1`.
+    pub path: String,
+    /// The form, urlencoded. Holds personal data.
+    pub body: String,
+    /// The idempotency key. Stripe forgets it after 24 hours; from then on only a look-up is safe.
+    pub idempotency_key: String,
+    /// The account that it acts on.
+    #[serde(serialize_with = "write_account", deserialize_with = "read_account")]
+    pub account: Account,
+}
+
+impl FrozenRequest {
+    /// Freezes a request that makes something.
+    pub(crate) fn new(
+        request: RequestBuilder,
+        account: &Account,
+        idempotency_key: impl Into<String>,
+    ) -> Self {
+        Self {
+            path: versioned(&request.path),
+            body: sorted(&request.body.unwrap_or_default()),
+            idempotency_key: idempotency_key.into(),
+            account: account.clone(),
+        }
+    }
+
+    /// The call that sends it.
+    pub(crate) fn call(&self, operation: &'static str) -> Call<'_> {
+        Call {
+            operation,
+            path: self.path.clone(),
+            account: &self.account,
+            verb: Verb::Post { body: self.body.clone(), idempotency_key: &self.idempotency_key },
+        }
+    }
+}
+
+impl fmt::Debug for FrozenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrozenRequest")
+            .field("path", &self.path)
+            .field("idempotency_key", &self.idempotency_key)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+fn write_account<S: Serializer>(account: &Account, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(account.as_str())
+}
+
+fn read_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Account, D::Error> {
+    // The platform's own account is the empty text.
+    String::deserialize(deserializer).map(Account::connected)
+}
+
+pub(crate) fn get<'a>(operation: &'static str, account: &'a Account, request: RequestBuilder) -> Call<'a> {
+    let verb = Verb::Get { query: request.query.unwrap_or_default() };
+    Call { operation, path: versioned(&request.path), account, verb }
+}
+
+pub(crate) fn post<'a>(
+    operation: &'static str,
+    account: &'a Account,
+    request: RequestBuilder,
+    idempotency_key: &'a str,
+) -> Call<'a> {
+    let verb = Verb::Post { body: sorted(&request.body.unwrap_or_default()), idempotency_key };
+    Call { operation, path: versioned(&request.path), account, verb }
+}
+
+fn versioned(path: &str) -> String {
+    format!("/v1{path}")
+}
+
+/// The fields of a form in the order of their names. Metadata travels through a hash map, whose order would
+/// make two freezes of one attempt differ. Items of an array stay in theirs: the tenth is not before the second.
+fn sorted(form: &str) -> String {
+    let mut fields: Vec<&str> = form.split('&').collect();
+    fields.sort_by_cached_key(|field| {
+        let name = field.split_once('=').map_or(*field, |(name, _)| name);
+        let parts = name.split(['[', ']']);
+        parts.map(|part| (part.parse::<u32>().ok(), part)).collect::<Vec<_>>()
+    });
+    fields.join("&")
+}
+
+/// The shop's metadata with ours beside it.
+pub(crate) fn metadata(
+    theirs: &Metadata,
+    order_id: &OrderId,
+    payment_id: &PaymentId,
+) -> HashMap<String, String> {
+    // Stripe takes no brackets in a key: they are its own way of writing a path, and could lead to ours.
+    let theirs = theirs.clone().into_iter().filter(|(key, _)| !key.contains(['[', ']']));
+    let ours = [("order_id", order_id.to_string()), ("payment_id", payment_id.to_string())];
+    theirs.chain(ours.map(|(key, id)| (key.to_owned(), id))).collect()
+}
+
+/// An id that can stand in a path. Anything else could lead to another resource.
+pub(crate) fn checked_id(id: &str) -> Result<&str, Error> {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_plain && !id.is_empty() {
+        Ok(id)
+    } else {
+        Err(Error::Unsendable("an id of Stripe's has letters, digits and underscores only"))
+    }
+}
+
+pub(crate) fn currency(currency: Currency) -> stripe_types::Currency {
+    match currency.code().parse() {
+        Ok(currency) => currency,
+        Err(never) => match never {},
+    }
+}

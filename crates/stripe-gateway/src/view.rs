@@ -1,0 +1,113 @@
+//! What the lenient views of Stripe's objects have in common.
+//!
+//! Unknown fields and words are normal, expanded objects stand where ids stood, and an older API version
+//! leaves fields out. So only what a fact is made of is asked for, and only when it is.
+
+use quittance_domain::id::{OrderId, PaymentId, RefundId};
+use quittance_domain::payment::{Account, Mode, Sighting};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Stripe;
+use crate::transport::Reply;
+
+/// The keys of metadata that are ours. Others write into metadata too, so anything may stand there.
+#[derive(Default, Deserialize)]
+pub(crate) struct Ids {
+    #[serde(rename = "order_id")]
+    order: Option<Value>,
+    #[serde(rename = "payment_id")]
+    payment: Option<Value>,
+    #[serde(rename = "refund_id")]
+    refund: Option<Value>,
+}
+
+impl Ids {
+    /// `metadata.order_id` and `metadata.payment_id`, as far as they are ours.
+    pub(crate) fn of_payment(self) -> (Option<OrderId>, Option<PaymentId>) {
+        (parsed(self.order), parsed(self.payment))
+    }
+
+    /// `metadata.payment_id`, if it is one of ours.
+    pub(crate) fn payment_id(self) -> Option<PaymentId> {
+        parsed(self.payment)
+    }
+
+    /// `metadata.refund_id`, if it is one of ours.
+    pub(crate) fn refund_id(self) -> Option<RefundId> {
+        parsed(self.refund)
+    }
+}
+
+fn parsed<Id: std::str::FromStr>(value: Option<Value>) -> Option<Id> {
+    value?.as_str()?.parse().ok()
+}
+
+/// An object, by its id or expanded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Reference {
+    Id(String),
+    Expanded { id: String },
+}
+
+impl Reference {
+    /// The id; none if it is empty.
+    pub(crate) fn into_id(self) -> Option<String> {
+        let (Self::Id(id) | Self::Expanded { id }) = self;
+        Some(id).filter(|id| !id.is_empty())
+    }
+}
+
+/// Where an object was seen.
+#[derive(Clone)]
+pub(crate) struct Provenance {
+    /// The account that it lives on.
+    pub(crate) account: Account,
+    /// Whether money is real there.
+    pub(crate) mode: Mode,
+    /// When, and by which event.
+    pub(crate) sighting: Sighting,
+}
+
+/// What an object says of itself.
+pub(crate) struct Told {
+    /// The second at Stripe's clock in which it was made.
+    pub(crate) created: Option<i64>,
+    /// Whether money is real where it lives.
+    pub(crate) livemode: Option<bool>,
+}
+
+impl Stripe {
+    /// Where the object of an answer was seen.
+    ///
+    /// Dated by the second, at Stripe's clock, in which the request began; an answer that Stripe replayed for
+    /// its idempotency key is older than that by an unknown time, and dated by the second in which the object
+    /// was made.
+    pub(crate) fn provenance(&self, account: &Account, reply: &Reply, told: &Told) -> Provenance {
+        let created = if reply.replayed { told.created.unwrap_or_default() } else { reply.began_at_stripe_s };
+        Provenance {
+            account: account.clone(),
+            mode: told.livemode.map_or(self.mode, Mode::from_livemode),
+            sighting: Sighting { created, event: String::new() },
+        }
+    }
+}
+
+/// Where a text is not what was expected. The parser's own words may repeat what stands there.
+pub(crate) fn shape_error(expected: &str, error: &serde_json::Error) -> String {
+    format!("no {expected} as we know it, from line {} column {} on", error.line(), error.column())
+}
+
+/// The id that an object of ours must have.
+pub(crate) fn own_id(id: Option<String>, name: &str) -> Result<String, String> {
+    id.filter(|id| !id.is_empty()).ok_or_else(|| format!("the {name} has no id"))
+}
+
+/// Checks that an object that says what it is says `expected`.
+pub(crate) fn check_object(object: Option<&str>, expected: &str, name: &str) -> Result<(), String> {
+    match object {
+        Some(object) if object != expected => Err(format!("the object is no {name}")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Lists of events: what we ask for, and that what is listed reads as what is sent.
+
+use quittance_domain::event::{Content, Event};
+use quittance_domain::payment::Account;
+use quittance_stripe_gateway::{Error, ListedEvent, event};
+use serde_json::{Value, json};
+
+use crate::calls::since;
+use crate::stand_in::{Answer, StandIn, checkout_session, event_of, payment_intent, refund, with};
+
+fn listed(id: &str, created: i64) -> Value {
+    let paid = json!({ "status": "succeeded", "amount_received": 2500 });
+    let event = event_of("payment_intent.succeeded", &with(payment_intent(), &paid));
+    with(event, &json!({ "id": id, "created": created }))
+}
+
+fn read(listed: &ListedEvent) -> Event {
+    event::read(&listed.payload).expect("an event")
+}
+
+#[actix_web::test]
+async fn a_page_is_asked_for_with_the_types_that_change_something() {
+    let server = StandIn::answering(vec![
+        Answer::page(&[listed("evt_9", 1_795_341_700), listed("evt_8", 1_795_341_650)], true),
+        Answer::page(&[listed("evt_7", 1_795_341_600)], false),
+    ]);
+    let (stripe, account) = (server.stripe(), Account::own());
+    let first = stripe.list_events(&account, since(), None).await.expect("listed");
+    let seen: Vec<(&str, i64)> =
+        first.events.iter().map(|event| (event.id.as_str(), event.created)).collect();
+    assert_eq!(seen, [("evt_9", 1_795_341_700), ("evt_8", 1_795_341_650)]);
+    assert_eq!(first.next.as_deref(), Some("evt_8"));
+    let second = stripe.list_events(&account, since(), first.next.as_deref()).await.expect("listed");
+    assert_eq!((second.events.len(), second.next), (1, None));
+
+    let requests = server.requests();
+    assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("GET", "/v1/events"));
+    let types = [
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
+        "charge.refunded",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "checkout.session.completed",
+        "checkout.session.expired",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.canceled",
+        "payment_intent.partially_funded",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.succeeded",
+        "refund.created",
+        "refund.failed",
+        "refund.updated",
+    ];
+    let asked = |more: &[&str]| {
+        let types = types.iter().enumerate().map(|(place, name)| format!("types[{place}]={name}"));
+        let before =
+            ["created[gte]=1795341000", "limit=100"].iter().chain(more).map(|&field| field.to_owned());
+        before.chain(types).collect::<Vec<_>>()
+    };
+    assert_eq!(requests[0].fields(), asked(&[]));
+    assert_eq!(requests[1].fields(), asked(&["starting_after=evt_8"]));
+    assert_eq!(requests.len(), 2);
+}
+
+#[actix_web::test]
+async fn a_listed_event_reads_as_the_one_that_is_sent() {
+    let sent = listed("evt_9", 1_795_341_700);
+    let server = StandIn::answering(vec![Answer::page(std::slice::from_ref(&sent), false)]);
+    let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
+    assert_eq!(page.events[0].payload, sent.to_string());
+    assert_eq!(Ok(read(&page.events[0])), event::read(sent.to_string().as_bytes()));
+}
+
+/// Stripe sends Connect events with their account, and lists them without it.
+#[actix_web::test]
+async fn a_listed_event_says_whose_it_is() {
+    let account = Account::connected("acct_1SWseller");
+    let mute = listed("evt_9", 1_795_341_700);
+    for event in [
+        mute.clone(),
+        with(mute.clone(), &json!({ "account": null })),
+        with(mute.clone(), &json!({ "account": "acct_1SWseller" })),
+    ] {
+        let server = StandIn::answering(vec![Answer::page(&[event], false)]);
+        let page = server.stripe().list_events(&account, since(), None).await.expect("listed");
+        assert_eq!(server.requests()[0].header("stripe-account"), Some("acct_1SWseller"));
+        let sent = with(mute.clone(), &json!({ "account": "acct_1SWseller" }));
+        assert_eq!(Ok(read(&page.events[0])), event::read(sent.to_string().as_bytes()));
+        let Content::Payment(observation) = read(&page.events[0]).content else { panic!("a payment") };
+        assert_eq!(observation.account, account);
+    }
+}
+
+#[actix_web::test]
+async fn events_that_can_not_be_read_are_listed_all_the_same() {
+    let odd = event_of("refund.updated", &with(refund(), &json!({ "status": "unheard_of" })));
+    let other =
+        event_of("checkout.session.completed", &with(checkout_session(), &json!({ "mode": "setup" })));
+    let server = StandIn::answering(vec![Answer::page(&[odd, other], false)]);
+    let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
+    assert!(matches!(read(&page.events[0]).content, Content::Unreadable(_)));
+    assert_eq!(read(&page.events[1]).content, Content::Unhandled);
+}
+
+#[actix_web::test]
+async fn a_page_that_can_not_be_read_to_its_end_is_no_answer() {
+    for answer in [
+        Answer::page(&[], true),
+        Answer::page(&[json!({ "id": "evt_1" })], false),
+        Answer::page(&[json!({ "created": 7 })], false),
+        Answer::ok(&json!({ "data": [] })),
+    ] {
+        let server = StandIn::answering(vec![answer]);
+        let listed = server.stripe().list_events(&Account::own(), since(), None).await;
+        assert!(matches!(listed, Err(Error::Unreadable { .. })), "{listed:?}");
+    }
+}
