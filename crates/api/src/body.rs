@@ -67,11 +67,7 @@ pub(crate) fn read_query<T>(
         .map_err(|_| Problem::new(Code::BadRequest, "The query can not be read."))?;
     for (name, value) in pairs.into_inner() {
         if fields.insert(name.clone(), Value::String(value)).is_some() {
-            errors.push(FieldError {
-                pointer: pointer_to("", &name),
-                code: "invalid",
-                detail: "is given more than once".to_owned(),
-            });
+            errors.push(FieldError::new(pointer_to("", &name), "invalid", "is given more than once"));
         }
     }
     let field = Field { value: Value::Object(fields), pointer: String::new(), errors: &mut errors };
@@ -145,7 +141,7 @@ impl Object<'_> {
     /// Says what is wrong with a field in the light of others.
     pub(crate) fn refuse<T>(&mut self, name: &str, code: &'static str, detail: impl Display) -> Read<T> {
         let pointer = pointer_to(&self.pointer, name);
-        self.errors.push(FieldError { pointer, code, detail: detail.to_string() });
+        self.errors.push(FieldError::new(pointer, code, detail.to_string()));
         Err(Said)
     }
 
@@ -159,7 +155,7 @@ impl Object<'_> {
 impl Field<'_> {
     /// Says what is wrong with it.
     pub(crate) fn refuse<T>(self, code: &'static str, detail: impl Display) -> Read<T> {
-        self.errors.push(FieldError { pointer: self.pointer, code, detail: detail.to_string() });
+        self.errors.push(FieldError::new(self.pointer, code, detail.to_string()));
         Err(Said)
     }
 
@@ -175,11 +171,7 @@ impl Field<'_> {
         let is_known = object.fields.is_empty();
         for name in object.fields.keys() {
             let pointer = pointer_to(&object.pointer, name);
-            object.errors.push(FieldError {
-                pointer,
-                code: "unknown_field",
-                detail: "is not known".to_owned(),
-            });
+            object.errors.push(FieldError::new(pointer, "unknown_field", "is not known"));
         }
         if is_known { found } else { Err(Said) }
     }
@@ -194,7 +186,7 @@ impl Field<'_> {
         if !length.contains(&values.len()) {
             let detail = format!("must have from {} to {} entries", length.start(), length.end());
             let code = if values.is_empty() { "required" } else { "too_many" };
-            self.errors.push(FieldError { pointer: self.pointer, code, detail });
+            self.errors.push(FieldError::new(self.pointer, code, detail));
             return Err(Said);
         }
         let read: Vec<Read<T>> = values
@@ -245,6 +237,23 @@ impl Field<'_> {
         match text.parse() {
             Ok(parsed) => Ok(parsed),
             Err(_) => self.refuse("invalid", format_args!("must be {expected}")),
+        }
+    }
+
+    /// A text of at most so many characters that is made into something else. What is wrong with it is said as a
+    /// code and a detail.
+    pub(crate) fn converted<T>(
+        self,
+        max_chars: usize,
+        convert: impl FnOnce(&str) -> Result<T, (&'static str, String)>,
+    ) -> Read<T> {
+        let Value::String(text) = &self.value else { return self.wrong_type("a text") };
+        if text.chars().count() > max_chars {
+            return self.refuse("too_long", format_args!("must have at most {max_chars} characters"));
+        }
+        match convert(text) {
+            Ok(made) => Ok(made),
+            Err((code, detail)) => self.refuse(code, detail),
         }
     }
 
@@ -325,7 +334,7 @@ pub(crate) fn metadata(field: Field<'_>) -> Read<Metadata> {
     let Value::Object(fields) = field.value else { return field.wrong_type("an object of texts") };
     if fields.len() > MAX_METADATA_KEYS {
         let detail = format!("must have at most {MAX_METADATA_KEYS} keys");
-        field.errors.push(FieldError { pointer: field.pointer, code: "too_many", detail });
+        field.errors.push(FieldError::new(field.pointer, "too_many", detail));
         return Err(Said);
     }
     let entries: Vec<Read<(String, String)>> = fields

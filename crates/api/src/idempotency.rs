@@ -274,9 +274,9 @@ impl Request {
         let mut body = answer.reply.body;
         let mut response = HttpResponse::build(status);
         if status == StatusCode::CREATED
-            && let Some(id) = id_in(&body)
+            && let Some(location) = location_of(&body)
         {
-            response.insert_header((header::LOCATION, format!("{}/{id}", self.path)));
+            response.insert_header((header::LOCATION, location));
         }
         if status.is_success() {
             response.content_type("application/json");
@@ -382,10 +382,13 @@ fn with_field(object: &str, name: &str, value: &str) -> String {
     }
 }
 
-fn id_in(body: &str) -> Option<String> {
+/// Where a new object is read: every kind has a path of its own, whatever path it was made at.
+fn location_of(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Identified {
         id: String,
+        object: String,
     }
-    serde_json::from_str::<Identified>(body).ok().map(|object| object.id)
+    let Identified { id, object } = serde_json::from_str(body).ok()?;
+    Some(format!("/v1/{object}s/{id}"))
 }

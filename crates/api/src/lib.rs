@@ -5,11 +5,14 @@
 
 mod auth;
 mod body;
+mod captures;
+mod checkout_sessions;
 mod client_address;
 mod code;
 mod config;
 mod customer;
 mod demo;
+mod disputes;
 mod fallback;
 mod idempotency;
 mod metadata;
@@ -21,14 +24,18 @@ mod payment_intents;
 mod problem;
 mod products;
 mod rate_limit;
+mod refunds;
 mod request_id;
+mod return_url;
 mod telemetry;
 mod time;
+mod timeline;
 mod webhooks;
 mod words;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::body::MessageBody;
@@ -55,6 +62,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 pub use auth::{InvalidSecretKey, SecretKeyText, client_token, hash_secret_key};
 pub use ipnet::IpNet;
+pub use return_url::{InvalidOrigin, ReturnOrigins};
 
 use auth::KnownKeys;
 use fallback::Routes;
@@ -89,6 +97,10 @@ pub struct ApiConfig {
     pub token_keys: Vec<SecretString>,
     /// Web origins that may call from a browser, like `https://shop.example`; none sends no CORS headers.
     pub cors_origins: Vec<String>,
+    /// Where Stripe's page may send customers back to.
+    pub return_origins: ReturnOrigins,
+    /// How long an order may stay unpaid before it expires.
+    pub order_lifetime: Duration,
     /// Writes that one address may make in a second without a secret key, with bursts of five times as many; 0
     /// is no limit.
     pub rate_limit_per_second: u32,
@@ -324,6 +336,11 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(products::routes)
         .configure(orders::routes)
         .configure(payment_intents::routes)
+        .configure(checkout_sessions::routes)
+        .configure(captures::routes)
+        .configure(refunds::routes)
+        .configure(disputes::routes)
+        .configure(timeline::routes)
         .configure(webhooks::routes)
         .configure(operations::routes);
 }

@@ -32,6 +32,7 @@ use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
         (name = "Products", description = "The catalogue"),
         (name = "Orders", description = "What was bought, by whom, and how far it has come"),
         (name = "Payments", description = "Paying an order, and how that stands"),
+        (name = "Refunds", description = "Money that goes back, and charges that customers dispute"),
         (name = "Webhooks", description = "Stripe's events"),
         (name = "Operations", description = "Health, readiness, metrics, and this document"),
     ),
@@ -126,6 +127,11 @@ responses! {
         "429": "Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after \
             `Retry-After`",
     }
+    /// What an order to be placed may meet. Listed after [`Keyed`].
+    SoldOut {
+        "409": "Too few are left (`insufficient_stock`): see `errors`; or a request with this key is still at work \
+            (`idempotency_key_in_use`)",
+    }
     /// What a change to an order may meet. Listed after [`Keyed`].
     Conflicts {
         "409": "It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code`",
@@ -137,6 +143,15 @@ responses! {
             (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`)",
         "503": "The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take \
             the service's key (`stripe_misconfigured`); try again after `Retry-After`",
+    }
+    /// What a request that Stripe is asked for may meet. Listed after [`Failures`].
+    Asks {
+        "503": "The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after \
+            `Retry-After`",
+    }
+    /// What a read that is limited may meet.
+    Limited {
+        "429": "Too many requests (`rate_limited`); try again after `Retry-After`",
     }
     /// What Stripe may meet.
     WebhookRefuses {
@@ -180,9 +195,12 @@ fn list_codes(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// Operations with a body in which nothing must be said.
+const MAY_SAY_NOTHING: &[&str] = &["order_capture", "order_payment_intent_create", "order_refund_create"];
+
 /// A body in which nothing must be said may be left out.
 fn loosen_body(operation: &mut Operation) {
-    let is_optional = operation.operation_id.as_deref() == Some("order_payment_intent_create");
+    let is_optional = operation.operation_id.as_deref().is_some_and(|id| MAY_SAY_NOTHING.contains(&id));
     if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| is_optional) {
         body.required = Some(Required::False);
     }

@@ -8,6 +8,7 @@ use quittance_domain::catalog::Metadata as DomainMetadata;
 use quittance_domain::id::{OrderId, ProductId};
 use quittance_domain::order as domain;
 use quittance_domain::order::{MAX_LINES, Quantity};
+use quittance_payments as payments;
 use quittance_persistence::{
     ClosureBy, Cursor, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Reply,
     ReplySecret,
@@ -19,12 +20,12 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::auth::{Caller, Right};
-use crate::body::{self, Object, Read, read_query};
+use crate::body::{self, Field, Object, Read, read_query};
 use crate::client_address::ClientAddress;
 use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_customer, read_shipping};
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
+use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, SoldOut, Unauthorized};
 use crate::pagination::{PageParams, cursor};
 use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
@@ -54,6 +55,10 @@ pub(crate) struct Order {
     /// What was received and believed, in Stripe's minor unit.
     #[schema(example = 0)]
     amount_paid: i64,
+    /// What of it went back by refunds that succeeded, in Stripe's minor unit. What came too much, and went back
+    /// for that, is no part of either.
+    #[schema(example = 0)]
+    amount_refunded: i64,
     items: Vec<OrderItem>,
     customer: Customer,
     /// Where the goods go, once that is known.
@@ -69,6 +74,9 @@ pub(crate) struct Order {
     /// Grows with every change that can be seen here.
     #[schema(example = 1)]
     version: i64,
+    /// When it is closed if it is not paid by then.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:35:00.000000Z")]
+    expires_at: Timestamp,
     #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
@@ -157,6 +165,9 @@ pub(crate) struct OrderUpdate {
     customer: Option<CustomerInput>,
     #[schema(nullable = false)]
     shipping: Option<Shipping>,
+    /// What is bought instead, at the prices of now. With a secret key only.
+    #[schema(nullable = false, min_items = 1, max_items = 100)]
+    items: Option<Vec<OrderItemCreate>>,
     /// The whole of the shop's own words. With a secret key only.
     #[schema(nullable = false)]
     metadata: Option<Metadata>,
@@ -193,6 +204,7 @@ impl From<domain::Order> for Order {
             currency: order.total.currency().code(),
             amount_total: order.total.minor(),
             amount_paid: order.amount_paid.minor(),
+            amount_refunded: order.amount_refunded.minor(),
             items: order.lines.into_iter().map(OrderItem::from).collect(),
             customer: order.customer.into(),
             shipping: order.shipping.map(Shipping::from),
@@ -200,6 +212,7 @@ impl From<domain::Order> for Order {
             payment: order.payment.map(OrderPayment::from),
             review_reason: order.review_reason.map(ReviewReason::from),
             version: order.version,
+            expires_at: order.expires_at.into(),
             created_at: order.created_at.into(),
             updated_at: order.updated_at.into(),
         }
@@ -227,7 +240,7 @@ struct New {
 }
 
 fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Read<New> {
-    let items = order.required("items", |field| field.list(1..=MAX_LINES, |item| item.object(read_item)));
+    let items = order.required("items", read_items);
     let customer = order.optional("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.optional("shipping", |field| field.object(read_shipping));
     let metadata = order.optional("metadata", body::metadata);
@@ -244,6 +257,10 @@ fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Read<New> {
     })
 }
 
+fn read_items(field: Field<'_>) -> Read<Vec<(ProductId, Quantity)>> {
+    field.list(1..=MAX_LINES, |item| item.object(read_item))
+}
+
 fn read_item(item: &mut Object<'_>) -> Read<(ProductId, Quantity)> {
     let product_id = item.required("product_id", |field| field.parsed("a product's id"));
     let quantity = item.required("quantity", body::quantity);
@@ -254,17 +271,20 @@ fn read_change(order: &mut Object<'_>, id: OrderId, right: &Right) -> Read<Order
     let by = reference_by(right.is_key());
     let customer = order.replacement("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.replacement("shipping", |field| field.object(read_shipping));
-    let metadata = if right.is_key() {
-        order.replacement("metadata", body::metadata)
+    let (items, metadata) = if right.is_key() {
+        (order.replacement("items", read_items), order.replacement("metadata", body::metadata))
     } else {
-        order.forbidden("metadata").map(|()| None)
+        (order.forbidden("items").map(|()| None), order.forbidden("metadata").map(|()| None))
     };
     let customer = customer?.unwrap_or_default();
-    Ok(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, now: now() })
+    Ok(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, items: items?, now: now() })
 }
 
 fn changes_nothing(change: &OrderChange) -> bool {
-    change.customer == CustomerChange::default() && change.shipping.is_none() && change.metadata.is_none()
+    change.customer == CustomerChange::default()
+        && change.shipping.is_none()
+        && change.metadata.is_none()
+        && change.items.is_none()
 }
 
 fn reference_by(is_key: bool) -> ReferenceBy {
@@ -303,13 +323,17 @@ fn placed(order: &domain::Order) -> Reply {
 
 /// Place an order
 ///
-/// Prices it from the catalogue. The answer carries `client_token`, which opens the order to whoever placed it.
+/// Prices it from the catalogue, and holds its goods until it is paid or ends. The answer carries `client_token`,
+/// which opens the order to whoever placed it.
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_create",
     request_body = OrderCreate,
     params(Headers),
-    responses((status = 201, description = "The order", body = PlacedOrder), Unauthorized, Keyed, Failures),
+    responses(
+        (status = 201, description = "The order", body = PlacedOrder),
+        Unauthorized, Keyed, SoldOut, Failures
+    ),
     security((), ("secret_key" = []))
 )]
 #[post("/v1/orders")]
@@ -322,6 +346,7 @@ async fn place(
     let is_key = matches!(caller, Caller::Key(_));
     let New { items, customer, shipping, metadata } =
         request.read(|order| read_new(order, reference_by(is_key)))?;
+    let placed_at = now();
     let address = ClientAddress::of(http.peer_addr(), http.headers(), &api.config().trusted_proxies);
     let new = NewOrder {
         id: OrderId::from_uuid(Uuid::now_v7()),
@@ -330,7 +355,8 @@ async fn place(
         shipping,
         metadata,
         client_address: (!is_key).then(|| address.to_string()),
-        now: now(),
+        now: placed_at,
+        expires_at: placed_at + api.config().order_lifetime,
     };
     let store = api.store().clone();
     let work = async move |work: Work| match store.place_order(new, work.completion(placed)).await? {
@@ -339,6 +365,7 @@ async fn place(
             Ok(Done::stored(placed(&order)))
         }
         Placed::Unpriced(error) => Err(error.into()),
+        Placed::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
         Placed::TooManyOpenOrders => Err(Problem::too_many_open_orders()),
     };
     request.run(&api, Scope::from(&caller), work).await
@@ -381,8 +408,9 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 
 /// Update an order
 ///
-/// Who buys and where the goods go, until it is paid; with a secret key also the shop's own words, at any time.
-/// A live PaymentIntent at Stripe follows.
+/// Who buys and where the goods go, until it is paid; with a secret key also what is bought, until a payment is in
+/// flight, and the shop's own words, at any time. A live PaymentIntent at Stripe is told of customer and shipping; of
+/// an order whose items change, the live payment is closed, and the next one is made for the new total.
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_update",
@@ -412,12 +440,15 @@ async fn update(
         OrderChanged::Done(order) => Ok(Json(order.into())),
         OrderChanged::NotFound => Err(Problem::not_found()),
         OrderChanged::NotOpen(status) => Err(Problem::order_not_open(status)),
+        OrderChanged::CloseFirst(_) => Err(payments::Error::Closing.into()),
+        OrderChanged::Unpriced(error) => Err(error.into()),
+        OrderChanged::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
     }
 }
 
 /// Cancel an order
 ///
-/// Closes a live PaymentIntent at Stripe first. Not while a payment is in flight; while one is authorized, with
+/// Closes a live PaymentIntent or Checkout Session at Stripe first. Not while a payment is in flight; while one is authorized, with
 /// a secret key only. If the money has come after all, the order is paid, and this answers `already_paid`.
 #[utoipa::path(
     tag = "Orders",

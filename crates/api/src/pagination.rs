@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use quittance_persistence::Cursor;
+use quittance_persistence::{Cursor, Page};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -32,4 +32,15 @@ pub(crate) fn cursor<Id: FromStr>(query: &mut Object<'_>) -> Read<Cursor<Id>> {
         limit: limit?.map_or(DEFAULT_LIMIT, |limit| u8::try_from(limit).unwrap_or(DEFAULT_LIMIT)),
         starting_after: starting_after?,
     })
+}
+
+/// The part that is wanted of a short list, which was read whole.
+pub(crate) fn page_of<T, Id: PartialEq>(all: Vec<T>, cursor: &Cursor<Id>, id: impl Fn(&T) -> &Id) -> Page<T> {
+    let begin = match &cursor.starting_after {
+        None => 0,
+        Some(after) => all.iter().position(|one| id(one) == after).map_or(all.len(), |place| place + 1),
+    };
+    let limit = usize::from(cursor.limit);
+    let has_more = all.len() - begin > limit;
+    Page { data: all.into_iter().skip(begin).take(limit).collect(), has_more }
 }

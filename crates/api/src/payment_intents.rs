@@ -37,7 +37,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// How an order is to be paid. May be left out.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({}))]
-#[expect(dead_code, reason = "describes the body; `read_create` reads it")]
+#[expect(dead_code, reason = "describes the body; `read_capture_method` reads it")]
 pub(crate) struct PaymentIntentCreate {
     /// When the money is taken; `automatic` if nothing is said. With a secret key only.
     #[schema(nullable = false)]
@@ -83,6 +83,9 @@ pub(crate) struct OrderPayment {
     /// Stripe's id of the PaymentIntent, once known.
     #[schema(required, example = "pi_3SWcLdKnR7uC1oLi0G4eXjDk")]
     payment_intent_id: Option<String>,
+    /// Stripe's id of the Checkout Session, where it is paid on Stripe's page.
+    #[schema(required, example = "cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk")]
+    checkout_session_id: Option<String>,
     status: PaymentStatus,
     /// Why the last try failed, if nothing has come after it.
     #[schema(required)]
@@ -165,6 +168,7 @@ impl From<domain::CurrentPayment> for OrderPayment {
     fn from(payment: domain::CurrentPayment) -> Self {
         Self {
             payment_intent_id: payment.payment_intent_id,
+            checkout_session_id: payment.checkout_session_id,
             status: payment.status.into(),
             last_error: payment.last_failure.map(PaymentError::from),
         }
@@ -197,7 +201,11 @@ impl From<domain::Order> for PaymentLookup {
     }
 }
 
-fn read_create(body: &mut Object<'_>, right: &Right) -> Read<Option<domain_payment::CaptureMethod>> {
+/// When the money is to be taken, which is the shop's alone to say.
+pub(crate) fn read_capture_method(
+    body: &mut Object<'_>,
+    right: &Right,
+) -> Read<Option<domain_payment::CaptureMethod>> {
     if !right.is_key() {
         return body.forbidden("capture_method").map(|()| None);
     }
@@ -207,10 +215,15 @@ fn read_create(body: &mut Object<'_>, right: &Right) -> Read<Option<domain_payme
 }
 
 fn read_patience(query: &mut Object<'_>) -> Read<Patience> {
-    let wait = query.optional("wait", |field| field.integer_in_text(0..=WAIT_MAX_S));
+    let wait = read_wait(query);
     let after = query.optional("after", |field| field.integer_in_text(0..=i64::MAX));
-    let wait = wait?.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
-    Ok(Patience { wait: Duration::from_secs(wait), after: after?.unwrap_or_default() })
+    Ok(Patience { wait: wait?, after: after?.unwrap_or_default() })
+}
+
+/// Reads how long a lookup is to wait at most.
+pub(crate) fn read_wait(query: &mut Object<'_>) -> Read<Duration> {
+    let wait = query.optional("wait", |field| field.integer_in_text(0..=WAIT_MAX_S))?;
+    Ok(Duration::from_secs(wait.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()))
 }
 
 /// Whether this caller may see how an order's payment stands: also with a client secret of its PaymentIntents,
@@ -245,7 +258,8 @@ async fn look(api: &Api, order_id: OrderId, patience: Patience) -> Result<Json<P
 
 /// Create or get the PaymentIntent of an order
 ///
-/// An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed.
+/// An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed. A live
+/// Checkout Session is closed first.
 #[utoipa::path(
     tag = "Payments",
     operation_id = "order_payment_intent_create",
@@ -266,7 +280,7 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let id = order_id(&id)?;
     let right = caller.right_to(&api, &id)?;
-    let capture_method = request.read(|body| read_create(body, &right))?;
+    let capture_method = request.read(|body| read_capture_method(body, &right))?;
     let payments = api.payments().clone();
     let work = async move |_: Work| {
         let payable = payments.pay(id, capture_method).await?;
@@ -351,15 +365,16 @@ async fn get_by_id(
 
 /// The order of a PaymentIntent, with that one as its payment.
 async fn find(api: &Api, payment_intent_id: &str) -> Result<domain::Order, Problem> {
-    if !is_stripe_id(payment_intent_id) {
+    if !is_stripe_id(payment_intent_id, "pi_") {
         return Err(Problem::not_found());
     }
     let found = api.store().order_of_payment_intent(payment_intent_id.to_owned()).await?;
     found.ok_or_else(Problem::not_found)
 }
 
-fn is_stripe_id(text: &str) -> bool {
+/// Whether a text has the form of an id of Stripe's that begins so.
+pub(crate) fn is_stripe_id(text: &str, prefix: &str) -> bool {
     text.len() <= STRIPE_ID_LEN_MAX
-        && text.starts_with("pi_")
+        && text.starts_with(prefix)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

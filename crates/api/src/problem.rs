@@ -7,9 +7,9 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpResponse, ResponseError};
-use quittance_domain::money::AmountError;
+use quittance_domain::money::{AmountError, Money};
 use quittance_domain::order::{OrderStatus, PricingError};
-use quittance_persistence::Error as StoreError;
+use quittance_persistence::{Error as StoreError, Shortage};
 use quittance_webhook::ReceiveError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,10 +54,21 @@ pub(crate) struct FieldError {
     /// Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name.
     pub(crate) pointer: String,
     /// What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
-    /// `out_of_range`, `too_many`, `not_allowed`, `not_for_sale` or `mixed_currencies`.
+    /// `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `insufficient_stock`,
+    /// `invalid_return_url` or `return_origin_not_allowed`.
     pub(crate) code: &'static str,
     /// What is wrong, for people.
     pub(crate) detail: String,
+    /// How much there is, where more was asked for: of a product, or of money in Stripe's minor unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
+    pub(crate) available: Option<i64>,
+}
+
+impl FieldError {
+    pub(crate) fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into(), available: None }
+    }
 }
 
 /// Why a request did not do what it asked for (RFC 9457, `application/problem+json`).
@@ -145,7 +156,7 @@ impl Problem {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self::invalid_request(vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
+        Self::invalid_request(vec![FieldError::new(pointer, code, detail)])
     }
 
     /// A query with something wrong in it.
@@ -223,7 +234,16 @@ impl Problem {
     fn of_order_status(status: OrderStatus, otherwise: Code) -> Self {
         match status {
             OrderStatus::Paid => Self::new(Code::AlreadyPaid, "The order is paid."),
+            OrderStatus::PartiallyRefunded
+            | OrderStatus::Refunded
+            | OrderStatus::Disputed
+            | OrderStatus::ChargedBack => {
+                Self::new(Code::AlreadyPaid, format!("The order was paid. It is {} now.", status.as_str()))
+            }
             OrderStatus::Canceled => Self::new(Code::OrderCanceled, "The order is canceled."),
+            OrderStatus::Expired => {
+                Self::new(Code::OrderExpired, "The order was not paid in time, and is closed.")
+            }
             OrderStatus::Review => Self::new(
                 Code::OrderInReview,
                 "Money came that is not what was asked for. The shop must look at this order first.",
@@ -237,9 +257,71 @@ impl Problem {
         }
     }
 
-    /// Customer and shipping of an order in this status stand.
+    /// Items, customer and shipping of an order in this status stand.
     pub(crate) fn order_not_open(status: OrderStatus) -> Self {
-        Self::of_order_status(status, Code::OrderClosing)
+        match status {
+            OrderStatus::Processing | OrderStatus::Authorized => Self::in_flight(status),
+            _ => Self::of_order_status(status, Code::OrderClosing),
+        }
+    }
+
+    /// Money of the order is on its way or held, and can not be replaced.
+    fn in_flight(status: OrderStatus) -> Self {
+        let detail = match status {
+            OrderStatus::Authorized => "The money for the order is held already.",
+            _ => "A payment of the order is on its way at a bank.",
+        };
+        Self::new(Code::PaymentInFlight, detail)
+    }
+
+    /// Too few are left of some products, item by item.
+    pub(crate) fn out_of_stock(shortages: Vec<Shortage>) -> Self {
+        let mut problem = Self::new(Code::InsufficientStock, "Too few are left of some of the items.");
+        problem.errors = shortages
+            .into_iter()
+            .map(|Shortage { line, available, .. }| FieldError {
+                available: Some(available.into()),
+                ..FieldError::new(
+                    format!("/items/{line}"),
+                    "insufficient_stock",
+                    format!("of this product, {available} are left"),
+                )
+            })
+            .collect();
+        problem
+    }
+
+    /// An amount that is more than there is.
+    fn amount_exceeds(code: Code, detail: String, available: Money) -> Self {
+        let error = FieldError {
+            available: Some(available.minor()),
+            ..FieldError::new("/amount", "out_of_range", format!("must be at most {}", available.minor()))
+        };
+        Self { errors: vec![error], ..Self::new(code, detail) }
+    }
+
+    /// Customers are told as much of Stripe's reason as is about their order.
+    fn payment_refused(status: u16, stripe_code: Option<String>) -> Self {
+        let code = if status == 402 { Code::PaymentDeclined } else { Code::PaymentRefused };
+        let mut problem = Self::new(code, "Stripe does not take this payment.");
+        problem.stripe_code =
+            stripe_code.filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str())).map(Into::into);
+        problem
+    }
+
+    /// An error of a use case that only the shop may ask for: it is told in Stripe's words why Stripe refused.
+    pub(crate) fn for_shop(error: quittance_payments::Error, refused: Code) -> Self {
+        match error {
+            quittance_payments::Error::Refused(refusal) => {
+                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused what the shop asked for.");
+                let detail = match &refusal.0.code {
+                    Some(code) => format!("{}: {code}.", refused.title()),
+                    None => format!("{}.", refused.title()),
+                };
+                Self { stripe_code: refusal.0.code.map(Into::into), ..Self::new(refused, detail) }
+            }
+            error => error.into(),
+        }
     }
 
     pub(crate) fn too_many_open_orders() -> Self {
@@ -252,14 +334,14 @@ impl Problem {
             .retry_after(RETRY_AFTER_IN_USE_S)
     }
 
-    /// Why a price can not be, at the field it is given in.
-    pub(crate) fn of_amount(error: AmountError) -> Self {
+    /// Why an amount can not be, at the field it is given in.
+    pub(crate) fn of_amount(pointer: &str, error: AmountError) -> Self {
         let code = match error {
             AmountError::Negative | AmountError::TooLarge => "out_of_range",
             AmountError::WrongStep { .. } => "invalid",
             AmountError::MixedCurrencies(..) => "mixed_currencies",
         };
-        Self::invalid_field("/unit_amount", code, error.to_string())
+        Self::invalid_field(pointer, code, error.to_string())
     }
 }
 
@@ -310,23 +392,39 @@ impl From<quittance_payments::Error> for Problem {
             ),
             Error::NotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
             Error::Closing => Self::new(Code::OrderClosing, "The order is being closed."),
+            Error::InFlight(status) => Self::in_flight(status),
+            Error::NotCapturable(status) => Self::new(
+                Code::OrderNotCapturable,
+                format!("Nothing is held for an order that is {}.", status.as_str()),
+            ),
+            Error::CaptureBegun(amount) => Self::new(
+                Code::CaptureInProgress,
+                format!("Another amount, {amount}, is being taken already."),
+            ),
+            Error::CaptureTooLarge(held) => {
+                Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
+            }
+            Error::NotRefundable(status) => Self::new(
+                Code::OrderNotRefundable,
+                format!("No money of an order that is {} can go back.", status.as_str()),
+            ),
+            Error::Disputed => Self::new(
+                Code::OrderDisputed,
+                "The charge is disputed: the customer's bank decides where the money goes.",
+            ),
+            Error::RefundTooLarge(left) => {
+                Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
+            }
             Error::TooManyAttempts => {
                 Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
             }
             Error::CaptureMethodFixed => Self::new(
                 Code::CaptureMethodFixed,
-                "The order has a live PaymentIntent with another capture method.",
+                "The order has a live payment with another capture method.",
             ),
             Error::Refused(refusal) => {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
-                let code = if refusal.0.status == 402 { Code::PaymentDeclined } else { Code::PaymentRefused };
-                let mut problem = Self::new(code, "Stripe does not take this payment.");
-                problem.stripe_code = refusal
-                    .0
-                    .code
-                    .filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str()))
-                    .map(Into::into);
-                problem
+                Self::payment_refused(refusal.0.status, refusal.0.code)
             }
             Error::Stripe(_) if error.is_of_configuration() => {
                 tracing::error!(

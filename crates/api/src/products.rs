@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::body::{self, Object, Read, read_query};
+use crate::body::{self, Field, Object, Read, Said, read_query};
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::metadata::Metadata;
 use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, Unauthorized};
@@ -27,6 +27,9 @@ const MAX_NAME_CHARS: usize = 250;
 
 /// The longest description of a product.
 const MAX_DESCRIPTION_CHARS: usize = 5000;
+
+/// The largest number of pieces that is counted.
+const MAX_STOCK: i64 = 1_000_000_000;
 
 /// What a currency must be.
 const A_CURRENCY: &str = "the lower-case code of a currency that Stripe can charge in";
@@ -58,6 +61,10 @@ pub(crate) struct Product {
     currency: &'static str,
     /// Whether it can be ordered now.
     active: bool,
+    /// How many can still be sold: those that open orders hold are taken off already. Null where they are not
+    /// counted.
+    #[schema(required, minimum = 0, example = 12)]
+    stock: Option<u32>,
     metadata: Metadata,
     #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
     created_at: Timestamp,
@@ -98,6 +105,9 @@ pub(crate) struct ProductCreate {
     /// Whether it can be ordered now.
     #[schema(default = true, nullable = false)]
     active: Option<bool>,
+    /// How many can be sold. Left out or `null`, they are not counted.
+    #[schema(minimum = 0, maximum = 1_000_000_000, example = 12)]
+    stock: Option<u32>,
     #[schema(nullable = false)]
     metadata: Option<Metadata>,
 }
@@ -122,6 +132,9 @@ pub(crate) struct ProductUpdate {
     /// Whether it can be ordered now.
     #[schema(nullable = false)]
     active: Option<bool>,
+    /// How many can be sold from now on, those that open orders hold not counted; `null` counts them no more.
+    #[schema(minimum = 0, maximum = 1_000_000_000, example = 12)]
+    stock: Option<u32>,
     /// The whole of the shop's own words.
     #[schema(nullable = false)]
     metadata: Option<Metadata>,
@@ -137,6 +150,7 @@ impl From<DomainProduct> for Product {
             unit_amount: product.unit_price.minor(),
             currency: product.unit_price.currency().code(),
             active: product.active,
+            stock: product.stock,
             metadata: product.metadata.into(),
             created_at: product.created_at.into(),
             updated_at: product.updated_at.into(),
@@ -150,6 +164,7 @@ fn read_new(product: &mut Object<'_>) -> Read<DomainProduct> {
     let unit_amount = product.required("unit_amount", |field| field.integer(0..=MAX_MINOR));
     let currency = product.required("currency", |field| field.parsed(A_CURRENCY));
     let active = product.optional("active", body::boolean);
+    let stock = product.optional("stock", read_stock);
     let metadata = product.optional("metadata", body::metadata);
     let unit_price = match Money::new(unit_amount?, currency?) {
         Ok(price) => Ok(price),
@@ -162,6 +177,7 @@ fn read_new(product: &mut Object<'_>) -> Read<DomainProduct> {
         description: description?,
         unit_price: unit_price?,
         active: active?.unwrap_or(true),
+        stock: stock?,
         metadata: metadata?.unwrap_or_default(),
         created_at,
         updated_at: created_at,
@@ -174,6 +190,7 @@ fn read_change(product: &mut Object<'_>) -> Read<ProductChange> {
     let unit_amount = product.replacement("unit_amount", |field| field.integer(0..=MAX_MINOR));
     let currency = product.replacement("currency", |field| field.parsed(A_CURRENCY));
     let active = product.replacement("active", body::boolean);
+    let stock = product.change("stock", read_stock);
     let metadata = product.replacement("metadata", body::metadata);
     Ok(ProductChange {
         name: name?,
@@ -181,8 +198,15 @@ fn read_change(product: &mut Object<'_>) -> Read<ProductChange> {
         unit_amount: unit_amount?,
         currency: currency?,
         active: active?,
+        stock: stock?,
         metadata: metadata?,
     })
+}
+
+/// How many can be sold.
+fn read_stock(field: Field<'_>) -> Read<u32> {
+    let number = field.integer(0..=MAX_STOCK)?;
+    u32::try_from(number).map_err(|_| Said)
 }
 
 /// What a caller sees of the catalogue.
@@ -285,6 +309,6 @@ async fn update(
     match api.store().change_product(id, change, now()).await? {
         ProductChanged::Done(product) => Ok(Json(product.into())),
         ProductChanged::NotFound => Err(Problem::not_found()),
-        ProductChanged::Price(error) => Err(Problem::of_amount(error)),
+        ProductChanged::Price(error) => Err(Problem::of_amount("/unit_amount", error)),
     }
 }

@@ -1,0 +1,229 @@
+//! Paying an order on Stripe's page, and what its success page may ask.
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Json, Path, ThinData};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use quittance_domain::id::OrderId;
+use quittance_domain::order as domain;
+use quittance_domain::payment::{OpenStatus, PaymentStatus as DomainStatus};
+use quittance_payments::{CheckoutRequest, HostedPage, Patience};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::auth::{Caller, Right};
+use crate::body::{Object, Read, read_query};
+use crate::idempotency::{Done, Request, Work, reply};
+use crate::openapi::{Conflicts, Failures, Headers, Keyed, Limited, Missing, Pays, Query, Unauthorized};
+use crate::orders::order_id;
+use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait};
+use crate::problem::Problem;
+use crate::return_url::read_return_url;
+use crate::time::Timestamp;
+use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
+use crate::{Api, ReturnOrigins};
+
+/// Every route of Checkout Sessions.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create).service(get);
+}
+
+/// Where Stripe's page sends the customer back to. Both are absolute URLs of origins that the shop allows.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "success_url": "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}",
+    "cancel_url": "https://shop.example/cart"
+}))]
+#[expect(dead_code, reason = "describes the body; `read_create` reads it")]
+pub(crate) struct CheckoutSessionCreate {
+    /// Where to once the customer has done their part. Stripe puts the Session's id in the place of
+    /// `{CHECKOUT_SESSION_ID}`: with it, the page can ask how the payment stands.
+    #[schema(max_length = 2048, example = "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}")]
+    success_url: String,
+    /// Where to if the customer gives up.
+    #[schema(max_length = 2048, example = "https://shop.example/cart")]
+    cancel_url: String,
+    /// When the money is taken; `automatic` if nothing is said. With a secret key only.
+    #[schema(nullable = false)]
+    capture_method: Option<CaptureMethod>,
+}
+
+/// A page of Stripe's on which an order can be paid.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckoutSession {
+    /// `checkout_session`.
+    #[schema(example = "checkout_session")]
+    object: &'static str,
+    #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    order_id: String,
+    /// Stripe's id of the Session.
+    #[schema(example = "cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk")]
+    checkout_session_id: String,
+    /// Where the customer is to be sent.
+    #[schema(example = "https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk")]
+    url: String,
+    /// Until when it can be used.
+    #[schema(value_type = String, format = DateTime, nullable, required, example = "2026-11-22T17:35:00.000000Z")]
+    expires_at: Option<Timestamp>,
+}
+
+/// How the payment of a Checkout Session stands: as much as whoever knows its id may see.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckoutSessionLookup {
+    /// `checkout_session_lookup`.
+    #[schema(example = "checkout_session_lookup")]
+    object: &'static str,
+    #[schema(example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    order_id: String,
+    order_status: OrderStatus,
+    /// Stripe's word for where the payment of this Session stands.
+    status: PaymentStatus,
+}
+
+/// How long a success page waits.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameter; `read_wait` reads it")]
+pub(crate) struct SuccessPageParams {
+    /// How many seconds to wait at most until the payment has succeeded, is in flight or held, or is canceled.
+    #[param(minimum = 0, maximum = 30, default = 0, required = false)]
+    wait: u8,
+}
+
+impl From<HostedPage> for CheckoutSession {
+    fn from(page: HostedPage) -> Self {
+        Self {
+            object: "checkout_session",
+            order_id: page.order.id.into(),
+            checkout_session_id: page.checkout_session_id,
+            url: page.url,
+            expires_at: page.expires_at.map(Timestamp::from),
+        }
+    }
+}
+
+fn read_create(body: &mut Object<'_>, right: &Right, allowed: &ReturnOrigins) -> Read<CheckoutRequest> {
+    let success_url = body.required("success_url", |field| read_return_url(field, allowed));
+    let cancel_url = body.required("cancel_url", |field| read_return_url(field, allowed));
+    let capture_method = read_capture_method(body, right);
+    Ok(CheckoutRequest {
+        success_url: success_url?,
+        cancel_url: cancel_url?,
+        capture_method: capture_method?,
+    })
+}
+
+/// The order that a Session is to pay, and where that attempt's payment stands. Of other ids, nothing is shown.
+async fn find(api: &Api, session_id: &str) -> Result<(domain::Order, DomainStatus), Problem> {
+    if !is_stripe_id(session_id, "cs_") {
+        return Err(Problem::not_found());
+    }
+    api.store().order_of_session(session_id.to_owned()).await?.ok_or_else(Problem::not_found)
+}
+
+/// Whether the customer's part is not known to be done.
+fn is_news_to_come(status: DomainStatus) -> bool {
+    matches!(
+        status,
+        DomainStatus::Open(
+            OpenStatus::RequiresPaymentMethod | OpenStatus::RequiresConfirmation | OpenStatus::RequiresAction
+        )
+    )
+}
+
+/// Waits until there is news for a success page. A try that failed is none: on Stripe's page the customer tries
+/// again, and comes back only after one that did not fail.
+async fn await_news(api: &Api, order_id: &OrderId, wait: Duration) -> Result<(), Problem> {
+    let deadline = Instant::now() + wait;
+    let mut after = 0;
+    loop {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let order = tokio::select! {
+            order = api.payments().await_settled(order_id.clone(), Patience { wait, after }) => order?,
+            () = api.stopping() => return Ok(()),
+        };
+        if order.status != domain::OrderStatus::PaymentFailed {
+            return Ok(());
+        }
+        after = order.settled_version;
+    }
+}
+
+/// Create or get the Checkout Session of an order
+///
+/// A page of Stripe's on which the order can be paid. Asked for in the same words, the live one is returned again;
+/// asked for in others, or after a PaymentIntent, the live payment is closed first: an order has one at a time. The
+/// order does not expire before its Session.
+#[utoipa::path(
+    tag = "Payments",
+    operation_id = "order_checkout_session_create",
+    request_body = CheckoutSessionCreate,
+    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    responses(
+        (status = 200, description = "The Checkout Session", body = CheckoutSession),
+        Unauthorized, Missing, Keyed, Conflicts, Failures, Pays
+    ),
+    security(("client_token" = []), ("secret_key" = []))
+)]
+#[post("/v1/orders/{id}/checkout_session")]
+async fn create(
+    api: ThinData<Api>,
+    caller: Caller,
+    id: Path<String>,
+    request: Request,
+) -> Result<HttpResponse, Problem> {
+    let id = order_id(&id)?;
+    let right = caller.right_to(&api, &id)?;
+    let wanted = request.read(|body| read_create(body, &right, &api.config().return_origins))?;
+    let payments = api.payments().clone();
+    let work = async move |_: Work| {
+        let page = payments.checkout(id, wanted).await?;
+        Ok(Done::new(reply(StatusCode::OK, &CheckoutSession::from(page), None)))
+    };
+    request.run(&api, right, work).await
+}
+
+/// Look up the payment of a Checkout Session
+///
+/// For a success page, which finds the Session's id in its URL: whoever knows it sees how the payment stands, and
+/// nothing else. With `wait` it answers as soon as there is news, also where the webhook is late.
+#[utoipa::path(
+    tag = "Payments",
+    operation_id = "checkout_session_get",
+    params(
+        (
+            "id" = String, Path, description = "Stripe's id of the Checkout Session",
+            example = "cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk"
+        ),
+        SuccessPageParams,
+    ),
+    responses(
+        (status = 200, description = "How the payment stands", body = CheckoutSessionLookup),
+        Unauthorized, Missing, Query, Limited, Failures
+    ),
+    security(())
+)]
+#[get("/v1/checkout_sessions/{id}")]
+async fn get(
+    api: ThinData<Api>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<Json<CheckoutSessionLookup>, Problem> {
+    let (mut order, mut status) = find(&api, &id).await?;
+    let wait = read_query(request.query_string(), read_wait)?;
+    if !wait.is_zero() && is_news_to_come(status) {
+        await_news(&api, &order.id, wait).await?;
+        (order, status) = find(&api, &id).await?;
+    }
+    Ok(Json(CheckoutSessionLookup {
+        object: "checkout_session_lookup",
+        order_id: order.id.into(),
+        order_status: order.status.into(),
+        status: status.into(),
+    }))
+}
