@@ -261,16 +261,15 @@ proptest! {
     fn what_was_received_is_the_most_that_was_seen(a in several()) {
         let received = a.iter().filter_map(Told::success);
         let most = received.clone().map(|success| success.amount_received).max();
-        match sum(&a).received() {
-            Some(money) => prop_assert_eq!(Some(money.minor()), most),
+        if let Some(money) = sum(&a).received() {
+            prop_assert_eq!(Some(money.minor()), most);
+        } else {
             // It is no amount of money, or in no currency.
-            None => {
-                let is_none = |success: &Success| success.amount_received < 0
-                    || success.amount_received == i64::MAX
-                    || success.currency.is_empty();
-                let of_most = received.filter(|success| Some(success.amount_received) == most);
-                prop_assert!(most.is_none() || of_most.into_iter().any(is_none));
-            }
+            let is_none = |success: &Success| success.amount_received < 0
+                || success.amount_received == i64::MAX
+                || success.currency.is_empty();
+            let mut of_most = received.filter(|success| Some(success.amount_received) == most);
+            prop_assert!(most.is_none() || of_most.any(is_none));
         }
     }
 
