@@ -33,7 +33,10 @@ async fn expire(store: &Store, id: &OrderId, seconds: i64) -> ClosureAsked {
 
 async fn due(store: &Store, seconds: i64) -> Vec<OrderId> {
     let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 100 };
-    store.claim_checks(claim).await.expect("a commit")
+    let mut ids = store.claim_checks(claim).await.expect("a commit");
+    // Several may be due at the same time.
+    ids.sort();
+    ids
 }
 
 async fn stock(store: &Store, order: &Order) -> Option<u32> {
