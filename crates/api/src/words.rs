@@ -66,7 +66,8 @@ words! {
     PaymentStatus of from::PaymentStatus {
         RequiresPaymentMethod = from::PaymentStatus::Open(from::OpenStatus::RequiresPaymentMethod),
         RequiresConfirmation = from::PaymentStatus::Open(from::OpenStatus::RequiresConfirmation),
-        RequiresAction = from::PaymentStatus::Open(from::OpenStatus::RequiresAction),
+        RequiresAction =
+            from::PaymentStatus::Open(from::OpenStatus::RequiresAction | from::OpenStatus::AwaitsTransfer),
         Processing = from::PaymentStatus::Open(from::OpenStatus::Processing),
         RequiresCapture = from::PaymentStatus::Open(from::OpenStatus::RequiresCapture),
         Succeeded = from::PaymentStatus::Succeeded,
