@@ -322,9 +322,11 @@ async fn get_by_order(
     look(&api, id, patience).await
 }
 
-/// Look up the payment of an order by its PaymentIntent
+/// Look up one PaymentIntent of an order
 ///
-/// The same lookup by Stripe's id, which a return page finds in its URL.
+/// The same lookup by Stripe's id, which a return page finds in its URL. `status` and `last_error` are those of this
+/// PaymentIntent, also where it is an older attempt; `order_status` and `version` are the order's, which is what is
+/// waited for.
 #[utoipa::path(
     tag = "Payments",
     operation_id = "payment_intent_get",
@@ -349,15 +351,25 @@ async fn get_by_id(
     if !secret.is_given() {
         caller.is_somebody()?;
     }
-    let order_id = if is_stripe_id(&id, "pi_") {
-        api.store().order_of_payment_intent(id.into_inner()).await?.map(|order| order.id)
-    } else {
-        None
-    };
-    let order_id = order_id.ok_or_else(Problem::not_found)?;
-    may_look(&api, &caller, &secret, &order_id).await?;
+    let id = id.into_inner();
+    let order = find(&api, &id).await?;
+    may_look(&api, &caller, &secret, &order.id).await?;
     let patience = read_query(request.query_string(), read_patience)?;
-    look(&api, order_id, patience).await
+    if patience.wait.is_zero() {
+        return Ok(Json(order.into()));
+    }
+    // The order is waited for; what is shown is this attempt.
+    let _: Json<PaymentLookup> = look(&api, order.id, patience).await?;
+    Ok(Json(find(&api, &id).await?.into()))
+}
+
+/// The order of a PaymentIntent, with that one as its payment.
+async fn find(api: &Api, payment_intent_id: &str) -> Result<domain::Order, Problem> {
+    if !is_stripe_id(payment_intent_id, "pi_") {
+        return Err(Problem::not_found());
+    }
+    let found = api.store().order_of_payment_intent(payment_intent_id.to_owned()).await?;
+    found.ok_or_else(Problem::not_found)
 }
 
 /// Whether a text has the form of an id of Stripe's that begins so.

@@ -117,7 +117,7 @@ phases! {
     /// An order by its id.
     fn order(id: OrderId) -> Option<Order>;
 
-    /// The order that a PaymentIntent is to pay, by Stripe's id of it.
+    /// The order that a PaymentIntent is to pay, by Stripe's id of it, with that one as its payment, current or not.
     fn order_of_payment_intent(payment_intent_id: String) -> Option<Order>;
 
     /// Orders, newest first.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use quittance_api::{IpNet, SecretKeyText};
+use quittance_api::{IpNet, ReturnOrigins, SecretKeyText};
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::{ChaosConfig, DEFAULT_LISTEN};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,7 +35,7 @@ pub(crate) struct Config {
     pub(crate) token_keys: Vec<SecretString>,
     pub(crate) secret_key: Option<SecretKeyText>,
     pub(crate) cors_origins: Vec<String>,
-    pub(crate) return_origins: Vec<String>,
+    pub(crate) return_origins: ReturnOrigins,
     pub(crate) order_lifetime: Duration,
     pub(crate) event_walk_period: Duration,
     pub(crate) rate_limit: u32,
@@ -63,13 +63,23 @@ pub(crate) enum Stripe {
 
 impl Config {
     pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
-        let ServeArgs { listen, public_url, database, stripe, access, orders, sandbox_listen, log: _, sandbox_chaos } =
-            args;
+        let ServeArgs {
+            listen,
+            public_url,
+            database,
+            stripe,
+            access,
+            orders,
+            sandbox_listen,
+            log: _,
+            sandbox_chaos,
+        } = args;
         let place = Database::read(&database)?;
-        let cors_origins = origins("QUITTANCE_CORS_ORIGINS", access.cors_origins.clone())?;
-        let return_origins = origins("QUITTANCE_RETURN_ORIGINS", orders.return_origins)?;
+        let cors_origins = cors_origins(access.cors_origins.clone())?;
+        let stripe = Stripe::read(stripe, sandbox_listen, sandbox_chaos)?;
+        let return_origins = return_origins(orders.return_origins, &cors_origins, &stripe)?;
         Ok(Self {
-            stripe: Stripe::read(stripe, sandbox_listen, sandbox_chaos)?,
+            stripe,
             token_keys: token_keys(&access, &place)?,
             listen,
             public_url: public_url.as_deref().map(check_public_url).transpose()?,
@@ -81,7 +91,7 @@ impl Config {
             },
             database: place,
             secret_key: secret_key(&access)?,
-            return_origins: if return_origins.is_empty() { cors_origins.clone() } else { return_origins },
+            return_origins,
             cors_origins,
             order_lifetime: order_lifetime(*orders.order_expiry)?,
             event_walk_period: (*orders.event_walk_period).max(EVENT_WALK_PERIOD_MIN),
@@ -212,17 +222,32 @@ fn secret_key(access: &AccessArgs) -> Result<Option<SecretKeyText>, Error> {
 }
 
 /// Origins as browsers write them: scheme, host and port, without a path.
-fn origins(variable: &'static str, origins: Vec<String>) -> Result<Vec<String>, Error> {
+fn cors_origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
     let origins: Vec<_> = origins.into_iter().filter(|origin| !origin.is_empty()).collect();
     for origin in &origins {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
             let problem =
                 format!("holds {origin:?}, which is no origin; one looks like https://shop.example");
-            return Err(Error::setting(variable, problem));
+            return Err(Error::setting("QUITTANCE_CORS_ORIGINS", problem));
         }
     }
     Ok(origins)
+}
+
+/// Where Stripe's pages may send customers back to: whoever may call us, if nothing else is said.
+fn return_origins(given: Vec<String>, cors: &[String], stripe: &Stripe) -> Result<ReturnOrigins, Error> {
+    let given: Vec<_> = given.into_iter().filter(|origin| !origin.is_empty()).collect();
+    let (variable, texts) = match given.as_slice() {
+        [] => ("QUITTANCE_CORS_ORIGINS", cors),
+        given => ("QUITTANCE_RETURN_ORIGINS", given),
+    };
+    let origins = ReturnOrigins::new(texts)
+        .map_err(|error| Error::setting(variable, format!("is refused: {error}")))?;
+    Ok(match stripe {
+        Stripe::Sandbox { .. } => origins.and_loopback(),
+        Stripe::Real { .. } => origins,
+    })
 }
 
 fn order_lifetime(span: Duration) -> Result<Duration, Error> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use quittance_payments::{Payments, Scope, Tally, Waiting};
+use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
 

@@ -44,7 +44,8 @@ impl Stripe {
     /// Reads one page of an account's events since a time: the newest, or those before the event `after`.
     ///
     /// Leaves out `charge.refund.updated` and `payment_intent.created`, since Stripe lists 20 types at most:
-    /// another event tells of the same refund, and of a new PaymentIntent the answer to its making told as much.
+    /// another event tells of the same refund, and of a new PaymentIntent the answer to its making told as
+    /// much.
     pub async fn list_events(
         &self,
         account: &Account,

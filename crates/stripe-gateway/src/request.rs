@@ -93,7 +93,8 @@ fn versioned(path: &str) -> String {
 }
 
 /// The fields of a form in the order of their names. Metadata travels through a hash map, whose order would
-/// make two freezes of one attempt differ. Items of an array stay in theirs: the tenth is not before the second.
+/// make two freezes of one attempt differ. Items of an array stay in theirs: the tenth does not come before
+/// the second.
 fn sorted(form: &str) -> String {
     let mut fields: Vec<&str> = form.split('&').collect();
     fields.sort_by_cached_key(|field| {

@@ -102,7 +102,7 @@ impl Receiver {
 }
 
 async fn answered(answer: Answer) -> Result<Outcome, ReceiveError> {
-    answer.await.unwrap_or_else(|lost| {
-        Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost)))))
-    })
+    answer
+        .await
+        .unwrap_or_else(|lost| Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost))))))
 }

@@ -108,6 +108,8 @@ export interface paths {
         /**
          * Place an order
          * @description Prices it from the catalogue. The answer carries `client_token`, which opens the order to whoever placed it.
+         *
+         *     Needs no credentials; a secret key may be sent.
          */
         post: operations["order_create"];
         delete?: never;
@@ -208,8 +210,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Look up the payment of an order by its PaymentIntent
-         * @description The same lookup by Stripe's id, which a return page finds in its URL.
+         * Look up one PaymentIntent of an order
+         * @description The same lookup by Stripe's id, which a return page finds in its URL. `status` and `last_error` are those of this
+         *     PaymentIntent, also where it is an older attempt; `order_status` and `version` are the order's, which is what is
+         *     waited for.
          */
         get: operations["payment_intent_get"];
         put?: never;
@@ -230,6 +234,8 @@ export interface paths {
         /**
          * List products
          * @description The catalogue, newest first: what can be ordered now; with a secret key, everything.
+         *
+         *     Needs no credentials; a secret key may be sent.
          */
         get: operations["product_list"];
         put?: never;
@@ -251,6 +257,8 @@ export interface paths {
         /**
          * Get a product
          * @description One that can be ordered now; with a secret key, any.
+         *
+         *     Needs no credentials; a secret key may be sent.
          */
         get: operations["product_get"];
         put?: never;
@@ -713,7 +721,7 @@ export interface components {
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_in_review`, `order_closing`, `payment_processing`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`. */
+            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_in_review`, `order_closing`, `payment_processing`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
             code: string;
             /** @description What happened this time, for people. */
             detail: string;
@@ -1853,7 +1861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take the service's key (`stripe_misconfigured`); try again after `Retry-After` */
             503: {
                 headers: {
                     /** @description The id of the request, also in the service's log */

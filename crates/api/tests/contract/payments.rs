@@ -41,7 +41,7 @@ async fn an_order_becomes_paid() {
     let order = app.get(&path).bearer(&token).send().await.ok(200);
     insta::assert_json_snapshot!("paid_order", order, {
         ".id" => "[id]", ".items[].product_id" => "[id]", ".payment.payment_intent_id" => "[id]",
-        ".version" => "[version]", ".created_at" => "[time]", ".updated_at" => "[time]"
+        ".version" => "[version]", ".expires_at" => "[time]", ".created_at" => "[time]", ".updated_at" => "[time]"
     });
 
     app.post(&format!("{path}/payment_intent")).bearer(&token).send().await.problem(409, "already_paid");
@@ -130,6 +130,34 @@ async fn a_stripe_that_is_away_is_a_503() {
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/payment_intent");
     app.post(&path).bearer(&token).send().await.problem(503, "stripe_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_payment_intent_shows_its_own_status_beside_the_orders() {
+    let app = TestApp::start().await;
+    let (order_id, token) = app.order().await;
+    let first = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
+    app.confirm(&first, "pm_card_visa_chargeDeclined").await;
+    let version = app.order_becomes(&order_id, "payment_failed").await["version"].clone();
+    app.at_stripe(&format!("/v1/payment_intents/{first}/cancel"), "").await;
+    let look = async |id: &str, query: &str| {
+        app.get(&format!("/v1/payment_intents/{id}{query}")).bearer(&token).send().await.ok(200)
+    };
+    assert_eq!(look(&first, &format!("?wait=20&after={version}")).await["status"], "canceled");
+    let second = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
+    assert_ne!(first, second);
+    app.confirm(&second, "pm_card_visa").await;
+    app.order_becomes(&order_id, "paid").await;
+    for query in ["", "?wait=5"] {
+        for (id, status) in [(&first, "canceled"), (&second, "succeeded")] {
+            let seen = look(id, query).await;
+            assert_eq!((&seen["payment_intent_id"], &seen["status"]), (&json!(id), &json!(status)));
+            assert_eq!((&seen["order_status"], &seen["order_id"]), (&json!("paid"), &json!(order_id)));
+            assert_eq!((&seen["amount"], &seen["currency"]), (&json!(4998), &json!("eur")));
+        }
+    }
+    let of_the_order = app.get(&format!("/v1/orders/{order_id}/payment")).bearer(&token).send().await.ok(200);
+    assert_eq!(of_the_order["payment_intent_id"], json!(second));
 }
 
 /// A server in Stripe's place that does not take the key.

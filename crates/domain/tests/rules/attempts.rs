@@ -1,15 +1,17 @@
 //! What is left to do for an attempt, and which one is live.
 
-use quittance_domain::history::{Closure, Details, Limits, Task};
+use quittance_domain::checkout::SessionStatus;
+use quittance_domain::history::{Closure, Details, History, Limits, Restock, ReviewRefund, Task};
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{OpenStatus, Seen};
 
 use crate::stage::{
     Step, attempt, declined, event, happen, history, observation, open, order_id, payment_id, refused,
+    right_success, session_attempt, settle,
 };
 
 const TOLD: Details = Details { current: 1, told: 1 };
-const LIMITS: Limits = Limits { max_declines: 2, max_open_orders: 1 };
+const LIMITS: Limits = Limits { max_declines: 2, max_open_orders: 1, review_refund: ReviewRefund::Never };
 
 #[test]
 fn an_attempt_that_was_made_after_all_is_not_refused() {
@@ -43,7 +45,7 @@ fn an_attempt_is_made_first_then_closed_or_told() {
     assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::Close));
     history.closing = None;
     assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::UpdateDetails));
-    happen(&mut history, &[&Step::Told(0, event(1, "c", Seen::Canceled))]);
+    happen(&mut history, &[&Step::Told(0, event(1, "c", Seen::Canceled))], Restock::Short);
     assert_eq!(
         history.task(&history.attempts[0], details, &LIMITS),
         None,
@@ -54,20 +56,57 @@ fn an_attempt_is_made_first_then_closed_or_told() {
 #[test]
 fn after_too_many_declines_the_attempt_is_closed() {
     let mut history = history(1);
-    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))]);
+    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))], Restock::Short);
     assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), None);
-    happen(&mut history, &[&Step::Told(0, event(2, "b", declined("ch_2")))]);
+    happen(&mut history, &[&Step::Told(0, event(2, "b", declined("ch_2")))], Restock::Short);
     assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), Some(Task::Close));
-    happen(&mut history, &[&Step::Told(0, event(3, "c", open(OpenStatus::Processing)))]);
+    happen(&mut history, &[&Step::Told(0, event(3, "c", open(OpenStatus::Processing)))], Restock::Short);
     assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), None, "money on its way is not stopped");
 }
 
 #[test]
 fn a_failure_is_told_also_when_the_cancelation_was_heard_first() {
     let mut history = history(1);
-    happen(&mut history, &[&Step::Told(0, event(5, "c", Seen::Canceled))]);
+    happen(&mut history, &[&Step::Told(0, event(5, "c", Seen::Canceled))], Restock::Short);
     let before = history.standing();
-    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))]);
-    let told = history.standing().announcement_since(&before).unwrap();
-    assert_eq!((told.kind.as_str(), told.subject.as_str()), ("order.payment_failed", "ch_1"));
+    happen(&mut history, &[&Step::Told(0, event(1, "a", declined("ch_1")))], Restock::Short);
+    let told = history.standing().announcements_since(&before);
+    let told: Vec<_> = told.iter().map(|told| (told.kind.as_str(), told.subject.as_str())).collect();
+    assert_eq!(told, [("order.payment_failed", "ch_1")]);
+}
+
+#[test]
+fn an_order_that_is_paid_has_no_other_attempt_open() {
+    let mut history = history(1);
+    history.attempts.insert(0, refused(1));
+    let late = observation(1, event(1, "late", Seen::Succeeded(right_success())));
+    history.absorb(&payment_id(1), &order_id(), &late).unwrap();
+    settle(&mut history, Restock::Short);
+    assert_eq!(history.standing().status, OrderStatus::Paid);
+    assert_eq!(history.current_attempt().map(|current| &current.id), Some(&payment_id(1)));
+    assert_eq!(
+        history.task(&history.attempts[1], TOLD, &LIMITS),
+        Some(Task::Close),
+        "nobody is to pay again"
+    );
+}
+
+#[test]
+fn a_page_whose_payment_failed_is_closed_and_another_attempt_can_begin() {
+    let mut history = History { attempts: vec![session_attempt(0)], ..History::default() };
+    let steps = [
+        Step::Told(0, event(1, "debit", open(OpenStatus::Processing))),
+        Step::Session(0, SessionStatus::Complete, None),
+        Step::Session(0, SessionStatus::Failed, None),
+    ];
+    for (step, status) in
+        steps.iter().zip([OrderStatus::Processing, OrderStatus::Processing, OrderStatus::Pending])
+    {
+        happen(&mut history, &[step], Restock::Short);
+        assert_eq!(history.standing().status, status);
+    }
+    assert_eq!(history.live_attempt(), None, "Stripe can neither expire nor cancel it");
+    happen(&mut history, &[&Step::Asked(Closure::Expired)], Restock::Short);
+    assert_eq!(history.standing().status, OrderStatus::Expired);
+    assert_eq!(SessionStatus::Failed.as_str(), "complete");
 }

@@ -6,9 +6,14 @@
 mod announcements;
 mod attempts;
 mod gate;
+mod giving_back;
 mod merge;
 mod oracle;
 mod pricing;
 mod scenarios;
 mod stage;
+mod states_doc;
+mod stripe;
+mod tasks;
+mod truth;
 mod walk;

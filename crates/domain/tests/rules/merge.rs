@@ -2,15 +2,22 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use quittance_domain::checkout::SessionStatus;
+use quittance_domain::dispute::{DisputeFacts, DisputeOutcome, DisputeState, DisputeStatus};
 use quittance_domain::payment::{Fact, Facts, Failure, OpenStatus, PaymentStatus, Seen, Sighting, Success};
+use quittance_domain::refund::{RefundFacts, RefundStatus};
 
-const OPEN: [OpenStatus; 5] = [
+const OPEN: [OpenStatus; 6] = [
     OpenStatus::RequiresPaymentMethod,
     OpenStatus::RequiresConfirmation,
     OpenStatus::RequiresAction,
+    OpenStatus::AwaitsTransfer,
     OpenStatus::Processing,
     OpenStatus::RequiresCapture,
 ];
+
+const SESSION: [SessionStatus; 4] =
+    [SessionStatus::Open, SessionStatus::Complete, SessionStatus::Failed, SessionStatus::Expired];
 
 /// Few ids and texts, so that failures with the same id and other content are common.
 fn failures() -> impl Strategy<Value = Failure> {
@@ -32,28 +39,122 @@ fn successes() -> impl Strategy<Value = Success> {
     )
 }
 
-/// Facts that meet as often as can be: a few seconds, a few event ids that also repeat with other content.
-fn facts() -> impl Strategy<Value = Fact> {
+/// Where facts meet as often as can be: a few seconds, a few event ids that also repeat with other content.
+fn sightings() -> impl Strategy<Value = Sighting> {
+    let created = prop_oneof![9 => 0..3_i64, 1 => any::<i64>()];
+    (created, select(vec!["", "evt_1", "evt_2"]))
+        .prop_map(|(created, event)| Sighting { created, event: event.to_owned() })
+}
+
+/// What was told of an attempt.
+#[derive(Debug, Clone)]
+enum Told {
+    Payment(Fact),
+    Session(SessionStatus, Option<Success>),
+}
+
+impl From<Told> for Facts {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Payment(fact) => Self::of(fact),
+            Told::Session(status, paid) => Self::of_session(status, paid),
+        }
+    }
+}
+
+impl Told {
+    fn success(&self) -> Option<&Success> {
+        match self {
+            Self::Payment(Fact { seen: Seen::Succeeded(success), .. }) => Some(success),
+            Self::Session(_, paid) => paid.as_ref(),
+            Self::Payment(_) => None,
+        }
+    }
+}
+
+fn payment_facts() -> impl Strategy<Value = Told> {
     let seen = prop_oneof![
         6 => (select(OPEN.to_vec()), proptest::option::of(failures()))
             .prop_map(|(status, failure)| Seen::Open { status, failure }),
         1 => Just(Seen::Canceled),
         2 => successes().prop_map(Seen::Succeeded),
     ];
-    let created = prop_oneof![9 => 0..3_i64, 1 => any::<i64>()];
-    (created, select(vec!["", "evt_1", "evt_2"]), seen).prop_map(|(created, event, seen)| Fact {
-        sighting: Sighting { created, event: event.to_owned() },
-        seen,
+    prop_oneof![
+        4 => (sightings(), seen).prop_map(|(sighting, seen)| Told::Payment(Fact { sighting, seen })),
+        1 => (select(SESSION.to_vec()), proptest::option::of(successes()))
+            .prop_map(|(status, paid)| Told::Session(status, paid)),
+    ]
+}
+
+/// What was told of a refund.
+fn refund_facts() -> impl Strategy<Value = RefundFacts> {
+    let reason = proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
+    (sightings(), select(RefundStatus::ALL.to_vec()), reason)
+        .prop_map(|(sighting, status, reason)| RefundFacts::of(sighting, status, reason))
+}
+
+/// What was told of a dispute.
+fn dispute_facts() -> impl Strategy<Value = (i64, DisputeStatus, DisputeFacts)> {
+    let word = || proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
+    let due_by = proptest::option::of(0..2_i64);
+    let state = (select(DisputeStatus::ALL.to_vec()), 0..2_i64, select(vec!["eur", "usd"]), word(), due_by);
+    (sightings(), state).prop_map(|(sighting, (status, amount, currency, reason, evidence_due_by))| {
+        let state = DisputeState { status, amount, currency: currency.to_owned(), reason, evidence_due_by };
+        (sighting.created, status, DisputeFacts::of(sighting, state))
     })
 }
 
-fn several() -> impl Strategy<Value = Vec<Fact>> {
-    proptest::collection::vec(facts(), 0..7)
+/// Things that add up.
+trait Join: Clone + PartialEq + std::fmt::Debug {
+    fn merge(&mut self, other: Self);
 }
 
-/// Facts, and the same ones shuffled, with some of them again.
-fn retold() -> impl Strategy<Value = (Vec<Fact>, Vec<Fact>)> {
-    proptest::collection::vec(facts(), 1..7).prop_flat_map(|known| {
+impl Join for Facts {
+    fn merge(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
+impl Join for RefundFacts {
+    fn merge(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
+impl Join for DisputeFacts {
+    fn merge(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
+fn join<T: Join>(mut left: T, right: T) -> T {
+    left.merge(right);
+    left
+}
+
+/// The laws of a join.
+fn assert_joins<T: Join>(a: T, b: T, c: T) {
+    assert_eq!(join(a.clone(), b.clone()), join(b.clone(), a.clone()), "commutative");
+    let both = join(a.clone(), b.clone());
+    assert_eq!(join(both.clone(), c.clone()), join(a.clone(), join(b.clone(), c)), "associative");
+    assert_eq!(join(a.clone(), a.clone()), a, "idempotent");
+    assert_eq!(join(both.clone(), a), both, "absorbs what it is made of");
+    assert_eq!(join(both.clone(), b), both, "absorbs what it is made of");
+}
+
+fn several() -> impl Strategy<Value = Vec<Told>> {
+    proptest::collection::vec(payment_facts(), 0..7)
+}
+
+fn sum(told: &[Told]) -> Facts {
+    told.iter().cloned().map(Facts::from).fold(Facts::default(), join)
+}
+
+/// Some things, and the same ones shuffled, with some of them again.
+fn retold<T: Clone + std::fmt::Debug + 'static>(
+    one: impl Strategy<Value = T>,
+) -> impl Strategy<Value = (Vec<T>, Vec<T>)> {
+    proptest::collection::vec(one, 1..7).prop_flat_map(|known| {
         let again = proptest::collection::vec(select(known.clone()), 0..7);
         let all = known.clone();
         let told = again.prop_map(move |again| [all.clone(), again].concat()).prop_shuffle();
@@ -61,13 +162,9 @@ fn retold() -> impl Strategy<Value = (Vec<Fact>, Vec<Fact>)> {
     })
 }
 
-fn sum(facts: &[Fact]) -> Facts {
-    facts.iter().cloned().map(Facts::of).fold(Facts::default(), join)
-}
-
-fn join(mut left: Facts, right: Facts) -> Facts {
-    left.merge(right);
-    left
+/// What refunds or disputes add up to.
+fn total<T: Join>(facts: impl IntoIterator<Item = T>) -> T {
+    facts.into_iter().reduce(join).expect("at least one")
 }
 
 /// How final a status is: this never falls.
@@ -83,58 +180,105 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn merge_is_commutative(a in several(), b in several()) {
-        let (a, b) = (sum(&a), sum(&b));
-        prop_assert_eq!(join(a.clone(), b.clone()), join(b, a));
-    }
-
-    #[test]
-    fn merge_is_associative(a in several(), b in several(), c in several()) {
+    fn facts_join(a in several(), b in several(), c in several()) {
         let (a, b, c) = (sum(&a), sum(&b), sum(&c));
-        prop_assert_eq!(join(join(a.clone(), b.clone()), c.clone()), join(a, join(b, c)));
-    }
-
-    #[test]
-    fn merge_is_idempotent_and_nothing_adds_nothing(a in several(), b in several()) {
-        let (a, b) = (sum(&a), sum(&b));
-        prop_assert_eq!(join(a.clone(), a.clone()), a.clone());
         prop_assert_eq!(join(a.clone(), Facts::default()), a.clone());
         prop_assert_eq!(join(Facts::default(), a.clone()), a.clone());
-        let both = join(a.clone(), b.clone());
-        prop_assert_eq!(join(both.clone(), a), both.clone());
-        prop_assert_eq!(join(both.clone(), b), both);
+        assert_joins(a, b, c);
     }
 
     #[test]
-    fn facts_add_up_the_same_in_any_order_and_any_number_of_times((known, told) in retold()) {
+    fn facts_of_refunds_join(a in refund_facts(), b in refund_facts(), c in refund_facts()) {
+        prop_assert_eq!(join(RefundFacts::default(), a.clone()), a.clone());
+        assert_joins(a, b, c);
+    }
+
+    #[test]
+    fn facts_of_disputes_join(a in dispute_facts(), b in dispute_facts(), c in dispute_facts()) {
+        assert_joins(a.2, b.2, c.2);
+    }
+
+    #[test]
+    fn facts_add_up_the_same_in_any_order_and_any_number_of_times((known, told) in retold(payment_facts())) {
         prop_assert_eq!(sum(&told), sum(&known));
     }
 
     #[test]
-    fn what_is_known_only_grows(a in several(), fact in facts()) {
+    fn refunds_add_up_the_same_in_any_order((known, told) in retold(refund_facts())) {
+        prop_assert_eq!(total(told), total(known));
+    }
+
+    /// Only the way through open, gone, come back is known to be the way of a refund.
+    #[test]
+    fn a_refund_is_as_far_as_it_was_ever_seen((known, _) in retold(refund_facts())) {
+        let ever = |statuses: &[RefundStatus]| known.iter().any(|one| statuses.contains(&one.status()));
+        let expected: &[RefundStatus] = if ever(&[RefundStatus::Failed, RefundStatus::Canceled]) {
+            &[RefundStatus::Failed, RefundStatus::Canceled]
+        } else if ever(&[RefundStatus::Succeeded]) {
+            &[RefundStatus::Succeeded]
+        } else {
+            &[RefundStatus::Pending, RefundStatus::RequiresAction]
+        };
+        prop_assert!(expected.contains(&total(known).status()));
+    }
+
+    #[test]
+    fn disputes_add_up_the_same_in_any_order((known, told) in retold(dispute_facts())) {
+        let facts = |told: Vec<(i64, DisputeStatus, DisputeFacts)>| total(told.into_iter().map(|(.., facts)| facts));
+        prop_assert_eq!(facts(told), facts(known));
+    }
+
+    #[test]
+    fn of_a_dispute_the_latest_decision_counts_and_else_the_dispute_itself((known, _) in retold(dispute_facts())) {
+        const DECIDED: [DisputeStatus; 3] = [DisputeStatus::Won, DisputeStatus::Lost, DisputeStatus::Prevented];
+        const DISPUTED: [DisputeStatus; 2] = [DisputeStatus::NeedsResponse, DisputeStatus::UnderReview];
+        let of = |statuses: &[DisputeStatus]| {
+            let seen = known.iter().filter(|(_, status, _)| statuses.contains(status));
+            let latest = seen.clone().map(|(created, ..)| *created).max();
+            seen.filter(move |(created, ..)| Some(*created) == latest).map(|(_, status, _)| *status).collect::<Vec<_>>()
+        };
+        let candidates = [of(&DECIDED), of(&DISPUTED), of(&[DisputeStatus::WarningClosed]), of(&DisputeStatus::ALL)];
+        let expected = candidates.into_iter().find(|seen| !seen.is_empty()).expect("one was seen");
+        let status = total(known.into_iter().map(|(.., facts)| facts)).state().status;
+        prop_assert!(expected.contains(&status), "{status:?} is none of {expected:?}");
+        prop_assert_eq!(status.outcome() == DisputeOutcome::Lost, status == DisputeStatus::Lost);
+    }
+
+    #[test]
+    fn what_is_known_only_grows(a in several(), told in payment_facts()) {
         let before = sum(&a);
-        let after = join(before.clone(), Facts::of(fact));
-        prop_assert!(finality(after.status()) >= finality(before.status()));
+        let after = join(before.clone(), Facts::from(told));
+        // Stripe never tells that a Session is complete which has expired; were it so, money may be coming.
+        let is_revived = before.session() == Some(SessionStatus::Expired) && after.session() != before.session();
+        prop_assert!(is_revived || finality(after.status()) >= finality(before.status()));
         prop_assert!(after.failure_count() >= before.failure_count());
         prop_assert!(before.successes().all(|known| after.successes().any(|success| success == known)));
         if before.successes().next().is_some() {
-            prop_assert!(after.amount_received() >= before.amount_received());
+            let most = |facts: &Facts| facts.successes().map(|success| success.amount_received).max();
+            prop_assert!(most(&after) >= most(&before));
         }
     }
 
     #[test]
     fn what_was_received_is_the_most_that_was_seen(a in several()) {
-        let received = a.iter().filter_map(|fact| match &fact.seen {
-            Seen::Succeeded(success) => Some(success.amount_received),
-            _ => None,
-        });
-        prop_assert_eq!(sum(&a).amount_received(), received.max().unwrap_or(0));
+        let received = a.iter().filter_map(Told::success);
+        let most = received.clone().map(|success| success.amount_received).max();
+        if let Some(money) = sum(&a).received() {
+            prop_assert_eq!(Some(money.minor()), most);
+        } else {
+            // It is no amount of money, or in no currency.
+            let is_none = |success: &Success| success.amount_received < 0
+                || success.amount_received == i64::MAX
+                || success.currency.is_empty();
+            let mut of_most = received.filter(|success| Some(success.amount_received) == most);
+            prop_assert!(most.is_none() || of_most.any(is_none));
+        }
     }
 
     #[test]
     fn every_failure_counts_once(a in several()) {
-        let mut ids: Vec<&str> = a.iter().filter_map(|fact| match &fact.seen {
-            Seen::Open { failure: Some(failure), .. } => Some(failure.id.as_str()),
+        let mut ids: Vec<&str> = a.iter().filter_map(|told| match told {
+            Told::Payment(Fact { seen: Seen::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
             _ => None,
         }).collect();
         ids.sort_unstable();

@@ -1,41 +1,69 @@
 //! What an order's standing has to be, read off tables that repeat the words of the design:
 //! no merging, only all that was told, looked at as a whole.
 
-use quittance_domain::history::Settled;
-use quittance_domain::order::{OrderStatus, ReviewReason};
-use quittance_domain::payment::{Attempt, Expected, OpenStatus, Seen, Success};
+use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::dispute::{DisputeOutcome, DisputeStatus};
+use quittance_domain::history::{Closure, Restock};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Attempt, OpenStatus, ReviewReason, Seen, Success};
+use quittance_domain::refund::RefundStatus;
+use quittance_domain::standing::Settled;
 
 use crate::stage::{Step, payment_id};
 
-type Wrong = fn(&Expected, &Success) -> bool;
-type Holds = fn(&Known) -> bool;
+type Wrong = fn(&Attempt, &Success) -> bool;
+pub(crate) type Holds = fn(&Known) -> bool;
 
 /// What makes a success wrong.
 const WRONGS: [(ReviewReason, Wrong); 3] = [
-    (ReviewReason::WrongCurrency, |asked, got| asked.amount.currency().to_string() != got.currency),
+    (ReviewReason::WrongCurrency, |asked, got| asked.expected.amount.currency().to_string() != got.currency),
     (ReviewReason::WrongAmount, |asked, got| {
-        [got.amount, got.amount_received] != [asked.amount.minor(), asked.amount.minor()]
+        let price = asked.expected.amount.minor();
+        [got.amount, got.amount_received] != [price, asked.capture.unwrap_or(price)]
     }),
-    (ReviewReason::WrongFee, |asked, got| asked.application_fee != got.application_fee),
+    (ReviewReason::WrongFee, |asked, got| asked.expected.application_fee != got.application_fee),
 ];
 
 /// Of two open states of one second, the later in this list counts. The flag says whether a failure came with it.
-const RANKS: [(OpenStatus, bool); 6] = [
+const RANKS: [(OpenStatus, bool); 7] = [
     (OpenStatus::RequiresPaymentMethod, false),
     (OpenStatus::RequiresConfirmation, false),
     (OpenStatus::RequiresAction, false),
+    (OpenStatus::AwaitsTransfer, false),
     (OpenStatus::Processing, false),
     (OpenStatus::RequiresPaymentMethod, true),
     (OpenStatus::RequiresCapture, false),
 ];
 
+/// Of what was told of a Checkout Session, the last in this list counts.
+const SESSIONS: [SessionStatus; 4] =
+    [SessionStatus::Open, SessionStatus::Expired, SessionStatus::Complete, SessionStatus::Failed];
+
+/// What was told of a dispute: the later stage counts, of one stage the later second, of one second the later in
+/// this list.
+const DISPUTES: [(u8, DisputeStatus, DisputeOutcome); 8] = [
+    (1, DisputeStatus::WarningNeedsResponse, DisputeOutcome::Open),
+    (1, DisputeStatus::WarningUnderReview, DisputeOutcome::Open),
+    (2, DisputeStatus::WarningClosed, DisputeOutcome::Won),
+    (3, DisputeStatus::NeedsResponse, DisputeOutcome::Open),
+    (3, DisputeStatus::UnderReview, DisputeOutcome::Open),
+    (4, DisputeStatus::Won, DisputeOutcome::Won),
+    (4, DisputeStatus::Lost, DisputeOutcome::Lost),
+    (4, DisputeStatus::Prevented, DisputeOutcome::Won),
+];
+
 /// The status of an order is that of the first row that holds.
-const STATUSES: [(Holds, OrderStatus); 7] = [
-    (|order| order.paid_by.is_some(), OrderStatus::Paid),
-    (|order| order.attempts.iter().any(|attempt| !attempt.successes.is_empty()), OrderStatus::Review),
-    (|order| order.closed, OrderStatus::Canceled),
-    (|order| order.any_is(Word::Open(OpenStatus::RequiresCapture)), OrderStatus::Authorized),
-    (|order| order.any_is(Word::Open(OpenStatus::Processing)), OrderStatus::Processing),
+pub(crate) const STATUSES: [(Holds, OrderStatus); 12] = [
+    (|order| order.dispute_of_paid(DisputeOutcome::Lost), OrderStatus::ChargedBack),
+    (|order| order.dispute_of_paid(DisputeOutcome::Open), OrderStatus::Disputed),
+    (|order| order.payer().is_some_and(|payer| payer.returned >= payer.fits), OrderStatus::Refunded),
+    (|order| order.payer().is_some_and(|payer| payer.returned > 0), OrderStatus::PartiallyRefunded),
+    (|order| order.payer().is_some(), OrderStatus::Paid),
+    (|order| order.attempts.iter().any(KnownAttempt::is_kept), OrderStatus::Review),
+    (|order| order.closed == Some(Closure::Canceled), OrderStatus::Canceled),
+    (|order| order.closed == Some(Closure::Expired), OrderStatus::Expired),
+    (|order| order.latest_that_is(OpenStatus::RequiresCapture).is_some(), OrderStatus::Authorized),
+    (|order| order.latest_that_is(OpenStatus::Processing).is_some(), OrderStatus::Processing),
     (|order| order.attempts.last().is_some_and(|latest| latest.failed.is_some()), OrderStatus::PaymentFailed),
     (|_| true, OrderStatus::Pending),
 ];
@@ -47,16 +75,24 @@ pub(crate) struct Verdict {
     /// In review: every reason that is true. One of them is to be given.
     pub(crate) reasons: Vec<ReviewReason>,
     pub(crate) amount_paid: i64,
+    pub(crate) amount_refunded: i64,
     pub(crate) settled: Option<Settled>,
+    /// The place of the attempt that is held or in flight, where the status says so.
+    pub(crate) in_flight: Option<usize>,
+    pub(crate) is_accepted: bool,
+    pub(crate) closed: Option<Closure>,
 }
 
 /// An order, by all that was told of it.
 #[derive(Clone)]
 pub(crate) struct Oracle<'a> {
     attempts: &'a [Attempt],
+    /// What is left of the goods, should they be wanted again.
+    stock: Restock,
     told: Vec<&'a Step>,
     paid_by: Option<usize>,
-    closed: bool,
+    closed: Option<Closure>,
+    restocked: Option<Restock>,
 }
 
 /// Where a PaymentIntent is, in Stripe's words.
@@ -72,39 +108,78 @@ struct KnownAttempt {
     word: Word,
     /// The charge that failed, if that is the last that was heard of it while it was open.
     failed: Option<String>,
-    /// For every success, what is wrong with it.
-    successes: Vec<Vec<ReviewReason>>,
-    refused: bool,
+    /// For every success, what was received, and what is wrong with it.
+    successes: Vec<(i64, Vec<ReviewReason>)>,
+    /// What has to be received.
+    fits: i64,
+    /// Whether Stripe never made it.
+    is_refused: bool,
+    /// Whether nothing can come of it any more.
+    is_over: bool,
+    /// What of its money went back.
+    returned: i64,
+    disputes: Vec<DisputeOutcome>,
 }
 
 /// What is known of an order.
-struct Known {
+pub(crate) struct Known {
     attempts: Vec<KnownAttempt>,
     paid_by: Option<usize>,
-    closed: bool,
+    closed: Option<Closure>,
+}
+
+impl KnownAttempt {
+    fn is_fitting(&self) -> bool {
+        self.successes.iter().any(|(_, wrongs)| wrongs.is_empty())
+    }
+
+    /// Whether it brought something of which not all has gone back. A success of nothing is something, too.
+    fn is_kept(&self) -> bool {
+        self.successes.iter().any(|(received, _)| (*received).max(1) > self.returned)
+    }
 }
 
 impl Known {
-    fn any_is(&self, word: Word) -> bool {
-        self.attempts.iter().any(|attempt| attempt.word == word)
+    fn latest_that_is(&self, status: OpenStatus) -> Option<usize> {
+        self.attempts.iter().rposition(|attempt| attempt.word == Word::Open(status))
+    }
+
+    fn payer(&self) -> Option<&KnownAttempt> {
+        self.paid_by.map(|place| &self.attempts[place])
+    }
+
+    fn dispute_of_paid(&self, outcome: DisputeOutcome) -> bool {
+        self.payer().is_some_and(|payer| payer.disputes.contains(&outcome))
     }
 }
 
 impl<'a> Oracle<'a> {
-    pub(crate) fn of(attempts: &'a [Attempt]) -> Self {
-        Self { attempts, told: Vec::new(), paid_by: None, closed: false }
+    pub(crate) fn of(attempts: &'a [Attempt], stock: Restock) -> Self {
+        Self { attempts, stock, told: Vec::new(), paid_by: None, closed: None, restocked: None }
     }
 
-    /// Hears what was committed together. How an order ends is decided then, once and for good.
+    /// Hears what was committed together. How an order ends is decided then, once and for good; only what has
+    /// expired can still be paid, if its goods are there.
     pub(crate) fn hear(&mut self, steps: &[&'a Step]) {
         self.told.extend(steps);
-        let asked = self.told.iter().any(|step| matches!(step, Step::AskedToCancel));
+        if self.paid_by.is_some() {
+            return;
+        }
         let order = self.known();
-        if self.paid_by.is_none() && !self.closed {
-            self.paid_by = order.attempts.iter().position(|a| a.successes.iter().any(Vec::is_empty));
-            self.closed = self.paid_by.is_none()
-                && asked
-                && order.attempts.iter().all(|a| a.refused || a.word == Word::Canceled);
+        let asked = self.told.iter().rev().find_map(|step| match step {
+            Step::Asked(closure) => Some(*closure),
+            _ => None,
+        });
+        match (order.attempts.iter().position(KnownAttempt::is_fitting), self.closed) {
+            (Some(place), None) => self.paid_by = Some(place),
+            (Some(place), Some(Closure::Expired)) => {
+                let restocked = *self.restocked.get_or_insert(self.stock);
+                self.paid_by = (restocked == Restock::Taken).then_some(place);
+            }
+            (None, None) if order.attempts.iter().all(|one| one.is_over && !one.is_kept()) => {
+                self.closed = asked;
+            }
+            _ => {}
         }
     }
 
@@ -117,29 +192,46 @@ impl<'a> Oracle<'a> {
             .expect("the last row");
         let mut reasons = Vec::new();
         if status == OrderStatus::Review {
-            for wrongs in order.attempts.iter().flat_map(|attempt| &attempt.successes) {
+            let kept = order.attempts.iter().filter(|attempt| attempt.is_kept());
+            for (_, wrongs) in kept.flat_map(|attempt| &attempt.successes) {
                 if wrongs.is_empty() {
-                    reasons.push(ReviewReason::SucceededAfterCancel);
+                    reasons.push(match self.closed {
+                        Some(Closure::Expired) => ReviewReason::SucceededAfterExpiry,
+                        _ => ReviewReason::SucceededAfterCancel,
+                    });
                 }
                 reasons.extend(wrongs);
             }
         }
-        let amount_paid = order.paid_by.map_or(0, |place| self.attempts[place].expected.amount.minor());
-        Verdict { status, reasons, amount_paid, settled: order.settled() }
+        Verdict {
+            status,
+            reasons,
+            amount_paid: order.payer().map_or(0, |payer| payer.fits),
+            amount_refunded: order.payer().map_or(0, |payer| payer.returned.min(payer.fits)),
+            settled: order.settled(),
+            in_flight: match status {
+                OrderStatus::Authorized => order.latest_that_is(OpenStatus::RequiresCapture),
+                OrderStatus::Processing => order.latest_that_is(OpenStatus::Processing),
+                _ => None,
+            },
+            is_accepted: self.paid_by.is_some(),
+            closed: self.closed,
+        }
     }
 
-    /// Of every attempt Stripe's word for it, and the charge that failed last.
-    pub(crate) fn readings(&self) -> Vec<(&'static str, Option<String>)> {
+    /// Of every attempt Stripe's word for it, the charge that failed last, and whether nothing can come of it.
+    pub(crate) fn readings(&self) -> Vec<(&'static str, Option<String>, bool)> {
         let word = |word| match word {
             Word::Open(OpenStatus::RequiresPaymentMethod) => "requires_payment_method",
             Word::Open(OpenStatus::RequiresConfirmation) => "requires_confirmation",
-            Word::Open(OpenStatus::RequiresAction) => "requires_action",
+            Word::Open(OpenStatus::RequiresAction | OpenStatus::AwaitsTransfer) => "requires_action",
             Word::Open(OpenStatus::Processing) => "processing",
             Word::Open(OpenStatus::RequiresCapture) => "requires_capture",
             Word::Succeeded => "succeeded",
             Word::Canceled => "canceled",
         };
-        self.known().attempts.into_iter().map(|attempt| (word(attempt.word), attempt.failed)).collect()
+        let attempts = self.known().attempts.into_iter();
+        attempts.map(|attempt| (word(attempt.word), attempt.failed, attempt.is_over)).collect()
     }
 
     fn known(&self) -> Known {
@@ -149,41 +241,137 @@ impl<'a> Oracle<'a> {
 
     fn known_attempt(&self, place: usize) -> KnownAttempt {
         let attempt = &self.attempts[place];
-        let facts = || {
-            self.told.iter().filter_map(|step| match step {
-                Step::Told(of, fact) if *of == place => Some(fact),
-                _ => None,
-            })
+        let session = self.session(place);
+        let successes = self.successes(place);
+        let open = self.latest_open(place);
+        let is_canceled = self.told.iter().any(|step| match step {
+            Step::Told(of, fact) => *of == place && fact.seen == Seen::Canceled,
+            _ => false,
+        });
+        let word = if !successes.is_empty() {
+            Word::Succeeded
+        } else if is_canceled || session == Some(SessionStatus::Expired) {
+            Word::Canceled
+        } else if session == Some(SessionStatus::Failed) {
+            Word::Open(OpenStatus::RequiresPaymentMethod)
+        } else {
+            Word::Open(open.map_or(OpenStatus::RequiresPaymentMethod, |(status, _)| status))
         };
-        let mut successes: Vec<Vec<ReviewReason>> = Vec::new();
-        for fact in facts() {
-            if let Seen::Succeeded(success) = &fact.seen {
-                let wrongs = WRONGS.iter().filter(|(_, holds)| holds(&attempt.expected, success));
-                successes.push(wrongs.map(|(reason, _)| *reason).collect());
-            }
+        let failed = open.and_then(|(_, charge)| charge).filter(|_| successes.is_empty());
+        let is_refused = attempt.refused.is_some() && !self.told.iter().any(|step| of(step) == Some(place));
+        let is_over = is_refused
+            || match (word, attempt.rail) {
+                (Word::Succeeded, _) | (Word::Canceled, Rail::PaymentIntent) => true,
+                (Word::Canceled, Rail::CheckoutSession) => {
+                    !matches!(session, None | Some(SessionStatus::Open))
+                }
+                (Word::Open(_), _) => session == Some(SessionStatus::Failed),
+            };
+        KnownAttempt {
+            word,
+            failed: failed.map(str::to_owned),
+            successes,
+            fits: attempt.capture.unwrap_or(attempt.expected.amount.minor()),
+            is_refused,
+            is_over,
+            returned: self.returned(place),
+            disputes: self.disputes(place),
         }
-        let latest_open = facts()
-            .filter_map(|fact| match &fact.seen {
+    }
+
+    fn session(&self, place: usize) -> Option<SessionStatus> {
+        SESSIONS.into_iter().rev().find(|status| {
+            self.told
+                .iter()
+                .any(|step| matches!(step, Step::Session(of, told, _) if (*of, told) == (place, status)))
+        })
+    }
+
+    fn successes(&self, place: usize) -> Vec<(i64, Vec<ReviewReason>)> {
+        let attempt = &self.attempts[place];
+        let got = self.told.iter().filter_map(|step| match step {
+            Step::Told(of, fact) if *of == place => match &fact.seen {
+                Seen::Succeeded(success) => Some(success),
+                _ => None,
+            },
+            // A Session says nothing of a fee: where one is due, it proves nothing.
+            Step::Session(of, _, paid) if *of == place && attempt.expected.application_fee.is_none() => {
+                paid.as_ref()
+            }
+            _ => None,
+        });
+        let wrongs = |success: &Success| {
+            let wrong = WRONGS.iter().filter(|(_, holds)| holds(attempt, success));
+            wrong.map(|(reason, _)| *reason).collect()
+        };
+        got.map(|success| (success.amount_received, wrongs(success))).collect()
+    }
+
+    /// The latest open state, and the charge that failed with it.
+    fn latest_open(&self, place: usize) -> Option<(OpenStatus, Option<&str>)> {
+        let states = self.told.iter().filter_map(|step| match step {
+            Step::Told(of, fact) if *of == place => match &fact.seen {
                 Seen::Open { status, failure } => {
                     let kind = (*status, failure.is_some() && *status == OpenStatus::RequiresPaymentMethod);
                     let rank = RANKS.iter().position(|row| *row == kind).expect("every state has a rank");
-                    Some(((fact.sighting.created, rank, fact.sighting.event.as_str()), *status, failure))
+                    let key = (fact.sighting.created, rank, fact.sighting.event.as_str());
+                    Some((key, *status, failure.as_ref().map(|failure| failure.id.as_str())))
                 }
                 _ => None,
-            })
-            .max_by_key(|(key, ..)| *key);
-        let word = if !successes.is_empty() {
-            Word::Succeeded
-        } else if facts().any(|fact| fact.seen == Seen::Canceled) {
-            Word::Canceled
-        } else {
-            Word::Open(latest_open.map_or(OpenStatus::RequiresPaymentMethod, |(_, status, _)| status))
-        };
-        let failed = match latest_open {
-            Some((.., Some(failure))) if successes.is_empty() => Some(failure.id.clone()),
+            },
             _ => None,
+        });
+        states.max_by_key(|(key, ..)| *key).map(|(_, status, charge)| (status, charge))
+    }
+
+    /// What went back of an attempt's money: refunds that succeeded, and did not fail later.
+    fn returned(&self, place: usize) -> i64 {
+        let told = || {
+            self.told.iter().filter_map(|step| match step {
+                Step::Refund(of, told) if *of == place => Some(told),
+                _ => None,
+            })
         };
-        KnownAttempt { word, failed, successes, refused: attempt.refused.is_some() }
+        let mut numbers: Vec<usize> = told().map(|told| told.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let returned = numbers.into_iter().map(|number| {
+            let of_it = || told().filter(|told| told.number == number);
+            let was = |status| of_it().any(|told| told.status == status);
+            let came_back = was(RefundStatus::Failed) || was(RefundStatus::Canceled);
+            let is_released = of_it().any(|told| told.reason == Some("expired_uncaptured_charge"));
+            let is_gone = was(RefundStatus::Succeeded) && !came_back && !is_released;
+            of_it().next().map_or(0, |told| told.cents) * i64::from(is_gone)
+        });
+        returned.sum()
+    }
+
+    fn disputes(&self, place: usize) -> Vec<DisputeOutcome> {
+        let mut latest: Vec<(usize, (u8, i64, usize), DisputeOutcome)> = Vec::new();
+        for step in &self.told {
+            let Step::Dispute(of, told) = step else { continue };
+            if *of != place {
+                continue;
+            }
+            let row =
+                DISPUTES.iter().position(|(_, status, _)| *status == told.status).expect("a row for each");
+            let (stage, _, outcome) = DISPUTES[row];
+            let seen = (told.number, (stage, told.sighting.created, row), outcome);
+            match latest.iter_mut().find(|known| known.0 == told.number) {
+                Some(known) if known.1 < seen.1 => *known = seen,
+                Some(_) => {}
+                None => latest.push(seen),
+            }
+        }
+        latest.into_iter().map(|(.., outcome)| outcome).collect()
+    }
+}
+
+/// Which attempt a step tells of itself.
+fn of(step: &Step) -> Option<usize> {
+    match step {
+        Step::Told(place, _) | Step::Session(place, ..) => Some(*place),
+        _ => None,
     }
 }
 
@@ -193,8 +381,8 @@ impl Known {
         if let Some(place) = self.paid_by {
             return Some(Settled::Succeeded(payment_id(place)));
         }
-        let Some(place) = self.attempts.iter().rposition(|attempt| !attempt.refused) else {
-            return self.closed.then_some(Settled::Closed);
+        let Some(place) = self.attempts.iter().rposition(|attempt| !attempt.is_refused) else {
+            return self.closed.map(|_| Settled::Closed);
         };
         let id = payment_id(place);
         match (self.attempts[place].word, &self.attempts[place].failed) {

@@ -18,6 +18,7 @@ fn product(unit_price: Money) -> Product {
         description: None,
         unit_price,
         active: true,
+        stock: None,
         metadata: Metadata::new(),
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,

@@ -3,13 +3,17 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use quittance_domain::history::{History, Settled};
-use quittance_domain::order::{OrderStatus, ReviewReason};
-use quittance_domain::payment::{Fact, OpenStatus, Seen, Sighting, Success};
+use quittance_domain::checkout::SessionStatus;
+use quittance_domain::dispute::DisputeStatus;
+use quittance_domain::history::{Closure, Decision, History, Restock};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Attempt, Fact, OpenStatus, ReviewReason, Seen, Sighting, Success};
+use quittance_domain::refund::RefundStatus;
+use quittance_domain::standing::Settled;
 
 use crate::stage::{
-    PRICE, START, Step, attempt, declined, event, exhaustive, history, open, payment_id, refused,
-    right_success, standing_after,
+    PRICE, START, Step, attempt, declined, disputed, event, exhaustive, happen, history, open, payment_id,
+    payment_intent_id, refunded, refused, right_success, session_attempt, standing_after,
 };
 use crate::walk::{End, Scenario, Walk};
 
@@ -43,7 +47,7 @@ fn failed(charge: &str) -> Settled {
 }
 
 fn scenario(name: &'static str, steps: Vec<Step>, end: End) -> Scenario {
-    Scenario { name, history: history(1), steps, end }
+    Scenario { name, history: history(1), stock: Restock::Short, steps, end }
 }
 
 fn action(second: i64) -> Step {
@@ -158,7 +162,7 @@ fn manual_captures() -> Vec<Scenario> {
         scenario("captured", vec![created(0), held(6), succeeded(60)], paid(0)),
         scenario(
             "the hold is released",
-            vec![created(0), held(6), Step::AskedToCancel, canceled(60)],
+            vec![created(0), held(6), Step::Asked(Closure::Canceled), canceled(60)],
             unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(0)))),
         ),
     ]
@@ -172,29 +176,83 @@ fn cancelations() -> Vec<Scenario> {
         Scenario {
             name: "canceled before any attempt",
             history: without_attempt,
-            steps: vec![Step::AskedToCancel],
+            stock: Restock::Short,
+            steps: vec![Step::Asked(Closure::Canceled)],
             end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
         },
         Scenario {
             name: "canceled after an attempt that Stripe refused to make",
             history: History { attempts: vec![refused(0)], ..History::default() },
-            steps: vec![Step::AskedToCancel],
+            stock: Restock::Short,
+            steps: vec![Step::Asked(Closure::Canceled)],
             end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
         },
         scenario(
             "a cancel that Stripe has not confirmed",
-            vec![created(0), Step::AskedToCancel],
+            vec![created(0), Step::Asked(Closure::Canceled)],
             unpaid(OrderStatus::Pending, None),
         ),
         scenario(
             "canceled",
-            vec![created(0), told(2, "declined", declined("ch_1")), Step::AskedToCancel, canceled(5)],
+            vec![
+                created(0),
+                told(2, "declined", declined("ch_1")),
+                Step::Asked(Closure::Canceled),
+                canceled(5),
+            ],
             unpaid(OrderStatus::Canceled, canceled_settled()),
         ),
         scenario(
             "canceled while it was thought to be in flight",
-            vec![told(9, "processing", open(OpenStatus::Processing)), Step::AskedToCancel, canceled(5)],
+            vec![
+                told(9, "processing", open(OpenStatus::Processing)),
+                Step::Asked(Closure::Canceled),
+                canceled(5),
+            ],
             unpaid(OrderStatus::Canceled, canceled_settled()),
+        ),
+    ]
+}
+
+/// The order's time is over.
+fn expirations() -> Vec<Scenario> {
+    let expire = Step::Asked(Closure::Expired);
+    let on_a_page = |steps: Vec<Step>, end| Scenario {
+        name: "a page of Stripe's expires",
+        history: History { attempts: vec![session_attempt(0)], ..History::default() },
+        stock: Restock::Short,
+        steps,
+        end,
+    };
+    let canceled_settled = || Some(Settled::Canceled(payment_id(0)));
+    vec![
+        scenario(
+            "expired",
+            vec![created(0), told(2, "declined", declined("ch_1")), expire.clone(), canceled(5)],
+            unpaid(OrderStatus::Expired, canceled_settled()),
+        ),
+        on_a_page(
+            vec![expire.clone(), Step::Session(0, SessionStatus::Expired, None)],
+            unpaid(OrderStatus::Expired, canceled_settled()),
+        ),
+        Scenario {
+            stock: Restock::Taken,
+            ..scenario(
+                "paid after it had expired, and there are goods",
+                vec![created(0), expire.clone(), canceled(5), succeeded(5)],
+                paid(0),
+            )
+        },
+        scenario(
+            "paid after it had expired, or before, and there are no goods",
+            vec![
+                created(0),
+                expire,
+                canceled(5),
+                succeeded(5),
+                refunded(0, 1, PRICE, 9, RefundStatus::Succeeded),
+            ],
+            End::ByOrder,
         ),
     ]
 }
@@ -212,7 +270,7 @@ fn crossings() -> Vec<Scenario> {
             vec![
                 created(0),
                 told(3, "action", open(OpenStatus::RequiresAction)),
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 succeeded(5),
             ],
             paid(0),
@@ -222,7 +280,7 @@ fn crossings() -> Vec<Scenario> {
             vec![
                 created(0),
                 told(3, "declined", declined("ch_1")),
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 canceled(5),
                 succeeded(5),
             ],
@@ -236,7 +294,7 @@ fn crossings() -> Vec<Scenario> {
         scenario(
             "what does not fit is told before another reason to look",
             vec![
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 canceled(5),
                 told(
                     6,
@@ -258,7 +316,7 @@ fn crossings() -> Vec<Scenario> {
 fn several_attempts() -> Vec<Scenario> {
     let first = |seen: Seen, second, id: &str| Step::Told(0, event(second, id, seen));
     let second = |seen: Seen, at, id: &str| Step::Told(1, event(at, id, seen));
-    let two = |name, steps, end| Scenario { name, history: history(2), steps, end };
+    let two = |name, steps, end| Scenario { name, history: history(2), stock: Restock::Short, steps, end };
     let new = || open(OpenStatus::RequiresPaymentMethod);
     let success = || Seen::Succeeded(right_success());
     vec![
@@ -282,7 +340,7 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "one of two attempts is canceled: that ends nothing",
             vec![
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 first(Seen::Canceled, 4, "c"),
                 second(open(OpenStatus::RequiresAction), 4, "d"),
             ],
@@ -291,7 +349,7 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "both attempts are canceled",
             vec![
-                Step::AskedToCancel,
+                Step::Asked(Closure::Canceled),
                 first(Seen::Canceled, 4, "c"),
                 second(new(), 4, "d"),
                 second(Seen::Canceled, 9, "e"),
@@ -325,6 +383,7 @@ fn refused_attempts() -> Vec<Scenario> {
         Scenario {
             name: "Stripe refused one attempt and the other pays",
             history: History { attempts: vec![attempt(0), refused(1)], ..History::default() },
+            stock: Restock::Short,
             steps: vec![
                 first(new(), 0, "a"),
                 first(open(OpenStatus::Processing), 2, "b"),
@@ -335,7 +394,12 @@ fn refused_attempts() -> Vec<Scenario> {
         Scenario {
             name: "Stripe refused one attempt and canceled the other",
             history: History { attempts: vec![refused(0), attempt(1)], ..History::default() },
-            steps: vec![Step::AskedToCancel, second(new(), 0, "a"), second(Seen::Canceled, 4, "c")],
+            stock: Restock::Short,
+            steps: vec![
+                Step::Asked(Closure::Canceled),
+                second(new(), 0, "a"),
+                second(Seen::Canceled, 4, "c"),
+            ],
             end: unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(1)))),
         },
     ]
@@ -362,6 +426,25 @@ fn manual_captures_end_the_same_in_every_order() {
 fn cancelations_end_the_same_in_every_order() {
     run(cancelations());
     run(crossings());
+    run(expirations());
+}
+
+#[test]
+fn a_success_after_expiry_pays_only_if_there_are_goods() {
+    for (stock, status, reason) in [
+        (Restock::Taken, OrderStatus::Paid, None),
+        (Restock::Short, OrderStatus::Review, Some(ReviewReason::SucceededAfterExpiry)),
+    ] {
+        let mut order = history(1);
+        for step in [created(0), Step::Asked(Closure::Expired), canceled(5)] {
+            happen(&mut order, &[&step], stock);
+        }
+        assert!(!order.wants_restock(), "nobody has paid");
+        assert_eq!(order.standing().status, OrderStatus::Expired);
+        let decided = happen(&mut order, &[&succeeded(6)], stock);
+        assert_eq!(decided.first(), Some(&Decision::Restocked(stock)), "goods come before acceptance");
+        assert_eq!((order.standing().status, order.standing().review_reason), (status, reason));
+    }
 }
 
 #[test]
@@ -372,13 +455,14 @@ fn several_attempts_end_the_same_in_every_order() {
 
 #[test]
 fn a_success_after_the_cancel_is_for_a_person_to_look_at() {
-    let steps = [created(0), Step::AskedToCancel, canceled(5), succeeded(6), canceled(5), created(7)];
+    let steps =
+        [created(0), Step::Asked(Closure::Canceled), canceled(5), succeeded(6), canceled(5), created(7)];
     let standing = standing_after(history(1), &steps);
     assert_eq!(standing.status, OrderStatus::Review);
     assert_eq!(standing.review_reason, Some(ReviewReason::SucceededAfterCancel));
     assert_eq!(standing.amount_paid, 0);
 
-    let never_closed = [created(0), succeeded(6), Step::AskedToCancel, canceled(5)];
+    let never_closed = [created(0), succeeded(6), Step::Asked(Closure::Canceled), canceled(5)];
     assert_eq!(standing_after(history(1), &never_closed).status, OrderStatus::Paid);
 }
 
@@ -391,25 +475,60 @@ fn named(event: &str, seen: &Seen) -> String {
 }
 
 /// Facts that meet as often as can be, right and wrong ones.
-fn any_step() -> impl Strategy<Value = Step> {
+fn any_fact() -> impl Strategy<Value = Step> {
     let seen = prop_oneof![
         2 => Just(open(OpenStatus::RequiresPaymentMethod)),
         1 => Just(open(OpenStatus::RequiresConfirmation)),
         2 => Just(open(OpenStatus::RequiresAction)),
+        1 => Just(open(OpenStatus::AwaitsTransfer)),
         3 => Just(open(OpenStatus::Processing)),
         2 => Just(open(OpenStatus::RequiresCapture)),
         4 => select(vec!["ch_1", "ch_2"]).prop_map(declined),
         3 => Just(Seen::Canceled),
         2 => Just(Seen::Succeeded(right_success())),
-        1 => Just(Seen::Succeeded(Success { amount_received: PRICE - 1, ..right_success() })),
-        1 => Just(Seen::Succeeded(Success { currency: "usd".to_owned(), ..right_success() })),
-        1 => Just(Seen::Succeeded(Success { application_fee: Some(1), ..right_success() })),
+        1 => wrong_successes().prop_map(Seen::Succeeded),
     ];
     let fact = (0..3_i64, select(vec!["", "evt_1", "evt_2"]), seen).prop_map(|(second, event, seen)| Fact {
         sighting: Sighting { created: START + second, event: named(event, &seen) },
         seen,
     });
-    prop_oneof![1 => Just(Step::AskedToCancel), 7 => (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))]
+    (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))
+}
+
+fn wrong_successes() -> impl Strategy<Value = Success> {
+    prop_oneof![
+        Just(Success { amount_received: PRICE - 1, ..right_success() }),
+        Just(Success { currency: "usd".to_owned(), ..right_success() }),
+        Just(Success { application_fee: Some(1), ..right_success() }),
+    ]
+}
+
+/// What can happen to an order whose second attempt is a Checkout Session. Each attempt has refunds and a dispute
+/// of its own.
+fn any_step() -> impl Strategy<Value = Step> {
+    let paid =
+        prop_oneof![2 => Just(None), 1 => Just(Some(right_success())), 1 => wrong_successes().prop_map(Some)];
+    let session = prop_oneof![
+        Just(SessionStatus::Open),
+        Just(SessionStatus::Expired),
+        Just(SessionStatus::Failed),
+        Just(SessionStatus::Complete),
+    ];
+    let refund = (0..2_usize, 0..2_usize, 0..3_i64, select(RefundStatus::ALL.to_vec())).prop_map(
+        |(place, number, second, status)| {
+            let cents = [PRICE, PRICE / 3][number];
+            refunded(place, 2 * place + number, cents, second, status)
+        },
+    );
+    let dispute = (0..2_usize, 0..3_i64, select(DisputeStatus::ALL.to_vec()))
+        .prop_map(|(place, second, status)| disputed(place, place, second, status));
+    prop_oneof![
+        2 => select(vec![Closure::Canceled, Closure::Expired]).prop_map(Step::Asked),
+        10 => any_fact(),
+        2 => (session, paid).prop_map(|(status, paid)| Step::Session(1, status, paid)),
+        3 => refund,
+        1 => dispute,
+    ]
 }
 
 proptest! {
@@ -417,11 +536,13 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_oracle_knows_where_the_order_stands(
+        stock in select(vec![Restock::Taken, Restock::Short]),
         (steps, batches) in proptest::collection::vec(any_step(), 1..12)
             .prop_flat_map(|steps| { let count = steps.len(); (Just(steps), proptest::collection::vec(1..4_usize, count)) })
     ) {
-        let history = history(2);
-        let mut walk = Walk::of(&history);
+        let on_a_page = Attempt { payment_intent_id: Some(payment_intent_id(1)), ..session_attempt(1) };
+        let history = History { attempts: vec![attempt(0), on_a_page], ..History::default() };
+        let mut walk = Walk::of(&history, stock);
         let mut rest = steps.iter().collect::<Vec<_>>();
         for size in batches {
             let later = rest.split_off(size.min(rest.len()));

@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-use quittance_domain::history::{Closure, Decision, History, Standing};
-use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::checkout::{Rail, SessionObservation, SessionStatus};
+use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
+use quittance_domain::history::{Closure, Decision, History, Restock};
+use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
 use quittance_domain::money::Money;
 use quittance_domain::payment::{
-    Account, Attempt, CaptureMethod, Expected, Fact, Facts, Failure, Mode, Observation, OpenStatus, Seen,
-    Sighting, Success,
+    Account, Attempt, CaptureMethod, Expected, Fact, Facts, Failure, Mismatch, Mode, Observation, OpenStatus,
+    Seen, Sighting, Success,
 };
+use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundStatus};
+use quittance_domain::standing::Standing;
 use uuid::Uuid;
 
 /// What every attempt of the scenarios has to receive, in cents.
@@ -31,19 +35,67 @@ pub(crate) fn payment_intent_id(place: usize) -> String {
     format!("pi_{place}")
 }
 
+/// Stripe's id of the Checkout Session of the attempt at this place.
+pub(crate) fn checkout_session_id(place: usize) -> String {
+    format!("cs_{place}")
+}
+
+/// Our id of the refund of this number, whoever made it.
+pub(crate) fn refund_id(number: usize) -> RefundId {
+    RefundId::from_uuid(Uuid::from_u128(200 + number as u128))
+}
+
+/// Our id of the dispute of this number.
+pub(crate) fn dispute_id(number: usize) -> DisputeId {
+    DisputeId::from_uuid(Uuid::from_u128(300 + number as u128))
+}
+
+/// So many cents.
+pub(crate) fn euros(cents: i64) -> Money {
+    Money::new(cents, "eur".parse().unwrap()).unwrap()
+}
+
 /// An attempt of 42.00 EUR without a fee on our own account, of which nothing is known yet.
 pub(crate) fn attempt(place: usize) -> Attempt {
     Attempt {
         id: payment_id(place),
+        rail: Rail::PaymentIntent,
         expected: Expected {
             account: Account::own(),
             mode: Mode::Test,
-            amount: Money::new(PRICE, "eur".parse().unwrap()).unwrap(),
+            amount: euros(PRICE),
             application_fee: None,
         },
         capture_method: CaptureMethod::Automatic,
         payment_intent_id: Some(payment_intent_id(place)),
+        checkout_session_id: None,
         facts: Facts::default(),
+        capture: None,
+        abandoned: false,
+        refused: None,
+    }
+}
+
+/// The same on Stripe's page: there is no PaymentIntent before the customer tries to pay.
+pub(crate) fn session_attempt(place: usize) -> Attempt {
+    Attempt {
+        rail: Rail::CheckoutSession,
+        payment_intent_id: None,
+        checkout_session_id: Some(checkout_session_id(place)),
+        ..attempt(place)
+    }
+}
+
+/// A refund that was recorded and that Stripe has not heard of.
+pub(crate) fn refund(number: usize, place: usize, cents: i64, cause: RefundCause) -> Refund {
+    Refund {
+        id: refund_id(number),
+        payment_id: payment_id(place),
+        amount: euros(cents),
+        reason: None,
+        cause,
+        stripe_refund_id: None,
+        facts: RefundFacts::default(),
         refused: None,
     }
 }
@@ -84,13 +136,41 @@ pub(crate) fn right_success() -> Success {
     Success { amount: PRICE, currency: "eur".to_owned(), amount_received: PRICE, application_fee: None }
 }
 
+/// What Stripe tells of a refund.
+#[derive(Debug, Clone)]
+pub(crate) struct RefundTold {
+    /// Which refund.
+    pub(crate) number: usize,
+    /// Whether its metadata says that it is one of ours.
+    pub(crate) is_named: bool,
+    pub(crate) cents: i64,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) sighting: Sighting,
+    pub(crate) status: RefundStatus,
+}
+
+/// What Stripe tells of a dispute.
+#[derive(Debug, Clone)]
+pub(crate) struct DisputeTold {
+    /// Which dispute.
+    pub(crate) number: usize,
+    pub(crate) sighting: Sighting,
+    pub(crate) status: DisputeStatus,
+}
+
 /// One thing that happens to an order.
 #[derive(Clone)]
 pub(crate) enum Step {
     /// Stripe tells of the attempt at this place.
     Told(usize, Fact),
-    /// Somebody asks for the order to be canceled.
-    AskedToCancel,
+    /// Stripe tells of its Checkout Session, and what was paid in it.
+    Session(usize, SessionStatus, Option<Success>),
+    /// Stripe tells of a refund of what it brought.
+    Refund(usize, RefundTold),
+    /// Stripe tells of a dispute of what it brought.
+    Dispute(usize, DisputeTold),
+    /// The order is to end unpaid.
+    Asked(Closure),
 }
 
 impl fmt::Debug for Step {
@@ -99,9 +179,40 @@ impl fmt::Debug for Step {
             Self::Told(place, Fact { sighting, seen }) => {
                 write!(f, "{place}@{}{}:{seen:?}", sighting.created - START, sighting.event)
             }
-            Self::AskedToCancel => f.write_str("asked to cancel"),
+            Self::Session(place, status, paid) => {
+                write!(
+                    f,
+                    "{place}: session {status:?}, paid {:?}",
+                    paid.as_ref().map(|it| it.amount_received)
+                )
+            }
+            Self::Refund(place, told) => {
+                let second = told.sighting.created - START;
+                write!(f, "{place}@{second}: refund {} of {} {:?}", told.number, told.cents, told.status)
+            }
+            Self::Dispute(place, told) => {
+                let second = told.sighting.created - START;
+                write!(f, "{place}@{second}: dispute {} {:?}", told.number, told.status)
+            }
+            Self::Asked(closure) => write!(f, "asked to be {}", closure.as_str()),
         }
     }
+}
+
+/// Where an event of this second stands.
+pub(crate) fn sighting(second: i64, event: &str) -> Sighting {
+    Sighting { created: START + second, event: format!("evt_{event}") }
+}
+
+/// Stripe tells that the refund of this number, made in its dashboard, stands so.
+pub(crate) fn refunded(place: usize, number: usize, cents: i64, second: i64, status: RefundStatus) -> Step {
+    let sighting = sighting(second, status.as_str());
+    Step::Refund(place, RefundTold { number, is_named: false, cents, reason: None, sighting, status })
+}
+
+/// Stripe tells that the dispute of this number stands so.
+pub(crate) fn disputed(place: usize, number: usize, second: i64, status: DisputeStatus) -> Step {
+    Step::Dispute(place, DisputeTold { number, sighting: sighting(second, status.as_str()), status })
 }
 
 /// An observation of the attempt at this place, as its own event would carry it.
@@ -116,21 +227,96 @@ pub(crate) fn observation(place: usize, fact: Fact) -> Observation {
     }
 }
 
-/// Lets steps happen that were committed together, makes what decisions are due, and returns them.
-pub(crate) fn happen(history: &mut History, steps: &[&Step]) -> Vec<Decision> {
-    for step in steps {
-        match step {
-            Step::Told(place, fact) => history
-                .absorb(&payment_id(*place), &order_id(), &observation(*place, fact.clone()))
-                .expect("an observation of a recorded attempt"),
-            Step::AskedToCancel => history.closing = Some(Closure::Canceled),
+/// The refund of an attempt, as its own event would carry it.
+pub(crate) fn refund_observation(place: usize, told: &RefundTold) -> RefundObservation {
+    RefundObservation {
+        account: Account::own(),
+        mode: Mode::Test,
+        stripe_refund_id: format!("re_{}", told.number),
+        payment_intent_id: payment_intent_id(place),
+        refund_id: told.is_named.then(|| refund_id(told.number)),
+        amount: euros(told.cents),
+        reason: told.reason.map(str::to_owned),
+        sighting: told.sighting.clone(),
+        status: told.status,
+        failure_reason: None,
+    }
+}
+
+/// The dispute of an attempt, as its own event would carry it.
+pub(crate) fn dispute_observation(place: usize, told: &DisputeTold) -> DisputeObservation {
+    DisputeObservation {
+        account: Account::own(),
+        mode: Mode::Test,
+        stripe_dispute_id: format!("du_{}", told.number),
+        payment_intent_id: payment_intent_id(place),
+        sighting: told.sighting.clone(),
+        state: DisputeState {
+            status: told.status,
+            amount: PRICE,
+            currency: "eur".to_owned(),
+            reason: None,
+            evidence_due_by: None,
+        },
+    }
+}
+
+/// The Checkout Session of an attempt, as its own event would carry it.
+pub(crate) fn session_observation(
+    place: usize,
+    status: SessionStatus,
+    paid: Option<Success>,
+) -> SessionObservation {
+    // Stripe makes the PaymentIntent when the customer pays.
+    let is_paid = matches!(status, SessionStatus::Complete | SessionStatus::Failed);
+    SessionObservation {
+        account: Account::own(),
+        mode: Mode::Test,
+        checkout_session_id: checkout_session_id(place),
+        payment_intent_id: is_paid.then(|| payment_intent_id(place)),
+        order_id: Some(order_id()),
+        payment_id: Some(payment_id(place)),
+        status,
+        paid,
+    }
+}
+
+/// Lets one step happen, and decides nothing.
+pub(crate) fn tell(history: &mut History, step: &Step) -> Result<(), Mismatch> {
+    match step {
+        Step::Told(place, fact) => {
+            history.absorb(&payment_id(*place), &order_id(), &observation(*place, fact.clone()))
+        }
+        Step::Session(place, status, paid) => {
+            let seen = session_observation(*place, *status, paid.clone());
+            history.absorb_session(&payment_id(*place), &order_id(), &seen)
+        }
+        Step::Refund(place, told) => {
+            let seen = refund_observation(*place, told);
+            history.absorb_refund(&payment_id(*place), &seen, refund_id(told.number))
+        }
+        Step::Dispute(place, told) => {
+            let seen = dispute_observation(*place, told);
+            history.absorb_dispute(&payment_id(*place), &seen, dispute_id(told.number))
+        }
+        Step::Asked(closure) => {
+            history.closing = Some(*closure);
+            Ok(())
         }
     }
-    settle(history)
+}
+
+/// Lets steps happen that were committed together, makes what decisions are due, and returns them. `stock` says
+/// what is left of the goods, should they be wanted again.
+pub(crate) fn happen(history: &mut History, steps: &[&Step], stock: Restock) -> Vec<Decision> {
+    for step in steps {
+        tell(history, step).expect("an observation of a recorded attempt");
+    }
+    settle(history, stock)
 }
 
 /// Makes every decision that is due. Fails, where `History::settle` itself would never end.
-pub(crate) fn settle(history: &mut History) -> Vec<Decision> {
+pub(crate) fn settle(history: &mut History, stock: Restock) -> Vec<Decision> {
     let mut trial = history.clone();
     let mut due = Vec::new();
     while let Some(decision) = trial.decide() {
@@ -138,15 +324,22 @@ pub(crate) fn settle(history: &mut History) -> Vec<Decision> {
         trial.decisions.record(&decision);
         due.push(decision);
     }
-    let made = history.settle();
+    let mut made = history.settle();
     assert_eq!((&made, &*history), (&due, &trial), "settle() makes what decide() finds");
+    if history.wants_restock() {
+        let tried = Decision::Restocked(stock);
+        history.decisions.record(&tried);
+        made.push(tried);
+        made.extend(history.settle());
+        assert!(!history.wants_restock(), "it was tried");
+    }
     made
 }
 
 /// Where an order stands to which these things happened one by one.
 pub(crate) fn standing_after(mut history: History, steps: &[Step]) -> Standing {
     for step in steps {
-        happen(&mut history, &[step]);
+        happen(&mut history, &[step], Restock::Short);
     }
     history.standing()
 }

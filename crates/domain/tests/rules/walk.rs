@@ -1,13 +1,18 @@
 //! Tells an order's history the steps of a scenario in many orders, and checks after every single one of them
 //! all that must hold always.
 
-use quittance_domain::history::{
-    Announcement, AnnouncementKind, Closure, Decision, History, Settled, Standing,
-};
-use quittance_domain::order::{OrderStatus, ReviewReason};
+use std::collections::BTreeMap;
+
+use quittance_domain::dispute::DisputeOutcome;
+use quittance_domain::history::{Closure, Decision, History, Restock, ReviewRefund};
+use quittance_domain::money::Money;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::ReviewReason;
+use quittance_domain::refund::RefundStatus;
+use quittance_domain::standing::{Announcement, AnnouncementKind, Settled, Standing};
 
 use crate::oracle::{Oracle, Verdict};
-use crate::stage::{Sampler, Step, exhaustive, happen};
+use crate::stage::{Sampler, Step, exhaustive, happen, payment_id};
 
 /// The longest sequence in which a scenario is told.
 const LONGEST: usize = 7;
@@ -18,6 +23,8 @@ const SAMPLED: usize = 150;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) history: History,
+    /// What is left of the goods, should they be wanted again.
+    pub(crate) stock: Restock,
     pub(crate) steps: Vec<Step>,
     pub(crate) end: End,
 }
@@ -34,16 +41,18 @@ pub(crate) enum End {
 #[derive(Clone)]
 pub(crate) struct Walk<'a> {
     pub(crate) history: History,
+    stock: Restock,
     oracle: Oracle<'a>,
     decided: Vec<Decision>,
     announced: Vec<Announcement>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn of(history: &'a History) -> Self {
+    pub(crate) fn of(history: &'a History, stock: Restock) -> Self {
         Self {
             history: history.clone(),
-            oracle: Oracle::of(&history.attempts),
+            stock,
+            oracle: Oracle::of(&history.attempts, stock),
             decided: Vec::new(),
             announced: Vec::new(),
         }
@@ -52,50 +61,104 @@ impl<'a> Walk<'a> {
     /// Lets these steps happen in one transaction.
     pub(crate) fn take(&mut self, steps: &[&'a Step]) {
         let before = self.history.standing();
-        self.decided.extend(happen(&mut self.history, steps));
+        self.decided.extend(happen(&mut self.history, steps, self.stock));
         self.oracle.hear(steps);
         let standing = self.history.standing();
-        self.announced.extend(standing.announcement_since(&before));
+        self.announced.extend(standing.announcements_since(&before));
+        assert_eq!(standing.announcements_since(&standing), [], "nothing changed, nothing to tell");
         assert_fits(&standing, &self.oracle.verdict());
         self.assert_attempts_read_right();
         assert_kept(&before, &standing);
         self.assert_decided_once();
         self.assert_announced_once(&standing);
+        self.assert_money_adds_up(&standing);
     }
 
     fn assert_attempts_read_right(&self) {
-        for (attempt, (word, failed)) in self.history.attempts.iter().zip(self.oracle.readings()) {
+        for (attempt, (word, failed, is_over)) in self.history.attempts.iter().zip(self.oracle.readings()) {
             assert_eq!(attempt.facts.status().as_str(), word);
             assert_eq!(attempt.facts.last_failure().map(|failure| failure.id.clone()), failed);
+            assert_eq!(attempt.is_closed(), is_over);
         }
     }
 
     fn assert_decided_once(&self) {
         let recorded = &self.history.decisions;
+        let (accepted, closed) = (recorded.accepted.as_ref(), recorded.closed);
         match self.decided.as_slice() {
-            [] => assert_eq!((&recorded.accepted, recorded.closed), (&None, None)),
-            [Decision::Accepted(id)] => {
-                assert_eq!((&recorded.accepted, recorded.closed), (&Some(id.clone()), None));
+            [] => assert_eq!((accepted, closed), (None, None)),
+            [Decision::Accepted(id)] => assert_eq!((accepted, closed), (Some(id), None)),
+            [Decision::Closed(how)] => assert_eq!((accepted, closed), (None, Some(*how))),
+            [Decision::Closed(Closure::Expired), Decision::Restocked(Restock::Short)] => {
+                assert_eq!((accepted, closed), (None, Some(Closure::Expired)));
             }
-            [Decision::Closed(closure)] => {
-                assert_eq!((&recorded.accepted, recorded.closed), (&None, Some(*closure)));
-                assert_eq!(*closure, Closure::Canceled);
-            }
+            [
+                Decision::Closed(Closure::Expired),
+                Decision::Restocked(Restock::Taken),
+                Decision::Accepted(id),
+            ] => assert_eq!((accepted, closed), (Some(id), Some(Closure::Expired))),
             several => panic!("an order ends once, not so: {several:?}"),
         }
     }
 
     fn assert_announced_once(&self, standing: &Standing) {
-        let count = |kind| self.announced.iter().filter(|announced| announced.kind == kind).count();
-        let (paid, canceled) = (count(AnnouncementKind::Paid), count(AnnouncementKind::Canceled));
-        assert_eq!(
-            paid,
-            usize::from(standing.status == OrderStatus::Paid),
-            "order.paid: {:?}",
-            self.announced
-        );
-        assert_eq!(canceled, usize::from(self.history.decisions.closed.is_some()), "{:?}", self.announced);
-        assert!(count(AnnouncementKind::ReviewRequired) <= 1, "{:?}", self.announced);
+        let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for announced in &self.announced {
+            *told.entry((announced.kind.as_str(), &announced.subject)).or_default() += 1;
+        }
+        let times = |kind: AnnouncementKind, subject: &str| {
+            told.get(&(kind.as_str(), subject)).copied().unwrap_or_default()
+        };
+        assert_eq!(times(AnnouncementKind::Paid, ""), usize::from(standing.is_accepted), "{told:?}");
+        for (kind, closure) in
+            [(AnnouncementKind::Canceled, Closure::Canceled), (AnnouncementKind::Expired, Closure::Expired)]
+        {
+            assert_eq!(times(kind, ""), usize::from(standing.closed == Some(closure)), "{told:?}");
+        }
+        assert!(standing.status != OrderStatus::Review || times(AnnouncementKind::ReviewRequired, "") > 0);
+        if let Some(attempt) = &standing.in_flight {
+            let kind = match standing.status {
+                OrderStatus::Authorized => AnnouncementKind::Authorized,
+                _ => AnnouncementKind::Processing,
+            };
+            assert!(times(kind, attempt.as_str()) > 0, "{told:?}");
+        }
+        for (id, status) in &standing.refunds {
+            let (gone, failed) = (
+                times(AnnouncementKind::RefundSucceeded, id.as_str()),
+                times(AnnouncementKind::RefundFailed, id.as_str()),
+            );
+            assert!(gone <= 1, "{told:?}");
+            match status {
+                RefundStatus::Succeeded => assert_eq!((gone, failed), (1, 0), "{told:?}"),
+                RefundStatus::Failed | RefundStatus::Canceled => assert!(failed > 0, "{told:?}"),
+                RefundStatus::Pending | RefundStatus::RequiresAction => assert_eq!((gone, failed), (0, 0)),
+            }
+        }
+        for (id, outcome) in &standing.disputes {
+            assert_eq!(times(AnnouncementKind::DisputeOpened, id.as_str()), 1, "{told:?}");
+            let is_decided = *outcome != DisputeOutcome::Open;
+            assert!(!is_decided || times(AnnouncementKind::DisputeClosed, id.as_str()) > 0, "{told:?}");
+        }
+    }
+
+    /// What goes back is never more than what came, whoever asks for it.
+    fn assert_money_adds_up(&self, standing: &Standing) {
+        assert!((0..=standing.amount_paid).contains(&standing.amount_refunded), "{standing:?}");
+        for attempt in &self.history.attempts {
+            let received = attempt.facts.received().map(Money::minor);
+            let left = self.history.refundable(&attempt.id).map(Money::minor);
+            assert_eq!(left.is_some(), received.is_some());
+            assert!(left.unwrap_or(0) <= received.unwrap_or(0));
+        }
+        for policy in [ReviewRefund::Never, ReviewRefund::Late, ReviewRefund::Always] {
+            for due in self.history.due_refunds(policy) {
+                assert_ne!(Some(&due.payment_id), self.history.decisions.accepted.as_ref(), "{due:?}");
+                assert_eq!(Some(due.amount), self.history.refundable(&due.payment_id), "all that is left");
+                assert!(due.amount.minor() > 0);
+                assert!(standing.is_accepted || policy != ReviewRefund::Never, "{due:?}");
+            }
+        }
     }
 }
 
@@ -106,21 +169,23 @@ fn assert_fits(standing: &Standing, verdict: &Verdict) {
         None => assert!(verdict.reasons.is_empty(), "no reason given of {verdict:?}"),
     }
     assert_eq!(standing.amount_paid, verdict.amount_paid);
+    assert_eq!(standing.amount_refunded, verdict.amount_refunded);
     assert_eq!(standing.settled, verdict.settled);
+    assert_eq!(standing.in_flight, verdict.in_flight.map(payment_id));
+    assert_eq!((standing.is_accepted, standing.closed), (verdict.is_accepted, verdict.closed));
 }
 
 /// What has ended does not begin again.
 fn assert_kept(before: &Standing, after: &Standing) {
-    let may_become: &[OrderStatus] = match before.status {
-        OrderStatus::Paid => {
-            assert_eq!(after, before, "nothing changes a paid order");
-            &[OrderStatus::Paid]
+    let is_kept = match before.status {
+        status if status.was_paid() => after.status.was_paid() && after.amount_paid == before.amount_paid,
+        OrderStatus::Canceled => matches!(after.status, OrderStatus::Canceled | OrderStatus::Review),
+        OrderStatus::Expired => {
+            matches!(after.status, OrderStatus::Expired | OrderStatus::Review) || after.status.was_paid()
         }
-        OrderStatus::Canceled => &[OrderStatus::Canceled, OrderStatus::Review],
-        OrderStatus::Review => &[OrderStatus::Review, OrderStatus::Paid],
-        _ => &OrderStatus::ALL,
+        _ => true,
     };
-    assert!(may_become.contains(&after.status), "{:?} became {:?}", before.status, after.status);
+    assert!(is_kept, "{:?} became {:?}", before.status, after.status);
 }
 
 impl Scenario {
@@ -130,10 +195,10 @@ impl Scenario {
         assert!(self.steps.len() <= LONGEST, "{}: more steps than sequences are long", self.name);
         let mut told = Telling { scenario: self, sequence: Vec::new(), end: None, ends: 0 };
         if exhaustive() {
-            told.everything(&Walk::of(&self.history), LONGEST, LONGEST);
+            told.everything(&Walk::of(&self.history, self.stock), LONGEST, LONGEST);
         } else {
-            told.everything(&Walk::of(&self.history), self.steps.len(), 1);
-            told.everything(&Walk::of(&self.history), 3, 3);
+            told.everything(&Walk::of(&self.history, self.stock), self.steps.len(), 1);
+            told.everything(&Walk::of(&self.history, self.stock), 3, 3);
             told.sample();
         }
         assert!(told.ends > 0, "{}: never told to its end", self.name);
@@ -176,7 +241,7 @@ impl<'a> Telling<'a> {
             for place in (1..drawn.len()).rev() {
                 drawn.swap(place, sampler.below(place + 1));
             }
-            let mut walk = Walk::of(&self.scenario.history);
+            let mut walk = Walk::of(&self.scenario.history, self.scenario.stock);
             let mut rest = drawn.as_slice();
             while !rest.is_empty() {
                 let (batch, later) = rest.split_at(1 + sampler.below(rest.len().min(3)));
@@ -200,6 +265,8 @@ impl<'a> Telling<'a> {
                     (standing.status, standing.review_reason, standing.amount_paid, &standing.settled),
                     (*status, *reason, *amount_paid, settled)
                 );
+                // Whether it had ended before money came that does not fit depends on what came first.
+                let standing = Standing { closed: None, ..standing };
                 let first = self.end.get_or_insert_with(|| standing.clone());
                 assert_eq!(standing, *first, "another order ended otherwise");
             }

@@ -48,6 +48,10 @@ impl Database {
             if ledger.history.decisions.closed.is_none() {
                 ledger.history.closing = None;
             }
+            // Nor does its attempt make room for another any more: its money is on the way.
+            for attempt in &mut ledger.history.attempts {
+                attempt.abandoned = false;
+            }
             ledger.commit(conn, &limits, now).await?;
             Ok(())
         })

@@ -230,10 +230,10 @@ type Known = (String, String);
 /// The attempts that a batch of events may be of.
 #[derive(Default)]
 struct Candidates {
-    by_id: HashMap<String, Known>,
-    /// By account and Stripe's id.
-    by_payment_intent: HashMap<(String, String), Known>,
-    by_checkout_session: HashMap<(String, String), Known>,
+    known: HashMap<String, Known>,
+    // By account and Stripe's id.
+    of_payment_intents: HashMap<(String, String), Known>,
+    of_checkout_sessions: HashMap<(String, String), Known>,
 }
 
 impl Candidates {
@@ -263,14 +263,14 @@ impl Candidates {
             .load(conn)
             .await?;
         for (id, order_id, account, payment_intent_id, checkout_session_id) in rows {
-            let known = (id.clone(), order_id);
+            let attempt = (id.clone(), order_id);
             if let Some(checkout_session_id) = checkout_session_id {
-                found.by_checkout_session.insert((account.clone(), checkout_session_id), known.clone());
+                found.of_checkout_sessions.insert((account.clone(), checkout_session_id), attempt.clone());
             }
             if let Some(payment_intent_id) = payment_intent_id {
-                found.by_payment_intent.insert((account, payment_intent_id), known.clone());
+                found.of_payment_intents.insert((account, payment_intent_id), attempt.clone());
             }
-            found.by_id.insert(id, known);
+            found.known.insert(id, attempt);
         }
         Ok(found)
     }
@@ -278,15 +278,15 @@ impl Candidates {
     /// The attempt, as `(id, order_id)`: by Stripe's ids on its account, else by what its metadata says.
     fn of(&self, told: &Told<'_>) -> Option<(&str, &str)> {
         let on_account = |id: &str| (told.account.as_str().to_owned(), id.to_owned());
-        let by_session = || self.by_checkout_session.get(&on_account(told.checkout_session_id?));
-        let by_payment_intent = || self.by_payment_intent.get(&on_account(told.payment_intent_id?));
-        let by_id = || self.by_id.get(told.payment_id?.as_str());
+        let by_session = || self.of_checkout_sessions.get(&on_account(told.checkout_session_id?));
+        let by_payment_intent = || self.of_payment_intents.get(&on_account(told.payment_intent_id?));
+        let by_id = || self.known.get(told.payment_id?.as_str());
         let (id, order_id) = by_session().or_else(by_payment_intent).or_else(by_id)?;
         Some((id, order_id))
     }
 
     fn order_ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.by_id.values().map(|(_, order_id)| order_id.clone()).collect();
+        let mut ids: Vec<String> = self.known.values().map(|(_, order_id)| order_id.clone()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids

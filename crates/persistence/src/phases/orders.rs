@@ -42,18 +42,15 @@ impl Database {
 
     pub(crate) async fn order_of_payment_intent(&self, id: String) -> Result<Option<Order>, Error> {
         let mut conn = self.reader().await?;
-        let order_id: Option<String> = payments::table
+        let found: Option<(OrderRow, PaymentRow)> = orders::table
+            .inner_join(payments::table.on(payments::order_id.eq(orders::id)))
             .filter(payments::payment_intent_id.eq(&id))
             .order(payments::account.asc())
-            .select(payments::order_id)
+            .select((OrderRow::as_select(), PaymentRow::as_select()))
             .first(&mut conn)
             .await
             .optional()?;
-        drop(conn);
-        match order_id {
-            None => Ok(None),
-            Some(id) => self.order(parse("payment", &id)?).await,
-        }
+        found.map(|(order, payment)| order.read(Some(&payment))).transpose()
     }
 
     pub(crate) async fn order_of_session(&self, id: String) -> Result<Option<(Order, PaymentStatus)>, Error> {

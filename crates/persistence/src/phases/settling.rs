@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use quittance_domain::history::{Closure, Decision, Limits, Restock};
 use quittance_domain::id::{MessageId, OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
+use quittance_domain::payment::ReviewReason;
 use quittance_domain::refund::{Refund, RefundFacts, RefundStatus};
 use quittance_domain::standing::{Announcement, AnnouncementKind, Standing};
 use uuid::Uuid;
@@ -189,7 +190,7 @@ impl Ledger {
         let order = &self.order;
         let current = self.history.current_attempt().map(|attempt| attempt.id.as_str());
         order.status == standing.status.as_str()
-            && order.review_reason.as_deref() == standing.review_reason.map(|reason| reason.as_str())
+            && order.review_reason.as_deref() == standing.review_reason.map(ReviewReason::as_str)
             && (order.amount_paid, order.amount_refunded) == (standing.amount_paid, standing.amount_refunded)
             && order.current_payment_id.as_deref() == current
     }

@@ -27,6 +27,9 @@ struct StripeCallRow {
     at: DateTime<Utc>,
 }
 
+/// What the timeline shows of an event: id, type, second at Stripe, outcome, reason, when it came.
+type InboxEntry = (String, String, i64, String, Option<String>, DateTime<Utc>);
+
 impl Database {
     pub(crate) async fn note_call(&self, call: StripeCall) -> Result<(), Error> {
         let row = StripeCallRow {
@@ -161,7 +164,7 @@ async fn requests(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEnt
 }
 
 async fn facts(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>, Error> {
-    let rows: Vec<(String, String, i64, String, Option<String>, DateTime<Utc>)> = inbox::table
+    let rows: Vec<InboxEntry> = inbox::table
         .filter(inbox::order_id.eq(order_id.as_str()))
         .order(inbox::event_id.asc())
         .select((
@@ -174,7 +177,7 @@ async fn facts(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntry>
         ))
         .load(conn)
         .await?;
-    let read = |(event_id, kind, created, outcome, reason, at): (_, String, i64, _, _, _)| TimelineEntry {
+    let read = |(event_id, kind, created, outcome, reason, at): InboxEntry| TimelineEntry {
         subject: Some(event_id),
         outcome: Some(outcome),
         reason,

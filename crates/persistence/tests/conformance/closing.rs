@@ -2,8 +2,9 @@
 
 use quittance_domain::history::{Closure, Task};
 use quittance_domain::id::OrderId;
-use quittance_domain::order::{OrderStatus, ReviewReason};
+use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::OpenStatus;
+use quittance_domain::payment::ReviewReason;
 use quittance_persistence::{Begun, ClosureAsked, ClosureBy, Store};
 use quittance_test_support::{
     Payment, PaymentEvent, TestDatabase, id, later, new_attempt, now, on_both_databases, place,

@@ -2,8 +2,8 @@
 
 use quittance_domain::event::Outcome;
 use quittance_domain::id::PaymentId;
-use quittance_domain::order::{OrderStatus, ReviewReason};
-use quittance_domain::payment::{Account, Mismatch, Mode, Seen, Success};
+use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Account, Mismatch, Mode, ReviewReason, Seen, Success};
 use quittance_persistence::{Begun, NewAttempt, Store};
 use quittance_test_support::{
     Payment, PaymentEvent, TestDatabase, id, new_attempt, on_both_databases, payment_on, place,

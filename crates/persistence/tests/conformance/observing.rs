@@ -130,6 +130,7 @@ async fn change_email(store: &Store, payment: &Payment, email: &str) {
         customer: CustomerChange { email: Some(Some(email.to_owned())), ..CustomerChange::default() },
         shipping: None,
         metadata: None,
+        items: None,
         now: later(10),
     };
     assert!(matches!(store.change_order(change).await, Ok(OrderChanged::Done(_))));

@@ -106,11 +106,22 @@ async fn an_order_is_found_by_its_payment_intent(database: &TestDatabase) {
         assert_eq!(shown.payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
         assert_eq!(shown.status.as_str(), "requires_payment_method");
     }
+
+    // An older attempt is shown as it is, beside the order as it is.
+    apply(&store, &[one.canceled()]).await;
+    let next = payment_on(&store, one.order.clone()).await;
+    apply(&store, &[next.succeeded()]).await;
+    for (payment, expected) in [(&one, "canceled"), (&next, "succeeded")] {
+        let found = find(&payment.payment_intent_id).await.expect("an order");
+        assert_eq!((&found.id, found.status), (&one.order.id, OrderStatus::Paid));
+        let shown = found.payment.expect("a payment");
+        assert_eq!((shown.id, shown.status.as_str()), (payment.id.clone(), expected));
+    }
 }
 
 fn change(id: &OrderId, seconds: i64) -> OrderChange {
     let (customer, shipping, metadata) = (CustomerChange::default(), None, None);
-    OrderChange { id: id.clone(), customer, shipping, metadata, now: later(seconds) }
+    OrderChange { id: id.clone(), customer, shipping, metadata, items: None, now: later(seconds) }
 }
 
 async fn changed(store: &Store, change: OrderChange) -> Order {

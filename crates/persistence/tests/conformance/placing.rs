@@ -102,7 +102,7 @@ async fn place_from(store: &Store, product: &Product, address: &str, seconds: i6
     match store.place_order(new, None).await.expect("an answer") {
         Placed::Done(order) => Some(order),
         Placed::TooManyOpenOrders => None,
-        Placed::Unpriced(error) => panic!("{error}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -130,9 +130,7 @@ async fn orders_placed_at_once_stay_within_what_an_address_may_hold(database: &T
     let pot = stored(&store, product()).await;
     let placing = (0..20).map(|_| place_from(&store, &pot, "192.0.2.1", 0));
     let placed = join_all(placing).await.into_iter().flatten().count();
-    // Each transaction counts what others have committed: on PostgreSQL a few may slip in at once, never more
-    // than there are connections. Afterwards nothing is placed any more.
-    assert!((3..=3 + 7).contains(&placed), "{placed} were placed");
+    assert_eq!(placed, 3);
     assert!(place_from(&store, &pot, "192.0.2.1", 0).await.is_none());
 }
 

@@ -352,7 +352,10 @@ fn told(kind: &str, over: &Value) -> Content {
 
 #[test]
 fn an_event_says_how_the_session_stands_and_what_was_paid() {
-    let over = |status: &str, payment_status: &str| json!({ "status": status, "payment_status": payment_status, "payment_intent": PAYMENT_INTENT });
+    let over = |status: &str, payment_status: &str| {
+        let id = PAYMENT_INTENT;
+        json!({ "status": status, "payment_status": payment_status, "payment_intent": id })
+    };
     let paid = || Some(success(2500, None));
     for (kind, over, status, paid) in [
         ("completed", over("complete", "paid"), SessionStatus::Complete, paid()),

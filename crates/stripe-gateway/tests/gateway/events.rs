@@ -91,7 +91,10 @@ fn the_fact_is_the_status_of_the_object() {
         ("partially_funded", json!({ "status": "requires_action" }), open(OpenStatus::RequiresAction)),
         (
             "partially_funded",
-            json!({ "status": "requires_action", "next_action": { "type": "display_bank_transfer_instructions" } }),
+            json!({
+                "status": "requires_action",
+                "next_action": { "type": "display_bank_transfer_instructions" },
+            }),
             open(OpenStatus::AwaitsTransfer),
         ),
         ("processing", json!({ "status": "processing" }), open(OpenStatus::Processing)),
