@@ -73,12 +73,12 @@ async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
 /// Points after which nobody but the worker may ever look at an attempt again.
 const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
     CrashPoint::AttemptRecorded,
-    CrashPoint::PaymentIntentCreated,
-    CrashPoint::PaymentIntentRecorded,
+    CrashPoint::AttemptMade,
+    CrashPoint::AnswerRecorded,
     CrashPoint::DetailsChanged,
     CrashPoint::DetailsTold,
     CrashPoint::ClosureAsked,
-    CrashPoint::PaymentIntentCanceled,
+    CrashPoint::AttemptClosed,
 ];
 
 async fn what_no_client_repeats_is_driven_on(database: &TestDatabase) {
@@ -119,7 +119,7 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
     let is_told = intent["shipping"]["address"]["line1"] == "12 St James's Square";
     let status = shop.order(order_id).await["status"].clone();
     match point {
-        CrashPoint::ClosureAsked | CrashPoint::PaymentIntentCanceled => {
+        CrashPoint::ClosureAsked | CrashPoint::AttemptClosed => {
             assert_eq!(
                 (&intent["status"], &status),
                 (&"canceled".into(), &"canceled".into()),
