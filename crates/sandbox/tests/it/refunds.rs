@@ -7,7 +7,7 @@ use crate::support::{Api, Running, config};
 
 /// Settings under which nothing ends by itself unless the clock is moved.
 fn patient() -> Config {
-    Config { refund_delay: Duration::from_secs(60), dispute_delay: Duration::from_secs(60), ..config() }
+    Config { refund_delay: Duration::from_mins(1), dispute_delay: Duration::from_mins(1), ..config() }
 }
 
 fn id(value: &Value) -> &str {
@@ -224,6 +224,9 @@ async fn refunds_are_listed_updated_and_replayed() {
         ids(&[&second])
     );
     assert_eq!(list(vec![("created[gt]", "9999999999".into())]).await, ids(&[]));
+    let of_charge = charge_of(api, &one).await["refunds"].clone();
+    assert_eq!(api.get(of_charge["url"].as_str().unwrap(), &[]).await.ok(), of_charge);
+    api.get("/v1/charges/ch_x/refunds", &[]).await.error(404);
     let path = format!("/v1/refunds/{}", id(&first));
     let updated = api.post(&path, &[("metadata[order_id]", "7")]).await.ok();
     assert_eq!(updated["metadata"], json!({ "order_id": "7" }));
