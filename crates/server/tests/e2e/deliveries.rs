@@ -30,7 +30,7 @@ const LIFE: [(Step, &str); 9] = [
     (Step::Refund(700), "partially_refunded"),
     (Step::RefundFails, "partially_refunded"),
     (Step::Dispute, "disputed"),
-    (Step::Win, "paid"),
+    (Step::Win, "partially_refunded"),
     (Step::RefundRest, "refunded"),
 ];
 

@@ -1,11 +1,12 @@
 //! Orders whose time is over: closed at Stripe, then here, unless money is on its way.
 
+use chrono::{TimeDelta, Utc};
 use quittance_test_support::{Kind, TestDatabase, run_on};
 
 use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::world::{NO_WALK, Webhooks, World, let_expire};
 
 quittance_test_support::on_both_databases! {
     an_unpaid_order_expires,
@@ -39,9 +40,9 @@ async fn an_unpaid_order_expires(database: &TestDatabase) {
 
     let over = [&untried, &begun.order_id, &hosted.order_id, &declined.order_id];
     for order_id in over {
-        world.let_expire(order_id).await;
+        let_expire(world.database, order_id).await;
     }
-    world.let_expire(&paid.order_id).await;
+    let_expire(world.database, &paid.order_id).await;
     for order_id in over {
         shop.see_become(order_id, "expired").await;
         let told = format!("outbox WHERE kind = 'order.expired' AND order_id = '{order_id}'");
@@ -60,18 +61,12 @@ async fn an_unpaid_order_expires(database: &TestDatabase) {
     assert_eq!(shop.stock().await, 4);
 }
 
-/// Waits until the worker has looked at an order, and does not want to before long.
+/// Waits until the worker has looked at an order: it is not due any more, and not leased either.
 async fn looked_at(world: &World<'_>, order_id: &str) {
-    let due = format!("orders WHERE id = '{order_id}' AND check_at < '2021-01-01 00:00:00+00:00'");
-    wait_for("the worker to look", async || (world.count(&due).await == 0).then_some(())).await;
-    // It is leased while it is looked at; what was decided stands when the lease is given back.
-    let later = format!("SELECT check_at AS value FROM orders WHERE id = '{order_id}'");
-    let first = world.texts(&later).await;
-    wait_for("the worker to be done", async || {
-        let now = world.texts(&later).await;
-        (now != first || now == [""]).then_some(())
-    })
-    .await;
+    let after_a_lease = Utc::now() + TimeDelta::minutes(30);
+    let later = format!("check_at > '{}+00:00'", after_a_lease.format("%Y-%m-%d %H:%M:%S%.6f"));
+    let done = format!("orders WHERE id = '{order_id}' AND (check_at IS NULL OR {later})");
+    wait_for("the worker to look", async || (world.count(&done).await == 1).then_some(())).await;
 }
 
 async fn while_money_is_on_its_way_no_order_expires(database: &TestDatabase) {
@@ -95,7 +90,7 @@ async fn while_money_is_on_its_way_no_order_expires(database: &TestDatabase) {
 
     let order_ids = [&debit.order_id, &held.order_id, &voucher.order_id, &page.order_id];
     for order_id in order_ids {
-        world.let_expire(order_id).await;
+        let_expire(world.database, order_id).await;
     }
     for order_id in order_ids {
         looked_at(&world, order_id).await;
@@ -133,7 +128,7 @@ async fn what_was_paid_unheard_is_paid(database: &TestDatabase) {
     let hosted = shop.hosted("page").await;
     shop.pay_page(&hosted.session_id, "pm_card_visa").await.expect(200);
     for order_id in [&payable.order_id, &hosted.order_id] {
-        world.let_expire(order_id).await;
+        let_expire(world.database, order_id).await;
         shop.see_become(order_id, "paid").await;
         let closed = format!("decisions WHERE kind = 'closed' AND order_id = '{order_id}'");
         assert_eq!(world.count(&closed).await, 0);

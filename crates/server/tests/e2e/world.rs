@@ -134,12 +134,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Lets the time of an order be over, or the time at which the worker looks at it again.
-    pub(crate) async fn let_expire(&self, order_id: &str) {
-        let set = format!("expires_at = {LONG_AGO}, check_at = {LONG_AGO}");
-        self.database.execute(&format!("UPDATE orders SET {set} WHERE id = '{order_id}'")).await;
-    }
-
     /// Has the worker look at every order now that it would look at some time.
     pub(crate) async fn let_checks_be_due(&self) {
         let sql = format!("UPDATE orders SET check_at = {LONG_AGO} WHERE check_at IS NOT NULL");
@@ -170,6 +164,12 @@ impl<'a> World<'a> {
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.scalar_i64(&format!("SELECT count(*) FROM {sql}")).await
     }
+}
+
+/// Lets the time of an order be over, and has the worker look at it.
+pub(crate) async fn let_expire(database: &TestDatabase, order_id: &str) {
+    let set = format!("expires_at = {LONG_AGO}, check_at = {LONG_AGO}");
+    database.execute(&format!("UPDATE orders SET {set} WHERE id = '{order_id}'")).await;
 }
 
 fn port(client: &Client) -> &str {
