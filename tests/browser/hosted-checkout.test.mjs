@@ -38,8 +38,8 @@ const hostedButton = (page) => page.getByRole('button', { name: 'Pay on a hosted
 const hostedPay = (page) => page.getByRole('button', { name: 'Pay', exact: true });
 
 /** From the checkout to the hosted page, with its form there. */
-async function goToHostedPage(page) {
-  await hostedButton(page).click();
+async function goToHostedPage(page, press = (button) => button.click()) {
+  await press(hostedButton(page));
   await page.waitForURL(`${service.sandbox}/c/pay/**`);
   await paymentForm(page).getByLabel('Card number').waitFor();
 }
@@ -179,12 +179,12 @@ test('two tabs, each with another way to pay, make one charge', async () => {
   // The first tab's payment was closed by the second's.
   await payButton(page).click();
   await page.getByRole('alert').filter({ hasText: 'You began to pay in another window' }).waitFor();
+  await canPay(page);
   await screenshot(page, 'checkout-other-window', { isWhole: true });
   assert.equal(succeeded(await atStripe(order.id)).length, 0);
   // And now the second's by the first's.
   await hostedPay(other).click();
   await other.getByRole('alert').filter({ hasText: 'has expired' }).waitFor();
-  await canPay(page);
   await typeCard(page, CARDS.success);
   await payButton(page).click();
   await thanks(page);
@@ -347,8 +347,7 @@ test('on a phone', async () => {
   await fillDetails(page);
   await screenshot(page, 'phone-two-ways', { isWhole: true });
   assert.equal(await isWide(), false, 'nothing sticks out at the side');
-  await hostedButton(page).tap();
-  await paymentForm(page).getByLabel('Card number').waitFor();
+  await goToHostedPage(page, (button) => button.tap());
   await typeCard(page, CARDS.success);
   assert.equal(await isWide(), false, 'nothing sticks out at the side');
   await screenshot(page, 'phone-hosted-checkout', { isWhole: true });
