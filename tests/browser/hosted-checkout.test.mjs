@@ -284,8 +284,10 @@ test('what is sold out while it is in the cart is named, and the rest can be bou
   await openShop(page);
   await page.getByText('Only 3 left').waitFor();
   for (const name of ['Hand grinder', 'Walnut scoop', 'Walnut scoop', 'Paper filters']) {
-    await page.getByRole('button', { name: `to cart: ${name}` }).click();
+    await addToCart(page, name);
   }
+  await page.getByRole('button', { name: 'In your cart: Hand grinder' }).click();
+  await page.getByRole('button', { name: 'Cart, 4 items' }).waitFor();
   await screenshot(page, 'stock-catalogue', { isWhole: true });
   // Somebody else takes the grinder and two of the scoops.
   const rival = await newCustomer(chromium.browser);
@@ -313,7 +315,7 @@ test('what is sold out while it is in the cart is named, and the rest can be bou
   assert.ok(summary.includes('Walnut scoop') && summary.includes('€16.90') && !summary.includes('Hand grinder'), summary);
   // What this customer's own order holds is not sold out for them.
   await page.getByRole('link', { name: 'Back to the shop' }).click();
-  await page.getByRole('button', { name: 'All in your cart: Walnut scoop' }).waitFor();
+  await page.getByRole('button', { name: 'In your cart: Walnut scoop' }).waitFor();
   // The rival gives up: the grinder is for sale again.
   await rival.page.getByRole('link', { name: 'Back to the shop' }).click();
   await rival.page.getByRole('button', { name: /^Cart/ }).click();
@@ -337,6 +339,19 @@ test('all that was wanted is sold out', async () => {
   await page.getByRole('button', { name: 'Empty the cart' }).click();
   await page.getByRole('button', { name: 'Cart, 0 items' }).waitFor();
   await page.getByRole('button', { name: 'Sold out: Last mug' }).waitFor();
+});
+
+test('what is there again can be bought with the same cart', async () => {
+  const { page } = customer;
+  const { id } = await asShop('POST', '/v1/products', { name: 'Milk jug', unit_amount: 2_600, currency: 'eur', stock: 1 });
+  await openShop(page);
+  await addToCart(page, 'Milk jug');
+  await asShop('PATCH', `/v1/products/${id}`, { stock: 0 });
+  await page.goto(`${service.url}/demo/#/checkout`);
+  await page.getByRole('heading', { name: 'There is not enough left' }).waitFor();
+  await asShop('PATCH', `/v1/products/${id}`, { stock: 1 });
+  await page.reload();
+  await canPay(page);
 });
 
 test('on a phone', async () => {
