@@ -96,6 +96,23 @@ pub enum AnnouncementKind {
 }
 
 impl AnnouncementKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 13] = [
+        Self::Created,
+        Self::Processing,
+        Self::Authorized,
+        Self::Paid,
+        Self::PaymentFailed,
+        Self::Canceled,
+        Self::Expired,
+        Self::ReviewRequired,
+        Self::RefundSucceeded,
+        Self::RefundFailed,
+        Self::DisputeOpened,
+        Self::DisputeClosed,
+        Self::ProductOutOfStock,
+    ];
+
     /// The event's type.
     #[must_use]
     pub fn as_str(self) -> &'static str {

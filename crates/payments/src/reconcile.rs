@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use quittance_domain::id::OrderId;
-use quittance_domain::payment::{PaymentStatus, Seen};
+use quittance_domain::payment::{Facts, PaymentStatus};
 use quittance_persistence::{Findings, OrderToCheck};
 
 use crate::{Error, Payments, Worker, now};
@@ -119,7 +119,7 @@ impl Payments {
                         && known.dispute.facts.state() == &seen.state
                 })
             });
-            if !is_told || status_of(&findings).is_some_and(|status| status != work.attempt.facts.status()) {
+            if !is_told || tells_more(&work.attempt.facts, &findings) {
                 return Ok(true);
             }
         }
@@ -127,11 +127,15 @@ impl Payments {
     }
 }
 
-/// Stripe's word for where a PaymentIntent stands, by what was read.
-fn status_of(findings: &Findings) -> Option<PaymentStatus> {
-    Some(match &findings.payment_intent.as_ref()?.fact.seen {
-        Seen::Open { status, .. } => PaymentStatus::Open(*status),
-        Seen::Canceled => PaymentStatus::Canceled,
-        Seen::Succeeded(_) => PaymentStatus::Succeeded,
-    })
+/// Whether what was read of an attempt shows something that we do not know.
+fn tells_more(known: &Facts, findings: &Findings) -> bool {
+    let mut merged = known.clone();
+    if let Some(seen) = &findings.payment_intent {
+        merged.merge(Facts::of(seen.fact.clone()));
+    }
+    if let Some(seen) = &findings.session {
+        merged.merge(Facts::of_session(seen.status, None));
+    }
+    let shown = |facts: &Facts| (facts.status(), facts.session(), facts.failure_count(), facts.received());
+    shown(&merged) != shown(known)
 }

@@ -127,6 +127,22 @@ pub async fn place(store: &Store) -> Order {
     }
 }
 
+/// Stores a product of which there are so many, and places an order of two.
+pub async fn place_counted(store: &Store, stock: u32) -> Order {
+    let product = Product { stock: Some(stock), ..product() };
+    let product = store.insert_product(product, None).await.expect("a product");
+    match store.place_order(new_order(&product), None).await.expect("an order") {
+        Placed::Done(order) => order,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An attempt at paying the whole of an order on Stripe's page.
+#[must_use]
+pub fn new_session(order: &Order) -> NewAttempt {
+    NewAttempt { rail: Rail::CheckoutSession, asked: "/thanks".to_owned(), ..new_attempt(order) }
+}
+
 /// Records an attempt at paying an order that has none.
 pub async fn attempt_for(store: &Store, order: &Order) -> AttemptAtWork {
     match store.begin_attempt(new_attempt(order)).await.expect("an attempt") {

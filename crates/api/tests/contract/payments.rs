@@ -41,7 +41,7 @@ async fn an_order_becomes_paid() {
     let order = app.get(&path).bearer(&token).send().await.ok(200);
     insta::assert_json_snapshot!("paid_order", order, {
         ".id" => "[id]", ".items[].product_id" => "[id]", ".payment.payment_intent_id" => "[id]",
-        ".version" => "[version]", ".created_at" => "[time]", ".updated_at" => "[time]"
+        ".version" => "[version]", ".expires_at" => "[time]", ".created_at" => "[time]", ".updated_at" => "[time]"
     });
 
     app.post(&format!("{path}/payment_intent")).bearer(&token).send().await.problem(409, "already_paid");

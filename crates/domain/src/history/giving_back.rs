@@ -64,12 +64,11 @@ impl History {
         if self.decide().is_some() || self.wants_restock() {
             return Vec::new();
         }
-        let cause_of = |attempt: &Attempt| match &self.decisions.accepted {
-            Some(accepted) => (attempt.id != *accepted).then_some(RefundCause::Surplus),
-            None => {
-                let reason = self.review_reason(attempt)?;
-                policy.covers(reason).then_some(RefundCause::Review)
+        let cause_of = |attempt: &Attempt| {
+            if let Some(accepted) = &self.decisions.accepted {
+                return (attempt.id != *accepted).then_some(RefundCause::Surplus);
             }
+            self.review_reason(attempt).filter(|reason| policy.covers(*reason)).map(|_| RefundCause::Review)
         };
         let due = |attempt: &Attempt| self.due_refund(attempt, cause_of(attempt)?);
         self.attempts.iter().filter_map(due).collect()

@@ -1,11 +1,17 @@
 //! What the shop's own systems are told. That `order.paid` is said once, and exactly once if the order ends paid,
 //! is checked on every way of every scenario.
 
+use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::history::{Closure, History, Restock};
+use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{OpenStatus, Seen, Success};
+use quittance_domain::refund::RefundStatus;
 use quittance_domain::standing::{Announcement, AnnouncementKind as Kind};
 
-use crate::stage::{Step, declined, event, happen, history, open, payment_id, right_success};
+use crate::stage::{
+    PRICE, Step, declined, dispute_id, disputed, event, happen, history, open, payment_id, refund_id,
+    refunded, right_success, standing_after,
+};
 
 /// All that is announced when these things happen one by one.
 fn announced(mut history: History, steps: &[Step]) -> Vec<(Kind, String)> {
@@ -60,4 +66,75 @@ fn an_order_that_ends_unpaid_says_so_once_and_a_late_success_calls_a_person() {
     ];
     let expected = [(Kind::Canceled, String::new()), (Kind::ReviewRequired, String::new())];
     assert_eq!(announced(history(1), &steps), expected);
+}
+
+#[test]
+fn what_becomes_of_the_money_is_told_once_each() {
+    let none = String::new;
+    let gone = |number, second| refunded(0, number, PRICE / 2, second, RefundStatus::Succeeded);
+    let steps = [
+        told(1, Seen::Succeeded(right_success())),
+        refunded(0, 1, PRICE / 2, 2, RefundStatus::Pending),
+        gone(1, 3),
+        gone(1, 3),
+        gone(2, 4),
+        refunded(0, 1, PRICE / 2, 5, RefundStatus::Failed),
+        refunded(0, 1, PRICE / 2, 5, RefundStatus::Failed),
+        disputed(0, 1, 6, DisputeStatus::WarningNeedsResponse),
+        disputed(0, 1, 7, DisputeStatus::NeedsResponse),
+        disputed(0, 1, 8, DisputeStatus::UnderReview),
+        disputed(0, 1, 9, DisputeStatus::Won),
+        disputed(0, 1, 9, DisputeStatus::Won),
+    ];
+    let expected = [
+        (Kind::Paid, none()),
+        (Kind::RefundSucceeded, refund_id(1).to_string()),
+        (Kind::RefundSucceeded, refund_id(2).to_string()),
+        (Kind::RefundFailed, refund_id(1).to_string()),
+        (Kind::DisputeOpened, dispute_id(1).to_string()),
+        (Kind::DisputeClosed, dispute_id(1).to_string()),
+    ];
+    assert_eq!(announced(history(1), &steps), expected);
+}
+
+#[test]
+fn that_an_order_was_paid_is_told_whatever_its_status_is_by_then() {
+    for (before, after) in [
+        (refunded(0, 1, PRICE, 2, RefundStatus::Succeeded), OrderStatus::Refunded),
+        (refunded(0, 1, 1, 2, RefundStatus::Succeeded), OrderStatus::PartiallyRefunded),
+        (disputed(0, 1, 2, DisputeStatus::NeedsResponse), OrderStatus::Disputed),
+        (disputed(0, 1, 2, DisputeStatus::Lost), OrderStatus::ChargedBack),
+    ] {
+        let steps = [before, told(1, Seen::Succeeded(right_success()))];
+        assert_eq!(standing_after(history(1), &steps).status, after);
+        let paid = announced(history(1), &steps).into_iter().filter(|(kind, _)| *kind == Kind::Paid);
+        assert_eq!(paid.count(), 1, "{after:?}");
+    }
+}
+
+#[test]
+fn an_order_that_expires_says_so_and_a_late_payment_too() {
+    let late =
+        [Step::Asked(Closure::Expired), told(5, Seen::Canceled), told(9, Seen::Succeeded(right_success()))];
+    for (stock, then) in [(Restock::Taken, Kind::Paid), (Restock::Short, Kind::ReviewRequired)] {
+        let mut history = history(1);
+        let mut all = Vec::new();
+        for step in &late {
+            let before = history.standing();
+            happen(&mut history, &[step], stock);
+            all.extend(history.standing().announcements_since(&before).into_iter().map(|told| told.kind));
+        }
+        assert_eq!(all, [Kind::Expired, then]);
+    }
+}
+
+#[test]
+fn what_is_in_flight_is_told_of_the_attempt_that_is() {
+    let mut history = history(2);
+    let processing = Step::Told(0, event(1, "e", open(OpenStatus::Processing)));
+    let before = history.standing();
+    happen(&mut history, &[&processing], Restock::Short);
+    let told = history.standing().announcements_since(&before);
+    let expected = Announcement { kind: Kind::Processing, subject: payment_id(0).to_string() };
+    assert_eq!(told, [expected], "also if there is a later one");
 }

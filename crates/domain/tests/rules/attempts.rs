@@ -1,11 +1,13 @@
 //! What is left to do for an attempt, and which one is live.
 
-use quittance_domain::history::{Closure, Details, Limits, Restock, ReviewRefund, Task};
+use quittance_domain::checkout::SessionStatus;
+use quittance_domain::history::{Closure, Details, History, Limits, Restock, ReviewRefund, Task};
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{OpenStatus, Seen};
 
 use crate::stage::{
     Step, attempt, declined, event, happen, history, observation, open, order_id, payment_id, refused,
+    right_success, session_attempt, settle,
 };
 
 const TOLD: Details = Details { current: 1, told: 1 };
@@ -71,4 +73,40 @@ fn a_failure_is_told_also_when_the_cancelation_was_heard_first() {
     let told = history.standing().announcements_since(&before);
     let told: Vec<_> = told.iter().map(|told| (told.kind.as_str(), told.subject.as_str())).collect();
     assert_eq!(told, [("order.payment_failed", "ch_1")]);
+}
+
+#[test]
+fn an_order_that_is_paid_has_no_other_attempt_open() {
+    let mut history = history(1);
+    history.attempts.insert(0, refused(1));
+    let late = observation(1, event(1, "late", Seen::Succeeded(right_success())));
+    history.absorb(&payment_id(1), &order_id(), &late).unwrap();
+    settle(&mut history, Restock::Short);
+    assert_eq!(history.standing().status, OrderStatus::Paid);
+    assert_eq!(history.current_attempt().map(|current| &current.id), Some(&payment_id(1)));
+    assert_eq!(
+        history.task(&history.attempts[1], TOLD, &LIMITS),
+        Some(Task::Close),
+        "nobody is to pay again"
+    );
+}
+
+#[test]
+fn a_page_whose_payment_failed_is_closed_and_another_attempt_can_begin() {
+    let mut history = History { attempts: vec![session_attempt(0)], ..History::default() };
+    let steps = [
+        Step::Told(0, event(1, "debit", open(OpenStatus::Processing))),
+        Step::Session(0, SessionStatus::Complete, None),
+        Step::Session(0, SessionStatus::Failed, None),
+    ];
+    for (step, status) in
+        steps.iter().zip([OrderStatus::Processing, OrderStatus::Processing, OrderStatus::Pending])
+    {
+        happen(&mut history, &[step], Restock::Short);
+        assert_eq!(history.standing().status, status);
+    }
+    assert_eq!(history.live_attempt(), None, "Stripe can neither expire nor cancel it");
+    happen(&mut history, &[&Step::Asked(Closure::Expired)], Restock::Short);
+    assert_eq!(history.standing().status, OrderStatus::Expired);
+    assert_eq!(SessionStatus::Failed.as_str(), "complete");
 }

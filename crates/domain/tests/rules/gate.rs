@@ -1,5 +1,6 @@
 //! What does not fit never pays an order, and what is not the order's changes nothing of it.
 
+use quittance_domain::checkout::{SessionObservation, SessionStatus};
 use quittance_domain::history::{Closure, History, Restock};
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::OrderStatus;
@@ -10,8 +11,8 @@ use quittance_domain::standing::Settled;
 use uuid::Uuid;
 
 use crate::stage::{
-    PRICE, Step, attempt, declined, event, happen, history, observation, open, order_id, payment_id,
-    payment_intent_id, right_success, settle,
+    PRICE, Step, attempt, checkout_session_id, declined, event, happen, history, observation, open, order_id,
+    payment_id, payment_intent_id, right_success, session_attempt, session_observation, settle,
 };
 use crate::walk::{End, Scenario};
 
@@ -183,4 +184,59 @@ fn metadata_that_was_edited_away_does_not_lose_a_payment() {
     assert_eq!(history.absorb(&payment_id(0), &order_id(), &bare), Ok(()));
     settle(&mut history, Restock::Short);
     assert_eq!(history.standing().status, OrderStatus::Paid);
+}
+
+/// The Session of the attempt at place 0, as its completion is told: paid.
+fn paid_session() -> SessionObservation {
+    session_observation(0, SessionStatus::Complete, Some(right_success()))
+}
+
+#[test]
+fn a_session_that_is_not_the_orders_changes_nothing() {
+    let with = |change: fn(&mut SessionObservation)| {
+        let mut seen = paid_session();
+        change(&mut seen);
+        seen
+    };
+    let known = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..session_attempt(0) };
+    let history = History { attempts: vec![known, attempt(1)], ..History::default() };
+    for (name, place, stranger, mismatch) in [
+        ("account", 0, with(|it| it.account = Account::connected("acct_other")), Mismatch::WrongAccount),
+        ("mode", 0, with(|it| it.mode = Mode::Live), Mismatch::WrongMode),
+        ("Session", 0, with(|it| it.checkout_session_id = "cs_7".to_owned()), Mismatch::OtherPaymentIntent),
+        (
+            "intent",
+            0,
+            with(|it| it.payment_intent_id = Some("pi_7".to_owned())),
+            Mismatch::OtherPaymentIntent,
+        ),
+        (
+            "order",
+            0,
+            with(|it| it.order_id = Some(OrderId::from_uuid(Uuid::from_u128(2)))),
+            Mismatch::OtherOrder,
+        ),
+        ("attempt", 0, with(|it| it.payment_id = Some(payment_id(1))), Mismatch::OtherOrder),
+        ("rail", 1, with(|it| it.payment_id = Some(payment_id(1))), Mismatch::UnknownAttempt),
+        ("unknown", 9, paid_session(), Mismatch::UnknownAttempt),
+    ] {
+        let mut told = history.clone();
+        let answer = told.absorb_session(&payment_id(place), &order_id(), &stranger);
+        assert_eq!((answer, &told), (Err(mismatch), &history), "another {name}");
+    }
+}
+
+#[test]
+fn a_session_tells_of_its_payment_intent_and_pays_where_no_fee_is_due() {
+    for (fee, status) in [(None, OrderStatus::Paid), (Some(FEE), OrderStatus::Pending)] {
+        let plain = session_attempt(0);
+        let expected = Expected { application_fee: fee, ..plain.expected };
+        let lost = Attempt { expected, checkout_session_id: None, ..plain };
+        let mut history = History { attempts: vec![lost], ..History::default() };
+        assert_eq!(history.absorb_session(&payment_id(0), &order_id(), &paid_session()), Ok(()));
+        settle(&mut history, Restock::Short);
+        assert_eq!(history.standing().status, status, "a Session does not say what the fee was");
+        let ids = (&history.attempts[0].checkout_session_id, &history.attempts[0].payment_intent_id);
+        assert_eq!(ids, (&Some(checkout_session_id(0)), &Some(payment_intent_id(0))));
+    }
 }

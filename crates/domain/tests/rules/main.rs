@@ -12,6 +12,7 @@ mod oracle;
 mod pricing;
 mod scenarios;
 mod stage;
+mod states_doc;
 mod stripe;
 mod tasks;
 mod truth;

@@ -248,7 +248,9 @@ proptest! {
     fn what_is_known_only_grows(a in several(), told in payment_facts()) {
         let before = sum(&a);
         let after = join(before.clone(), Facts::from(told));
-        prop_assert!(finality(after.status()) >= finality(before.status()));
+        // Stripe never tells that a Session is complete which has expired; were it so, money may be coming.
+        let is_revived = before.session() == Some(SessionStatus::Expired) && after.session() != before.session();
+        prop_assert!(is_revived || finality(after.status()) >= finality(before.status()));
         prop_assert!(after.failure_count() >= before.failure_count());
         prop_assert!(before.successes().all(|known| after.successes().any(|success| success == known)));
         if before.successes().next().is_some() {
@@ -261,16 +263,15 @@ proptest! {
     fn what_was_received_is_the_most_that_was_seen(a in several()) {
         let received = a.iter().filter_map(Told::success);
         let most = received.clone().map(|success| success.amount_received).max();
-        match sum(&a).received() {
-            Some(money) => prop_assert_eq!(Some(money.minor()), most),
+        if let Some(money) = sum(&a).received() {
+            prop_assert_eq!(Some(money.minor()), most);
+        } else {
             // It is no amount of money, or in no currency.
-            None => {
-                let is_none = |success: &Success| success.amount_received < 0
-                    || success.amount_received == i64::MAX
-                    || success.currency.is_empty();
-                let of_most = received.filter(|success| Some(success.amount_received) == most);
-                prop_assert!(most.is_none() || of_most.into_iter().any(is_none));
-            }
+            let is_none = |success: &Success| success.amount_received < 0
+                || success.amount_received == i64::MAX
+                || success.currency.is_empty();
+            let mut of_most = received.filter(|success| Some(success.amount_received) == most);
+            prop_assert!(most.is_none() || of_most.any(is_none));
         }
     }
 

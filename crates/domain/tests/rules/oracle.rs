@@ -12,7 +12,7 @@ use quittance_domain::standing::Settled;
 use crate::stage::{Step, payment_id};
 
 type Wrong = fn(&Attempt, &Success) -> bool;
-type Holds = fn(&Known) -> bool;
+pub(crate) type Holds = fn(&Known) -> bool;
 
 /// What makes a success wrong.
 const WRONGS: [(ReviewReason, Wrong); 3] = [
@@ -53,7 +53,7 @@ const DISPUTES: [(u8, DisputeStatus, DisputeOutcome); 8] = [
 ];
 
 /// The status of an order is that of the first row that holds.
-const STATUSES: [(Holds, OrderStatus); 12] = [
+pub(crate) const STATUSES: [(Holds, OrderStatus); 12] = [
     (|order| order.dispute_of_paid(DisputeOutcome::Lost), OrderStatus::ChargedBack),
     (|order| order.dispute_of_paid(DisputeOutcome::Open), OrderStatus::Disputed),
     (|order| order.payer().is_some_and(|payer| payer.returned >= payer.fits), OrderStatus::Refunded),
@@ -122,7 +122,7 @@ struct KnownAttempt {
 }
 
 /// What is known of an order.
-struct Known {
+pub(crate) struct Known {
     attempts: Vec<KnownAttempt>,
     paid_by: Option<usize>,
     closed: Option<Closure>,

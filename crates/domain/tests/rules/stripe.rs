@@ -57,6 +57,8 @@ pub(crate) enum Act {
     Decline(usize),
     Hold(usize),
     Succeed(usize),
+    /// Another amount than was asked for is received: somebody had changed it at Stripe.
+    SucceedWith(usize, i64),
     /// Of what is held, so many cents are taken.
     Capture(usize, i64),
     Cancel(usize),
@@ -96,20 +98,25 @@ impl Stripe {
             disputes: Vec::new(),
             told: Vec::new(),
         };
-        for (place, rail) in rails.iter().enumerate() {
-            stripe.payments.push(Payment {
-                rail: *rail,
-                session: SessionStatus::Open,
-                is_made: false,
-                intent: Intent::Open(OpenStatus::RequiresPaymentMethod),
-                is_declined: false,
-                received: 0,
-            });
-            if *rail == Rail::PaymentIntent {
-                stripe.make(place);
-            }
+        for rail in rails {
+            stripe.add(*rail);
         }
         stripe
+    }
+
+    /// One more payment.
+    pub(crate) fn add(&mut self, rail: Rail) {
+        self.payments.push(Payment {
+            rail,
+            session: SessionStatus::Open,
+            is_made: false,
+            intent: Intent::Open(OpenStatus::RequiresPaymentMethod),
+            is_declined: false,
+            received: 0,
+        });
+        if rail == Rail::PaymentIntent {
+            self.make(self.payments.len() - 1);
+        }
     }
 
     /// Does something. Says whether Stripe lets it be done.
@@ -125,6 +132,7 @@ impl Stripe {
             }
             Act::Decline(place) => self.declines(place),
             Act::Succeed(place) => !self.is_held(place) && self.succeeds(place, PRICE),
+            Act::SucceedWith(place, cents) => !self.is_held(place) && self.succeeds(place, cents),
             Act::Capture(place, cents) => self.is_held(place) && self.succeeds(place, cents),
             Act::Cancel(place) => self.is_cancelable(place) && self.cancels(place),
             Act::ExpireSession(place) => self.expires(place),
@@ -233,9 +241,8 @@ impl Stripe {
         let intent = self.payments[place].intent;
         match self.payments[place].rail {
             Rail::CheckoutSession => self.is_held(place),
-            Rail::PaymentIntent => {
-                matches!(intent, Intent::Open(status) if status != OpenStatus::Processing)
-            }
+            // In rare cases also while it is processing: <https://docs.stripe.com/api/payment_intents/cancel>.
+            Rail::PaymentIntent => matches!(intent, Intent::Open(_)),
         }
     }
 

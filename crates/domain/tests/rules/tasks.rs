@@ -1,1 +1,212 @@
+//! What is to be done at Stripe for an attempt: a table in words, held against every combination of rail, facts and
+//! flags.
 
+use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::history::{Closure, Decisions, Details, History, Limits, ReviewRefund, Task};
+use quittance_domain::payment::{Attempt, OpenStatus, Seen};
+
+use crate::stage::{
+    PRICE, Step, attempt, declined, event, open, payment_id, payment_intent_id, right_success,
+    session_attempt, tell,
+};
+
+const LIMITS: Limits = Limits { max_declines: 1, max_open_orders: 1, review_refund: ReviewRefund::Never };
+
+/// How far the PaymentIntent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Untold,
+    Declined,
+    WithCustomer,
+    Awaited,
+    InFlight,
+    Held,
+    Succeeded,
+    Canceled,
+}
+
+/// How the order has ended, if it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    PaidByAnother,
+    Unpaid,
+}
+
+/// Everything that matters.
+#[expect(clippy::struct_excessive_bools, reason = "every combination of flags is tried")]
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    rail: Rail,
+    intent: Intent,
+    session: Option<SessionStatus>,
+    /// Whether Stripe's id of what we asked it to make is known.
+    is_made: bool,
+    is_refused: bool,
+    is_capture_recorded: bool,
+    is_abandoned: bool,
+    is_closing: bool,
+    is_latest: bool,
+    ended: Ended,
+    are_details_new: bool,
+}
+
+type Holds = fn(&Case) -> bool;
+
+fn is_page(case: &Case) -> bool {
+    case.rail == Rail::CheckoutSession
+}
+
+fn is_session(case: &Case, status: SessionStatus) -> bool {
+    case.session == Some(status)
+}
+
+/// What is to be done is said by the first row that holds.
+const TASKS: [(&str, Holds, Option<Task>); 17] = [
+    ("Stripe would not make it", |case| case.is_refused, None),
+    ("it is paid", |case| case.intent == Intent::Succeeded, None),
+    ("it is closed", |case| !is_page(case) && case.intent == Intent::Canceled, None),
+    ("the page has expired", |case| is_page(case) && is_session(case, SessionStatus::Expired), None),
+    (
+        "the money of the page failed to come",
+        |case| is_page(case) && is_session(case, SessionStatus::Failed),
+        None,
+    ),
+    (
+        "what was held of a complete page was released",
+        |case| is_page(case) && case.intent == Intent::Canceled && is_session(case, SessionStatus::Complete),
+        None,
+    ),
+    ("its id is not known", |case| !case.is_made, Some(Task::Create)),
+    (
+        "it is to be taken",
+        |case| case.intent == Intent::Held && case.is_capture_recorded && case.ended == Ended::No,
+        Some(Task::Capture),
+    ),
+    (
+        "the page is complete, and its money unknown: Stripe would not close it",
+        |case| {
+            let is_unknown = matches!(case.intent, Intent::Untold | Intent::Declined | Intent::WithCustomer);
+            is_page(case) && is_session(case, SessionStatus::Complete) && is_unknown
+        },
+        Some(Task::Look),
+    ),
+    ("the order has ended", |case| case.ended != Ended::No, Some(Task::Close)),
+    ("the order is to end", |case| case.is_closing, Some(Task::Close)),
+    ("the customer pays otherwise", |case| case.is_abandoned, Some(Task::Close)),
+    ("there is a later one", |case| !case.is_latest, Some(Task::Close)),
+    ("too many tries have failed", |case| case.intent == Intent::Declined, Some(Task::Close)),
+    ("a page is told nothing more", is_page, None),
+    ("Stripe has older details", |case| case.are_details_new, Some(Task::UpdateDetails)),
+    ("there is nothing to do", |_| true, None),
+];
+
+fn history_of(case: &Case) -> History {
+    let plain = match case.rail {
+        Rail::PaymentIntent => attempt(0),
+        Rail::CheckoutSession => session_attempt(0),
+    };
+    let on_stripe = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..plain };
+    let mut attempts = vec![on_stripe];
+    if !case.is_latest {
+        attempts.push(attempt(1));
+    }
+    let mut history = History { attempts, ..History::default() };
+    let seen = match case.intent {
+        Intent::Untold => None,
+        Intent::Declined => Some(declined("ch_1")),
+        Intent::WithCustomer => Some(open(OpenStatus::RequiresAction)),
+        Intent::Awaited => Some(open(OpenStatus::AwaitsTransfer)),
+        Intent::InFlight => Some(open(OpenStatus::Processing)),
+        Intent::Held => Some(open(OpenStatus::RequiresCapture)),
+        Intent::Succeeded => Some(Seen::Succeeded(right_success())),
+        Intent::Canceled => Some(Seen::Canceled),
+    };
+    let told = seen.map(|seen| Step::Told(0, event(1, "seen", seen)));
+    let session = case.session.map(|status| Step::Session(0, status, None));
+    for step in told.iter().chain(&session) {
+        tell(&mut history, step).unwrap();
+    }
+    let known = &mut history.attempts[0];
+    if !case.is_made {
+        known.checkout_session_id = None;
+        if case.rail == Rail::PaymentIntent {
+            known.payment_intent_id = None;
+        }
+    }
+    known.refused = case.is_refused.then(|| "amount_too_small".to_owned());
+    known.capture = case.is_capture_recorded.then_some(PRICE);
+    known.abandoned = case.is_abandoned;
+    history.closing = case.is_closing.then_some(Closure::Canceled);
+    history.decisions = match case.ended {
+        Ended::No => Decisions::default(),
+        Ended::PaidByAnother => Decisions { accepted: Some(payment_id(9)), ..Decisions::default() },
+        Ended::Unpaid => Decisions { closed: Some(Closure::Expired), ..Decisions::default() },
+    };
+    history
+}
+
+fn cases() -> Vec<Case> {
+    const INTENTS: [Intent; 8] = [
+        Intent::Untold,
+        Intent::Declined,
+        Intent::WithCustomer,
+        Intent::Awaited,
+        Intent::InFlight,
+        Intent::Held,
+        Intent::Succeeded,
+        Intent::Canceled,
+    ];
+    let page: Vec<_> =
+        [SessionStatus::Open, SessionStatus::Expired, SessionStatus::Complete, SessionStatus::Failed]
+            .into_iter()
+            .map(|status| (Rail::CheckoutSession, Some(status)))
+            .collect();
+    let rails = [&[(Rail::PaymentIntent, None), (Rail::CheckoutSession, None)][..], &page].concat();
+    let mut cases = Vec::new();
+    for (rail, session) in rails {
+        for intent in INTENTS {
+            for ended in [Ended::No, Ended::PaidByAnother, Ended::Unpaid] {
+                for flags in 0..128_u8 {
+                    let is = |flag: u8| flags & (1 << flag) != 0;
+                    cases.push(Case {
+                        rail,
+                        intent,
+                        session,
+                        is_made: is(0),
+                        is_refused: is(1),
+                        is_capture_recorded: is(2),
+                        is_abandoned: is(3),
+                        is_closing: is(4),
+                        is_latest: is(5),
+                        ended,
+                        are_details_new: is(6),
+                    });
+                }
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn what_is_to_be_done_is_what_the_table_says() {
+    let mut used = [0; TASKS.len()];
+    for case in cases() {
+        let row = TASKS.iter().position(|(_, holds, _)| holds(&case)).expect("the last row");
+        used[row] += 1;
+        let (why, _, expected) = TASKS[row];
+        // Once Stripe has told of it, it was made.
+        let was_told = case.intent != Intent::Untold || case.session.is_some();
+        if case.is_refused && was_told {
+            continue;
+        }
+        let history = history_of(&case);
+        let details = Details { current: 2, told: if case.are_details_new { 1 } else { 2 } };
+        let task = history.task(&history.attempts[0], details, &LIMITS);
+        assert_eq!(task, expected, "{why}: {case:?}");
+    }
+    for ((why, ..), times) in TASKS.iter().zip(used) {
+        assert!(times > 0, "no case for: {why}");
+    }
+}

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use quittance_domain::checkout::Rail;
 use quittance_domain::history::{History, Restock};
+use quittance_domain::money::Money;
 use quittance_domain::payment::Attempt;
 
 use crate::stage::{PRICE, Sampler, Step, attempt, exhaustive, session_attempt, tell};
@@ -58,7 +59,7 @@ fn assert_true(stripe: &Stripe, walk: &Walk<'_>) {
     assert_eq!(standing.amount_paid, if is_paid { stripe.payments[0].received } else { 0 });
     assert_eq!(standing.amount_refunded, if is_paid { stripe.returned(0) } else { 0 });
     if is_paid {
-        let left = walk.history.refundable(&walk.history.attempts[0].id).map(|money| money.minor());
+        let left = walk.history.refundable(&walk.history.attempts[0].id).map(Money::minor);
         assert_eq!(left, Some(stripe.payments[0].received - stripe.held(0)));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use quittance_domain::dispute::DisputeOutcome;
 use quittance_domain::history::{Closure, Decision, History, Restock, ReviewRefund};
+use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::ReviewReason;
 use quittance_domain::refund::RefundStatus;
@@ -145,8 +146,8 @@ impl<'a> Walk<'a> {
     fn assert_money_adds_up(&self, standing: &Standing) {
         assert!((0..=standing.amount_paid).contains(&standing.amount_refunded), "{standing:?}");
         for attempt in &self.history.attempts {
-            let received = attempt.facts.received().map(|money| money.minor());
-            let left = self.history.refundable(&attempt.id).map(|money| money.minor());
+            let received = attempt.facts.received().map(Money::minor);
+            let left = self.history.refundable(&attempt.id).map(Money::minor);
             assert_eq!(left.is_some(), received.is_some());
             assert!(left.unwrap_or(0) <= received.unwrap_or(0));
         }

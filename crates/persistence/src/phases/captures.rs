@@ -1,9 +1,10 @@
 //! Taking what is held: recorded before Stripe hears of it.
 
 use chrono::{DateTime, Utc};
+use quittance_domain::history::History;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
-use quittance_domain::payment::PaymentStatus;
+use quittance_domain::payment::{Attempt, PaymentStatus};
 
 use super::super::Database;
 use super::attempts::lock_of;
@@ -24,6 +25,9 @@ impl Database {
                 return Ok(CaptureAsked::NotFound);
             };
             let status = ledger.order.order_status()?;
+            if let Some(done) = captured(&ledger.history, amount) {
+                return Ok(CaptureAsked::Recorded(ledger.at_work(&done.id, &limits)?));
+            }
             let is_closing = ledger.history.closing.is_some();
             let held = ledger.history.live_attempt().filter(|live| is_held(live) && !live.abandoned);
             let Some(attempt) = held.filter(|_| !is_closing) else {
@@ -68,4 +72,12 @@ impl Database {
         })
         .await
     }
+}
+
+/// The attempt of which this amount was taken already: a caller that heard no answer asks again.
+fn captured(history: &History, amount: Option<i64>) -> Option<&Attempt> {
+    history.attempts.iter().find(|attempt| {
+        let wanted = amount.unwrap_or(attempt.expected.amount.minor());
+        attempt.capture == Some(wanted) && attempt.facts.status() == PaymentStatus::Succeeded
+    })
 }

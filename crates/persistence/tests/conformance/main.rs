@@ -1,27 +1,37 @@
 //! What every phase of the store promises, on both databases.
 
 mod attempts;
+mod capture;
 mod catalogue;
 mod closing;
 mod convergence;
+mod disputes;
 mod events;
+mod expiry;
 mod gate;
 mod hang_ups;
+mod healing;
 mod idempotency;
 mod invariants;
+mod items;
+mod migrations;
 mod news;
 mod observing;
 mod orders;
 mod placing;
+mod refunds;
 mod schema;
 mod secret_keys;
+mod sessions;
+mod stock;
+mod timeline;
 mod work;
 
 use quittance_domain::event::Outcome;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_persistence::{Delivery, KeyedRequest, Store, StoreConfig};
-use quittance_test_support::{PaymentEvent, TestDatabase, later, now};
+use quittance_test_support::{MoneyEvent, PaymentEvent, TestDatabase, later, now};
 
 /// The order as it is now.
 async fn order(store: &Store, id: &OrderId) -> Order {
@@ -36,6 +46,12 @@ async fn status(store: &Store, id: &OrderId) -> OrderStatus {
 async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<Outcome> {
     let deliveries: Vec<Delivery> = events.iter().map(PaymentEvent::delivery).collect();
     store.apply(deliveries).await.expect("a commit")
+}
+
+/// Takes an event about a Checkout Session, a refund or a dispute in.
+async fn hear(store: &Store, event: impl Into<MoneyEvent>) -> Outcome {
+    let outcomes = store.apply(vec![event.into().delivery()]).await.expect("a commit");
+    outcomes[0]
 }
 
 /// How often this was told to the shop's systems, over all orders.

@@ -1,17 +1,21 @@
 //! The process stopped at every boundary between two phases: whoever repeats its requests finds everything done
 //! once, and what nobody asks for again is done all the same.
 
+use std::cell::OnceCell;
+
 use quittance_crash_points::{CrashPoint, VARIABLE};
 use quittance_test_support::TestDatabase;
 
+use crate::books::Books;
 use crate::process::wait_for;
-use crate::shop::{Fate, Payable, Shop};
+use crate::shop::{AMOUNT, Fate, Payable, Shop};
 use crate::tally::{all_delivered, check, come_to_rest};
-use crate::world::{Webhooks, World};
+use crate::world::{Webhooks, World, let_expire};
 
 quittance_test_support::on_both_databases! {
     a_client_that_repeats_its_requests_finds_them_done_once,
     a_crash_after_asking_stripe_loses_nothing,
+    every_other_way_of_money_survives_a_crash,
     what_no_client_repeats_is_driven_on,
 }
 
@@ -39,11 +43,23 @@ async fn through(world: &mut World<'_>, point: CrashPoint, flow: impl Future<Out
     println!("{} was reached", point.name());
 }
 
+/// Points that only other ways reach than to pay or cancel an order on the shop's own page.
+const OF_OTHER_WAYS: [CrashPoint; 6] = [
+    CrashPoint::AttemptAbandoned,
+    CrashPoint::ExpiryAsked,
+    CrashPoint::CaptureAsked,
+    CrashPoint::PaymentIntentCaptured,
+    CrashPoint::RefundRecorded,
+    CrashPoint::RefundMade,
+];
+
 async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &TestDatabase) {
     let mut world = World::start(database, Webhooks::Delivered).await;
     let shop = Shop::open(&world).await;
     let mut fates = Vec::new();
-    for point in CrashPoint::ALL.iter().copied().filter(|point| *point != CrashPoint::PaymentIntentRead) {
+    let is_on_the_way =
+        |point: &CrashPoint| *point != CrashPoint::PaymentIntentRead && !OF_OTHER_WAYS.contains(point);
+    for point in CrashPoint::ALL.iter().copied().filter(is_on_the_way) {
         arm(&mut world, point).await;
         let names = [
             (format!("{}-paid", point.name()), Fate::Paid),
@@ -60,6 +76,85 @@ async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &Test
     check(&world, &fates).await;
 }
 
+/// What leads to a point of another way.
+async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String, Money) {
+    let name = point.name();
+    match point {
+        CrashPoint::AttemptAbandoned => {
+            let payable = shop.payable(name).await;
+            let page = shop.hosting(&payable.order_id).insist().await.expect(200);
+            shop.pay_page(&page.text_of("checkout_session_id"), "pm_card_visa").await.expect(200);
+            shop.see_paid(&payable.order_id).await;
+            (payable.order_id, Money::kept("paid", AMOUNT))
+        }
+        CrashPoint::ExpiryAsked => {
+            let payable = shop.payable(name).await;
+            let_expire(database, &payable.order_id).await;
+            wait_for("the order to expire", async || {
+                let order = shop.order(&payable.order_id).await;
+                (order["status"] == "expired").then_some(())
+            })
+            .await;
+            (payable.order_id, Money::kept("expired", 0))
+        }
+        CrashPoint::CaptureAsked | CrashPoint::PaymentIntentCaptured => {
+            let held = shop.held(name).await;
+            shop.see_become(&held.order_id, "authorized").await;
+            let captured = shop.capturing(&held.order_id, Some(900)).key(name).insist().await.expect(200);
+            assert_eq!(captured.body["amount_paid"], 900, "{}", captured.text);
+            (held.order_id, Money::kept("paid", 900))
+        }
+        _ => {
+            let payable = shop.payable(name).await;
+            shop.confirm(&payable.payment_intent_id).await;
+            shop.see_paid(&payable.order_id).await;
+            let refunded = shop.refunding(&payable.order_id, Some(700), name).insist().await.expect(201);
+            assert_eq!(refunded.body["amount"], 700, "{}", refunded.text);
+            shop.see_become(&payable.order_id, "partially_refunded").await;
+            (payable.order_id, Money { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 })
+        }
+    }
+}
+
+/// How an order and its money end.
+#[derive(Debug, PartialEq, Eq)]
+struct Money {
+    status: &'static str,
+    received: i64,
+    refunds: usize,
+    back: i64,
+}
+
+impl Money {
+    fn kept(status: &'static str, received: i64) -> Self {
+        Self { status, received, refunds: 0, back: 0 }
+    }
+}
+
+async fn every_other_way_of_money_survives_a_crash(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Delivered).await;
+    let shop = Shop::open(&world).await;
+    for point in OF_OTHER_WAYS {
+        arm(&mut world, point).await;
+        let gone = OnceCell::new();
+        let flow = async {
+            let _ = gone.set(go(&shop, database, point).await);
+        };
+        through(&mut world, point, flow).await;
+        come_to_rest(&world).await;
+        let (order_id, ends) = gone.into_inner().expect("it went through");
+        let books = Books::read(&world).await;
+        let at_stripe = books.of(&order_id);
+        // What a capture did not take was never the shop's, and is no refund.
+        let refunds = at_stripe.refunds.len();
+        assert!(at_stripe.successes() <= 1, "{}: {at_stripe:?}", point.name());
+        let order = shop.order(&order_id).await;
+        assert_eq!(order["status"], ends.status, "{}: {order}", point.name());
+        let found = (at_stripe.received(), refunds, at_stripe.refunded());
+        assert_eq!(found, (ends.received, ends.refunds, ends.back), "{}: {at_stripe:?}", point.name());
+    }
+}
+
 async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
     let mut world = World::start(database, Webhooks::Lost).await;
     let shop = Shop::open(&world).await;
@@ -73,12 +168,12 @@ async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
 /// Points after which nobody but the worker may ever look at an attempt again.
 const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
     CrashPoint::AttemptRecorded,
-    CrashPoint::PaymentIntentCreated,
-    CrashPoint::PaymentIntentRecorded,
+    CrashPoint::AttemptMade,
+    CrashPoint::AnswerRecorded,
     CrashPoint::DetailsChanged,
     CrashPoint::DetailsTold,
     CrashPoint::ClosureAsked,
-    CrashPoint::PaymentIntentCanceled,
+    CrashPoint::AttemptClosed,
 ];
 
 async fn what_no_client_repeats_is_driven_on(database: &TestDatabase) {
@@ -119,7 +214,7 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
     let is_told = intent["shipping"]["address"]["line1"] == "12 St James's Square";
     let status = shop.order(order_id).await["status"].clone();
     match point {
-        CrashPoint::ClosureAsked | CrashPoint::PaymentIntentCanceled => {
+        CrashPoint::ClosureAsked | CrashPoint::AttemptClosed => {
             assert_eq!(
                 (&intent["status"], &status),
                 (&"canceled".into(), &"canceled".into()),

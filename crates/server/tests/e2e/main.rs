@@ -1,21 +1,29 @@
 //! The `quittance` binary as others meet it: over HTTP, by its command line, through crashes and outages, on
 //! SQLite and on PostgreSQL, with the sandbox as a process of its own on Stripe's side.
 
+mod books;
+mod capture;
 mod chaos;
 mod client;
 mod command_line;
 #[cfg(feature = "crash-points")]
 mod crashes;
+mod deliveries;
 mod event;
+mod expiry;
 mod first_minute;
 mod hang_ups;
+mod healing;
 mod kills;
 mod outage;
 mod process;
+mod rails;
 mod redirect_race;
 mod sdk;
 mod seed;
 mod shop;
+mod stock;
 mod tally;
+mod timeline;
 mod webhooks;
 mod world;

@@ -20,7 +20,7 @@ quittance_test_support::on_both_databases! {
 fn whoever_waits_at_another_process_hears_of_the_commit() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
         let world = World::start(database, Webhooks::Lost).await;
-        let (_second, other) = world.second_service().await;
+        let (_second, other) = world.second_service(&[]).await;
         tell_whoever_waits(&world, &other).await;
     });
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call, Client};
-use crate::world::World;
+use crate::process::wait_for;
+use crate::world::{RETURN_ORIGIN, World};
 
 /// What the one product costs.
 pub(crate) const AMOUNT: i64 = 2_500;
@@ -26,6 +27,13 @@ pub(crate) struct Payable {
     pub(crate) payment_intent_id: String,
 }
 
+/// An order with its Checkout Session.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosted {
+    pub(crate) order_id: String,
+    pub(crate) session_id: String,
+}
+
 /// How an order is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -35,7 +43,12 @@ pub(crate) enum Fate {
 
 impl Shop {
     pub(crate) async fn open(world: &World<'_>) -> Self {
-        let product = json!({ "name": "Kettle", "unit_amount": AMOUNT, "currency": "eur" });
+        Self::open_with(world, None).await
+    }
+
+    /// Opens a shop that has so many of its product, or does not count them.
+    pub(crate) async fn open_with(world: &World<'_>, stock: Option<i64>) -> Self {
+        let product = json!({ "name": "Kettle", "unit_amount": AMOUNT, "currency": "eur", "stock": stock });
         let answer = world.api.post("/v1/products").json(&product).send().await.expect(201);
         Self { api: world.api.clone(), stripe: world.stripe.clone(), product_id: answer.text_of("id") }
     }
@@ -64,6 +77,67 @@ impl Shop {
         Payable { payment_intent_id: answer.text_of("payment_intent_id"), order_id }
     }
 
+    /// The request for a page of Stripe's on which the order can be paid.
+    pub(crate) fn hosting(&self, order_id: &str) -> Call {
+        let body = json!({
+            "success_url": format!("{RETURN_ORIGIN}/thanks?session={{CHECKOUT_SESSION_ID}}"),
+            "cancel_url": format!("{RETURN_ORIGIN}/cart"),
+        });
+        self.api.post(format!("/v1/orders/{order_id}/checkout_session")).json(&body)
+    }
+
+    pub(crate) async fn hosted(&self, name: &str) -> Hosted {
+        let order_id = self.place(name).await;
+        let answer = self.hosting(&order_id).insist().await.expect(200);
+        Hosted { session_id: answer.text_of("checkout_session_id"), order_id }
+    }
+
+    /// What the customer does on Stripe's page: pays in this way. Whether it is taken is for Stripe to say.
+    pub(crate) async fn pay_page(&self, session_id: &str, method: &str) -> Answer {
+        let form = format!("payment_method={method}");
+        self.stripe.post(format!("/_sandbox/checkout/sessions/{session_id}/pay")).form(&form).send().await
+    }
+
+    /// A PaymentIntent whose money is held, to be taken later.
+    pub(crate) async fn held(&self, name: &str) -> Payable {
+        let order_id = self.place(name).await;
+        let body = json!({ "capture_method": "manual" });
+        let answer = self.paying(&order_id).json(&body).insist().await.expect(200);
+        let payable = Payable { payment_intent_id: answer.text_of("payment_intent_id"), order_id };
+        let confirmed = self.confirm_by(&payable.payment_intent_id, "pm_card_visa").await.expect(200);
+        assert_eq!(confirmed.body["status"], "requires_capture", "{}", confirmed.text);
+        payable
+    }
+
+    pub(crate) fn capturing(&self, order_id: &str, amount: Option<i64>) -> Call {
+        let call = self.api.post(format!("/v1/orders/{order_id}/capture"));
+        amount.map_or_else(|| call.clone(), |amount| call.clone().json(&json!({ "amount": amount })))
+    }
+
+    /// The request that gives money back. The same key is the same refund.
+    pub(crate) fn refunding(&self, order_id: &str, amount: Option<i64>, key: &str) -> Call {
+        let call = self.api.post(format!("/v1/orders/{order_id}/refunds")).key(key);
+        amount.map_or_else(|| call.clone(), |amount| call.clone().json(&json!({ "amount": amount })))
+    }
+
+    /// The refunds of an order as the service lists them.
+    pub(crate) async fn refunds(&self, order_id: &str) -> Vec<Value> {
+        let listed = self.api.get(format!("/v1/orders/{order_id}/refunds?limit=100")).insist().await;
+        listed.expect(200).body["data"].as_array().expect("a list").clone()
+    }
+
+    /// What happened to an order.
+    pub(crate) async fn timeline(&self, order_id: &str) -> Vec<Value> {
+        let listed = self.api.get(format!("/v1/orders/{order_id}/timeline")).insist().await.expect(200);
+        listed.body["data"].as_array().expect("a list").clone()
+    }
+
+    /// How many of the product can still be sold.
+    pub(crate) async fn stock(&self) -> i64 {
+        let path = format!("/v1/products/{}", self.product_id);
+        self.api.get(path).insist().await.expect(200).body["stock"].as_i64().expect("a count")
+    }
+
     pub(crate) async fn ship(&self, order_id: &str, street: &str) -> Answer {
         let address = json!({
             "line1": street, "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"
@@ -74,14 +148,27 @@ impl Shop {
 
     /// What the customer's browser does: pays at Stripe.
     pub(crate) async fn confirm(&self, payment_intent_id: &str) {
-        let form = "payment_method=pm_card_visa&return_url=https%3A%2F%2Fshop.example%2Fdone";
-        let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
-        let answer = self.stripe.post(path).form(form).send().await.expect(200);
+        let answer = self.confirm_by(payment_intent_id, "pm_card_visa").await.expect(200);
         assert_eq!(answer.body["status"], "succeeded", "{}", answer.text);
+    }
+
+    /// The same in this way. Whether it is taken is for Stripe to say.
+    pub(crate) async fn confirm_by(&self, payment_intent_id: &str, method: &str) -> Answer {
+        let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
+        let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
+        self.stripe.post(path).form(&form).send().await
     }
 
     pub(crate) fn waiting(&self, order_id: &str, seconds: u8) -> Call {
         self.api.get(format!("/v1/orders/{order_id}/payment?wait={seconds}"))
+    }
+
+    /// Waits until the order has this status, without asking anybody to look for it.
+    pub(crate) async fn see_become(&self, order_id: &str, status: &str) {
+        wait_for(&format!("{order_id} to be {status}"), async || {
+            (self.order(order_id).await["status"] == status).then_some(())
+        })
+        .await;
     }
 
     /// Waits as a return page does, until the order is paid.

@@ -8,11 +8,12 @@ use crate::process::wait_for;
 use crate::shop::Fate;
 use crate::world::{Webhooks, World};
 
-/// Waits until nothing is left to do: no event to be delivered, no attempt to be driven on, no request in flight.
+/// Waits until nothing is left to do: no event to be delivered, no attempt or refund to be driven on, no request in flight.
 pub(crate) async fn come_to_rest(world: &World<'_>) {
     all_delivered(world).await;
     wait_for("everything to be driven on", async || {
-        if world.count("payments WHERE redrive_at IS NOT NULL").await == 0 {
+        let left = ["payments WHERE redrive_at IS NOT NULL", "refunds WHERE redrive_at IS NOT NULL"];
+        if world.count(left[0]).await + world.count(left[1]).await == 0 {
             return Some(());
         }
         world.let_redrives_be_due().await;

@@ -1,6 +1,7 @@
 //! A service and a sandbox, each a process of its own, and a database between two lives of the service.
 
 use std::path::Path;
+use std::process::Output;
 use std::time::Instant;
 
 use quittance_test_support::{Kind, TestDatabase};
@@ -8,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::process::{PATIENCE, Process, free_port, quittance, wait_for};
+use crate::process::{PATIENCE, Process, free_port, output, quittance, wait_for};
 
 pub(crate) const STRIPE_KEY: &str = "sk_test_e2e";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
@@ -16,6 +17,12 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
 pub(crate) const NEXT_WEBHOOK_SECRET: &str = "whsec_e2e_next";
 pub(crate) const SECRET_KEY: &str = "qsk_e2e0123456789abcdefghijklmnopqrstuvwxyz";
 pub(crate) const TOKEN_KEY: &str = "e2e-token-key-0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// Where Stripe's pages may send customers back to.
+pub(crate) const RETURN_ORIGIN: &str = "https://shop.example";
+
+/// Settings with which nobody walks Stripe's events while a test runs, but at the start.
+pub(crate) const NO_WALK: [(&str, &str); 1] = [("QUITTANCE_EVENT_WALK_PERIOD", "1day")];
 
 /// A time in both databases that is long over.
 const LONG_AGO: &str = "'2020-01-01 00:00:00+00:00'";
@@ -46,6 +53,15 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     /// Starts a sandbox and a service on the database.
     pub(crate) async fn start(database: &'a TestDatabase, webhooks: Webhooks) -> Self {
+        Self::start_with(database, webhooks, &[]).await
+    }
+
+    /// Starts a sandbox, and a service with some more settings on the database.
+    pub(crate) async fn start_with(
+        database: &'a TestDatabase,
+        webhooks: Webhooks,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
         let stripe = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY));
@@ -54,7 +70,7 @@ impl<'a> World<'a> {
         wait_for("the sandbox", async || world.stripe.get("/v1/events").try_send().await.ok())
             .await
             .expect(200);
-        world.revive(&[]).await;
+        world.revive(settings).await;
         world
     }
 
@@ -65,13 +81,32 @@ impl<'a> World<'a> {
         ready(self.service.insert(process), &self.api).await;
     }
 
-    /// Starts another service on the same database.
-    pub(crate) async fn second_service(&self) -> (Process, Client) {
+    /// Starts another service on the same database, with some more settings.
+    pub(crate) async fn second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
         assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
-        let mut process = start_service(self.home.path(), "second", self.database, &api, &self.stripe, &[]);
+        let mut process = start_service(self.home.path(), "second", self.database, &api, &self.stripe, settings);
         ready(&mut process, &api).await;
         (process, api)
+    }
+
+    /// Runs a command of the binary to its end, with the database and the Stripe of the service.
+    pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+        let mut command = quittance(self.home.path());
+        command
+            .args(arguments)
+            .env("DATABASE_URL", self.database.url())
+            .env("STRIPE_SECRET_KEY", STRIPE_KEY)
+            .env("STRIPE_PUBLISHABLE_KEY", "pk_test_e2e")
+            .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
+            .env("STRIPE_API_BASE", self.stripe.base())
+            .envs(settings.iter().copied());
+        output(&mut command)
+    }
+
+    /// Asks something of the sandbox that no merchant can do at Stripe.
+    pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
+        self.stripe.post(format!("/_sandbox/{path}")).form(form).send().await.expect(200).body
     }
 
     /// Ends the service as `kill -9` does.
@@ -93,7 +128,15 @@ impl<'a> World<'a> {
     }
 
     pub(crate) async fn let_redrives_be_due(&self) {
-        let sql = format!("UPDATE payments SET redrive_at = {LONG_AGO} WHERE redrive_at IS NOT NULL");
+        for table in ["payments", "refunds"] {
+            let sql = format!("UPDATE {table} SET redrive_at = {LONG_AGO} WHERE redrive_at IS NOT NULL");
+            self.database.execute(&sql).await;
+        }
+    }
+
+    /// Has the worker look at every order now that it would look at some time.
+    pub(crate) async fn let_checks_be_due(&self) {
+        let sql = format!("UPDATE orders SET check_at = {LONG_AGO} WHERE check_at IS NOT NULL");
         self.database.execute(&sql).await;
     }
 
@@ -121,6 +164,12 @@ impl<'a> World<'a> {
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.scalar_i64(&format!("SELECT count(*) FROM {sql}")).await
     }
+}
+
+/// Lets the time of an order be over, and has the worker look at it.
+pub(crate) async fn let_expire(database: &TestDatabase, order_id: &str) {
+    let set = format!("expires_at = {LONG_AGO}, check_at = {LONG_AGO}");
+    database.execute(&format!("UPDATE orders SET {set} WHERE id = '{order_id}'")).await;
 }
 
 fn port(client: &Client) -> &str {
@@ -167,6 +216,7 @@ fn start_service(
         .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
         .env("QUITTANCE_RATE_LIMIT", "0")
         .env("QUITTANCE_MAX_OPEN_ORDERS", "60000")
+        .env("QUITTANCE_RETURN_ORIGINS", RETURN_ORIGIN)
         .envs(settings.iter().copied());
     Process::start(command, home, name)
 }

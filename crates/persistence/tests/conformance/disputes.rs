@@ -1,0 +1,71 @@
+//! Charges that customers dispute.
+
+use quittance_domain::dispute::DisputeStatus::{self, Lost, NeedsResponse, UnderReview, Won};
+use quittance_domain::event::Outcome;
+use quittance_domain::id::DisputeId;
+use quittance_domain::order::OrderStatus;
+use quittance_domain::refund::RefundStatus;
+use quittance_test_support::{MoneyEvent, Payment, TestDatabase, id, on_both_databases};
+
+use crate::{apply, hear, invariants, order, rows, status, told};
+
+on_both_databases! {
+    a_dispute_is_told_and_shown,
+    a_dispute_ends_the_same_in_any_order,
+    a_dispute_shows_before_refunds,
+}
+
+async fn a_dispute_is_told_and_shown(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    hear(&store, payment.dispute("du_1", (NeedsResponse, 1))).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Disputed);
+    let listed = store.disputes(payment.order.id.clone()).await.expect("a read");
+    assert_eq!((listed.len(), listed[0].dispute.stripe_dispute_id.as_str()), (1, "du_1"));
+    let found = store.dispute(listed[0].dispute.id.clone()).await.expect("a read");
+    assert_eq!(found.as_ref(), listed.first());
+    assert!(store.dispute(id(DisputeId::from_uuid)).await.expect("a read").is_none());
+    hear(&store, payment.dispute("du_1", (Won, 2))).await;
+    let after = order(&store, &payment.order.id).await;
+    assert_eq!((after.status, after.amount_paid), (OrderStatus::Paid, after.total));
+    assert_eq!((told(database, "dispute.opened").await, told(database, "dispute.closed").await), (1, 1));
+    assert_eq!(told(database, "order.paid").await, 1);
+    // A dispute that was not seen to open was opened and decided.
+    let other = Payment::begin(&store).await;
+    apply(&store, &[other.succeeded()]).await;
+    hear(&store, other.dispute("du_2", (Lost, 1))).await;
+    assert_eq!(status(&store, &other.order.id).await, OrderStatus::ChargedBack);
+    assert_eq!((told(database, "dispute.opened").await, told(database, "dispute.closed").await), (2, 2));
+    invariants::check(database).await;
+}
+
+async fn a_dispute_ends_the_same_in_any_order(database: &TestDatabase) {
+    let store = database.store().await;
+    let stages: [(DisputeStatus, i64); 3] = [(NeedsResponse, 1), (UnderReview, 2), (Lost, 3)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let payment = Payment::begin(&store).await;
+        let dispute = format!("du_{}", payment.id);
+        let mut batch = vec![payment.succeeded().delivery()];
+        apply(&store, &[payment.created()]).await;
+        batch
+            .extend(order.map(|place| MoneyEvent::from(payment.dispute(&dispute, stages[place])).delivery()));
+        assert_eq!(store.apply(batch).await.expect("a commit"), [Outcome::Applied; 4]);
+        assert_eq!(status(&store, &payment.order.id).await, OrderStatus::ChargedBack, "{order:?}");
+    }
+    assert_eq!(rows(database, "disputes").await, 6);
+    invariants::check(database).await;
+}
+
+async fn a_dispute_shows_before_refunds(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    hear(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
+    hear(&store, payment.dispute("du_1", (NeedsResponse, 2))).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Disputed);
+    hear(&store, payment.dispute("du_1", (Won, 3))).await;
+    let after = order(&store, &payment.order.id).await;
+    assert_eq!((after.status, after.amount_refunded.minor()), (OrderStatus::PartiallyRefunded, 700));
+    invariants::check(database).await;
+}

@@ -1,0 +1,207 @@
+//! Orders whose time is over, and looking at orders again.
+
+use quittance_domain::history::{Closure, Task};
+use quittance_domain::id::OrderId;
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_domain::payment::{OpenStatus, ReviewReason};
+use quittance_domain::refund::RefundStatus;
+use quittance_persistence::{Begun, ClosureAsked, ClosureBy, NewAttempt, Placed, Store, WorkClaim};
+use quittance_test_support::{
+    EXPIRY_S, Payment, TestDatabase, later, new_attempt, new_order, now, on_both_databases, payment_on,
+    place, place_counted,
+};
+
+use crate::{apply, hear, invariants, order, status, told};
+
+on_both_databases! {
+    an_order_expires_when_its_time_is_over,
+    its_attempt_is_closed_first,
+    an_order_on_which_money_may_be_on_its_way_does_not_expire,
+    money_after_the_expiry_takes_the_goods_again,
+    money_after_the_expiry_is_reviewed_where_the_goods_are_gone,
+    orders_are_looked_at_one_by_one,
+    an_order_is_looked_at_again_by_what_is_left_to_find_out,
+    a_wish_for_a_look_during_a_look_stands,
+    a_live_attempt_puts_the_expiry_off,
+}
+
+const HOUR: i64 = 60 * 60;
+
+async fn expire(store: &Store, id: &OrderId, seconds: i64) -> ClosureAsked {
+    store.expire_order(id.clone(), later(seconds)).await.expect("an answer")
+}
+
+async fn due(store: &Store, seconds: i64) -> Vec<OrderId> {
+    let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 100 };
+    let mut ids = store.claim_checks(claim).await.expect("a commit");
+    // Several may be due at the same time.
+    ids.sort();
+    ids
+}
+
+async fn stock(store: &Store, order: &Order) -> Option<u32> {
+    store.product(order.lines[0].product_id.clone()).await.expect("a read").expect("a product").stock
+}
+
+async fn an_order_expires_when_its_time_is_over(database: &TestDatabase) {
+    let store = database.store().await;
+    let placed = place_counted(&store, 2).await;
+    assert_eq!(placed.expires_at, later(EXPIRY_S));
+    let early = expire(&store, &placed.id, EXPIRY_S - 1).await;
+    assert!(matches!(early, ClosureAsked::NotPossible(OrderStatus::Pending)), "{early:?}");
+    let ClosureAsked::Done(ended) = expire(&store, &placed.id, EXPIRY_S).await else { panic!() };
+    assert_eq!((ended.status, stock(&store, &placed).await), (OrderStatus::Expired, Some(2)));
+    assert_eq!((told(database, "order.expired").await, told(database, "order.canceled").await), (1, 0));
+    let again = expire(&store, &placed.id, EXPIRY_S).await;
+    assert!(matches!(again, ClosureAsked::NotPossible(OrderStatus::Expired)), "{again:?}");
+    let canceled =
+        store.ask_closure(placed.id.clone(), Closure::Canceled, ClosureBy::Shop, later(EXPIRY_S)).await;
+    assert!(matches!(canceled, Ok(ClosureAsked::NotPossible(OrderStatus::Expired))), "{canceled:?}");
+    assert_eq!(stock(&store, &placed).await, Some(2));
+    invariants::check(database).await;
+}
+
+async fn its_attempt_is_closed_first(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = payment_on(&store, place_counted(&store, 2).await).await;
+    apply(&store, &[payment.failed("ch_1")]).await;
+    for _ in 0..2 {
+        let ClosureAsked::CloseFirst(attempt) = expire(&store, &payment.order.id, EXPIRY_S).await else {
+            panic!()
+        };
+        assert_eq!((attempt.attempt.id, attempt.task), (payment.id.clone(), Some(Task::Close)));
+    }
+    assert_eq!(stock(&store, &payment.order).await, Some(0));
+    apply(&store, &[payment.canceled().after(1)]).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Expired);
+    assert_eq!(stock(&store, &payment.order).await, Some(2));
+    invariants::check(database).await;
+}
+
+async fn an_order_on_which_money_may_be_on_its_way_does_not_expire(database: &TestDatabase) {
+    let store = database.store().await;
+    for (open, expected) in [
+        (OpenStatus::AwaitsTransfer, OrderStatus::Pending),
+        (OpenStatus::Processing, OrderStatus::Processing),
+        (OpenStatus::RequiresCapture, OrderStatus::Authorized),
+    ] {
+        let payment = Payment::begin(&store).await;
+        apply(&store, &[payment.open("x", open)]).await;
+        let asked = expire(&store, &payment.order.id, EXPIRY_S).await;
+        assert!(matches!(asked, ClosureAsked::NotPossible(status) if status == expected), "{asked:?}");
+    }
+    // Who asked for another end gets that one.
+    let payment = Payment::begin(&store).await;
+    let id = payment.order.id.clone();
+    store.ask_closure(id.clone(), Closure::Canceled, ClosureBy::Holder, now()).await.expect("an answer");
+    let asked = expire(&store, &id, EXPIRY_S).await;
+    assert!(matches!(asked, ClosureAsked::NotPossible(OrderStatus::Pending)), "{asked:?}");
+    apply(&store, &[payment.canceled()]).await;
+    assert_eq!(status(&store, &id).await, OrderStatus::Canceled);
+}
+
+/// An order of the last two of a product that has expired, and whose payment is about to succeed nevertheless.
+async fn expired(store: &Store) -> Payment {
+    let payment = payment_on(store, place_counted(store, 2).await).await;
+    store.refuse_attempt(payment.id.clone(), "api_error".into(), now()).await.expect("a commit");
+    assert!(matches!(expire(store, &payment.order.id, EXPIRY_S).await, ClosureAsked::Done(_)));
+    payment
+}
+
+async fn money_after_the_expiry_takes_the_goods_again(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = expired(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    apply(&store, &[payment.succeeded().after(1)]).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
+    assert_eq!(stock(&store, &payment.order).await, Some(0));
+    assert_eq!((told(database, "order.expired").await, told(database, "order.paid").await), (1, 1));
+    let decisions = "SELECT kind || ' ' || subject AS value FROM decisions WHERE kind = 'restocked'";
+    assert_eq!(database.texts(decisions).await, ["restocked taken"]);
+    // Where nothing was counted, nothing can be missing.
+    let uncounted = payment_on(&store, place(&store).await).await;
+    store.refuse_attempt(uncounted.id.clone(), "api_error".into(), now()).await.expect("a commit");
+    expire(&store, &uncounted.order.id, EXPIRY_S).await;
+    apply(&store, &[uncounted.succeeded()]).await;
+    assert_eq!(status(&store, &uncounted.order.id).await, OrderStatus::Paid);
+    invariants::check(database).await;
+}
+
+async fn money_after_the_expiry_is_reviewed_where_the_goods_are_gone(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = expired(&store).await;
+    let product = store.product(payment.order.lines[0].product_id.clone()).await.expect("a read");
+    let faster = store.place_order(new_order(&product.expect("a product")), None).await.expect("an answer");
+    let Placed::Done(faster) = faster else { panic!() };
+    apply(&store, &[payment.succeeded()]).await;
+    // It is decided for good, also when the goods come back.
+    store.ask_closure(faster.id, Closure::Canceled, ClosureBy::Shop, now()).await.expect("an answer");
+    apply(&store, &[payment.succeeded().after(1)]).await;
+    let order = order(&store, &payment.order.id).await;
+    let reason = Some(ReviewReason::SucceededAfterExpiry);
+    assert_eq!((order.status, order.review_reason), (OrderStatus::Review, reason));
+    assert_eq!(stock(&store, &payment.order).await, Some(2));
+    assert_eq!(told(database, "order.review_required").await, 1);
+    invariants::check(database).await;
+}
+
+async fn orders_are_looked_at_one_by_one(database: &TestDatabase) {
+    let store = database.store().await;
+    let placed = place(&store).await;
+    assert!(due(&store, EXPIRY_S - 1).await.is_empty());
+    assert_eq!(due(&store, EXPIRY_S).await, std::slice::from_ref(&placed.id));
+    assert!(due(&store, EXPIRY_S + 59).await.is_empty(), "somebody is at it");
+    assert_eq!(due(&store, EXPIRY_S + 60).await, [placed.id], "whoever was at it is gone");
+    let found = store.order_to_check(place(&store).await.id).await.expect("a read").expect("an order");
+    assert!(found.attempts.is_empty());
+}
+
+async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &TestDatabase) {
+    let store = database.store().await;
+    let check = "SELECT CAST(check_at IS NULL AS integer) FROM orders";
+    let (paid, flying) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    apply(&store, &[paid.succeeded(), flying.processing()]).await;
+    let due_then = due(&store, EXPIRY_S).await;
+    assert_eq!(due_then, [paid.order.id.clone(), flying.order.id.clone()], "what is paid keeps its time");
+    for id in due_then {
+        store.checked(id, later(EXPIRY_S)).await.expect("a commit");
+    }
+    assert_eq!(database.scalar_i64(&format!("{check} WHERE id = '{}'", paid.order.id)).await, 1);
+    assert!(due(&store, EXPIRY_S + HOUR - 1).await.is_empty());
+    assert_eq!(due(&store, EXPIRY_S + HOUR).await, [flying.order.id]);
+    // A refund on its way is asked for after a while.
+    let refund = paid.refund("re_1", None, 100, (RefundStatus::Pending, 1));
+    hear(&store, refund).await;
+    assert!(due(&store, 6 * HOUR - 1).await.iter().all(|id| *id != paid.order.id));
+    assert!(due(&store, 6 * HOUR).await.contains(&paid.order.id));
+    store.checked(paid.order.id.clone(), later(6 * HOUR)).await.expect("a commit");
+    assert!(due(&store, 12 * HOUR).await.contains(&paid.order.id));
+    // One that could be paid until its time is over is looked at then.
+    let open = place(&store).await;
+    store.checked(open.id.clone(), now()).await.expect("a commit");
+    assert!(due(&store, EXPIRY_S).await.contains(&open.id));
+}
+
+async fn a_wish_for_a_look_during_a_look_stands(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.created(), payment.succeeded().after(1)]).await;
+    due(&store, EXPIRY_S).await;
+    hear(&store, payment.moved()).await;
+    store.checked(payment.order.id.clone(), later(EXPIRY_S)).await.expect("a commit");
+    assert_eq!(due(&store, EXPIRY_S).await, [payment.order.id]);
+}
+
+async fn a_live_attempt_puts_the_expiry_off(database: &TestDatabase) {
+    let store = database.store().await;
+    let placed = place(&store).await;
+    for (live_until, expected) in [(EXPIRY_S - 5, EXPIRY_S), (EXPIRY_S + 5, EXPIRY_S + 5)] {
+        let placed = place(&store).await;
+        let new = NewAttempt { live_until: Some(later(live_until)), ..new_attempt(&placed) };
+        assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+        assert_eq!(order(&store, &placed.id).await.expires_at, later(expected));
+        assert!(!due(&store, expected - 1).await.contains(&placed.id));
+        assert!(due(&store, expected).await.contains(&placed.id));
+    }
+    assert_eq!(order(&store, &placed.id).await, placed);
+}

@@ -1,0 +1,371 @@
+//! Giving money back: never more than came.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use quittance_domain::event::Outcome;
+use quittance_domain::history::ReviewRefund;
+use quittance_domain::id::{OrderId, RefundId};
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_domain::payment::Mismatch;
+use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
+use quittance_persistence::{
+    Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, Reply, Store, StoredRefund, WorkClaim,
+};
+use quittance_test_support::{
+    Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
+};
+
+use crate::{apply, hear, invariants, keyed, order, rows, status, store_with, told};
+
+on_both_databases! {
+    a_refund_and_its_reply_are_stored_together,
+    a_refund_is_given_back_by_stripes_word_only,
+    of_many_refunds_at_once_no_more_goes_back_than_came,
+    a_refund_that_fails_gives_its_money_back,
+    what_was_not_paid_can_not_go_back,
+    a_refund_made_at_stripe_is_adopted,
+    a_refund_whose_reply_was_lost_is_adopted,
+    a_refund_that_stripe_told_of_without_our_id_is_not_made_twice,
+    what_came_too_much_goes_back_by_itself,
+    money_under_review_goes_back_by_policy,
+    refunds_are_driven_on,
+    a_refused_refund_is_not_made,
+    a_refund_heard_before_its_payment_is_asked_for,
+}
+
+fn new_refund(order_id: &OrderId, amount: Option<i64>) -> NewRefund {
+    NewRefund {
+        id: id(RefundId::from_uuid),
+        order_id: order_id.clone(),
+        amount,
+        reason: Some(RefundReason::RequestedByCustomer),
+        now: later(10),
+        redrive_at: later(40),
+    }
+}
+
+async fn begin(store: &Store, order_id: &OrderId, amount: Option<i64>) -> RefundBegun {
+    store.begin_refund(new_refund(order_id, amount), None).await.expect("an answer")
+}
+
+async fn begun(store: &Store, order_id: &OrderId, amount: Option<i64>) -> RefundAtWork {
+    match begin(store, order_id, amount).await {
+        RefundBegun::Recorded(refund) => refund,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn paid(store: &Store) -> Payment {
+    let payment = Payment::begin(store).await;
+    apply(store, &[payment.succeeded()]).await;
+    payment
+}
+
+async fn list(store: &Store, order_id: &OrderId) -> Vec<StoredRefund> {
+    store.refunds(order_id.clone()).await.expect("a read")
+}
+
+fn figures(order: &Order) -> (OrderStatus, i64, i64) {
+    (order.status, order.amount_paid.minor(), order.amount_refunded.minor())
+}
+
+async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let Ok(Claimed::New(claim)) = store.claim_key(keyed("a")).await else { panic!() };
+    let render =
+        |stored: &StoredRefund| Reply { status: 201, body: stored.refund.id.to_string(), secret: None };
+    let completion = || Some(Completion { claim: claim.clone(), render: Arc::new(render) });
+    let new = new_refund(&payment.order.id, Some(1000));
+    let RefundBegun::Recorded(work) = store.begin_refund(new.clone(), completion()).await.expect("an answer")
+    else {
+        panic!()
+    };
+    assert_eq!((work.payment_intent_id.as_str(), work.redrives), (payment.payment_intent_id.as_str(), 0));
+    let refund = &work.stored.refund;
+    assert_eq!(
+        (&refund.id, refund.amount, refund.cause),
+        (&new.id, money(1000, "eur"), RefundCause::Requested)
+    );
+    assert_eq!(
+        (refund.reason.as_deref(), refund.status()),
+        (Some("requested_by_customer"), RefundStatus::Pending)
+    );
+    assert!(!work.stored.is_surplus);
+    let again = store.claim_key(keyed("a")).await.expect("an answer");
+    assert!(matches!(&again, Claimed::Replay(reply) if reply.body == new.id.to_string()), "{again:?}");
+    assert_eq!(list(&store, &payment.order.id).await, std::slice::from_ref(&work.stored));
+    let read = store.refund(new.id).await.expect("a read").expect("a refund");
+    assert_eq!((read.stored, read.account), (work.stored, work.account));
+    // The same claim does its work once: this one is rolled back.
+    let twice = store.begin_refund(new_refund(&payment.order.id, Some(100)), completion()).await;
+    assert!(matches!(twice, Err(Error::ClaimLost)), "{twice:?}");
+    assert_eq!(rows(database, "refunds").await, 1);
+}
+
+async fn a_refund_is_given_back_by_stripes_word_only(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let id = &payment.order.id;
+    let before = order(&store, id).await;
+    let refund = begun(&store, id, Some(1000)).await.stored.refund.id;
+    let pending = order(&store, id).await;
+    assert_eq!(figures(&pending), (OrderStatus::Paid, 2500, 0));
+    assert!(pending.version > before.version);
+    let seen = payment.refund("re_1", Some(&refund), 1000, (RefundStatus::Succeeded, 5));
+    let stored = store.observe_refund(refund.clone(), seen.clone(), later(11)).await.expect("a commit");
+    assert_eq!(stored.expect("a refund").refund.status(), RefundStatus::Succeeded);
+    assert_eq!(figures(&order(&store, id).await), (OrderStatus::PartiallyRefunded, 2500, 1000));
+    // The event of it comes later, and changes nothing.
+    assert_eq!(hear(&store, seen).await, Outcome::Applied);
+    let rest = begun(&store, id, None).await.stored.refund;
+    assert_eq!(rest.amount.minor(), 1500);
+    hear(&store, payment.refund("re_2", Some(&rest.id), 1500, (RefundStatus::Succeeded, 6))).await;
+    assert_eq!(figures(&order(&store, id).await), (OrderStatus::Refunded, 2500, 2500));
+    assert_eq!((rows(database, "refunds").await, told(database, "refund.succeeded").await), (2, 2));
+    assert!(store.refund(self::id_of_nobody()).await.expect("a read").is_none());
+    invariants::check(database).await;
+}
+
+fn id_of_nobody() -> RefundId {
+    id(RefundId::from_uuid)
+}
+
+async fn of_many_refunds_at_once_no_more_goes_back_than_came(database: &TestDatabase) {
+    let stores = [database.store().await, database.store().await];
+    let payment = paid(&stores[0]).await;
+    let asking = (0..50).map(|number| {
+        let (store, new) = (stores[number % 2].clone(), new_refund(&payment.order.id, Some(300)));
+        tokio::spawn(async move { store.begin_refund(new, None).await })
+    });
+    let mut recorded = 0;
+    for answer in join_all(asking).await {
+        match answer.expect("a task").expect("an answer") {
+            RefundBegun::Recorded(_) => recorded += 1,
+            RefundBegun::TooMuch(left) => assert!(left.minor() < 300, "{left}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(recorded, 8);
+    let rest = begun(&stores[0], &payment.order.id, None).await;
+    assert_eq!(rest.stored.refund.amount.minor(), 100);
+    assert_eq!(database.scalar_i64("SELECT sum(amount) FROM refunds").await, 2500);
+    let none = begin(&stores[0], &payment.order.id, None).await;
+    assert!(matches!(none, RefundBegun::TooMuch(left) if left.minor() == 0), "{none:?}");
+}
+
+async fn a_refund_that_fails_gives_its_money_back(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let order_id = &payment.order.id;
+    let refund = begun(&store, order_id, None).await.stored.refund.id;
+    let seen = |status, second| payment.refund("re_1", Some(&refund), 2500, (status, second));
+    hear(&store, seen(RefundStatus::Succeeded, 5)).await;
+    assert_eq!(status(&store, order_id).await, OrderStatus::Refunded);
+    assert!(matches!(begin(&store, order_id, Some(1)).await, RefundBegun::TooMuch(_)));
+    hear(&store, seen(RefundStatus::Failed, 9)).await;
+    // What is older comes late.
+    hear(&store, seen(RefundStatus::Pending, 4)).await;
+    assert_eq!(figures(&order(&store, order_id).await), (OrderStatus::Paid, 2500, 0));
+    assert_eq!((told(database, "refund.succeeded").await, told(database, "refund.failed").await), (1, 1));
+    assert_eq!(told(database, "order.paid").await, 1);
+    begun(&store, order_id, None).await;
+    invariants::check(database).await;
+}
+
+async fn what_was_not_paid_can_not_go_back(database: &TestDatabase) {
+    let store = database.store().await;
+    let unpaid = Payment::begin(&store).await;
+    let answer = begin(&store, &unpaid.order.id, None).await;
+    assert!(matches!(answer, RefundBegun::NotPaid(OrderStatus::Pending)), "{answer:?}");
+    let answer = begin(&store, &id(OrderId::from_uuid), None).await;
+    assert!(matches!(answer, RefundBegun::NotFound), "{answer:?}");
+    let payment = paid(&store).await;
+    let answer = begin(&store, &payment.order.id, Some(2501)).await;
+    assert!(matches!(answer, RefundBegun::TooMuch(left) if left.minor() == 2500), "{answer:?}");
+    let open = quittance_domain::dispute::DisputeStatus::NeedsResponse;
+    hear(&store, payment.dispute("du_1", (open, 1))).await;
+    assert!(matches!(begin(&store, &payment.order.id, None).await, RefundBegun::Disputed));
+    hear(&store, payment.dispute("du_1", (quittance_domain::dispute::DisputeStatus::Lost, 2))).await;
+    let answer = begin(&store, &payment.order.id, None).await;
+    assert!(matches!(answer, RefundBegun::NotPaid(OrderStatus::ChargedBack)), "{answer:?}");
+    assert_eq!(rows(database, "refunds").await, 0);
+}
+
+async fn a_refund_made_at_stripe_is_adopted(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    for second in [5, 6] {
+        let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, second));
+        assert_eq!(hear(&store, seen).await, Outcome::Applied);
+    }
+    assert_eq!(figures(&order(&store, &payment.order.id).await), (OrderStatus::PartiallyRefunded, 2500, 700));
+    let refunds = list(&store, &payment.order.id).await;
+    assert_eq!((refunds.len(), refunds[0].refund.cause), (1, RefundCause::Stripe));
+    assert!(matches!(begin(&store, &payment.order.id, Some(1801)).await, RefundBegun::TooMuch(_)));
+    // Of a PaymentIntent that is not ours it counts for nothing.
+    let mut foreign = payment.refund("re_2", None, 1, (RefundStatus::Succeeded, 7));
+    "pi_foreign".clone_into(&mut foreign.payment_intent_id);
+    assert_eq!(hear(&store, foreign).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(rows(database, "refunds").await, 1);
+}
+
+async fn a_refund_whose_reply_was_lost_is_adopted(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
+    hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Pending, 5))).await;
+    let refunds = list(&store, &payment.order.id).await;
+    assert_eq!((refunds.len(), refunds[0].refund.stripe_refund_id.as_deref()), (1, Some("re_1")));
+    let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
+    assert!(
+        store.claim_refunds(claim).await.expect("a commit").is_empty(),
+        "there is nothing left to ask for"
+    );
+    invariants::check(database).await;
+}
+
+async fn a_refund_that_stripe_told_of_without_our_id_is_not_made_twice(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let refund = begun(&store, &payment.order.id, Some(500)).await.stored.refund.id;
+    let nameless = payment.refund("re_1", None, 500, (RefundStatus::Succeeded, 5));
+    hear(&store, nameless.clone()).await;
+    store.observe_refund(refund, nameless, later(12)).await.expect("a commit");
+    let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
+    assert!(store.claim_refunds(claim).await.expect("a commit").is_empty());
+    assert_eq!(figures(&order(&store, &payment.order.id).await), (OrderStatus::PartiallyRefunded, 2500, 500));
+    let left = begun(&store, &payment.order.id, None).await;
+    assert_eq!(left.stored.refund.amount.minor(), 2000);
+    invariants::check(database).await;
+}
+
+async fn what_came_too_much_goes_back_by_itself(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = Payment::begin(&store).await;
+    store.refuse_attempt(first.id.clone(), "api_error".into(), now()).await.expect("a commit");
+    let second = payment_on(&store, first.order.clone()).await;
+    apply(&store, &[second.succeeded(), first.succeeded()]).await;
+    apply(&store, &[first.succeeded().after(1)]).await;
+    let claim = WorkClaim { now: now(), lease_until: later(60), limit: 10 };
+    let due = store.claim_refunds(claim).await.expect("a commit");
+    assert_eq!((due.len(), due[0].stored.refund.cause), (1, RefundCause::Surplus));
+    assert!(due[0].stored.is_surplus);
+    // Whichever was decided to be the one that pays, the other one's money goes back.
+    let accepted = order(&store, &first.order.id).await.payment.expect("a payment").id;
+    let surplus = if accepted == first.id { &second } else { &first };
+    assert_eq!(due[0].payment_intent_id, surplus.payment_intent_id);
+    let refund = due[0].stored.refund.id.clone();
+    let seen = surplus.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5));
+    store.observe_refund(refund, seen, later(1)).await.expect("a commit").expect("a refund");
+    assert_eq!(figures(&order(&store, &first.order.id).await), (OrderStatus::Paid, 2500, 0));
+    // It is given back once, also if that fails: then a person has to look.
+    hear(&store, surplus.refund("re_1", None, 2500, (RefundStatus::Failed, 9))).await;
+    assert_eq!(rows(database, "refunds").await, 1);
+    invariants::check(database).await;
+}
+
+async fn money_under_review_goes_back_by_policy(database: &TestDatabase) {
+    for (policy, late, wrong) in
+        [(ReviewRefund::Never, 0, 0), (ReviewRefund::Late, 1, 0), (ReviewRefund::Always, 1, 1)]
+    {
+        let store = store_with(database, |config| config.limits.review_refund = policy).await;
+        let after_cancel = Payment::begin(&store).await;
+        store.refuse_attempt(after_cancel.id.clone(), "api_error".into(), now()).await.expect("a commit");
+        let (order_id, closure) =
+            (after_cancel.order.id.clone(), quittance_domain::history::Closure::Canceled);
+        let by = quittance_persistence::ClosureBy::Shop;
+        store.ask_closure(order_id, closure, by, now()).await.expect("an answer");
+        let misfit = Payment::begin(&store).await;
+        apply(&store, &[after_cancel.succeeded(), misfit.succeeded_with(99, "eur")]).await;
+        for (payment, expected, status_after) in
+            [(&after_cancel, late, OrderStatus::Canceled), (&misfit, wrong, OrderStatus::Pending)]
+        {
+            assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Review);
+            let refunds = list(&store, &payment.order.id).await;
+            assert_eq!(refunds.len(), expected, "{policy:?}");
+            let Some(refund) = refunds.first() else { continue };
+            assert_eq!(refund.refund.cause, RefundCause::Review);
+            let amount = refund.refund.amount.minor();
+            hear(
+                &store,
+                payment.refund(
+                    &format!("re_{}", refund.refund.id),
+                    Some(&refund.refund.id),
+                    amount,
+                    (RefundStatus::Succeeded, 5),
+                ),
+            )
+            .await;
+            assert_eq!(status(&store, &payment.order.id).await, status_after);
+        }
+        store.close();
+    }
+    // A person may give it back where the policy does not.
+    let store = database.store().await;
+    let misfit = Payment::begin(&store).await;
+    apply(&store, &[misfit.succeeded_with(99, "eur")]).await;
+    assert_eq!(begun(&store, &misfit.order.id, None).await.stored.refund.amount.minor(), 99);
+    invariants::check(database).await;
+}
+
+async fn refunds_are_driven_on(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
+    let claim = async |seconds: i64| {
+        let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
+        let taken = store.claim_refunds(claim).await.expect("a commit");
+        taken.into_iter().map(|work| (work.stored.refund.id, work.redrives)).collect::<Vec<_>>()
+    };
+    assert!(claim(39).await.is_empty(), "its caller still has time");
+    assert_eq!(claim(40).await, [(refund.clone(), 1)]);
+    assert!(claim(99).await.is_empty(), "it is being worked on");
+    assert_eq!(claim(100).await, [(refund.clone(), 2)]);
+    // What another has done since is let go.
+    hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
+    database.execute("UPDATE refunds SET redrive_at = created_at").await;
+    assert!(claim(1000).await.is_empty());
+    invariants::check(database).await;
+}
+
+async fn a_refused_refund_is_not_made(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
+    store.refuse_refund(refund.clone(), "charge_disputed".into(), later(12)).await.expect("a commit");
+    let stored = list(&store, &payment.order.id).await.remove(0);
+    assert_eq!(
+        (stored.refund.status(), stored.refund.failure_reason()),
+        (RefundStatus::Failed, Some("charge_disputed"))
+    );
+    assert_eq!((stored.created_at, stored.updated_at), (later(10), later(12)));
+    assert_eq!(told(database, "refund.failed").await, 1);
+    // Its money can be asked for again, and what was made is not refused.
+    let second = begun(&store, &payment.order.id, None).await.stored.refund.id;
+    hear(&store, payment.refund("re_2", Some(&second), 2500, (RefundStatus::Succeeded, 5))).await;
+    store.refuse_refund(second, "late".into(), later(13)).await.expect("nothing to do");
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Refunded);
+    store.refuse_refund(id_of_nobody(), "x".into(), now()).await.expect("nothing to do");
+    invariants::check(database).await;
+}
+
+async fn a_refund_heard_before_its_payment_is_asked_for(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = payment_on(&store, place(&store).await).await;
+    let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
+    assert_eq!(hear(&store, seen).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    let due = async || {
+        let claim = WorkClaim { now: later(1), lease_until: later(60), limit: 10 };
+        store.claim_checks(claim).await.expect("a commit")
+    };
+    assert!(due().await.is_empty());
+    // Until then nobody knew whose PaymentIntent it was.
+    apply(&store, &[payment.succeeded()]).await;
+    assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
+    let known = paid(&store).await;
+    due().await;
+    apply(&store, &[known.succeeded().after(1)]).await;
+    assert!(due().await.is_empty(), "nothing new was learned");
+}

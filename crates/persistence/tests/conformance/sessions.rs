@@ -1,0 +1,175 @@
+//! Paying on Stripe's page, and choosing where to pay.
+
+use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::event::Outcome;
+use quittance_domain::history::Task;
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_domain::payment::{Mismatch, OpenStatus, PaymentStatus};
+use quittance_persistence::{Begun, Findings, NewAttempt, Observed, Store};
+use quittance_test_support::{
+    Payment, TestDatabase, id, new_attempt, new_session, now, on_both_databases, place,
+};
+
+use crate::{apply, hear, invariants, order, rows, status};
+
+on_both_databases! {
+    a_session_pays_its_order,
+    a_session_is_used_again_if_it_was_asked_for_in_the_same_words,
+    another_way_to_pay_closes_the_first_one,
+    money_on_its_way_is_not_called_back,
+    an_expired_session_makes_room,
+    an_order_is_found_by_its_session,
+    what_stripe_answers_is_taken_in_as_a_whole,
+}
+
+async fn begin(store: &Store, new: NewAttempt) -> Begun {
+    store.begin_attempt(new).await.expect("an answer")
+}
+
+async fn session_on(store: &Store, order: Order) -> Payment {
+    let new = new_session(&order);
+    let payment_intent_id = format!("pi_{}", new.id.as_str().trim_start_matches("pay_"));
+    let payment = Payment { order, id: new.id.clone(), payment_intent_id };
+    assert!(matches!(begin(store, new).await, Begun::Recorded(_)));
+    payment
+}
+
+async fn a_session_pays_its_order(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = session_on(&store, place(&store).await).await;
+    let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
+    assert_eq!(
+        (attempt.attempt.rail, attempt.task, attempt.asked.as_str()),
+        (Rail::CheckoutSession, Some(Task::Create), "/thanks")
+    );
+    assert_eq!(hear(&store, payment.session(SessionStatus::Open, None)).await, Outcome::Applied);
+    let shown = order(&store, &payment.order.id).await.payment.expect("a payment");
+    assert_eq!(shown.checkout_session_id, Some(payment.checkout_session_id()));
+    assert_eq!(shown.payment_intent_id, None);
+    assert_eq!(hear(&store, payment.paid_session()).await, Outcome::Applied);
+    let paid = order(&store, &payment.order.id).await;
+    assert_eq!((paid.status, paid.amount_paid), (OrderStatus::Paid, paid.total));
+    assert_eq!(paid.payment.expect("a payment").payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
+    // What is told of its PaymentIntent is of the same attempt, and so is what names nothing but the session.
+    assert_eq!(apply(&store, &[payment.succeeded()]).await, [Outcome::Applied]);
+    let mut bare = payment.paid_session();
+    (bare.order_id, bare.payment_id) = (None, None);
+    assert_eq!(hear(&store, bare.clone()).await, Outcome::Applied);
+    "cs_foreign".clone_into(&mut bare.checkout_session_id);
+    bare.payment_intent_id = Some("pi_foreign".to_owned());
+    assert_eq!(hear(&store, bare).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    invariants::check(database).await;
+}
+
+async fn a_session_is_used_again_if_it_was_asked_for_in_the_same_words(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = session_on(&store, place(&store).await).await;
+    hear(&store, payment.session(SessionStatus::Open, None)).await;
+    let Begun::Live(live) = begin(&store, new_session(&payment.order)).await else { panic!() };
+    assert_eq!(live.attempt.id, payment.id);
+    let other = NewAttempt { asked: "/elsewhere".to_owned(), ..new_session(&payment.order) };
+    let Begun::CloseFirst(first) = begin(&store, other.clone()).await else { panic!() };
+    assert_eq!((first.attempt.id, first.task), (payment.id.clone(), Some(Task::Close)));
+    // It is not used any more, whoever asks.
+    assert!(matches!(begin(&store, new_session(&payment.order)).await, Begun::CloseFirst(_)));
+    hear(&store, payment.session(SessionStatus::Expired, None)).await;
+    assert!(matches!(begin(&store, other).await, Begun::Recorded(_)));
+    assert_eq!(rows(database, "payments").await, 2);
+    invariants::check(database).await;
+}
+
+async fn another_way_to_pay_closes_the_first_one(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.created()]).await;
+    let Begun::CloseFirst(first) = begin(&store, new_session(&payment.order)).await else { panic!() };
+    assert_eq!(
+        (first.attempt.id, first.task, first.attempt.abandoned),
+        (payment.id.clone(), Some(Task::Close), true)
+    );
+    apply(&store, &[payment.canceled()]).await;
+    let session = session_on(&store, payment.order.clone()).await;
+    hear(&store, session.session(SessionStatus::Open, None)).await;
+    let back = begin(&store, new_attempt(&payment.order)).await;
+    assert!(matches!(&back, Begun::CloseFirst(live) if live.attempt.id == session.id), "{back:?}");
+    // Whichever is paid nevertheless counts.
+    hear(&store, session.paid_session()).await;
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
+    invariants::check(database).await;
+}
+
+async fn money_on_its_way_is_not_called_back(database: &TestDatabase) {
+    let store = database.store().await;
+    for (open, expected) in [
+        (OpenStatus::Processing, OrderStatus::Processing),
+        (OpenStatus::RequiresCapture, OrderStatus::Authorized),
+        (OpenStatus::AwaitsTransfer, OrderStatus::Pending),
+    ] {
+        let payment = Payment::begin(&store).await;
+        apply(&store, &[payment.open("x", open)]).await;
+        let other = begin(&store, new_session(&payment.order)).await;
+        assert!(matches!(other, Begun::NotPayable(status) if status == expected), "{other:?}");
+        assert!(matches!(begin(&store, new_attempt(&payment.order)).await, Begun::Live(_)));
+    }
+    // The customer has done their part on Stripe's page, and nothing is known of the money.
+    let session = session_on(&store, place(&store).await).await;
+    hear(&store, session.session(SessionStatus::Complete, None)).await;
+    let other = begin(&store, new_attempt(&session.order)).await;
+    assert!(matches!(other, Begun::NotPayable(OrderStatus::Pending)), "{other:?}");
+    let attempt = store.attempt(session.id).await.expect("a read").expect("an attempt");
+    assert_eq!((attempt.task, attempt.attempt.abandoned), (Some(Task::Look), false));
+}
+
+async fn an_expired_session_makes_room(database: &TestDatabase) {
+    let store = database.store().await;
+    let first = session_on(&store, place(&store).await).await;
+    hear(&store, first.session(SessionStatus::Expired, None)).await;
+    let second = session_on(&store, first.order.clone()).await;
+    hear(&store, second.paid_session()).await;
+    assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
+    invariants::check(database).await;
+}
+
+async fn an_order_is_found_by_its_session(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = session_on(&store, place(&store).await).await;
+    let find = async || store.order_of_session(payment.checkout_session_id()).await.expect("a read");
+    assert!(find().await.is_none(), "it is not known yet");
+    hear(&store, payment.session(SessionStatus::Open, None)).await;
+    let (found, before) = find().await.expect("an order");
+    assert_eq!(found.id, payment.order.id);
+    assert_eq!(before, PaymentStatus::Open(OpenStatus::RequiresPaymentMethod));
+    hear(&store, payment.paid_session()).await;
+    assert_eq!(find().await.expect("an order").1, PaymentStatus::Succeeded);
+}
+
+async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
+    use quittance_domain::dispute::DisputeStatus::NeedsResponse;
+    use quittance_domain::refund::RefundStatus::Succeeded;
+    let store = database.store().await;
+    let payment = session_on(&store, place(&store).await).await;
+    let mut bare = payment.succeeded().observation();
+    (bare.order_id, bare.payment_id) = (None, None);
+    let findings = Findings {
+        payment_intent: Some(bare),
+        session: Some(payment.paid_session()),
+        refunds: vec![payment.refund("re_1", None, 700, (Succeeded, 1))],
+        disputes: vec![payment.dispute("du_1", (NeedsResponse, 2))],
+    };
+    let mut wrong = findings.clone();
+    "pi_other".clone_into(&mut wrong.disputes[0].payment_intent_id);
+    let before = order(&store, &payment.order.id).await;
+    let refused = store.take_in(payment.id.clone(), wrong, now()).await.expect("an answer");
+    assert!(matches!(refused, Observed::Mismatch(Mismatch::OtherPaymentIntent)), "{refused:?}");
+    assert_eq!(order(&store, &payment.order.id).await, before);
+    assert_eq!(rows(database, "refunds").await, 0);
+    for _ in 0..2 {
+        let taken = store.take_in(payment.id.clone(), findings.clone(), now()).await.expect("an answer");
+        let Observed::Merged(order, task) = taken else { panic!("{taken:?}") };
+        assert_eq!((order.status, order.amount_refunded.minor(), task), (OrderStatus::Disputed, 700, None));
+    }
+    assert_eq!((rows(database, "refunds").await, rows(database, "disputes").await), (1, 1));
+    let unknown = store.take_in(id(quittance_domain::id::PaymentId::from_uuid), findings, now()).await;
+    assert!(unknown.is_err_and(|error| error.is_of_data()));
+    invariants::check(database).await;
+}

@@ -1,0 +1,107 @@
+//! What Stripe's own objects say of an order: whatever happened on the way, it must end there.
+
+use serde_json::Value;
+
+use crate::shop::AMOUNT;
+use crate::world::World;
+
+/// Everything that Stripe has, the oldest first.
+pub(crate) struct Books {
+    intents: Vec<Value>,
+    charges: Vec<Value>,
+    refunds: Vec<Value>,
+    disputes: Vec<Value>,
+}
+
+/// What Stripe has of one order.
+#[derive(Debug)]
+pub(crate) struct Account<'a> {
+    pub(crate) intents: Vec<&'a Value>,
+    pub(crate) charges: Vec<&'a Value>,
+    pub(crate) refunds: Vec<&'a Value>,
+    disputes: Vec<&'a Value>,
+}
+
+impl Books {
+    pub(crate) async fn read(world: &World<'_>) -> Self {
+        let list = async |path| {
+            let mut list = world.stripe_list(path).await;
+            list.reverse();
+            list
+        };
+        Self {
+            intents: list("/v1/payment_intents").await,
+            charges: list("/v1/charges").await,
+            refunds: list("/v1/refunds").await,
+            disputes: list("/v1/disputes").await,
+        }
+    }
+
+    pub(crate) fn of(&self, order_id: &str) -> Account<'_> {
+        let ours = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
+        let intents: Vec<&Value> = self.intents.iter().filter(ours).collect();
+        let of_ours = |list: &'_ [Value]| -> Vec<usize> {
+            let is_ours =
+                |object: &Value| intents.iter().any(|intent| intent["id"] == object["payment_intent"]);
+            (0..list.len()).filter(|place| is_ours(&list[*place])).collect()
+        };
+        Account {
+            charges: of_ours(&self.charges).into_iter().map(|place| &self.charges[place]).collect(),
+            refunds: of_ours(&self.refunds).into_iter().map(|place| &self.refunds[place]).collect(),
+            disputes: of_ours(&self.disputes).into_iter().map(|place| &self.disputes[place]).collect(),
+            intents,
+        }
+    }
+}
+
+impl Account<'_> {
+    /// What came in.
+    pub(crate) fn received(&self) -> i64 {
+        self.intents.iter().map(|intent| amount(&intent["amount_received"])).sum()
+    }
+
+    /// What went back, or is on its way back.
+    pub(crate) fn refunded(&self) -> i64 {
+        let came_to_nothing = |refund: &&&Value| refund["status"] == "failed" || refund["status"] == "canceled";
+        self.refunds.iter().filter(|refund| !came_to_nothing(refund)).map(|refund| amount(&refund["amount"])).sum()
+    }
+
+    /// How often it was paid.
+    pub(crate) fn successes(&self) -> usize {
+        self.charges.iter().filter(|charge| charge["status"] == "succeeded").count()
+    }
+
+    /// The status that an order has of which this is known. Stripe does not know how an unpaid one has ended: that is
+    /// `unpaid`.
+    pub(crate) fn status(&self) -> &'static str {
+        let any = |statuses: &[&str]| {
+            let is = |dispute: &&Value| statuses.iter().any(|status| dispute["status"] == *status);
+            self.disputes.iter().any(|dispute| is(&dispute))
+        };
+        let is_any = |status: &str| self.intents.iter().any(|intent| intent["status"] == status);
+        let is_declined = self.charges.last().is_some_and(|charge| charge["status"] == "failed");
+        if is_any("succeeded") {
+            return if any(&["lost"]) {
+                "charged_back"
+            } else if any(&["needs_response", "under_review", "warning_needs_response", "warning_under_review"]) {
+                "disputed"
+            } else if self.refunded() >= AMOUNT {
+                "refunded"
+            } else if self.refunded() > 0 {
+                "partially_refunded"
+            } else {
+                "paid"
+            };
+        }
+        match () {
+            () if is_any("requires_capture") => "authorized",
+            () if is_any("processing") => "processing",
+            () if is_declined => "payment_failed",
+            () => "unpaid",
+        }
+    }
+}
+
+fn amount(value: &Value) -> i64 {
+    value.as_i64().expect("an amount")
+}

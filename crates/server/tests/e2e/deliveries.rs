@@ -1,0 +1,201 @@
+//! Stripe's events of a whole life of an order, in any order: the end is what Stripe's own objects say.
+
+use quittance_test_support::TestDatabase;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use serde_json::Value;
+
+use crate::books::Books;
+use crate::event::Event;
+use crate::seed::{dice, exhaustive, seed};
+use crate::shop::Shop;
+use crate::tally::come_to_rest;
+use crate::world::{NO_WALK, Webhooks, World};
+
+quittance_test_support::on_both_databases! { every_order_of_a_whole_life_ends_the_same }
+
+/// How an order is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rail {
+    Element,
+    Page,
+}
+
+/// What happens to an order one after the other, and its status then.
+const LIFE: [(Step, &str); 9] = [
+    (Step::Debit, "processing"),
+    (Step::DebitFails, "payment_failed"),
+    (Step::Pay, "paid"),
+    (Step::Refund(300), "partially_refunded"),
+    (Step::Refund(700), "partially_refunded"),
+    (Step::RefundFails, "partially_refunded"),
+    (Step::Dispute, "disputed"),
+    (Step::Win, "partially_refunded"),
+    (Step::RefundRest, "refunded"),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Debit,
+    DebitFails,
+    Pay,
+    Refund(i64),
+    RefundFails,
+    Dispute,
+    Win,
+    RefundRest,
+}
+
+/// One order at Stripe, of which the service has heard nothing.
+struct Life<'a> {
+    world: &'a World<'a>,
+    shop: &'a Shop,
+    rail: Rail,
+    order_id: String,
+    /// Of the Checkout Session, or the PaymentIntent.
+    id: String,
+    payment_intent_id: String,
+    charge_id: String,
+    last_refund: String,
+    dispute_id: String,
+}
+
+impl<'a> Life<'a> {
+    async fn begin(world: &'a World<'a>, shop: &'a Shop, name: &str, rail: Rail) -> Self {
+        let (order_id, id) = match rail {
+            Rail::Element => {
+                let payable = shop.payable(name).await;
+                (payable.order_id, payable.payment_intent_id)
+            }
+            Rail::Page => {
+                let hosted = shop.hosted(name).await;
+                (hosted.order_id, hosted.session_id)
+            }
+        };
+        let empty = String::new;
+        Self {
+            world,
+            shop,
+            rail,
+            order_id,
+            payment_intent_id: id.clone(),
+            id,
+            charge_id: empty(),
+            last_refund: empty(),
+            dispute_id: empty(),
+        }
+    }
+
+    async fn pay_by(&mut self, method: &str) {
+        if self.rail == Rail::Element {
+            self.shop.confirm_by(&self.payment_intent_id, method).await.expect(200);
+        } else {
+            let session = self.shop.pay_page(&self.id, method).await.expect(200);
+            self.payment_intent_id = session.text_of("payment_intent");
+        }
+        let intent = self.shop.at_stripe(&self.payment_intent_id).await;
+        self.charge_id = intent["latest_charge"].as_str().expect("a charge").to_owned();
+    }
+
+    async fn step(&mut self, step: Step) {
+        let (world, intent) = (self.world, self.payment_intent_id.clone());
+        match step {
+            Step::Debit => self.pay_by("pm_sepaDebit_successDelayed_de").await,
+            Step::DebitFails => {
+                let path = format!("payment_intents/{intent}/settle");
+                world.control(&path, "outcome=failed").await;
+            }
+            Step::Pay => self.pay_by("pm_card_visa").await,
+            Step::Refund(_) | Step::RefundRest => {
+                let amount = if let Step::Refund(amount) = step { format!("&amount={amount}") } else { String::new() };
+                let form = format!("payment_intent={intent}{amount}");
+                let refund = world.stripe.post("/v1/refunds").form(&form).send().await.expect(200);
+                self.last_refund = refund.text_of("id");
+            }
+            Step::RefundFails => {
+                let path = format!("refunds/{}/settle", self.last_refund);
+                world.control(&path, "outcome=failed").await;
+            }
+            Step::Dispute => {
+                let dispute = world.control(&format!("charges/{}/dispute", self.charge_id), "").await;
+                dispute["id"].as_str().expect("an id").clone_into(&mut self.dispute_id);
+            }
+            Step::Win => {
+                let path = format!("disputes/{}/decide", self.dispute_id);
+                world.control(&path, "outcome=won").await;
+            }
+        }
+    }
+
+    /// What Stripe tells of it.
+    fn events(&self, all: &[Value]) -> Vec<Event> {
+        let is_ours = |event: &&Value| {
+            let object = &event["data"]["object"];
+            object["id"] == self.id.as_str()
+                || object["id"] == self.payment_intent_id.as_str()
+                || object["payment_intent"] == self.payment_intent_id.as_str()
+        };
+        all.iter().filter(is_ours).cloned().map(Event).collect()
+    }
+}
+
+async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
+    let seed = seed();
+    let shuffles = if exhaustive() { 12 } else { 1 };
+    let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let mut lives = Vec::new();
+    for (rail, first) in [(Rail::Element, 0), (Rail::Element, 2), (Rail::Page, 2)] {
+        for length in first + 1..=LIFE.len() {
+            for shuffle in 0..shuffles {
+                let name = format!("{rail:?}-{first}-{length}-{shuffle}");
+                let mut life = Life::begin(&world, &shop, &name, rail).await;
+                for (step, _) in &LIFE[first..length] {
+                    life.step(*step).await;
+                }
+                lives.push((name, life, LIFE[length - 1].1));
+            }
+        }
+    }
+    // A debit on Stripe's page completes its Session: after it there is only one try.
+    for (length, (step, status)) in [(1, LIFE[0]), (2, LIFE[1])] {
+        let name = format!("page-{step:?}");
+        let mut life = Life::begin(&world, &shop, &name, Rail::Page).await;
+        for (step, _) in &LIFE[..length] {
+            life.step(*step).await;
+        }
+        lives.push((name, life, status));
+    }
+    let all = world.stripe_list("/v1/events").await;
+    for (part, (name, life, status)) in lives.iter().enumerate() {
+        let mut dice = dice(seed, part);
+        let mut events = life.events(&all);
+        // In half of them, the events alone have to say it: those that have Stripe asked are left out.
+        if dice.random_bool(0.5) {
+            events.retain(|event| {
+                let kind = event.0["type"].as_str().unwrap_or_default();
+                !kind.starts_with("charge.") || kind.starts_with("charge.dispute.")
+            });
+        }
+        events.shuffle(&mut dice);
+        // Some come again.
+        let again: Vec<Event> = events.iter().filter(|_| dice.random_ratio(1, 4)).cloned().collect();
+        events.extend(again);
+        for event in &events {
+            event.deliver(&world.api).await.expect(200);
+        }
+        let kinds: Vec<&str> = events.iter().filter_map(|event| event.0["type"].as_str()).collect();
+        let order = shop.order(&life.order_id).await;
+        assert_eq!(order["status"], *status, "{name}: {kinds:?}");
+    }
+    // Whatever was begun by the way changes nothing of it.
+    come_to_rest(&world).await;
+    let books = Books::read(&world).await;
+    for (name, life, status) in &lives {
+        let (order, at_stripe) = (shop.order(&life.order_id).await, books.of(&life.order_id));
+        assert_eq!((&order["status"], at_stripe.status()), (&(*status).into(), *status), "{name}");
+        let refunded = order["amount_refunded"].as_i64().expect("an amount");
+        assert_eq!(refunded, at_stripe.refunded(), "{name}");
+    }
+    println!("{} lives", lives.len());
+}

@@ -1,0 +1,237 @@
+//! One order, two ways to pay it: whatever the customer does in two tabs, the shop keeps its price once.
+
+use quittance_test_support::TestDatabase;
+use rand::RngExt;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::books::Books;
+use crate::process::wait_for;
+use crate::seed::{dice, exhaustive, seed};
+use crate::shop::{AMOUNT, Shop};
+use crate::tally::come_to_rest;
+use crate::world::{NO_WALK, Webhooks, World};
+
+quittance_test_support::on_both_databases! {
+    both_rails_at_once,
+    two_successes_of_one_order,
+    another_rail_closes_the_first,
+    refunds_at_once_never_give_back_more_than_was_paid,
+}
+
+fn rounds() -> usize {
+    if exhaustive() { 200 } else { 20 }
+}
+
+/// Pays by the Payment Element, if that is possible. Asked again where the other tab got in the way.
+async fn by_element(shop: &Shop, order_id: &str, tries: usize) {
+    for _ in 0..tries {
+        let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).insist().await;
+        if asked.status == 200 {
+            shop.confirm_by(&asked.text_of("payment_intent_id"), "pm_card_visa").await;
+        }
+    }
+}
+
+/// Pays on Stripe's page, if that is possible.
+async fn by_page(shop: &Shop, order_id: &str, tries: usize) {
+    for _ in 0..tries {
+        let asked = shop.hosting(order_id).insist().await;
+        if asked.status == 200 {
+            shop.pay_page(&asked.text_of("checkout_session_id"), "pm_card_visa").await;
+        }
+    }
+}
+
+/// Two tabs pay one order at once.
+async fn both_rails_at_once(database: &TestDatabase) {
+    let seed = seed();
+    let world = World::start(database, Webhooks::Delivered).await;
+    let shop = Shop::open(&world).await;
+    let mut order_ids = Vec::new();
+    for round in 0..rounds() {
+        let mut dice = dice(seed, round);
+        let order_id = shop.place(&format!("race-{round}")).await;
+        // Sometimes one of the tabs was opened earlier.
+        match dice.random_range(0..3) {
+            0 => drop(shop.hosting(&order_id).insist().await.expect(200)),
+            1 => drop(shop.paying(&order_id).insist().await.expect(200)),
+            _ => {}
+        }
+        let (first, second) = (dice.random_range(1..=2), dice.random_range(1..=2));
+        tokio::join!(by_element(&shop, &order_id, first), by_page(&shop, &order_id, second));
+        // Where they have only closed each other's attempts, the customer tries once more.
+        if Books::read(&world).await.of(&order_id).successes() == 0 {
+            by_page(&shop, &order_id, 1).await;
+        }
+        order_ids.push(order_id);
+    }
+    adds_up(&world, &shop, &order_ids).await;
+}
+
+/// Money comes twice, as it can where a bank is slow.
+async fn two_successes_of_one_order(database: &TestDatabase) {
+    let seed = seed();
+    let world = World::start(database, Webhooks::Delivered).await;
+    let shop = Shop::open(&world).await;
+    let mut order_ids = Vec::new();
+    for round in 0..rounds() {
+        let order_id = shop.place(&format!("twice-{round}")).await;
+        let intent = async || {
+            let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).insist().await;
+            asked.expect(200).text_of("payment_intent_id")
+        };
+        let page = async || shop.hosting(&order_id).insist().await.expect(200).text_of("checkout_session_id");
+        let paid_twice = match dice(seed, round).random_range(0..4) {
+            0 => {
+                let (first, second) = (intent().await, page().await);
+                tokio::join!(force(&world, "payment_intents", &first), pay_page(&shop, &second));
+                true
+            }
+            1 => {
+                let (first, second) = (page().await, intent().await);
+                tokio::join!(force(&world, "checkout/sessions", &first), confirm(&shop, &second));
+                true
+            }
+            2 => {
+                let (first, second) = (page().await, intent().await);
+                confirm(&shop, &second).await;
+                shop.see_paid(&order_id).await;
+                force(&world, "checkout/sessions", &first).await;
+                true
+            }
+            _ => {
+                pay_page(&shop, &page().await).await;
+                false
+            }
+        };
+        wait_for("Stripe's objects", async || {
+            let books = Books::read(&world).await;
+            (books.of(&order_id).successes() == 1 + usize::from(paid_twice)).then_some(())
+        })
+        .await;
+        order_ids.push((order_id, paid_twice));
+    }
+    for (order_id, _) in order_ids.iter().filter(|(_, paid_twice)| *paid_twice) {
+        wait_for("the surplus to go back", async || {
+            let refunds = shop.refunds(order_id).await;
+            refunds.iter().any(|refund| refund["status"] == "succeeded").then_some(())
+        })
+        .await;
+        let refunds = shop.refunds(order_id).await;
+        let [surplus] = refunds.as_slice() else { panic!("not one refund: {refunds:?}") };
+        assert_eq!((&surplus["cause"], &surplus["amount"]), (&"surplus".into(), &AMOUNT.into()), "{surplus}");
+        assert_eq!(surplus["surplus"], true, "{surplus}");
+        let shown = shop.timeline(order_id).await;
+        let is_due = |entry: &Value| entry["what"] == "refund.due" && entry["reason"] == "surplus";
+        assert!(shown.iter().any(is_due), "{shown:?}");
+    }
+    let order_ids: Vec<String> = order_ids.into_iter().map(|(order_id, _)| order_id).collect();
+    adds_up(&world, &shop, &order_ids).await;
+}
+
+async fn force(world: &World<'_>, kind: &str, id: &str) {
+    world.control(&format!("{kind}/{id}/succeed"), "").await;
+}
+
+async fn confirm(shop: &Shop, payment_intent_id: &str) {
+    shop.confirm_by(payment_intent_id, "pm_card_visa").await.expect(200);
+}
+
+async fn pay_page(shop: &Shop, session_id: &str) {
+    shop.pay_page(session_id, "pm_card_visa").await.expect(200);
+}
+
+/// Every order is paid, once, and what was captured less what was refunded is its total.
+async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
+    for order_id in order_ids {
+        shop.see_paid(order_id).await;
+    }
+    come_to_rest(world).await;
+    let books = Books::read(world).await;
+    let mut surplus = 0;
+    for order_id in order_ids {
+        let at_stripe = books.of(order_id);
+        assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
+        let open = at_stripe.intents.iter().filter(|intent| {
+            intent["status"] != "succeeded" && intent["status"] != "canceled"
+        });
+        assert_eq!(open.count(), 0, "nobody can pay any more: {at_stripe:?}");
+        let order = shop.order(order_id).await;
+        assert_eq!((order["amount_paid"].as_i64(), order["amount_refunded"].as_i64()), (Some(AMOUNT), Some(0)));
+        let paid = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
+        assert_eq!(world.count(&paid).await, 1);
+        surplus += at_stripe.successes() - 1;
+    }
+    println!("{} orders, {surplus} of them paid twice", order_ids.len());
+}
+
+/// The timeline shows that the first attempt was closed before the second was made.
+async fn another_rail_closes_the_first(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let payable = shop.payable("element-first").await;
+    let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
+    assert_eq!(shop.at_stripe(&payable.payment_intent_id).await["status"], "canceled");
+    let again = shop.hosting(&payable.order_id).insist().await.expect(200);
+    assert_eq!(again.text_of("checkout_session_id"), page, "an open Session is used again");
+    let intent = shop.api.post(format!("/v1/orders/{}/payment_intent", payable.order_id)).insist().await;
+    let session = world.stripe.get(format!("/v1/checkout/sessions/{page}")).send().await.expect(200);
+    assert_eq!(session.body["status"], "expired");
+    let requests: Vec<String> = shop
+        .timeline(&payable.order_id)
+        .await
+        .iter()
+        .filter(|entry| entry["kind"] == "request")
+        .map(|entry| entry["what"].as_str().expect("a text").to_owned())
+        .collect();
+    let in_order = [
+        "payment_intents.create",
+        "payment_intents.cancel",
+        "checkout.sessions.create",
+        "checkout.sessions.expire",
+        "payment_intents.create",
+    ];
+    assert_eq!(requests, in_order);
+    shop.confirm(&intent.expect(200).text_of("payment_intent_id")).await;
+    shop.see_paid(&payable.order_id).await;
+
+    // Where the first can not be closed, the second is not made.
+    let payable = shop.payable("not-closed").await;
+    for nth in 1..=5 {
+        let form = format!("route=POST /v1/payment_intents/{{id}}/cancel&fault=conflict&nth={nth}");
+        world.control("chaos/next", &form).await;
+    }
+    let refused = shop.hosting(&payable.order_id).send().await;
+    assert_eq!((refused.status, refused.problem()), (503, "stripe_unavailable"));
+    let sessions = world.stripe_list("/v1/checkout/sessions").await;
+    assert!(sessions.iter().all(|session| session["metadata"]["order_id"] != payable.order_id.as_str()));
+    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
+    pay_page(&shop, &page).await;
+    adds_up(&world, &shop, &[payable.order_id]).await;
+}
+
+async fn refunds_at_once_never_give_back_more_than_was_paid(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let payable = shop.payable("refunds").await;
+    shop.confirm(&payable.payment_intent_id).await;
+    shop.see_paid(&payable.order_id).await;
+    let mut asking = JoinSet::new();
+    for part in 0..8 {
+        let call = shop.refunding(&payable.order_id, Some(700), &format!("refund-{part}"));
+        asking.spawn(async move { call.insist().await });
+    }
+    let answers = asking.join_all().await;
+    let taken = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(taken, 3, "three times 700 are in {AMOUNT}");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!((answer.status, answer.problem()), (409, "refund_too_large"), "{}", answer.text);
+    }
+    // What was refused was refused here: Stripe was not asked.
+    assert_eq!(world.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
+    assert_eq!(Books::read(&world).await.of(&payable.order_id).refunded(), 2_100);
+    shop.refunding(&payable.order_id, None, "rest").insist().await.expect(201);
+    shop.see_become(&payable.order_id, "refunded").await;
+}

@@ -1,0 +1,105 @@
+//! "Why is this order stuck?" is answered by one call.
+
+use std::collections::HashSet;
+
+use quittance_test_support::TestDatabase;
+use serde_json::Value;
+
+use crate::event::Source;
+use crate::shop::Shop;
+use crate::tally::come_to_rest;
+use crate::world::{NO_WALK, Webhooks, World};
+
+quittance_test_support::on_both_databases! { one_call_explains_an_order }
+
+fn find<'a>(timeline: &'a [Value], kind: &str, what: &str) -> Vec<&'a Value> {
+    timeline.iter().filter(|entry| entry["kind"] == kind && entry["what"] == what).collect()
+}
+
+fn one<'a>(timeline: &'a [Value], kind: &str, what: &str) -> &'a Value {
+    let found = find(timeline, kind, what);
+    assert_eq!(found.len(), 1, "{kind} {what}: {timeline:#?}");
+    found[0]
+}
+
+/// An order that waits for a person: the money came after it was canceled, and another success that names it is not
+/// its own.
+async fn one_call_explains_an_order(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let placed = shop.placing("stuck").insist().await.expect(201);
+    let token = placed.text_of("client_token");
+    // Stripe is away for a moment, and its customer declines first.
+    world.control("chaos/next", "route=POST /v1/payment_intents&fault=rate_limit").await;
+    let payable = shop.payable("stuck").await;
+    let order_id = payable.order_id.clone();
+    shop.confirm_by(&payable.payment_intent_id, "pm_card_visa_chargeDeclined").await.expect(402);
+    shop.see_become(&order_id, "payment_failed").await;
+    for nth in 1..=5 {
+        let form = format!("route=POST /v1/payment_intents/{{id}}/cancel&fault=server_error&nth={nth}");
+        world.control("chaos/next", &form).await;
+    }
+    let away = shop.canceling(&order_id).send().await;
+    assert_eq!((away.status, away.problem()), (503, "stripe_unavailable"));
+    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    shop.canceling(&order_id).insist().await.expect(200);
+    let mut stranger = Source::of(&shop, payable.clone()).await.succeeded();
+    stranger.object()["id"] = "pi_of_somebody_else".into();
+    stranger.object()["metadata"]["payment_id"] = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7".into();
+    stranger.deliver(&world.api).await.expect(200);
+    world.control(&format!("payment_intents/{}/succeed", payable.payment_intent_id), "").await;
+    shop.see_become(&order_id, "review").await;
+    come_to_rest(&world).await;
+
+    let timeline = shop.timeline(&order_id).await;
+    println!("{timeline:#?}");
+    // In order.
+    let times: Vec<&str> = timeline.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(timeline[0]["what"], "order.placed");
+    // What we did, with Stripe's ids of the requests, and what came to nothing.
+    one(&timeline, "act", "payment.begun");
+    let made = one(&timeline, "request", "payment_intents.create");
+    let closed = find(&timeline, "request", "payment_intents.cancel");
+    let outcomes: Vec<_> = closed.iter().map(|entry| entry["outcome"].as_str()).collect();
+    assert_eq!(outcomes, [Some("failed"), Some("succeeded")], "{closed:?}");
+    assert!(closed[0]["reason"].is_string(), "{closed:?}");
+    let logged: HashSet<String> = world
+        .stripe_list("/v1/events")
+        .await
+        .iter()
+        .filter_map(|event| event["request"]["id"].as_str().map(str::to_owned))
+        .collect();
+    for request in [made, closed[1]] {
+        let id = request["request_id"].as_str().expect("Stripe's id");
+        assert!(logged.contains(id), "{id} is in Stripe's log: {logged:?}");
+    }
+    // What Stripe told, applied or not, and why.
+    for what in ["payment_intent.payment_failed", "payment_intent.canceled"] {
+        assert_eq!(one(&timeline, "fact", what)["outcome"], "applied");
+    }
+    let successes = find(&timeline, "fact", "payment_intent.succeeded");
+    let said: Vec<_> =
+        successes.iter().map(|entry| (entry["outcome"].as_str(), entry["reason"].as_str())).collect();
+    assert!(said.contains(&(Some("applied"), None)), "{said:?}");
+    assert!(said.contains(&(Some("ignored"), Some("unknown_attempt"))), "{said:?}");
+    // What was decided, and what was told.
+    assert_eq!(one(&timeline, "decision", "closed")["outcome"], "canceled");
+    for what in ["order.created", "order.payment_failed", "order.canceled", "order.review_required"] {
+        one(&timeline, "effect", what);
+    }
+    assert!(find(&timeline, "effect", "order.paid").is_empty());
+
+    // No secret, no customer, no body.
+    let text = serde_json::to_string(&timeline).expect("it is JSON");
+    for hidden in ["ada@example.org", "_secret_", "sk_test", "\"payload\""] {
+        assert!(!text.contains(hidden), "{hidden} is in the timeline");
+    }
+    // Who placed it sees the short of it.
+    let path = format!("/v1/orders/{order_id}/timeline");
+    let short = world.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
+    let entries = short.body["data"].as_array().expect("a list");
+    assert!(!entries.is_empty() && entries.len() < timeline.len());
+    assert!(entries.iter().all(|entry| entry.as_object().is_some_and(|fields| fields.len() == 3)), "{entries:?}");
+    world.api.with(None).get(path).send().await.expect(401);
+}

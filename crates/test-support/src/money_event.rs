@@ -1,0 +1,224 @@
+//! Events about Checkout Sessions, refunds and disputes: as Stripe writes them, and as the gateway understands them.
+
+use bytes::Bytes;
+use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
+use quittance_domain::event::{Content, Event, Moved};
+use quittance_domain::id::RefundId;
+use quittance_domain::payment::{Account, Mode, Sighting, Success};
+use quittance_domain::refund::{RefundObservation, RefundStatus};
+use quittance_persistence::Delivery;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::clock::{NOW_S, now};
+use crate::samples::{Payment, money};
+
+/// An event about money that is no PaymentIntent. What a test is about is changed in its content.
+#[derive(Debug, Clone)]
+pub struct MoneyEvent {
+    /// `id`.
+    pub id: String,
+    /// `type`.
+    pub kind: String,
+    /// `created`.
+    pub created: i64,
+    /// What it says.
+    pub content: Content,
+}
+
+fn sighting(created: i64) -> Sighting {
+    Sighting { created, event: format!("evt_{}", Uuid::now_v7().simple()) }
+}
+
+impl Payment {
+    /// Stripe's id of its Checkout Session, if it is one.
+    #[must_use]
+    pub fn checkout_session_id(&self) -> String {
+        format!("cs_{}", self.id.as_str().trim_start_matches("pay_"))
+    }
+
+    /// Its Checkout Session, standing so.
+    #[must_use]
+    pub fn session(&self, status: SessionStatus, paid: Option<Success>) -> SessionObservation {
+        SessionObservation {
+            account: Account::own(),
+            mode: Mode::Test,
+            checkout_session_id: self.checkout_session_id(),
+            payment_intent_id: paid.as_ref().map(|_| self.payment_intent_id.clone()),
+            order_id: Some(self.order.id.clone()),
+            payment_id: Some(self.id.clone()),
+            status,
+            paid,
+        }
+    }
+
+    /// Its Checkout Session, paid in full.
+    #[must_use]
+    pub fn paid_session(&self) -> SessionObservation {
+        let (amount, currency) = (self.order.total.minor(), self.order.total.currency().to_string());
+        let paid = Success { amount, currency, amount_received: amount, application_fee: None };
+        self.session(SessionStatus::Complete, Some(paid))
+    }
+
+    /// A refund of what it brought, in the second `created`; ours if it carries our id.
+    #[must_use]
+    pub fn refund(
+        &self,
+        stripe_refund_id: &str,
+        refund_id: Option<&RefundId>,
+        amount: i64,
+        (status, created): (RefundStatus, i64),
+    ) -> RefundObservation {
+        RefundObservation {
+            account: Account::own(),
+            mode: Mode::Test,
+            stripe_refund_id: stripe_refund_id.to_owned(),
+            payment_intent_id: self.payment_intent_id.clone(),
+            refund_id: refund_id.cloned(),
+            amount: money(amount, self.order.total.currency().code()),
+            reason: None,
+            sighting: sighting(NOW_S + created),
+            status,
+            failure_reason: None,
+        }
+    }
+
+    /// A dispute of all that it brought, in the second `created`.
+    #[must_use]
+    pub fn dispute(&self, id: &str, (status, created): (DisputeStatus, i64)) -> DisputeObservation {
+        DisputeObservation {
+            account: Account::own(),
+            mode: Mode::Test,
+            stripe_dispute_id: id.to_owned(),
+            payment_intent_id: self.payment_intent_id.clone(),
+            sighting: sighting(NOW_S + created),
+            state: DisputeState {
+                status,
+                amount: self.order.total.minor(),
+                currency: self.order.total.currency().to_string(),
+                reason: Some("fraudulent".to_owned()),
+                evidence_due_by: None,
+            },
+        }
+    }
+
+    /// Money of it moved, nobody knows how.
+    #[must_use]
+    pub fn moved(&self) -> MoneyEvent {
+        let payment_intent_id = self.payment_intent_id.clone();
+        let moved = Moved { account: Account::own(), mode: Mode::Test, payment_intent_id };
+        MoneyEvent::new("charge.refunded", Content::Moved(Box::new(moved)))
+    }
+}
+
+impl MoneyEvent {
+    fn new(kind: &str, content: Content) -> Self {
+        Self {
+            id: format!("evt_{}", Uuid::now_v7().simple()),
+            kind: kind.to_owned(),
+            created: NOW_S,
+            content,
+        }
+    }
+
+    /// It, as the gateway understands it, with its bytes.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        let event = Event {
+            id: self.id.clone(),
+            kind: self.kind.clone(),
+            created: self.created,
+            account: Account::own(),
+            mode: Mode::Test,
+            content: self.content.clone(),
+        };
+        Delivery { event, payload: self.payload(), received_at: now() }
+    }
+
+    /// It, as Stripe writes it.
+    #[must_use]
+    pub fn payload(&self) -> Bytes {
+        let event = json!({
+            "id": self.id,
+            "object": "event",
+            "api_version": "2026-09-30.endive",
+            "created": self.created,
+            "livemode": false,
+            "pending_webhooks": 1,
+            "type": self.kind,
+            "data": { "object": object(&self.content) },
+        });
+        Bytes::from(event.to_string())
+    }
+}
+
+fn object(content: &Content) -> Value {
+    match content {
+        Content::Session(seen) => json!({
+            "id": seen.checkout_session_id,
+            "object": "checkout.session",
+            "livemode": false,
+            "amount_total": seen.paid.as_ref().map(|paid| paid.amount),
+            "currency": seen.paid.as_ref().map(|paid| paid.currency.clone()),
+            "payment_intent": seen.payment_intent_id,
+            "payment_status": if seen.paid.is_some() { "paid" } else { "unpaid" },
+            "status": seen.status.as_str(),
+            "metadata": { "order_id": seen.order_id, "payment_id": seen.payment_id },
+        }),
+        Content::Refund(seen) => json!({
+            "id": seen.stripe_refund_id,
+            "object": "refund",
+            "amount": seen.amount.minor(),
+            "currency": seen.amount.currency().code(),
+            "payment_intent": seen.payment_intent_id,
+            "reason": seen.reason,
+            "status": seen.status.as_str(),
+            "metadata": { "refund_id": seen.refund_id },
+        }),
+        Content::Dispute(seen) => json!({
+            "id": seen.stripe_dispute_id,
+            "object": "dispute",
+            "livemode": false,
+            "amount": seen.state.amount,
+            "currency": seen.state.currency,
+            "payment_intent": seen.payment_intent_id,
+            "reason": seen.state.reason,
+            "status": seen.state.status.as_str(),
+            "evidence_details": { "due_by": seen.state.evidence_due_by },
+        }),
+        Content::Moved(moved) => json!({
+            "id": format!("ch_{}", moved.payment_intent_id),
+            "object": "charge",
+            "livemode": false,
+            "payment_intent": moved.payment_intent_id,
+        }),
+        Content::Payment(_) | Content::Unhandled | Content::Unreadable(_) => Value::Null,
+    }
+}
+
+impl From<SessionObservation> for MoneyEvent {
+    fn from(seen: SessionObservation) -> Self {
+        let kind = match seen.status {
+            SessionStatus::Open => "checkout.session.created",
+            SessionStatus::Expired => "checkout.session.expired",
+            SessionStatus::Complete => "checkout.session.completed",
+            SessionStatus::Failed => "checkout.session.async_payment_failed",
+        };
+        Self::new(kind, Content::Session(Box::new(seen)))
+    }
+}
+
+impl From<RefundObservation> for MoneyEvent {
+    fn from(seen: RefundObservation) -> Self {
+        let (id, created) = (seen.sighting.event.clone(), seen.sighting.created);
+        Self { id, created, ..Self::new("refund.updated", Content::Refund(Box::new(seen))) }
+    }
+}
+
+impl From<DisputeObservation> for MoneyEvent {
+    fn from(seen: DisputeObservation) -> Self {
+        let (id, created) = (seen.sighting.event.clone(), seen.sighting.created);
+        Self { id, created, ..Self::new("charge.dispute.updated", Content::Dispute(Box::new(seen))) }
+    }
+}
