@@ -13,6 +13,7 @@ use crate::routes::Route;
 use crate::state::{Account, Resource};
 use crate::timers;
 
+pub(crate) mod accounts;
 pub(crate) mod world;
 
 pub(crate) const ROUTES: &[Route] = &[

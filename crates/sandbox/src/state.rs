@@ -17,11 +17,14 @@ use crate::clock::{Clock, Moment};
 use crate::control::ClockSetting;
 use crate::events::{Delivery, Event};
 use crate::idempotency::SavedResponse;
+use crate::resources::account_links::AccountLink;
+use crate::resources::accounts::ConnectedAccount;
 use crate::resources::balance_transactions::BalanceTransaction;
 use crate::resources::charges::Charge;
 use crate::resources::checkout_sessions::CheckoutSession;
 use crate::resources::customers::Customer;
 use crate::resources::disputes::Dispute;
+use crate::resources::oauth::{OAuthCode, OAuthToken};
 use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::attempts::Challenge;
 use crate::resources::payment_intents::settlements::Settlement;
@@ -182,6 +185,10 @@ tables! {
     balance_transactions: BalanceTransaction,
     checkout_sessions: CheckoutSession,
     customers: Customer,
+    accounts: ConnectedAccount,
+    account_links: AccountLink,
+    oauth_codes: OAuthCode,
+    oauth_tokens: OAuthToken,
     events: Event,
     deliveries: Delivery,
     webhook_endpoints: WebhookEndpoint,

@@ -5,13 +5,17 @@ use serde_json::Value;
 use crate::routes::Route;
 use crate::state::Tx;
 
+pub(crate) mod account_links;
+pub(crate) mod accounts;
 pub(crate) mod address;
 pub(crate) mod balance_transactions;
+pub(crate) mod capabilities;
 pub(crate) mod charges;
 pub(crate) mod checkout_sessions;
 pub(crate) mod customers;
 pub(crate) mod disputes;
 mod event_log;
+pub(crate) mod oauth;
 pub(crate) mod payment_intents;
 pub(crate) mod payment_methods;
 pub(crate) mod refunds;
@@ -27,10 +31,15 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     checkout_sessions::ROUTES,
     payment_methods::ROUTES,
     customers::ROUTES,
+    accounts::ROUTES,
+    capabilities::ROUTES,
+    account_links::ROUTES,
+    oauth::ROUTES,
     event_log::ROUTES,
     webhook_endpoints::ROUTES,
     crate::control::ROUTES,
     crate::control::world::ROUTES,
+    crate::control::accounts::ROUTES,
     crate::chaos::ROUTES,
 ];
 
@@ -40,6 +49,7 @@ pub(crate) fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
         "pi" => tx.get::<payment_intents::PaymentIntent>(id).map(payment_intents::PaymentIntent::render),
         "ch" | "py" => tx.get::<charges::Charge>(id).map(charges::Charge::render),
         "pm" => tx.get::<payment_methods::PaymentMethod>(id).map(payment_methods::PaymentMethod::render),
+        "acct" => accounts::connected(tx, id).map(accounts::ConnectedAccount::render),
         "cus" => tx.get::<customers::Customer>(id).map(customers::Customer::render),
         "re" | "pyr" => tx.get::<refunds::Refund>(id).map(refunds::Refund::render),
         "du" => tx.get::<disputes::Dispute>(id).map(|dispute| dispute.render(tx)),

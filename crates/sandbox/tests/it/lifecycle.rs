@@ -197,7 +197,7 @@ async fn a_publishable_key_needs_the_client_secret_and_sees_less() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_do_not_see_each_other() {
     let sandbox = Running::start(config());
-    let seller = sandbox.api.with("stripe-account", "acct_123");
+    let seller = sandbox.api.seller("acct_123").await;
     let answer = seller.pay("pm_card_visa", &[("application_fee_amount", "100")]).await;
     assert_eq!(answer.header("stripe-account"), Some("acct_123"));
     let intent = answer.ok();

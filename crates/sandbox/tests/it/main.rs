@@ -3,8 +3,11 @@
 
 mod support;
 
+mod account_links;
+mod accounts;
 mod bad_input;
 mod balance;
+mod capabilities;
 mod cards;
 mod chaos;
 mod checkout;
@@ -14,6 +17,7 @@ mod events;
 mod idempotency;
 mod lifecycle;
 mod lists;
+mod oauth;
 mod objects;
 mod refunds;
 mod restart;
