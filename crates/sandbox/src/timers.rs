@@ -42,9 +42,11 @@ where
     *next = next.iter().copied().chain(state.of::<T>().next_due()).min();
 }
 
-/// Does everything that is due.
+/// Does everything that is due. No request has caused it, whoever has moved the clock.
 pub(crate) fn run(tx: &mut Tx<'_>) {
+    let origin = std::mem::take(&mut tx.origin);
     for_each_timed!(run_of(tx));
+    tx.origin = origin;
 }
 
 fn run_of<T: Timed>(tx: &mut Tx<'_>)

@@ -101,8 +101,9 @@ impl Timed for Charge {
         if charge.disputed_at_ms.take().is_some() {
             tx.put(charge.clone());
             disputes::open_by_quirk(tx, &charge);
-        } else {
-            attempts::expire_authorization(tx, &charge.payment_intent);
+        } else if attempts::expire_authorization(tx, &charge.payment_intent).is_none() {
+            charge.release();
+            tx.put(charge);
         }
     }
 }

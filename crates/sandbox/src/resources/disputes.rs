@@ -129,7 +129,7 @@ pub(crate) struct Complaint {
 
 /// Opens the disputes that a test card has in store.
 pub(crate) fn open_by_quirk(tx: &mut Tx<'_>, charge: &Charge) {
-    let amount = charge.refundable();
+    let amount = undisputed(tx, charge);
     let whole = |reason, is_inquiry| vec![Complaint { amount, reason, is_inquiry }];
     let complaints = match charge.payment_method.quirk {
         Quirk::DisputedAsFraud => whole(DisputeReason::Fraudulent, false),

@@ -129,6 +129,21 @@ fn random_bodies_get_an_answer() {
         Just("payment_method_types[]"),
         Just("created[gte]"),
         Just("limit"),
+        Just("charge"),
+        Just("mode"),
+        Just("success_url"),
+        Just("expires_at"),
+        Just("evidence[uncategorized_text]"),
+        Just("submit"),
+        Just("line_items[0][price_data][currency]"),
+        Just("line_items[0][price_data][unit_amount]"),
+        Just("line_items[0][price_data][product_data][name]"),
+        Just("line_items[0][quantity]"),
+        Just("line_items[9][quantity]"),
+        Just("line_items[]"),
+        Just("payment_intent_data[metadata]"),
+        Just("outcome"),
+        Just("advance_seconds"),
     ];
     let value = prop_oneof![
         Just("1000".to_owned()),
@@ -136,9 +151,29 @@ fn random_bodies_get_an_answer() {
         Just("true".to_owned()),
         Just("card".to_owned()),
         Just("pm_card_visa".to_owned()),
+        Just("payment".to_owned()),
+        Just("won".to_owned()),
+        Just("https://shop.example/".to_owned()),
         Just("latest_charge".to_owned()),
         any::<i64>().prop_map(|number| number.to_string()),
         ".{0,12}",
+    ];
+    let (charge, dispute) = runtime.block_on(async {
+        let paid = sandbox.api.pay("pm_card_visa", &[]).await.ok();
+        let charge = paid["latest_charge"].as_str().unwrap().to_owned();
+        let dispute = sandbox.api.post(&format!("/_sandbox/charges/{charge}/dispute"), &[]).await.ok();
+        (charge, dispute["id"].as_str().unwrap().to_owned())
+    });
+    let paths = [
+        "/v1/payment_intents".to_owned(),
+        "/v1/payment_methods".to_owned(),
+        "/v1/customers".to_owned(),
+        "/v1/refunds".to_owned(),
+        "/v1/balance_transactions".to_owned(),
+        "/v1/checkout/sessions".to_owned(),
+        format!("/v1/disputes/{dispute}"),
+        format!("/_sandbox/disputes/{dispute}/decide"),
+        format!("/_sandbox/charges/{charge}/dispute"),
     ];
     let pairs = proptest::collection::vec((name, value), 0..8);
     let mut runner = TestRunner::new(ProptestConfig::with_cases(150));
@@ -146,7 +181,7 @@ fn random_bodies_get_an_answer() {
         .run(&pairs, |pairs| {
             let params: Vec<(&str, &str)> =
                 pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            for path in ["/v1/payment_intents", "/v1/payment_methods", "/v1/customers"] {
+            for path in &paths {
                 for method in [Method::POST, Method::GET] {
                     let answer = runtime.block_on(sandbox.api.send(method, path, &params));
                     let is_error = answer.body["error"]["type"].is_string();

@@ -131,3 +131,44 @@ async fn a_customer_keeps_a_card_for_later() {
     sandbox.api.delete(&format!("/v1/customers/{customer}")).await.ok();
     assert_eq!(sandbox.api.create(&[("customer", customer)]).await.error(400)["code"], "resource_missing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_fail_and_risks_are_told_although_the_card_pays() {
+    let sandbox = Running::start(config());
+    for (name, line1, postal_code, cvc, risk) in [
+        ("visa", "pass", "pass", "pass", "normal"),
+        ("avsFail", "fail", "fail", "pass", "normal"),
+        ("avsLine1Fail", "fail", "pass", "pass", "normal"),
+        ("avsZipFail", "pass", "fail", "pass", "normal"),
+        ("avsUnchecked", "unavailable", "unavailable", "pass", "normal"),
+        ("cvcCheckFail", "pass", "pass", "fail", "normal"),
+        ("riskLevelElevated", "pass", "pass", "pass", "elevated"),
+        ("cvcCheckFailElevatedRisk", "pass", "pass", "fail", "elevated"),
+        ("avsZipFailElevatedRisk", "pass", "fail", "pass", "elevated"),
+    ] {
+        let method = sandbox.api.get(&format!("/v1/payment_methods/pm_card_{name}"), &[]).await.ok();
+        let method = method["id"].as_str().unwrap();
+        let path = format!("/v1/payment_methods/{method}");
+        let address = [
+            ("billing_details[address][line1]", "High Street 1"),
+            ("billing_details[address][postal_code]", "12345"),
+        ];
+        sandbox.api.post(&path, &address).await.ok();
+        let intent = sandbox.api.pay(method, &[("expand[]", "latest_charge")]).await.ok();
+        let charge = &intent["latest_charge"];
+        let checks = &charge["payment_method_details"]["card"]["checks"];
+        assert_eq!(
+            (&checks["address_line1_check"], &checks["address_postal_code_check"], &checks["cvc_check"]),
+            (&line1.into(), &postal_code.into(), &cvc.into()),
+            "{name}"
+        );
+        assert_eq!(
+            (&charge["outcome"]["risk_level"], &charge["paid"]),
+            (&risk.into(), &true.into()),
+            "{name}"
+        );
+    }
+    let intent = sandbox.api.pay("pm_card_avsFail", &[("expand[]", "latest_charge")]).await.ok();
+    let checks = &intent["latest_charge"]["payment_method_details"]["card"]["checks"];
+    assert_eq!(checks["address_line1_check"], serde_json::Value::Null, "what was not given is not checked");
+}

@@ -111,3 +111,97 @@ async fn a_plan_that_makes_no_sense_is_refused() {
     let plan = sandbox.api.get("/_sandbox/chaos", &[]).await.ok();
     assert_eq!((&plan["api_percent"], &plan["faults"]), (&0.into(), &Value::Array(Vec::new())));
 }
+
+async fn refund(api: &Api, intent: &Value, key: &str) -> Option<u16> {
+    let request = api
+        .http
+        .post(format!("{}/v1/refunds", api.base))
+        .bearer_auth("sk_test_x")
+        .header("idempotency-key", key)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("payment_intent={}", intent["id"].as_str().unwrap()));
+    let answer = request.send().await.ok()?;
+    let status = answer.status().as_u16();
+    answer.bytes().await.ok().map(|_| status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nth_next_call_of_a_route_goes_wrong_and_no_other() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    let (one, two) = (api.pay("pm_card_visa", &[]).await.ok(), api.pay("pm_card_visa", &[]).await.ok());
+    let next = [("route", "POST /v1/refunds"), ("fault", "hang_after"), ("hang_ms", "20")];
+    api.post("/_sandbox/chaos/next", &next).await.ok();
+    assert_eq!(refund(api, &one, "a").await, None, "it takes effect and nobody is told");
+    assert_eq!(refund(api, &one, "a").await, Some(200));
+    let refunds = api.get("/v1/refunds", &[]).await.ok();
+    assert_eq!(refunds["data"].as_array().unwrap().len(), 1);
+    // Counted from now on, beside what is planned already.
+    let second = [("route", "POST /v1/refunds"), ("fault", "conflict"), ("nth", "2")];
+    let plan = api.post("/_sandbox/chaos/next", &second).await.ok();
+    assert_eq!(
+        plan["script"],
+        serde_json::json!(["POST /v1/refunds 1 hang_after", "POST /v1/refunds 4 conflict"])
+    );
+    assert_eq!(refund(api, &two, "b").await, Some(200));
+    assert_eq!(refund(api, &two, "c").await, Some(409));
+    assert_eq!(refund(api, &two, "c").await, Some(400), "it has been refunded by b");
+    for wrong in [
+        &[("route", "POST /v1/refund"), ("fault", "cut")][..],
+        &[("route", "POST /v1/refunds"), ("fault", "earthquake")],
+        &[("route", "POST /v1/refunds")],
+        &[("fault", "cut")],
+        &[("route", "POST /v1/refunds"), ("fault", "cut"), ("nth", "0")],
+    ] {
+        api.post("/_sandbox/chaos/next", wrong).await.error(400);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_webhooks_are_lost_while_the_switch_says_so_and_the_events_are_listed() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    let mut receiver = Receiver::start(0);
+    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
+    api.post("/_sandbox/deliveries", &[("mode", "drop")]).await.ok();
+    let lost = api.create(&[]).await.ok();
+    // A plan that ends does not move the switch.
+    api.delete("/_sandbox/chaos").await.ok();
+    api.post("/_sandbox/chaos", &[("seed", "1")]).await.ok();
+    assert_eq!(api.get("/_sandbox/deliveries", &[]).await.ok()["mode"], "drop");
+    api.create(&[]).await.ok();
+    api.post("/_sandbox/deliveries", &[("mode", "normal")]).await.ok();
+    let heard = api.create(&[]).await.ok();
+    assert_eq!(receiver.next().await.body["data"]["object"]["id"], heard["id"]);
+    // The third is delivered once its answer has been noted.
+    let missed = api
+        .until("/v1/events?delivery_success=false", |list| list["data"].as_array().unwrap().len() == 2)
+        .await;
+    let missed = missed["data"].as_array().unwrap();
+    assert_eq!(missed[1]["data"]["object"]["id"], lost["id"]);
+    assert!(missed.iter().all(|event| event["pending_webhooks"] == 0), "no further try is made");
+    assert!(receiver.received.try_recv().is_err());
+    let resend = format!("/_sandbox/events/{}/resend", missed[1]["id"].as_str().unwrap());
+    api.post(&resend, &[]).await.ok();
+    assert_eq!(receiver.next().await.body["data"]["object"]["id"], lost["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_webhooks_are_late_while_the_switch_says_so() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    let mut receiver = Receiver::start(0);
+    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
+    let late = api.post("/_sandbox/deliveries", &[("mode", "delay"), ("delay_ms", "3600000")]).await.ok();
+    assert_eq!(late["delay_ms"], 3_600_000);
+    let delayed = api.create(&[]).await.ok();
+    api.post("/_sandbox/deliveries", &[("mode", "normal")]).await.ok();
+    let prompt = api.create(&[]).await.ok();
+    assert_eq!(receiver.next().await.body["data"]["object"]["id"], prompt["id"]);
+    api.advance(3_600).await;
+    assert_eq!(receiver.next().await.body["data"]["object"]["id"], delayed["id"]);
+    for wrong in [("mode", "gone"), ("delay_ms", "5"), ("colour", "red")] {
+        api.post("/_sandbox/deliveries", &[wrong]).await.error(400);
+    }
+    api.post("/_sandbox/deliveries", &[("mode", "delay"), ("delay_ms", "-5")]).await.error(400);
+}

@@ -227,3 +227,40 @@ async fn what_was_canceled_may_be_paid_after_all() {
     assert!(types.contains(&"payment_intent.canceled".to_owned()) && types.last() == Some(&last));
     api.post(&succeed, &[]).await.error(400);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorisation_expires_by_the_clock_or_the_bank() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    for by_clock in [true, false] {
+        let held = api.pay("pm_card_visa", &[("capture_method", "manual")]).await.ok();
+        if by_clock {
+            api.advance(7 * 24 * 3600 - 60).await;
+            assert_eq!(api.get(&path_of(&held, ""), &[]).await.ok()["status"], "requires_capture");
+            api.advance(61).await;
+        } else {
+            let expire = format!("/_sandbox{}", path_of(&held, "/expire").trim_start_matches("/v1"));
+            api.post(&expire, &[]).await.ok();
+            api.post(&expire, &[]).await.error(400);
+        }
+        let expired = api.get(&path_of(&held, ""), &[("expand[]", "latest_charge")]).await.ok();
+        assert_eq!(
+            (&expired["status"], &expired["cancellation_reason"]),
+            (&"canceled".into(), &"automatic".into())
+        );
+        assert_eq!(
+            (&expired["amount_capturable"], &expired["latest_charge"]["captured"]),
+            (&0.into(), &false.into())
+        );
+        assert_eq!(expired["latest_charge"]["refunded"], true);
+        let types = api.event_types().await;
+        assert_eq!(types[types.len() - 2..], ["charge.expired", "payment_intent.canceled"]);
+        api.post(&path_of(&held, "/capture"), &[]).await.error(400);
+    }
+    let open = api.create(&[]).await.ok();
+    let reason = [("cancellation_reason", "automatic")];
+    assert_eq!(
+        api.post(&path_of(&open, "/cancel"), &reason).await.error(400)["param"],
+        "cancellation_reason"
+    );
+}

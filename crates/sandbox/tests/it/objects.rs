@@ -2,9 +2,13 @@
 //! of the API version and fail on one that is missing.
 
 use serde_json::Value;
-use stripe_shared::{Charge, Customer, Event, PaymentIntent, PaymentMethod};
+use stripe_core::Balance;
+use stripe_shared::{
+    BalanceTransaction, Charge, CheckoutSession, CheckoutSessionItem, Customer, Dispute, Event,
+    PaymentIntent, PaymentMethod, Refund,
+};
 
-use crate::support::{Running, config};
+use crate::support::{Api, Running, config};
 
 fn parse<T: miniserde::Deserialize>(value: &Value) -> T {
     miniserde::json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
@@ -67,6 +71,99 @@ async fn strict_parsers_take_every_object() {
     for event in api.get("/v1/events", &[("limit", "100")]).await.ok()["data"].as_array().unwrap() {
         let parsed: Event = parse(event);
         assert_eq!(parsed.api_version.as_deref(), Some(quittance_sandbox::API_VERSION));
+    }
+}
+
+/// The answer and the events' objects, by the parser of their kind.
+async fn parse_all<T: miniserde::Deserialize>(api: &Api, list: &str, kind: &str, expand: &[&str]) {
+    let mut params = vec![("limit", "100")];
+    params.extend(expand.iter().map(|path| ("expand[]", *path)));
+    let objects = api.get(list, &params).await.ok();
+    let events = api.get("/v1/events", &[("limit", "100")]).await.ok();
+    let objects = objects["data"].as_array().unwrap();
+    let events = events["data"].as_array().unwrap().iter().map(|event| &event["data"]["object"]);
+    let told: Vec<&Value> = events.filter(|object| object["object"] == kind).collect();
+    assert!(!objects.is_empty() && (!told.is_empty() || kind == "balance_transaction"), "{kind}");
+    for object in objects.iter().chain(told) {
+        parse::<T>(object);
+    }
+}
+
+async fn sell(api: &Api, more: &[(&str, &str)]) -> Value {
+    let mut params = vec![
+        ("mode", "payment"),
+        ("success_url", "https://shop.example/done"),
+        ("line_items[0][price_data][currency]", "eur"),
+        ("line_items[0][price_data][unit_amount]", "999"),
+        ("line_items[0][price_data][product_data][name]", "Mug"),
+        ("line_items[0][quantity]", "1"),
+    ];
+    params.extend_from_slice(more);
+    api.post("/v1/checkout/sessions", &params).await.ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_parsers_take_every_way_money_moves() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    for method in ["pm_card_visa", "pm_card_pendingRefund", "pm_card_refundFail"] {
+        let paid = api.pay(method, &[]).await.ok();
+        let params =
+            [("payment_intent", paid["id"].as_str().unwrap()), ("reason", "duplicate"), ("amount", "400")];
+        parse::<Refund>(&api.post("/v1/refunds", &params).await.ok());
+    }
+    let voucher = [
+        ("payment_method_types[]", "multibanco"),
+        ("payment_method_data[type]", "multibanco"),
+        ("payment_method_data[billing_details][email]", "ana@example.com"),
+        ("confirm", "true"),
+    ];
+    let voucher = api.create(&voucher).await.ok();
+    parse::<PaymentIntent>(&voucher);
+    let voucher = voucher["id"].as_str().unwrap();
+    api.post(&format!("/_sandbox/payment_intents/{voucher}/settle"), &[("outcome", "succeeded")]).await.ok();
+    parse::<Refund>(&api.post("/v1/refunds", &[("payment_intent", voucher)]).await.ok());
+    for method in ["pm_card_createDispute", "pm_card_createDisputeInquiry", "pm_card_createMultipleDisputes"]
+    {
+        api.pay(method, &[]).await.ok();
+    }
+    api.advance(2).await;
+    let disputes = api.get("/v1/disputes", &[]).await.ok();
+    let won = format!("/v1/disputes/{}", disputes["data"][0]["id"].as_str().unwrap());
+    api.post(&won, &[("evidence[uncategorized_text]", "winning_evidence")]).await.ok();
+    api.advance(2).await;
+    parse::<Dispute>(&api.get(&won, &[("expand[]", "charge"), ("expand[]", "payment_intent")]).await.ok());
+    let rich = [
+        ("customer_email", "a@example.com"),
+        ("billing_address_collection", "required"),
+        ("submit_type", "pay"),
+        ("locale", "auto"),
+    ];
+    for (method, more) in [("pm_card_visa", &rich[..]), ("pm_sepaDebit_successDelayed_de", &[])] {
+        let session = sell(api, more).await;
+        parse::<CheckoutSession>(&session);
+        let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
+        api.post(&pay, &[("payment_method", method)]).await.ok();
+    }
+    let open = sell(api, &[]).await;
+    let expire = format!("/v1/checkout/sessions/{}", open["id"].as_str().unwrap());
+    for item in api.get(&format!("{expire}/line_items"), &[]).await.ok()["data"].as_array().unwrap() {
+        parse::<CheckoutSessionItem>(item);
+    }
+    api.post(&format!("{expire}/expire"), &[]).await.ok();
+
+    let session_parts = ["data.payment_intent", "data.line_items", "data.customer"];
+    parse_all::<CheckoutSession>(api, "/v1/checkout/sessions", "checkout.session", &session_parts).await;
+    let refund_parts = ["data.charge", "data.payment_intent", "data.balance_transaction"];
+    parse_all::<Refund>(api, "/v1/refunds", "refund", &refund_parts).await;
+    parse_all::<Dispute>(api, "/v1/disputes", "dispute", &[]).await;
+    let charge_parts = ["data.balance_transaction", "data.refunds", "data.payment_intent"];
+    parse_all::<Charge>(api, "/v1/charges", "charge", &charge_parts).await;
+    parse_all::<BalanceTransaction>(api, "/v1/balance_transactions", "balance_transaction", &["data.source"])
+        .await;
+    parse::<Balance>(&api.get("/v1/balance", &[]).await.ok());
+    for event in api.get("/v1/events", &[("limit", "100")]).await.ok()["data"].as_array().unwrap() {
+        parse::<Event>(event);
     }
 }
 

@@ -157,6 +157,92 @@ const checks = {
     assert.equal(real.decline_code, 'test_mode_live_card');
   },
 
+  async 'refunds'() {
+    const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
+    const part = await stripe.refunds.create({
+      payment_intent: paid.id,
+      amount: 400,
+      reason: 'requested_by_customer',
+      metadata: { order_id: 'ord_1' },
+    });
+    assert.equal(part.status, 'succeeded');
+    const read = await stripe.refunds.retrieve(part.id, { expand: ['charge', 'balance_transaction'] });
+    assert.equal(read.charge.amount_refunded, 400);
+    assert.equal(read.balance_transaction.amount, -400);
+    const updated = await stripe.refunds.update(part.id, { metadata: { order_id: 'ord_2' } });
+    assert.equal(updated.metadata.order_id, 'ord_2');
+    const tooMuch = await failure(stripe.refunds.create({ payment_intent: paid.id, amount: 601 }));
+    assert.ok(tooMuch instanceof Stripe.errors.StripeInvalidRequestError);
+    assert.equal(tooMuch.param, 'amount');
+    await stripe.refunds.create({ charge: paid.latest_charge });
+    const again = await failure(stripe.refunds.create({ charge: paid.latest_charge }));
+    assert.equal(again.code, 'charge_already_refunded');
+    const seen = [];
+    for await (const refund of stripe.refunds.list({ payment_intent: paid.id, limit: 1 })) seen.push(refund.amount);
+    assert.deepEqual(seen, [600, 400]);
+    const notOpen = await failure(stripe.refunds.cancel(part.id));
+    assert.equal(notOpen.statusCode, 400);
+  },
+
+  async 'disputes'() {
+    const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
+    const opened = await stripe.rawRequest('POST', `/_sandbox/charges/${paid.latest_charge}/dispute`, { amount: 300 });
+    const listed = await stripe.disputes.list({ charge: paid.latest_charge });
+    assert.equal(listed.data[0].id, opened.id);
+    const answered = await stripe.disputes.update(opened.id, { evidence: { product_description: 'A mug' } });
+    assert.equal(answered.status, 'under_review');
+    assert.equal(answered.evidence.product_description, 'A mug');
+    const refused = await failure(stripe.refunds.create({ payment_intent: paid.id }));
+    assert.equal(refused.code, 'charge_disputed');
+    const lost = await stripe.disputes.close(opened.id);
+    assert.equal(lost.status, 'lost');
+    const read = await stripe.disputes.retrieve(opened.id, { expand: ['payment_intent'] });
+    assert.equal(read.payment_intent.id, paid.id);
+  },
+
+  async 'the balance'() {
+    const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
+    const movements = await stripe.balanceTransactions.list({ source: paid.latest_charge });
+    const movement = await stripe.balanceTransactions.retrieve(movements.data[0].id);
+    assert.deepEqual([movement.type, movement.amount, movement.fee, movement.net], ['charge', 1000, 59, 941]);
+    const balance = await stripe.balance.retrieve();
+    assert.ok(balance.pending.some(({ currency }) => currency === 'eur'));
+  },
+
+  async 'checkout sessions'() {
+    const create = () => stripe.checkout.sessions.create({
+      mode: 'payment',
+      success_url: 'https://shop.example/done?session={CHECKOUT_SESSION_ID}',
+      cancel_url: 'https://shop.example/cart',
+      customer_email: 'ada@example.com',
+      client_reference_id: 'cart-7',
+      metadata: { order_id: 'ord_1' },
+      payment_intent_data: { metadata: { order_id: 'ord_1' }, receipt_email: 'ada@example.com' },
+      adaptive_pricing: { enabled: false },
+      line_items: [
+        { quantity: 2, price_data: { currency: 'eur', unit_amount: 999, product_data: { name: 'Mug' } } },
+        { quantity: 1, price_data: { currency: 'eur', unit_amount: 500, product_data: { name: 'Spoon' } } },
+      ],
+    });
+    const session = await create();
+    assert.deepEqual([session.status, session.payment_status, session.amount_total], ['open', 'unpaid', 2498]);
+    const page = await (await fetch(session.url)).text();
+    assert.ok(page.includes('€24.98'));
+    const items = await stripe.checkout.sessions.listLineItems(session.id, { limit: 1 });
+    assert.deepEqual([items.data[0].description, items.has_more], ['Mug', true]);
+    await stripe.rawRequest('POST', `/_sandbox/checkout/sessions/${session.id}/pay`, {});
+    const paid = await stripe.checkout.sessions.retrieve(session.id, { expand: ['payment_intent', 'line_items'] });
+    assert.deepEqual([paid.status, paid.payment_status, paid.url], ['complete', 'paid', null]);
+    assert.equal(paid.payment_intent.metadata.order_id, 'ord_1');
+    assert.equal(paid.line_items.data.length, 2);
+    const found = await stripe.checkout.sessions.list({ payment_intent: paid.payment_intent.id });
+    assert.equal(found.data[0].id, session.id);
+    const expired = await stripe.checkout.sessions.expire((await create()).id);
+    assert.equal(expired.status, 'expired');
+    const error = await failure(stripe.checkout.sessions.expire(expired.id));
+    assert.ok(error.message.includes('status in ["open"]'));
+  },
+
   async 'events'() {
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const events = await stripe.events.list({ type: 'payment_intent.succeeded', limit: 1 });

@@ -82,6 +82,63 @@ def pagination():
     assert seen == made
 
 
+def refunds():
+    paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
+    part = client.v1.refunds.create({"payment_intent": paid.id, "amount": 400, "metadata": {"order_id": "ord_1"}})
+    assert part.status == "succeeded" and part.metadata["order_id"] == "ord_1"
+    assert client.v1.refunds.retrieve(part.id, {"expand": ["charge"]}).charge.amount_refunded == 400
+    error = failure(
+        stripe.InvalidRequestError,
+        lambda: client.v1.refunds.create({"payment_intent": paid.id, "amount": 601}),
+    )
+    assert error.param == "amount" and "unrefunded amount" in str(error)
+    client.v1.refunds.create({"charge": paid.latest_charge})
+    again = lambda: client.v1.refunds.create({"charge": paid.latest_charge})
+    assert failure(stripe.InvalidRequestError, again).code == "charge_already_refunded"
+    listed = client.v1.refunds.list({"payment_intent": paid.id})
+    assert [refund.amount for refund in listed.data] == [600, 400]
+
+
+def disputes():
+    paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
+    client.raw_request("post", f"/_sandbox/charges/{paid.latest_charge}/dispute", reason="duplicate")
+    opened = client.v1.disputes.list({"payment_intent": paid.id}).data[0]
+    assert opened.status == "needs_response" and opened.reason == "duplicate"
+    staged = client.v1.disputes.update(opened.id, {"evidence": {"customer_name": "Ada"}, "submit": False})
+    assert staged.evidence.customer_name == "Ada" and staged.evidence_details.submission_count == 0
+    assert client.v1.disputes.close(opened.id).status == "lost"
+
+
+def balance():
+    paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
+    movement = client.v1.balance_transactions.list({"source": paid.latest_charge}).data[0]
+    assert client.v1.balance_transactions.retrieve(movement.id).net == 941
+    assert client.v1.balance.retrieve().object == "balance"
+
+
+def checkout_sessions():
+    sessions = client.v1.checkout.sessions
+    mug = {"currency": "eur", "unit_amount": 999, "product_data": {"name": "Mug", "description": "Blue"}}
+    params = {
+        "mode": "payment",
+        "success_url": "https://shop.example/done?session={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://shop.example/cart",
+        "line_items": [{"quantity": 2, "price_data": mug}],
+        "metadata": {"order_id": "ord_1"},
+        "payment_intent_data": {"capture_method": "manual", "metadata": {"order_id": "ord_1"}},
+    }
+    session = sessions.create(params)
+    assert session.status == "open" and session.amount_total == 1998 and session.payment_intent is None
+    assert sessions.line_items.list(session.id).data[0].price.unit_amount == 999
+    client.raw_request("post", f"/_sandbox/checkout/sessions/{session.id}/pay")
+    held = sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    assert held.status == "complete" and held.payment_intent.status == "requires_capture"
+    expired = sessions.expire(sessions.create(params).id)
+    assert expired.status == "expired" and expired.url is None
+    failure(stripe.InvalidRequestError, lambda: sessions.expire(expired.id))
+    failure(stripe.InvalidRequestError, lambda: sessions.create({**params, "mode": "subscription"}))
+
+
 def events():
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
     listed = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1})
@@ -97,6 +154,10 @@ def main():
         other_errors_have_their_classes,
         idempotency_keys,
         pagination,
+        refunds,
+        disputes,
+        balance,
+        checkout_sessions,
         events,
     ]
     for check in checks:

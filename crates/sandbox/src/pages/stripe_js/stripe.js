@@ -345,7 +345,10 @@ function authenticateInDialog(url) {
   });
 }
 
-const REDIRECT_STATUS = { succeeded: 'succeeded', requires_capture: 'succeeded', processing: 'processing' };
+/** What remains to be done, once the page has done its part, is for the customer to pay a voucher. */
+const REDIRECT_STATUS = {
+  succeeded: 'succeeded', requires_capture: 'succeeded', processing: 'processing', requires_action: 'pending',
+};
 
 class StripeClient {
   #key;
