@@ -12,6 +12,8 @@ mod cards;
 mod chaos;
 mod checkout;
 mod debits;
+mod destination_charges;
+mod direct_charges;
 mod disputes;
 mod events;
 mod idempotency;
