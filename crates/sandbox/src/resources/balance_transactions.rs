@@ -128,7 +128,7 @@ impl BalanceTransaction {
     }
 
     pub(crate) fn render(&self, now: Moment) -> Value {
-        let fee_details = (self.fee != 0).then(|| {
+        let stripe_fee = (self.fee != 0).then(|| {
             let is_dispute = self.type_ == BalanceTransactionType::Adjustment;
             json!({
                 "amount": self.fee,
@@ -147,6 +147,7 @@ impl BalanceTransaction {
                 "type": "application_fee",
             })
         });
+        let fee_details: Vec<Value> = application_fee.into_iter().chain(stripe_fee).collect();
         json!({
             "id": self.id,
             "object": "balance_transaction",
@@ -158,7 +159,7 @@ impl BalanceTransaction {
             "description": self.description,
             "exchange_rate": null,
             "fee": self.fee + self.application_fee,
-            "fee_details": Vec::from_iter(application_fee.into_iter().chain(fee_details)),
+            "fee_details": fee_details,
             "net": self.net(),
             "reporting_category": self.reporting_category,
             "source": self.source,

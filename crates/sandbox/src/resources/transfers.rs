@@ -32,7 +32,7 @@ pub(crate) struct Transfer {
     destination_payment: String,
     metadata: BTreeMap<String, String>,
     source_transaction: String,
-    transfer_group: String,
+    group: String,
 }
 
 impl Resource for Transfer {
@@ -120,7 +120,7 @@ pub(crate) fn send(tx: &mut Tx<'_>, sending: &Sending<'_>) -> Sent {
         destination_payment,
         metadata: BTreeMap::new(),
         source_transaction: sending.charge.to_owned(),
-        transfer_group: sending.transfer_group.to_owned(),
+        group: sending.transfer_group.to_owned(),
     };
     tx.put(transfer.clone());
     tx.emit("transfer.created", transfer.render(tx));
@@ -199,7 +199,7 @@ impl Transfer {
             "reversed": self.rest() == 0,
             "source_transaction": self.source_transaction,
             "source_type": "card",
-            "transfer_group": self.transfer_group,
+            "transfer_group": self.group,
         })
     }
 }

@@ -1,3 +1,7 @@
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Receiver, Running, config};
@@ -293,4 +297,53 @@ async fn a_controller_says_who_answers_for_what() {
             "type": "application",
         })
     );
+}
+
+/// Whatever is sent, the answer is an object or one of Stripe's errors, and never a 500.
+#[test]
+fn random_bodies_get_an_answer() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let sandbox = runtime.block_on(async {
+        let sandbox = Running::start(config());
+        sandbox.api.seller("acct_1").await;
+        sandbox
+    });
+    let names = "account amount application_fee_amount business_profile business_profile[url] \
+                 capabilities[card_payments][requested] capability_status[transfers] charges_enabled client_id code \
+                 collection_options[fields] confirm controller[losses][payments] country created currency \
+                 default_currency email expand[] grant_type id limit metadata[a] payment_method reason refresh_url \
+                 requested requirements requirements[currently_due] requirements[current_deadline] \
+                 requirements[errors][0][code] return_url stripe_user_id transfer_data[amount] \
+                 transfer_data[destination] type";
+    let values = "true 1000 eur acct_1 express account_onboarding https://shop.example/ ca_Test1 DE active \
+                  pm_card_visa ac_x authorization_code fraud account";
+    let value = prop_oneof![
+        8 => select(values.split_ascii_whitespace().collect::<Vec<_>>()).prop_map(str::to_owned),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+        1 => ".{0,12}",
+    ];
+    let name = select(names.split_ascii_whitespace().collect::<Vec<_>>());
+    let pairs = proptest::collection::vec((name, value), 0..8);
+    let paths = "/v1/accounts /v1/accounts/acct_1 /v1/accounts/acct_1/capabilities/card_payments \
+                 /v1/accounts/acct_1/reject /v1/account_links /v1/application_fees /v1/transfers \
+                 /v1/payment_intents /_sandbox/accounts /_sandbox/accounts/acct_1 /oauth/token /oauth/deauthorize \
+                 /oauth/authorize";
+    TestRunner::new(ProptestConfig::with_cases(100))
+        .run(&pairs, |pairs| {
+            let params: Vec<(&str, &str)> =
+                pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            for path in paths.split_ascii_whitespace() {
+                for method in [Method::POST, Method::GET] {
+                    let answer = runtime.block_on(sandbox.api.send(method, path, &params));
+                    prop_assert!(answer.status < 500, "{path}: {}", answer.text);
+                    let error = &answer.body["error"];
+                    let is_page = path == "/oauth/authorize";
+                    let is_error = error["type"].is_string() || error.is_string();
+                    prop_assert!(answer.status == 200 || is_error || is_page, "{path}: {}", answer.text);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    runtime.block_on(sandbox.stop());
 }

@@ -87,11 +87,11 @@ async fn a_refund_gives_the_fee_back_if_it_is_asked_to() {
     );
     let told = api.event_types().await;
     assert_eq!(told.iter().filter(|type_| *type_ == "application_fee.refunded").count(), 3);
-    let free = seller.pay("pm_card_visa", &[]).await.ok();
-    let refused = [("payment_intent", free["id"].as_str().unwrap()), with_fee];
+    let unshared = seller.pay("pm_card_visa", &[]).await.ok();
+    let refused = [("payment_intent", unshared["id"].as_str().unwrap()), with_fee];
     let refused = seller.post("/v1/refunds", &refused).await.error(400);
     assert!(refused["message"].as_str().unwrap().contains("it has no application fee"));
-    let path = format!("/v1/payment_intents/{}", free["id"].as_str().unwrap());
+    let path = format!("/v1/payment_intents/{}", unshared["id"].as_str().unwrap());
     let charge = seller.get(&path, &[("expand[]", "latest_charge")]).await.ok()["latest_charge"].clone();
     assert_eq!(charge["amount_refunded"], 0, "what was refused has changed nothing");
 }

@@ -11,6 +11,7 @@ mod capabilities;
 mod cards;
 mod chaos;
 mod checkout;
+mod connect_objects;
 mod debits;
 mod destination_charges;
 mod direct_charges;

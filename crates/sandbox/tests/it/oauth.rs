@@ -63,7 +63,7 @@ fn pairs(url: &Url) -> HashMap<String, String> {
 }
 
 /// A code for a new account.
-async fn code(api: &Api, scope: &str, choices: &[(&str, &str)]) -> String {
+pub(crate) async fn code(api: &Api, scope: &str, choices: &[(&str, &str)]) -> String {
     let (status, _, page) = ask(api, &question(scope)).await;
     assert_eq!(status, 200);
     let mut all = vec![("decision", "connect")];
@@ -76,11 +76,11 @@ async fn code(api: &Api, scope: &str, choices: &[(&str, &str)]) -> String {
     pairs.remove("code").unwrap()
 }
 
-async fn exchange(api: &Api, code: &str) -> Answer {
+pub(crate) async fn exchange(api: &Api, code: &str) -> Answer {
     api.post("/oauth/token", &[("grant_type", "authorization_code"), ("code", code)]).await
 }
 
-fn oauth_error(answer: Answer, status: u16) -> Value {
+fn oauth_error(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert!(answer.body["error_description"].is_string(), "{}", answer.text);
     answer.body["error"].clone()
@@ -143,7 +143,7 @@ async fn the_keys_of_an_account_act_for_it_alone() {
     // The code comes a second time: whoever had the first keys loses them.
     let again = exchange(api, &code).await;
     assert!(again.text.contains("already been used. All tokens issued with this code have been revoked."));
-    assert_eq!(oauth_error(again, 400), "invalid_grant");
+    assert_eq!(oauth_error(&again, 400), "invalid_grant");
     for key in [&own, &browser] {
         assert_eq!(key.get(&path, &secret).await.error(401)["code"], "api_key_expired");
     }
@@ -192,7 +192,7 @@ async fn a_code_works_once_and_for_five_minutes() {
     api.post("/_sandbox/clock", &[("advance_seconds", "300")]).await.ok();
     let late = exchange(api, &code).await;
     assert!(!late.text.contains(&code), "no error repeats a code");
-    assert_eq!(oauth_error(late, 400), "invalid_grant");
+    assert_eq!(oauth_error(&late, 400), "invalid_grant");
     let grant = ("grant_type", "authorization_code");
     for (params, error) in [
         (vec![grant, ("code", "ac_unknown")], "invalid_grant"),
@@ -202,7 +202,7 @@ async fn a_code_works_once_and_for_five_minutes() {
         (vec![("grant_type", "password"), ("code", "ac_x")], "unsupported_grant_type"),
         (vec![("grant_type", "refresh_token"), ("refresh_token", "rt_x")], "unsupported_grant_type"),
     ] {
-        assert_eq!(oauth_error(api.post("/oauth/token", &params).await, 400), error);
+        assert_eq!(oauth_error(&api.post("/oauth/token", &params).await, 400), error);
     }
     assert_eq!(api.get("/v1/accounts", &[]).await.ok()["data"], json!([]));
 }
@@ -238,7 +238,7 @@ async fn the_platform_lets_an_account_go() {
         ("ca_Test1", "", 400, "invalid_request"),
     ] {
         let answer = api.post(path, &[("client_id", client_id), ("stripe_user_id", user)]).await;
-        assert_eq!(oauth_error(answer, status), error);
+        assert_eq!(oauth_error(&answer, status), error);
     }
     let params = [("client_id", "ca_Test1"), ("stripe_user_id", id)];
     let mut connect = Receiver::start(0);
@@ -252,7 +252,7 @@ async fn the_platform_lets_an_account_go() {
     );
     let own = api.with("authorization", format!("Bearer {}", token["access_token"].as_str().unwrap()));
     assert_eq!(own.get("/v1/account", &[]).await.error(401)["code"], "api_key_expired");
-    assert_eq!(oauth_error(api.post(path, &params).await, 401), "invalid_client");
+    assert_eq!(oauth_error(&api.post(path, &params).await, 401), "invalid_client");
     // The owner can let the platform in again.
     let code = self::code(api, "read_write", &[("account", id)]).await;
     assert_eq!(exchange(api, &code).await.ok()["stripe_user_id"], id);

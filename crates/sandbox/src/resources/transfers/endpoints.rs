@@ -70,7 +70,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .newest_first::<Transfer>()
         .filter(|transfer| created.contains(&transfer.created))
         .filter(|transfer| destination.as_ref().is_none_or(|id| transfer.destination == *id))
-        .filter(|transfer| transfer_group.as_ref().is_none_or(|group| transfer.transfer_group == *group))
+        .filter(|transfer| transfer_group.as_ref().is_none_or(|group| transfer.group == *group))
         .collect();
     page.cut(&transfers, "transfer", "/v1/transfers", |transfer| &transfer.id, |transfer| transfer.render(tx))
 }
