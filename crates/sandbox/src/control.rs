@@ -80,3 +80,44 @@ fn advance_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     timers::run(call.tx);
     Ok(json!({ "object": "clock", "now": call.tx.now.seconds() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::advance_clock;
+    use crate::chaos::ChaosPlan;
+    use crate::form::Node;
+    use crate::idempotency::{IdempotentRequest, SavedResponse};
+    use crate::params::Params;
+    use crate::request::{Call, Role};
+    use crate::state::{Account, Settings, Store};
+    use crate::storage::Storage;
+
+    /// Nothing but the call itself is there to do what is due.
+    #[test]
+    fn what_is_due_has_happened_when_the_clock_has_been_moved() {
+        let settings = Settings {
+            public_url: String::new(),
+            debit_delay: Duration::ZERO,
+            delayed_debit_delay: Duration::ZERO,
+            refund_delay: Duration::ZERO,
+            dispute_delay: Duration::ZERO,
+            chaos: ChaosPlan::of_percents(0, 0, 0),
+        };
+        let store = Store::load(settings, Storage::memory(), Vec::new()).unwrap();
+        let count = || store.peek(|tx| tx.state.of::<SavedResponse>().all().count());
+        let key = IdempotentRequest::new("k", &Account::platform(), "/v1/refunds", b"").unwrap();
+        store.peek(|tx| key.save(tx, 200, "{}", "req_x"));
+        let advance = |seconds: &str| {
+            let entries = [("advance_seconds".to_owned(), Node::Text(seconds.to_owned()))];
+            let params = Params::new(BTreeMap::from(entries));
+            store.peek(|tx| advance_clock(&mut Call { tx, params, id: "", role: Role::Secret }).unwrap());
+        };
+        advance("86390");
+        assert_eq!(count(), 1);
+        advance("10");
+        assert_eq!(count(), 0);
+    }
+}

@@ -154,8 +154,8 @@ fn open_page(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> Strin
     let items: String = session.line_items.iter().map(|item| item_row(item, &session.currency)).collect();
     format!(
         "<main class=\"Checkout\"><section class=\"Summary\" aria-label=\"Order summary\"><div>{back}\
-         <div class=\"Total\"><span>Amount to pay <span class=\"Badge\" style=\"display:inline\">Test mode</span></span>\
-         <strong>{total}</strong></div><ul class=\"Items\">{items}</ul>\
+         <h1 class=\"Total\">Amount to pay <span class=\"Badge\">Test mode</span> <strong>{total}</strong></h1>\
+         <ul class=\"Items\">{items}</ul>\
          <p class=\"Sum\"><span>Total</span><span>{total}</span></p></div></section>\
          <section class=\"Payment\" aria-label=\"Payment\">{form}</section></main>\
          <noscript>This page needs JavaScript.</noscript>\
@@ -165,9 +165,11 @@ fn open_page(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> Strin
 }
 
 fn item_row(item: &LineItem, currency: &str) -> String {
-    let picture = match item.images.first() {
-        Some(url) => format!("<img src=\"{}\" alt=\"\" referrerpolicy=\"no-referrer\">", escape(url)),
-        None => "<i aria-hidden=\"true\"></i>".to_owned(),
+    let picture = if let Some(url) = item.images.first() {
+        format!("<img src=\"{}\" alt=\"\" referrerpolicy=\"no-referrer\">", escape(url))
+    } else {
+        let initial: String = item.name.chars().take(1).collect();
+        format!("<i aria-hidden=\"true\">{}</i>", escape(&initial))
     };
     let description =
         item.description.as_ref().map_or_else(String::new, |text| format!("<small>{}</small>", escape(text)));

@@ -30,6 +30,7 @@ use crate::timers::Timed;
 pub(crate) const ROUTES: &[Route] = &[
     Route::post("/v1/refunds", create),
     Route::get("/v1/refunds", list),
+    Route::get("/v1/charges/{id}/refunds", list_of_path),
     Route::get("/v1/refunds/{id}", retrieve),
     Route::post("/v1/refunds/{id}", update),
     Route::post("/v1/refunds/{id}/cancel", cancel),
@@ -425,19 +426,41 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let page = Page::parse(&mut params)?;
-    let created = created_filter(&mut params)?;
     let charge = params.string("charge")?;
     let intent = params.string("payment_intent")?;
+    page_of(call.tx, params, charge.as_deref(), intent.as_deref(), "/v1/refunds")
+}
+
+/// The address that a charge's list of refunds names for its further pages.
+fn list_of_path(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let params = std::mem::take(&mut call.params);
+    if call.tx.get::<Charge>(call.id).is_none() {
+        return Err(ApiError::missing("charge", call.id, "id"));
+    }
+    page_of(call.tx, params, Some(call.id), None, &list_url(call.id))
+}
+
+fn list_url(charge: &str) -> String {
+    format!("/v1/charges/{charge}/refunds")
+}
+
+fn page_of(
+    tx: &Tx<'_>,
+    mut params: Params,
+    charge: Option<&str>,
+    intent: Option<&str>,
+    url: &str,
+) -> Result<Value, ApiError> {
+    let page = Page::parse(&mut params)?;
+    let created = created_filter(&mut params)?;
     params.finish()?;
-    let refunds: Vec<&Refund> = call
-        .tx
+    let refunds: Vec<&Refund> = tx
         .newest_first::<Refund>()
         .filter(|refund| created.contains(&refund.created))
-        .filter(|refund| charge.as_ref().is_none_or(|charge| refund.charge == *charge))
-        .filter(|refund| intent.as_ref().is_none_or(|intent| refund.payment_intent == *intent))
+        .filter(|refund| charge.is_none_or(|charge| refund.charge == charge))
+        .filter(|refund| intent.is_none_or(|intent| refund.payment_intent == intent))
         .collect();
-    page.cut(&refunds, "refund", "/v1/refunds", |refund| &refund.id, |refund| refund.render())
+    page.cut(&refunds, "refund", url, |refund| &refund.id, |refund| refund.render())
 }
 
 /// The list of a charge's refunds that `expand[]=refunds` shows: the newest ten.
@@ -449,6 +472,6 @@ pub(crate) fn list_of_charge(tx: &Tx<'_>, charge: &str) -> Value {
         "object": "list",
         "data": data,
         "has_more": refunds.len() > data.len(),
-        "url": format!("/v1/charges/{charge}/refunds"),
+        "url": list_url(charge),
     })
 }

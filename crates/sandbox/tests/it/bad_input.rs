@@ -108,43 +108,46 @@ async fn json_and_bad_versions_are_refused() {
     assert_eq!(old.header("stripe-version"), Some("2020-08-27"));
 }
 
+/// Parameters that many endpoints have, and forms of them that none has.
+const NAMES: &[&str] = &[
+    "amount",
+    "currency",
+    "confirm",
+    "payment_method",
+    "payment_method_data[type]",
+    "payment_method_data[card][number]",
+    "payment_method_data[card]",
+    "shipping[address][line1]",
+    "metadata[a]",
+    "metadata",
+    "expand[]",
+    "expand[0]",
+    "payment_method_types[]",
+    "created[gte]",
+    "limit",
+    "charge",
+    "mode",
+    "success_url",
+    "expires_at",
+    "evidence[uncategorized_text]",
+    "submit",
+    "line_items[0][price_data][currency]",
+    "line_items[0][price_data][unit_amount]",
+    "line_items[0][price_data][product_data][name]",
+    "line_items[0][quantity]",
+    "line_items[9][quantity]",
+    "line_items[]",
+    "payment_intent_data[metadata]",
+    "outcome",
+    "advance_seconds",
+];
+
 /// Whatever is sent, the answer is an object or one of Stripe's errors, and never a 500.
 #[test]
 fn random_bodies_get_an_answer() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let sandbox = runtime.block_on(async { Running::start(config()) });
-    let name = prop_oneof![
-        Just("amount"),
-        Just("currency"),
-        Just("confirm"),
-        Just("payment_method"),
-        Just("payment_method_data[type]"),
-        Just("payment_method_data[card][number]"),
-        Just("payment_method_data[card]"),
-        Just("shipping[address][line1]"),
-        Just("metadata[a]"),
-        Just("metadata"),
-        Just("expand[]"),
-        Just("expand[0]"),
-        Just("payment_method_types[]"),
-        Just("created[gte]"),
-        Just("limit"),
-        Just("charge"),
-        Just("mode"),
-        Just("success_url"),
-        Just("expires_at"),
-        Just("evidence[uncategorized_text]"),
-        Just("submit"),
-        Just("line_items[0][price_data][currency]"),
-        Just("line_items[0][price_data][unit_amount]"),
-        Just("line_items[0][price_data][product_data][name]"),
-        Just("line_items[0][quantity]"),
-        Just("line_items[9][quantity]"),
-        Just("line_items[]"),
-        Just("payment_intent_data[metadata]"),
-        Just("outcome"),
-        Just("advance_seconds"),
-    ];
+    let name = proptest::sample::select(NAMES);
     let value = prop_oneof![
         Just("1000".to_owned()),
         Just("eur".to_owned()),

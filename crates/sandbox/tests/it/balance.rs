@@ -16,7 +16,7 @@ async fn movements(api: &Api, params: &[(&str, &str)]) -> Vec<(String, i64, i64)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_movement_of_money_is_in_the_balance() {
-    let later = Duration::from_secs(60);
+    let later = Duration::from_mins(1);
     let sandbox = Running::start(Config { refund_delay: later, dispute_delay: later, ..config() });
     let api = &sandbox.api;
     let expanded = [("expand[]", "latest_charge.balance_transaction")];
@@ -54,7 +54,7 @@ async fn every_movement_of_money_is_in_the_balance() {
         (&sums["available"][0]["amount"], &sums["pending"][0]["amount"]),
         (&(-2500).into(), &1882.into())
     );
-    api.advance(172800).await;
+    api.advance(172_800).await;
     let sums = api.get("/v1/balance", &[]).await.ok();
     assert_eq!((&sums["available"][0]["amount"], &sums["pending"][0]["amount"]), (&(-618).into(), &0.into()));
     let path = format!("/v1/balance_transactions/{}", movement["id"].as_str().unwrap());

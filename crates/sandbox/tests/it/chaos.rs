@@ -186,6 +186,26 @@ async fn all_webhooks_are_lost_while_the_switch_says_so_and_the_events_are_liste
     assert_eq!(receiver.next().await.body["data"]["object"]["id"], lost["id"]);
 }
 
+/// What is on its way already is lost when its moment comes, and what happens meanwhile is lost at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_switch_also_stops_what_waits() {
+    let hour = std::time::Duration::from_hours(1);
+    let sandbox = Running::start(quittance_sandbox::Config { webhook_retry_base: hour, ..config() });
+    let api = &sandbox.api;
+    let mut receiver = Receiver::start(1);
+    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
+    api.create(&[]).await.ok();
+    receiver.next().await;
+    api.post("/_sandbox/deliveries", &[("mode", "drop")]).await.ok();
+    api.advance(3_600).await;
+    api.until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
+    let late = [("delivery_percent", "100"), ("delivery_faults[]", "delay"), ("delay_ms", "3600000")];
+    set(api, &late).await;
+    api.create(&[]).await.ok();
+    assert_eq!(api.get("/v1/events", &[]).await.ok()["data"][0]["pending_webhooks"], 0);
+    assert!(receiver.received.try_recv().is_err());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_webhooks_are_late_while_the_switch_says_so() {
     let sandbox = Running::start(config());

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Api, Running, config};
 
 fn patient() -> Config {
-    Config { dispute_delay: Duration::from_secs(60), ..config() }
+    Config { dispute_delay: Duration::from_mins(1), ..config() }
 }
 
 /// Pays with a card that is disputed a minute later; returns the PaymentIntent and its disputes, the newest first.
@@ -90,7 +90,7 @@ async fn a_dispute_is_lost_by_evidence_by_giving_in_and_by_waiting() {
     let closed = api.post(&format!("{}/close", path(&two[0])), &[]).await.ok();
     assert_eq!((&closed["status"], net(&closed)), (&"lost".into(), -2500));
     let (paid, three) = disputed(api, "pm_card_createDispute").await;
-    api.advance(864001).await;
+    api.advance(864_001).await;
     let late = api.get(&path(&three[0]), &[]).await.ok();
     assert_eq!((&late["status"], &late["evidence_details"]["past_due"]), (&"lost".into(), &true.into()));
     let error = api.post("/v1/refunds", &[("payment_intent", id(&paid))]).await.error(400);
@@ -111,7 +111,7 @@ async fn an_inquiry_takes_no_money_and_ends_with_a_refund_or_by_itself() {
     let text = ("evidence[product_description]", "A lamp");
     assert_eq!(api.post(&path(&other[0]), &[text]).await.ok()["status"], "warning_under_review");
     let (_, third) = disputed(api, "pm_card_createDisputeInquiry").await;
-    api.advance(10368000).await;
+    api.advance(10_368_000).await;
     assert_eq!(api.get(&path(&third[0]), &[]).await.ok()["status"], "warning_closed");
     assert!(!api.event_types().await.contains(&"charge.dispute.funds_withdrawn".to_owned()));
 }

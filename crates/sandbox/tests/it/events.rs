@@ -61,3 +61,56 @@ async fn delivery_success_tells_what_was_missed() {
     sandbox.api.until(missed, |list| list["data"].as_array().unwrap().is_empty()).await;
     sandbox.api.until("/v1/events?delivery_success=true", |list| list["data"][0]["id"] == id).await;
 }
+
+/// A walk over the pages from a moment on meets every event once, whatever it is about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_over_the_pages_meets_every_event() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    api.create(&[]).await.ok();
+    api.advance(100).await;
+    let from = api.get("/_sandbox/clock", &[]).await.ok()["now"].to_string();
+    let paid = api.pay("pm_card_refundFail", &[]).await.ok();
+    api.post("/v1/refunds", &[("payment_intent", paid["id"].as_str().unwrap()), ("amount", "100")])
+        .await
+        .ok();
+    api.advance(2).await;
+    let charge = paid["latest_charge"].as_str().unwrap();
+    let dispute = api.post(&format!("/_sandbox/charges/{charge}/dispute"), &[]).await.ok();
+    api.post(&format!("/v1/disputes/{}/close", dispute["id"].as_str().unwrap()), &[]).await.ok();
+    let mut seen = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut params = vec![("limit", "3"), ("created[gte]", from.as_str())];
+        params.extend(cursor.as_deref().map(|cursor| ("starting_after", cursor)));
+        let page = api.get("/v1/events", &params).await.ok();
+        let events = page["data"].as_array().unwrap();
+        seen.extend(events.iter().map(|event| event["type"].as_str().unwrap().to_owned()));
+        cursor = events.last().map(|event| event["id"].as_str().unwrap().to_owned());
+        if page["has_more"] == false {
+            break;
+        }
+    }
+    seen.reverse();
+    assert_eq!(seen, api.event_types().await[1..]);
+    assert_eq!(
+        seen,
+        [
+            "payment_intent.created",
+            "charge.succeeded",
+            "payment_intent.succeeded",
+            "refund.created",
+            "charge.refunded",
+            "refund.updated",
+            "charge.refund.updated",
+            "refund.failed",
+            "charge.dispute.created",
+            "charge.dispute.funds_withdrawn",
+            "charge.dispute.closed",
+        ]
+    );
+    let some = [("types[]", "refund.failed"), ("types[]", "charge.dispute.closed"), ("created[gte]", &from)];
+    assert_eq!(api.get("/v1/events", &some).await.ok()["data"].as_array().unwrap().len(), 2);
+    let failed = api.get("/v1/events", &[("type", "refund.failed")]).await.ok();
+    assert_eq!(failed["data"][0]["request"]["id"], serde_json::Value::Null, "nobody has asked for it");
+}

@@ -7,7 +7,8 @@ use crate::support::{Api, Running, config};
 
 /// Settings under which nothing ends by itself unless the clock is moved.
 fn patient() -> Config {
-    Config { refund_delay: Duration::from_secs(60), dispute_delay: Duration::from_secs(60), ..config() }
+    let later = Duration::from_mins(1);
+    Config { debit_delay: later, refund_delay: later, dispute_delay: later, ..config() }
 }
 
 fn id(value: &Value) -> &str {
@@ -120,10 +121,10 @@ async fn a_refund_that_pends_succeeds_by_the_clock() {
     let pending = refund(api, &paid, &[]).await.ok();
     assert_eq!(pending["status"], "pending");
     assert_eq!(charge_of(api, &paid).await["amount_refunded"], 1000, "it counts already");
-    api.advance(59).await;
+    api.advance(30).await;
     let path = format!("/v1/refunds/{}", id(&pending));
     assert_eq!(api.get(&path, &[]).await.ok()["status"], "pending");
-    api.advance(1).await;
+    api.advance(30).await;
     let done = api.get(&path, &[]).await.ok();
     assert_eq!(done["status"], "succeeded");
     let types = api.event_types().await;
@@ -219,6 +220,9 @@ async fn refunds_are_listed_updated_and_replayed() {
         ids(&[&second])
     );
     assert_eq!(list(vec![("created[gt]", "9999999999".into())]).await, ids(&[]));
+    let of_charge = charge_of(api, &one).await["refunds"].clone();
+    assert_eq!(api.get(of_charge["url"].as_str().unwrap(), &[]).await.ok(), of_charge);
+    api.get("/v1/charges/ch_x/refunds", &[]).await.error(404);
     let path = format!("/v1/refunds/{}", id(&first));
     let updated = api.post(&path, &[("metadata[order_id]", "7")]).await.ok();
     assert_eq!(updated["metadata"], json!({ "order_id": "7" }));

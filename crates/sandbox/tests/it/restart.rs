@@ -31,15 +31,7 @@ async fn everything_is_there_after_a_restart() {
     let disputed = sandbox.api.pay("pm_card_createDispute", &[]).await.ok();
     let dispute = format!("/_sandbox/charges/{}/dispute", disputed["latest_charge"].as_str().unwrap());
     sandbox.api.post(&dispute, &[]).await.ok();
-    let session = [
-        ("mode", "payment"),
-        ("success_url", "https://shop.example/done"),
-        ("line_items[0][price_data][currency]", "eur"),
-        ("line_items[0][price_data][unit_amount]", "999"),
-        ("line_items[0][price_data][product_data][name]", "Mug"),
-        ("line_items[0][quantity]", "1"),
-    ];
-    let session = sandbox.api.post("/v1/checkout/sessions", &session).await.ok();
+    let session = sandbox.api.sell(&[]).await.ok();
     let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
     sandbox.api.post(&pay, &[("payment_method", "pm_card_chargeDeclined")]).await.error(402);
     let lists = [

@@ -177,6 +177,20 @@ impl Api {
         self.post("/v1/payment_intents", &all).await
     }
 
+    /// Creates a Checkout Session over a mug for 9.99 EUR, with further parameters.
+    pub(crate) async fn sell(&self, params: &[(&str, &str)]) -> Answer {
+        let mut all = vec![
+            ("mode", "payment"),
+            ("success_url", "https://shop.example/done"),
+            ("line_items[0][price_data][currency]", "eur"),
+            ("line_items[0][price_data][unit_amount]", "999"),
+            ("line_items[0][price_data][product_data][name]", "Mug"),
+            ("line_items[0][quantity]", "1"),
+        ];
+        all.extend_from_slice(params);
+        self.post("/v1/checkout/sessions", &all).await
+    }
+
     /// Creates and confirms at once.
     pub(crate) async fn pay(&self, method: &str, params: &[(&str, &str)]) -> Answer {
         let mut all = vec![("confirm", "true"), ("payment_method", method)];

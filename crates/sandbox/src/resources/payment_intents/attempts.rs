@@ -154,7 +154,7 @@ pub(super) fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentInten
 }
 
 /// The card's bank approves: the money is taken, or held for a manual capture.
-pub(super) fn pay(
+fn pay(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
     method: &PaymentMethod,

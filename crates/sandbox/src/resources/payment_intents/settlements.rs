@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::attempts::{pay, reopen, save_for_later};
+use super::attempts::{reopen, save_for_later};
 use super::{PaymentIntent, Status};
 use crate::api_error::doc_url;
 use crate::clock::Moment;
@@ -130,8 +130,10 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
         DebitOutcome::Failed => Some(settlement.fails_with.unwrap_or(usual)),
     };
     let Some(failure) = failure else {
-        intent.next_action = None;
-        let Some(charge) = charge else { return Some(pay(tx, intent, &method?, false)) };
+        let charge = match charge {
+            Some(charge) => charge,
+            None => Charge::new(&intent, &method?, tx.now.seconds()),
+        };
         return Some(succeed(tx, intent, charge));
     };
     let (code, message) = failure.text();
@@ -156,6 +158,8 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
 
 fn succeed(tx: &mut Tx<'_>, mut intent: PaymentIntent, mut charge: Charge) -> PaymentIntent {
     charge.capture(tx, intent.amount);
+    intent.latest_charge = Some(charge.id.clone());
+    intent.next_action = None;
     intent.status = Status::Succeeded;
     intent.amount_received = intent.amount;
     tx.emit("charge.succeeded", charge.render());
