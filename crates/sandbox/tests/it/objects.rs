@@ -5,7 +5,7 @@ use serde_json::Value;
 use stripe_core::Balance;
 use stripe_shared::{
     BalanceTransaction, Charge, CheckoutSession, CheckoutSessionItem, Customer, Dispute, Event,
-    PaymentIntent, PaymentMethod, Refund, Transfer, TransferReversal,
+    PaymentIntent, PaymentMethod, Refund,
 };
 
 use crate::support::{Api, Running, config};
