@@ -244,3 +244,24 @@ async fn checkout_sends_its_money_on() {
     assert_eq!(only(api, "/v1/transfers").await["amount"], 1000);
     assert_eq!(only(api, "/v1/application_fees").await["amount"], 100);
 }
+
+/// What has gone back already does not go back again.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_comes_back_than_is_left() {
+    let sandbox = Running::start(config());
+    let api = &sandbox.api;
+    let seller = api.seller("acct_1").await;
+    let paid = api.pay("pm_card_visa", &[TO, ("application_fee_amount", "100")]).await.ok();
+    let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
+    let transfer = only(api, "/v1/transfers").await;
+    api.post(&format!("/v1/transfers/{}/reversals", id(&transfer)), &[("amount", "800")]).await.ok();
+    let fee = only(api, "/v1/application_fees").await;
+    api.post(&format!("/v1/application_fees/{}/refunds", id(&fee)), &[("amount", "70")]).await.ok();
+    let both = [("reverse_transfer", "true"), ("refund_application_fee", "true")];
+    refund(api, &paid, &both).await.ok();
+    let transfer = only(api, "/v1/transfers").await;
+    assert_eq!((&transfer["amount_reversed"], &transfer["reversed"]), (&1000.into(), &true.into()));
+    assert_eq!(transfer["reversals"]["data"][0]["amount"], 200);
+    assert_eq!(only(api, "/v1/application_fees").await["amount_refunded"], 100);
+    assert_eq!(balance(&seller).await, 0);
+}
