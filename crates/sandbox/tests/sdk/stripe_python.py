@@ -5,10 +5,14 @@ leaves out what only a sandbox can do.
 """
 
 import os
+import re
 import sys
 import time
 import traceback
+import urllib.error
+import urllib.request
 import uuid
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import stripe
 
@@ -173,6 +177,79 @@ def checkout_sessions():
     failure(stripe.InvalidRequestError, lambda: sessions.create({**params, "mode": "subscription"}))
 
 
+def connect():
+    base = os.environ.get("SANDBOX_URL", "http://127.0.0.1:12111")
+    bases = {"api": base, "connect": base}
+    platform = stripe.StripeClient("sk_test_sandbox", client_id="ca_Test1", base_addresses=bases)
+    asked = platform.oauth.authorize_url(
+        {"state": "a b", "scope": "read_write", "redirect_uri": "https://shop.example/back"}
+    )
+    with urllib.request.urlopen(asked) as page:
+        assert "Connect my account" in page.read().decode()
+    form = {
+        "client_id": "ca_Test1",
+        "redirect_uri": "https://shop.example/back",
+        "scope": "read_write",
+        "state": "a b",
+        "decision": "connect",
+        "account": "new",
+    }
+    query = parse_qs(urlsplit(location_of(f"{base}/oauth/authorize", form)).query)
+    assert query["state"] == ["a b"]
+    grant = {"grant_type": "authorization_code", "code": query["code"][0]}
+    token = platform.oauth.token(grant)
+    seller = token.stripe_user_id
+    assert platform.v1.accounts.retrieve(seller).charges_enabled
+    options = {"stripe_account": seller}
+    paid = intents.create(
+        {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "application_fee_amount": 100}, options
+    )
+    fee = client.v1.application_fees.list({"charge": paid.latest_charge}).data[0]
+    assert fee.amount == 100 and fee.account == seller
+    client.v1.application_fees.refunds.create(fee.id)
+    assert client.v1.application_fees.retrieve(fee.id).refunded
+    failure(stripe.oauth_error.InvalidGrantError, lambda: platform.oauth.token(grant))
+    stranger = {"stripe_user_id": "acct_unknown"}
+    failure(stripe.oauth_error.InvalidClientError, lambda: platform.oauth.deauthorize(stranger))
+    assert platform.oauth.deauthorize({"stripe_user_id": seller}).stripe_user_id == seller
+    failure(stripe.PermissionError, lambda: intents.list(options=options))
+
+    account = client.v1.accounts.create({"type": "custom", "country": "DE"})
+    client.v1.accounts.capabilities.update(account.id, "transfers", {"requested": True})
+    link = {
+        "account": account.id,
+        "type": "account_onboarding",
+        "refresh_url": "https://shop.example/again",
+        "return_url": "https://shop.example/back",
+    }
+    link = client.v1.account_links.create(link)
+    with urllib.request.urlopen(link.url) as page:
+        form = re.search('action="([^"]+)"', page.read().decode())[1]
+    assert location_of(base + form, {"outcome": "complete"}) == "https://shop.example/back"
+    assert client.v1.accounts.retrieve(account.id).capabilities.transfers == "active"
+    held = {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "transfer_data": {"destination": account.id}}
+    sent = intents.create(held)
+    transfer = client.v1.transfers.list({"destination": account.id}).data[0]
+    assert transfer.source_transaction == sent.latest_charge
+    assert client.v1.transfers.reversals.create(transfer.id, {"amount": 400}).amount == 400
+    assert client.v1.transfers.retrieve(transfer.id).amount_reversed == 400
+    assert client.v1.accounts.delete(account.id).deleted
+
+
+def location_of(url, form):
+    """Where a posted form redirects to."""
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    try:
+        urllib.request.build_opener(Stay).open(url, urlencode(form).encode())
+    except urllib.error.HTTPError as error:
+        return error.headers["location"]
+    raise AssertionError("a redirect was expected")
+
+
 def events():
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
 
@@ -196,6 +273,7 @@ def main():
         disputes,
         balance,
         checkout_sessions,
+        connect,
         events,
     ]
     for check in checks:
