@@ -38,8 +38,8 @@ const hostedButton = (page) => page.getByRole('button', { name: 'Pay on a hosted
 const hostedPay = (page) => page.getByRole('button', { name: 'Pay', exact: true });
 
 /** From the checkout to the hosted page, with its form there. */
-async function goToHostedPage(page) {
-  await hostedButton(page).click();
+async function goToHostedPage(page, press = (button) => button.click()) {
+  await press(hostedButton(page));
   await page.waitForURL(`${service.sandbox}/c/pay/**`);
   await paymentForm(page).getByLabel('Card number').waitFor();
 }
@@ -179,12 +179,12 @@ test('two tabs, each with another way to pay, make one charge', async () => {
   // The first tab's payment was closed by the second's.
   await payButton(page).click();
   await page.getByRole('alert').filter({ hasText: 'You began to pay in another window' }).waitFor();
+  await canPay(page);
   await screenshot(page, 'checkout-other-window', { isWhole: true });
   assert.equal(succeeded(await atStripe(order.id)).length, 0);
   // And now the second's by the first's.
   await hostedPay(other).click();
   await other.getByRole('alert').filter({ hasText: 'has expired' }).waitFor();
-  await canPay(page);
   await typeCard(page, CARDS.success);
   await payButton(page).click();
   await thanks(page);
@@ -284,8 +284,10 @@ test('what is sold out while it is in the cart is named, and the rest can be bou
   await openShop(page);
   await page.getByText('Only 3 left').waitFor();
   for (const name of ['Hand grinder', 'Walnut scoop', 'Walnut scoop', 'Paper filters']) {
-    await page.getByRole('button', { name: `to cart: ${name}` }).click();
+    await addToCart(page, name);
   }
+  await page.getByRole('button', { name: 'In your cart: Hand grinder' }).click();
+  await page.getByRole('button', { name: 'Cart, 4 items' }).waitFor();
   await screenshot(page, 'stock-catalogue', { isWhole: true });
   // Somebody else takes the grinder and two of the scoops.
   const rival = await newCustomer(chromium.browser);
@@ -313,7 +315,7 @@ test('what is sold out while it is in the cart is named, and the rest can be bou
   assert.ok(summary.includes('Walnut scoop') && summary.includes('€16.90') && !summary.includes('Hand grinder'), summary);
   // What this customer's own order holds is not sold out for them.
   await page.getByRole('link', { name: 'Back to the shop' }).click();
-  await page.getByRole('button', { name: 'All in your cart: Walnut scoop' }).waitFor();
+  await page.getByRole('button', { name: 'In your cart: Walnut scoop' }).waitFor();
   // The rival gives up: the grinder is for sale again.
   await rival.page.getByRole('link', { name: 'Back to the shop' }).click();
   await rival.page.getByRole('button', { name: /^Cart/ }).click();
@@ -339,6 +341,19 @@ test('all that was wanted is sold out', async () => {
   await page.getByRole('button', { name: 'Sold out: Last mug' }).waitFor();
 });
 
+test('what is there again can be bought with the same cart', async () => {
+  const { page } = customer;
+  const { id } = await asShop('POST', '/v1/products', { name: 'Milk jug', unit_amount: 2_600, currency: 'eur', stock: 1 });
+  await openShop(page);
+  await addToCart(page, 'Milk jug');
+  await asShop('PATCH', `/v1/products/${id}`, { stock: 0 });
+  await page.goto(`${service.url}/demo/#/checkout`);
+  await page.getByRole('heading', { name: 'There is not enough left' }).waitFor();
+  await asShop('PATCH', `/v1/products/${id}`, { stock: 1 });
+  await page.reload();
+  await canPay(page);
+});
+
 test('on a phone', async () => {
   const phone = await newCustomer(chromium.browser, PHONE);
   const { page } = phone;
@@ -347,8 +362,7 @@ test('on a phone', async () => {
   await fillDetails(page);
   await screenshot(page, 'phone-two-ways', { isWhole: true });
   assert.equal(await isWide(), false, 'nothing sticks out at the side');
-  await hostedButton(page).tap();
-  await paymentForm(page).getByLabel('Card number').waitFor();
+  await goToHostedPage(page, (button) => button.tap());
   await typeCard(page, CARDS.success);
   assert.equal(await isWide(), false, 'nothing sticks out at the side');
   await screenshot(page, 'phone-hosted-checkout', { isWhole: true });

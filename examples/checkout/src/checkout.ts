@@ -271,12 +271,19 @@ class CheckoutPage {
     element.on('loaderror', ({ error }) => { void this.#failed(error); });
     element.mount(this.#payment);
     this.#showButtons('none');
-    this.#tell(notice || (this.open.order.payment?.last_error?.message ?? ''));
+    if (notice) this.#answer(notice);
+    else this.#tell(this.open.order.payment?.last_error?.message ?? '');
   }
 
   #tell(message: string): void {
     this.#alert.hidden = message === '';
     this.#alert.textContent = message;
+  }
+
+  /** Says why the press of a button led to nothing, where it is seen. */
+  #answer(message: string): void {
+    this.#tell(message);
+    this.#alert.scrollIntoView({ block: 'nearest' });
   }
 
   #isFilled(): boolean {
@@ -350,10 +357,10 @@ class CheckoutPage {
   /** Says why the API does not take the payment. */
   #refused(error: unknown): void {
     if (showEnd(this.main, error, this.products, this.reopen)) return;
-    if (!(error instanceof Problem)) this.#tell(messageOf(error));
+    if (!(error instanceof Problem)) this.#answer(messageOf(error));
     // It was paid in another tab.
     else if (PAID.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
-    else if (!showProblem(this.#fields, error)) this.#tell(error.message);
+    else if (!showProblem(this.#fields, error)) this.#answer(error.message);
   }
 
   async #saveDetails(): Promise<void> {
@@ -376,7 +383,7 @@ class CheckoutPage {
       return this.reopen('You began to pay in another window. That is closed now and nothing was charged: please enter your card again.');
     }
     if (error.type === 'validation_error') return;
-    this.#tell(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
+    this.#answer(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
   }
 }
 

@@ -152,8 +152,9 @@ function isStale(lookup: Lookup, seen: number): boolean {
 async function follow(): Promise<void> {
   let after = 0;
   let lastShown = '';
+  let wait = WAIT_S;
   for (let seen = 0; ; seen += 1) {
-    const lookup = await ask({ wait: WAIT_S, after });
+    const lookup = await ask({ wait, after });
     const outcome = isStale(lookup, seen) ? outcomeOf({ ...lookup, order_status: 'pending' }) : outcomeOf(lookup);
     if (outcome.title !== lastShown) show(outcome, lookup);
     if (outcome.title !== lastShown && outcome.isBought) {
@@ -163,8 +164,11 @@ async function follow(): Promise<void> {
     lastShown = outcome.title;
     if (outcome.isOver) return;
     if ('version' in lookup) after = lookup.version;
-    // A Session is not asked about by version: what has not changed is answered at once.
-    else await pause(1000 * Math.min(2 ** seen, SESSION_PAUSE_MAX_S));
+    else {
+      // A Session is not asked about by version. What is in flight at a bank is answered at once, and so is its end.
+      if (lookup.order_status === 'processing') wait = 0;
+      await pause(1000 * Math.min(2 ** seen, SESSION_PAUSE_MAX_S));
+    }
   }
 }
 

@@ -48,9 +48,11 @@ function productCard(product: Product): HTMLElement {
     },
   });
   const label = () => {
-    const text = isSoldOut ? 'Sold out' : isAllInCart() ? 'All in your cart' : 'Add to cart';
+    const text = isSoldOut ? 'Sold out' : isAllInCart() ? 'In your cart' : 'Add to cart';
     add.replaceChildren(text);
     add.setAttribute('aria-label', `${text}: ${product.name}`);
+    // Not `disabled`: who has just pressed it would lose their place on the page.
+    add.setAttribute('aria-disabled', String(isAllInCart()));
   };
   label();
   const stock = isSoldOut ? null : fewText(available);
@@ -58,11 +60,10 @@ function productCard(product: Product): HTMLElement {
     el('div', { class: 'picture' }, picture(product.name)),
     el('div', { class: 'product-text' },
       el('h2', {}, product.name),
-      product.description ? el('p', { class: 'quiet' }, product.description) : null),
+      product.description ? el('p', { class: 'quiet' }, product.description) : null,
+      stock ? el('p', { class: 'stock' }, stock) : null),
     el('div', { class: 'product-buy' },
-      el('span', {}, el('span', { class: 'price' }, money(product.unit_amount, product.currency)),
-        stock ? el('span', { class: 'stock' }, stock) : null),
-      add));
+      el('span', { class: 'price' }, money(product.unit_amount, product.currency)), add));
 }
 
 async function showCatalogue(): Promise<void> {

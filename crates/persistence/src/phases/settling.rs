@@ -257,7 +257,10 @@ impl Ledger {
                     self.refunds.push(row);
                 }
                 Some(before) if *before != row => {
-                    row.updated_at = instant(now);
+                    // That it was seen once more to be as it was is no change of it.
+                    if shown_of(&before.refund()?) != shown_of(refund) {
+                        row.updated_at = instant(now);
+                    }
                     changes.refunds.push(row.clone());
                     self.refunds[place] = row;
                 }
@@ -276,8 +279,10 @@ impl Ledger {
             match self.disputes.get_mut(place) {
                 Some(row) if row.facts == facts => {}
                 Some(row) => {
+                    if row.dispute()?.facts.state() != dispute.facts.state() {
+                        row.updated_at = instant(now);
+                    }
                     row.facts = facts;
-                    row.updated_at = instant(now);
                     changes.disputes.push(row.clone());
                 }
                 None => {
@@ -311,6 +316,11 @@ impl Ledger {
             changes.checks.push(CheckRow { id: self.order.id.clone(), check_at: instant(at) });
         }
     }
+}
+
+/// What a reader sees of a refund that can change.
+fn shown_of(refund: &Refund) -> (RefundStatus, Option<&str>, Option<&str>) {
+    (refund.status(), refund.failure_reason(), refund.stripe_refund_id.as_deref())
 }
 
 fn decision_row(order_id: &OrderId, decision: &Decision, now: DateTime<Utc>) -> DecisionRow {

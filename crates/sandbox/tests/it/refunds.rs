@@ -7,7 +7,8 @@ use crate::support::{Api, Running, config};
 
 /// Settings under which nothing ends by itself unless the clock is moved.
 fn patient() -> Config {
-    Config { refund_delay: Duration::from_mins(1), dispute_delay: Duration::from_mins(1), ..config() }
+    let later = Duration::from_mins(1);
+    Config { debit_delay: later, refund_delay: later, dispute_delay: later, ..config() }
 }
 
 fn id(value: &Value) -> &str {

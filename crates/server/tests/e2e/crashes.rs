@@ -78,7 +78,7 @@ async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &Test
 
 /// What leads to a point of another way.
 async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String, Money) {
-    let name = point.name();
+    let (name, key) = (point.name(), format!("{}-money", point.name()));
     match point {
         CrashPoint::AttemptAbandoned => {
             let payable = shop.payable(name).await;
@@ -90,17 +90,13 @@ async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String,
         CrashPoint::ExpiryAsked => {
             let payable = shop.payable(name).await;
             let_expire(database, &payable.order_id).await;
-            wait_for("the order to expire", async || {
-                let order = shop.order(&payable.order_id).await;
-                (order["status"] == "expired").then_some(())
-            })
-            .await;
+            shop.see_become(&payable.order_id, "expired").await;
             (payable.order_id, Money::kept("expired", 0))
         }
         CrashPoint::CaptureAsked | CrashPoint::PaymentIntentCaptured => {
             let held = shop.held(name).await;
             shop.see_become(&held.order_id, "authorized").await;
-            let captured = shop.capturing(&held.order_id, Some(900)).key(name).insist().await.expect(200);
+            let captured = shop.capturing(&held.order_id, Some(900)).key(&key).insist().await.expect(200);
             assert_eq!(captured.body["amount_paid"], 900, "{}", captured.text);
             (held.order_id, Money::kept("paid", 900))
         }
@@ -108,7 +104,7 @@ async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String,
             let payable = shop.payable(name).await;
             shop.confirm(&payable.payment_intent_id).await;
             shop.see_paid(&payable.order_id).await;
-            let refunded = shop.refunding(&payable.order_id, Some(700), name).insist().await.expect(201);
+            let refunded = shop.refunding(&payable.order_id, Some(700), &key).insist().await.expect(201);
             assert_eq!(refunded.body["amount"], 700, "{}", refunded.text);
             shop.see_become(&payable.order_id, "partially_refunded").await;
             (payable.order_id, Money { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 })

@@ -108,7 +108,7 @@ async fn while_money_is_on_its_way_no_order_expires(database: &TestDatabase) {
         world.control(&format!("payment_intents/{id}/settle"), "outcome=succeeded").await;
     }
     for order_id in [&debit.order_id, &voucher.order_id, &page.order_id] {
-        shop.see_paid(order_id).await;
+        shop.see_become(order_id, "paid").await;
     }
     // A hold that is given up, after the order's time: now it is over.
     world.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;

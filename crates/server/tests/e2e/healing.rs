@@ -201,15 +201,15 @@ fn story<'a>(stories: &'a [Story], name: &str) -> &'a Story {
     stories.iter().find(|story| story.name == name).expect("it was told")
 }
 
-/// The rows of every table that says what an order is, in words. Not as of when an open payment was last seen so: that
-/// moves with each look.
+/// The rows of every table that says what an order is, in words. Not as of when something was last seen
+/// to be so: that moves with each look.
 async fn state(world: &World<'_>) -> Vec<String> {
     let mut state = Vec::new();
     for sql in [
         "SELECT id || status || version || updated_at AS value FROM orders ORDER BY id",
         "SELECT id || coalesce(payment_intent_id, '') || abandoned || closed AS value FROM payments ORDER BY id",
-        "SELECT id || facts || updated_at AS value FROM refunds ORDER BY id",
-        "SELECT id || facts || updated_at AS value FROM disputes ORDER BY id",
+        "SELECT id || coalesce(stripe_refund_id, '') || updated_at AS value FROM refunds ORDER BY id",
+        "SELECT id || stripe_dispute_id || updated_at AS value FROM disputes ORDER BY id",
         "SELECT order_id || kind || subject AS value FROM decisions ORDER BY order_id, kind",
         "SELECT event_id || outcome AS value FROM inbox ORDER BY event_id",
         "SELECT id || kind AS value FROM outbox ORDER BY id",

@@ -15,6 +15,8 @@ mod first_minute;
 mod hang_ups;
 mod healing;
 mod kills;
+#[cfg(feature = "crash-points")]
+mod money_faults;
 mod outage;
 mod process;
 mod rails;

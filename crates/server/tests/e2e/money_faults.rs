@@ -1,0 +1,285 @@
+//! Every call that moves money × everything that can go wrong at Stripe × a crash before it and after it: what was
+//! asked for happens, once, and nothing is in flight for ever.
+
+use std::cell::RefCell;
+
+use quittance_crash_points::{CrashPoint, VARIABLE};
+use quittance_test_support::TestDatabase;
+
+use crate::books::Books;
+use crate::process::wait_for;
+use crate::seed::exhaustive;
+use crate::shop::{AMOUNT, Shop};
+use crate::tally::come_to_rest;
+use crate::world::{NO_WALK, Webhooks, World};
+
+quittance_test_support::on_both_databases! { every_call_survives_every_fault, every_call_survives_every_crash }
+
+/// A call that moves money, or stops it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    CreateIntent,
+    CreateSession,
+    Cancel,
+    Expire,
+    Capture,
+    Refund,
+    Update,
+}
+
+impl Act {
+    const ALL: [Self; 7] = [
+        Self::CreateIntent,
+        Self::CreateSession,
+        Self::Cancel,
+        Self::Expire,
+        Self::Capture,
+        Self::Refund,
+        Self::Update,
+    ];
+
+    fn route(self) -> &'static str {
+        match self {
+            Self::CreateIntent => "POST /v1/payment_intents",
+            Self::CreateSession => "POST /v1/checkout/sessions",
+            Self::Cancel => "POST /v1/payment_intents/{id}/cancel",
+            Self::Expire => "POST /v1/checkout/sessions/{id}/expire",
+            Self::Capture => "POST /v1/payment_intents/{id}/capture",
+            Self::Refund => "POST /v1/refunds",
+            Self::Update => "POST /v1/payment_intents/{id}",
+        }
+    }
+
+    /// The places before Stripe is asked, and after.
+    fn points(self) -> [CrashPoint; 2] {
+        match self {
+            Self::CreateIntent | Self::CreateSession => [CrashPoint::AttemptRecorded, CrashPoint::AttemptMade],
+            Self::Cancel | Self::Expire => [CrashPoint::ClosureAsked, CrashPoint::AttemptClosed],
+            Self::Capture => [CrashPoint::CaptureAsked, CrashPoint::PaymentIntentCaptured],
+            Self::Refund => [CrashPoint::RefundRecorded, CrashPoint::RefundMade],
+            Self::Update => [CrashPoint::DetailsChanged, CrashPoint::DetailsTold],
+        }
+    }
+}
+
+/// The sandbox's list of what can go wrong with a call, before and after it has taken effect.
+const FAULTS: [&str; 10] = [
+    "conflict",
+    "rate_limit",
+    "server_error",
+    "server_error_after",
+    "bad_gateway",
+    "bad_gateway_after",
+    "hang",
+    "hang_after",
+    "cut",
+    "cut_after",
+];
+
+/// How long a call hangs: long enough to be noticed, short of what the service has patience for.
+const HANG_MS: u32 = 200;
+
+/// More often than the service repeats a call by itself.
+const FOR_LONG: usize = 5;
+
+/// One act on an order of its own.
+#[derive(Debug, Clone)]
+struct Case {
+    act: Act,
+    order_id: String,
+    name: String,
+}
+
+impl Case {
+    /// Brings an order to where the act can be done.
+    async fn prepare(shop: &Shop, act: Act, name: &str) -> Self {
+        let order_id = match act {
+            Act::CreateIntent | Act::CreateSession => shop.place(name).await,
+            Act::Cancel | Act::Update => shop.payable(name).await.order_id,
+            Act::Expire => shop.hosted(name).await.order_id,
+            Act::Capture => {
+                let held = shop.held(name).await;
+                shop.see_become(&held.order_id, "authorized").await;
+                held.order_id
+            }
+            Act::Refund => {
+                let payable = shop.payable(name).await;
+                shop.confirm(&payable.payment_intent_id).await;
+                shop.see_paid(&payable.order_id).await;
+                payable.order_id
+            }
+        };
+        Self { act, order_id, name: name.to_owned() }
+    }
+
+    /// Lets the next calls of its kind go wrong.
+    async fn plan(&self, world: &World<'_>, fault: &str, times: usize) {
+        for nth in 1..=times {
+            let form = format!("route={}&fault={fault}&nth={nth}&hang_ms={HANG_MS}", self.act.route());
+            world.control("chaos/next", &form).await;
+        }
+    }
+
+    /// Asks for it until there is an answer.
+    async fn act(&self, shop: &Shop) {
+        let id = &self.order_id;
+        let answer = match self.act {
+            Act::CreateIntent => shop.paying(id).insist().await,
+            Act::CreateSession => shop.hosting(id).insist().await,
+            Act::Cancel | Act::Expire => shop.canceling(id).insist().await,
+            Act::Capture => shop.capturing(id, Some(900)).key(&format!("{}-capture", self.name)).insist().await,
+            Act::Refund => shop.refunding(id, Some(700), &format!("{}-refund", self.name)).insist().await,
+            Act::Update => shop.ship(id, "12 St James's Square").await,
+        };
+        assert!(matches!(answer.status, 200 | 201), "{self:?}: {}", answer.text);
+    }
+
+    /// Checks that it has happened, once.
+    async fn check(&self, world: &World<'_>, shop: &Shop, books: &Books, how: &str) {
+        let at_stripe = books.of(&self.order_id);
+        let order = shop.order(&self.order_id).await;
+        let said = format!("{self:?} {how}: {order} {at_stripe:#?}");
+        let live = at_stripe.intents.iter().filter(|intent| intent["status"] != "canceled").count();
+        let status = order["status"].as_str().expect("a status");
+        let money = (at_stripe.received(), at_stripe.refunds.len(), at_stripe.refunded());
+        match self.act {
+            Act::CreateIntent => {
+                assert_eq!((status, live, money), ("pending", 1, (0, 0, 0)), "{said}");
+                let again = shop.paying(&self.order_id).insist().await.expect(200);
+                shop.confirm(&again.text_of("payment_intent_id")).await;
+            }
+            Act::CreateSession => {
+                let sessions = world.stripe_list("/v1/checkout/sessions?status=open").await;
+                let is_ours = |session: &&serde_json::Value| {
+                    session["metadata"]["order_id"] == self.order_id.as_str()
+                };
+                let ours: Vec<_> = sessions.iter().filter(is_ours).collect();
+                assert_eq!((status, ours.len(), money), ("pending", 1, (0, 0, 0)), "{said}");
+                let id = ours[0]["id"].as_str().expect("an id");
+                shop.pay_page(id, "pm_card_visa").await.expect(200);
+            }
+            Act::Cancel | Act::Expire => {
+                assert_eq!((status, live, money), ("canceled", 0, (0, 0, 0)), "{said}");
+                return;
+            }
+            Act::Capture => {
+                assert_eq!((status, live, money), ("paid", 1, (900, 0, 0)), "{said}");
+                return;
+            }
+            Act::Refund => {
+                assert_eq!((status, live, money), ("partially_refunded", 1, (AMOUNT, 1, 700)), "{said}");
+                return;
+            }
+            Act::Update => {
+                let told = &at_stripe.intents[0]["shipping"]["address"]["line1"];
+                assert_eq!((status, live, told), ("pending", 1, &"12 St James's Square".into()), "{said}");
+                shop.confirm(at_stripe.intents[0]["id"].as_str().expect("an id")).await;
+            }
+        }
+        // What was made can be paid, and pays the order once.
+        shop.see_paid(&self.order_id).await;
+        let books = Books::read(world).await;
+        assert_eq!((books.of(&self.order_id).successes(), books.of(&self.order_id).received()), (1, AMOUNT), "{said}");
+    }
+}
+
+/// Waits until the refunds are with Stripe and everything is heard of.
+async fn settle(world: &World<'_>) {
+    come_to_rest(world).await;
+    wait_for("the refunds", async || {
+        let untold = "refunds WHERE stripe_refund_id IS NULL AND refused IS NULL";
+        (world.count(untold).await == 0).then_some(())
+    })
+    .await;
+}
+
+/// Each call goes wrong in each way, once or for longer than the service asks by itself. Calls of different routes do
+/// not disturb each other, so that they go wrong at the same time.
+async fn every_call_survives_every_fault(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    // Three rounds try every fault with some call, and every call with some fault.
+    let rounds = if exhaustive() { FAULTS.len() } else { 3 };
+    let mut tried = 0;
+    for times in [1, FOR_LONG] {
+        for round in 0..rounds {
+            let mut cases = Vec::new();
+            for (place, act) in Act::ALL.into_iter().enumerate() {
+                let fault = FAULTS[(place * 3 + round) % FAULTS.len()];
+                let case = Case::prepare(&shop, act, &format!("{act:?}-{fault}-{times}")).await;
+                cases.push((case, fault));
+            }
+            for (case, fault) in &cases {
+                case.plan(&world, fault, times).await;
+            }
+            let [a, b, c, d, e, f, g] = &cases[..] else { panic!("one case for each act") };
+            tokio::join!(
+                a.0.act(&shop), b.0.act(&shop), c.0.act(&shop), d.0.act(&shop),
+                e.0.act(&shop), f.0.act(&shop), g.0.act(&shop),
+            );
+            settle(&world).await;
+            world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+            let books = Books::read(&world).await;
+            for (case, fault) in &cases {
+                case.check(&world, &shop, &books, &format!("{fault} {times} times")).await;
+            }
+            tried += cases.len();
+        }
+    }
+    println!("{tried} cases");
+}
+
+/// Each call goes wrong, and the process dies before it or after it.
+async fn every_call_survives_every_crash(database: &TestDatabase) {
+    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let mut tried = 0;
+    for (place, act) in Act::ALL.into_iter().enumerate() {
+        for (side, point) in act.points().into_iter().enumerate() {
+            let faults: Vec<&str> = match exhaustive() {
+                true => FAULTS.to_vec(),
+                false => vec![FAULTS[(place * 2 + side) % FAULTS.len()]],
+            };
+            for fault in faults {
+                let name = format!("{act:?}-{fault}-{}", point.name());
+                let case = Case::prepare(&shop, act, &name).await;
+                crash(&mut world, &shop, &case, fault, point).await;
+                settle(&world).await;
+                world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+                let books = Books::read(&world).await;
+                case.check(&world, &shop, &books, &format!("{fault}, a crash at {}", point.name())).await;
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} cases");
+}
+
+/// Does it with a process that dies at this point, and brings it back. A fault can keep it from getting there.
+async fn crash(world: &mut World<'_>, shop: &Shop, case: &Case, fault: &str, point: CrashPoint) {
+    crate::tally::all_delivered(world).await;
+    world.kill();
+    world.revive(&[NO_WALK[0], (VARIABLE, point.name())]).await;
+    case.plan(world, fault, 1).await;
+    let done = RefCell::new(false);
+    let acting = async {
+        case.act(shop).await;
+        *done.borrow_mut() = true;
+    };
+    let watching = async {
+        while !*done.borrow() {
+            if let Some(status) = world.service().ended() {
+                assert!(!status.success(), "it stopped in good order");
+                world.let_leases_end().await;
+                world.revive(&NO_WALK).await;
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        world.kill();
+        world.revive(&NO_WALK).await;
+    };
+    let both = async { tokio::join!(acting, watching) };
+    tokio::pin!(both);
+    both.await;
+}
