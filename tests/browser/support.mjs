@@ -19,8 +19,9 @@ export const CARDS = {
   threeDSecure: '4000002760003184',
 };
 
-/** Starts the binary in an empty directory, on free ports, and reads the addresses of its banner. */
-export async function startService() {
+/** Starts the binary in an empty directory, on free ports, and reads the addresses of its banner. `settings` are more
+ * of its environment. */
+export async function startService(settings = {}) {
   const directory = await mkdtemp(path.join(tmpdir(), 'quittance-browser-'));
   const { QUITTANCE_BIN = path.join(ROOT, 'target/debug/quittance'), PATH, HOME } = process.env;
   const child = spawn(QUITTANCE_BIN, ['serve'], {
@@ -28,6 +29,7 @@ export async function startService() {
     // Nothing of the caller's environment decides what is tested.
     env: {
       PATH, HOME, QUITTANCE_LISTEN: '127.0.0.1:0', QUITTANCE_SANDBOX_LISTEN: '127.0.0.1:0', QUITTANCE_RATE_LIMIT: '0',
+      ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -132,8 +134,8 @@ export async function typeCard(page, number, { expiry = '1230', code = '123' } =
 }
 
 /** Waits until `read` answers what `is` takes. */
-export async function until(read, is) {
-  const end = Date.now() + PATIENCE_MS;
+export async function until(read, is, patienceMs = PATIENCE_MS) {
+  const end = Date.now() + patienceMs;
   for (;;) {
     const value = await read();
     if (is(value)) return value;

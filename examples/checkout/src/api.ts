@@ -7,7 +7,9 @@ export type Product = components['schemas']['Product'];
 export type Order = components['schemas']['Order'];
 export type PlacedOrder = components['schemas']['PlacedOrder'];
 export type PaymentLookup = components['schemas']['PaymentLookup'];
+export type CheckoutSessionLookup = components['schemas']['CheckoutSessionLookup'];
 export type Shipping = components['schemas']['Shipping'];
+export type FieldError = components['schemas']['FieldError'];
 
 type Method = 'get' | 'post' | 'patch';
 type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M & keyof paths[P]]>;
@@ -34,7 +36,7 @@ export class Problem extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly errors: { pointer: string; detail: string }[] = [],
+    readonly errors: FieldError[] = [],
   ) {
     super(message);
   }
@@ -108,10 +110,15 @@ export const api = {
   /** Creates the order's PaymentIntent, or answers the one it has. */
   paymentIntent: (id: string, token: string) =>
     send('post', '/v1/orders/{id}/payment_intent', { path: { id }, token, body: {} }),
+  /** Opens a page of Stripe's on which the order can be paid. The PaymentIntent it has is closed first. */
+  checkoutSession: (id: string, token: string, urls: { success_url: string; cancel_url: string }) =>
+    send('post', '/v1/orders/{id}/checkout_session', { path: { id }, token, body: urls }),
   /** How the payment of an order stands, as soon as there is something newer than `after`. */
   payment: (id: string, credentials: Credentials, query: { wait: number; after: number }) =>
     send('get', '/v1/orders/{id}/payment', { path: { id }, query, ...credentials }),
   /** The same by the id that Stripe puts into the return URL. */
   paymentByIntent: (id: string, credentials: Credentials, query: { wait: number; after: number }) =>
     send('get', '/v1/payment_intents/{id}', { path: { id }, query, ...credentials }),
+  /** The same by the id that Stripe puts into the success page's address, and less of it. */
+  paymentBySession: (id: string, query: { wait: number }) => send('get', '/v1/checkout_sessions/{id}', { path: { id }, query }),
 };

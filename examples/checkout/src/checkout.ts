@@ -1,14 +1,16 @@
-// The checkout: one page with contact, delivery, payment and the order's summary.
+// The checkout: one page with contact, delivery, payment and the order's summary. The order is paid in the Payment
+// Element, or on a page of Stripe's: one of both at a time, the API closes the other.
 //
 // The order is placed when the page opens, because its PaymentIntent is what the payment form is made of. Prices
 // are the API's. The same cart keeps its order, whatever the customer does: reload, back, another try after a
 // decline.
 
-import { api, Problem, type Order, type Product } from './api';
-import { announce, el, messageOf, SPINNER } from './dom';
-import { cart, checkout, tokenOf } from './memory';
+import { api, Problem, type Order, type PlacedOrder, type Product } from './api';
+import { announce, el, messageOf, showMessage, SPINNER } from './dom';
+import { cart, checkout, tokenOf, type Checkout, type Line } from './memory';
 import { money } from './money';
 import { picture } from './pictures';
+import { leftText } from './stock';
 import { appearance, loadStripe, type BillingDetails, type Elements, type Stripe, type StripeError } from './stripe';
 
 type Config = Awaited<ReturnType<typeof api.config>>;
@@ -26,10 +28,42 @@ const COUNTRIES = ('AT AU BE BG CA CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS 
 const DONE = ['succeeded', 'processing', 'requires_capture'];
 
 /** What the API says of an order that has been paid, or is being. */
-const PAID = ['already_paid', 'payment_processing'];
+const PAID = ['already_paid', 'payment_processing', 'payment_in_flight', 'order_in_review'];
+
+/** Shows the checkout once more, and says why. */
+type Reopen = (notice?: string) => void;
+
+/** Lines of the cart that there is too little of. */
+class Shortage extends Error {
+  constructor(readonly lines: (Line & { left: number })[]) {
+    super('Too few are left of some of the items.');
+  }
+}
+
+/** Where the hosted page leads, paid and unpaid. Stripe puts the id in the place of the braces, so they stay as they are. */
+const hostedUrls = () => ({
+  success_url: `${new URL('return.html', document.baseURI).href}?session_id={CHECKOUT_SESSION_ID}`,
+  cancel_url: new URL('#/checkout', document.baseURI).href,
+});
 
 /** Where the customer is taken when everything is over. */
 const returnUrl = (orderId: string) => new URL(`return.html?order=${encodeURIComponent(orderId)}`, document.baseURI).href;
+
+/** Places an order for the cart, once for the same key. */
+async function place(next: Checkout): Promise<PlacedOrder> {
+  const lines = cart.lines();
+  const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
+  return api.placeOrder(items, next.idempotencyKey).catch((error: unknown) => {
+    if (!(error instanceof Problem) || error.status < 400 || error.status >= 500) throw error;
+    // It was refused, and would be for ever with this key. The next try asks anew.
+    checkout.end();
+    const short = error.errors.flatMap(({ pointer, code, available }) => {
+      const line = lines[Number(/^\/items\/(\d+)/.exec(pointer)?.[1])];
+      return line && ['insufficient_stock', 'not_for_sale'].includes(code) ? [{ ...line, left: available ?? 0 }] : [];
+    });
+    throw short.length ? new Shortage(short) : error;
+  });
+}
 
 /** The order of this cart: the one that was begun, if it can still be paid, or a new one. */
 async function orderOfCart(): Promise<OpenOrder | 'over'> {
@@ -54,8 +88,7 @@ async function orderOfCart(): Promise<OpenOrder | 'over'> {
   }
   if (cart.count() === 0) throw new Problem(0, 'cart_empty', 'Your cart is empty.');
   const next = begun && !begun.orderId && begun.cart === cart.fingerprint() ? begun : checkout.begin();
-  const items = cart.lines().map(({ productId, quantity }) => ({ product_id: productId, quantity }));
-  const placed = await api.placeOrder(items, next.idempotencyKey);
+  const placed = await place(next);
   checkout.placed(next, placed);
   return { order: placed, token: placed.client_token };
 }
@@ -153,29 +186,40 @@ function summary(order: Order, products: Product[]): HTMLElement {
 class CheckoutPage {
   #isPaying = false;
   readonly #button = el('button', { type: 'submit', class: 'button wide pay', disabled: true });
+  readonly #hosted = el('button', { type: 'button', class: 'button plain wide', onclick: () => void this.#payHosted() });
   readonly #alert = el('div', { class: 'alert', role: 'alert', hidden: true });
   readonly #payment = el('div', { id: 'payment', class: 'payment-form' }, el('div', { class: 'skeleton', 'aria-hidden': 'true' }));
   readonly #fields: Fields;
   #elements: Elements | null = null;
   #stripe: Stripe | null = null;
 
-  constructor(readonly open: OpenOrder, readonly config: Config, readonly products: Product[]) {
+  constructor(
+    readonly main: HTMLElement, readonly open: OpenOrder, readonly config: Config, readonly products: Product[], readonly reopen: Reopen,
+  ) {
     this.#fields = makeFields(open.order);
-    this.#showButton('Pay');
+    this.#showButtons('none');
   }
 
   get #price(): string {
     return money(this.open.order.amount_total, this.open.order.currency);
   }
 
-  #showButton(word: string, isBusy = false): void {
-    this.#button.replaceChildren(...(isBusy ? [SPINNER(), word] : [word, el('span', { class: 'pay-price' }, this.#price)]));
-    this.#button.setAttribute('aria-label', isBusy ? word : `Pay ${this.#price}`);
-    this.#button.disabled = isBusy || !this.#elements;
-    this.#button.setAttribute('aria-busy', String(isBusy));
+  /** Shows the two ways to pay, and which of them is under way. */
+  #showButtons(busy: 'none' | 'paying' | 'leaving'): void {
+    const isPaying = busy === 'paying';
+    this.#button.replaceChildren(...(isPaying ? [SPINNER(), 'Paying…'] : ['Pay', el('span', { class: 'pay-price' }, this.#price)]));
+    this.#button.setAttribute('aria-label', isPaying ? 'Paying…' : `Pay ${this.#price}`);
+    this.#button.disabled = busy !== 'none' || !this.#elements;
+    this.#button.setAttribute('aria-busy', String(isPaying));
+    const isLeaving = busy === 'leaving';
+    this.#hosted.replaceChildren(...(isLeaving ? [SPINNER(), 'Opening the payment page…'] : ['Pay on a hosted page']));
+    // Not before the Payment Element has what it needs: of two rails, the one that is asked for last is the live one.
+    this.#hosted.disabled = busy !== 'none' || !this.#stripe;
+    this.#hosted.setAttribute('aria-busy', String(isLeaving));
   }
 
-  render(main: HTMLElement): void {
+  render(): void {
+    const { main } = this;
     const { email, name, line1, line2, postalCode, city, country } = this.#fields;
     const section = (title: string, ...nodes: Node[]) => el('section', { class: 'step-box' }, el('h2', {}, title), ...nodes);
     const form = el('form', { novalidate: true, class: 'checkout-form' },
@@ -184,7 +228,10 @@ class CheckoutPage {
       section('Payment', this.#payment),
       this.#alert,
       this.#button,
-      el('p', { class: 'quiet secure' }, 'Your card goes straight to the payment provider: this shop never sees it.'));
+      el('p', { class: 'quiet secure' }, 'Your card goes straight to the payment provider: this shop never sees it.'),
+      el('p', { class: 'or' }, 'or'),
+      this.#hosted,
+      el('p', { class: 'quiet secure' }, 'Takes you to the payment provider’s own page, and back here.'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#pay();
@@ -196,7 +243,7 @@ class CheckoutPage {
   }
 
   /** Shows the payment form. The order's last decline is told, so that it is known why there is to be another try. */
-  async showPayment(signal: AbortSignal): Promise<void> {
+  async showPayment(signal: AbortSignal, notice: string): Promise<void> {
     const { id } = this.open.order;
     const [stripe, intent] = await Promise.all([
       loadStripe(this.config.stripe_js_url, this.config.publishable_key),
@@ -219,17 +266,24 @@ class CheckoutPage {
     this.#stripe = stripe;
     element.on('ready', () => {
       this.#elements = elements;
-      this.#showButton('Pay');
+      this.#showButtons('none');
     });
     element.on('loaderror', ({ error }) => { void this.#failed(error); });
     element.mount(this.#payment);
-    const decline = this.open.order.payment?.last_error?.message;
-    if (decline) this.#tell(decline);
+    this.#showButtons('none');
+    if (notice) this.#answer(notice);
+    else this.#tell(this.open.order.payment?.last_error?.message ?? '');
   }
 
   #tell(message: string): void {
     this.#alert.hidden = message === '';
     this.#alert.textContent = message;
+  }
+
+  /** Says why the press of a button led to nothing, where it is seen. */
+  #answer(message: string): void {
+    this.#tell(message);
+    this.#alert.scrollIntoView({ block: 'nearest' });
   }
 
   #isFilled(): boolean {
@@ -250,15 +304,28 @@ class CheckoutPage {
     };
   }
 
-  /** Pays, once at a time: a second press while the first is under way does nothing. */
-  async #pay(): Promise<void> {
-    const [stripe, elements] = [this.#stripe, this.#elements];
-    if (this.#isPaying || !stripe || !elements) return;
+  /** Pays, one way and once at a time: a second press while the first is under way does nothing. */
+  async #attempt(busy: 'paying' | 'leaving', pay: (stripe: Stripe) => Promise<void>): Promise<void> {
+    const stripe = this.#stripe;
+    if (this.#isPaying || !stripe) return;
     this.#isPaying = true;
     this.#tell('');
     try {
       if (!this.#isFilled()) return this.#tell('Please fill in what is marked above.');
-      this.#showButton('Paying…', true);
+      this.#showButtons(busy);
+      await pay(stripe);
+    } catch (error) {
+      this.#refused(error);
+    } finally {
+      this.#isPaying = false;
+      this.#showButtons('none');
+    }
+  }
+
+  #pay(): Promise<void> {
+    return this.#attempt('paying', async (stripe) => {
+      const elements = this.#elements;
+      if (!elements) return;
       announce('Your payment is being made.');
       const submitted = await elements.submit();
       // What is wrong is said inside the payment form, where it is.
@@ -273,15 +340,27 @@ class CheckoutPage {
       });
       // Who has paid is on the way to the return page by now.
       if (error) await this.#failed(error);
-    } catch (error) {
-      if (!(error instanceof Problem)) this.#tell(messageOf(error));
-      // It was paid in another tab.
-      else if (PAID.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
-      else if (!showProblem(this.#fields, error)) this.#tell(error.message);
-    } finally {
-      this.#isPaying = false;
-      this.#showButton('Pay');
-    }
+    });
+  }
+
+  #payHosted(): Promise<void> {
+    return this.#attempt('leaving', async () => {
+      announce('The payment page is being opened.');
+      await this.#saveDetails();
+      const { url } = await api.checkoutSession(this.open.order.id, this.open.token, hostedUrls());
+      window.location.assign(url);
+      // The buttons stay as they are until this page is gone. The way back shows the checkout anew.
+      await new Promise<never>(() => {});
+    });
+  }
+
+  /** Says why the API does not take the payment. */
+  #refused(error: unknown): void {
+    if (showEnd(this.main, error, this.products, this.reopen)) return;
+    if (!(error instanceof Problem)) this.#answer(messageOf(error));
+    // It was paid in another tab.
+    else if (PAID.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
+    else if (!showProblem(this.#fields, error)) this.#answer(error.message);
   }
 
   async #saveDetails(): Promise<void> {
@@ -299,16 +378,17 @@ class CheckoutPage {
       window.location.replace(returnUrl(this.open.order.id));
       return;
     }
-    if (error.code === 'payment_intent_unexpected_state') return this.#tell('This order can not be paid any more. Please reload this page.');
+    // Another tab has taken the other way to pay, which closed this one: opened anew, this is the one that counts.
+    if (error.code === 'payment_intent_unexpected_state') {
+      return this.reopen('You began to pay in another window. That is closed now and nothing was charged: please enter your card again.');
+    }
     if (error.type === 'validation_error') return;
-    this.#tell(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
+    this.#answer(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
   }
 }
 
 function showEmpty(main: HTMLElement): void {
-  main.className = 'message';
-  main.replaceChildren(
-    el('h1', {}, 'Your cart is empty'),
+  showMessage(main, 'Your cart is empty',
     el('p', { class: 'quiet' }, 'What you have paid for is on its way. There is nothing more to pay.'),
     el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
 }
@@ -316,28 +396,75 @@ function showEmpty(main: HTMLElement): void {
 /** After so many declines this order takes no more; a new one may. */
 function showTooMany(main: HTMLElement): void {
   checkout.end();
-  main.className = 'message';
-  main.replaceChildren(
-    el('h1', {}, 'Too many tries'),
+  showMessage(main, 'Too many tries',
     el('p', {}, 'This order takes no further payment, and nothing was charged. Your cart is still here.'),
     el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
 }
 
-/** Shows the checkout in `main`, until `signal` says that something else is shown. */
-export async function openCheckout(main: HTMLElement, config: Config, products: Product[], signal: AbortSignal): Promise<void> {
+/** An order that was not paid in time, or was given up in another tab: the cart can be ordered once more. */
+function showClosed(main: HTMLElement, title: string, reopen: Reopen): void {
+  showMessage(main, title,
+    el('p', {}, 'It was not paid, and nothing was charged. Your cart is still here.'),
+    el('p', { class: 'actions' },
+      el('button', { type: 'button', class: 'button', onclick: () => reopen() }, 'Place the order again'),
+      el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
+}
+
+/** Says what there is too little of, and offers to go on with the rest. */
+function showShortage(main: HTMLElement, { lines }: Shortage, products: Product[], reopen: Reopen): void {
+  const rows = lines.map(({ productId, quantity, left }) => {
+    const name = products.find(({ id }) => id === productId)?.name ?? 'Something that is no longer sold';
+    return el('li', { class: 'line' },
+      el('div', { class: 'thumb' }, picture(name)),
+      el('div', { class: 'line-text' },
+        el('span', { class: 'line-name' }, name),
+        el('span', { class: 'stock' }, leftText(left)),
+        el('span', { class: 'quiet' }, `${quantity} in your cart`)));
+  });
+  const isAnyLeft = cart.lines().some((line) => !lines.some(({ productId, left }) => productId === line.productId && left === 0));
+  const takeRest = () => {
+    for (const { productId, left } of lines) cart.set(productId, left);
+    if (isAnyLeft) reopen();
+    else window.location.hash = '#/';
+  };
+  showMessage(main, 'There is not enough left',
+    el('p', { class: 'quiet' }, 'Somebody was faster. Nothing was ordered, and nothing was charged.'),
+    el('ul', { class: 'lines' }, ...rows),
+    el('p', { class: 'actions' },
+      el('button', { type: 'button', class: 'button', onclick: takeRest }, isAnyLeft ? 'Go on with what is left' : 'Empty the cart'),
+      el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
+}
+
+/** Shows what ends this checkout. Answers whether `error` does. */
+function showEnd(main: HTMLElement, error: unknown, products: Product[], reopen: Reopen): boolean {
+  if (error instanceof Shortage) showShortage(main, error, products, reopen);
+  else if (!(error instanceof Problem)) return false;
+  else if (error.code === 'cart_empty') showEmpty(main);
+  else if (error.code === 'too_many_attempts') showTooMany(main);
+  else if (error.code === 'order_expired') showClosed(main, 'This order has expired', reopen);
+  else if (error.code === 'order_canceled') showClosed(main, 'This order is closed', reopen);
+  else return false;
+  return true;
+}
+
+/**
+ * Shows the checkout in `main`, until `signal` says that something else is shown. `reopen` shows it anew, with a
+ * word on why.
+ */
+export async function openCheckout(
+  main: HTMLElement, config: Config, products: Product[], signal: AbortSignal, reopen: Reopen, notice: string,
+): Promise<void> {
   document.title = 'Checkout · Slow Pour';
   main.className = 'message';
   main.replaceChildren(el('p', { class: 'quiet' }, SPINNER(), 'Preparing your order…'));
   try {
     const open = await orderOfCart();
     if (open === 'over' || signal.aborted) return;
-    const page = new CheckoutPage(open, config, products);
-    page.render(main);
-    await page.showPayment(signal);
+    const page = new CheckoutPage(main, open, config, products, reopen);
+    page.render();
+    await page.showPayment(signal, notice);
   } catch (error) {
     if (signal.aborted) return;
-    if (error instanceof Problem && error.code === 'cart_empty') showEmpty(main);
-    else if (error instanceof Problem && error.code === 'too_many_attempts') showTooMany(main);
-    else throw error;
+    if (!showEnd(main, error, products, reopen)) throw error;
   }
 }

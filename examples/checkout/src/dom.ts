@@ -38,6 +38,14 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'Something went wrong. Please try again.';
 }
 
+/** Fills the page with one message, and leads who can not see it there. */
+export function showMessage(main: HTMLElement, title: string, ...children: Child[]): void {
+  const heading = el('h1', { tabindex: -1 }, title);
+  main.className = 'message';
+  main.replaceChildren(heading, ...children.filter((child): child is Node | string => Boolean(child)));
+  heading.focus();
+}
+
 export const SPINNER = () => el('span', { class: 'spinner', 'aria-hidden': 'true' });
 
 /** Says on which money this runs, where it is not real money. */

@@ -46,9 +46,9 @@ export const cart = {
     write(CART, [...others, line].filter(({ quantity }) => quantity > 0));
     window.dispatchEvent(new Event('cart'));
   },
+  quantityOf: (productId: string): number => cart.lines().find((line) => line.productId === productId)?.quantity ?? 0,
   add(productId: string): void {
-    const now = this.lines().find((line) => line.productId === productId)?.quantity ?? 0;
-    this.set(productId, now + 1);
+    this.set(productId, this.quantityOf(productId) + 1);
   },
   clear(): void {
     write(CART, []);
@@ -80,6 +80,13 @@ export const checkout = {
     write(CHECKOUT, { ...checkout, orderId: order.id });
     const others = read<[string, string][]>(TOKENS, []).filter(([id]) => id !== order.id);
     write(TOKENS, [[order.id, order.client_token], ...others].slice(0, TOKENS_MAX));
+  },
+  /** How many of a product the order that is being paid holds for this customer. */
+  held(productId: string): number {
+    const now = this.current();
+    if (!now?.orderId) return 0;
+    const line = (JSON.parse(now.cart) as string[]).find((text) => text.endsWith(`×${productId}`));
+    return line ? Number.parseInt(line, 10) : 0;
   },
   end(): void {
     write(CHECKOUT, null);

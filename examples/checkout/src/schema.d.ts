@@ -75,6 +75,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/checkout_sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look up the payment of a Checkout Session
+         * @description For a success page, which finds the Session's id in its URL: whoever knows it sees how the payment stands, and
+         *     nothing else. With `wait` it answers as soon as there is news, also where the webhook is late.
+         */
+        get: operations["checkout_session_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/config": {
         parameters: {
             query?: never;
@@ -107,7 +128,8 @@ export interface paths {
         put?: never;
         /**
          * Place an order
-         * @description Prices it from the catalogue. The answer carries `client_token`, which opens the order to whoever placed it.
+         * @description Prices it from the catalogue, and holds its goods until it is paid or ends. The answer carries `client_token`,
+         *     which opens the order to whoever placed it.
          *
          *     Needs no credentials; a secret key may be sent.
          */
@@ -134,8 +156,9 @@ export interface paths {
         head?: never;
         /**
          * Update an order
-         * @description Who buys and where the goods go, until it is paid; with a secret key also the shop's own words, at any time.
-         *     A live PaymentIntent at Stripe follows.
+         * @description Who buys and where the goods go, until it is paid; with a secret key also what is bought, until a payment is in
+         *     flight, and the shop's own words, at any time. A live PaymentIntent at Stripe is told of customer and shipping; of
+         *     an order whose items change, the live payment is closed, and the next one is made for the new total.
          */
         patch: operations["order_update"];
         trace?: never;
@@ -151,10 +174,72 @@ export interface paths {
         put?: never;
         /**
          * Cancel an order
-         * @description Closes a live PaymentIntent at Stripe first. Not while a payment is in flight; while one is authorized, with
+         * @description Closes a live PaymentIntent or Checkout Session at Stripe first. Not while a payment is in flight; while one is authorized, with
          *     a secret key only. If the money has come after all, the order is paid, and this answers `already_paid`.
          */
         post: operations["order_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture the payment of an order
+         * @description Takes what is held for an order that is `authorized`. There is one capture: what is not taken by it is released.
+         */
+        post: operations["order_capture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/checkout_session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create or get the Checkout Session of an order
+         * @description A page of Stripe's on which the order can be paid. Asked for in the same words, the live one is returned again;
+         *     asked for in others, or after a PaymentIntent, the live payment is closed first: an order has one at a time. The
+         *     order does not expire before its Session.
+         */
+        post: operations["order_checkout_session_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/disputes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the disputes of an order
+         * @description Newest first.
+         */
+        get: operations["order_dispute_list"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -193,9 +278,56 @@ export interface paths {
         put?: never;
         /**
          * Create or get the PaymentIntent of an order
-         * @description An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed.
+         * @description An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed. A live
+         *     Checkout Session is closed first.
          */
         post: operations["order_payment_intent_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the refunds of an order
+         * @description Newest first, also those that were made at Stripe, and those of money that came too much.
+         */
+        get: operations["order_refund_list"];
+        put?: never;
+        /**
+         * Refund an order
+         * @description Gives money back: all that is left, or a part. Once recorded it is carried out, also if Stripe gives no answer now:
+         *     then the refund is answered as `pending`. Never more goes back than was paid.
+         */
+        post: operations["order_refund_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the timeline of an order
+         * @description Every fact, decision, request to Stripe and effect, oldest first, applied or ignored and why. Whoever placed the
+         *     order sees the short of it: what was asked for, what counted and what was decided.
+         */
+        get: operations["order_timeline_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -273,6 +405,23 @@ export interface paths {
         patch: operations["product_update"];
         trace?: never;
     };
+    "/v1/refunds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a refund */
+        get: operations["refund_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/stripe": {
         parameters: {
             query?: never;
@@ -326,10 +475,85 @@ export interface components {
             state?: string | null;
         };
         /**
+         * @description How much is taken. May be left out.
+         * @example {
+         *       "amount": 2499
+         *     }
+         */
+        Capture: {
+            /**
+             * Format: int64
+             * @description How much, in Stripe's minor unit; all that is held if nothing is said. The rest is released for good.
+             * @example 2499
+             */
+            amount?: number | null;
+        };
+        /**
          * @description When the money is taken once the customer has agreed: at once, or later, by the shop's own act.
          * @enum {string}
          */
         CaptureMethod: "automatic" | "manual";
+        /** @description A page of Stripe's on which an order can be paid. */
+        CheckoutSession: {
+            /**
+             * @description Stripe's id of the Session.
+             * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
+             */
+            checkout_session_id: string;
+            /**
+             * Format: date-time
+             * @description Until when it can be used.
+             * @example 2026-11-22T17:35:00.000000Z
+             */
+            expires_at: string | null;
+            /**
+             * @description `checkout_session`.
+             * @example checkout_session
+             */
+            object: string;
+            /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            order_id: string;
+            /**
+             * @description Where the customer is to be sent.
+             * @example https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
+             */
+            url: string;
+        };
+        /**
+         * @description Where Stripe's page sends the customer back to. Both are absolute URLs of origins that the shop allows.
+         * @example {
+         *       "cancel_url": "https://shop.example/cart",
+         *       "success_url": "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}"
+         *     }
+         */
+        CheckoutSessionCreate: {
+            /**
+             * @description Where to if the customer gives up.
+             * @example https://shop.example/cart
+             */
+            cancel_url: string;
+            /** @description When the money is taken; `automatic` if nothing is said. With a secret key only. */
+            capture_method?: components["schemas"]["CaptureMethod"];
+            /**
+             * @description Where to once the customer has done their part. Stripe puts the Session's id in the place of
+             *     `{CHECKOUT_SESSION_ID}`: with it, the page can ask how the payment stands.
+             * @example https://shop.example/thanks?session={CHECKOUT_SESSION_ID}
+             */
+            success_url: string;
+        };
+        /** @description How the payment of a Checkout Session stands: as much as whoever knows its id may see. */
+        CheckoutSessionLookup: {
+            /**
+             * @description `checkout_session_lookup`.
+             * @example checkout_session_lookup
+             */
+            object: string;
+            /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            order_id: string;
+            order_status: components["schemas"]["OrderStatus"];
+            /** @description Stripe's word for where the payment of this Session stands. */
+            status: components["schemas"]["PaymentStatus"];
+        };
         /** @description What a frontend needs before it can do anything. */
         Config: {
             /** @description What can be charged in. */
@@ -405,6 +629,79 @@ export interface components {
             /** @description The shop's own id of this user. With a secret key only. */
             reference?: string | null;
         };
+        /** @description A charge that the customer disputes with their bank. It is answered in Stripe's dashboard. */
+        Dispute: {
+            /**
+             * Format: int64
+             * @description How much is disputed, in Stripe's minor unit. It may be more or less than was paid.
+             * @example 4998
+             */
+            amount: number;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /**
+             * @description ISO 4217, lower case.
+             * @example eur
+             */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description By when the shop has to answer, if it can.
+             * @example 2026-12-01T23:59:59.000000Z
+             */
+            evidence_due_by: string | null;
+            /** @example dsp_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            /**
+             * @description `dispute`.
+             * @example dispute
+             */
+            object: string;
+            /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            order_id: string;
+            outcome: components["schemas"]["DisputeOutcome"];
+            /**
+             * @description Why, in Stripe's words.
+             * @example fraudulent
+             */
+            reason: string | null;
+            status: components["schemas"]["DisputeStatus"];
+            /**
+             * @description Stripe's id of it.
+             * @example du_1SWcLdKnR7uC1oLiG4eXjDk0
+             */
+            stripe_dispute_id: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            updated_at: string;
+        };
+        /** @description A part of the disputes of an order, newest first. */
+        DisputeList: {
+            data: components["schemas"]["Dispute"][];
+            /** @description Whether there are older ones. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /**
+         * @description What a dispute means for the money: nothing is decided (`open`), the shop keeps it (`won`), or the customer
+         *     does (`lost`).
+         * @enum {string}
+         */
+        DisputeOutcome: "open" | "won" | "lost";
+        /**
+         * @description How a dispute stands, in Stripe's words.
+         * @enum {string}
+         */
+        DisputeStatus: "warning_needs_response" | "warning_under_review" | "warning_closed" | "needs_response" | "under_review" | "won" | "lost" | "prevented";
         /**
          * @description What is wrong with one field of a body, or one parameter of a query.
          * @example {
@@ -415,8 +712,14 @@ export interface components {
          */
         FieldError: {
             /**
+             * Format: int64
+             * @description How much there is, where more was asked for: of a product, or of money in Stripe's minor unit.
+             */
+            available?: number;
+            /**
              * @description What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
-             *     `out_of_range`, `too_many`, `not_allowed`, `not_for_sale` or `mixed_currencies`.
+             *     `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `insufficient_stock`,
+             *     `invalid_return_url` or `return_origin_not_allowed`.
              */
             code: string;
             /** @description What is wrong, for people. */
@@ -452,6 +755,13 @@ export interface components {
             amount_paid: number;
             /**
              * Format: int64
+             * @description What of it went back by refunds that succeeded, in Stripe's minor unit. What came too much, and went back
+             *     for that, is no part of either.
+             * @example 0
+             */
+            amount_refunded: number;
+            /**
+             * Format: int64
              * @description What it costs, in Stripe's minor unit.
              * @example 4998
              */
@@ -467,6 +777,12 @@ export interface components {
              */
             currency: string;
             customer: components["schemas"]["Customer"];
+            /**
+             * Format: date-time
+             * @description When it is closed if it is not paid by then.
+             * @example 2026-11-22T17:35:00.000000Z
+             */
+            expires_at: string;
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             id: string;
             items: components["schemas"]["OrderItem"][];
@@ -560,6 +876,11 @@ export interface components {
         };
         /** @description How the payment of an order stands, as part of the order. */
         OrderPayment: {
+            /**
+             * @description Stripe's id of the Checkout Session, where it is paid on Stripe's page.
+             * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
+             */
+            checkout_session_id: string | null;
             last_error: components["schemas"]["PaymentError"] | null;
             /**
              * @description Stripe's id of the PaymentIntent, once known.
@@ -571,10 +892,12 @@ export interface components {
         /**
          * @description How far an order has come: `pending` (placed, nothing settled yet), `processing` (a payment is in flight
          *     at a bank), `authorized` (held for manual capture), `payment_failed` (the last try failed; it may be paid
-         *     again), `paid`, `review` (money came that is not what was asked for; never fulfil it unseen), `canceled`.
+         *     again), `paid`, `partially_refunded`, `refunded`, `disputed` (the customer's bank asks, or took the money
+         *     back for now), `charged_back` (a dispute was lost), `review` (money came that is not what was asked for;
+         *     never fulfil it unseen), `canceled`, `expired` (not paid in time).
          * @enum {string}
          */
-        OrderStatus: "pending" | "processing" | "authorized" | "payment_failed" | "paid" | "review" | "canceled";
+        OrderStatus: "pending" | "processing" | "authorized" | "payment_failed" | "paid" | "partially_refunded" | "refunded" | "disputed" | "charged_back" | "review" | "canceled" | "expired";
         /**
          * @description What changes about an order that is not paid. What is left out stays as it is.
          * @example {
@@ -594,6 +917,8 @@ export interface components {
          */
         OrderUpdate: {
             customer?: components["schemas"]["CustomerInput"];
+            /** @description What is bought instead, at the prices of now. With a secret key only. */
+            items?: components["schemas"]["OrderItemCreate"][];
             /** @description The whole of the shop's own words. With a secret key only. */
             metadata?: components["schemas"]["Metadata"];
             shipping?: components["schemas"]["Shipping"];
@@ -721,7 +1046,7 @@ export interface components {
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_in_review`, `order_closing`, `payment_processing`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
+            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
             code: string;
             /** @description What happened this time, for people. */
             detail: string;
@@ -774,6 +1099,13 @@ export interface components {
              */
             object: string;
             /**
+             * Format: int32
+             * @description How many can still be sold: those that open orders hold are taken off already. Null where they are not
+             *     counted.
+             * @example 12
+             */
+            stock: number | null;
+            /**
              * Format: int64
              * @description The price of one, in Stripe's minor unit of the currency: `2499` is 24.99 EUR, or 2499 JPY.
              * @example 2499
@@ -817,6 +1149,12 @@ export interface components {
              */
             name: string;
             /**
+             * Format: int32
+             * @description How many can be sold. Left out or `null`, they are not counted.
+             * @example 12
+             */
+            stock?: number | null;
+            /**
              * Format: int64
              * @description The price of one, in Stripe's minor unit of the currency.
              * @example 2499
@@ -858,6 +1196,12 @@ export interface components {
              */
             name?: string;
             /**
+             * Format: int32
+             * @description How many can be sold from now on, those that open orders hold not counted; `null` counts them no more.
+             * @example 12
+             */
+            stock?: number | null;
+            /**
              * Format: int64
              * @description The price of one, in Stripe's minor unit of the currency.
              * @example 1999
@@ -877,11 +1221,112 @@ export interface components {
              */
             received: boolean;
         };
+        /** @description Money that goes back to the customer. */
+        Refund: {
+            /**
+             * Format: int64
+             * @description How much, in Stripe's minor unit.
+             * @example 2499
+             */
+            amount: number;
+            cause: components["schemas"]["RefundCause"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /**
+             * @description ISO 4217, lower case.
+             * @example eur
+             */
+            currency: string;
+            /**
+             * @description Why it failed, in Stripe's words.
+             * @example lost_or_stolen_card
+             */
+            failure_reason: string | null;
+            /** @example ref_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            /**
+             * @description `refund`.
+             * @example refund
+             */
+            object: string;
+            /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            order_id: string;
+            /**
+             * @description Our id of the attempt to pay whose money goes back.
+             * @example pay_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            payment_id: string;
+            /**
+             * @description Why, in Stripe's words. Of a refund that was made at Stripe it may be another word than a request may say.
+             * @example requested_by_customer
+             */
+            reason: string | null;
+            status: components["schemas"]["RefundStatus"];
+            /**
+             * @description Stripe's id of it; null until Stripe has answered.
+             * @example re_3SWcLdKnR7uC1oLi0G4eXjDk
+             */
+            stripe_refund_id: string | null;
+            /** @description Whether it gives back what does not count as paid, so that it is no part of the order's `amount_refunded`. */
+            surplus: boolean;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            updated_at: string;
+        };
+        /**
+         * @description Why there is a refund: the shop asked for it here (`requested`), the order was paid twice (`surplus`), its
+         *     money was under review and the shop's policy is to give it back (`review`), or it was made at Stripe.
+         * @enum {string}
+         */
+        RefundCause: "requested" | "surplus" | "review" | "stripe";
+        /**
+         * @description What is to go back. May be left out.
+         * @example {
+         *       "amount": 2499,
+         *       "reason": "requested_by_customer"
+         *     }
+         */
+        RefundCreate: {
+            /**
+             * Format: int64
+             * @description How much, in Stripe's minor unit; all that is left if nothing is said.
+             * @example 2499
+             */
+            amount?: number | null;
+            reason?: components["schemas"]["RefundReason"] | null;
+        };
+        /** @description A part of the refunds of an order, newest first. */
+        RefundList: {
+            data: components["schemas"]["Refund"][];
+            /** @description Whether there are older ones. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /**
+         * @description Why the shop gives money back, in Stripe's words.
+         * @enum {string}
+         */
+        RefundReason: "duplicate" | "fraudulent" | "requested_by_customer";
+        /**
+         * @description How a refund stands, in Stripe's words. One that has succeeded can still fail: then the money is with the
+         *     shop again.
+         * @enum {string}
+         */
+        RefundStatus: "pending" | "requires_action" | "succeeded" | "failed" | "canceled";
         /**
          * @description Why an order is in `review`.
          * @enum {string}
          */
-        ReviewReason: "wrong_amount" | "wrong_currency" | "wrong_fee" | "succeeded_after_cancel";
+        ReviewReason: "wrong_amount" | "wrong_currency" | "wrong_fee" | "succeeded_after_cancel" | "succeeded_after_expiry";
         /** @description Where the goods go. */
         Shipping: {
             address: components["schemas"]["Address"];
@@ -891,6 +1336,61 @@ export interface components {
              */
             name: string;
         };
+        /** @description Everything that happened to an order, oldest first. */
+        Timeline: {
+            data: components["schemas"]["TimelineEntry"][];
+            /** @description Always `false`: it is answered whole. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /**
+         * @description One thing that happened to an order. What there is not to say is left out; all but `at`, `kind` and `what` is for
+         *     secret keys.
+         */
+        TimelineEntry: {
+            /**
+             * Format: date-time
+             * @description When, at this service's clock.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            at: string;
+            /** @description What else there is to know. */
+            detail?: Record<string, never>;
+            kind: components["schemas"]["TimelineKind"];
+            /**
+             * @description What came of it, where that is not sure: `applied`, `ignored`, `failed`, …
+             * @example applied
+             */
+            outcome?: string;
+            /** @description Why. */
+            reason?: string;
+            /**
+             * @description Stripe's id of the request, by which it is found in Stripe's log.
+             * @example req_a1B2c3D4e5F6g7
+             */
+            request_id?: string;
+            /**
+             * @description What it was about: an attempt to pay, a refund, a dispute, an event of Stripe's.
+             * @example evt_3SWcLdKnR7uC1oLi0G4eXjDk
+             */
+            subject?: string;
+            /**
+             * @description What: for example `order.placed`, Stripe's event type or operation, the decision, the event that is told.
+             * @example payment_intent.succeeded
+             */
+            what: string;
+        };
+        /**
+         * @description What kind of thing happened: something was asked for here (`act`), Stripe was asked (`request`), Stripe told
+         *     of something (`fact`), something was decided for good (`decision`), or something is told to the shop's own
+         *     systems (`effect`).
+         * @enum {string}
+         */
+        TimelineKind: "act" | "request" | "fact" | "decision" | "effect";
     };
     responses: never;
     parameters: never;
@@ -984,6 +1484,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkout_session_get: {
+        parameters: {
+            query?: {
+                /** @description How many seconds to wait at most until the payment has succeeded, is in flight or held, or is canceled. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Stripe's id of the Checkout Session
+                 * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the payment stands */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckoutSessionLookup"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something went wrong here (`internal_error`) */
@@ -1187,7 +1784,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description Too few are left (`insufficient_stock`): see `errors`; or a request with this key is still at work (`idempotency_key_in_use`) */
             409: {
                 headers: {
                     /** @description The id of the request, also in the service's log */
@@ -1624,6 +2221,401 @@ export interface operations {
             };
         };
     };
+    order_capture: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Capture"];
+            };
+        };
+        responses: {
+            /** @description The paid order */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_checkout_session_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckoutSessionCreate"];
+            };
+        };
+        responses: {
+            /** @description The Checkout Session */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckoutSession"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Stripe declined the payment (`payment_declined`) */
+            402: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), the key belongs to another request (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take the service's key (`stripe_misconfigured`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_dispute_list: {
+        parameters: {
+            query?: {
+                /** @description How many objects at most. */
+                limit?: number;
+                /** @description The id of the last object of the page before: only what is older is returned. */
+                starting_after?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the disputes */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisputeList"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     order_payment_get: {
         parameters: {
             query?: {
@@ -1862,6 +2854,314 @@ export interface operations {
                 };
             };
             /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take the service's key (`stripe_misconfigured`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_refund_list: {
+        parameters: {
+            query?: {
+                /** @description How many objects at most. */
+                limit?: number;
+                /** @description The id of the last object of the page before: only what is older is returned. */
+                starting_after?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the refunds */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundList"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_refund_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RefundCreate"];
+            };
+        };
+        responses: {
+            /** @description The refund */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_timeline_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The order's id
+                 * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The timeline */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
             503: {
                 headers: {
                     /** @description The id of the request, also in the service's log */
@@ -2337,6 +3637,78 @@ export interface operations {
             };
             /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
             429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refund_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The refund's id
+                 * @example ref_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The refund */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
                 headers: {
                     /** @description The id of the request, also in the service's log */
                     "X-Request-Id"?: string;

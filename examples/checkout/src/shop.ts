@@ -3,16 +3,17 @@
 import './style.css';
 import { api, type Product } from './api';
 import { openCheckout } from './checkout';
-import { announce, el, messageOf, need, showMode } from './dom';
+import { announce, el, messageOf, need, showMessage, showMode } from './dom';
 import { cart } from './memory';
 import { learnCurrencies, money } from './money';
 import { picture } from './pictures';
+import { availableOf, fewText, leftText } from './stock';
 
 const main = need<HTMLElement>('#main');
 const drawer = need<HTMLDialogElement>('.drawer');
 const cartButton = need<HTMLButtonElement>('.cart-button');
 
-/** Config and catalogue: asked for once, and again only after a failure. */
+/** Config and catalogue: asked for once, and again after a failure or when the catalogue is shown again. */
 let loaded: ReturnType<typeof loadShop> | null = null;
 
 async function loadShop() {
@@ -31,28 +32,44 @@ function shop() {
 }
 
 function productCard(product: Product): HTMLElement {
+  const available = availableOf(product);
+  const isSoldOut = available === 0;
+  const isAllInCart = () => cart.quantityOf(product.id) >= available;
   const add = el('button', {
     type: 'button',
     class: 'button',
-    'aria-label': `Add to cart: ${product.name}`,
+    disabled: isSoldOut,
     onclick: () => {
+      if (isAllInCart()) return announce(`All that is left of ${product.name} is in your cart.`);
       cart.add(product.id);
       announce(`${product.name} is in your cart. ${cart.count()} in all.`);
       add.replaceChildren('Added');
-      setTimeout(() => add.replaceChildren('Add to cart'), 1400);
+      setTimeout(label, 1400);
     },
-  }, 'Add to cart');
-  return el('li', { class: 'product' },
+  });
+  const label = () => {
+    const text = isSoldOut ? 'Sold out' : isAllInCart() ? 'In your cart' : 'Add to cart';
+    add.replaceChildren(text);
+    add.setAttribute('aria-label', `${text}: ${product.name}`);
+    // Not `disabled`: who has just pressed it would lose their place on the page.
+    add.setAttribute('aria-disabled', String(isAllInCart()));
+  };
+  label();
+  const stock = isSoldOut ? null : fewText(available);
+  return el('li', { class: isSoldOut ? 'product sold-out' : 'product' },
     el('div', { class: 'picture' }, picture(product.name)),
     el('div', { class: 'product-text' },
       el('h2', {}, product.name),
-      product.description ? el('p', { class: 'quiet' }, product.description) : null),
+      product.description ? el('p', { class: 'quiet' }, product.description) : null,
+      stock ? el('p', { class: 'stock' }, stock) : null),
     el('div', { class: 'product-buy' },
       el('span', { class: 'price' }, money(product.unit_amount, product.currency)), add));
 }
 
 async function showCatalogue(): Promise<void> {
   document.title = 'Slow Pour · coffee things';
+  // What is left changes by the minute.
+  loaded = null;
   const { products } = await shop();
   const list = products.length
     ? el('ul', { class: 'products' }, ...products.map(productCard))
@@ -74,9 +91,11 @@ function cartLines(products: Product[]) {
 }
 
 function drawerLine({ product, quantity }: { product: Product; quantity: number }): HTMLElement {
+  const available = availableOf(product);
   const step = (by: number, label: string, sign: string) => el('button', {
     type: 'button', class: 'step', 'aria-label': `${label}: ${product.name}`,
     onclick: () => {
+      if (by > 0 && quantity >= available) return announce(`All that is left of ${product.name} is in your cart.`);
       cart.set(product.id, quantity + by);
       announce(`${product.name}: ${quantity + by}`);
       drawer.querySelector<HTMLElement>(`[aria-label="${CSS.escape(`${label}: ${product.name}`)}"]`)?.focus();
@@ -86,6 +105,7 @@ function drawerLine({ product, quantity }: { product: Product; quantity: number 
     el('div', { class: 'thumb' }, picture(product.name)),
     el('div', { class: 'line-text' },
       el('span', { class: 'line-name' }, product.name),
+      quantity >= available ? el('span', { class: 'stock' }, leftText(available)) : null,
       el('span', { class: 'stepper' }, step(-1, 'One less', '−'),
         el('span', { class: 'quantity', 'aria-label': `Quantity ${quantity}` }, String(quantity)), step(1, 'One more', '+'))),
     el('span', { class: 'line-price' }, money(product.unit_amount * quantity, product.currency)));
@@ -119,9 +139,7 @@ function showCount(): void {
 }
 
 function failed(error: unknown): void {
-  main.className = 'message';
-  main.replaceChildren(
-    el('h1', {}, 'That did not work'),
+  showMessage(main, 'That did not work',
     el('p', { role: 'alert' }, messageOf(error)),
     el('button', { type: 'button', class: 'button', onclick: () => void route() }, 'Try again'));
 }
@@ -129,7 +147,7 @@ function failed(error: unknown): void {
 /** Leaves the checkout that is shown, if one is. */
 let leave: () => void = () => {};
 
-async function route(): Promise<void> {
+async function route(notice = ''): Promise<void> {
   leave();
   leave = () => {};
   const isCheckout = window.location.hash.startsWith('#/checkout');
@@ -139,7 +157,7 @@ async function route(): Promise<void> {
     const { config, products } = await shop();
     const controller = new AbortController();
     leave = () => controller.abort();
-    await openCheckout(main, config, products, controller.signal);
+    await openCheckout(main, config, products, controller.signal, (why) => void route(why), notice);
   } catch (error) {
     failed(error);
   }
@@ -161,7 +179,7 @@ window.addEventListener('storage', showCount);
 window.addEventListener('hashchange', () => {
   void route().then(() => {
     window.scrollTo(0, 0);
-    main.focus({ preventScroll: true });
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
   });
 });
 // The browser's back button brings a page back as it was left, maybe in the middle of a payment: look again.

@@ -44,9 +44,9 @@ CREATE TABLE refunds (
 );
 CREATE UNIQUE INDEX refunds_one_per_stripe_refund ON refunds (stripe_refund_id, account)
     WHERE stripe_refund_id IS NOT NULL;
--- What nobody asked for is given back once.
+-- What nobody asked for is given back once, unless Stripe refused it.
 CREATE UNIQUE INDEX refunds_one_automatic_per_cause ON refunds (payment_id, cause)
-    WHERE cause IN ('surplus', 'review');
+    WHERE cause IN ('surplus', 'review') AND refused IS NULL;
 CREATE INDEX refunds_by_order ON refunds (order_id);
 CREATE INDEX refunds_to_redrive ON refunds (redrive_at) WHERE redrive_at IS NOT NULL;
 

@@ -1,15 +1,15 @@
 //! A running API with everything behind it.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use chrono::Utc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use quittance_api::{Api, ApiConfig, IpNet, PublicMode, SecretKeyText};
-use quittance_domain::history::Limits;
+use quittance_api::{Api, ApiConfig, IpNet, PublicMode, ReturnOrigins, SecretKeyText};
+use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
 use quittance_payments::{Payments, Waiting};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
@@ -37,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) max_open_orders: i64,
     pub(crate) with_webhook: bool,
     pub(crate) stripe_base: Option<String>,
+    pub(crate) order_lifetime: Duration,
 }
 
 impl Default for Setup {
@@ -49,6 +50,7 @@ impl Default for Setup {
             max_open_orders: 1000,
             with_webhook: true,
             stripe_base: None,
+            order_lifetime: Duration::from_mins(35),
         }
     }
 }
@@ -62,6 +64,7 @@ pub(crate) struct TestApp {
     pub(crate) key: SecretKeyText,
     pub(crate) dir: TempDir,
     sandbox_url: String,
+    record: PathBuf,
     http: reqwest::Client,
 }
 
@@ -160,13 +163,20 @@ fn metrics() -> PrometheusHandle {
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
 }
 
+/// Where what is sent to Stripe's stand-in is written down: a file of this app's own.
+fn record_in(dir: &TempDir) -> PathBuf {
+    match std::env::var_os("QUITTANCE_RECORDED_REQUESTS") {
+        Some(folder) => Path::new(&folder).join(format!("contract-{}.jsonl", uuid::Uuid::now_v7())),
+        None => dir.path().join("sent.jsonl"),
+    }
+}
+
 /// A stand-in for Stripe on a port of its own.
-fn start_sandbox(webhook_url: Option<String>) -> String {
+fn start_sandbox(webhook_url: Option<String>, record: &Path) -> String {
     let config = SandboxConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         debit_delay: Duration::from_millis(200),
-        record_requests: std::env::var_os("QUITTANCE_RECORDED_REQUESTS")
-            .map(|folder| Path::new(&folder).join("contract.jsonl")),
+        record_requests: Some(record.to_owned()),
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::bind(config).unwrap();
@@ -188,7 +198,11 @@ impl TestApp {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(StoreConfig {
             url: format!("sqlite://{}", dir.path().join("quittance.db").display()),
-            limits: Limits { max_declines: 3, max_open_orders: setup.max_open_orders },
+            limits: Limits {
+                max_declines: 3,
+                max_open_orders: setup.max_open_orders,
+                review_refund: ReviewRefund::Never,
+            },
             connections: 4,
             wait: Duration::from_secs(5),
         })
@@ -197,9 +211,10 @@ impl TestApp {
         store.migrate().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let record = record_in(&dir);
         let sandbox_url = match &setup.stripe_base {
             Some(base) => base.clone(),
-            None => start_sandbox(setup.with_webhook.then(|| format!("{url}/webhooks/stripe"))),
+            None => start_sandbox(setup.with_webhook.then(|| format!("{url}/webhooks/stripe")), &record),
         };
         let waiting = Waiting::start(store.clone());
         let receiver_config =
@@ -215,6 +230,8 @@ impl TestApp {
             stripe_js_url: "https://js.stripe.com/v3/".to_owned(),
             token_keys: setup.token_keys.into_iter().map(SecretString::from).collect(),
             cors_origins: setup.cors_origins,
+            return_origins: ReturnOrigins::new(&["https://shop.example".to_owned()]).unwrap(),
+            order_lifetime: setup.order_lifetime,
             rate_limit_per_second: setup.rate_limit_per_second,
             trusted_proxies: setup.trusted_proxies,
         };
@@ -229,7 +246,7 @@ impl TestApp {
         tokio::spawn(server);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let key = add_key(&store).await;
-        Self { url, api, store, receiver, key, dir, sandbox_url, http }
+        Self { url, api, store, receiver, key, dir, sandbox_url, record, http }
     }
 
     pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
@@ -270,24 +287,71 @@ impl TestApp {
 
     /// Confirms a PaymentIntent at Stripe's stand-in, as the customer's browser would.
     pub(crate) async fn confirm(&self, payment_intent_id: &str, payment_method: &str) {
-        let body = format!("payment_method={payment_method}&return_url=https%3A%2F%2Fshop.example%2Freturn");
-        self.do_at_stripe(payment_intent_id, "confirm", body).await;
+        let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
+        let form = format!("payment_method={payment_method}&return_url=https%3A%2F%2Fshop.example%2Freturn");
+        self.at_stripe(&path, &form).await;
     }
 
-    /// Does something with a PaymentIntent at Stripe, past the API.
-    pub(crate) async fn do_at_stripe(&self, payment_intent_id: &str, what: &str, body: String) {
-        let url = format!("{}/v1/payment_intents/{payment_intent_id}/{what}", self.sandbox_url);
+    /// Asks Stripe's stand-in for something, as the shop's dashboard or the world would. A declined payment is no
+    /// failure.
+    pub(crate) async fn at_stripe(&self, path: &str, form: &str) -> Value {
         let response = self
             .http
-            .post(url)
+            .post(format!("{}{path}", self.sandbox_url))
             .bearer_auth(STRIPE_KEY)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(body)
+            .body(form.to_owned())
             .send()
             .await
             .unwrap();
         let status = response.status();
-        assert!(status.is_success() || status == StatusCode::PAYMENT_REQUIRED, "{:?}", response.text().await);
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert!(status.is_success() || status == StatusCode::PAYMENT_REQUIRED, "{body}");
+        body
+    }
+
+    /// Reads an object at Stripe's stand-in.
+    pub(crate) async fn read_at_stripe(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.sandbox_url);
+        let response = self.http.get(url).bearer_auth(STRIPE_KEY).send().await.unwrap();
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    /// What was sent to Stripe's stand-in by the API, as `POST /v1/refunds amount=…`, in order.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        let record = std::fs::read_to_string(&self.record).unwrap_or_default();
+        let requests = record.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let ours = requests.filter(|request| text(&request["user_agent"]).starts_with("quittance/"));
+        let line = |request: Value| {
+            format!("{} {} {}", text(&request["method"]), text(&request["path"]), text(&request["body"]))
+        };
+        ours.map(line).collect()
+    }
+
+    /// How often the API has sent a request that begins so.
+    pub(crate) fn times_sent(&self, beginning: &str) -> usize {
+        self.sent().iter().filter(|request| request.starts_with(beginning)).count()
+    }
+
+    /// An order of 49.98 EUR that is paid; its id, its client token, and the id of its PaymentIntent.
+    pub(crate) async fn paid_order(&self) -> (String, String, String) {
+        let (order_id, token) = self.order().await;
+        let intent_id = text(&self.payment_intent(&order_id, &token).await["payment_intent_id"]);
+        self.confirm(&intent_id, "pm_card_visa").await;
+        self.order_becomes(&order_id, "paid").await;
+        (order_id, token, intent_id)
+    }
+
+    /// The same, held for capture.
+    pub(crate) async fn authorized_order(&self) -> (String, String, String) {
+        let (order_id, token) = self.order().await;
+        let body = json!({"capture_method": "manual"});
+        let path = format!("/v1/orders/{order_id}/payment_intent");
+        let intent = self.post(&path).shop().json(&body).send().await.ok(200);
+        let intent_id = text(&intent["payment_intent_id"]);
+        self.confirm(&intent_id, "pm_card_visa").await;
+        self.order_becomes(&order_id, "authorized").await;
+        (order_id, token, intent_id)
     }
 
     /// Waits until an order has this status.
@@ -324,6 +388,13 @@ pub(crate) async fn add_key(store: &Store) -> SecretKeyText {
 
 pub(crate) fn basket(product_id: &str) -> Value {
     json!({"items": [{"product_id": product_id, "quantity": 2}]})
+}
+
+pub(crate) fn return_urls() -> Value {
+    json!({
+        "success_url": "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://shop.example/cart"
+    })
 }
 
 pub(crate) fn text(value: &Value) -> String {

@@ -19,7 +19,7 @@ async fn every_request_has_an_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn routes_and_methods() {
     let app = TestApp::start().await;
-    for path in ["/", "/v1", "/v1/", "/v2/orders", "/v1/orders/", "/v1/orders/ord_1/refunds", "/V1/ORDERS"] {
+    for path in ["/", "/v1", "/v1/", "/v2/orders", "/v1/orders/", "/v1/orders/ord_1/receipts", "/V1/ORDERS"] {
         app.get(path).send().await.problem(404, "unknown_route");
     }
     for (method, path, allow) in [

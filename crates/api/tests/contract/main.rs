@@ -2,11 +2,17 @@
 
 mod app;
 mod bad_input;
+mod captures;
+mod checkout_sessions;
 mod document;
 mod edge;
 mod idempotency;
+mod items;
 mod orders;
 mod payments;
 mod permissions;
 mod products;
+mod refunds;
+mod stock;
+mod timeline;
 mod webhook;

@@ -19,7 +19,7 @@ async fn an_order_is_priced_from_the_catalogue() {
     let order = placed.ok(201);
     insta::assert_json_snapshot!("placed_order", order, {
         ".id" => "[id]", ".items[].product_id" => "[id]", ".client_token" => "[token]",
-        ".created_at" => "[time]", ".updated_at" => "[time]"
+        ".expires_at" => "[time]", ".created_at" => "[time]", ".updated_at" => "[time]"
     });
     let read = app.get(&location).bearer(&text(&order["client_token"])).send().await.ok(200);
     let mut without_token = order.clone();

@@ -41,7 +41,7 @@ async fn an_order_becomes_paid() {
     let order = app.get(&path).bearer(&token).send().await.ok(200);
     insta::assert_json_snapshot!("paid_order", order, {
         ".id" => "[id]", ".items[].product_id" => "[id]", ".payment.payment_intent_id" => "[id]",
-        ".version" => "[version]", ".created_at" => "[time]", ".updated_at" => "[time]"
+        ".version" => "[version]", ".expires_at" => "[time]", ".created_at" => "[time]", ".updated_at" => "[time]"
     });
 
     app.post(&format!("{path}/payment_intent")).bearer(&token).send().await.problem(409, "already_paid");
@@ -139,7 +139,7 @@ async fn each_payment_intent_shows_its_own_status_beside_the_orders() {
     let first = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
     app.confirm(&first, "pm_card_visa_chargeDeclined").await;
     let version = app.order_becomes(&order_id, "payment_failed").await["version"].clone();
-    app.do_at_stripe(&first, "cancel", String::new()).await;
+    app.at_stripe(&format!("/v1/payment_intents/{first}/cancel"), "").await;
     let look = async |id: &str, query: &str| {
         app.get(&format!("/v1/payment_intents/{id}{query}")).bearer(&token).send().await.ok(200)
     };

@@ -4,7 +4,7 @@ use quittance_api::client_token;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Setup, TestApp, add_key, basket, text};
+use crate::app::{Setup, TestApp, add_key, basket, return_urls, text};
 
 /// What a caller shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +77,10 @@ async fn every_route_with_every_caller() {
         (Method::POST, format!("{order}/payment_intent"), None, For::Holder),
         (Method::GET, format!("{order}/payment"), None, For::Lookup),
         (Method::GET, format!("/v1/payment_intents/{intent_id}"), None, For::Lookup),
+        (Method::POST, format!("{order}/checkout_session"), Some(return_urls()), For::Holder),
+        (Method::GET, format!("{order}/timeline"), None, For::Holder),
+        (Method::GET, format!("{order}/refunds"), None, For::Shop),
+        (Method::GET, format!("{order}/disputes"), None, For::Shop),
         (Method::POST, format!("{order}/cancel"), None, For::Holder),
     ];
     for (method, path, body, route) in routes {
@@ -112,6 +116,24 @@ async fn every_route_with_every_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn money_is_moved_by_the_shop_alone() {
+    let app = TestApp::start().await;
+    let (held_id, held_token, _) = app.authorized_order().await;
+    let (paid_id, paid_token, _) = app.paid_order().await;
+    let refund = app.post(&format!("/v1/orders/{paid_id}/refunds")).shop().send().await.ok(201);
+    let before = app.sent();
+    for (method, path, token) in [
+        (Method::POST, format!("/v1/orders/{held_id}/capture"), &held_token),
+        (Method::POST, format!("/v1/orders/{paid_id}/refunds"), &paid_token),
+        (Method::GET, format!("/v1/refunds/{}", text(&refund["id"])), &paid_token),
+    ] {
+        app.call(method.clone(), &path).send().await.problem(401, "missing_credentials");
+        app.call(method, &path).bearer(token).send().await.problem(401, "invalid_credentials");
+    }
+    assert_eq!(app.sent(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_orders_client_secret_opens_nothing() {
     let app = TestApp::start().await;
     let (order_id, _) = app.order().await;
@@ -141,6 +163,7 @@ async fn what_a_secret_key_alone_may_set() {
     for (path, body, pointer) in [
         (order.clone(), json!({"metadata": {"a": "b"}}), "/metadata"),
         (order.clone(), json!({"customer": {"reference": "user-1"}}), "/customer/reference"),
+        (order.clone(), json!({"items": basket(&product)["items"]}), "/items"),
     ] {
         let refused =
             app.patch(&path).bearer(&token).json(&body).send().await.problem(422, "invalid_request");

@@ -83,9 +83,9 @@ impl Database {
                     return Ok(OrderChanged::NotOpen(status));
                 }
                 if let Some(live) = live.map(|live| live.id.clone()) {
-                    // What has no price closes no attempt.
-                    if let Err(error) = price_of(conn, items).await? {
-                        return Ok(OrderChanged::Unpriced(error));
+                    // What has no price, or is not left, closes no attempt.
+                    if let Err(refused) = check_items(conn, &ledger, items).await? {
+                        return Ok(refused);
                     }
                     ledger.abandon(&live);
                     ledger.commit(conn, &limits, change.now).await?;
@@ -101,6 +101,22 @@ impl Database {
         })
         .await
     }
+}
+
+/// Why the order can not have these items now, if it can not.
+async fn check_items(
+    conn: &mut Conn,
+    ledger: &Ledger,
+    items: &Items,
+) -> Result<Result<(), OrderChanged>, Error> {
+    let priced = match price_of(conn, items).await? {
+        Ok(priced) => priced,
+        Err(error) => return Ok(Err(OrderChanged::Unpriced(error))),
+    };
+    let returned = stock::counts_of(&ledger.order.holds()?);
+    let counted = stock::counted(conn, &returned, &priced.wanted).await?;
+    let left = stock::shortage(&counted, &returned, &priced.wanted);
+    Ok(if left.is_empty() { Ok(()) } else { Err(OrderChanged::OutOfStock(shortages(items, &left))) })
 }
 
 /// Prices the order anew, and takes what it now wants from the stock for what it had taken.

@@ -43,13 +43,17 @@ pub(super) fn counts_of(holds: &[Hold]) -> Counts {
     counts
 }
 
-/// Takes all that is wanted, or nothing; `returned` is given back before. What is not counted can always be had.
-pub(super) async fn exchange(conn: &mut Conn, returned: &Counts, wanted: &Counts) -> Result<Taken, Error> {
+/// How many there are of those products that are counted, which stay as they are until the transaction ends.
+pub(super) async fn counted(
+    conn: &mut Conn,
+    returned: &Counts,
+    wanted: &Counts,
+) -> Result<Vec<(String, i64)>, Error> {
     let ids: Vec<&String> = returned.keys().chain(wanted.keys()).collect();
     if ids.is_empty() {
-        return Ok(Taken::All { holds: Vec::new(), emptied: Vec::new() });
+        return Ok(Vec::new());
     }
-    let counted: Vec<(String, i64)> = for_update!(
+    let counted = for_update!(
         products::table
             .filter(products::id.eq_any(ids))
             .filter(products::stock.is_not_null())
@@ -58,21 +62,35 @@ pub(super) async fn exchange(conn: &mut Conn, returned: &Counts, wanted: &Counts
     )
     .load(conn)
     .await?;
-    let number = |counts: &Counts, id: &String| counts.get(id).copied().unwrap_or(0);
+    Ok(counted)
+}
+
+/// Of which products too few are left, and how many there are.
+pub(super) fn shortage(
+    counted: &[(String, i64)],
+    returned: &Counts,
+    wanted: &Counts,
+) -> BTreeMap<String, i64> {
     let available = |(id, stock): &(String, i64)| stock + number(returned, id);
-    let short: BTreeMap<String, i64> = counted
-        .iter()
-        .filter(|product| available(product) < number(wanted, &product.0))
-        .map(|product| (product.0.clone(), available(product)))
-        .collect();
+    let is_short = |product: &&(String, i64)| available(product) < number(wanted, &product.0);
+    counted.iter().filter(is_short).map(|product| (product.0.clone(), available(product))).collect()
+}
+
+fn number(counts: &Counts, id: &String) -> i64 {
+    counts.get(id).copied().unwrap_or(0)
+}
+
+/// Takes all that is wanted, or nothing; `returned` is given back before. What is not counted can always be had.
+pub(super) async fn exchange(conn: &mut Conn, returned: &Counts, wanted: &Counts) -> Result<Taken, Error> {
+    let counted = counted(conn, returned, wanted).await?;
+    let short = shortage(&counted, returned, wanted);
     if !short.is_empty() {
         return Ok(Taken::Short(short));
     }
     let (mut holds, mut emptied) = (Vec::new(), Vec::new());
-    for product in &counted {
-        let (id, stock) = product;
+    for (id, stock) in &counted {
         let quantity = number(wanted, id);
-        let left = available(product) - quantity;
+        let left = stock + number(returned, id) - quantity;
         if left != *stock {
             diesel::update(products::table.find(id))
                 .set(products::stock.eq(Some(left)))

@@ -42,13 +42,14 @@ async fn a_dispute_is_told_and_shown(database: &TestDatabase) {
 
 async fn a_dispute_ends_the_same_in_any_order(database: &TestDatabase) {
     let store = database.store().await;
-    let story: [(DisputeStatus, i64); 3] = [(NeedsResponse, 1), (UnderReview, 2), (Lost, 3)];
+    let stages: [(DisputeStatus, i64); 3] = [(NeedsResponse, 1), (UnderReview, 2), (Lost, 3)];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let payment = Payment::begin(&store).await;
         let dispute = format!("du_{}", payment.id);
         let mut batch = vec![payment.succeeded().delivery()];
         apply(&store, &[payment.created()]).await;
-        batch.extend(order.map(|place| MoneyEvent::from(payment.dispute(&dispute, story[place])).delivery()));
+        batch
+            .extend(order.map(|place| MoneyEvent::from(payment.dispute(&dispute, stages[place])).delivery()));
         assert_eq!(store.apply(batch).await.expect("a commit"), [Outcome::Applied; 4]);
         assert_eq!(status(&store, &payment.order.id).await, OrderStatus::ChargedBack, "{order:?}");
     }

@@ -2,21 +2,19 @@
 
 use quittance_domain::order::OrderStatus;
 use quittance_persistence::{Store, WorkClaim};
-use quittance_test_support::{EXPIRY_S, Kind, Payment, TestDatabase, later, on_both_databases, place};
+use quittance_test_support::{EXPIRY_S, Payment, TestDatabase, later, on_both_databases, place};
 
 use crate::{apply, invariants, order, status};
 
 on_both_databases! { rows_of_the_version_before_are_found_and_looked_at }
 
+/// It reads the same for both databases.
+const DOWN: &str = include_str!("../../../../migrations/postgres/2026-11-23-000000_money/down.sql");
 const VERSION: &str = "20261123000000";
 
 /// Takes the schema back to what the version before had.
 async fn take_back(database: &TestDatabase) {
-    let down = match database.kind() {
-        Kind::Sqlite => include_str!("../../../../migrations/sqlite/2026-11-23-000000_money/down.sql"),
-        Kind::Postgres => include_str!("../../../../migrations/postgres/2026-11-23-000000_money/down.sql"),
-    };
-    database.execute(down).await;
+    database.execute(DOWN).await;
     database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{VERSION}'")).await;
 }
 

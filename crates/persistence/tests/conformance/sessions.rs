@@ -55,7 +55,7 @@ async fn a_session_pays_its_order(database: &TestDatabase) {
     let mut bare = payment.paid_session();
     (bare.order_id, bare.payment_id) = (None, None);
     assert_eq!(hear(&store, bare.clone()).await, Outcome::Applied);
-    bare.checkout_session_id = "cs_foreign".to_owned();
+    "cs_foreign".clone_into(&mut bare.checkout_session_id);
     bare.payment_intent_id = Some("pi_foreign".to_owned());
     assert_eq!(hear(&store, bare).await, Outcome::Ignored(Mismatch::UnknownAttempt));
     invariants::check(database).await;
@@ -157,7 +157,7 @@ async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
         disputes: vec![payment.dispute("du_1", (NeedsResponse, 2))],
     };
     let mut wrong = findings.clone();
-    wrong.disputes[0].payment_intent_id = "pi_other".to_owned();
+    "pi_other".clone_into(&mut wrong.disputes[0].payment_intent_id);
     let before = order(&store, &payment.order.id).await;
     let refused = store.take_in(payment.id.clone(), wrong, now()).await.expect("an answer");
     assert!(matches!(refused, Observed::Mismatch(Mismatch::OtherPaymentIntent)), "{refused:?}");

@@ -165,12 +165,11 @@ fn open_page(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> Strin
 }
 
 fn item_row(item: &LineItem, currency: &str) -> String {
-    let picture = match item.images.first() {
-        Some(url) => format!("<img src=\"{}\" alt=\"\" referrerpolicy=\"no-referrer\">", escape(url)),
-        None => {
-            let initial: String = item.name.chars().take(1).collect();
-            format!("<i aria-hidden=\"true\">{}</i>", escape(&initial))
-        }
+    let picture = if let Some(url) = item.images.first() {
+        format!("<img src=\"{}\" alt=\"\" referrerpolicy=\"no-referrer\">", escape(url))
+    } else {
+        let initial: String = item.name.chars().take(1).collect();
+        format!("<i aria-hidden=\"true\">{}</i>", escape(&initial))
     };
     let description =
         item.description.as_ref().map_or_else(String::new, |text| format!("<small>{}</small>", escape(text)));

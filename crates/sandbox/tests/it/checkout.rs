@@ -346,7 +346,12 @@ async fn the_page_shows_what_is_sold_and_says_when_it_is_over() {
     assert_eq!(api.get("/c/pay/cs_test_x", &[]).await.status, 404);
     assert_eq!(api.get("/c/pay/cs_test_x/return", &[]).await.status, 404);
     assert_eq!(api.post("/c/pay/cs_test_x", &[("email", "a@b.co")]).await.status, 404);
-    submit(api, &create(api, &[]).await.ok(), "pm_nothing").await.error(400);
+    // What is refused before it is tried leaves nothing behind.
+    let cards = create(api, &[("payment_method_types[0]", "card")]).await.ok();
+    for method in ["pm_nothing", "pm_sepaDebit_success_de"] {
+        submit(api, &cards, method).await.error(400);
+        assert_eq!(read(api, &cards).await["payment_intent"], Value::Null, "{method}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

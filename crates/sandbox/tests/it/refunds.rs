@@ -7,7 +7,8 @@ use crate::support::{Api, Running, config};
 
 /// Settings under which nothing ends by itself unless the clock is moved.
 fn patient() -> Config {
-    Config { refund_delay: Duration::from_mins(1), dispute_delay: Duration::from_mins(1), ..config() }
+    let later = Duration::from_mins(1);
+    Config { debit_delay: later, refund_delay: later, dispute_delay: later, ..config() }
 }
 
 fn id(value: &Value) -> &str {
@@ -125,10 +126,10 @@ async fn a_refund_that_pends_succeeds_by_the_clock() {
     let pending = refund(api, &paid, &[]).await.ok();
     assert_eq!(pending["status"], "pending");
     assert_eq!(charge_of(api, &paid).await["amount_refunded"], 1000, "it counts already");
-    api.advance(59).await;
+    api.advance(30).await;
     let path = format!("/v1/refunds/{}", id(&pending));
     assert_eq!(api.get(&path, &[]).await.ok()["status"], "pending");
-    api.advance(1).await;
+    api.advance(30).await;
     let done = api.get(&path, &[]).await.ok();
     assert_eq!(done["status"], "succeeded");
     let types = api.event_types().await;

@@ -28,9 +28,9 @@ async fn a_voucher_is_awaited_and_paid_elsewhere() {
     assert_eq!(details["reference"].as_str().unwrap().len(), 9);
     assert!(details["expires_at"].as_i64().unwrap() > intent["created"].as_i64().unwrap());
     assert_eq!(intent["latest_charge"], Value::Null);
-    api.advance(179).await;
+    api.advance(120).await;
     assert_eq!(api.get(&path(&intent), &[]).await.ok()["status"], "requires_action");
-    api.advance(1).await;
+    api.advance(60).await;
     let paid = api.get(&path(&intent), &[("expand[]", "latest_charge")]).await.ok();
     assert_eq!((&paid["status"], &paid["next_action"]), (&"succeeded".into(), &Value::Null));
     let paid_with = &paid["latest_charge"]["payment_method_details"]["multibanco"];
