@@ -54,7 +54,9 @@ impl Act {
     /// The places before Stripe is asked, and after.
     fn points(self) -> [CrashPoint; 2] {
         match self {
-            Self::CreateIntent | Self::CreateSession => [CrashPoint::AttemptRecorded, CrashPoint::AttemptMade],
+            Self::CreateIntent | Self::CreateSession => {
+                [CrashPoint::AttemptRecorded, CrashPoint::AttemptMade]
+            }
             Self::Cancel | Self::Expire => [CrashPoint::ClosureAsked, CrashPoint::AttemptClosed],
             Self::Capture => [CrashPoint::CaptureAsked, CrashPoint::PaymentIntentCaptured],
             Self::Refund => [CrashPoint::RefundRecorded, CrashPoint::RefundMade],
@@ -118,7 +120,8 @@ impl Case {
     /// Lets the next calls of its kind go wrong.
     async fn plan(&self, world: &World<'_>, fault: &str, times: usize) {
         for nth in 1..=times {
-            let form = format!("route={}&fault={fault}&nth={nth}&hang_ms={}", self.act.route(), hang_ms(times));
+            let form =
+                format!("route={}&fault={fault}&nth={nth}&hang_ms={}", self.act.route(), hang_ms(times));
             world.control("chaos/next", &form).await;
         }
     }
@@ -130,7 +133,9 @@ impl Case {
             Act::CreateIntent => shop.paying(id).insist().await,
             Act::CreateSession => shop.hosting(id).insist().await,
             Act::Cancel | Act::Expire => shop.canceling(id).insist().await,
-            Act::Capture => shop.capturing(id, Some(900)).key(&format!("{}-capture", self.name)).insist().await,
+            Act::Capture => {
+                shop.capturing(id, Some(900)).key(&format!("{}-capture", self.name)).insist().await
+            }
             Act::Refund => shop.refunding(id, Some(700), &format!("{}-refund", self.name)).insist().await,
             Act::Update => shop.ship(id, "12 St James's Square").await,
         };
@@ -153,9 +158,8 @@ impl Case {
             }
             Act::CreateSession => {
                 let sessions = world.stripe_list("/v1/checkout/sessions?status=open").await;
-                let is_ours = |session: &&serde_json::Value| {
-                    session["metadata"]["order_id"] == self.order_id.as_str()
-                };
+                let is_ours =
+                    |session: &&serde_json::Value| session["metadata"]["order_id"] == self.order_id.as_str();
                 let ours: Vec<_> = sessions.iter().filter(is_ours).collect();
                 assert_eq!((status, ours.len(), money), ("pending", 1, (0, 0, 0)), "{said}");
                 let id = ours[0]["id"].as_str().expect("an id");
@@ -182,7 +186,11 @@ impl Case {
         // What was made can be paid, and pays the order once.
         shop.see_paid(&self.order_id).await;
         let books = Books::read(world).await;
-        assert_eq!((books.of(&self.order_id).successes(), books.of(&self.order_id).received()), (1, AMOUNT), "{said}");
+        assert_eq!(
+            (books.of(&self.order_id).successes(), books.of(&self.order_id).received()),
+            (1, AMOUNT),
+            "{said}"
+        );
     }
 }
 
