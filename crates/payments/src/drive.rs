@@ -9,6 +9,7 @@ use quittance_domain::id::PaymentId;
 use quittance_persistence::AttemptAtWork;
 use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::error::RefusalError;
@@ -144,7 +145,8 @@ impl Payments {
         let details =
             PaymentDetails { receipt_email: work.customer.email.clone(), shipping: work.shipping.clone() };
         let version = work.details_version;
-        let key = format!("{}-details-{version}", work.attempt.id);
+        // Telling it again does no harm, and under one key for all, Stripe would give a failure of its own again.
+        let key = format!("{}-details-{version}-{}", work.attempt.id, Uuid::now_v7().simple());
         let account = &work.attempt.expected.account;
         let result = self.stripe.update_payment_details(account, id, &details, &key).await;
         let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());

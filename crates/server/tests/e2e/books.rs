@@ -62,8 +62,13 @@ impl Account<'_> {
 
     /// What went back, or is on its way back.
     pub(crate) fn refunded(&self) -> i64 {
-        let came_to_nothing = |refund: &&&Value| refund["status"] == "failed" || refund["status"] == "canceled";
-        self.refunds.iter().filter(|refund| !came_to_nothing(refund)).map(|refund| amount(&refund["amount"])).sum()
+        let came_to_nothing =
+            |refund: &&&Value| refund["status"] == "failed" || refund["status"] == "canceled";
+        self.refunds
+            .iter()
+            .filter(|refund| !came_to_nothing(refund))
+            .map(|refund| amount(&refund["amount"]))
+            .sum()
     }
 
     /// How often it was paid.
@@ -83,7 +88,12 @@ impl Account<'_> {
         if is_any("succeeded") {
             return if any(&["lost"]) {
                 "charged_back"
-            } else if any(&["needs_response", "under_review", "warning_needs_response", "warning_under_review"]) {
+            } else if any(&[
+                "needs_response",
+                "under_review",
+                "warning_needs_response",
+                "warning_under_review",
+            ]) {
                 "disputed"
             } else if self.refunded() >= AMOUNT {
                 "refunded"

@@ -56,7 +56,8 @@ async fn all_or_a_part_is_taken_once(database: &TestDatabase) {
         assert_eq!(shop.order(order_id).await["amount_paid"], taken);
         let paid = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
         assert_eq!(world.count(&paid).await, 1);
-        let asked = format!("stripe_calls WHERE operation = 'payment_intents.capture' AND order_id = '{order_id}'");
+        let asked =
+            format!("stripe_calls WHERE operation = 'payment_intents.capture' AND order_id = '{order_id}'");
         assert_eq!(world.count(&asked).await, 1);
     }
     // What was released is no refund of the shop's.
@@ -97,7 +98,8 @@ async fn a_hold_that_the_bank_gives_up(database: &TestDatabase) {
     let late = shop.capturing(&held.order_id, None).insist().await;
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
     // The order can be paid anew.
-    let again = shop.api.post(format!("/v1/orders/{}/payment_intent", held.order_id)).insist().await.expect(200);
+    let again =
+        shop.api.post(format!("/v1/orders/{}/payment_intent", held.order_id)).insist().await.expect(200);
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.see_paid(&held.order_id).await;
 

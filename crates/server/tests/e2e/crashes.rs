@@ -107,7 +107,10 @@ async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String,
             let refunded = shop.refunding(&payable.order_id, Some(700), &key).insist().await.expect(201);
             assert_eq!(refunded.body["amount"], 700, "{}", refunded.text);
             shop.see_become(&payable.order_id, "partially_refunded").await;
-            (payable.order_id, Money { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 })
+            (
+                payable.order_id,
+                Money { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 },
+            )
         }
     }
 }

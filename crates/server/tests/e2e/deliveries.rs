@@ -2,6 +2,7 @@
 
 use quittance_test_support::TestDatabase;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::Value;
 
@@ -107,7 +108,8 @@ impl<'a> Life<'a> {
             }
             Step::Pay => self.pay_by("pm_card_visa").await,
             Step::Refund(_) | Step::RefundRest => {
-                let amount = if let Step::Refund(amount) = step { format!("&amount={amount}") } else { String::new() };
+                let amount =
+                    if let Step::Refund(amount) = step { format!("&amount={amount}") } else { String::new() };
                 let form = format!("payment_intent={intent}{amount}");
                 let refund = world.stripe.post("/v1/refunds").form(&form).send().await.expect(200);
                 self.last_refund = refund.text_of("id");
@@ -139,48 +141,54 @@ impl<'a> Life<'a> {
     }
 }
 
+/// A life up to one of its steps, and the status that it must have then.
+type Told<'a> = (String, Life<'a>, &'static str);
+
+/// Lives of every length, on both rails.
+async fn live<'a>(world: &'a World<'a>, shop: &'a Shop, shuffles: usize) -> Vec<Told<'a>> {
+    let whole = LIFE.len();
+    // A debit on Stripe's page completes its Session: after it there is only one try.
+    let spans =
+        [(Rail::Element, 0, whole), (Rail::Element, 2, whole), (Rail::Page, 0, 2), (Rail::Page, 2, whole)];
+    let mut lives = Vec::new();
+    for (rail, first, last) in spans {
+        for (end, shuffle) in
+            (first + 1..=last).flat_map(|end| (0..shuffles).map(move |shuffle| (end, shuffle)))
+        {
+            let name = format!("{rail:?}-{first}-{end}-{shuffle}");
+            let mut life = Life::begin(world, shop, &name, rail).await;
+            for (step, _) in &LIFE[first..end] {
+                life.step(*step).await;
+            }
+            lives.push((name, life, LIFE[end - 1].1));
+        }
+    }
+    lives
+}
+
+/// Its events in any order, some of them twice. In half of the lives the events alone have to say it: those that have
+/// the service ask Stripe are left out.
+fn shuffled(mut events: Vec<Event>, dice: &mut StdRng) -> Vec<Event> {
+    if dice.random_bool(0.5) {
+        events.retain(|event| {
+            let kind = event.0["type"].as_str().unwrap_or_default();
+            !kind.starts_with("charge.") || kind.starts_with("charge.dispute.")
+        });
+    }
+    let again: Vec<Event> = events.iter().filter(|_| dice.random_ratio(1, 4)).cloned().collect();
+    events.extend(again);
+    events.shuffle(dice);
+    events
+}
+
 async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
     let seed = seed();
-    let shuffles = if exhaustive() { 12 } else { 1 };
     let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
     let shop = Shop::open(&world).await;
-    let mut lives = Vec::new();
-    for (rail, first) in [(Rail::Element, 0), (Rail::Element, 2), (Rail::Page, 2)] {
-        for length in first + 1..=LIFE.len() {
-            for shuffle in 0..shuffles {
-                let name = format!("{rail:?}-{first}-{length}-{shuffle}");
-                let mut life = Life::begin(&world, &shop, &name, rail).await;
-                for (step, _) in &LIFE[first..length] {
-                    life.step(*step).await;
-                }
-                lives.push((name, life, LIFE[length - 1].1));
-            }
-        }
-    }
-    // A debit on Stripe's page completes its Session: after it there is only one try.
-    for (length, (step, status)) in [(1, LIFE[0]), (2, LIFE[1])] {
-        let name = format!("page-{step:?}");
-        let mut life = Life::begin(&world, &shop, &name, Rail::Page).await;
-        for (step, _) in &LIFE[..length] {
-            life.step(*step).await;
-        }
-        lives.push((name, life, status));
-    }
+    let lives = live(&world, &shop, if exhaustive() { 12 } else { 1 }).await;
     let all = world.stripe_list("/v1/events").await;
     for (part, (name, life, status)) in lives.iter().enumerate() {
-        let mut dice = dice(seed, part);
-        let mut events = life.events(&all);
-        // In half of them, the events alone have to say it: those that have Stripe asked are left out.
-        if dice.random_bool(0.5) {
-            events.retain(|event| {
-                let kind = event.0["type"].as_str().unwrap_or_default();
-                !kind.starts_with("charge.") || kind.starts_with("charge.dispute.")
-            });
-        }
-        events.shuffle(&mut dice);
-        // Some come again.
-        let again: Vec<Event> = events.iter().filter(|_| dice.random_ratio(1, 4)).cloned().collect();
-        events.extend(again);
+        let events = shuffled(life.events(&all), &mut dice(seed, part));
         for event in &events {
             event.deliver(&world.api).await.expect(200);
         }

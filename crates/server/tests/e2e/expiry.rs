@@ -34,7 +34,8 @@ async fn an_unpaid_order_expires(database: &TestDatabase) {
     // A Session lives for half an hour at least, and its order with it.
     let longer = "orders WHERE expires_at > created_at AND id";
     let order = shop.order(&hosted.order_id).await;
-    let minutes = |field: &str| order[field].as_str().expect("a time")[14..16].parse::<i64>().expect("minutes");
+    let minutes =
+        |field: &str| order[field].as_str().expect("a time")[14..16].parse::<i64>().expect("minutes");
     assert_eq!(world.count(&format!("{longer} = '{}'", hosted.order_id)).await, 1);
     assert_eq!((minutes("expires_at") - minutes("created_at")).rem_euclid(60), 31, "{order}");
 
@@ -95,11 +96,15 @@ async fn while_money_is_on_its_way_no_order_expires(database: &TestDatabase) {
     for order_id in order_ids {
         looked_at(&world, order_id).await;
     }
-    for (order_id, status) in order_ids.into_iter().zip(["processing", "authorized", "pending", "processing"]) {
+    for (order_id, status) in order_ids.into_iter().zip(["processing", "authorized", "pending", "processing"])
+    {
         assert_eq!(shop.order(order_id).await["status"], status);
     }
     assert_eq!(world.count("orders WHERE closing IS NOT NULL").await, 0);
-    assert_eq!(world.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await, 0);
+    assert_eq!(
+        world.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await,
+        0
+    );
     assert_eq!(shop.stock().await, 0);
 
     // What was awaited comes.
@@ -134,7 +139,10 @@ async fn what_was_paid_unheard_is_paid(database: &TestDatabase) {
         assert_eq!(world.count(&closed).await, 0);
     }
     // Nothing was tried that would have closed them.
-    assert_eq!(world.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await, 0);
+    assert_eq!(
+        world.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await,
+        0
+    );
     assert_eq!(shop.stock().await, 0);
 }
 

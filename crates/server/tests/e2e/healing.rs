@@ -106,9 +106,11 @@ impl Tellers<'_> {
         self.world.control(&format!("refunds/{refund}/settle"), "outcome=failed").await;
         self.told("refund-failed", order_id, "partially_refunded", 400);
 
-        for (name, outcome, ends) in
-            [("disputed", None, "disputed"), ("won", Some("won"), "paid"), ("lost", Some("lost"), "charged_back")]
-        {
+        for (name, outcome, ends) in [
+            ("disputed", None, "disputed"),
+            ("won", Some("won"), "paid"),
+            ("lost", Some("lost"), "charged_back"),
+        ] {
             let (order_id, _, charge) = self.paid(name).await;
             let dispute = self.world.control(&format!("charges/{charge}/dispute"), "").await;
             if let Some(outcome) = outcome {
@@ -189,9 +191,8 @@ async fn what_never_arrives_is_found_by_the_running_service(database: &TestDatab
     })
     .await;
     check(&world, &shop, &stories).await;
-    let is_unpaid = |story: &&Story| {
-        ["pending", "payment_failed", "processing", "authorized"].contains(&story.ends)
-    };
+    let is_unpaid =
+        |story: &&Story| ["pending", "payment_failed", "processing", "authorized"].contains(&story.ends);
     let unpaid = stories.iter().filter(is_unpaid).count();
     let paid = world.count("outbox WHERE kind = 'order.paid'").await;
     assert_eq!(usize::try_from(paid), Ok(stories.len() - unpaid), "each is paid once");

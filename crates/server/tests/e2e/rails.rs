@@ -153,12 +153,16 @@ async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
     for order_id in order_ids {
         let at_stripe = books.of(order_id);
         assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
-        let open = at_stripe.intents.iter().filter(|intent| {
-            intent["status"] != "succeeded" && intent["status"] != "canceled"
-        });
+        let open = at_stripe
+            .intents
+            .iter()
+            .filter(|intent| intent["status"] != "succeeded" && intent["status"] != "canceled");
         assert_eq!(open.count(), 0, "nobody can pay any more: {at_stripe:?}");
         let order = shop.order(order_id).await;
-        assert_eq!((order["amount_paid"].as_i64(), order["amount_refunded"].as_i64()), (Some(AMOUNT), Some(0)));
+        assert_eq!(
+            (order["amount_paid"].as_i64(), order["amount_refunded"].as_i64()),
+            (Some(AMOUNT), Some(0))
+        );
         let paid = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
         assert_eq!(world.count(&paid).await, 1);
         surplus += at_stripe.successes() - 1;

@@ -22,13 +22,9 @@ fn one<'a>(timeline: &'a [Value], kind: &str, what: &str) -> &'a Value {
     found[0]
 }
 
-/// An order that waits for a person: the money came after it was canceled, and another success that names it is not
-/// its own.
-async fn one_call_explains_an_order(database: &TestDatabase) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
-    let placed = shop.placing("stuck").insist().await.expect(201);
-    let token = placed.text_of("client_token");
+/// Brings the order to where it waits for a person: the money came after it was canceled, and another success that
+/// names it is not its own.
+async fn get_stuck(world: &World<'_>, shop: &Shop) -> String {
     // Stripe is away for a moment, and its customer declines first.
     world.control("chaos/next", "route=POST /v1/payment_intents&fault=rate_limit").await;
     let payable = shop.payable("stuck").await;
@@ -43,24 +39,21 @@ async fn one_call_explains_an_order(database: &TestDatabase) {
     assert_eq!((away.status, away.problem()), (503, "stripe_unavailable"));
     world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
     shop.canceling(&order_id).insist().await.expect(200);
-    let mut stranger = Source::of(&shop, payable.clone()).await.succeeded();
+    let mut stranger = Source::of(shop, payable.clone()).await.succeeded();
     stranger.object()["id"] = "pi_of_somebody_else".into();
     stranger.object()["metadata"]["payment_id"] = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7".into();
     stranger.deliver(&world.api).await.expect(200);
     world.control(&format!("payment_intents/{}/succeed", payable.payment_intent_id), "").await;
     shop.see_become(&order_id, "review").await;
-    come_to_rest(&world).await;
+    come_to_rest(world).await;
+    order_id
+}
 
-    let timeline = shop.timeline(&order_id).await;
-    println!("{timeline:#?}");
-    // In order.
-    let times: Vec<&str> = timeline.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
-    assert!(times.is_sorted(), "{times:?}");
-    assert_eq!(timeline[0]["what"], "order.placed");
-    // What we did, with Stripe's ids of the requests, and what came to nothing.
-    one(&timeline, "act", "payment.begun");
-    let made = one(&timeline, "request", "payment_intents.create");
-    let closed = find(&timeline, "request", "payment_intents.cancel");
+/// What we did, with Stripe's ids of the requests, and what came to nothing.
+async fn shows_what_was_asked(world: &World<'_>, timeline: &[Value]) {
+    one(timeline, "act", "payment.begun");
+    let made = one(timeline, "request", "payment_intents.create");
+    let closed = find(timeline, "request", "payment_intents.cancel");
     let outcomes: Vec<_> = closed.iter().map(|entry| entry["outcome"].as_str()).collect();
     assert_eq!(outcomes, [Some("failed"), Some("succeeded")], "{closed:?}");
     assert!(closed[0]["reason"].is_string(), "{closed:?}");
@@ -74,21 +67,36 @@ async fn one_call_explains_an_order(database: &TestDatabase) {
         let id = request["request_id"].as_str().expect("Stripe's id");
         assert!(logged.contains(id), "{id} is in Stripe's log: {logged:?}");
     }
-    // What Stripe told, applied or not, and why.
+}
+
+/// What Stripe told, applied or not, and why; what was decided, and what the shop is told.
+fn shows_what_was_told(timeline: &[Value]) {
     for what in ["payment_intent.payment_failed", "payment_intent.canceled"] {
-        assert_eq!(one(&timeline, "fact", what)["outcome"], "applied");
+        assert_eq!(one(timeline, "fact", what)["outcome"], "applied");
     }
-    let successes = find(&timeline, "fact", "payment_intent.succeeded");
+    let successes = find(timeline, "fact", "payment_intent.succeeded");
     let said: Vec<_> =
         successes.iter().map(|entry| (entry["outcome"].as_str(), entry["reason"].as_str())).collect();
     assert!(said.contains(&(Some("applied"), None)), "{said:?}");
     assert!(said.contains(&(Some("ignored"), Some("unknown_attempt"))), "{said:?}");
-    // What was decided, and what was told.
-    assert_eq!(one(&timeline, "decision", "closed")["outcome"], "canceled");
+    assert_eq!(one(timeline, "decision", "closed")["outcome"], "canceled");
     for what in ["order.created", "order.payment_failed", "order.canceled", "order.review_required"] {
-        one(&timeline, "effect", what);
+        one(timeline, "effect", what);
     }
-    assert!(find(&timeline, "effect", "order.paid").is_empty());
+    assert!(find(timeline, "effect", "order.paid").is_empty());
+}
+
+async fn one_call_explains_an_order(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let placed = shop.placing("stuck").insist().await.expect(201);
+    let order_id = get_stuck(&world, &shop).await;
+    let timeline = shop.timeline(&order_id).await;
+    assert_eq!(timeline[0]["what"], "order.placed");
+    let times: Vec<&str> = timeline.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    shows_what_was_asked(&world, &timeline).await;
+    shows_what_was_told(&timeline);
 
     // No secret, no customer, no body.
     let text = serde_json::to_string(&timeline).expect("it is JSON");
@@ -100,6 +108,9 @@ async fn one_call_explains_an_order(database: &TestDatabase) {
     let short = world.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
     let entries = short.body["data"].as_array().expect("a list");
     assert!(!entries.is_empty() && entries.len() < timeline.len());
-    assert!(entries.iter().all(|entry| entry.as_object().is_some_and(|fields| fields.len() == 3)), "{entries:?}");
+    assert!(
+        entries.iter().all(|entry| entry.as_object().is_some_and(|fields| fields.len() == 3)),
+        "{entries:?}"
+    );
     world.api.with(None).get(path).send().await.expect(401);
 }

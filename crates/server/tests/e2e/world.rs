@@ -85,7 +85,8 @@ impl<'a> World<'a> {
     pub(crate) async fn second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
         assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
-        let mut process = start_service(self.home.path(), "second", self.database, &api, &self.stripe, settings);
+        let mut process =
+            start_service(self.home.path(), "second", self.database, &api, &self.stripe, settings);
         ready(&mut process, &api).await;
         (process, api)
     }
