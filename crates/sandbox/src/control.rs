@@ -104,7 +104,7 @@ mod tests {
             delayed_debit_delay: Duration::ZERO,
             refund_delay: Duration::ZERO,
             dispute_delay: Duration::ZERO,
-            chaos: ChaosPlan::of_percents(0, 0, 0),
+            chaos: ChaosPlan::default(),
         };
         let store = Store::load(settings, Storage::memory(), Vec::new()).unwrap();
         let count = || store.peek(|tx| tx.state.of::<SavedResponse>().all().count());
