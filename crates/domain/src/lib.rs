@@ -10,4 +10,5 @@ pub mod history;
 pub mod id;
 pub mod money;
 pub mod order;
+pub mod outbound;
 pub mod payment;

@@ -243,3 +243,9 @@ fn new_row(new: &NewOrder, lines: &[Line], total: Money) -> Result<OrderRow, Err
         updated_at: instant(new.now),
     })
 }
+
+/// Orders by their ids, as they are now.
+pub(super) async fn orders_by_id(conn: &mut Conn, ids: Vec<String>) -> Result<HashMap<String, Order>, Error> {
+    let rows: Vec<OrderWithPayment> = with_payment().filter(orders::id.eq_any(ids)).load(conn).await?;
+    rows.into_iter().map(|row| Ok((row.0.id.clone(), read(row)?))).collect()
+}

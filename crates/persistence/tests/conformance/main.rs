@@ -12,6 +12,8 @@ mod invariants;
 mod news;
 mod observing;
 mod orders;
+mod outbound;
+mod outbound_endpoints;
 mod placing;
 mod schema;
 mod secret_keys;
