@@ -52,6 +52,7 @@ codes! {
     NotCancelable = "not_cancelable", CONFLICT, "The order can not be canceled now";
     TooManyAttempts = "too_many_attempts", CONFLICT, "Too many tries have failed";
     CaptureMethodFixed = "capture_method_fixed", CONFLICT, "The capture method can not change";
+    WebhookEndpointDisabled = "webhook_endpoint_disabled", CONFLICT, "The endpoint is disabled";
     IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this key is at work";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";

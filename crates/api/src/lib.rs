@@ -10,8 +10,10 @@ mod code;
 mod config;
 mod customer;
 mod demo;
+mod events;
 mod fallback;
 mod idempotency;
+mod messages;
 mod metadata;
 mod openapi;
 mod operations;
@@ -24,6 +26,7 @@ mod rate_limit;
 mod request_id;
 mod telemetry;
 mod time;
+mod webhook_endpoints;
 mod webhooks;
 mod words;
 
@@ -39,6 +42,7 @@ use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpRequest};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
+use quittance_outbound::Guard;
 use quittance_payments::Payments;
 use quittance_persistence::Store;
 use quittance_webhook::Receiver;
@@ -54,6 +58,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 pub use auth::{InvalidSecretKey, SecretKeyText, client_token, hash_secret_key};
+pub use events::message_renderer;
 pub use ipnet::IpNet;
 
 use auth::KnownKeys;
@@ -94,6 +99,8 @@ pub struct ApiConfig {
     pub rate_limit_per_second: u32,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Says where endpoints of the shop's own systems may be.
+    pub webhook_guard: Guard,
 }
 
 /// The API of one process. Clones share everything.
@@ -324,6 +331,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(products::routes)
         .configure(orders::routes)
         .configure(payment_intents::routes)
+        .configure(webhook_endpoints::routes)
+        .configure(messages::routes)
         .configure(webhooks::routes)
         .configure(operations::routes);
 }

@@ -22,6 +22,7 @@ macro_rules! words {
 
 mod from {
     pub(super) use quittance_domain::order::{OrderStatus, ReviewReason};
+    pub(super) use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason};
     pub(super) use quittance_domain::payment::{CaptureMethod, OpenStatus, PaymentStatus};
 }
 
@@ -68,5 +69,40 @@ words! {
     CaptureMethod of from::CaptureMethod {
         Automatic = from::CaptureMethod::Automatic,
         Manual = from::CaptureMethod::Manual,
+    }
+}
+
+words! {
+    /// How far a delivery has come: `pending` (it waits for an attempt), `delivered` (the endpoint answered 2xx),
+    /// `failed` (no more attempts are made).
+    DeliveryState of from::DeliveryState {
+        Pending = from::DeliveryState::Pending,
+        Delivered = from::DeliveryState::Delivered,
+        Failed = from::DeliveryState::Failed,
+    }
+}
+
+words! {
+    /// What came of an attempt: `delivered` (2xx), `refused` (another status; redirects are not followed), `gone`
+    /// (410: the endpoint was disabled), `timed_out` (no answer in 15 s), `unreachable` (no connection, or it broke),
+    /// `unresolved` (the host name has no address), `forbidden` (the address may not be reached).
+    AttemptOutcome of from::AttemptOutcome {
+        Delivered = from::AttemptOutcome::Delivered,
+        Refused = from::AttemptOutcome::Refused,
+        Gone = from::AttemptOutcome::Gone,
+        TimedOut = from::AttemptOutcome::TimedOut,
+        Unreachable = from::AttemptOutcome::Unreachable,
+        Unresolved = from::AttemptOutcome::Unresolved,
+        Forbidden = from::AttemptOutcome::Forbidden,
+    }
+}
+
+words! {
+    /// Why an endpoint is disabled: `requested` (by the shop), `gone` (it answered 410), `failing` (for five days
+    /// nothing could be delivered).
+    DisabledReason of from::DisabledReason {
+        Requested = from::DisabledReason::Requested,
+        Gone = from::DisabledReason::Gone,
+        Failing = from::DisabledReason::Failing,
     }
 }

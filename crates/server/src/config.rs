@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quittance_api::{IpNet, SecretKeyText};
+use quittance_outbound::{Guard, Schemes};
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::DEFAULT_LISTEN;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cli::{AccessArgs, DatabaseArgs, ServeArgs, StripeArgs};
+use crate::cli::{AccessArgs, DatabaseArgs, OutboundArgs, ServeArgs, StripeArgs};
 use crate::error::Error;
 use crate::token_key;
 
@@ -31,6 +32,13 @@ pub(crate) struct Config {
     pub(crate) cors_origins: Vec<String>,
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) outbound: Outbound,
+}
+
+/// How events are sent to the shop's own systems.
+pub(crate) struct Outbound {
+    pub(crate) guard: Guard,
+    pub(crate) retention: chrono::Duration,
 }
 
 /// Where the data is, as far as files beside it are concerned.
@@ -54,10 +62,13 @@ pub(crate) enum Stripe {
 
 impl Config {
     pub(crate) fn read(args: ServeArgs) -> Result<Self, Error> {
-        let ServeArgs { listen, public_url, database, stripe, access, sandbox_listen, log: _ } = args;
+        let ServeArgs { listen, public_url, database, stripe, access, outbound, sandbox_listen, log: _ } =
+            args;
         let place = Database::read(&database)?;
+        let stripe = Stripe::read(stripe, sandbox_listen)?;
         Ok(Self {
-            stripe: Stripe::read(stripe, sandbox_listen)?,
+            outbound: Outbound::read(&outbound, &stripe)?,
+            stripe,
             token_keys: token_keys(&access, &place)?,
             listen,
             public_url: public_url.as_deref().map(check_public_url).transpose()?,
@@ -71,7 +82,7 @@ impl Config {
             secret_key: secret_key(&access)?,
             cors_origins: cors_origins(access.cors_origins)?,
             rate_limit: access.rate_limit,
-            trusted_proxies: networks(&access.trusted_proxies)?,
+            trusted_proxies: networks("QUITTANCE_TRUSTED_PROXIES", &access.trusted_proxies)?,
         })
     }
 }
@@ -92,6 +103,34 @@ impl Database {
             Self::Postgres => "quittance.sandbox.db".into(),
         }
     }
+}
+
+impl Outbound {
+    fn read(args: &OutboundArgs, stripe: &Stripe) -> Result<Self, Error> {
+        let allowed = networks("QUITTANCE_WEBHOOK_ALLOW_NETWORKS", &args.webhook_allow_networks)?;
+        let guard = match stripe {
+            Stripe::Sandbox { .. } => Guard::for_sandbox(allowed),
+            Stripe::Real { .. } => Guard::new(Schemes::HttpsOnly, allowed),
+        };
+        Ok(Self { guard, retention: retention(&args.message_retention)? })
+    }
+}
+
+/// Longer than a message is tried.
+const RETENTION_MIN: chrono::Duration = chrono::Duration::days(4);
+
+fn retention(text: &str) -> Result<chrono::Duration, Error> {
+    let parsed = match (text.strip_suffix('d'), text.strip_suffix('h')) {
+        (Some(days), _) => days.parse().ok().and_then(chrono::Duration::try_days),
+        (_, Some(hours)) => hours.parse().ok().and_then(chrono::Duration::try_hours),
+        _ => None,
+    };
+    // Nothing was ever kept for a hundred years.
+    let longest = chrono::Duration::days(36_500);
+    parsed.filter(|time| (RETENTION_MIN..=longest).contains(time)).ok_or_else(|| {
+        let problem = "must be a time of at least four days, in days or hours: 90d, 200h";
+        Error::setting("QUITTANCE_MESSAGE_RETENTION", problem)
+    })
 }
 
 impl Stripe {
@@ -200,12 +239,12 @@ fn cors_origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
     Ok(origins)
 }
 
-fn networks(texts: &[String]) -> Result<Vec<IpNet>, Error> {
+fn networks(variable: &'static str, texts: &[String]) -> Result<Vec<IpNet>, Error> {
     let parse = |text: &String| {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map_err(|_| {
             let problem = format!("holds {text:?}, which is no network; one looks like 10.0.0.0/8");
-            Error::setting("QUITTANCE_TRUSTED_PROXIES", problem)
+            Error::setting(variable, problem)
         })
     };
     texts.iter().filter(|text| !text.is_empty()).map(parse).collect()
@@ -274,6 +313,10 @@ mod tests {
             (vec!["--cors-origins=https://shop.example/"], "QUITTANCE_CORS_ORIGINS"),
             (vec!["--cors-origins=*"], "QUITTANCE_CORS_ORIGINS"),
             (vec!["--trusted-proxies=proxy"], "QUITTANCE_TRUSTED_PROXIES"),
+            (vec!["--webhook-allow-networks=10.0.0.0/33"], "QUITTANCE_WEBHOOK_ALLOW_NETWORKS"),
+            (vec!["--message-retention=90"], "QUITTANCE_MESSAGE_RETENTION"),
+            (vec!["--message-retention=3d"], "QUITTANCE_MESSAGE_RETENTION"),
+            (vec!["--message-retention=99999999999999d"], "QUITTANCE_MESSAGE_RETENTION"),
         ];
         for (flags, variable) in cases {
             let message = read(flags).err().unwrap_or_default();
@@ -294,6 +337,30 @@ mod tests {
             panic!("a key means Stripe");
         };
         assert_eq!(webhook_secrets.len(), 2);
+    }
+
+    #[test]
+    fn messages_reach_this_machine_in_the_sandbox_only() {
+        let sandbox = read(&["--message-retention=200h"]).unwrap().outbound;
+        assert_eq!(sandbox.retention, chrono::Duration::hours(200));
+        assert!(sandbox.guard.check_url("http://127.0.0.1:9/hooks").is_ok());
+        let flags = [
+            "--stripe-secret-key=sk_test_1",
+            "--stripe-publishable-key=pk_test_1",
+            "--stripe-webhook-secret=whsec_1",
+            "--webhook-allow-networks=10.20.0.0/16",
+        ];
+        let real = read(&flags).unwrap().outbound;
+        assert_eq!(real.retention, chrono::Duration::days(90));
+        for (url, may) in [
+            ("https://shop.example/hooks", true),
+            ("http://shop.example/hooks", false),
+            ("https://127.0.0.1/hooks", false),
+            ("https://10.20.0.1/hooks", true),
+            ("https://10.21.0.1/hooks", false),
+        ] {
+            assert_eq!(real.guard.check_url(url).is_ok(), may, "{url}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `quittance serve`: everything wired together, and taken apart in order at the end.
 //!
-//! Shutdown: readiness goes off, the server answers what it has, the batcher commits what is queued, the worker
-//! finishes what it has begun, the sandbox stops, and the connections are closed.
+//! Shutdown: readiness goes off, the server answers what it has, the batcher commits what is queued, the workers
+//! finish what they have begun, the sandbox stops, and the connections are closed.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quittance_api::{Api, ApiConfig, PublicMode, SecretKeyText};
 use quittance_domain::payment::Mode;
+use quittance_outbound::{News, OutboundConfig, Sender, SystemLookup, Worker as OutboundWorker};
 use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
 use crate::commands::record_of;
-use crate::config::{Config, Database, Stripe as StripeChoice};
+use crate::config::{Config, Database, Outbound, Stripe as StripeChoice};
 use crate::error::Error;
 use crate::lock::ServeLock;
 use crate::signals::stop_signal;
@@ -78,6 +79,7 @@ struct Service {
     server_handle: actix_web::dev::ServerHandle,
     receiver: Receiver,
     worker: JoinHandle<()>,
+    outbound: JoinHandle<()>,
     sandbox: Option<JoinHandle<Result<(), quittance_sandbox::Error>>>,
     stop_worker: watch::Sender<bool>,
     stop_sandbox: watch::Sender<bool>,
@@ -127,7 +129,13 @@ impl Service {
         let payments = Payments::new(store.clone(), stripe, waiting.clone());
         let receiver_config =
             ReceiverConfig { secrets: connected.webhook_secrets, ..ReceiverConfig::default() };
-        let receiver = Receiver::start(store.clone(), receiver_config, move || waiting.poke());
+        let news = News::default();
+        let told = news.clone();
+        let receiver = Receiver::start(store.clone(), receiver_config, move || {
+            waiting.poke();
+            told.tell();
+        });
+        let outbound = outbound_worker(&config.outbound, store.clone(), news)?;
         let api_config = ApiConfig {
             publishable_key: connected.publishable_key,
             mode,
@@ -136,10 +144,12 @@ impl Service {
             cors_origins: config.cors_origins,
             rate_limit_per_second: config.rate_limit,
             trusted_proxies: config.trusted_proxies,
+            webhook_guard: config.outbound.guard,
         };
         let api = Api::new(api_config, store.clone(), payments.clone(), receiver.clone(), metrics);
 
         let (stop_worker, worker_stopped) = watch::channel(false);
+        let outbound = tokio::spawn(outbound.run(worker_stopped.clone()));
         let worker = tokio::spawn(Worker::new(payments).run(worker_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
@@ -159,6 +169,7 @@ impl Service {
             server_handle,
             receiver,
             worker,
+            outbound,
             sandbox,
             stop_worker,
             stop_sandbox,
@@ -174,6 +185,7 @@ impl Service {
         self.receiver.close().await;
         self.stop_worker.send_replace(true);
         self.worker.await.map_err(joined)?;
+        self.outbound.await.map_err(joined)?;
         self.stop_sandbox.send_replace(true);
         if let Some(sandbox) = self.sandbox {
             sandbox.await.map_err(joined)?.map_err(Error::Sandbox)?;
@@ -213,6 +225,12 @@ fn connect(config: &Config) -> Result<Connected, Error> {
             })
         }
     }
+}
+
+fn outbound_worker(config: &Outbound, store: Store, news: News) -> Result<OutboundWorker, Error> {
+    let sender = Sender::new(config.guard.clone(), SystemLookup).map_err(Error::Sender)?;
+    let config = OutboundConfig { render: quittance_api::message_renderer(), retention: config.retention };
+    Ok(OutboundWorker::new(store, sender, config, news))
 }
 
 /// Tells the sandbox where events go, and gives a newcomer a key and something to buy. Returns the key.

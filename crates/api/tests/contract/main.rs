@@ -4,6 +4,7 @@ mod app;
 mod bad_input;
 mod document;
 mod edge;
+mod events;
 mod idempotency;
 mod orders;
 mod payments;
