@@ -127,14 +127,8 @@ impl Service {
             Mode::Test => PublicMode::Test,
         });
         let payments = Payments::new(store.clone(), stripe, waiting.clone());
-        let receiver_config =
-            ReceiverConfig { secrets: connected.webhook_secrets, ..ReceiverConfig::default() };
         let news = News::default();
-        let told = news.clone();
-        let receiver = Receiver::start(store.clone(), receiver_config, move || {
-            waiting.poke();
-            told.tell();
-        });
+        let receiver = receiver(store.clone(), connected.webhook_secrets, waiting, news.clone());
         let outbound = outbound_worker(&config.outbound, store.clone(), news)?;
         let api_config = ApiConfig {
             publishable_key: connected.publishable_key,
@@ -225,6 +219,15 @@ fn connect(config: &Config) -> Result<Connected, Error> {
             })
         }
     }
+}
+
+/// Receives events; when some are taken in, those who wait for news of orders and the shop's systems are told.
+fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: News) -> Receiver {
+    let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
+    Receiver::start(store, config, move || {
+        waiting.poke();
+        news.tell();
+    })
 }
 
 fn outbound_worker(config: &Outbound, store: Store, news: News) -> Result<OutboundWorker, Error> {
