@@ -10,10 +10,10 @@ use quittance_domain::id::WebhookEndpointId;
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, ENDPOINT_DISABLED, Health};
 use uuid::Uuid;
 
-use super::super::dialect::{Conn, for_update_skip_locked};
+use super::super::dialect::Conn;
 use super::super::{Database, outbound as batch};
 use super::announce::endpoint_message;
-use super::outbound_rows::{AttemptRow, EndedRow, EndpointRow, deliveries_of};
+use super::outbound_rows::{AttemptRow, DueWanted, EndedRow, EndpointRow, deliveries_of};
 use super::rows::{instant, parse};
 use super::schema::{deliveries, messages, outbox, webhook_endpoints as endpoints};
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint, store_endpoint};
@@ -64,14 +64,25 @@ impl Database {
                 .select(EndpointRow::as_select())
                 .load(conn)
                 .await?;
-            let mut claimable = Vec::with_capacity(rows.len());
+            let room = |row: &EndpointRow| {
+                let wanted = claim.wanted.iter().find(|(id, _)| id.as_str() == row.id);
+                wanted.map_or(0, |(_, limit)| i64::from(*limit))
+            };
+            let wanted = DueWanted {
+                limits: rows.iter().map(room).collect(),
+                endpoint_ids: rows.iter().map(|row| row.id.clone()).collect(),
+                now: claim.now,
+                lease_until: instant(claim.lease_until),
+                token: token.clone(),
+            };
+            let mut due: HashMap<String, Vec<(String, i32)>> = HashMap::new();
+            for (message_id, endpoint_id, tries) in batch::take_due(conn, wanted).await? {
+                due.entry(endpoint_id).or_default().push((message_id, tries));
+            }
+            let mut claimable = Vec::with_capacity(due.len());
             for row in rows {
-                let endpoint = row.read()?;
-                let limit =
-                    claim.wanted.iter().find(|(id, _)| *id == endpoint.id).map_or(0, |(_, limit)| *limit);
-                let due = take_due(conn, &endpoint.id, limit, &claim, &token).await?;
-                if !due.is_empty() {
-                    claimable.push((endpoint, due));
+                if let Some(due) = due.remove(&row.id) {
+                    claimable.push((row.read()?, due));
                 }
             }
             claimed(conn, claimable, &token).await
@@ -147,52 +158,6 @@ impl Database {
             .optional()?;
         Ok(Backlog { pending, oldest: [oldest, unannounced].into_iter().flatten().min() })
     }
-}
-
-/// Takes on what is due for an endpoint: the messages, and how many tries there were. A first attempt is not begun
-/// while that of an earlier message of its order has not ended.
-async fn take_due(
-    conn: &mut Conn,
-    endpoint_id: &WebhookEndpointId,
-    limit: u16,
-    claim: &DeliveryClaim,
-    token: &str,
-) -> Result<Vec<(String, i32)>, Error> {
-    let earlier = diesel::alias!(deliveries as earlier);
-    let is_before = earlier.field(deliveries::sequence).lt(deliveries::sequence).or(earlier
-        .field(deliveries::sequence)
-        .eq(deliveries::sequence)
-        .and(earlier.field(deliveries::message_id).lt(deliveries::message_id)));
-    let held_back = exists(
-        earlier
-            .filter(earlier.field(deliveries::endpoint_id).eq(deliveries::endpoint_id))
-            .filter(earlier.field(deliveries::holds_back).eq(deliveries::holds_back))
-            .filter(is_before),
-    );
-    let due: Vec<(String, i32)> = for_update_skip_locked!(
-        deliveries::table
-            .filter(deliveries::endpoint_id.eq(endpoint_id.as_str()))
-            .filter(deliveries::due_at.le(claim.now))
-            .filter(deliveries::lease_until.is_null().or(deliveries::lease_until.le(claim.now)))
-            .filter(not(held_back))
-            .order((deliveries::due_at.asc(), deliveries::message_id.asc()))
-            .limit(i64::from(limit))
-            .select((deliveries::message_id, deliveries::tries))
-    )
-    .load(conn)
-    .await?;
-    if !due.is_empty() {
-        let ids: Vec<&str> = due.iter().map(|(id, _)| id.as_str()).collect();
-        diesel::update(
-            deliveries::table
-                .filter(deliveries::message_id.eq_any(ids))
-                .filter(deliveries::endpoint_id.eq(endpoint_id.as_str())),
-        )
-        .set((deliveries::claim.eq(Some(token)), deliveries::lease_until.eq(Some(claim.lease_until))))
-        .execute(conn)
-        .await?;
-    }
-    Ok(due)
 }
 
 /// What was taken on, with the messages.

@@ -163,6 +163,16 @@ pub(in super::super) struct EndedRow {
     pub(in super::super) due_at: Option<DateTime<Utc>>,
 }
 
+/// What is to be taken on: for each of these endpoints so many at most.
+#[derive(Debug, Clone)]
+pub(in super::super) struct DueWanted {
+    pub(in super::super) endpoint_ids: Vec<String>,
+    pub(in super::super) limits: Vec<i64>,
+    pub(in super::super) now: DateTime<Utc>,
+    pub(in super::super) lease_until: DateTime<Utc>,
+    pub(in super::super) token: String,
+}
+
 fn known<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
     meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
 }

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 
 use super::batch::statement;
 use super::dialect::Conn;
-use super::phases::outbound_rows::{AttemptRow, DeliveryRow, EndedRow, MessageRow};
+use super::phases::outbound_rows::{AttemptRow, DeliveryRow, DueWanted, EndedRow, MessageRow};
 use crate::Error;
 
 statement! {
@@ -74,6 +74,60 @@ statement! {
     "INSERT INTO delivery_attempts (message_id, endpoint_id, number, outcome, status, answer, duration_ms, at) \
      SELECT * FROM",
     ""
+}
+
+/// Takes on what is due for many endpoints, in one statement. A first attempt is not begun while that of an earlier
+/// message of its order has not ended.
+#[derive(QueryId)]
+struct TakeDue(DueWanted);
+
+impl QueryFragment<Pg> for TakeDue {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let wanted = &self.0;
+        out.push_sql(
+            "WITH due AS MATERIALIZED (SELECT found.message_id, wanted.endpoint_id \
+             FROM unnest(",
+        );
+        out.push_bind_param::<Array<Text>, _>(&wanted.endpoint_ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&wanted.limits)?;
+        out.push_sql(
+            ") AS wanted (endpoint_id, room) CROSS JOIN LATERAL (SELECT message_id FROM deliveries AS one \
+             WHERE one.endpoint_id = wanted.endpoint_id AND one.due_at <= ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&wanted.now)?;
+        out.push_sql(" AND (one.lease_until IS NULL OR one.lease_until <= ");
+        out.push_bind_param::<Timestamptz, _>(&wanted.now)?;
+        out.push_sql(
+            ") AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier WHERE earlier.endpoint_id = one.endpoint_id \
+             AND earlier.holds_back = one.holds_back AND (earlier.sequence, earlier.message_id) \
+             < (one.sequence, one.message_id)) \
+             ORDER BY one.due_at, one.message_id LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS found) \
+             UPDATE deliveries SET claim = ",
+        );
+        out.push_bind_param::<Text, _>(&wanted.token)?;
+        out.push_sql(", lease_until = ");
+        out.push_bind_param::<Timestamptz, _>(&wanted.lease_until)?;
+        out.push_sql(
+            " FROM due WHERE deliveries.message_id = due.message_id AND deliveries.endpoint_id = due.endpoint_id \
+             RETURNING deliveries.message_id, deliveries.endpoint_id, deliveries.tries",
+        );
+        Ok(())
+    }
+}
+
+impl Query for TakeDue {
+    type SqlType = (Text, Text, Integer);
+}
+
+/// Takes on what is due: each message, its endpoint, and how many tries there were.
+pub(super) async fn take_due(
+    conn: &mut Conn,
+    wanted: DueWanted,
+) -> Result<Vec<(String, String, i32)>, Error> {
+    let mut taken: Vec<(String, String, i32)> = TakeDue(wanted).get_results(conn).await?;
+    taken.sort_unstable();
+    Ok(taken)
 }
 
 /// Adds messages, and deliveries of these or others. What is there already stays as it is.

@@ -1,6 +1,6 @@
 //! The shop's own systems, and a service in sandbox mode that tells them what happens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -41,17 +41,22 @@ impl Got {
 pub(crate) struct Receiver {
     address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
+    /// The ids of messages by the path that has heard of them.
+    heard: Arc<Mutex<HashMap<String, HashSet<String>>>>,
 }
 
 impl Receiver {
     pub(crate) fn start() -> Self {
         let got: Arc<Mutex<Vec<Got>>> = Arc::default();
-        let kept = Arc::clone(&got);
+        let heard: Arc<Mutex<HashMap<String, HashSet<String>>>> = Arc::default();
+        let (kept, known) = (Arc::clone(&got), Arc::clone(&heard));
         let take = move |request: HttpRequest, body: Bytes| {
             let headers = request.headers().iter();
             let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
             let path = request.path().to_owned();
             let taken = Got { at: Instant::now(), path: path.clone(), headers, body: text(&body) };
+            let mut known = known.lock().expect("the list");
+            known.entry(path.clone()).or_default().insert(taken.id().to_owned());
             kept.lock().expect("the list").push(taken);
             async move {
                 match path.get(..3) {
@@ -69,7 +74,7 @@ impl Receiver {
             .expect("a port");
         let address = server.addrs()[0];
         tokio::spawn(server.run());
-        Self { address, got }
+        Self { address, got, heard }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -82,9 +87,7 @@ impl Receiver {
 
     /// Of how many different messages it has heard, at this path.
     pub(crate) fn heard(&self, path: &str) -> usize {
-        let got = self.got.lock().expect("the list");
-        let ids = got.iter().filter(|got| got.path == path).map(Got::id);
-        ids.collect::<std::collections::HashSet<_>>().len()
+        self.heard.lock().expect("the list").get(path).map_or(0, HashSet::len)
     }
 }
 
