@@ -4,6 +4,7 @@
 mod database;
 mod event;
 mod load;
+mod messages;
 mod pgbench;
 mod process;
 mod report;
@@ -46,6 +47,9 @@ struct Options {
     /// Webhooks only
     #[arg(long)]
     webhooks_only: bool,
+    /// Messages to a receiver only, beside graphile-worker
+    #[arg(long)]
+    messages: bool,
     /// How often the service and pgbench take turns
     #[arg(long, default_value_t = 2)]
     rounds: usize,
@@ -87,6 +91,9 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(options: &Options, database: &Database) -> Result<Report> {
+    if options.messages {
+        return messages::measure(database, &options.service()?, options.quick).await;
+    }
     let mut report = Report::default();
     for (name, value) in database.settings().await? {
         report.note(name, value);
