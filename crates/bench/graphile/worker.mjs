@@ -38,4 +38,10 @@ await client.query(
   [BODY, Number(process.env.COUNT), process.env.ROUND],
 );
 await client.end();
-await run({ connectionString, concurrency: concurrentJobs, noHandleSignals: true, taskList: { post } });
+await run({
+  connectionString,
+  concurrency: concurrentJobs,
+  maxPoolSize: concurrentJobs,
+  noHandleSignals: true,
+  taskList: { post },
+});

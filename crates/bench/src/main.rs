@@ -37,6 +37,7 @@ const EVENTS_STEP: usize = pgbench::CLIENTS * REDELIVERED_ONE_OF;
 /// Makes a database of its own on the PostgreSQL server of `TEST_DATABASE_URL`, which must flush every commit, and
 /// removes it. `scripts/bench` starts such a server.
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
     /// Fewer events: to see that it works
     #[arg(long)]
