@@ -63,6 +63,7 @@ codes! {
     OrderDisputed = "order_disputed", CONFLICT, "The charge is disputed";
     RefundTooLarge = "refund_too_large", CONFLICT, "The amount is more than is left";
     RefundRefused = "refund_refused", CONFLICT, "Stripe does not make the refund";
+    WebhookEndpointDisabled = "webhook_endpoint_disabled", CONFLICT, "The endpoint is disabled";
     IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this key is at work";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";

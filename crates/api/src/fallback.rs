@@ -25,7 +25,9 @@ impl Routes {
 
 fn methods(item: &PathItem) -> String {
     let mut methods = Vec::new();
-    for (method, operation) in [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch)] {
+    let known =
+        [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+    for (method, operation) in known {
         if operation.is_some() {
             methods.push(method);
         }

@@ -366,6 +366,12 @@ impl Api {
             (Some(ReplySecret::ClientToken(order_id)), _) => {
                 Some(("client_token", self.token_of(order_id).into()))
             }
+            (Some(ReplySecret::SigningSecret(endpoint_id, number)), _) => {
+                let endpoint = self.store().webhook_endpoint(endpoint_id.clone()).await?;
+                let secrets = endpoint.map(|endpoint| endpoint.secrets).unwrap_or_default();
+                let known = secrets.into_iter().find(|secret| secret.number == *number);
+                known.map(|secret| ("secret", secret.text.into()))
+            }
             (Some(ReplySecret::ClientSecret(_)), Some(secret)) => Some(("client_secret", secret)),
             (Some(ReplySecret::ClientSecret(payment_id)), None) => {
                 Some(("client_secret", self.payments().client_secret(payment_id.clone()).await?))

@@ -13,8 +13,10 @@ mod config;
 mod customer;
 mod demo;
 mod disputes;
+mod events;
 mod fallback;
 mod idempotency;
+mod messages;
 mod metadata;
 mod openapi;
 mod operations;
@@ -30,6 +32,7 @@ mod return_url;
 mod telemetry;
 mod time;
 mod timeline;
+mod webhook_endpoints;
 mod webhooks;
 mod words;
 
@@ -46,6 +49,7 @@ use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpRequest};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
+use quittance_outbound::Guard;
 use quittance_payments::Payments;
 use quittance_persistence::Store;
 use quittance_webhook::Receiver;
@@ -61,6 +65,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 pub use auth::{InvalidSecretKey, SecretKeyText, client_token, hash_secret_key};
+pub use events::message_renderer;
 pub use ipnet::IpNet;
 pub use return_url::{InvalidOrigin, ReturnOrigins};
 
@@ -106,6 +111,8 @@ pub struct ApiConfig {
     pub rate_limit_per_second: u32,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Says where endpoints of the shop's own systems may be.
+    pub webhook_guard: Guard,
 }
 
 /// The API of one process. Clones share everything.
@@ -341,6 +348,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(refunds::routes)
         .configure(disputes::routes)
         .configure(timeline::routes)
+        .configure(webhook_endpoints::routes)
+        .configure(messages::routes)
         .configure(webhooks::routes)
         .configure(operations::routes);
 }

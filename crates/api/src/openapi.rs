@@ -13,6 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
 use crate::code::Code;
+use crate::events::{OrderEvent, ProductEvent, WebhookEndpointEvent};
 use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
 
 /// What the document says before any route is added to it.
@@ -34,9 +35,10 @@ use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
         (name = "Payments", description = "Paying an order, and how that stands"),
         (name = "Refunds", description = "Money that goes back, and charges that customers dispute"),
         (name = "Webhooks", description = "Stripe's events"),
+        (name = "Events", description = "Telling the shop's own systems what has happened, and what came of that"),
         (name = "Operations", description = "Health, readiness, metrics, and this document"),
     ),
-    components(schemas(ProblemBody, FieldError)),
+    components(schemas(ProblemBody, FieldError, OrderEvent, ProductEvent, WebhookEndpointEvent)),
     modifiers(&SecuritySchemes)
 )]
 pub(crate) struct Base;
@@ -136,6 +138,11 @@ responses! {
     Conflicts {
         "409": "It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code`",
     }
+    /// What a request that sends to an endpoint may meet. Listed after [`Keyed`].
+    SendsTo {
+        "409": "The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work \
+            (`idempotency_key_in_use`)",
+    }
     /// What a request that Stripe has a say in may meet. Listed after [`Keyed`] and [`Failures`].
     Pays {
         "402": "Stripe declined the payment (`payment_declined`)",
@@ -171,8 +178,10 @@ fn problem((status, description): (&str, &str)) -> (String, RefOr<Response>) {
 /// Adds what is true of every answer, and every code there is.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     list_codes(document);
+    document.webhooks = Some(crate::events::webhooks());
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.patch].into_iter().flatten() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
             add_request_id(operation);
             loosen_body(operation);
             free_of_credentials(operation);
@@ -196,7 +205,13 @@ fn list_codes(document: &mut utoipa::openapi::OpenApi) {
 }
 
 /// Operations with a body in which nothing must be said.
-const MAY_SAY_NOTHING: &[&str] = &["order_capture", "order_payment_intent_create", "order_refund_create"];
+const MAY_SAY_NOTHING: &[&str] = &[
+    "message_resend",
+    "order_capture",
+    "order_payment_intent_create",
+    "order_refund_create",
+    "webhook_endpoint_roll_secret",
+];
 
 /// A body in which nothing must be said may be left out.
 fn loosen_body(operation: &mut Operation) {

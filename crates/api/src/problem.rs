@@ -329,6 +329,10 @@ impl Problem {
             .retry_after(RETRY_AFTER_OPEN_ORDERS_S)
     }
 
+    pub(crate) fn webhook_endpoint_disabled() -> Self {
+        Self::new(Code::WebhookEndpointDisabled, "The endpoint is disabled: nothing is sent to it.")
+    }
+
     pub(crate) fn idempotency_key_in_use() -> Self {
         Self::new(Code::IdempotencyKeyInUse, "A request with this Idempotency-Key is still at work.")
             .retry_after(RETRY_AFTER_IN_USE_S)

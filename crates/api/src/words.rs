@@ -23,6 +23,7 @@ macro_rules! words {
 mod from {
     pub(super) use quittance_domain::dispute::{DisputeOutcome, DisputeStatus};
     pub(super) use quittance_domain::order::OrderStatus;
+    pub(super) use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason};
     pub(super) use quittance_domain::payment::{CaptureMethod, OpenStatus, PaymentStatus, ReviewReason};
     pub(super) use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
     pub(super) use quittance_persistence::TimelineKind;
@@ -96,6 +97,16 @@ words! {
 }
 
 words! {
+    /// How far a delivery has come: `pending` (it waits for an attempt), `delivered` (the endpoint answered 2xx),
+    /// `failed` (no more attempts are made).
+    DeliveryState of from::DeliveryState {
+        Pending = from::DeliveryState::Pending,
+        Delivered = from::DeliveryState::Delivered,
+        Failed = from::DeliveryState::Failed,
+    }
+}
+
+words! {
     /// Why there is a refund: the shop asked for it here (`requested`), the order was paid twice (`surplus`), its
     /// money was under review and the shop's policy is to give it back (`review`), or it was made at Stripe.
     RefundCause of from::RefundCause {
@@ -103,6 +114,21 @@ words! {
         Surplus = from::RefundCause::Surplus,
         Review = from::RefundCause::Review,
         Stripe = from::RefundCause::Stripe,
+    }
+}
+
+words! {
+    /// What came of an attempt: `delivered` (2xx), `refused` (another status; redirects are not followed), `gone`
+    /// (410: the endpoint was disabled), `timed_out` (no answer in 15 s), `unreachable` (no connection, or it broke),
+    /// `unresolved` (the host name has no address), `forbidden` (the address may not be reached).
+    AttemptOutcome of from::AttemptOutcome {
+        Delivered = from::AttemptOutcome::Delivered,
+        Refused = from::AttemptOutcome::Refused,
+        Gone = from::AttemptOutcome::Gone,
+        TimedOut = from::AttemptOutcome::TimedOut,
+        Unreachable = from::AttemptOutcome::Unreachable,
+        Unresolved = from::AttemptOutcome::Unresolved,
+        Forbidden = from::AttemptOutcome::Forbidden,
     }
 }
 
@@ -149,5 +175,15 @@ words! {
         Fact = from::TimelineKind::Fact,
         Decision = from::TimelineKind::Decision,
         Effect = from::TimelineKind::Effect,
+    }
+}
+
+words! {
+    /// Why an endpoint is disabled: `requested` (by the shop), `gone` (it answered 410), `failing` (for five days
+    /// nothing could be delivered).
+    DisabledReason of from::DisabledReason {
+        Requested = from::DisabledReason::Requested,
+        Gone = from::DisabledReason::Gone,
+        Failing = from::DisabledReason::Failing,
     }
 }

@@ -55,11 +55,11 @@ pub(crate) async fn run(
     Ok(Timings { elapsed: start.elapsed(), latencies_us })
 }
 
-/// One request on a connection of its own; the body of the answer.
-pub(crate) async fn once(address: SocketAddr, request: &[u8]) -> Result<String> {
+/// One request on a connection of its own; the body of the answer, which must have this status.
+pub(crate) async fn once(address: SocketAddr, request: &[u8], status: &str) -> Result<String> {
     let mut connection =
         Connection { stream: TcpStream::connect(address).await?, answer: vec![0; 1024 * 1024] };
-    let answer = connection.exchange(request, "200").await?;
+    let answer = connection.exchange(request, status).await?;
     let answer = String::from_utf8_lossy(answer);
     Ok(answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned()))
 }

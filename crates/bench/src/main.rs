@@ -4,6 +4,7 @@
 mod database;
 mod event;
 mod load;
+mod messages;
 mod pgbench;
 mod process;
 mod report;
@@ -36,6 +37,7 @@ const EVENTS_STEP: usize = pgbench::CLIENTS * REDELIVERED_ONE_OF;
 /// Makes a database of its own on the PostgreSQL server of `TEST_DATABASE_URL`, which must flush every commit, and
 /// removes it. `scripts/bench` starts such a server.
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
     /// Fewer events: to see that it works
     #[arg(long)]
@@ -46,6 +48,9 @@ struct Options {
     /// Webhooks only
     #[arg(long)]
     webhooks_only: bool,
+    /// Messages to a receiver only, beside graphile-worker
+    #[arg(long)]
+    messages: bool,
     /// How often the service and pgbench take turns
     #[arg(long, default_value_t = 2)]
     rounds: usize,
@@ -87,6 +92,9 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(options: &Options, database: &Database) -> Result<Report> {
+    if options.messages {
+        return messages::measure(database, &options.service()?, options.quick).await;
+    }
     let mut report = Report::default();
     for (name, value) in database.settings().await? {
         report.note(name, value);

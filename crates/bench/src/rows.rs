@@ -28,6 +28,10 @@ pub(crate) fn payment_id(n: usize) -> String {
     format!("pay_{n:026}")
 }
 
+pub(crate) fn message_id(n: usize) -> String {
+    format!("msg_{n:026}")
+}
+
 pub(crate) fn payment_intent_id(n: usize) -> String {
     format!("pi_{:024}", scramble(n))
 }

@@ -37,14 +37,27 @@ impl Batches {
 impl Service {
     /// Starts it on this database. Nothing that is measured asks Stripe, so there is none.
     pub(crate) fn start(program: &Path, database_url: &str) -> Result<Self> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("serve")
             .env_clear()
-            .env("DATABASE_URL", database_url)
             .env("STRIPE_SECRET_KEY", "sk_test_x")
             .env("STRIPE_PUBLISHABLE_KEY", "pk_test_x")
             .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
-            .env("STRIPE_API_BASE", "http://127.0.0.1:9")
+            .env("STRIPE_API_BASE", "http://127.0.0.1:9");
+        Self::spawn(program, command, database_url)
+    }
+
+    /// Starts it in sandbox mode in this directory: then it may send messages to this machine.
+    pub(crate) fn start_with_sandbox(program: &Path, database_url: &str, home: &Path) -> Result<Self> {
+        let mut command = Command::new(program.canonicalize()?);
+        command.arg("serve").env_clear().current_dir(home).env("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:0");
+        Self::spawn(program, command, database_url)
+    }
+
+    fn spawn(program: &Path, mut command: Command, database_url: &str) -> Result<Self> {
+        let mut child = command
+            .env("DATABASE_URL", database_url)
             .env("QUITTANCE_LISTEN", "127.0.0.1:0")
             .env("QUITTANCE_TOKEN_KEY", "of-the-benchmark-which-nobody-attacks")
             .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
@@ -99,10 +112,31 @@ impl Service {
         .into_bytes()
     }
 
+    /// A request that adds an endpoint of the shop's own systems.
+    pub(crate) fn endpoint_creation(&self, url: &str) -> Vec<u8> {
+        let body = format!(r#"{{"url":"{url}"}}"#);
+        format!(
+            "POST /v1/webhook_endpoints HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET_KEY}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+        )
+        .into_bytes()
+    }
+
+    /// A request that removes one.
+    pub(crate) fn endpoint_removal(&self, id: &str) -> Vec<u8> {
+        format!(
+            "DELETE /v1/webhook_endpoints/{id} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET_KEY}\r\n\r\n",
+            self.address
+        )
+        .into_bytes()
+    }
+
     /// How events were batched so far.
     pub(crate) async fn batches(&self) -> Result<Batches> {
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        let text = load::once(self.address, request.as_bytes()).await?;
+        let text = load::once(self.address, request.as_bytes(), "200").await?;
         let figure = |name: &str| -> Result<f64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             Ok(line.ok_or_else(|| format!("no {name} among the metrics"))?.trim().parse()?)

@@ -66,9 +66,21 @@ crash_points! {
     EventsApplied = "events_applied",
     /// A PaymentIntent was read from Stripe; what it says is not recorded.
     PaymentIntentRead = "payment_intent_read",
+    /// Messages to the shop's own systems are committed; nobody has taken them on.
+    MessagesAnnounced = "messages_announced",
+    /// Deliveries are taken on; nothing is sent.
+    DeliveriesClaimed = "deliveries_claimed",
+    /// A message is sent and answered; that is not recorded.
+    MessageSent = "message_sent",
+    /// What came of attempts is recorded; what waited for them is not begun.
+    AttemptsRecorded = "attempts_recorded",
 }
 
 impl CrashPoint {
+    /// The places on a message's way to the shop's own systems: they are reached only where there is such a one.
+    pub const OUTBOUND: [Self; 4] =
+        [Self::MessagesAnnounced, Self::DeliveriesClaimed, Self::MessageSent, Self::AttemptsRecorded];
+
     /// Stops the process here, if it is armed and this is the point.
     #[cfg(feature = "armed")]
     pub fn reach(self) {

@@ -120,6 +120,10 @@ id! {
     MessageId, "msg"
 }
 id! {
+    /// Where one of the shop's own systems takes messages.
+    WebhookEndpointId, "whe"
+}
+id! {
     /// A secret key of the back office.
     KeyId, "key"
 }

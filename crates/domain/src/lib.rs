@@ -12,6 +12,7 @@ pub mod history;
 pub mod id;
 pub mod money;
 pub mod order;
+pub mod outbound;
 pub mod payment;
 pub mod refund;
 pub mod standing;

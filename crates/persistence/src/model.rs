@@ -14,7 +14,7 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::checkout::Rail;
 use quittance_domain::event::Event;
 use quittance_domain::history::{Limits, Task};
-use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId};
+use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId, WebhookEndpointId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
 use quittance_domain::payment::{Attempt, CaptureMethod, Expected};
@@ -394,6 +394,8 @@ pub enum ReplySecret {
     ClientToken(OrderId),
     /// The PaymentIntent's client secret, fetched anew.
     ClientSecret(PaymentId),
+    /// An endpoint's signing secret of this number, while it signs.
+    SigningSecret(WebhookEndpointId, u32),
 }
 
 /// An answer to be given again, without its secrets.

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Product;
 use quittance_domain::event::Outcome;
 use quittance_domain::history::Closure;
-use quittance_domain::id::{DisputeId, KeyId, OrderId, PaymentId, ProductId, RefundId};
+use quittance_domain::id::{
+    DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, WebhookEndpointId,
+};
 use quittance_domain::order::Order;
 use quittance_domain::payment::{Observation, PaymentStatus};
 use quittance_domain::refund::RefundObservation;
@@ -19,6 +21,10 @@ use crate::model::{
     OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange, ProductChanged, Pulse,
     Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, Shelf, StoreConfig, StoredDispute, StoredRefund,
     StripeCall, TimelineEntry, Walk, WorkClaim,
+};
+use crate::outbound_model::{
+    Backlog, ClaimedDeliveries, DeliveryClaim, DeliveryToken, EndedAttempt, Message, MessageFilter,
+    OutboundWork, Recorded, Renderer, Resent, SecretRoll, WebhookEndpoint, WebhookEndpointChange,
 };
 use crate::{Error, postgres, sqlite};
 
@@ -268,4 +274,86 @@ phases! {
 
     /// Revokes a key; whether there was one to revoke.
     fn revoke_secret_key(id: KeyId, now: DateTime<Utc>) -> bool;
+
+    /// Adds an endpoint of the shop's own systems.
+    fn insert_webhook_endpoint(
+        endpoint: WebhookEndpoint,
+        completion: Option<Completion<WebhookEndpoint>>
+    ) -> WebhookEndpoint;
+
+    /// Changes an endpoint, if there is such a one. One that is enabled is taken for well.
+    fn change_webhook_endpoint(
+        id: WebhookEndpointId,
+        change: WebhookEndpointChange,
+        now: DateTime<Utc>
+    ) -> Option<WebhookEndpoint>;
+
+    /// Gives an endpoint a new secret, if there is such a one.
+    fn roll_webhook_secret(
+        roll: SecretRoll,
+        completion: Option<Completion<WebhookEndpoint>>
+    ) -> Option<WebhookEndpoint>;
+
+    /// Removes an endpoint and its secrets; whether there was one.
+    fn remove_webhook_endpoint(id: WebhookEndpointId, now: DateTime<Utc>) -> bool;
+
+    /// An endpoint by its id.
+    fn webhook_endpoint(id: WebhookEndpointId) -> Option<WebhookEndpoint>;
+
+    /// Every endpoint, newest first.
+    fn webhook_endpoints(cursor: Cursor<WebhookEndpointId>) -> Page<WebhookEndpoint>;
+
+    /// Makes a message for one endpoint alone, to test it.
+    fn ping_webhook_endpoint(
+        id: WebhookEndpointId,
+        render: Renderer,
+        now: DateTime<Utc>,
+        completion: Option<Completion<Message>>
+    ) -> Resent<Message>;
+
+    /// What is left to do for the shop's own systems: a look without a transaction.
+    fn outbound_work(now: DateTime<Utc>) -> OutboundWork;
+
+    /// Makes messages of new rows of the outbox, and their deliveries to the endpoints that are enabled and want
+    /// them; how many. One process at a time does so; for the others there is nothing to do.
+    fn announce(limit: u16, render: Renderer, now: DateTime<Utc>) -> usize;
+
+    /// Takes deliveries on that are due.
+    fn claim_deliveries(claim: DeliveryClaim) -> Vec<ClaimedDeliveries>;
+
+    /// Records how attempts ended, and disables endpoints that want nothing or failed for days. What another
+    /// worker has taken on meanwhile is not changed.
+    fn record_attempts(ended: Vec<EndedAttempt>, render: Renderer, now: DateTime<Utc>) -> Recorded;
+
+    /// Lets deliveries go that were taken on and not begun, so that others need not wait for the leases to end.
+    fn let_deliveries_go(claims: Vec<DeliveryToken>) -> ();
+
+    /// A message with every attempt to deliver it.
+    fn message(id: MessageId) -> Option<Message>;
+
+    /// Messages with their deliveries, newest first.
+    fn messages(filter: MessageFilter, cursor: Cursor<MessageId>) -> Page<Message>;
+
+    /// Sends a message once more: to one endpoint, or to all that it was for and that are enabled.
+    fn resend(
+        id: MessageId,
+        endpoint_id: Option<WebhookEndpointId>,
+        now: DateTime<Utc>,
+        completion: Option<Completion<Message>>
+    ) -> Resent<Message>;
+
+    /// Sends an endpoint every message since a time that it wants and was not delivered; how many.
+    fn recover(
+        id: WebhookEndpointId,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+        completion: Option<Completion<usize>>
+    ) -> Resent<usize>;
+
+    /// How much waits to be delivered.
+    fn outbound_backlog() -> Backlog;
+
+    /// Forgets messages from before a time, so many at most; how many there were. Also gives up what was to go
+    /// to endpoints that are removed.
+    fn forget_messages(before: DateTime<Utc>, limit: u16) -> usize;
 }

@@ -155,6 +155,8 @@ pub(crate) struct ServeArgs {
     pub(crate) access: AccessArgs,
     #[command(flatten)]
     pub(crate) orders: OrderArgs,
+    #[command(flatten)]
+    pub(crate) outbound: OutboundArgs,
     /// Address that the built-in stand-in for Stripe listens on; it runs only without STRIPE_SECRET_KEY
     /// [default: 127.0.0.1:12111]
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", value_name = "ADDRESS")]
@@ -231,6 +233,17 @@ pub(crate) struct AccessArgs {
     pub(crate) trusted_proxies: Vec<String>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Events to the shop's own systems")]
+pub(crate) struct OutboundArgs {
+    /// Networks that events may be sent to though they are private, comma-separated: 10.20.0.0/16
+    #[arg(long, env = "QUITTANCE_WEBHOOK_ALLOW_NETWORKS", value_name = "NETWORKS", value_delimiter = ',')]
+    pub(crate) webhook_allow_networks: Vec<String>,
+    /// How long messages and what came of them are kept, in days (90d) or hours (200h); at least four days
+    #[arg(long, env = "QUITTANCE_MESSAGE_RETENTION", value_name = "TIME", default_value = "90d")]
+    pub(crate) message_retention: String,
 }
 
 #[derive(Args, Clone, Copy)]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quittance_api::{IpNet, ReturnOrigins, SecretKeyText};
+use quittance_outbound::{Guard, Schemes};
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::{ChaosConfig, DEFAULT_LISTEN};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cli::{AccessArgs, DatabaseArgs, ServeArgs, StripeArgs};
+use crate::cli::{AccessArgs, DatabaseArgs, OutboundArgs, ServeArgs, StripeArgs};
 use crate::error::Error;
 use crate::token_key;
 
@@ -40,6 +41,13 @@ pub(crate) struct Config {
     pub(crate) event_walk_period: Duration,
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) outbound: Outbound,
+}
+
+/// How events are sent to the shop's own systems.
+pub(crate) struct Outbound {
+    pub(crate) guard: Guard,
+    pub(crate) retention: chrono::Duration,
 }
 
 /// Where the data is, as far as files beside it are concerned.
@@ -70,6 +78,7 @@ impl Config {
             stripe,
             access,
             orders,
+            outbound,
             sandbox_listen,
             log: _,
             sandbox_chaos,
@@ -79,6 +88,7 @@ impl Config {
         let stripe = Stripe::read(stripe, sandbox_listen, sandbox_chaos)?;
         let return_origins = return_origins(orders.return_origins, &cors_origins, &stripe)?;
         Ok(Self {
+            outbound: Outbound::read(&outbound, &stripe)?,
             stripe,
             token_keys: token_keys(&access, &place)?,
             listen,
@@ -96,7 +106,7 @@ impl Config {
             order_lifetime: order_lifetime(*orders.order_expiry)?,
             event_walk_period: (*orders.event_walk_period).max(EVENT_WALK_PERIOD_MIN),
             rate_limit: access.rate_limit,
-            trusted_proxies: networks(&access.trusted_proxies)?,
+            trusted_proxies: networks("QUITTANCE_TRUSTED_PROXIES", &access.trusted_proxies)?,
         })
     }
 }
@@ -117,6 +127,34 @@ impl Database {
             Self::Postgres => "quittance.sandbox.db".into(),
         }
     }
+}
+
+impl Outbound {
+    fn read(args: &OutboundArgs, stripe: &Stripe) -> Result<Self, Error> {
+        let allowed = networks("QUITTANCE_WEBHOOK_ALLOW_NETWORKS", &args.webhook_allow_networks)?;
+        let guard = match stripe {
+            Stripe::Sandbox { .. } => Guard::for_sandbox(allowed),
+            Stripe::Real { .. } => Guard::new(Schemes::HttpsOnly, allowed),
+        };
+        Ok(Self { guard, retention: retention(&args.message_retention)? })
+    }
+}
+
+/// Longer than a message is tried.
+const RETENTION_MIN: chrono::Duration = chrono::Duration::days(4);
+
+fn retention(text: &str) -> Result<chrono::Duration, Error> {
+    let parsed = match (text.strip_suffix('d'), text.strip_suffix('h')) {
+        (Some(days), _) => days.parse().ok().and_then(chrono::Duration::try_days),
+        (_, Some(hours)) => hours.parse().ok().and_then(chrono::Duration::try_hours),
+        _ => None,
+    };
+    // Nothing was ever kept for a hundred years.
+    let longest = chrono::Duration::days(36_500);
+    parsed.filter(|time| (RETENTION_MIN..=longest).contains(time)).ok_or_else(|| {
+        let problem = "must be a time of at least four days, in days or hours: 90d, 200h";
+        Error::setting("QUITTANCE_MESSAGE_RETENTION", problem)
+    })
 }
 
 impl Stripe {
@@ -258,12 +296,12 @@ fn order_lifetime(span: Duration) -> Result<Duration, Error> {
     }
 }
 
-fn networks(texts: &[String]) -> Result<Vec<IpNet>, Error> {
+fn networks(variable: &'static str, texts: &[String]) -> Result<Vec<IpNet>, Error> {
     let parse = |text: &String| {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map_err(|_| {
             let problem = format!("holds {text:?}, which is no network; one looks like 10.0.0.0/8");
-            Error::setting("QUITTANCE_TRUSTED_PROXIES", problem)
+            Error::setting(variable, problem)
         })
     };
     texts.iter().filter(|text| !text.is_empty()).map(parse).collect()
@@ -336,6 +374,10 @@ mod tests {
             (vec!["--trusted-proxies=proxy"], "QUITTANCE_TRUSTED_PROXIES"),
             (vec!["--return-origins=shop.example"], "QUITTANCE_RETURN_ORIGINS"),
             (vec!["--order-expiry=10s"], "QUITTANCE_ORDER_EXPIRY"),
+            (vec!["--webhook-allow-networks=10.0.0.0/33"], "QUITTANCE_WEBHOOK_ALLOW_NETWORKS"),
+            (vec!["--message-retention=90"], "QUITTANCE_MESSAGE_RETENTION"),
+            (vec!["--message-retention=3d"], "QUITTANCE_MESSAGE_RETENTION"),
+            (vec!["--message-retention=99999999999999d"], "QUITTANCE_MESSAGE_RETENTION"),
         ];
         for (flags, variable) in cases {
             let message = read(flags).err().unwrap_or_default();
@@ -360,6 +402,30 @@ mod tests {
             panic!("a key means Stripe");
         };
         assert_eq!(webhook_secrets.len(), 2);
+    }
+
+    #[test]
+    fn messages_reach_this_machine_in_the_sandbox_only() {
+        let sandbox = read(&["--message-retention=200h"]).unwrap().outbound;
+        assert_eq!(sandbox.retention, chrono::Duration::hours(200));
+        assert!(sandbox.guard.check_url("http://127.0.0.1:9/hooks").is_ok());
+        let flags = [
+            "--stripe-secret-key=sk_test_1",
+            "--stripe-publishable-key=pk_test_1",
+            "--stripe-webhook-secret=whsec_1",
+            "--webhook-allow-networks=10.20.0.0/16",
+        ];
+        let real = read(&flags).unwrap().outbound;
+        assert_eq!(real.retention, chrono::Duration::days(90));
+        for (url, may) in [
+            ("https://shop.example/hooks", true),
+            ("http://shop.example/hooks", false),
+            ("https://127.0.0.1/hooks", false),
+            ("https://10.20.0.1/hooks", true),
+            ("https://10.21.0.1/hooks", false),
+        ] {
+            assert_eq!(real.guard.check_url(url).is_ok(), may, "{url}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("events could not be sent to the shop's own systems")]
+    Sender(#[source] quittance_outbound::SenderError),
     #[error("metrics could not be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("Stripe's list of events could not be walked")]

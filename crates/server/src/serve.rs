@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quittance_api::{Api, ApiConfig, PublicMode, SecretKeyText};
 use quittance_domain::payment::Mode;
+use quittance_outbound::{News, OutboundConfig, Sender, SystemLookup, Worker as OutboundWorker};
 use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
@@ -26,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
 use crate::commands::record_of;
-use crate::config::{Config, Database, Stripe as StripeChoice};
+use crate::config::{Config, Database, Outbound, Stripe as StripeChoice};
 use crate::error::Error;
 use crate::lock::ServeLock;
 use crate::signals::stop_signal;
@@ -77,7 +78,7 @@ struct Service {
     server: JoinHandle<std::io::Result<()>>,
     server_handle: actix_web::dev::ServerHandle,
     receiver: Receiver,
-    /// The worker, and the walker of Stripe's events.
+    /// The worker, the walker of Stripe's events, and what tells the shop's own systems.
     background: JoinSet<()>,
     sandbox: Option<JoinHandle<Result<(), quittance_sandbox::Error>>>,
     stop_background: watch::Sender<bool>,
@@ -126,9 +127,9 @@ impl Service {
             Mode::Test => PublicMode::Test,
         });
         let payments = Payments::new(store.clone(), stripe.clone(), waiting.clone());
-        let receiver_config =
-            ReceiverConfig { secrets: connected.webhook_secrets, ..ReceiverConfig::default() };
-        let receiver = Receiver::start(store.clone(), receiver_config, move || waiting.poke());
+        let news = News::default();
+        let receiver = receiver(store.clone(), connected.webhook_secrets, waiting, news.clone());
+        let outbound = outbound_worker(&config.outbound, store.clone(), news)?;
         let api_config = ApiConfig {
             publishable_key: connected.publishable_key,
             mode,
@@ -139,6 +140,7 @@ impl Service {
             order_lifetime: config.order_lifetime,
             rate_limit_per_second: config.rate_limit,
             trusted_proxies: config.trusted_proxies,
+            webhook_guard: config.outbound.guard,
         };
         let api = Api::new(api_config, store.clone(), payments.clone(), receiver.clone(), metrics);
 
@@ -146,6 +148,7 @@ impl Service {
         let mut background = JoinSet::new();
         let walker = Walker::new(store.clone(), stripe, receiver.clone());
         background.spawn(walker.run(config.event_walk_period, background_stopped.clone()));
+        background.spawn(outbound.run(background_stopped.clone()));
         background.spawn(Worker::new(payments).run(background_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
@@ -223,6 +226,21 @@ fn connect(config: &Config) -> Result<Connected, Error> {
             })
         }
     }
+}
+
+/// Receives events; when some are taken in, those who wait for news of orders and the shop's systems are told.
+fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: News) -> Receiver {
+    let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
+    Receiver::start(store, config, move || {
+        waiting.poke();
+        news.tell();
+    })
+}
+
+fn outbound_worker(config: &Outbound, store: Store, news: News) -> Result<OutboundWorker, Error> {
+    let sender = Sender::new(config.guard.clone(), SystemLookup).map_err(Error::Sender)?;
+    let config = OutboundConfig { render: quittance_api::message_renderer(), retention: config.retention };
+    Ok(OutboundWorker::new(store, sender, config, news))
 }
 
 /// Tells the sandbox where events go, and gives a newcomer a key and something to buy. Returns the key.

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use quittance_api::{Api, ApiConfig, IpNet, PublicMode, ReturnOrigins, SecretKeyText};
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
+use quittance_outbound::{Guard, News, OutboundConfig, Sender, SystemLookup, Worker};
 use quittance_payments::{Payments, Waiting};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::{Config as SandboxConfig, Sandbox};
@@ -38,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) with_webhook: bool,
     pub(crate) stripe_base: Option<String>,
     pub(crate) order_lifetime: Duration,
+    pub(crate) with_outbound: bool,
 }
 
 impl Default for Setup {
@@ -51,6 +53,7 @@ impl Default for Setup {
             with_webhook: true,
             stripe_base: None,
             order_lifetime: Duration::from_mins(35),
+            with_outbound: false,
         }
     }
 }
@@ -188,6 +191,18 @@ fn start_sandbox(webhook_url: Option<String>, record: &Path) -> String {
     url
 }
 
+/// Delivers messages to the shop's own systems, on this machine too.
+fn start_outbound(store: Store) {
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    let config =
+        OutboundConfig { render: quittance_api::message_renderer(), retention: chrono::Duration::days(90) };
+    let worker = Worker::new(store, sender, config, News::default());
+    tokio::spawn(async move {
+        let (_never, stop) = tokio::sync::watch::channel(false);
+        worker.run(stop).await;
+    });
+}
+
 impl TestApp {
     pub(crate) async fn start() -> Self {
         Self::start_with(Setup::default()).await
@@ -234,7 +249,11 @@ impl TestApp {
             order_lifetime: setup.order_lifetime,
             rate_limit_per_second: setup.rate_limit_per_second,
             trusted_proxies: setup.trusted_proxies,
+            webhook_guard: Guard::for_sandbox(Vec::new()),
         };
+        if setup.with_outbound {
+            start_outbound(store.clone());
+        }
         let api = Api::new(config, store.clone(), payments, receiver.clone(), metrics());
         let shared = api.clone();
         let server = HttpServer::new(move || shared.app())
@@ -263,6 +282,10 @@ impl TestApp {
 
     pub(crate) fn patch(&self, path: &str) -> Call<'_> {
         self.call(Method::PATCH, path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call<'_> {
+        self.call(Method::DELETE, path)
     }
 
     /// Adds a product, and returns its id.

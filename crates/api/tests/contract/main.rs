@@ -6,6 +6,7 @@ mod captures;
 mod checkout_sessions;
 mod document;
 mod edge;
+mod events;
 mod idempotency;
 mod items;
 mod orders;

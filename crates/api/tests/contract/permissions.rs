@@ -63,6 +63,13 @@ async fn every_route_with_every_caller() {
     let (intent_id, client_secret) = (text(&intent["payment_intent_id"]), text(&intent["client_secret"]));
     let product = app.product(100).await;
     let order = format!("/v1/orders/{order_id}");
+    let endpoint = json!({"url": "http://127.0.0.1:9/hooks", "event_types": ["refund.*"]});
+    let endpoint_id =
+        text(&app.post("/v1/webhook_endpoints").shop().json(&endpoint).send().await.ok(201)["id"]);
+    let hook = format!("/v1/webhook_endpoints/{endpoint_id}");
+    let ping = app.post(&format!("{hook}/ping")).shop().send().await.ok(200);
+    let message = format!("/v1/messages/{}", text(&ping["id"]));
+    let since = json!({"since": "2026-01-01T00:00:00Z"});
     let new_product = json!({"name": "Ink", "unit_amount": 500, "currency": "eur"});
     let routes: Vec<(Method, String, Option<Value>, For)> = vec![
         (Method::GET, "/v1/config".into(), None, For::Everybody),
@@ -82,6 +89,17 @@ async fn every_route_with_every_caller() {
         (Method::GET, format!("{order}/refunds"), None, For::Shop),
         (Method::GET, format!("{order}/disputes"), None, For::Shop),
         (Method::POST, format!("{order}/cancel"), None, For::Holder),
+        (Method::POST, "/v1/webhook_endpoints".into(), Some(endpoint), For::Shop),
+        (Method::GET, "/v1/webhook_endpoints".into(), None, For::Shop),
+        (Method::GET, hook.clone(), None, For::Shop),
+        (Method::PATCH, hook.clone(), Some(json!({"description": "Stock"})), For::Shop),
+        (Method::POST, format!("{hook}/roll_secret"), None, For::Shop),
+        (Method::POST, format!("{hook}/ping"), None, For::Shop),
+        (Method::POST, format!("{hook}/recover"), Some(since), For::Shop),
+        (Method::GET, "/v1/messages".into(), None, For::Shop),
+        (Method::GET, message.clone(), None, For::Shop),
+        (Method::POST, format!("{message}/resend"), None, For::Shop),
+        (Method::DELETE, hook.clone(), None, For::Shop),
     ];
     for (method, path, body, route) in routes {
         for who in EVERYBODY {

@@ -1,14 +1,18 @@
 //! Every phase, written once. This folder is compiled twice: `super::dialect` is PostgreSQL's or SQLite's.
 
+mod announce;
 mod attempts;
 mod captures;
 mod checks;
 mod closing;
+mod deliver;
 mod events;
 mod keys;
 mod ledger;
+mod messages;
 mod orders;
 mod placing;
+pub(super) mod outbound_rows;
 mod products;
 mod recompute;
 pub(super) mod refund_rows;
@@ -22,5 +26,6 @@ mod timeline;
 mod transaction;
 mod upkeep;
 mod walks;
+mod webhook_endpoints;
 
 pub(super) use settling::Changes;

@@ -1,5 +1,7 @@
 //! Reading orders.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::OrderId;
@@ -7,7 +9,7 @@ use quittance_domain::order::Order;
 use quittance_domain::payment::PaymentStatus;
 
 use super::super::Database;
-use super::super::dialect::Db;
+use super::super::dialect::{Conn, Db};
 use super::rows::{OrderRow, PaymentRow, parse};
 use super::schema::{orders, payments};
 use crate::Error;
@@ -123,4 +125,10 @@ impl Database {
             })
             .collect()
     }
+}
+
+/// Orders by their ids, as they are now.
+pub(super) async fn orders_by_id(conn: &mut Conn, ids: Vec<String>) -> Result<HashMap<String, Order>, Error> {
+    let rows: Vec<OrderWithPayment> = with_payment().filter(orders::id.eq_any(ids)).load(conn).await?;
+    rows.into_iter().map(|row| Ok((row.0.id.clone(), read(row)?))).collect()
 }

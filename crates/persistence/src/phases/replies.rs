@@ -174,10 +174,14 @@ fn write_secret(secret: &ReplySecret) -> String {
     match secret {
         ReplySecret::ClientToken(order_id) => order_id.to_string(),
         ReplySecret::ClientSecret(payment_id) => payment_id.to_string(),
+        ReplySecret::SigningSecret(endpoint_id, number) => format!("{endpoint_id}#{number}"),
     }
 }
 
 fn read_secret(text: &str) -> Result<ReplySecret, Error> {
+    if let Some((endpoint_id, number)) = text.split_once('#') {
+        return Ok(ReplySecret::SigningSecret(parse("reply", endpoint_id)?, parse("reply", number)?));
+    }
     match text.parse() {
         Ok(order_id) => Ok(ReplySecret::ClientToken(order_id)),
         Err(_) => Ok(ReplySecret::ClientSecret(parse("reply", text)?)),

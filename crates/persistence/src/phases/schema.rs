@@ -179,7 +179,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Text};
+    use diesel::sql_types::{BigInt, Bool, Text};
     use super::super::super::dialect::Instant;
 
     outbox (id) {
@@ -189,6 +189,81 @@ table! {
         subject -> Text,
         sequence -> BigInt,
         created_at -> Instant,
+        announced -> Bool,
+    }
+}
+
+table! {
+    outbound_turns (work) {
+        work -> diesel::sql_types::Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Bool, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    webhook_endpoints (id) {
+        id -> Text,
+        url -> Text,
+        description -> Nullable<Text>,
+        event_types -> Document,
+        secrets -> Document,
+        enabled -> Bool,
+        disabled_reason -> Nullable<Text>,
+        failing_since -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        removed_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    messages (id) {
+        id -> Text,
+        order_id -> Nullable<Text>,
+        kind -> Text,
+        sequence -> Nullable<BigInt>,
+        payload -> Text,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    deliveries (message_id, endpoint_id) {
+        message_id -> Text,
+        endpoint_id -> Text,
+        sequence -> Nullable<BigInt>,
+        state -> Text,
+        attempts -> Integer,
+        tries -> Integer,
+        due_at -> Nullable<Instant>,
+        holds_back -> Nullable<Text>,
+        claim -> Nullable<Text>,
+        lease_until -> Nullable<Instant>,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    delivery_attempts (message_id, endpoint_id, number) {
+        message_id -> Text,
+        endpoint_id -> Text,
+        number -> Integer,
+        outcome -> Text,
+        status -> Nullable<Integer>,
+        answer -> Nullable<Text>,
+        duration_ms -> BigInt,
+        at -> Instant,
     }
 }
 
@@ -236,3 +311,4 @@ table! {
 
 joinable!(payments -> orders (order_id));
 allow_tables_to_appear_in_same_query!(orders, payments);
+allow_tables_to_appear_in_same_query!(webhook_endpoints, deliveries, messages);

@@ -54,6 +54,8 @@ macro_rules! statement {
     };
 }
 
+pub(super) use statement;
+
 statement! {
     UpdateOrders of OrderRow (
         id: Text as String,

@@ -2,6 +2,7 @@
 
 mod batch;
 mod connect;
+mod outbound;
 
 #[path = "../phases/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the phases are written once and compiled against both databases")]

@@ -18,6 +18,8 @@ mod migrations;
 mod news;
 mod observing;
 mod orders;
+mod outbound;
+mod outbound_endpoints;
 mod placing;
 mod refunds;
 mod schema;

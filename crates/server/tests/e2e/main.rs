@@ -18,8 +18,11 @@ mod kills;
 #[cfg(feature = "crash-points")]
 mod money_faults;
 mod outage;
+mod outbound;
+mod outbound_crashes;
 mod process;
 mod rails;
+mod receiver;
 mod redirect_race;
 mod sdk;
 mod seed;

@@ -1,0 +1,222 @@
+//! From rows of the outbox to messages and their deliveries.
+//!
+//! One process at a time does this, under the lock of a row, because the deliveries of an order must come to be in
+//! the order of its messages: a delivery waits for those before it, and can not wait for one that is not there yet.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::not;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::MessageId;
+use quittance_domain::outbound::ENDPOINT_PING;
+use uuid::Uuid;
+
+use super::super::dialect::{Conn, for_update_skip_locked};
+use super::super::{Database, outbound as batch};
+use super::orders::orders_by_id;
+use super::outbound_rows::{DeliveryRow, MessageRow, deliveries_of};
+use super::replies::store_reply;
+use super::rows::{ProductRow, instant, parse};
+use super::schema::{outbound_turns, outbox, products};
+use super::webhook_endpoints::{enabled_endpoints, lock_endpoint};
+use crate::Error;
+use crate::model::Completion;
+use crate::outbound_model::{Message, Renderer, Resent, Snapshot, Unrendered, WebhookEndpoint};
+
+/// Whose turn it is to announce.
+const TURN: &str = "announce";
+
+/// What was written to the outbox.
+#[derive(Debug, Clone, Queryable)]
+struct Written {
+    id: String,
+    order_id: String,
+    kind: String,
+    subject: String,
+    sequence: i64,
+    created_at: DateTime<Utc>,
+}
+
+const WRITTEN: (
+    outbox::id,
+    outbox::order_id,
+    outbox::kind,
+    outbox::subject,
+    outbox::sequence,
+    outbox::created_at,
+) = (outbox::id, outbox::order_id, outbox::kind, outbox::subject, outbox::sequence, outbox::created_at);
+
+impl Database {
+    pub(crate) async fn announce(
+        &self,
+        limit: u16,
+        render: Renderer,
+        now: DateTime<Utc>,
+    ) -> Result<usize, Error> {
+        self.write(async |conn| {
+            let turn = for_update_skip_locked!(outbound_turns::table.find(TURN).select(outbound_turns::work));
+            if turn.first::<String>(conn).await.optional()?.is_none() {
+                return Ok(0);
+            }
+            let written = unannounced(conn, limit).await?;
+            if written.is_empty() {
+                return Ok(0);
+            }
+            let ids: Vec<String> = written.iter().map(|row| row.id.clone()).collect();
+            let mut objects = Objects::of(conn, &written).await?;
+            let endpoints = enabled_endpoints(conn).await?;
+            let mut messages = Vec::with_capacity(written.len());
+            let mut deliveries = Vec::new();
+            for row in written {
+                let message = objects.message(row, &render, now)?;
+                deliveries.extend(deliveries_of(&message, &endpoints));
+                messages.push(message);
+            }
+            batch::insert_messages(conn, messages, deliveries).await?;
+            diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
+                .set(outbox::announced.eq(true))
+                .execute(conn)
+                .await?;
+            Ok(ids.len())
+        })
+        .await
+    }
+
+    pub(crate) async fn ping_webhook_endpoint(
+        &self,
+        id: quittance_domain::id::WebhookEndpointId,
+        render: Renderer,
+        now: DateTime<Utc>,
+        completion: Option<Completion<Message>>,
+    ) -> Result<Resent<Message>, Error> {
+        self.write(async |conn| {
+            let Some(endpoint) = lock_endpoint(conn, id.as_str()).await? else {
+                return Ok(Resent::NotFound);
+            };
+            if !endpoint.enabled {
+                return Ok(Resent::Disabled);
+            }
+            let message = endpoint_message(&endpoint, ENDPOINT_PING, &render, now);
+            let delivery = DeliveryRow::new(&message, &endpoint.id);
+            batch::insert_messages(conn, vec![message.clone()], vec![delivery.clone()]).await?;
+            let made = Message {
+                id: parse("message", &message.id)?,
+                order_id: None,
+                kind: message.kind,
+                sequence: None,
+                payload: message.payload,
+                created_at: message.created_at,
+                deliveries: vec![delivery.read(Vec::new())?],
+            };
+            store_reply(conn, completion.as_ref(), &made).await?;
+            Ok(Resent::Done(made))
+        })
+        .await
+    }
+}
+
+/// A message about an endpoint itself.
+pub(super) fn endpoint_message(
+    endpoint: &WebhookEndpoint,
+    kind: &str,
+    render: &Renderer,
+    now: DateTime<Utc>,
+) -> MessageRow {
+    let message = Unrendered {
+        id: MessageId::from_uuid(Uuid::now_v7()),
+        kind: kind.to_owned(),
+        sequence: None,
+        happened_at: instant(now),
+        snapshot: Snapshot::WebhookEndpoint(endpoint.clone()),
+    };
+    MessageRow {
+        id: message.id.to_string(),
+        order_id: None,
+        kind: kind.to_owned(),
+        sequence: None,
+        payload: render.payload(&message),
+        created_at: instant(now),
+    }
+}
+
+/// The oldest rows that are no messages yet. Where there are more, all of the same orders are among them: the ids
+/// of an order's rows may be of several clocks, and none may be left behind by a later one.
+async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error> {
+    let mut oldest: Vec<Written> = outbox::table
+        .filter(not(outbox::announced))
+        .order(outbox::id.asc())
+        .limit(i64::from(limit))
+        .select(WRITTEN)
+        .load(conn)
+        .await?;
+    if oldest.len() == usize::from(limit) {
+        let orders: Vec<String> = oldest.iter().map(|row| row.order_id.clone()).collect();
+        oldest = outbox::table
+            .filter(outbox::order_id.eq_any(orders))
+            .filter(not(outbox::announced))
+            .order(outbox::id.asc())
+            .select(WRITTEN)
+            .load(conn)
+            .await?;
+    }
+    Ok(oldest)
+}
+
+/// The objects that rows are about, as they are now.
+struct Objects {
+    orders: HashMap<String, quittance_domain::order::Order>,
+    products: HashMap<String, quittance_domain::catalog::Product>,
+}
+
+impl Objects {
+    async fn of(conn: &mut Conn, written: &[Written]) -> Result<Self, Error> {
+        let order_ids = written.iter().map(|row| row.order_id.clone()).collect();
+        let orders = orders_by_id(conn, order_ids).await?;
+        let product_ids: Vec<&str> =
+            written.iter().map(|row| row.subject.as_str()).filter(|id| id.starts_with("prd_")).collect();
+        let mut products = HashMap::new();
+        if !product_ids.is_empty() {
+            let rows: Vec<ProductRow> = products::table
+                .filter(products::id.eq_any(product_ids))
+                .select(ProductRow::as_select())
+                .load(conn)
+                .await?;
+            for row in rows {
+                products.insert(row.id.clone(), row.read()?);
+            }
+        }
+        Ok(Self { orders, products })
+    }
+
+    /// What a row is about, by the object that its kind names. What has no snapshot of its own shows its order.
+    fn snapshot(&self, row: &Written) -> Option<Snapshot> {
+        let object = row.kind.split('.').next().unwrap_or_default();
+        let own = match object {
+            "product" => self.products.get(&row.subject).cloned().map(Snapshot::Product),
+            _ => None,
+        };
+        own.or_else(|| self.orders.get(&row.order_id).cloned().map(|order| Snapshot::Order(Box::new(order))))
+    }
+
+    fn message(&mut self, row: Written, render: &Renderer, now: DateTime<Utc>) -> Result<MessageRow, Error> {
+        let snapshot =
+            self.snapshot(&row).ok_or_else(|| Error::corrupt("outbox", "what a row is about is gone"))?;
+        let message = Unrendered {
+            id: parse("message", &row.id)?,
+            kind: row.kind,
+            sequence: Some(row.sequence),
+            happened_at: row.created_at,
+            snapshot,
+        };
+        Ok(MessageRow {
+            payload: render.payload(&message),
+            id: row.id,
+            order_id: Some(row.order_id),
+            kind: message.kind,
+            sequence: message.sequence,
+            created_at: instant(now),
+        })
+    }
+}

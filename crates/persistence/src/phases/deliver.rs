@@ -1,0 +1,275 @@
+//! Taking deliveries on, and recording how attempts ended.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use quittance_domain::id::WebhookEndpointId;
+use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, ENDPOINT_DISABLED, Health};
+use uuid::Uuid;
+
+use super::super::dialect::Conn;
+use super::super::{Database, outbound as batch};
+use super::announce::endpoint_message;
+use super::outbound_rows::{AttemptRow, DueWanted, EndedRow, EndpointRow, deliveries_of};
+use super::rows::{instant, parse};
+use super::schema::{deliveries, messages, outbox, webhook_endpoints as endpoints};
+use super::webhook_endpoints::{enabled_endpoints, lock_endpoint, store_endpoint};
+use crate::Error;
+use crate::outbound_model::{
+    Backlog, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DeliveryToken, EndedAttempt, OutboundWork,
+    Recorded, Renderer, WebhookEndpoint,
+};
+
+impl Database {
+    pub(crate) async fn outbound_work(&self, now: DateTime<Utc>) -> Result<OutboundWork, Error> {
+        let mut conn = self.reader().await?;
+        let unannounced: Option<String> = outbox::table
+            .filter(not(outbox::announced))
+            .select(outbox::id)
+            .first(&mut conn)
+            .await
+            .optional()?;
+        let is_due = deliveries::table
+            .filter(deliveries::endpoint_id.eq(endpoints::id))
+            .filter(deliveries::due_at.le(now))
+            .filter(deliveries::lease_until.is_null().or(deliveries::lease_until.le(now)));
+        let due: Vec<String> = endpoints::table
+            .filter(endpoints::enabled.eq(true))
+            .filter(endpoints::removed_at.is_null())
+            .filter(exists(is_due))
+            .order(endpoints::id.asc())
+            .select(endpoints::id)
+            .load(&mut conn)
+            .await?;
+        Ok(OutboundWork {
+            unannounced: unannounced.is_some(),
+            due: due.iter().map(|id| parse("webhook endpoint", id)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(crate) async fn claim_deliveries(
+        &self,
+        claim: DeliveryClaim,
+    ) -> Result<Vec<ClaimedDeliveries>, Error> {
+        self.write(async |conn| {
+            let token = Uuid::now_v7().simple().to_string();
+            let ids: Vec<&str> = claim.wanted.iter().map(|(id, _)| id.as_str()).collect();
+            let rows: Vec<EndpointRow> = endpoints::table
+                .filter(endpoints::id.eq_any(ids))
+                .filter(endpoints::enabled.eq(true))
+                .filter(endpoints::removed_at.is_null())
+                .select(EndpointRow::as_select())
+                .load(conn)
+                .await?;
+            let room = |row: &EndpointRow| {
+                let wanted = claim.wanted.iter().find(|(id, _)| id.as_str() == row.id);
+                wanted.map_or(0, |(_, limit)| i64::from(*limit))
+            };
+            let wanted = DueWanted {
+                limits: rows.iter().map(room).collect(),
+                endpoint_ids: rows.iter().map(|row| row.id.clone()).collect(),
+                now: claim.now,
+                lease_until: instant(claim.lease_until),
+                token: token.clone(),
+            };
+            let mut due: HashMap<String, Vec<(String, i32)>> = HashMap::new();
+            for (message_id, endpoint_id, tries) in batch::take_due(conn, wanted).await? {
+                due.entry(endpoint_id).or_default().push((message_id, tries));
+            }
+            let mut claimable = Vec::with_capacity(due.len());
+            for row in rows {
+                if let Some(due) = due.remove(&row.id) {
+                    claimable.push((row.read()?, due));
+                }
+            }
+            claimed(conn, claimable, &token).await
+        })
+        .await
+    }
+
+    pub(crate) async fn record_attempts(
+        &self,
+        ended: Vec<EndedAttempt>,
+        render: Renderer,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, Error> {
+        self.write(async |conn| {
+            let rows = ended.iter().map(ended_row).collect();
+            let kept = batch::end_attempts(conn, rows).await?;
+            let numbers: HashMap<(&str, &str), i32> =
+                kept.iter().map(|(message, endpoint, number)| ((&**message, &**endpoint), *number)).collect();
+            let of = |attempt: &EndedAttempt| {
+                numbers.get(&(&*attempt.claim.message_id, &*attempt.claim.endpoint_id)).copied()
+            };
+            let recorded: Vec<(&EndedAttempt, i32)> =
+                ended.iter().filter_map(|attempt| Some((attempt, of(attempt)?))).collect();
+            let history = recorded.iter().map(|(attempt, number)| attempt_row(attempt, *number)).collect();
+            batch::insert_attempts(conn, history).await?;
+            let disabled = note_health(conn, &recorded, &render, now).await?;
+            Ok(Recorded { kept: recorded.len(), disabled })
+        })
+        .await
+    }
+
+    pub(crate) async fn let_deliveries_go(&self, claims: Vec<DeliveryToken>) -> Result<(), Error> {
+        self.write(async |conn| {
+            for claim in &claims {
+                diesel::update(
+                    deliveries::table
+                        .find((&claim.message_id, &claim.endpoint_id))
+                        .filter(deliveries::claim.eq(&claim.token)),
+                )
+                .set((
+                    deliveries::claim.eq(None::<String>),
+                    deliveries::lease_until.eq(None::<DateTime<Utc>>),
+                ))
+                .execute(conn)
+                .await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn outbound_backlog(&self) -> Result<Backlog, Error> {
+        let mut conn = self.reader().await?;
+        let waiting = || {
+            deliveries::table
+                .inner_join(endpoints::table.on(endpoints::id.eq(deliveries::endpoint_id)))
+                .filter(endpoints::enabled.eq(true))
+                .filter(deliveries::due_at.is_not_null())
+        };
+        let pending: i64 = waiting().count().get_result(&mut conn).await?;
+        let oldest: Option<DateTime<Utc>> = waiting()
+            .order(deliveries::created_at.asc())
+            .select(deliveries::created_at)
+            .first(&mut conn)
+            .await
+            .optional()?;
+        let unannounced: Option<DateTime<Utc>> = outbox::table
+            .filter(not(outbox::announced))
+            .order(outbox::id.asc())
+            .select(outbox::created_at)
+            .first(&mut conn)
+            .await
+            .optional()?;
+        Ok(Backlog { pending, oldest: [oldest, unannounced].into_iter().flatten().min() })
+    }
+}
+
+/// What was taken on, with the messages.
+async fn claimed(
+    conn: &mut Conn,
+    claimable: Vec<(WebhookEndpoint, Vec<(String, i32)>)>,
+    token: &str,
+) -> Result<Vec<ClaimedDeliveries>, Error> {
+    let ids: HashSet<&str> = claimable.iter().flat_map(|(_, due)| due).map(|(id, _)| id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<(String, String, String)> = messages::table
+        .filter(messages::id.eq_any(ids))
+        .select((messages::id, messages::kind, messages::payload))
+        .load(conn)
+        .await?;
+    let messages: HashMap<String, (String, String)> =
+        found.into_iter().map(|(id, kind, payload)| (id, (kind, payload))).collect();
+    let delivery = |endpoint_id: &WebhookEndpointId, message_id: String, tries| {
+        let (kind, payload) = messages
+            .get(&message_id)
+            .cloned()
+            .ok_or_else(|| Error::corrupt("delivery", "its message is gone"))?;
+        let endpoint_id = endpoint_id.to_string();
+        Ok(ClaimedDelivery {
+            message_id: parse("message", &message_id)?,
+            kind,
+            payload,
+            tries,
+            claim: DeliveryToken { message_id, endpoint_id, token: token.to_owned() },
+        })
+    };
+    let deliveries = |(endpoint, due): (WebhookEndpoint, Vec<(String, i32)>)| {
+        let deliveries = due.into_iter().map(|(id, tries)| delivery(&endpoint.id, id, tries));
+        Ok(ClaimedDeliveries { deliveries: deliveries.collect::<Result<_, Error>>()?, endpoint })
+    };
+    claimable.into_iter().map(deliveries).collect()
+}
+
+fn ended_row(attempt: &EndedAttempt) -> EndedRow {
+    EndedRow {
+        message_id: attempt.claim.message_id.clone(),
+        endpoint_id: attempt.claim.endpoint_id.clone(),
+        claim: attempt.claim.token.clone(),
+        state: attempt.state.as_str(),
+        due_at: attempt.due_at.filter(|_| attempt.state == DeliveryState::Pending).map(instant),
+    }
+}
+
+fn attempt_row(attempt: &EndedAttempt, number: i32) -> AttemptRow {
+    AttemptRow {
+        message_id: attempt.claim.message_id.clone(),
+        endpoint_id: attempt.claim.endpoint_id.clone(),
+        number,
+        outcome: attempt.outcome.as_str().to_owned(),
+        status: attempt.status.map(i32::from),
+        answer: attempt.answer.clone(),
+        duration_ms: attempt.duration_ms,
+        at: instant(attempt.at),
+    }
+}
+
+/// Notes which endpoints fail and which do well again, and disables those that want nothing or failed for days: of
+/// that, the others are told.
+async fn note_health(
+    conn: &mut Conn,
+    recorded: &[(&EndedAttempt, i32)],
+    render: &Renderer,
+    now: DateTime<Utc>,
+) -> Result<Vec<(WebhookEndpointId, DisabledReason)>, Error> {
+    let mut by_endpoint: BTreeMap<&str, Vec<AttemptOutcome>> = BTreeMap::new();
+    for (attempt, _) in recorded {
+        by_endpoint.entry(&attempt.claim.endpoint_id).or_default().push(attempt.outcome);
+    }
+    let ids: Vec<&str> = by_endpoint.keys().copied().collect();
+    let failing: Vec<(String, Option<DateTime<Utc>>)> = endpoints::table
+        .filter(endpoints::id.eq_any(ids))
+        .order(endpoints::id.asc())
+        .select((endpoints::id, endpoints::failing_since))
+        .load(conn)
+        .await?;
+    let mut disabled = Vec::new();
+    for (id, failing_since) in failing {
+        let outcomes = by_endpoint.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let before = Health { failing_since, disabled: None };
+        if health_after(before, outcomes, now) == before {
+            continue;
+        }
+        let Some(mut endpoint) = lock_endpoint(conn, &id).await? else { continue };
+        let health = health_after(Health { failing_since: endpoint.failing_since, ..before }, outcomes, now);
+        endpoint.failing_since = health.failing_since;
+        let reason = health.disabled.filter(|_| endpoint.enabled);
+        if let Some(reason) = reason {
+            endpoint.enabled = false;
+            endpoint.disabled_reason = Some(reason);
+            endpoint.updated_at = instant(now);
+            disabled.push((endpoint.id.clone(), reason));
+        }
+        store_endpoint(conn, &endpoint).await?;
+        if reason.is_some() {
+            let message = endpoint_message(&endpoint, ENDPOINT_DISABLED, render, now);
+            let deliveries = deliveries_of(&message, &enabled_endpoints(conn).await?);
+            batch::insert_messages(conn, vec![message], deliveries).await?;
+        }
+    }
+    Ok(disabled)
+}
+
+fn health_after(before: Health, outcomes: &[AttemptOutcome], now: DateTime<Utc>) -> Health {
+    outcomes.iter().fold(before, |health, outcome| {
+        let after = Health::after(health.failing_since, *outcome, now);
+        Health { disabled: health.disabled.or(after.disabled), ..after }
+    })
+}

@@ -1,0 +1,362 @@
+//! From the outbox to deliveries: announced once, taken on by one, in the order of their order.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use quittance_domain::id::{MessageId, OrderId, WebhookEndpointId};
+use quittance_domain::outbound::{AttemptOutcome, DeliveryState};
+use quittance_persistence::{
+    ClaimedDelivery, DeliveryClaim, EndedAttempt, Message, Recorded, Renderer, SigningSecret, Snapshot,
+    Store, Unrendered, WebhookEndpoint,
+};
+use quittance_test_support::{TestDatabase, id, later, now, on_both_databases, place};
+
+use crate::rows;
+
+on_both_databases! {
+    what_was_written_is_announced_once,
+    many_replicas_announce_nothing_twice,
+    a_message_shows_what_it_is_about,
+    a_full_batch_leaves_no_earlier_message_of_an_order_behind,
+    first_attempts_of_an_order_go_in_order,
+    retries_hold_nothing_back,
+    what_is_taken_on_is_taken_by_one,
+    who_lost_its_lease_changes_nothing,
+    what_is_let_go_is_free_at_once,
+    an_endpoint_is_claimed_for_alone,
+    attempts_are_kept_with_what_came_of_them,
+    what_waits_is_counted,
+}
+
+pub(crate) fn renderer() -> Renderer {
+    Renderer(Arc::new(|message: &Unrendered| {
+        let about = match &message.snapshot {
+            Snapshot::Order(order) => format!("{} {}", order.id, order.version),
+            Snapshot::Product(product) => product.id.to_string(),
+            Snapshot::WebhookEndpoint(endpoint) => endpoint.id.to_string(),
+        };
+        format!("{} {} {:?} {about}", message.id, message.kind, message.sequence)
+    }))
+}
+
+pub(crate) fn new_endpoint(patterns: &[&str]) -> WebhookEndpoint {
+    WebhookEndpoint {
+        id: id(WebhookEndpointId::from_uuid),
+        url: "https://shop.example/hooks".to_owned(),
+        description: None,
+        event_types: patterns.iter().map(|pattern| pattern.parse().expect("a pattern")).collect(),
+        secrets: vec![SigningSecret { number: 1, text: "whsec_one".to_owned(), expires_at: None }],
+        enabled: true,
+        disabled_reason: None,
+        failing_since: None,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+pub(crate) async fn endpoint(store: &Store, patterns: &[&str]) -> WebhookEndpointId {
+    store.insert_webhook_endpoint(new_endpoint(patterns), None).await.expect("a commit").id
+}
+
+/// Writes a row as a change to an order does.
+pub(crate) async fn write(database: &TestDatabase, order_id: &OrderId, kind: &str, sequence: i64) -> String {
+    let message_id = id(MessageId::from_uuid).to_string();
+    write_as(database, &message_id, order_id, kind, sequence).await;
+    message_id
+}
+
+async fn write_as(database: &TestDatabase, message_id: &str, order_id: &OrderId, kind: &str, sequence: i64) {
+    let sql = format!(
+        "INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) SELECT '{message_id}', id, '{kind}', \
+         '{message_id}', {sequence}, created_at FROM orders WHERE id = '{order_id}'"
+    );
+    database.execute(&sql).await;
+}
+
+pub(crate) async fn announce(store: &Store) -> usize {
+    store.announce(100, renderer(), now()).await.expect("a commit")
+}
+
+/// An order of whose placing everybody was told before.
+async fn known_order(store: &Store) -> OrderId {
+    let order = place(store).await;
+    announce(store).await;
+    order.id
+}
+
+pub(crate) async fn claim_at(
+    store: &Store,
+    endpoint_id: &WebhookEndpointId,
+    at: DateTime<Utc>,
+    limit: u16,
+) -> Vec<ClaimedDelivery> {
+    let wanted = vec![(endpoint_id.clone(), limit)];
+    let claim = DeliveryClaim { wanted, now: at, lease_until: at + chrono::Duration::seconds(60) };
+    let claimed = store.claim_deliveries(claim).await.expect("a commit");
+    claimed.into_iter().flat_map(|claimed| claimed.deliveries).collect()
+}
+
+pub(crate) async fn claim(store: &Store, endpoint_id: &WebhookEndpointId) -> Vec<ClaimedDelivery> {
+    claim_at(store, endpoint_id, now(), 100).await
+}
+
+fn ids(claimed: &[ClaimedDelivery]) -> Vec<&str> {
+    claimed.iter().map(|delivery| delivery.message_id.as_str()).collect()
+}
+
+pub(crate) fn ended(delivery: &ClaimedDelivery, outcome: AttemptOutcome) -> EndedAttempt {
+    let (state, due_at) = match outcome {
+        AttemptOutcome::Delivered => (DeliveryState::Delivered, None),
+        AttemptOutcome::Gone => (DeliveryState::Failed, None),
+        _ => (DeliveryState::Pending, Some(later(5))),
+    };
+    EndedAttempt {
+        claim: delivery.claim.clone(),
+        outcome,
+        status: Some(if state == DeliveryState::Delivered { 204 } else { 500 }),
+        answer: Some("an answer".to_owned()),
+        duration_ms: 12,
+        at: now(),
+        state,
+        due_at,
+    }
+}
+
+pub(crate) async fn record(store: &Store, attempts: Vec<EndedAttempt>) -> Recorded {
+    store.record_attempts(attempts, renderer(), later(1)).await.expect("a commit")
+}
+
+pub(crate) async fn message(store: &Store, id: &str) -> Message {
+    store.message(id.parse().expect("an id")).await.expect("a read").expect("a message")
+}
+
+async fn what_was_written_is_announced_once(database: &TestDatabase) {
+    let store = database.store().await;
+    let all = endpoint(&store, &["*"]).await;
+    let paid = endpoint(&store, &["order.paid", "refund.*"]).await;
+    let order = place(&store).await;
+    let second = write(database, &order.id, "order.paid", 2).await;
+    assert!(store.outbound_work(now()).await.expect("a read").unannounced);
+    assert_eq!(announce(&store).await, 2);
+    assert_eq!(announce(&store).await, 0);
+    let work = store.outbound_work(now()).await.expect("a read");
+    assert!(!work.unannounced);
+    assert_eq!(work.due, [all.clone(), paid.clone()]);
+    let told = message(&store, &second).await;
+    let to: Vec<_> = told.deliveries.iter().map(|delivery| delivery.endpoint_id.clone()).collect();
+    assert_eq!((told.sequence, to), (Some(2), vec![all, paid]));
+    assert_eq!((rows(database, "messages").await, rows(database, "deliveries").await), (2, 3));
+    // Whoever comes later was not told.
+    let late = endpoint(&store, &["*"]).await;
+    assert_eq!(announce(&store).await, 0);
+    assert!(claim(&store, &late).await.is_empty());
+}
+
+async fn many_replicas_announce_nothing_twice(database: &TestDatabase) {
+    let stores = [database.store().await, database.store().await, database.store().await];
+    let to = endpoint(&stores[0], &["*"]).await;
+    for _ in 0..40 {
+        place(&stores[0]).await;
+    }
+    let announcing = (0..24).map(|number| {
+        let store = stores[number % stores.len()].clone();
+        tokio::spawn(async move { store.announce(7, renderer(), now()).await.expect("a commit") })
+    });
+    let together: usize = join_all(announcing).await.into_iter().map(|made| made.expect("a task")).sum();
+    // Those who found another at it left it to that one, so some may be left.
+    let mut left = 0;
+    while store_has_more(&stores[1]).await {
+        left += announce(&stores[1]).await;
+    }
+    assert_eq!(together + left, 40);
+    assert_eq!((rows(database, "messages").await, rows(database, "deliveries").await), (40, 40));
+    assert_eq!(claim(&stores[2], &to).await.len(), 40);
+}
+
+async fn store_has_more(store: &Store) -> bool {
+    store.outbound_work(now()).await.expect("a read").unannounced
+}
+
+async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
+    let store = database.store().await;
+    let order = place(&store).await;
+    let product = order.lines[0].product_id.clone();
+    let refunded = write(database, &order.id, "refund.succeeded", 1).await;
+    let sold_out = id(MessageId::from_uuid).to_string();
+    write_as(database, &sold_out, &order.id, "product.out_of_stock", 1).await;
+    database.execute(&format!("UPDATE outbox SET subject = '{product}' WHERE id = '{sold_out}'")).await;
+    announce(&store).await;
+    let told = message(&store, &refunded).await;
+    assert_eq!(told.payload, format!("{refunded} refund.succeeded Some(1) {} 1", order.id));
+    assert_eq!(told.order_id, Some(order.id));
+    assert_eq!(
+        message(&store, &sold_out).await.payload,
+        format!("{sold_out} product.out_of_stock Some(1) {product}")
+    );
+}
+
+async fn a_full_batch_leaves_no_earlier_message_of_an_order_behind(database: &TestDatabase) {
+    let store = database.store().await;
+    let to = endpoint(&store, &["*"]).await;
+    let order = known_order(&store).await;
+    claim(&store, &to).await;
+    // The second was written by a process whose clock is behind.
+    let (early_id, late_id) = (id(MessageId::from_uuid).to_string(), id(MessageId::from_uuid).to_string());
+    write_as(database, &late_id, &order, "order.processing", 2).await;
+    write_as(database, &early_id, &order, "order.paid", 3).await;
+    assert_eq!(store.announce(1, renderer(), now()).await.expect("a commit"), 2);
+    record(&store, Vec::new()).await;
+    database.execute("UPDATE deliveries SET holds_back = NULL WHERE sequence = 1").await;
+    assert_eq!(ids(&claim(&store, &to).await), [late_id.as_str()]);
+}
+
+async fn first_attempts_of_an_order_go_in_order(database: &TestDatabase) {
+    let store = database.store().await;
+    let (to, other) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
+    let order = place(&store).await;
+    let stranger = place(&store).await;
+    let second = write(database, &order.id, "order.processing", 2).await;
+    let third = write(database, &order.id, "order.paid", 3).await;
+    announce(&store).await;
+    let first = claim(&store, &to).await;
+    assert_eq!(first.len(), 2, "the first of each order");
+    assert!(claim(&store, &to).await.is_empty(), "the others wait");
+    let of_order = first.iter().find(|delivery| delivery.payload.contains(order.id.as_str())).expect("it");
+    assert!(first.iter().any(|delivery| delivery.payload.contains(stranger.id.as_str())));
+    record(&store, vec![ended(of_order, AttemptOutcome::Refused)]).await;
+    // It failed, and is tried again later; that does not keep the next one.
+    let next = claim(&store, &to).await;
+    assert_eq!(ids(&next), [second.as_str()]);
+    record(&store, vec![ended(&next[0], AttemptOutcome::Delivered)]).await;
+    assert_eq!(ids(&claim(&store, &to).await), [third.as_str()]);
+    assert_eq!(claim(&store, &other).await.len(), 2, "another endpoint is at its own first");
+}
+
+async fn retries_hold_nothing_back(database: &TestDatabase) {
+    let store = database.store().await;
+    let to = endpoint(&store, &["*"]).await;
+    let order = place(&store).await;
+    announce(&store).await;
+    let first = claim(&store, &to).await;
+    record(&store, vec![ended(&first[0], AttemptOutcome::TimedOut)]).await;
+    let second = write(database, &order.id, "order.paid", 2).await;
+    announce(&store).await;
+    assert_eq!(claim_at(&store, &to, later(5), 1).await.len(), 1);
+    let rest = claim_at(&store, &to, later(5), 9).await;
+    assert_eq!(rest.len(), 1);
+    assert!(claim_at(&store, &to, later(6), 9).await.is_empty());
+    assert!(message(&store, &second).await.deliveries[0].state == DeliveryState::Pending);
+}
+
+async fn what_is_taken_on_is_taken_by_one(database: &TestDatabase) {
+    let stores = [database.store().await, database.store().await];
+    let to = endpoint(&stores[0], &["*"]).await;
+    for _ in 0..60 {
+        place(&stores[0]).await;
+    }
+    announce(&stores[0]).await;
+    let claims = (0..20).map(|number| {
+        let (store, to) = (stores[number % 2].clone(), to.clone());
+        tokio::spawn(async move { claim_at(&store, &to, now(), 5).await })
+    });
+    let mut taken = HashSet::new();
+    let first: Vec<_> =
+        join_all(claims).await.into_iter().flat_map(|claimed| claimed.expect("a task")).collect();
+    // Those that others held at that moment were passed over, so some may be left.
+    for delivery in first.into_iter().chain(claim(&stores[1], &to).await) {
+        assert!(taken.insert(delivery.message_id.clone()), "{} was taken twice", delivery.message_id);
+    }
+    assert_eq!(taken.len(), 60);
+}
+
+async fn who_lost_its_lease_changes_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let to = endpoint(&store, &["*"]).await;
+    place(&store).await;
+    announce(&store).await;
+    let slow = claim(&store, &to).await;
+    assert!(claim_at(&store, &to, later(59), 9).await.is_empty(), "it is being worked on");
+    assert_eq!(store.outbound_work(later(59)).await.expect("a read").due, []);
+    let next = claim_at(&store, &to, later(60), 9).await;
+    assert_eq!(ids(&next), ids(&slow), "whoever had it is gone");
+    let id = slow[0].message_id.to_string();
+    assert_eq!(record(&store, vec![ended(&slow[0], AttemptOutcome::Gone)]).await, Recorded::default());
+    let told = message(&store, &id).await;
+    assert_eq!((told.deliveries[0].state, told.deliveries[0].attempts), (DeliveryState::Pending, 0));
+    assert!(told.deliveries[0].history.is_empty());
+    assert!(store.webhook_endpoint(to.clone()).await.expect("a read").expect("it").enabled);
+    assert_eq!(record(&store, vec![ended(&next[0], AttemptOutcome::Delivered)]).await.kept, 1);
+    assert_eq!(record(&store, vec![ended(&next[0], AttemptOutcome::Refused)]).await.kept, 0, "said once");
+    assert_eq!(message(&store, &id).await.deliveries[0].state, DeliveryState::Delivered);
+}
+
+async fn what_is_let_go_is_free_at_once(database: &TestDatabase) {
+    let store = database.store().await;
+    let to = endpoint(&store, &["*"]).await;
+    place(&store).await;
+    announce(&store).await;
+    let first = claim(&store, &to).await;
+    let let_go = async |claimed: &[ClaimedDelivery]| {
+        let claims = claimed.iter().map(|delivery| delivery.claim.clone()).collect();
+        store.let_deliveries_go(claims).await.expect("a commit");
+    };
+    let_go(&first).await;
+    let second = claim(&store, &to).await;
+    assert_eq!(ids(&second), ids(&first));
+    let_go(&first).await;
+    assert!(claim(&store, &to).await.is_empty(), "only who has it may let it go");
+}
+
+async fn an_endpoint_is_claimed_for_alone(database: &TestDatabase) {
+    let store = database.store().await;
+    let (first, second) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
+    for _ in 0..5 {
+        place(&store).await;
+    }
+    announce(&store).await;
+    let wanted = vec![(first.clone(), 2), (second.clone(), 4)];
+    let claim = DeliveryClaim { wanted, now: now(), lease_until: later(60) };
+    let claimed = store.claim_deliveries(claim).await.expect("a commit");
+    let counts: Vec<_> =
+        claimed.iter().map(|claimed| (claimed.endpoint.id.clone(), claimed.deliveries.len())).collect();
+    assert_eq!(counts, [(first.clone(), 2), (second, 4)]);
+    assert_eq!(claimed[0].endpoint.secrets[0].text, "whsec_one");
+    assert_eq!(store.outbound_work(now()).await.expect("a read").due.len(), 2);
+}
+
+async fn attempts_are_kept_with_what_came_of_them(database: &TestDatabase) {
+    let store = database.store().await;
+    let to = endpoint(&store, &["*"]).await;
+    place(&store).await;
+    announce(&store).await;
+    let first = claim(&store, &to).await;
+    record(&store, vec![ended(&first[0], AttemptOutcome::Refused)]).await;
+    assert!(claim_at(&store, &to, later(4), 9).await.is_empty());
+    let second = claim_at(&store, &to, later(5), 9).await;
+    assert_eq!((second[0].tries, &second[0].payload), (1, &first[0].payload));
+    record(&store, vec![ended(&second[0], AttemptOutcome::Delivered)]).await;
+    let told = message(&store, first[0].message_id.as_str()).await;
+    let delivery = &told.deliveries[0];
+    assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (DeliveryState::Delivered, 2, None));
+    let seen: Vec<_> =
+        delivery.history.iter().map(|tried| (tried.number, tried.outcome, tried.status)).collect();
+    assert_eq!(seen, [(1, AttemptOutcome::Refused, Some(500)), (2, AttemptOutcome::Delivered, Some(204))]);
+    assert_eq!(delivery.history[0].answer.as_deref(), Some("an answer"));
+    assert_eq!((delivery.history[0].duration_ms, delivery.history[0].at), (12, now()));
+}
+
+async fn what_waits_is_counted(database: &TestDatabase) {
+    let store = database.store().await;
+    let backlog = async || store.outbound_backlog().await.expect("a read");
+    assert_eq!((backlog().await.pending, backlog().await.oldest), (0, None));
+    let to = endpoint(&store, &["*"]).await;
+    place(&store).await;
+    assert_eq!((backlog().await.pending, backlog().await.oldest), (0, Some(now())));
+    announce(&store).await;
+    assert_eq!((backlog().await.pending, backlog().await.oldest), (1, Some(now())));
+    let claimed = claim(&store, &to).await;
+    record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
+    assert_eq!((backlog().await.pending, backlog().await.oldest), (0, None));
+}

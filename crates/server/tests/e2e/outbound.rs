@@ -1,0 +1,164 @@
+//! What happens is told to the shop's own systems: each at its own pace, and in a form that stock libraries verify.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use quittance_test_support::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::process::{text, wait_for};
+use crate::receiver::{Got, Receiver, Teller};
+
+quittance_test_support::on_both_databases! {
+    slow_and_dead_endpoints_delay_nobody,
+    stock_libraries_verify_what_is_sent,
+    a_failure_is_shown_and_mended,
+    a_service_that_stops_lets_go_what_it_has_not_begun,
+}
+
+const HANGING: usize = 30;
+const FAILING: usize = 20;
+const HEALTHY: usize = 50;
+const ORDERS: usize = 20;
+
+async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
+    let teller = Teller::start(database).await;
+    let receiver = Receiver::start();
+    for (count, name) in [(HANGING, "hang"), (FAILING, "error"), (HEALTHY, "ok")] {
+        for number in 0..count {
+            teller.endpoint(&receiver.url(&format!("{name}-{number}"))).await;
+        }
+    }
+    let mut placed: HashMap<String, Instant> = HashMap::new();
+    for _ in 0..ORDERS {
+        let begun = Instant::now();
+        placed.insert(teller.place().await, begun);
+    }
+    // Nothing here waits for the hanging ones: none of them is ever answered.
+    let healthy: Vec<String> = (0..HEALTHY).map(|number| format!("/ok-{number}")).collect();
+    wait_for("every healthy endpoint to have heard of every order", async || {
+        healthy.iter().all(|path| receiver.heard(path) == ORDERS).then_some(())
+    })
+    .await;
+    let got = receiver.got();
+    let hanging = got.iter().filter(|got| got.path.starts_with("/hang")).count();
+    assert!(hanging >= HANGING, "all that hang were tried");
+    assert!(got.iter().filter(|got| got.path.starts_with("/error")).count() >= FAILING);
+    let mut latencies: Vec<_> = got
+        .iter()
+        .filter(|got| got.path.starts_with("/ok"))
+        .map(|got| got.at - placed[got.json()["data"]["id"].as_str().expect("an id")])
+        .collect();
+    latencies.sort_unstable();
+    assert_eq!(latencies.len(), HEALTHY * ORDERS, "nothing was sent twice");
+    println!(
+        "{} deliveries to {HEALTHY} healthy endpoints beside {HANGING} that hang and {FAILING} that fail: \
+         p50 {:?}, p99 {:?}",
+        latencies.len(),
+        latencies[latencies.len() / 2],
+        latencies[latencies.len() * 99 / 100],
+    );
+    let undelivered = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+    wait_for("what was delivered to be recorded", async || {
+        let pending = database.scalar_i64(undelivered).await;
+        (pending == i64::try_from(ORDERS * (HANGING + FAILING)).expect("a number")).then_some(())
+    })
+    .await;
+}
+
+async fn stock_libraries_verify_what_is_sent(database: &TestDatabase) {
+    let teller = Teller::start(database).await;
+    let receiver = Receiver::start();
+    let made = teller.endpoint(&receiver.url("ok")).await;
+    let path = format!("/v1/webhook_endpoints/{}/roll_secret", made["id"].as_str().expect("an id"));
+    let rolled = teller.api.post(path).json(&json!({})).send().await.expect(200).body;
+    teller.place().await;
+    let ping = format!("/v1/webhook_endpoints/{}/ping", made["id"].as_str().expect("an id"));
+    teller.api.post(ping).send().await.expect(200);
+    let got = wait_for("the messages", async || Some(receiver.got()).filter(|got| got.len() >= 2)).await;
+    let signatures = got[0].headers["webhook-signature"].split(' ').count();
+    assert_eq!(signatures, 2, "both secrets sign while one is rolled");
+    let secrets =
+        format!("{},{}", rolled["secret"].as_str().expect("it"), made["secret"].as_str().expect("it"));
+    if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
+        eprintln!("verify.mjs and verify.py did not run: QUITTANCE_SDK_TESTS is not set");
+        return;
+    }
+    for (program, script) in [("node", "verify.mjs"), ("python3", "verify.py")] {
+        let said = verify(program, script, &secrets, &got);
+        assert!(said.contains("2 verified"), "{program}: {said}");
+    }
+    let others = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for (program, script) in [("node", "verify.mjs"), ("python3", "verify.py")] {
+        let said = verify(program, script, others, &got);
+        assert!(!said.contains("verified"), "{program}: another secret accepts it");
+    }
+}
+
+/// What a stock library says of these requests.
+fn verify(program: &str, script: &str, secrets: &str, got: &[Got]) -> String {
+    let lines = got.iter().map(|got| format!("{}\n", json!({ "headers": got.headers, "body": got.body })));
+    let requests = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(requests.path(), lines.collect::<String>()).expect("a file");
+    let ended = Command::new(program)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifiers").join(script))
+        .env("SECRETS", secrets)
+        .stdin(Stdio::from(std::fs::File::open(requests.path()).expect("a file")))
+        .output()
+        .expect("a program");
+    format!("{}\n{}", text(&ended.stdout), text(&ended.stderr))
+}
+
+async fn a_failure_is_shown_and_mended(database: &TestDatabase) {
+    let teller = Teller::start(database).await;
+    let receiver = Receiver::start();
+    let made = teller.endpoint(&receiver.url("error")).await;
+    let endpoint = format!("/v1/webhook_endpoints/{}", made["id"].as_str().expect("an id"));
+    let order_id = teller.place().await;
+    let list = format!("/v1/messages?order_id={order_id}");
+    let message = async || {
+        let page = teller.api.get(&list).send().await.expect(200).body;
+        Some(page["data"][0].clone()).filter(|message| message["deliveries"][0]["attempt_count"] != 0)
+    };
+    let message: Value = wait_for("a first attempt", async || message().await.filter(Value::is_object)).await;
+    let path = format!("/v1/messages/{}", message["id"].as_str().expect("an id"));
+    let shown = teller.api.get(&path).send().await.expect(200).body;
+    let delivery = &shown["deliveries"][0];
+    assert_eq!(delivery["state"], "pending");
+    assert!(delivery["next_attempt_at"].is_string());
+    let attempt = &delivery["attempts"][0];
+    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("refused"), &json!(500)));
+    assert_eq!(attempt["answer"], "out of order");
+    let failing = teller.api.get(&endpoint).send().await.expect(200).body;
+    assert!(failing["failing_since"].is_string());
+    let metrics = teller.api.get("/metrics").send().await.expect(200).text;
+    assert!(metrics.contains("quittance_outbound_attempts_total{outcome=\"refused\"} "), "{metrics}");
+
+    // The shop mends it, and asks for the message.
+    let body = json!({ "url": receiver.url("ok") });
+    teller.api.patch(&endpoint).json(&body).send().await.expect(200);
+    teller.api.post(format!("{path}/resend")).send().await.expect(200);
+    wait_for("the message", async || (receiver.heard("/ok") == 1).then_some(())).await;
+    let delivered = async || {
+        let shown = teller.api.get(&path).send().await.expect(200).body;
+        (shown["deliveries"][0]["state"] == "delivered").then_some(())
+    };
+    wait_for("the delivery to be recorded", delivered).await;
+    let well = teller.api.get(&endpoint).send().await.expect(200).body;
+    assert!(well["failing_since"].is_null());
+}
+
+async fn a_service_that_stops_lets_go_what_it_has_not_begun(database: &TestDatabase) {
+    let mut teller = Teller::start(database).await;
+    let receiver = Receiver::start();
+    teller.endpoint(&receiver.url("hang")).await;
+    teller.endpoint(&receiver.url("ok")).await;
+    teller.place().await;
+    wait_for("both to be tried", async || (receiver.got().len() == 2).then_some(())).await;
+    teller.service().terminate();
+    assert!(teller.service().end().await.success(), "it stopped in good order");
+    let state = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
+    assert_eq!(database.scalar_i64(state).await, 1, "what had ended is recorded");
+}

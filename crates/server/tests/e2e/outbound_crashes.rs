@@ -1,0 +1,145 @@
+//! The process stopped on a message's way to the shop's own systems: every message arrives at least once, none is
+//! made up, and the first attempts of an order keep its order.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quittance_test_support::{TestDatabase, on_both_databases};
+use rand::RngExt;
+
+use crate::process::wait_for;
+use crate::receiver::{Got, Receiver, Teller};
+use crate::seed::{dice, exhaustive, seed};
+
+on_both_databases! { messages_get_through_kills_in_order }
+
+#[cfg(feature = "crash-points")]
+mod points {
+    use quittance_crash_points::{CrashPoint, VARIABLE};
+
+    use super::{Receiver, Teller, TestDatabase, check};
+
+    quittance_test_support::on_both_databases! { a_crash_at_any_point_loses_no_message }
+
+    async fn a_crash_at_any_point_loses_no_message(database: &TestDatabase) {
+        let mut teller = Teller::start(database).await;
+        let receiver = Receiver::start();
+        teller.endpoint(&receiver.url("ok")).await;
+        for point in CrashPoint::OUTBOUND {
+            super::come_to_rest(database).await;
+            teller.kill_and_revive(&[(VARIABLE, point.name())]).await;
+            let order_id = teller.place().await;
+            super::tell(database, &order_id, 2).await;
+            super::tell(database, &order_id, 3).await;
+            let status = teller.service().end().await;
+            assert!(!status.success(), "{} is never reached", point.name());
+            println!("{} was reached", point.name());
+            teller.revive(&[]).await;
+        }
+        check(database, &receiver, "/ok").await;
+    }
+}
+
+/// Writes what a change to an order writes.
+async fn tell(database: &TestDatabase, order_id: &str, sequence: usize) {
+    let id = quittance_test_support::id(quittance_domain::id::MessageId::from_uuid);
+    let sql = format!(
+        "INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) SELECT '{id}', id, \
+         'order.payment_failed', 'ch_{sequence}', {sequence}, created_at FROM orders WHERE id = '{order_id}'"
+    );
+    database.execute(&sql).await;
+}
+
+async fn messages_get_through_kills_in_order(database: &TestDatabase) {
+    let seed = seed();
+    let kills = if exhaustive() { 200 } else { 8 };
+    let mut teller = Teller::start(database).await;
+    let receiver = Receiver::start();
+    teller.endpoint(&receiver.url("ok-1")).await;
+    teller.endpoint(&receiver.url("ok-2")).await;
+    // It is tried again and again, and holds nobody back.
+    teller.endpoint(&receiver.url("error")).await;
+    let mut orders = Vec::new();
+    for _ in 0..12 {
+        orders.push(teller.place().await);
+    }
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut moments = dice(seed, 1);
+    let writing = write_until(database, &orders, Arc::clone(&enough), seed);
+    let killing = async {
+        for _ in 0..kills {
+            let before = receiver.got().len();
+            let more = moments.random_range(1..20);
+            wait_for("messages", async || (receiver.got().len() >= before + more).then_some(())).await;
+            // Not to wait for something: this is the moment of the kill.
+            tokio::time::sleep(Duration::from_micros(moments.random_range(0..20_000))).await;
+            teller.kill_and_revive(&[]).await;
+        }
+        enough.store(true, Ordering::Relaxed);
+    };
+    let (written, ()) = tokio::join!(writing, killing);
+    for path in ["/ok-1", "/ok-2"] {
+        check(database, &receiver, path).await;
+    }
+    println!("{} messages through {kills} kills", written + orders.len());
+}
+
+/// Writes to the outbox until it is enough; how often.
+async fn write_until(
+    database: &TestDatabase,
+    orders: &[String],
+    enough: Arc<AtomicBool>,
+    seed: u64,
+) -> usize {
+    let mut dice = dice(seed, 2);
+    let mut sequences: HashMap<&str, usize> = HashMap::new();
+    let mut written = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let order = &orders[dice.random_range(0..orders.len())];
+        let sequence = sequences.entry(order).or_insert(1);
+        *sequence += 1;
+        tell(database, order, *sequence).await;
+        written += 1;
+        tokio::task::yield_now().await;
+    }
+    written
+}
+
+/// Waits until nothing waits for its first attempt, and what failed is the failing endpoint's.
+async fn come_to_rest(database: &TestDatabase) {
+    wait_for("everything to be announced and tried", async || {
+        let unannounced = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT announced").await;
+        let untried = database.scalar_i64("SELECT count(*) FROM deliveries WHERE attempts = 0").await;
+        (unannounced + untried == 0).then_some(())
+    })
+    .await;
+}
+
+/// Checks what an endpoint has got: everything that was written, nothing else, and each order's first in order.
+async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
+    let written = "SELECT id AS value FROM outbox";
+    let written: HashSet<String> = database.texts(written).await.into_iter().collect();
+    wait_for("every message to arrive", async || (receiver.heard(path) >= written.len()).then_some(())).await;
+    come_to_rest(database).await;
+    let got: Vec<Got> = receiver.got().into_iter().filter(|got| got.path == path).collect();
+    let arrived: HashSet<String> = got.iter().map(|got| got.id().to_owned()).collect();
+    assert_eq!(arrived, written, "none is lost, and none is made up");
+    let mut seen = HashSet::new();
+    let mut bodies: HashMap<String, String> = HashMap::new();
+    let mut sequences: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for got in got {
+        let body = bodies.entry(got.id().to_owned()).or_insert_with(|| got.body.clone());
+        assert_eq!(*body, got.body, "the same bytes every time");
+        if seen.insert(got.id().to_owned()) {
+            let event = got.json();
+            let order = event["data"]["id"].as_str().expect("an order").to_owned();
+            sequences.entry(order).or_default().push(event["sequence"].as_i64().expect("a number"));
+        }
+    }
+    for (order, sequences) in sequences {
+        let expected: Vec<i64> = (1..).take(sequences.len()).collect();
+        assert_eq!(sequences, expected, "{order}: first attempts keep the order");
+    }
+}

@@ -1,0 +1,170 @@
+//! The shop's own systems, and a service in sandbox mode that tells them what happens.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use actix_web::web::{self, Bytes};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use quittance_test_support::TestDatabase;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::process::{Process, free_port, quittance};
+use crate::world::{SECRET_KEY, TOKEN_KEY, ready};
+
+/// A request that a receiver was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Got {
+    pub(crate) at: Instant,
+    pub(crate) path: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Got {
+    pub(crate) fn id(&self) -> &str {
+        &self.headers["webhook-id"]
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+}
+
+/// Systems of the shop, told apart by the first word of the path: `/ok…` takes everything, `/error…` answers 500,
+/// and `/hang…` never answers.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    got: Arc<Mutex<Vec<Got>>>,
+    /// The ids of messages by the path that has heard of them.
+    heard: Arc<Mutex<HashMap<String, HashSet<String>>>>,
+}
+
+impl Receiver {
+    pub(crate) fn start() -> Self {
+        let got: Arc<Mutex<Vec<Got>>> = Arc::default();
+        let heard: Arc<Mutex<HashMap<String, HashSet<String>>>> = Arc::default();
+        let (kept, known) = (Arc::clone(&got), Arc::clone(&heard));
+        let take = move |request: HttpRequest, body: Bytes| {
+            let headers = request.headers().iter();
+            let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+            let path = request.path().to_owned();
+            let taken = Got { at: Instant::now(), path: path.clone(), headers, body: text(&body) };
+            let mut known = known.lock().expect("the list");
+            known.entry(path.clone()).or_default().insert(taken.id().to_owned());
+            kept.lock().expect("the list").push(taken);
+            async move {
+                match path.get(..3) {
+                    Some("/ok") => {}
+                    Some("/er") => return Ok(HttpResponse::InternalServerError().body("out of order")),
+                    _ => std::future::pending().await,
+                }
+                Ok::<_, Infallible>(HttpResponse::Ok().finish())
+            }
+        };
+        let server = HttpServer::new(move || App::new().default_service(web::to(take.clone())))
+            .workers(1)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .expect("a port");
+        let address = server.addrs()[0];
+        tokio::spawn(server.run());
+        Self { address, got, heard }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    pub(crate) fn got(&self) -> Vec<Got> {
+        self.got.lock().expect("the list").clone()
+    }
+
+    /// Of how many different messages it has heard, at this path.
+    pub(crate) fn heard(&self, path: &str) -> usize {
+        self.heard.lock().expect("the list").get(path).map_or(0, HashSet::len)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("a text")
+}
+
+/// A service with its own sandbox on a database, and a product to order.
+pub(crate) struct Teller<'a> {
+    pub(crate) database: &'a TestDatabase,
+    pub(crate) api: Client,
+    service: Process,
+    sandbox: u16,
+    product_id: String,
+    // Dropped last: the process has its log in it.
+    home: TempDir,
+}
+
+impl<'a> Teller<'a> {
+    pub(crate) async fn start(database: &'a TestDatabase) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
+        let sandbox = free_port();
+        let mut service = start(home.path(), database, &api, sandbox, &[]);
+        ready(&mut service, &api).await;
+        let product = json!({ "name": "Kettle", "unit_amount": 2_500, "currency": "eur" });
+        let product_id = api.post("/v1/products").json(&product).send().await.expect(201).text_of("id");
+        Self { database, api, service, sandbox, product_id, home }
+    }
+
+    pub(crate) async fn endpoint(&self, url: &str) -> Value {
+        let body = json!({ "url": url });
+        self.api.post("/v1/webhook_endpoints").json(&body).send().await.expect(201).body
+    }
+
+    /// Places an order, and returns its id.
+    pub(crate) async fn place(&self) -> String {
+        let body = json!({ "items": [{ "product_id": self.product_id, "quantity": 1 }] });
+        self.api.post("/v1/orders").json(&body).send().await.expect(201).text_of("id")
+    }
+
+    pub(crate) fn service(&mut self) -> &mut Process {
+        &mut self.service
+    }
+
+    /// Starts the service again, which must not run, with some more settings. What the one before had taken on is
+    /// free: a minute has passed.
+    pub(crate) async fn revive(&mut self, settings: &[(&str, &str)]) {
+        let leases = "UPDATE deliveries SET lease_until = created_at WHERE lease_until IS NOT NULL";
+        self.database.execute(leases).await;
+        self.service = start(self.home.path(), self.database, &self.api, self.sandbox, settings);
+        ready(&mut self.service, &self.api).await;
+    }
+
+    /// Ends the service as `kill -9` does, and starts it again.
+    pub(crate) async fn kill_and_revive(&mut self, settings: &[(&str, &str)]) {
+        self.service.kill();
+        self.revive(settings).await;
+    }
+}
+
+fn start(
+    home: &std::path::Path,
+    database: &TestDatabase,
+    api: &Client,
+    sandbox: u16,
+    settings: &[(&str, &str)],
+) -> Process {
+    let mut command = quittance(home);
+    command
+        .env("QUITTANCE_LISTEN", api.base().trim_start_matches("http://"))
+        .env("QUITTANCE_SANDBOX_LISTEN", format!("127.0.0.1:{sandbox}"))
+        .env("DATABASE_URL", database.url())
+        .env("QUITTANCE_TOKEN_KEY", TOKEN_KEY)
+        .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
+        .env("QUITTANCE_RATE_LIMIT", "0")
+        .env("QUITTANCE_MAX_OPEN_ORDERS", "60000")
+        .envs(settings.iter().copied());
+    Process::start(command, home, "service")
+}

@@ -1,0 +1,20 @@
+// What this receiver reads of an event. The whole is in the OpenAPI document, under `webhooks`.
+
+export type Item = { product_id: string; name: string; quantity: number; amount: number };
+
+export type Order = {
+  id: string;
+  status: string;
+  currency: string;
+  amount_total: number;
+  items: Item[];
+  customer: { email: string | null; name: string | null };
+};
+
+export type Event = { id: string; type: string; sequence: number | null; data: unknown };
+
+export type OrderPaid = Event & { type: 'order.paid'; data: Order };
+
+export function isOrderPaid(event: Event): event is OrderPaid {
+  return event.type === 'order.paid';
+}
