@@ -14,8 +14,10 @@ use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::{ContentBuilder, PathItem, Paths, PathsBuilder, Ref, Required, ResponseBuilder};
 
 use crate::body::to_json;
+use crate::disputes::Dispute;
 use crate::orders::Order;
 use crate::products::Product;
+use crate::refunds::Refund;
 use crate::time::Timestamp;
 use crate::webhook_endpoints::WebhookEndpoint;
 
@@ -57,6 +59,12 @@ envelopes! {
     /// An event about a product.
     ProductEvent of Product, i64:
         "The `version` of the order that brought it about.";
+    /// An event about a refund.
+    RefundEvent of Refund, i64:
+        "The `version` of its order when it happened.";
+    /// An event about a dispute.
+    DisputeEvent of Dispute, i64:
+        "The `version` of its order when it happened.";
     /// An event about an endpoint of the shop's own systems.
     WebhookEndpointEvent of WebhookEndpoint, Option<i64>:
         "Always null: it belongs to no order.";
@@ -81,6 +89,14 @@ fn render(message: &Unrendered) -> String {
             let data = Product::from(product);
             to_json(&ProductEvent { id, kind, timestamp, api_version, sequence, data })
         }
+        Snapshot::Refund(refund) => {
+            let data = Refund::from(*refund);
+            to_json(&RefundEvent { id, kind, timestamp, api_version, sequence, data })
+        }
+        Snapshot::Dispute(dispute) => {
+            let data = Dispute::from(*dispute);
+            to_json(&DisputeEvent { id, kind, timestamp, api_version, sequence, data })
+        }
         Snapshot::WebhookEndpoint(endpoint) => {
             let (sequence, data) = (message.sequence, WebhookEndpoint::from(endpoint));
             to_json(&WebhookEndpointEvent { id, kind, timestamp, api_version, sequence, data })
@@ -93,6 +109,8 @@ fn envelope_of(about: About) -> &'static str {
     match about {
         About::Order => "OrderEvent",
         About::Product => "ProductEvent",
+        About::Refund => "RefundEvent",
+        About::Dispute => "DisputeEvent",
         About::WebhookEndpoint => "WebhookEndpointEvent",
     }
 }

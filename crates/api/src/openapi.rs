@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
 use crate::code::Code;
-use crate::events::{OrderEvent, ProductEvent, WebhookEndpointEvent};
+use crate::events::{DisputeEvent, OrderEvent, ProductEvent, RefundEvent, WebhookEndpointEvent};
 use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
 
 /// What the document says before any route is added to it.
@@ -38,7 +38,7 @@ use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
         (name = "Events", description = "Telling the shop's own systems what has happened, and what came of that"),
         (name = "Operations", description = "Health, readiness, metrics, and this document"),
     ),
-    components(schemas(ProblemBody, FieldError, OrderEvent, ProductEvent, WebhookEndpointEvent)),
+    components(schemas(ProblemBody, FieldError, OrderEvent, ProductEvent, RefundEvent, DisputeEvent, WebhookEndpointEvent)),
     modifiers(&SecuritySchemes)
 )]
 pub(crate) struct Base;

@@ -13,6 +13,10 @@ pub enum About {
     Order,
     /// A product of the catalogue.
     Product,
+    /// A refund.
+    Refund,
+    /// A dispute.
+    Dispute,
     /// An endpoint of the shop's own systems.
     WebhookEndpoint,
 }
@@ -46,10 +50,10 @@ event_types! {
     "order.canceled" of Order: "An order has ended unpaid.";
     "order.expired" of Order: "An order has ended because nobody paid it in time.";
     "order.review_required" of Order: "Money came that is not what was asked for: a person must look.";
-    "refund.succeeded" of Order: "Money went back to the customer.";
-    "refund.failed" of Order: "Money could not go back to the customer.";
-    "dispute.opened" of Order: "A customer disputes a payment at their bank.";
-    "dispute.closed" of Order: "A dispute is decided.";
+    "refund.succeeded" of Refund: "Money went back to the customer.";
+    "refund.failed" of Refund: "Money could not go back to the customer.";
+    "dispute.opened" of Dispute: "A customer disputes a payment at their bank.";
+    "dispute.closed" of Dispute: "A dispute is decided.";
     "product.out_of_stock" of Product: "The last unit of a product that is counted was taken.";
     "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or answered \
         410; told to the other endpoints.";
@@ -324,9 +328,17 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::standing::AnnouncementKind;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_348_800, 0).unwrap()
+    }
+
+    #[test]
+    fn whatever_is_told_of_an_order_is_a_type_of_event() {
+        for kind in AnnouncementKind::ALL {
+            assert!(EVENT_TYPES.iter().any(|known| known.name == kind.as_str()), "{kind:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use quittance_domain::order::Order;
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, EventPattern};
 use serde::{Deserialize, Serialize};
 
+use crate::model::{StoredDispute, StoredRefund};
+
 /// Where one of the shop's own systems takes messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookEndpoint {
@@ -92,6 +94,10 @@ pub enum Snapshot {
     Order(Box<Order>),
     /// A product of the catalogue.
     Product(Product),
+    /// A refund.
+    Refund(Box<StoredRefund>),
+    /// A dispute.
+    Dispute(Box<StoredDispute>),
     /// An endpoint.
     WebhookEndpoint(WebhookEndpoint),
 }

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::HttpServer;
+use actix_web::dev::Server;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -152,13 +153,7 @@ impl Service {
         background.spawn(Worker::new(payments).run(background_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
-        let app = api.clone();
-        let server = HttpServer::new(move || app.app())
-            .disable_signals()
-            .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-            .listen(listener)
-            .map_err(Error::Server)?
-            .run();
+        let server = http(api.clone(), listener)?;
         let server_handle = server.handle();
         let server = tokio::spawn(server);
         Ok(Self {
@@ -194,6 +189,16 @@ impl Service {
         tracing::info!("Stopped.");
         Ok(())
     }
+}
+
+/// What answers requests. It runs until it is told to stop.
+fn http(api: Api, listener: TcpListener) -> Result<Server, Error> {
+    let server = HttpServer::new(move || api.app())
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .listen(listener)
+        .map_err(Error::Server)?;
+    Ok(server.run())
 }
 
 fn connect(config: &Config) -> Result<Connected, Error> {

@@ -110,9 +110,9 @@ async fn an_endpoint_from_its_making_to_its_end() {
 async fn a_secret_is_shown_again_to_who_repeats_the_request_and_stored_once() {
     let app = TestApp::start().await;
     let body = json!({"url": "https://shop.example/hooks"});
-    let make = || app.post("/v1/webhook_endpoints").shop().key("make").json(&body);
-    let made = make().send().await.ok(201);
-    let again = make().send().await;
+    let ask = || app.post("/v1/webhook_endpoints").shop().key("make").json(&body);
+    let made = ask().send().await.ok(201);
+    let again = ask().send().await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.ok(201), made);
     let stored = String::from_utf8_lossy(&app.database_bytes()).into_owned();
@@ -126,7 +126,7 @@ async fn a_secret_is_shown_again_to_who_repeats_the_request_and_stored_once() {
     let rolled = roll().send().await.ok(200);
     assert_ne!(rolled["secret"], made["secret"]);
     assert_eq!(roll().send().await.ok(200), rolled);
-    let gone = make().send().await.ok(201);
+    let gone = ask().send().await.ok(201);
     assert!(gone.get("secret").is_none(), "the first does not sign any more");
     assert!(!contains(&app.database_bytes(), "no such text"));
 }
@@ -211,10 +211,10 @@ async fn an_order_is_told_of_from_its_placing_to_its_payment() {
     }
 
     let path = format!("/v1/messages/{}/resend", paid.id);
-    let resend = || app.post(&path).shop().key("again");
-    let resent = resend().send().await.ok(200);
+    let ask = || app.post(&path).shop().key("again");
+    let resent = ask().send().await.ok(200);
     assert_eq!(resent["deliveries"][0]["state"], "pending");
-    let again = resend().send().await;
+    let again = ask().send().await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     let got = receiver.has(3).await;
     assert_eq!((&got[2].id, &got[2].body), (&paid.id, &paid.body));

@@ -9,12 +9,13 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::id::MessageId;
+use quittance_domain::id::{MessageId, RefundId};
 use quittance_domain::outbound::ENDPOINT_PING;
 use uuid::Uuid;
 
 use super::super::dialect::{Conn, for_update_skip_locked};
 use super::super::{Database, outbound as batch};
+use super::ledger::Ledgers;
 use super::orders::orders_by_id;
 use super::outbound_rows::{DeliveryRow, MessageRow, deliveries_of};
 use super::replies::store_reply;
@@ -22,7 +23,7 @@ use super::rows::{ProductRow, instant, parse};
 use super::schema::{outbound_turns, outbox, products};
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint};
 use crate::Error;
-use crate::model::Completion;
+use crate::model::{Completion, StoredDispute, StoredRefund};
 use crate::outbound_model::{Message, Renderer, Resent, Snapshot, Unrendered, WebhookEndpoint};
 
 /// Whose turn it is to announce.
@@ -164,19 +165,22 @@ async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error>
     Ok(oldest)
 }
 
-/// The objects that rows are about, as they are now.
+/// The objects that rows are about, as they are now, by their ids.
+#[derive(Default)]
 struct Objects {
     orders: HashMap<String, quittance_domain::order::Order>,
     products: HashMap<String, quittance_domain::catalog::Product>,
+    refunds: HashMap<String, StoredRefund>,
+    disputes: HashMap<String, StoredDispute>,
 }
 
 impl Objects {
     async fn of(conn: &mut Conn, written: &[Written]) -> Result<Self, Error> {
         let order_ids = written.iter().map(|row| row.order_id.clone()).collect();
-        let orders = orders_by_id(conn, order_ids).await?;
+        let mut objects = Self { orders: orders_by_id(conn, order_ids).await?, ..Self::default() };
+        objects.read_refunds_and_disputes(conn, written).await?;
         let product_ids: Vec<&str> =
             written.iter().map(|row| row.subject.as_str()).filter(|id| id.starts_with("prd_")).collect();
-        let mut products = HashMap::new();
         if !product_ids.is_empty() {
             let rows: Vec<ProductRow> = products::table
                 .filter(products::id.eq_any(product_ids))
@@ -184,10 +188,30 @@ impl Objects {
                 .load(conn)
                 .await?;
             for row in rows {
-                products.insert(row.id.clone(), row.read()?);
+                objects.products.insert(row.id.clone(), row.read()?);
             }
         }
-        Ok(Self { orders, products })
+        Ok(objects)
+    }
+
+    /// What went back and what is disputed is read with the whole history of its order.
+    async fn read_refunds_and_disputes(&mut self, conn: &mut Conn, written: &[Written]) -> Result<(), Error> {
+        let is_of_money = |row: &&Written| row.subject.starts_with("ref_") || row.subject.starts_with("dsp_");
+        let rows: Vec<&Written> = written.iter().filter(is_of_money).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let order_ids = rows.iter().map(|row| row.order_id.clone()).collect();
+        let ledgers = Ledgers::read(conn, order_ids).await?;
+        for row in rows {
+            let Some(ledger) = ledgers.get(&parse("outbox", &row.order_id)?) else { continue };
+            if let Ok(id) = row.subject.parse::<RefundId>() {
+                self.refunds.insert(row.subject.clone(), ledger.stored_refund(&id)?);
+            }
+            let disputes = ledger.stored_disputes();
+            self.disputes.extend(disputes.map(|stored| (stored.dispute.id.to_string(), stored)));
+        }
+        Ok(())
     }
 
     /// What a row is about, by the object that its kind names. What has no snapshot of its own shows its order.
@@ -195,6 +219,8 @@ impl Objects {
         let object = row.kind.split('.').next().unwrap_or_default();
         let own = match object {
             "product" => self.products.get(&row.subject).cloned().map(Snapshot::Product),
+            "refund" => self.refunds.get(&row.subject).cloned().map(Box::new).map(Snapshot::Refund),
+            "dispute" => self.disputes.get(&row.subject).cloned().map(Box::new).map(Snapshot::Dispute),
             _ => None,
         };
         own.or_else(|| self.orders.get(&row.order_id).cloned().map(|order| Snapshot::Order(Box::new(order))))

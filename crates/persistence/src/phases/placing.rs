@@ -12,7 +12,7 @@ use quittance_domain::order::{Line, Order, OrderStatus, PricingError, Quantity, 
 
 use super::super::dialect::{Conn, for_update};
 use super::super::{Database, batch};
-use super::ledger::{Ledger, Ledgers, is_on_its_way};
+use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
 use super::replies::store_reply;
 use super::rows::{Hold, OrderRow, ProductRow, document, instant};
 use super::schema::{address_locks, orders, products};
@@ -78,7 +78,7 @@ impl Database {
             if let Some(items) = &change.items {
                 let is_closing = ledger.history.closing.is_some();
                 let live = ledger.history.live_attempt();
-                let is_fixed = live.is_some_and(|live| live.capture.is_some() || is_on_its_way(live));
+                let is_fixed = live.is_some_and(|live| is_held(live) || is_on_its_way(live));
                 if !status.is_open() || is_closing || is_fixed {
                     return Ok(OrderChanged::NotOpen(status));
                 }

@@ -207,7 +207,7 @@ impl Ledger {
         self.history.refunds.iter_mut().find(|refund| refund.id == *id)
     }
 
-    fn stored_refund(&self, id: &RefundId) -> Result<StoredRefund, Error> {
+    pub(super) fn stored_refund(&self, id: &RefundId) -> Result<StoredRefund, Error> {
         let row = self.refunds.iter().find(|row| row.id == id.as_str());
         let (Some(refund), Some(row)) = (self.refund(id), row) else {
             return Err(Error::corrupt("order", "it lacks a refund that it was asked for"));
@@ -239,7 +239,7 @@ impl Ledger {
         })
     }
 
-    fn stored_disputes(&self) -> impl DoubleEndedIterator<Item = StoredDispute> {
+    pub(super) fn stored_disputes(&self) -> impl DoubleEndedIterator<Item = StoredDispute> {
         self.history.disputes.iter().zip(&self.disputes).map(|(dispute, row)| StoredDispute {
             dispute: dispute.clone(),
             order_id: self.order_id.clone(),
