@@ -214,15 +214,45 @@ test('a payment method that is there already needs no form', async () => {
 });
 
 test('connected accounts are worlds of their own', async () => {
-  const visitor = await newCustomer(chromium.browser);
-  await visitor.page.goto(shop.url);
-  const { client_secret: clientSecret } = await createIntent();
-  const { error } = await visitor.page.evaluate(
-    (secret) => window.Stripe('pk_test_sandbox', { stripeAccount: 'acct_other' }).retrievePaymentIntent(secret),
-    clientSecret,
-  );
-  assert.equal(error.code, 'resource_missing');
-  await visitor.context.close();
+  const { id } = await stripe(service, 'POST', '/_sandbox/accounts', { country: 'DE' });
+  const params = { amount: 2499, currency: 'eur', application_fee_amount: 250, 'payment_method_types[]': 'card' };
+  const intent = await stripe(service, 'POST', '/v1/payment_intents', params, id);
+  const { page, context } = await newCustomer(chromium.browser);
+  await page.goto(shop.url);
+  const { intent: own } = await visit();
+  for (const [account, secret, code] of [
+    ['acct_other', own.client_secret, 'account_invalid'],
+    [id, own.client_secret, 'resource_missing'],
+    [undefined, intent.client_secret, 'resource_missing'],
+  ]) {
+    const { error } = await page.evaluate(
+      ([stripeAccount, given]) => window.Stripe('pk_test_sandbox', { stripeAccount }).retrievePaymentIntent(given),
+      [account, secret],
+    );
+    assert.equal(error.code, code);
+  }
+  const mount = (stripeAccount) => page.evaluate(async ([given, account]) => {
+    window.stripe = window.Stripe('pk_test_sandbox', { stripeAccount: account });
+    window.elements = window.stripe.elements({ clientSecret: given });
+    const element = window.elements.create('payment');
+    const settled = new Promise((resolve) => {
+      element.on('ready', () => resolve('ready'));
+      element.on('loaderror', ({ error }) => resolve(error.code));
+    });
+    element.mount('#payment');
+    return settled;
+  }, [intent.client_secret, stripeAccount]);
+  assert.equal(await mount(undefined), 'resource_missing', 'without the account there is no such payment');
+  assert.equal(await mount(id), 'ready');
+  await typeCard(page, CARDS.threeDSecure);
+  const confirmed = confirm(page, { redirect: 'if_required' });
+  await page.frameLocator('iframe[title="3D Secure authentication"]')
+    .getByRole('button', { name: 'Complete authentication' }).click();
+  const { paymentIntent } = await confirmed;
+  assert.equal(paymentIntent.status, 'succeeded');
+  const fees = await stripe(service, 'GET', '/v1/application_fees');
+  assert.deepEqual([fees.data[0].account, fees.data[0].amount], [id, 250]);
+  await context.close();
 });
 
 test('a form can be shown before there is a PaymentIntent', async () => {

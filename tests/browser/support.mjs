@@ -98,12 +98,14 @@ export async function servePage(html) {
   return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
 }
 
-/** Asks the sandbox with a secret key. */
-export async function stripe(service, method, route, params = {}) {
+/** Asks the sandbox with a secret key, for a connected account if one is named. */
+export async function stripe(service, method, route, params = {}, account = undefined) {
   const form = new URLSearchParams(params);
   const url = `${service.sandbox}${route}${method === 'GET' ? `?${form}` : ''}`;
   const answer = await fetch(url, {
-    method, headers: { Authorization: 'Bearer sk_test_sandbox' }, body: method === 'GET' ? undefined : form,
+    method,
+    headers: { Authorization: 'Bearer sk_test_sandbox', ...(account && { 'Stripe-Account': account }) },
+    body: method === 'GET' ? undefined : form,
   });
   return answer.json();
 }

@@ -52,6 +52,7 @@ pub(crate) struct CheckoutSessionCreate {
 
 /// A page of Stripe's on which an order can be paid.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the contract")]
 pub(crate) struct CheckoutSession {
     /// `checkout_session`.
     #[schema(example = "checkout_session")]

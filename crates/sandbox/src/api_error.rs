@@ -9,6 +9,8 @@ pub(crate) enum ErrorType {
     Card,
     Idempotency,
     InvalidRequest,
+    /// An error of OAuth's own form: <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>.
+    OAuth,
 }
 
 impl ErrorType {
@@ -17,7 +19,7 @@ impl ErrorType {
             Self::Api => "api_error",
             Self::Card => "card_error",
             Self::Idempotency => "idempotency_error",
-            Self::InvalidRequest => "invalid_request_error",
+            Self::InvalidRequest | Self::OAuth => "invalid_request_error",
         }
     }
 }
@@ -85,6 +87,21 @@ impl ApiError {
         Self::new(status, ErrorType::Idempotency, Stage::Validation, message)
     }
 
+    /// An error of the OAuth endpoints, with OAuth's word for it: 401 if it is about the client, else 400.
+    pub(crate) fn oauth(error: &'static str, description: impl Into<String>) -> Self {
+        let status = if error == "invalid_client" { 401 } else { 400 };
+        Self::new(status, ErrorType::OAuth, Stage::Execution, description).with_code(error)
+    }
+
+    /// An account that the key may not act for, or that is not there (403).
+    pub(crate) fn no_access(shown_key: &str, account: &str) -> Self {
+        Self::forbidden(format!(
+            "The provided key '{shown_key}' does not have access to account '{account}' (or that account does not \
+             exist). Application access may have been revoked."
+        ))
+        .with_code("account_invalid")
+    }
+
     /// A failure of the sandbox itself (500).
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, ErrorType::Api, Stage::Validation, message)
@@ -108,6 +125,17 @@ impl ApiError {
                  help at https://support.stripe.com/."
             ),
         )
+    }
+
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same error, of a request that has changed objects nevertheless.
+    pub(crate) fn into_outcome(mut self) -> Self {
+        self.stage = Stage::Outcome;
+        self
     }
 
     pub(crate) fn with_code(mut self, code: &'static str) -> Self {
@@ -146,6 +174,9 @@ impl ApiError {
 
     /// The answer's body.
     pub(crate) fn body(&self, request_id: &str, now_seconds: i64) -> Value {
+        if self.type_ == ErrorType::OAuth {
+            return json!({ "error": self.code, "error_description": self.message });
+        }
         let mut error = self.fields.clone();
         error.insert("type".into(), self.type_.as_str().into());
         error.insert("message".into(), self.message.as_str().into());

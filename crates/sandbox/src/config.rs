@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// URL under which browsers reach the sandbox, for the pages of Checkout and 3D Secure [default: the address it listens on]
+    /// URL under which browsers reach the sandbox, for the pages of Checkout, 3D Secure and Connect [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 

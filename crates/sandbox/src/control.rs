@@ -13,6 +13,7 @@ use crate::routes::Route;
 use crate::state::{Account, Resource};
 use crate::timers;
 
+pub(crate) mod accounts;
 pub(crate) mod world;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -103,7 +104,7 @@ mod tests {
             delayed_debit_delay: Duration::ZERO,
             refund_delay: Duration::ZERO,
             dispute_delay: Duration::ZERO,
-            chaos: ChaosPlan::of_percents(0, 0, 0),
+            chaos: ChaosPlan::default(),
         };
         let store = Store::load(settings, Storage::memory(), Vec::new()).unwrap();
         let count = || store.peek(|tx| tx.state.of::<SavedResponse>().all().count());
@@ -112,7 +113,10 @@ mod tests {
         let advance = |seconds: &str| {
             let entries = [("advance_seconds".to_owned(), Node::Text(seconds.to_owned()))];
             let params = Params::new(BTreeMap::from(entries));
-            store.peek(|tx| advance_clock(&mut Call { tx, params, id: "", role: Role::Secret }).unwrap());
+            store.peek(|tx| {
+                advance_clock(&mut Call { tx, params, id: "", child: "", role: Role::Secret, shown_key: "" })
+                    .unwrap()
+            });
         };
         advance("86390");
         assert_eq!(count(), 1);

@@ -7,6 +7,7 @@ use crate::API_VERSION;
 use crate::chaos::DeliveryFault;
 use crate::clock::Moment;
 use crate::ids;
+use crate::resources::accounts;
 use crate::resources::webhook_endpoints::WebhookEndpoint;
 use crate::state::{Account, Resource, Tx};
 
@@ -141,8 +142,10 @@ impl Tx<'_> {
 
     fn listeners(&self, type_: &str) -> Vec<String> {
         let endpoints = self.state.of::<WebhookEndpoint>().all();
+        let is_connected = accounts::connected(self, &self.account.0).is_some();
         let mut ids: Vec<String> = endpoints
             .filter(|(owner, endpoint)| endpoint.listens_to(owner, &self.account, type_))
+            .filter(|(_, endpoint)| is_connected || !endpoint.connect)
             .map(|(_, endpoint)| endpoint.id().to_owned())
             .collect();
         ids.sort();

@@ -1,5 +1,5 @@
-//! A stateful stand-in for Stripe: PaymentIntents, hosted Checkout, refunds, disputes, test cards, 3D Secure, bank
-//! debits, vouchers, signed webhooks, and Stripe's errors, on the machine of a developer or in a test.
+//! A stateful stand-in for Stripe: PaymentIntents, hosted Checkout, refunds, disputes, connected accounts, test cards,
+//! 3D Secure, bank debits, vouchers, signed webhooks, and Stripe's errors, on the machine of a developer or in a test.
 //!
 //! It is no place for real cards: it takes test keys only, refuses card numbers that are no test numbers, and
 //! listens on loopback unless told otherwise. It shares no code with the service that is tested against it,
@@ -25,6 +25,7 @@
 // A rendered object has more fields than `json!` takes by default.
 #![recursion_limit = "256"]
 
+mod access;
 mod api_error;
 mod chaos;
 mod clock;

@@ -59,9 +59,13 @@ pub(crate) fn currency(params: &mut Params) -> Result<Option<String>, ApiError> 
     }
 }
 
+/// A currency in any case, as one of those that Stripe charges in.
+pub(crate) fn known_currency(text: &str) -> Option<String> {
+    Some(text.to_ascii_lowercase()).filter(|currency| is_in(CURRENCIES, currency))
+}
+
 fn read_currency(params: &Params, text: &str) -> Result<String, ApiError> {
-    let currency = text.to_ascii_lowercase();
-    if is_in(CURRENCIES, &currency) {
+    if let Some(currency) = known_currency(text) {
         return Ok(currency);
     }
     let known = CURRENCIES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");

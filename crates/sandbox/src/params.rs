@@ -244,6 +244,33 @@ impl Params {
         Ok(Some(numbered.into_iter().map(|(_, text)| text).collect()))
     }
 
+    /// A list of texts that an empty value unsets.
+    pub(crate) fn list_change(&mut self, name: &str) -> Result<Change<Vec<String>>, ApiError> {
+        if self.take_empty(name) {
+            return Ok(Change::Unset);
+        }
+        Ok(self.strings(name)?.map_or(Change::Keep, Change::Set))
+    }
+
+    /// A number that an empty value unsets.
+    pub(crate) fn integer_change(&mut self, name: &str) -> Result<Change<i64>, ApiError> {
+        if self.take_empty(name) {
+            return Ok(Change::Unset);
+        }
+        Ok(self.integer(name)?.map_or(Change::Keep, Change::Set))
+    }
+
+    /// Takes a parameter out if its value is empty.
+    fn take_empty(&mut self, name: &str) -> bool {
+        let is_empty = |node: &Node| matches!(node, Node::Text(text) if text.is_empty()).then_some(());
+        self.take_if(name, is_empty).is_some()
+    }
+
+    /// The names of what is there.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
     /// A list of objects, in the order of their numbers.
     pub(crate) fn objects(&mut self, name: &str) -> Result<Option<Vec<Params>>, ApiError> {
         let Some(list) = self.nested(name)? else { return Ok(None) };

@@ -4,10 +4,12 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, http::header::HeaderMap};
 use base64::Engine;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::API_VERSION;
 use crate::api_error::ApiError;
 use crate::params::Params;
+use crate::resources::accounts::PLATFORM_ACCOUNT_ID;
 use crate::state::{Account, Tx};
 
 /// What a caller's key allows.
@@ -24,6 +26,10 @@ pub(crate) enum Role {
 pub(crate) struct Caller {
     pub(crate) role: Role,
     pub(crate) account: Account,
+    /// The key as errors show it.
+    pub(crate) shown_key: String,
+    /// A hash of the key: what tells the keys of connected accounts from the platform's.
+    pub(crate) key_hash: String,
 }
 
 /// One call of an endpoint, under the state's lock.
@@ -32,7 +38,11 @@ pub(crate) struct Call<'a, 's> {
     pub(crate) params: Params,
     /// The `{id}` of the path, or empty.
     pub(crate) id: &'a str,
+    /// The `{child}` of the path, or empty.
+    pub(crate) child: &'a str,
     pub(crate) role: Role,
+    /// The key as errors show it.
+    pub(crate) shown_key: &'a str,
 }
 
 /// What an endpoint does: change the state and return the object to answer.
@@ -45,25 +55,17 @@ impl Caller {
         let account_in_body = params.string("_stripe_account")?;
         // Stripe.js repeats the version in the body; the sandbox has one version only.
         params.string("_stripe_version")?;
-        let key = match key_in_header(request.headers()) {
-            Some(key) => key,
-            None => in_body.ok_or_else(missing_key)?,
-        };
+        // OAuth has its own name for the key; elsewhere a client secret is another thing.
+        let is_oauth = request.path().starts_with("/oauth/");
+        let client_secret = if is_oauth { params.string("client_secret")? } else { None };
+        let key = key_in_header(request.headers()).or(in_body).or(client_secret).ok_or_else(missing_key)?;
         let role = role_of(&key)?;
         let header = request.headers().get("stripe-account").and_then(|value| value.to_str().ok());
         let account = match header.map(str::to_owned).or(account_in_body) {
-            None => Account::platform(),
-            Some(id) if is_account_id(&id) => Account(id),
-            Some(id) => {
-                return Err(ApiError::forbidden(format!(
-                    "The provided key '{}' does not have access to account '{id}' (or that account does not \
-                     exist). Application access may have been revoked.",
-                    redact(&key)
-                ))
-                .with_code("account_invalid"));
-            }
+            Some(id) if id != PLATFORM_ACCOUNT_ID => Account(id),
+            _ => Account::platform(),
         };
-        Ok(Self { role, account })
+        Ok(Self { role, account, shown_key: redact(&key), key_hash: hash_of_key(&key) })
     }
 }
 
@@ -121,7 +123,13 @@ fn redact(key: &str) -> String {
     format!("{}{}{}", text(&chars[..7]), "*".repeat(chars.len() - 11), text(&chars[chars.len() - 4..]))
 }
 
-fn is_account_id(id: &str) -> bool {
+/// What is kept of a key that is to be known again.
+pub(crate) fn hash_of_key(key: &str) -> String {
+    hex::encode(Sha256::digest(key))
+}
+
+/// Whether `id` has the shape of an account's id.
+pub(crate) fn is_account_id(id: &str) -> bool {
     id.strip_prefix("acct_").is_some_and(|rest| {
         !rest.is_empty() && rest.chars().all(|character| character.is_ascii_alphanumeric())
     })

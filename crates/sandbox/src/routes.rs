@@ -8,6 +8,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
+use crate::access;
 use crate::api_error::{ApiError, Stage};
 use crate::chaos::{self, ApiFault};
 use crate::expand;
@@ -171,6 +172,7 @@ async fn answer(
 ) -> Result<Answer, ApiError> {
     let mut params = read_params(request, body)?;
     let caller = Caller::identify(request, &mut params)?;
+    let caller = shared.store.peek(|tx| access::admit(tx, caller, request.method(), request.path()))?;
     if caller.role == Role::Publishable && !route.allows_publishable {
         return Err(ApiError::unauthorized(
             "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a \
@@ -185,14 +187,22 @@ async fn answer(
         Some(idempotent) => Some(shared.in_flight.enter(idempotent)?),
         None => None,
     };
-    let id = request.match_info().get("id").unwrap_or_default();
+    let in_path = |name| request.match_info().get(name).unwrap_or_default();
+    let (id, child) = (in_path("id"), in_path("child"));
     let key = idempotent.as_ref().map(|idempotent| idempotent.key.clone());
     let origin = Origin { request_id: Some(request_id.to_owned()), idempotency_key: key };
     shared
         .store
         .transact(&caller.account, origin, |tx| {
             execute(tx, idempotent.as_ref(), request_id, fault, |tx| {
-                let mut value = (route.handler)(&mut Call { tx, params, id, role: caller.role })?;
+                let mut value = (route.handler)(&mut Call {
+                    tx,
+                    params,
+                    id,
+                    child,
+                    role: caller.role,
+                    shown_key: &caller.shown_key,
+                })?;
                 expand::expand(tx, &mut value, &expand)?;
                 Ok(value)
             })

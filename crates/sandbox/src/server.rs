@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::chaos::ChaosPlan;
 use crate::config::{Config, InvalidWebhookTarget, WebhookTarget};
 use crate::delivery::{self, RetryPolicy, Worker};
-use crate::pages::{checkout, stripe_js, three_d_secure};
+use crate::pages::{checkout, oauth, onboarding, stripe_js, three_d_secure};
 use crate::record::Record;
 use crate::resources::{self, webhook_endpoints};
 use crate::routes::{self, Route, Shared};
@@ -243,6 +243,8 @@ fn configure(config: &mut web::ServiceConfig) {
     }
     checkout::configure(config);
     three_d_secure::configure(config);
+    oauth::configure(config);
+    onboarding::configure(config);
     stripe_js::configure(config);
 }
 

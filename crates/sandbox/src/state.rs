@@ -17,16 +17,21 @@ use crate::clock::{Clock, Moment};
 use crate::control::ClockSetting;
 use crate::events::{Delivery, Event};
 use crate::idempotency::SavedResponse;
+use crate::resources::account_links::AccountLink;
+use crate::resources::accounts::ConnectedAccount;
+use crate::resources::application_fees::{ApplicationFee, FeeRefund};
 use crate::resources::balance_transactions::BalanceTransaction;
 use crate::resources::charges::Charge;
 use crate::resources::checkout_sessions::CheckoutSession;
 use crate::resources::customers::Customer;
 use crate::resources::disputes::Dispute;
+use crate::resources::oauth::{OAuthCode, OAuthToken};
 use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::attempts::Challenge;
 use crate::resources::payment_intents::settlements::Settlement;
 use crate::resources::payment_methods::PaymentMethod;
 use crate::resources::refunds::Refund;
+use crate::resources::transfers::{DestinationPayment, Reversal, Transfer};
 use crate::resources::webhook_endpoints::WebhookEndpoint;
 use crate::storage::{Ack, Storage, StorageError, StoredRow, Write};
 
@@ -182,6 +187,15 @@ tables! {
     balance_transactions: BalanceTransaction,
     checkout_sessions: CheckoutSession,
     customers: Customer,
+    accounts: ConnectedAccount,
+    account_links: AccountLink,
+    oauth_codes: OAuthCode,
+    oauth_tokens: OAuthToken,
+    application_fees: ApplicationFee,
+    fee_refunds: FeeRefund,
+    transfers: Transfer,
+    transfer_reversals: Reversal,
+    destination_payments: DestinationPayment,
     events: Event,
     deliveries: Delivery,
     webhook_endpoints: WebhookEndpoint,

@@ -1,5 +1,6 @@
 //! `quittance reconcile`: healing by hand, with a progress bar and a tally.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -30,14 +31,14 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     store.ready().await?;
     let waiting = Waiting::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
-    let walker = Walker::new(store.clone(), stripe.clone(), receiver.clone());
+    let walk = Walker::new(store.clone(), stripe.clone(), receiver.clone());
     let payments = Payments::new(store.clone(), stripe, waiting);
 
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("the template is one"),
     );
     bar.enable_steady_tick(TICK);
-    let walked = walker
+    let walked = walk
         .walk(since, args.dry_run, |walked| bar.set_message(format!("{} events listed", walked.listed)))
         .await?;
     if !args.dry_run {
@@ -78,20 +79,27 @@ fn stripe(args: &ReconcileArgs) -> Result<Stripe, Error> {
 }
 
 fn summary(walked: Walked, tally: Tally, dry_run: bool) -> String {
-    let (taken_in, driven) = match dry_run {
-        true => ("would be taken in", "(not driven on in a dry run)"),
-        false => ("of them changed something", "payments and refunds driven on"),
+    // A dry run drives nothing on, and says what would be.
+    let (taken_in, changed, mended, count) = if dry_run {
+        ("would be taken in", "of them would change", "of them would be mended", walked.missing)
+    } else {
+        ("of them changed something", "of them changed", "of them mended", walked.applied)
     };
     let rows = [
         (walked.listed, "events listed by Stripe"),
         (walked.missing, "of them had not arrived"),
-        (if dry_run { walked.missing } else { walked.applied }, taken_in),
-        (tally.driven, driven),
+        (count, taken_in),
+        (tally.driven, "payments and refunds driven on"),
         (tally.asked, "orders asked about at Stripe"),
-        (tally.behind, if dry_run { "of them would change" } else { "of them changed" }),
+        (tally.behind, changed),
         (tally.failed, "of them could not be asked about; the service tries again"),
         (tally.derived, "orders derived anew from their facts"),
-        (tally.mended, if dry_run { "of them would be mended" } else { "of them mended" }),
+        (tally.mended, mended),
     ];
-    rows.iter().map(|(count, what)| format!("{count:>8}  {what}\n")).collect()
+    let mut text = String::new();
+    for (count, what) in rows {
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "{count:>8}  {what}");
+    }
+    text
 }

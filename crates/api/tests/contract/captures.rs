@@ -16,7 +16,10 @@ async fn what_is_held_is_taken_whole() {
     let order = first.ok(200);
     assert_eq!((&order["status"], &order["amount_paid"]), (&json!("paid"), &json!(4998)));
     assert_eq!(order["payment"]["status"], "succeeded");
-    app.post(&path).shop().send().await.problem(409, "order_not_capturable");
+    let repeated = app.post(&path).shop().send().await.ok(200);
+    assert_eq!(repeated["amount_paid"], 4998, "the same again is what was done");
+    let other = app.post(&path).shop().json(&json!({"amount": 1000})).send().await;
+    other.problem(409, "order_not_capturable");
     assert_eq!(app.times_sent(&format!("POST /v1/payment_intents/{intent_id}/capture")), 1);
 }
 
@@ -57,6 +60,7 @@ async fn captures_that_can_not_be_are_not_sent() {
     let too_much = too_much.problem(409, "amount_too_large");
     assert_eq!(too_much["errors"][0]["pointer"], "/amount");
     assert_eq!(too_much["errors"][0]["available"], 4998);
+    // It was paid at once: nothing of it was ever held.
     for id in [open_id.as_str(), &paid_id] {
         let path = format!("/v1/orders/{id}/capture");
         app.post(&path).shop().send().await.problem(409, "order_not_capturable");

@@ -79,7 +79,7 @@ async fn the_last_ones_are_sold_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_not_paid_in_time_is_closed() {
     let app =
-        TestApp::start_with(Setup { order_lifetime: Duration::from_secs(7200), ..Setup::default() }).await;
+        TestApp::start_with(Setup { order_lifetime: Duration::from_hours(2), ..Setup::default() }).await;
     let product = app.counted(2).await;
     let order = app.post("/v1/orders").json(&basket(&product)).send().await.ok(201);
     let time = |name: &str| text(&order[name]).parse::<chrono::DateTime<Utc>>().unwrap();

@@ -49,7 +49,7 @@ async fn script() -> HttpResponse {
 }
 
 /// Text for HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -93,7 +93,7 @@ fn unknown() -> HttpResponse {
     )
 }
 
-fn see_other(url: &str) -> HttpResponse {
+pub(super) fn see_other(url: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, url))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))

@@ -1,5 +1,8 @@
 //! Pages people see in a browser.
 
 pub(crate) mod checkout;
+mod connect;
+pub(crate) mod oauth;
+pub(crate) mod onboarding;
 pub(crate) mod stripe_js;
 pub(crate) mod three_d_secure;

@@ -34,11 +34,15 @@ words! {
     /// Why the balance changed.
     BalanceTransactionType {
         Adjustment = "adjustment",
+        ApplicationFee = "application_fee",
+        ApplicationFeeRefund = "application_fee_refund",
         Charge = "charge",
         Payment = "payment",
         PaymentRefund = "payment_refund",
         Refund = "refund",
         RefundFailure = "refund_failure",
+        Transfer = "transfer",
+        TransferRefund = "transfer_refund",
     }
 }
 
@@ -49,6 +53,9 @@ pub(crate) struct BalanceTransaction {
     created: i64,
     available_on_ms: i64,
     amount: i64,
+    /// What the platform takes of it.
+    #[serde(default)]
+    application_fee: i64,
     fee: i64,
     currency: String,
     description: Option<String>,
@@ -88,12 +95,18 @@ pub(crate) fn payment_fee(amount: i64) -> i64 {
 
 /// Moves the balance; returns the id of the record of it.
 pub(crate) fn record(tx: &mut Tx<'_>, movement: Movement<'_>) -> String {
+    record_with_fee(tx, movement, 0)
+}
+
+/// As `record`, with what the platform takes of it besides.
+pub(crate) fn record_with_fee(tx: &mut Tx<'_>, movement: Movement<'_>, application_fee: i64) -> String {
     let id = ids::object("txn");
     let transaction = BalanceTransaction {
         id: id.clone(),
         created: tx.now.seconds(),
         available_on_ms: tx.now.after(movement.pends_for).0,
         amount: movement.amount,
+        application_fee,
         fee: movement.fee,
         currency: movement.currency.to_owned(),
         description: movement.description,
@@ -107,7 +120,7 @@ pub(crate) fn record(tx: &mut Tx<'_>, movement: Movement<'_>) -> String {
 
 impl BalanceTransaction {
     fn net(&self) -> i64 {
-        self.amount - self.fee
+        self.amount - self.fee - self.application_fee
     }
 
     fn is_available(&self, now: Moment) -> bool {
@@ -115,7 +128,7 @@ impl BalanceTransaction {
     }
 
     pub(crate) fn render(&self, now: Moment) -> Value {
-        let fee_details = (self.fee != 0).then(|| {
+        let stripe_fee = (self.fee != 0).then(|| {
             let is_dispute = self.type_ == BalanceTransactionType::Adjustment;
             json!({
                 "amount": self.fee,
@@ -125,6 +138,16 @@ impl BalanceTransaction {
                 "type": "stripe_fee",
             })
         });
+        let application_fee = (self.application_fee != 0).then(|| {
+            json!({
+                "amount": self.application_fee,
+                "application": null,
+                "currency": self.currency,
+                "description": "Application fee",
+                "type": "application_fee",
+            })
+        });
+        let fee_details: Vec<Value> = application_fee.into_iter().chain(stripe_fee).collect();
         json!({
             "id": self.id,
             "object": "balance_transaction",
@@ -135,8 +158,8 @@ impl BalanceTransaction {
             "currency": self.currency,
             "description": self.description,
             "exchange_rate": null,
-            "fee": self.fee,
-            "fee_details": Vec::from_iter(fee_details),
+            "fee": self.fee + self.application_fee,
+            "fee_details": fee_details,
             "net": self.net(),
             "reporting_category": self.reporting_category,
             "source": self.source,

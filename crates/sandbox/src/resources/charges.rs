@@ -14,9 +14,11 @@ use crate::params::{Word, words};
 use crate::request::Call;
 use crate::resources::address::{BillingDetails, MAX_TEXT_CHARS, Shipping};
 use crate::resources::balance_transactions::{self, BalanceTransactionType, Movement};
+use crate::resources::connect;
 use crate::resources::disputes;
 use crate::resources::payment_intents::{PaymentIntent, TransferData, attempts};
 use crate::resources::payment_methods::{Details, PaymentMethod, PaymentMethodType};
+use crate::resources::transfers::DestinationPayment;
 use crate::routes::Route;
 use crate::state::{Resource, Tx};
 use crate::test_banks::TEST_ROUTING_NUMBER;
@@ -52,11 +54,13 @@ pub(crate) struct Charge {
     pub(crate) id: String,
     created: i64,
     pub(crate) amount: i64,
-    amount_captured: i64,
+    pub(crate) amount_captured: i64,
     amount_refunded: i64,
     #[serde(default)]
     balance_transaction: Option<String>,
-    application_fee_amount: Option<i64>,
+    #[serde(default)]
+    pub(crate) application_fee: Option<String>,
+    pub(crate) application_fee_amount: Option<i64>,
     billing_details: BillingDetails,
     captured: bool,
     pub(crate) currency: String,
@@ -78,7 +82,9 @@ pub(crate) struct Charge {
     statement_descriptor: Option<String>,
     statement_descriptor_suffix: Option<String>,
     status: ChargeStatus,
-    transfer_data: Option<TransferData>,
+    #[serde(default)]
+    pub(crate) transfer: Option<String>,
+    pub(crate) transfer_data: Option<TransferData>,
     transfer_group: Option<String>,
 }
 
@@ -119,6 +125,7 @@ impl Charge {
             amount_captured: 0,
             amount_refunded: 0,
             balance_transaction: None,
+            application_fee: None,
             application_fee_amount: intent.application_fee_amount,
             billing_details: method.billing_details.clone(),
             captured: false,
@@ -138,6 +145,7 @@ impl Charge {
             statement_descriptor: intent.statement_descriptor.clone(),
             statement_descriptor_suffix: intent.statement_descriptor_suffix.clone(),
             status: ChargeStatus::Pending,
+            transfer: None,
             transfer_data: intent.transfer_data.clone(),
             transfer_group: intent.transfer_group.clone(),
         }
@@ -160,6 +168,13 @@ impl Charge {
         self.captured = true;
         self.amount_captured = amount;
         self.amount_refunded = self.amount - amount;
+        let group = self.transfer_group.clone().unwrap_or_else(|| format!("group_{}", self.payment_intent));
+        let shares = connect::share_out(tx, self, amount, &group);
+        self.application_fee = shares.application_fee;
+        self.transfer = shares.transfer;
+        if self.transfer.is_some() {
+            self.transfer_group = Some(group);
+        }
         let quirk = self.payment_method.quirk;
         let is_card = self.payment_method.type_() == PaymentMethodType::Card;
         let movement = Movement {
@@ -175,7 +190,7 @@ impl Charge {
                 _ => balance_transactions::PENDING_TIME,
             },
         };
-        self.balance_transaction = Some(balance_transactions::record(tx, movement));
+        self.balance_transaction = Some(balance_transactions::record_with_fee(tx, movement, shares.fee_paid));
         self.disputed_at_ms = quirk.is_disputed().then(|| tx.now.after(tx.settings.dispute_delay).0);
     }
 
@@ -231,14 +246,14 @@ impl Charge {
     pub(crate) fn render(&self) -> Value {
         let has_succeeded = self.status == ChargeStatus::Succeeded;
         let transfer_data = self.transfer_data.as_ref().map(TransferData::render);
-        json!({
+        let mut rendered = json!({
             "id": self.id,
             "object": "charge",
             "amount": self.amount,
             "amount_captured": self.amount_captured,
             "amount_refunded": self.amount_refunded,
             "application": null,
-            "application_fee": null,
+            "application_fee": self.application_fee,
             "application_fee_amount": self.application_fee_amount,
             "balance_transaction": self.balance_transaction,
             "billing_details": self.billing_details,
@@ -275,7 +290,12 @@ impl Charge {
             "status": self.status,
             "transfer_data": transfer_data,
             "transfer_group": self.transfer_group,
-        })
+        });
+        // As at Stripe, it is there only if there is one.
+        if let Some(transfer) = &self.transfer {
+            rendered["transfer"] = transfer.as_str().into();
+        }
+        rendered
     }
 
     fn render_outcome(&self) -> Value {
@@ -416,7 +436,10 @@ fn find<'a>(call: &'a Call<'_, '_>) -> Result<&'a Charge, ApiError> {
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
-    find(call).map(Charge::render)
+    match call.tx.get::<DestinationPayment>(call.id) {
+        Some(payment) => Ok(payment.render()),
+        None => find(call).map(Charge::render),
+    }
 }
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -450,13 +473,51 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let intent = params.string("payment_intent")?;
     let transfer_group = params.string("transfer_group")?;
     params.finish()?;
-    let charges: Vec<&Charge> = call
+    let charges = call
         .tx
         .newest_first::<Charge>()
         .filter(|charge| created.contains(&charge.created))
         .filter(|charge| customer.is_none() || charge.customer == customer)
         .filter(|charge| intent.as_ref().is_none_or(|intent| charge.payment_intent == *intent))
         .filter(|charge| transfer_group.is_none() || charge.transfer_group == transfer_group)
-        .collect();
-    page.cut(&charges, "charge", "/v1/charges", |charge| &charge.id, |charge| charge.render())
+        .map(Listed::Charge);
+    let payments = call
+        .tx
+        .newest_first::<DestinationPayment>()
+        .filter(|payment| created.contains(&payment.created))
+        .filter(|_| customer.is_none() && intent.is_none())
+        .filter(|payment| transfer_group.as_ref().is_none_or(|group| payment.transfer_group == *group))
+        .map(Listed::Payment);
+    let mut listed: Vec<Listed<'_>> = charges.chain(payments).collect();
+    listed.sort_by_key(|one| std::cmp::Reverse(one.created()));
+    page.cut(&listed, "charge", "/v1/charges", Listed::id, Listed::render)
+}
+
+/// What an account's list of charges holds: its customers' payments and the platform's.
+enum Listed<'a> {
+    Charge(&'a Charge),
+    Payment(&'a DestinationPayment),
+}
+
+impl Listed<'_> {
+    fn created(&self) -> i64 {
+        match self {
+            Self::Charge(charge) => charge.created,
+            Self::Payment(payment) => payment.created,
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::Charge(charge) => &charge.id,
+            Self::Payment(payment) => &payment.id,
+        }
+    }
+
+    fn render(&self) -> Value {
+        match self {
+            Self::Charge(charge) => charge.render(),
+            Self::Payment(payment) => payment.render(),
+        }
+    }
 }

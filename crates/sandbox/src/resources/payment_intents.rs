@@ -73,8 +73,8 @@ words! {
 /// Where the money of a destination charge goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TransferData {
-    destination: String,
-    amount: Option<i64>,
+    pub(crate) destination: String,
+    pub(crate) amount: Option<i64>,
 }
 
 impl TransferData {

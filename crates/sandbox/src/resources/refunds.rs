@@ -17,6 +17,7 @@ use crate::params::{MetadataChange, Params, words};
 use crate::request::Call;
 use crate::resources::balance_transactions::{self, BalanceTransactionType, Movement};
 use crate::resources::charges::Charge;
+use crate::resources::connect::{self, TakeBack};
 use crate::resources::disputes;
 use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_methods::PaymentMethodType;
@@ -85,6 +86,8 @@ pub(crate) struct Refund {
     payment_intent: String,
     reason: Option<RefundReason>,
     status: RefundStatus,
+    #[serde(default)]
+    transfer_reversal: Option<String>,
     /// How it ends by itself, and when.
     planned: Option<(RefundStatus, i64)>,
 }
@@ -143,7 +146,7 @@ impl Refund {
             "receipt_number": null,
             "source_transfer_reversal": null,
             "status": self.status,
-            "transfer_reversal": null,
+            "transfer_reversal": self.transfer_reversal,
         });
         // As at Stripe, what has not happened is absent.
         if let Some(reason) = self.failure_reason {
@@ -195,6 +198,7 @@ struct Wish {
     instructions_email: Option<String>,
     metadata: Option<MetadataChange>,
     reason: Option<RefundReason>,
+    take_back: TakeBack,
 }
 
 impl Wish {
@@ -206,14 +210,8 @@ impl Wish {
             instructions_email: params.string("instructions_email")?,
             metadata: params.metadata()?,
             reason: params.word("reason")?,
+            take_back: TakeBack::parse(&mut params)?,
         };
-        // What comes with Connect; without it there is nothing to reverse.
-        for name in ["refund_application_fee", "reverse_transfer"] {
-            let given = params.clone();
-            if params.boolean(name)? == Some(true) {
-                given.refuse_unsupported(&[name])?;
-            }
-        }
         params.refuse_unsupported(&["currency", "customer", "origin"])?;
         if wish.charge.is_some() && wish.payment_intent.is_some() {
             return Err(params
@@ -284,8 +282,10 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     let is_voucher = charge.payment_method.type_() == PaymentMethodType::Multibanco;
     let email = wish.instructions_email.or_else(|| charge.payment_method.billing_details.email.clone());
+    let id = ids::object(charge.id_prefix("re", "pyr"));
+    let transfer_reversal = connect::take_back(call.tx, &charge, &id, amount, wish.take_back)?;
     let refund = Refund {
-        id: ids::object(charge.id_prefix("re", "pyr")),
+        id,
         created: call.tx.now.seconds(),
         amount,
         balance_transaction: None,
@@ -299,6 +299,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         payment_intent: charge.payment_intent.clone(),
         reason: wish.reason,
         status: RefundStatus::Succeeded,
+        transfer_reversal,
         planned: None,
     };
     Ok(start(call.tx, charge, refund).render())

@@ -378,7 +378,7 @@ async fn sessions_are_listed_updated_and_belong_to_their_account() {
         assert_eq!(ids(api.get("/v1/checkout/sessions", params).await.ok()), expected, "{params:?}");
     }
     assert_eq!(api.post(&path(&one), &[("metadata[a]", "b")]).await.ok()["metadata"]["a"], "b");
-    let connected = api.with("stripe-account", "acct_1");
+    let connected = api.seller("acct_1").await;
     connected.get(&path(&one), &[]).await.error(404);
     let theirs = create(&connected, &[]).await.ok();
     let page = api.get(&format!("/c/pay/{}", id(&theirs)), &[]).await.text;

@@ -43,7 +43,7 @@ async fn a_key_is_for_one_request() {
     let error = api.post("/v1/customers", PARAMS).await.error(400);
     assert!(error["message"].as_str().unwrap().contains("same endpoint"), "{error}");
     // Another account's key is another key.
-    let seller = api.with("stripe-account", "acct_1");
+    let seller = api.seller("acct_1").await;
     assert_eq!(seller.post("/v1/payment_intents", PARAMS).await.header("idempotent-replayed"), None);
     let long = sandbox.api.with("idempotency-key", "k".repeat(256));
     assert_eq!(long.post("/v1/payment_intents", PARAMS).await.error(400)["type"], "idempotency_error");

@@ -197,13 +197,13 @@ async fn a_publishable_key_needs_the_client_secret_and_sees_less() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_do_not_see_each_other() {
     let sandbox = Running::start(config());
-    let seller = sandbox.api.with("stripe-account", "acct_123");
+    let seller = sandbox.api.seller("acct_123").await;
     let answer = seller.pay("pm_card_visa", &[("application_fee_amount", "100")]).await;
     assert_eq!(answer.header("stripe-account"), Some("acct_123"));
     let intent = answer.ok();
     assert_eq!(sandbox.api.get(&path_of(&intent, ""), &[]).await.error(404)["code"], "resource_missing");
     assert_eq!(seller.get(&path_of(&intent, ""), &[]).await.ok()["application_fee_amount"], 100);
-    assert!(sandbox.api.event_types().await.is_empty());
+    assert_eq!(sandbox.api.event_types().await, ["application_fee.created"], "the platform's own fee");
     let events = seller.get("/v1/events", &[]).await.ok();
     assert_eq!(events["data"][0]["account"], "acct_123");
     let bad = sandbox.api.with("stripe-account", "nonsense");

@@ -3,17 +3,24 @@
 
 mod support;
 
+mod account_links;
+mod accounts;
 mod bad_input;
 mod balance;
+mod capabilities;
 mod cards;
 mod chaos;
 mod checkout;
+mod connect_objects;
 mod debits;
+mod destination_charges;
+mod direct_charges;
 mod disputes;
 mod events;
 mod idempotency;
 mod lifecycle;
 mod lists;
+mod oauth;
 mod objects;
 mod record;
 mod refunds;

@@ -10,7 +10,7 @@ use stripe_shared::{
 
 use crate::support::{Api, Running, config};
 
-fn parse<T: miniserde::Deserialize>(value: &Value) -> T {
+pub(crate) fn parse<T: miniserde::Deserialize>(value: &Value) -> T {
     miniserde::json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
 }
 
@@ -20,6 +20,7 @@ async fn strict_parsers_take_every_object() {
     let api = &sandbox.api;
     let customer = api.post("/v1/customers", &[("name", "A"), ("address[city]", "B")]).await.ok();
     parse::<Customer>(&customer);
+    api.seller("acct_1").await;
     let euros = [("payment_method_types[]", "card"), ("payment_method_types[]", "sepa_debit")];
     let dollars = [("payment_method_types[]", "us_bank_account"), ("currency", "usd")];
     let manual = [("capture_method", "manual")];
@@ -29,7 +30,6 @@ async fn strict_parsers_take_every_object() {
         ("shipping[name]", "A"),
         ("shipping[address][line1]", "B"),
         ("transfer_data[destination]", "acct_1"),
-        ("transfer_data[amount]", "5"),
         ("on_behalf_of", "acct_1"),
         ("application_fee_amount", "1"),
         ("return_url", "https://example.com/"),
@@ -75,7 +75,7 @@ async fn strict_parsers_take_every_object() {
 }
 
 /// The answer and the events' objects, by the parser of their kind.
-async fn parse_all<T: miniserde::Deserialize>(api: &Api, list: &str, kind: &str, expand: &[&str]) {
+pub(crate) async fn parse_all<T: miniserde::Deserialize>(api: &Api, list: &str, kind: &str, expand: &[&str]) {
     let mut params = vec![("limit", "100")];
     params.extend(expand.iter().map(|path| ("expand[]", *path)));
     let objects = api.get(list, &params).await.ok();

@@ -98,12 +98,7 @@ async fn wrong_refunds_are_named() {
         (&[("charge", charge), ("amount", "-1")], 400, Some("parameter_invalid_integer"), Some("amount")),
         (&[("charge", charge), ("amount", "1.5")], 400, Some("parameter_invalid_integer"), Some("amount")),
         (&[("charge", charge), ("reason", "bored")], 400, None, Some("reason")),
-        (
-            &[("charge", charge), ("reverse_transfer", "true")],
-            400,
-            Some("parameter_unknown"),
-            Some("reverse_transfer"),
-        ),
+        (&[("charge", charge), ("reverse_transfer", "true")], 400, None, Some("reverse_transfer")),
         (&[("charge", charge), ("currency", "eur")], 400, Some("parameter_unknown"), Some("currency")),
         (&[("charge", charge), ("colour", "red")], 400, Some("parameter_unknown"), Some("colour")),
     ] {

@@ -76,6 +76,65 @@ async fn everything_is_there_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connected_accounts_are_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_file = folder.path().join("state.db");
+    let config = Config { state_file: Some(state_file.clone()), ..config() };
+    let sandbox = Running::start(config.clone());
+    let api = &sandbox.api;
+    let seller = api.seller("acct_1").await;
+    api.account(&[("id", "acct_2")]).await;
+    api.post("/_sandbox/accounts/acct_2/disconnect", &[]).await.ok();
+    seller.pay("pm_card_visa", &[("application_fee_amount", "100")]).await.ok();
+    let sent = [("transfer_data[destination]", "acct_1"), ("application_fee_amount", "100")];
+    let sent = api.pay("pm_card_visa", &sent).await.ok();
+    let back = [("reverse_transfer", "true"), ("refund_application_fee", "true"), ("amount", "300")];
+    let mut params = vec![("payment_intent", sent["id"].as_str().unwrap())];
+    params.extend_from_slice(&back);
+    api.post("/v1/refunds", &params).await.ok();
+    let urls = [("refresh_url", "https://shop.example/again"), ("return_url", "https://shop.example/back")];
+    let mut params = vec![("account", "acct_1"), ("type", "account_onboarding")];
+    params.extend(urls);
+    let link = api.post("/v1/account_links", &params).await.ok()["url"].as_str().unwrap().to_owned();
+    let code = crate::oauth::code(api, "read_write", &[]).await;
+    let token = crate::oauth::exchange(api, &code).await.ok();
+    let unused = crate::oauth::code(api, "read_write", &[]).await;
+    let lists = ["accounts", "application_fees", "transfers", "charges", "balance_transactions", "events"];
+    let mut before = Vec::new();
+    for world in [api, &seller] {
+        for list in lists {
+            before.push(world.get(&format!("/v1/{list}"), &[("limit", "100")]).await.ok());
+        }
+    }
+    let base = api.base.clone();
+    sandbox.stop().await;
+    let kept = std::fs::read(&state_file).unwrap();
+    let secrets =
+        ["access_token", "refresh_token", "stripe_publishable_key"].map(|name| token[name].as_str().unwrap());
+    for secret in secrets.iter().chain([&code.as_str(), &unused.as_str(), &link.rsplit('/').next().unwrap()])
+    {
+        assert!(!kept.windows(secret.len()).any(|part| part == secret.as_bytes()), "kept as a hash only");
+    }
+
+    let sandbox = Running::start(config);
+    let api = &sandbox.api;
+    let mut after = Vec::new();
+    for world in [api.clone(), api.with("stripe-account", "acct_1")] {
+        for list in lists {
+            after.push(world.get(&format!("/v1/{list}"), &[("limit", "100")]).await.ok());
+        }
+    }
+    assert_eq!(after, before);
+    assert!(before.iter().filter(|list| list["data"].as_array().unwrap().is_empty()).count() <= 3);
+    api.with("stripe-account", "acct_2").get("/v1/account", &[]).await.error(403);
+    let own = api.with("authorization", format!("Bearer {}", token["access_token"].as_str().unwrap()));
+    assert_eq!(own.get("/v1/account", &[]).await.ok()["id"], token["stripe_user_id"]);
+    crate::oauth::exchange(api, &unused).await.ok();
+    let answer = api.http.get(link.replace(&base, &api.base)).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_file_belongs_to_one_sandbox() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { state_file: Some(folder.path().join("state.db")), ..config() };

@@ -153,6 +153,17 @@ impl Api {
         self.send(Method::DELETE, path, &[]).await
     }
 
+    /// Makes a connected account, with further parameters.
+    pub(crate) async fn account(&self, params: &[(&str, &str)]) -> Value {
+        self.post("/_sandbox/accounts", params).await.ok()
+    }
+
+    /// The same client for a connected account of this id, which is made, ready to sell.
+    pub(crate) async fn seller(&self, id: &str) -> Self {
+        self.without("idempotency-key").account(&[("id", id), ("country", "DE")]).await;
+        self.with("stripe-account", id)
+    }
+
     /// Creates a PaymentIntent over 10.00 that takes cards, with further parameters.
     pub(crate) async fn create(&self, params: &[(&str, &str)]) -> Answer {
         let mut all = vec![("amount", "1000"), ("currency", "eur")];

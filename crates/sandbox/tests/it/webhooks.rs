@@ -105,7 +105,7 @@ async fn connect_endpoints_get_the_events_of_connected_accounts() {
     let (mut own, mut connect) = (Receiver::start(0), Receiver::start(0));
     sandbox.handle.register_webhook_endpoint(&own.url, "whsec_x").unwrap();
     sandbox.handle.register_connect_webhook_endpoint(&connect.url, "whsec_x").unwrap();
-    sandbox.api.with("stripe-account", "acct_9").create(&[]).await.ok();
+    sandbox.api.seller("acct_9").await.create(&[]).await.ok();
     assert_eq!(connect.next().await.body["account"], "acct_9");
     let mine = sandbox.api.create(&[]).await.ok();
     let webhook = own.next().await;

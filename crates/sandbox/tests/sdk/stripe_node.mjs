@@ -227,6 +227,7 @@ const checks = {
   },
 
   async 'disputes'() {
+    sandboxOnly('it disputes a charge by the control API');
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const opened = await stripe.rawRequest('POST', `/_sandbox/charges/${paid.latest_charge}/dispute`, { amount: 300 });
     const listed = await stripe.disputes.list({ charge: paid.latest_charge });
@@ -243,6 +244,7 @@ const checks = {
   },
 
   async 'the balance'() {
+    sandboxOnly('fees differ from account to account');
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const movements = await stripe.balanceTransactions.list({ source: paid.latest_charge });
     const movement = await stripe.balanceTransactions.retrieve(movements.data[0].id);
@@ -252,6 +254,7 @@ const checks = {
   },
 
   async 'checkout sessions'() {
+    sandboxOnly('it pays a page by the control API');
     const create = () => stripe.checkout.sessions.create({
       mode: 'payment',
       success_url: 'https://shop.example/done?session={CHECKOUT_SESSION_ID}',
@@ -309,12 +312,112 @@ const checks = {
   },
 
   async 'a connected account is a world of its own'() {
-    sandboxOnly('it takes a connected account; a sandbox takes any id for one');
+    sandboxOnly('it connects an account by the control API');
+    await stripe.rawRequest('POST', '/_sandbox/accounts', { id: 'acct_1' });
     const intent = await stripe.paymentIntents.create(cards, { stripeAccount: 'acct_1' });
     const elsewhere = await failure(stripe.paymentIntents.retrieve(intent.id));
     assert.equal(elsewhere.code, 'resource_missing');
     const read = await stripe.paymentIntents.retrieve(intent.id, {}, { stripeAccount: 'acct_1' });
     assert.equal(read.id, intent.id);
+    const stranger = await failure(stripe.paymentIntents.list({}, { stripeAccount: 'acct_unknown' }));
+    assert.ok(stranger instanceof Stripe.errors.StripePermissionError);
+    assert.equal(stranger.code, 'account_invalid');
+  },
+
+  async 'accounts, capabilities and account links'() {
+    sandboxOnly('it needs a platform account');
+    const account = await stripe.accounts.create({
+      type: 'express',
+      country: 'DE',
+      email: 'ada@example.com',
+      capabilities: { card_payments: { requested: true }, transfers: { requested: true } },
+      business_profile: { name: 'Ada', url: 'https://ada.example' },
+    });
+    assert.equal(account.charges_enabled, false);
+    assert.ok(account.requirements.currently_due.length > 0);
+    const capabilities = await stripe.accounts.listCapabilities(account.id);
+    assert.deepEqual(capabilities.data.map(({ id, status }) => [id, status]), [
+      ['card_payments', 'inactive'],
+      ['transfers', 'inactive'],
+    ]);
+    const link = await stripe.accountLinks.create({
+      account: account.id,
+      type: 'account_onboarding',
+      refresh_url: 'https://shop.example/again',
+      return_url: 'https://shop.example/back',
+      collection_options: { fields: 'eventually_due' },
+    });
+    const page = await (await fetch(link.url)).text();
+    const form = new URL(/action="([^"]+)"/.exec(page)[1], link.url);
+    const body = new URLSearchParams({ outcome: 'complete' });
+    const back = await fetch(form, { method: 'POST', body, redirect: 'manual' });
+    assert.equal(back.headers.get('location'), 'https://shop.example/back');
+    const ready = await stripe.accounts.retrieve(account.id);
+    assert.equal(ready.charges_enabled, true);
+    assert.equal(ready.settings.dashboard.display_name, 'Ada');
+    const off = await stripe.accounts.updateCapability(account.id, 'card_payments', { requested: false });
+    assert.equal(off.status, 'unrequested');
+    await stripe.accounts.update(account.id, { metadata: { seller: '7' } });
+    const found = await stripe.accounts.list({ limit: 1 });
+    assert.equal(found.data[0].metadata.seller, '7');
+    assert.equal((await stripe.accounts.del(account.id)).deleted, true);
+    const gone = await failure(stripe.accounts.retrieve(account.id));
+    assert.ok(gone instanceof Stripe.errors.StripePermissionError);
+  },
+
+  async 'OAuth'() {
+    sandboxOnly("it needs a person at Stripe's page");
+    const asked = new URL(stripe.oauth.authorizeUrl({
+      client_id: 'ca_Test1',
+      state: 'a b+c',
+      redirect_uri: 'https://shop.example/back',
+      stripe_user: { email: 'ada@example.com' },
+    }));
+    const page = await (await fetch(new URL(asked.pathname + asked.search, url))).text();
+    assert.match(page, /ada@example.com/);
+    const body = new URLSearchParams({ decision: 'connect', account: 'new', business_name: 'Ada' });
+    for (const name of ['client_id', 'redirect_uri', 'state', 'scope']) body.set(name, asked.searchParams.get(name));
+    const answer = await fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
+    const back = new URL(answer.headers.get('location'));
+    assert.equal(back.searchParams.get('state'), 'a b+c');
+    const grant = { grant_type: 'authorization_code', code: back.searchParams.get('code') };
+    const token = await stripe.oauth.token(grant);
+    assert.equal(token.scope, 'read_write');
+    const own = new Stripe(token.access_token, { host: url.hostname, port: url.port, protocol: 'http' });
+    assert.equal((await own.accounts.retrieveCurrent()).id, token.stripe_user_id);
+    const used = await failure(stripe.oauth.token(grant));
+    assert.equal(used.type, 'StripeInvalidGrantError');
+    const stranger = { client_id: 'ca_Test1', stripe_user_id: 'acct_unknown' };
+    assert.equal((await failure(stripe.oauth.deauthorize(stranger))).type, 'StripeInvalidClientError');
+    const gone = await stripe.oauth.deauthorize({ client_id: 'ca_Test1', stripe_user_id: token.stripe_user_id });
+    assert.equal(gone.stripe_user_id, token.stripe_user_id);
+    assert.ok(await failure(stripe.accounts.retrieve(token.stripe_user_id)));
+  },
+
+  async 'fees and transfers'() {
+    sandboxOnly('it connects an account by the control API');
+    const { id } = await stripe.rawRequest('POST', '/_sandbox/accounts', { country: 'DE' });
+    const paid = { ...cards, confirm: true, payment_method: 'pm_card_visa', application_fee_amount: 100 };
+    const direct = await stripe.paymentIntents.create(paid, { stripeAccount: id });
+    const fees = await stripe.applicationFees.list({ charge: direct.latest_charge });
+    assert.deepEqual(fees.data.map(({ amount, account }) => [amount, account]), [[100, id]]);
+    const back = await stripe.applicationFees.createRefund(fees.data[0].id, { amount: 40 });
+    assert.equal(back.amount, 40);
+    const lone = await failure(stripe.paymentIntents.create(paid));
+    assert.equal(lone.param, 'application_fee_amount');
+    const sent = await stripe.paymentIntents.create({ ...paid, transfer_data: { destination: id } });
+    const [transfer] = (await stripe.transfers.list({ destination: id })).data;
+    assert.equal(transfer.source_transaction, sent.latest_charge);
+    const refund = await stripe.refunds.create({
+      payment_intent: sent.id,
+      amount: 500,
+      reverse_transfer: true,
+      refund_application_fee: true,
+    });
+    const reversal = await stripe.transfers.retrieveReversal(transfer.id, refund.transfer_reversal);
+    assert.equal(reversal.amount, 500);
+    await stripe.transfers.createReversal(transfer.id);
+    assert.equal((await stripe.transfers.retrieve(transfer.id)).reversed, true);
   },
 };
 

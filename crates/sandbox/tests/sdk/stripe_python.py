@@ -5,10 +5,14 @@ leaves out what only a sandbox can do.
 """
 
 import os
+import re
 import sys
 import time
 import traceback
+import urllib.error
+import urllib.request
 import uuid
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import stripe
 
@@ -134,6 +138,7 @@ def refunds():
 
 
 def disputes():
+    sandbox_only("it disputes a charge by the control API")
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
     client.raw_request("post", f"/_sandbox/charges/{paid.latest_charge}/dispute", reason="duplicate")
     opened = client.v1.disputes.list({"payment_intent": paid.id}).data[0]
@@ -144,6 +149,7 @@ def disputes():
 
 
 def balance():
+    sandbox_only("fees differ from account to account")
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
     movement = client.v1.balance_transactions.list({"source": paid.latest_charge}).data[0]
     assert client.v1.balance_transactions.retrieve(movement.id).net == 941
@@ -151,6 +157,7 @@ def balance():
 
 
 def checkout_sessions():
+    sandbox_only("it pays a page by the control API")
     sessions = client.v1.checkout.sessions
     mug = {"currency": "eur", "unit_amount": 999, "product_data": {"name": "Mug", "description": "Blue"}}
     params = {
@@ -171,6 +178,80 @@ def checkout_sessions():
     assert expired.status == "expired" and expired.url is None
     failure(stripe.InvalidRequestError, lambda: sessions.expire(expired.id))
     failure(stripe.InvalidRequestError, lambda: sessions.create({**params, "mode": "subscription"}))
+
+
+def connect():
+    sandbox_only("it needs a person at Stripe's page")
+    base = os.environ.get("SANDBOX_URL", "http://127.0.0.1:12111")
+    bases = {"api": base, "connect": base}
+    platform = stripe.StripeClient("sk_test_sandbox", client_id="ca_Test1", base_addresses=bases)
+    asked = platform.oauth.authorize_url(
+        {"state": "a b", "scope": "read_write", "redirect_uri": "https://shop.example/back"}
+    )
+    with urllib.request.urlopen(asked) as page:
+        assert "Connect my account" in page.read().decode()
+    form = {
+        "client_id": "ca_Test1",
+        "redirect_uri": "https://shop.example/back",
+        "scope": "read_write",
+        "state": "a b",
+        "decision": "connect",
+        "account": "new",
+    }
+    query = parse_qs(urlsplit(location_of(f"{base}/oauth/authorize", form)).query)
+    assert query["state"] == ["a b"]
+    grant = {"grant_type": "authorization_code", "code": query["code"][0]}
+    token = platform.oauth.token(grant)
+    seller = token.stripe_user_id
+    assert platform.v1.accounts.retrieve(seller).charges_enabled
+    options = {"stripe_account": seller}
+    paid = intents.create(
+        {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "application_fee_amount": 100}, options
+    )
+    fee = client.v1.application_fees.list({"charge": paid.latest_charge}).data[0]
+    assert fee.amount == 100 and fee.account == seller
+    client.v1.application_fees.refunds.create(fee.id)
+    assert client.v1.application_fees.retrieve(fee.id).refunded
+    failure(stripe.oauth_error.InvalidGrantError, lambda: platform.oauth.token(grant))
+    stranger = {"stripe_user_id": "acct_unknown"}
+    failure(stripe.oauth_error.InvalidClientError, lambda: platform.oauth.deauthorize(stranger))
+    assert platform.oauth.deauthorize({"stripe_user_id": seller}).stripe_user_id == seller
+    failure(stripe.PermissionError, lambda: intents.list(options=options))
+
+    account = client.v1.accounts.create({"type": "custom", "country": "DE"})
+    client.v1.accounts.capabilities.update(account.id, "transfers", {"requested": True})
+    link = {
+        "account": account.id,
+        "type": "account_onboarding",
+        "refresh_url": "https://shop.example/again",
+        "return_url": "https://shop.example/back",
+    }
+    link = client.v1.account_links.create(link)
+    with urllib.request.urlopen(link.url) as page:
+        form = re.search('action="([^"]+)"', page.read().decode())[1]
+    assert location_of(base + form, {"outcome": "complete"}) == "https://shop.example/back"
+    assert client.v1.accounts.retrieve(account.id).capabilities.transfers == "active"
+    held = {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "transfer_data": {"destination": account.id}}
+    sent = intents.create(held)
+    transfer = client.v1.transfers.list({"destination": account.id}).data[0]
+    assert transfer.source_transaction == sent.latest_charge
+    assert client.v1.transfers.reversals.create(transfer.id, {"amount": 400}).amount == 400
+    assert client.v1.transfers.retrieve(transfer.id).amount_reversed == 400
+    assert client.v1.accounts.delete(account.id).deleted
+
+
+def location_of(url, form):
+    """Where a posted form redirects to."""
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    try:
+        urllib.request.build_opener(Stay).open(url, urlencode(form).encode())
+    except urllib.error.HTTPError as error:
+        return error.headers["location"]
+    raise AssertionError("a redirect was expected")
 
 
 def events():
@@ -196,6 +277,7 @@ def main():
         disputes,
         balance,
         checkout_sessions,
+        connect,
         events,
     ]
     for check in checks:

@@ -8,6 +8,7 @@ use crate::config::is_http_url;
 use crate::ids;
 use crate::money;
 use crate::params::Params;
+use crate::resources::connect;
 use crate::resources::customers::Customer;
 use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::fields::{self, Fields};
@@ -205,5 +206,6 @@ fn read_intent_data(
         }
         given.apply(tx, &mut intent).map_err(|error| error.within("payment_intent_data"))?;
     }
+    connect::check_able(tx, &intent)?;
     Ok(intent)
 }

@@ -4,6 +4,7 @@ use super::{CheckoutSession, PaymentStatus, SessionStatus};
 use crate::api_error::ApiError;
 use crate::ids;
 use crate::resources::address::BillingDetails;
+use crate::resources::connect;
 use crate::resources::payment_intents::fields::Confirmation;
 use crate::resources::payment_intents::{self, CancellationReason, PaymentIntent, Status, attempts};
 use crate::resources::payment_methods::PaymentMethod;
@@ -42,6 +43,7 @@ pub(crate) fn pay(tx: &mut Tx<'_>, id: &str, payment: Payment) -> Result<Answer,
     method.billing_details.email = email.or(method.billing_details.email);
     let mut intent = intent_of(tx, &mut session);
     payment_intents::check_method(&intent, &method)?;
+    connect::check_able(tx, &intent)?;
     intent.return_url = Some(format!("{}/return", session.page_url(&tx.settings.public_url)));
     tx.put(method.clone());
     tx.put(session);

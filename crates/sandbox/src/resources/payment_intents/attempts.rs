@@ -270,6 +270,7 @@ pub(crate) fn force_success(
 /// Takes `amount` of what is held.
 pub(super) fn capture(tx: &mut Tx<'_>, mut intent: PaymentIntent, amount: i64) -> PaymentIntent {
     if let Some(mut charge) = latest_charge(tx, &intent) {
+        charge.application_fee_amount = intent.application_fee_amount;
         charge.capture(tx, amount);
         tx.emit("charge.captured", charge.render());
         tx.put(charge);

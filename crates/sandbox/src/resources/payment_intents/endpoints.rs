@@ -10,6 +10,7 @@ use crate::list::{Page, created_filter};
 use crate::params::{Params, Word};
 use crate::request::{Call, Role};
 use crate::resources::checkout_sessions;
+use crate::resources::connect;
 use crate::resources::payment_methods::{PaymentMethod, PaymentMethodType};
 use crate::routes::Route;
 use crate::state::Tx;
@@ -120,6 +121,7 @@ fn start(
         intent.payment_method = Some(method.id.clone());
         intent.status = Status::RequiresConfirmation;
     }
+    connect::check_able(tx, &intent)?;
     if is_confirmed {
         check_return_url(&intent, &confirmation)?;
     }
@@ -290,6 +292,7 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         (None, None) => return Err(missing_method(&intent)),
     };
     check_method(&intent, &method)?;
+    connect::check_able(call.tx, &intent)?;
     // Stripe.js stays on the shop's page if it may, and needs no way back then.
     if call.role == Role::Secret || !confirmation.uses_stripe_sdk {
         check_return_url(&intent, &confirmation)?;
@@ -377,13 +380,14 @@ fn capture(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         )
         .with_param("final_capture"));
     }
-    if fee.is_some_and(|fee| fee < 0 || fee > amount) {
+    if fee.or(intent.application_fee_amount).is_some_and(|fee| fee < 0 || fee > amount) {
         return Err(ApiError::invalid(
             "The application fee must be at least zero and at most the amount of the capture.",
         )
         .with_param("application_fee_amount"));
     }
     intent.application_fee_amount = fee.or(intent.application_fee_amount);
+    connect::check_shares(call.tx, &intent)?;
     statement_descriptor.apply(&mut intent.statement_descriptor);
     suffix.apply(&mut intent.statement_descriptor_suffix);
     if let Some(change) = metadata {

@@ -8,6 +8,7 @@ use crate::config::is_http_url;
 use crate::money;
 use crate::params::{Change, MetadataChange, Params, Word};
 use crate::resources::address::{MAX_TEXT_CHARS, Shipping};
+use crate::resources::connect;
 use crate::resources::customers::Customer;
 use crate::resources::payment_methods::{self, PaymentMethod, PaymentMethodType};
 use crate::state::Tx;
@@ -93,15 +94,7 @@ impl Fields {
         intent.amount = self.amount.unwrap_or(intent.amount);
         intent.currency = self.currency.unwrap_or_else(|| intent.currency.clone());
         money::check_amount(intent.amount, &intent.currency)?;
-        if let Some(fee) = self.application_fee_amount {
-            if fee < 0 || fee > intent.amount {
-                return Err(ApiError::invalid(
-                    "The application fee must be at least zero and at most the amount of the payment.",
-                )
-                .with_param("application_fee_amount"));
-            }
-            intent.application_fee_amount = Some(fee);
-        }
+        intent.application_fee_amount = self.application_fee_amount.or(intent.application_fee_amount);
         intent.capture_method = self.capture_method.unwrap_or(intent.capture_method);
         intent.customer = self.customer.or(intent.customer.take());
         self.description.apply(&mut intent.description);
@@ -113,6 +106,7 @@ impl Fields {
         self.statement_descriptor.apply(&mut intent.statement_descriptor);
         self.statement_descriptor_suffix.apply(&mut intent.statement_descriptor_suffix);
         intent.transfer_group = self.transfer_group.or(intent.transfer_group.take());
+        connect::check_shares(tx, intent)?;
         match self.metadata {
             Some(change) => change.apply(&mut intent.metadata),
             None => Ok(()),

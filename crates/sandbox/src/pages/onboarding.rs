@@ -1,0 +1,95 @@
+//! The onboarding that an Account Link leads to: a person submits the details, or leaves.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::checkout::{escape, see_other};
+use super::connect::{Outcome, failed, page};
+use crate::resources::account_links::{self, Visit};
+use crate::resources::accounts::ConnectedAccount;
+use crate::routes::Shared;
+use crate::state::{Account, Keep, Origin};
+
+/// Adds the page's routes.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/setup/s/{account}/{secret}").route(web::get().to(show)).route(web::post().to(submit)),
+    );
+}
+
+#[derive(Debug, Deserialize)]
+struct Submission {
+    outcome: Outcome,
+    business_name: Option<String>,
+}
+
+fn unknown() -> HttpResponse {
+    page(404, "Nothing to set up here", "<p>This link does not exist. Please go back and try again.</p>")
+}
+
+/// Following the link uses it up; the page that it shows goes on by a secret of its own.
+async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> HttpResponse {
+    let (id, secret) = path.into_inner();
+    let platform = Account::platform();
+    let visit = shared
+        .store
+        .transact(&platform, Origin::default(), |tx| (account_links::visit(tx, &id, &secret), Keep::Changes));
+    match visit.await {
+        Ok(Some(Visit::Begun(account, session))) => form(&account, &session),
+        Ok(Some(Visit::Stale { refresh_url })) => see_other(&refresh_url),
+        Ok(None) => unknown(),
+        Err(error) => {
+            tracing::error!(%error, "A visit of an account link was not kept");
+            failed()
+        }
+    }
+}
+
+fn form(account: &ConnectedAccount, session: &str) -> HttpResponse {
+    let rendered = account.requirements.render();
+    let due = rendered["currently_due"].as_array().into_iter().flatten();
+    let due: Vec<String> = due
+        .filter_map(|field| field.as_str())
+        .map(|field| format!("<li><code>{}</code></li>", escape(field)))
+        .collect();
+    let due = if due.is_empty() {
+        "<p>Nothing is missing.</p>".to_owned()
+    } else {
+        format!("<h2>What is missing</h2><ul>{}</ul>", due.concat())
+    };
+    let content = format!(
+        "<p>Account <code>{id}</code></p>{due}\
+         <form method=\"post\" action=\"/setup/s/{id}/{session}\">\
+         <label>Business name<input type=\"text\" name=\"business_name\" value=\"{name}\" maxlength=\"200\" \
+         autocomplete=\"organization\"></label>\
+         <button name=\"outcome\" value=\"complete\">Submit everything</button>\
+         <button class=\"plain\" name=\"outcome\" value=\"pending\">Submit, verification takes a while</button>\
+         <button class=\"plain\" name=\"outcome\" value=\"incomplete\">Submit, a document is still missing</button>\
+         <button class=\"plain\" name=\"outcome\" value=\"leave\">Leave for now</button></form>",
+        id = escape(&account.id),
+        session = escape(session),
+        name = escape(account.business_name().map_or("", String::as_str)),
+    );
+    page(200, "Set up payments", &content)
+}
+
+async fn submit(
+    shared: web::Data<Shared>,
+    path: web::Path<(String, String)>,
+    form: web::Form<Submission>,
+) -> HttpResponse {
+    let (id, session) = path.into_inner();
+    let name = form.business_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let platform = Account::platform();
+    let left = shared.store.transact(&platform, Origin::default(), |tx| {
+        (account_links::leave(tx, &id, &session, name, form.outcome.onboarding()), Keep::Changes)
+    });
+    match left.await {
+        Ok(Some(url)) => see_other(&url),
+        Ok(None) => unknown(),
+        Err(error) => {
+            tracing::error!(%error, "An onboarding was not kept");
+            failed()
+        }
+    }
+}
