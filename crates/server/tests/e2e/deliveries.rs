@@ -96,7 +96,7 @@ impl<'a> Life<'a> {
             self.payment_intent_id = session.text_of("payment_intent");
         }
         let intent = self.shop.at_stripe(&self.payment_intent_id).await;
-        self.charge_id = intent["latest_charge"].as_str().expect("a charge").to_owned();
+        intent["latest_charge"].as_str().expect("a charge").clone_into(&mut self.charge_id);
     }
 
     async fn step(&mut self, step: Step) {

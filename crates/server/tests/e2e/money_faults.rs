@@ -260,10 +260,8 @@ async fn every_call_survives_every_crash(database: &TestDatabase) {
     let mut tried = 0;
     for (place, act) in Act::ALL.into_iter().enumerate() {
         for (side, point) in act.points().into_iter().enumerate() {
-            let faults: Vec<&str> = match exhaustive() {
-                true => FAULTS.to_vec(),
-                false => vec![FAULTS[(place * 2 + side) % FAULTS.len()]],
-            };
+            let sample = [FAULTS[(place * 2 + side) % FAULTS.len()]];
+            let faults: &[&str] = if exhaustive() { &FAULTS } else { &sample };
             for fault in faults {
                 let name = format!("{act:?}-{fault}-{}", point.name());
                 let case = Case::prepare(&shop, act, &name).await;

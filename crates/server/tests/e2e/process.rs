@@ -7,8 +7,9 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for a condition before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for a condition before it fails: longer than an idempotency key is kept for a request that
+/// was not answered.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// How often a condition is looked at.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
