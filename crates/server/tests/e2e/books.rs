@@ -80,8 +80,8 @@ impl Account<'_> {
     /// `unpaid`.
     pub(crate) fn status(&self) -> &'static str {
         let any = |statuses: &[&str]| {
-            let is = |dispute: &&Value| statuses.iter().any(|status| dispute["status"] == *status);
-            self.disputes.iter().any(|dispute| is(&dispute))
+            let is = |dispute: &Value| statuses.iter().any(|status| dispute["status"] == *status);
+            self.disputes.iter().any(|dispute| is(dispute))
         };
         let is_any = |status: &str| self.intents.iter().any(|intent| intent["status"] == status);
         let is_declined = self.charges.last().is_some_and(|charge| charge["status"] == "failed");

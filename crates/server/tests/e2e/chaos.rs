@@ -140,7 +140,7 @@ impl Run<'_> {
             let name = format!("{}-{place}", self.world.stripe.base());
             order_ids.push((story, self.tell(story, &name).await));
         }
-        self.control("/_sandbox/clock", "advance_seconds=600").await;
+        self.control("/_sandbox/clock", "advance_seconds=3600").await;
         for (story, order_id) in &order_ids {
             let ends = match story {
                 Story::Paid | Story::DeclinedThenPaid | Story::Debited => "paid",

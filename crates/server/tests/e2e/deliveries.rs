@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::books::Books;
 use crate::event::Event;
+use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
@@ -95,7 +96,7 @@ impl<'a> Life<'a> {
             self.payment_intent_id = session.text_of("payment_intent");
         }
         let intent = self.shop.at_stripe(&self.payment_intent_id).await;
-        self.charge_id = intent["latest_charge"].as_str().expect("a charge").to_owned();
+        intent["latest_charge"].as_str().expect("a charge").clone_into(&mut self.charge_id);
     }
 
     async fn step(&mut self, step: Step) {
@@ -193,17 +194,23 @@ async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
             event.deliver(&world.api).await.expect(200);
         }
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.0["type"].as_str()).collect();
-        let order = shop.order(&life.order_id).await;
-        assert_eq!(order["status"], *status, "{name}: {kinds:?}");
+        println!("{name}: {kinds:?}");
+        // What is told of the money of a Session whose PaymentIntent is not known yet, Stripe is asked for.
+        if life.rail == Rail::Element {
+            assert_eq!(shop.order(&life.order_id).await["status"], *status, "{name}");
+        }
     }
-    // Whatever was begun by the way changes nothing of it.
     come_to_rest(&world).await;
     let books = Books::read(&world).await;
     for (name, life, status) in &lives {
-        let (order, at_stripe) = (shop.order(&life.order_id).await, books.of(&life.order_id));
-        assert_eq!((&order["status"], at_stripe.status()), (&(*status).into(), *status), "{name}");
-        let refunded = order["amount_refunded"].as_i64().expect("an amount");
-        assert_eq!(refunded, at_stripe.refunded(), "{name}");
+        let at_stripe = books.of(&life.order_id);
+        assert_eq!(at_stripe.status(), *status, "{name}");
+        let ends = (Some(*status), Some(at_stripe.refunded()));
+        wait_for(&format!("{name} to be {ends:?}"), async || {
+            let order = shop.order(&life.order_id).await;
+            ((order["status"].as_str(), order["amount_refunded"].as_i64()) == ends).then_some(())
+        })
+        .await;
     }
     println!("{} lives", lives.len());
 }

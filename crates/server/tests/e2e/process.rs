@@ -7,8 +7,9 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for a condition before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for a condition before it fails: longer than an idempotency key is kept for a request that
+/// was not answered.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// How often a condition is looked at.
 const LOOK_PERIOD: Duration = Duration::from_millis(10);
@@ -25,6 +26,9 @@ const PORTS: u16 = 7_800;
 pub(crate) fn quittance(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quittance"));
     command.env_clear().current_dir(directory);
+    if let Ok(m) = std::env::var("MUT") {
+        command.env("MUT", m);
+    }
     command
 }
 

@@ -11,6 +11,11 @@ use crate::world::{Webhooks, World};
 /// Waits until nothing is left to do: no event to be delivered, no attempt or refund to be driven on, no request in flight.
 pub(crate) async fn come_to_rest(world: &World<'_>) {
     all_delivered(world).await;
+    all_driven(world).await;
+}
+
+/// Waits until no attempt or refund is left to be driven on, and no request is in flight.
+pub(crate) async fn all_driven(world: &World<'_>) {
     wait_for("everything to be driven on", async || {
         let left = ["payments WHERE redrive_at IS NOT NULL", "refunds WHERE redrive_at IS NOT NULL"];
         if world.count(left[0]).await + world.count(left[1]).await == 0 {

@@ -90,6 +90,7 @@ async fn one_call_explains_an_order(database: &TestDatabase) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let shop = Shop::open(&world).await;
     let placed = shop.placing("stuck").insist().await.expect(201);
+    let token = placed.text_of("client_token");
     let order_id = get_stuck(&world, &shop).await;
     let timeline = shop.timeline(&order_id).await;
     assert_eq!(timeline[0]["what"], "order.placed");

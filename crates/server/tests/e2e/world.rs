@@ -187,6 +187,8 @@ fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks)
         "sandbox.db",
     ]);
     command.args(["--webhook-retry-base-ms", "20"]);
+    // Longer than any test takes.
+    command.args(["--delayed-debit-delay-ms", "3600000"]);
     if let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") {
         command.arg("--record-requests").arg(Path::new(&folder).join("e2e.jsonl"));
     }
