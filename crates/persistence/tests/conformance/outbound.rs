@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::id::{MessageId, OrderId, WebhookEndpointId};
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState};
+use quittance_domain::refund::RefundStatus;
 use quittance_persistence::{
-    ClaimedDelivery, DeliveryClaim, EndedAttempt, Message, Recorded, Renderer, SigningSecret, Snapshot,
-    Store, Unrendered, WebhookEndpoint,
+    ClaimedDelivery, Cursor, DeliveryClaim, EndedAttempt, Message, MessageFilter, Recorded, Renderer,
+    SigningSecret, Snapshot, Store, Unrendered, WebhookEndpoint,
 };
-use quittance_test_support::{TestDatabase, id, later, now, on_both_databases, place};
+use quittance_test_support::{Payment, TestDatabase, id, later, now, on_both_databases, place};
 
-use crate::rows;
+use crate::{apply, hear, rows};
 
 on_both_databases! {
     what_was_written_is_announced_once,
     many_replicas_announce_nothing_twice,
     a_message_shows_what_it_is_about,
+    what_went_back_and_what_is_disputed_is_shown_itself,
     a_full_batch_leaves_no_earlier_message_of_an_order_behind,
     first_attempts_of_an_order_go_in_order,
     retries_hold_nothing_back,
@@ -35,6 +38,8 @@ pub(crate) fn renderer() -> Renderer {
         let about = match &message.snapshot {
             Snapshot::Order(order) => format!("{} {}", order.id, order.version),
             Snapshot::Product(product) => product.id.to_string(),
+            Snapshot::Refund(stored) => stored.refund.id.to_string(),
+            Snapshot::Dispute(stored) => stored.dispute.id.to_string(),
             Snapshot::WebhookEndpoint(endpoint) => endpoint.id.to_string(),
         };
         format!("{} {} {:?} {about}", message.id, message.kind, message.sequence)
@@ -183,18 +188,35 @@ async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
     let store = database.store().await;
     let order = place(&store).await;
     let product = order.lines[0].product_id.clone();
-    let refunded = write(database, &order.id, "refund.succeeded", 1).await;
+    let paid = write(database, &order.id, "order.paid", 1).await;
     let sold_out = id(MessageId::from_uuid).to_string();
     write_as(database, &sold_out, &order.id, "product.out_of_stock", 1).await;
     database.execute(&format!("UPDATE outbox SET subject = '{product}' WHERE id = '{sold_out}'")).await;
     announce(&store).await;
-    let told = message(&store, &refunded).await;
-    assert_eq!(told.payload, format!("{refunded} refund.succeeded Some(1) {} 1", order.id));
+    let told = message(&store, &paid).await;
+    assert_eq!(told.payload, format!("{paid} order.paid Some(1) {} 1", order.id));
     assert_eq!(told.order_id, Some(order.id));
     assert_eq!(
         message(&store, &sold_out).await.payload,
         format!("{sold_out} product.out_of_stock Some(1) {product}")
     );
+}
+
+async fn what_went_back_and_what_is_disputed_is_shown_itself(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    hear(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
+    hear(&store, payment.dispute("du_1", (DisputeStatus::NeedsResponse, 2))).await;
+    announce(&store).await;
+    let refund = store.refunds(payment.order.id.clone()).await.expect("a read").remove(0).refund.id;
+    let dispute = store.disputes(payment.order.id.clone()).await.expect("a read").remove(0).dispute.id;
+    for (kind, about) in [("refund.succeeded", refund.as_str()), ("dispute.opened", dispute.as_str())] {
+        let filter = MessageFilter { kind: Some(kind.to_owned()), ..MessageFilter::default() };
+        let newest = Cursor { limit: 1, starting_after: None };
+        let told = store.messages(filter, newest).await.expect("a read").data.remove(0);
+        assert!(told.payload.ends_with(about), "{kind}: {}", told.payload);
+    }
 }
 
 async fn a_full_batch_leaves_no_earlier_message_of_an_order_behind(database: &TestDatabase) {
