@@ -113,6 +113,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List messages
+         * @description Newest first, for as long as they are kept.
+         */
+        get: operations["message_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a message
+         * @description With every attempt to deliver it.
+         */
+        get: operations["message_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages/{id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message once more
+         * @description The same bytes under the same id, signed anew, and tried again for three days if it fails.
+         */
+        post: operations["message_resend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orders": {
         parameters: {
             query?: never;
@@ -422,6 +482,117 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhook_endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhook endpoints
+         * @description Newest first.
+         */
+        get: operations["webhook_endpoint_list"];
+        put?: never;
+        /**
+         * Create a webhook endpoint
+         * @description The answer carries the secret that signs what is sent to it; it is shown this once.
+         */
+        post: operations["webhook_endpoint_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a webhook endpoint */
+        get: operations["webhook_endpoint_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook endpoint
+         * @description Nothing more is sent to it, and its secrets are forgotten. What was sent stays with the messages.
+         */
+        delete: operations["webhook_endpoint_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a webhook endpoint
+         * @description What is sent from now on follows; what is under way may still go to the old URL.
+         */
+        patch: operations["webhook_endpoint_update"];
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ping a webhook endpoint
+         * @description Sends it an event `webhook_endpoint.ping`, whatever it wants to hear of. `GET /v1/messages/{id}` says what came
+         *     of it.
+         */
+        post: operations["webhook_endpoint_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a webhook endpoint what it missed
+         * @description Every message since a time that it wants and that was not delivered to it: because it was disabled, was not there
+         *     yet, or failed for too long.
+         */
+        post: operations["webhook_endpoint_recover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/roll_secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll the secret of a webhook endpoint
+         * @description The answer carries the new secret; it is shown this once. For a while what is sent is signed with both.
+         */
+        post: operations["webhook_endpoint_roll_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/stripe": {
         parameters: {
             query?: never;
@@ -444,7 +615,263 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "dispute.closed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A dispute is decided. */
+        post: operations["event_dispute_closed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "dispute.opened": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A customer disputes a payment at their bank. */
+        post: operations["event_dispute_opened"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.authorized": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Money is held for manual capture. */
+        post: operations["event_order_authorized"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.canceled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An order has ended unpaid. */
+        post: operations["event_order_canceled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An order was placed. */
+        post: operations["event_order_created"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.expired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An order has ended because nobody paid it in time. */
+        post: operations["event_order_expired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.paid": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An order is paid: fulfil it. It is told once, whatever happens later. */
+        post: operations["event_order_paid"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.payment_failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A try at paying has failed; the order may be paid again. */
+        post: operations["event_order_payment_failed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.processing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A payment is in flight at a bank. */
+        post: operations["event_order_processing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.review_required": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Money came that is not what was asked for: a person must look. */
+        post: operations["event_order_review_required"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "product.out_of_stock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The last unit of a product that is counted was taken. */
+        post: operations["event_product_out_of_stock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Money could not go back to the customer. */
+        post: operations["event_refund_failed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.succeeded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Money went back to the customer. */
+        post: operations["event_refund_succeeded"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook_endpoint.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An endpoint was disabled, because it failed for days or answered 410; told to the other endpoints. */
+        post: operations["event_webhook_endpoint_disabled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook_endpoint.ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A test that was asked for; told to that endpoint alone. */
+        post: operations["event_webhook_endpoint_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /** @description A postal address. */
@@ -474,6 +901,13 @@ export interface components {
             /** @description State, county, province or region. */
             state?: string | null;
         };
+        /**
+         * @description What came of an attempt: `delivered` (2xx), `refused` (another status; redirects are not followed), `gone`
+         *     (410: the endpoint was disabled), `timed_out` (no answer in 15 s), `unreachable` (no connection, or it broke),
+         *     `unresolved` (the host name has no address), `forbidden` (the address may not be reached).
+         * @enum {string}
+         */
+        AttemptOutcome: "delivered" | "refused" | "gone" | "timed_out" | "unreachable" | "unresolved" | "forbidden";
         /**
          * @description How much is taken. May be left out.
          * @example {
@@ -629,6 +1063,69 @@ export interface components {
             /** @description The shop's own id of this user. With a secret key only. */
             reference?: string | null;
         };
+        /** @description A message's way to one endpoint. */
+        Delivery: {
+            /**
+             * Format: int32
+             * @description How many attempts there were.
+             * @example 1
+             */
+            attempt_count: number;
+            /** @description Every attempt, oldest first. Not in lists. */
+            attempts?: components["schemas"]["DeliveryAttempt"][];
+            /**
+             * Format: date-time
+             * @description When the next one may be made.
+             */
+            next_attempt_at: string | null;
+            state: components["schemas"]["DeliveryState"];
+            /** @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            webhook_endpoint_id: string;
+        };
+        /** @description One attempt to deliver a message. */
+        DeliveryAttempt: {
+            /**
+             * @description The first KB of what was answered.
+             * @example out of disk
+             */
+            answer: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description How long it took.
+             * @example 120
+             */
+            duration_ms: number;
+            /**
+             * Format: int32
+             * @description The first is 1.
+             * @example 1
+             */
+            number: number;
+            outcome: components["schemas"]["AttemptOutcome"];
+            /**
+             * Format: int32
+             * @description The HTTP status that was answered, if there was an answer.
+             * @example 500
+             */
+            status: number | null;
+        };
+        /**
+         * @description How far a delivery has come: `pending` (it waits for an attempt), `delivered` (the endpoint answered 2xx),
+         *     `failed` (no more attempts are made).
+         * @enum {string}
+         */
+        DeliveryState: "pending" | "delivered" | "failed";
+        /**
+         * @description Why an endpoint is disabled: `requested` (by the shop), `gone` (it answered 410), `failing` (for five days
+         *     nothing could be delivered).
+         * @enum {string}
+         */
+        DisabledReason: "requested" | "gone" | "failing";
         /** @description A charge that the customer disputes with their bank. It is answered in Stripe's dashboard. */
         Dispute: {
             /**
@@ -679,6 +1176,34 @@ export interface components {
              * @example 2026-11-22T17:00:00.000000Z
              */
             updated_at: string;
+        };
+        /** @description An event about a dispute. */
+        DisputeEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["Dispute"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The `version` of its order when it happened.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
         };
         /** @description A part of the disputes of an order, newest first. */
         DisputeList: {
@@ -734,6 +1259,60 @@ export interface components {
              * @example ok
              */
             status: string;
+        };
+        /** @description A message to the shop's own systems. */
+        Message: {
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /** @description One for each endpoint that it was for. */
+            deliveries: components["schemas"]["Delivery"][];
+            /** @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            /**
+             * @description `message`.
+             * @example message
+             */
+            object: string;
+            /**
+             * @description The order that the event belongs to, if it belongs to one.
+             * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            order_id: string | null;
+            /** @description What is sent: the event. */
+            payload: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Grows from message to message of an order.
+             * @example 3
+             */
+            sequence: number | null;
+            /**
+             * @description What happened.
+             * @example order.paid
+             */
+            type: string;
+        };
+        /** @description A part of the messages, newest first. */
+        MessageList: {
+            data: components["schemas"]["Message"][];
+            /** @description Whether there are older ones. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /** @description To whom a message is sent once more. */
+        MessageResend: {
+            /**
+             * @description To this endpoint, even if it was not for it. Left out: to all enabled ones that it was for.
+             * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            webhook_endpoint_id?: string;
         };
         /**
          * @description The shop's own words: up to 48 keys of up to 40 characters, without square brackets, and values of up to 500
@@ -829,6 +1408,34 @@ export interface components {
             items: components["schemas"]["OrderItemCreate"][];
             metadata?: components["schemas"]["Metadata"];
             shipping?: components["schemas"]["Shipping"];
+        };
+        /** @description An event about an order. */
+        OrderEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["Order"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The order's `version` when it happened: it grows from event to event of an order.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
         };
         /** @description One product of an order, with its name and price as they were when it was placed. */
         OrderItem: {
@@ -1046,7 +1653,7 @@ export interface components {
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
+            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
             code: string;
             /** @description What happened this time, for people. */
             detail: string;
@@ -1161,6 +1768,34 @@ export interface components {
              */
             unit_amount: number;
         };
+        /** @description An event about a product. */
+        ProductEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["Product"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The `version` of the order that brought it about.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
+        };
         /** @description A part of the catalogue, newest first. */
         ProductList: {
             data: components["schemas"]["Product"][];
@@ -1220,6 +1855,19 @@ export interface components {
              * @example true
              */
             received: boolean;
+        };
+        /** @description An endpoint will be sent what it missed. */
+        Recovery: {
+            /**
+             * @description How many messages will be sent.
+             * @example 12
+             */
+            message_count: number;
+            /**
+             * @description `recovery`.
+             * @example recovery
+             */
+            object: string;
         };
         /** @description Money that goes back to the customer. */
         Refund: {
@@ -1299,6 +1947,34 @@ export interface components {
              */
             amount?: number | null;
             reason?: components["schemas"]["RefundReason"] | null;
+        };
+        /** @description An event about a refund. */
+        RefundEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["Refund"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The `version` of its order when it happened.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
         };
         /** @description A part of the refunds of an order, newest first. */
         RefundList: {
@@ -1391,6 +2067,182 @@ export interface components {
          * @enum {string}
          */
         TimelineKind: "act" | "request" | "fact" | "decision" | "effect";
+        /** @description Where one of the shop's own systems is sent events. */
+        WebhookEndpoint: {
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /**
+             * @description The shop's own words about it.
+             * @example Stock
+             */
+            description: string | null;
+            disabled_reason: components["schemas"]["DisabledReason"] | null;
+            /** @description Whether events are sent to it. */
+            enabled: boolean;
+            /**
+             * @description What it is sent: types of events, kinds of objects with `.*` behind them, or `*` for everything.
+             * @example [
+             *       "order.*",
+             *       "refund.succeeded"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * Format: date-time
+             * @description Since when nothing could be delivered. After five days it is disabled.
+             */
+            failing_since: string | null;
+            /** @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            /**
+             * @description `webhook_endpoint`.
+             * @example webhook_endpoint
+             */
+            object: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            updated_at: string;
+            /**
+             * @description Where it is.
+             * @example https://stock.shop.example/quittance
+             */
+            url: string;
+        };
+        /**
+         * @description An endpoint to be added.
+         * @example {
+         *       "event_types": [
+         *         "order.paid"
+         *       ],
+         *       "url": "https://stock.shop.example/quittance"
+         *     }
+         */
+        WebhookEndpointCreate: {
+            /** @description The shop's own words about it. */
+            description?: string | null;
+            /**
+             * @description Whether events are sent to it from now on.
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * @description What it is sent; everything, when nothing is said.
+             * @example [
+             *       "order.paid"
+             *     ]
+             */
+            event_types?: string[];
+            /**
+             * @description Where it is: `https`, on the public internet or in a network that the operator allows; in the sandbox also
+             *     `http`, and this machine.
+             * @example https://stock.shop.example/quittance
+             */
+            url: string;
+        };
+        /** @description An event about an endpoint of the shop's own systems. */
+        WebhookEndpointEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["WebhookEndpoint"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Always null: it belongs to no order.
+             */
+            sequence: number | null;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
+        };
+        /** @description A part of the endpoints, newest first. */
+        WebhookEndpointList: {
+            data: components["schemas"]["WebhookEndpoint"][];
+            /** @description Whether there are older ones. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /** @description What an endpoint is to be sent. */
+        WebhookEndpointRecover: {
+            /**
+             * Format: date-time
+             * @description Messages that were made from this time on.
+             * @example 2026-11-22T17:00:00Z
+             */
+            since: string;
+        };
+        /** @description An endpoint is no more. */
+        WebhookEndpointRemoved: {
+            /**
+             * @description Always true.
+             * @example true
+             */
+            deleted: boolean;
+            /** @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            /**
+             * @description `webhook_endpoint`.
+             * @example webhook_endpoint
+             */
+            object: string;
+        };
+        /**
+         * @description What changes about an endpoint. What is left out stays as it is.
+         * @example {
+         *       "enabled": true
+         *     }
+         */
+        WebhookEndpointUpdate: {
+            /** @description The shop's own words; `null` takes them away. */
+            description?: string | null;
+            /**
+             * @description Whether events are sent to it. One that was disabled goes on with what it was to be sent before; what happened
+             *     meanwhile is sent by `recover`.
+             */
+            enabled?: boolean;
+            /** @description What it is sent, the whole of it. */
+            event_types?: string[];
+            /** @description Where it is. */
+            url?: string;
+        };
+        /** @description An endpoint with the secret that signs from now on. It is shown this once. */
+        WebhookEndpointWithSecret: components["schemas"]["WebhookEndpoint"] & {
+            /**
+             * @description Verifies what is sent, with any library of the Standard Webhooks specification.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+             */
+            secret: string;
+        };
+        /** @description How a secret is rolled. */
+        WebhookSecretRoll: {
+            /**
+             * Format: int64
+             * @description For how long the old secret signs, too, beside the new one.
+             * @default 86400
+             */
+            overlap_seconds: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -1625,6 +2477,305 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Config"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    message_list: {
+        parameters: {
+            query?: {
+                /** @description How many objects at most. */
+                limit?: number;
+                /** @description The id of the last object of the page before: only what is older is returned. */
+                starting_after?: string;
+                /** @description Only of this type of event. */
+                type?: string;
+                /** @description Only about this order. */
+                order_id?: string;
+                /** @description Only those that are for this endpoint. */
+                webhook_endpoint_id?: string;
+                /** @description Only those with a delivery in this state: to that endpoint, where one is given. */
+                state?: components["schemas"]["DeliveryState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the messages */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageList"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    message_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The message's id
+                 * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    message_resend: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The message's id
+                 * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MessageResend"];
+            };
+        };
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something went wrong here (`internal_error`) */
@@ -3742,6 +4893,923 @@ export interface operations {
             };
         };
     };
+    webhook_endpoint_list: {
+        parameters: {
+            query?: {
+                /** @description How many objects at most. */
+                limit?: number;
+                /** @description The id of the last object of the page before: only what is older is returned. */
+                starting_after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the endpoints */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointList"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointCreate"];
+            };
+        };
+        responses: {
+            /** @description The endpoint, with its secret */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointWithSecret"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is no more */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointRemoved"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointUpdate"];
+            };
+        };
+        responses: {
+            /** @description The endpoint as it is now */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_ping: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message that will be sent */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_recover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointRecover"];
+            };
+        };
+        responses: {
+            /** @description How many messages will be sent */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recovery"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_endpoint_roll_secret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The endpoint's id
+                 * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WebhookSecretRoll"];
+            };
+        };
+        responses: {
+            /** @description The endpoint, with its new secret */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointWithSecret"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stripe_event_receive: {
         parameters: {
             query?: never;
@@ -3813,6 +5881,666 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    event_dispute_closed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisputeEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_dispute_opened: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisputeEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_authorized: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_canceled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_created: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_expired: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_paid: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_payment_failed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_processing: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_order_review_required: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_product_out_of_stock: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProductEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_refund_failed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefundEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_refund_succeeded: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefundEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_webhook_endpoint_disabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_webhook_endpoint_ping: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEndpointEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
