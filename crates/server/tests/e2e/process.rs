@@ -26,9 +26,6 @@ const PORTS: u16 = 7_800;
 pub(crate) fn quittance(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quittance"));
     command.env_clear().current_dir(directory);
-    if let Ok(m) = std::env::var("MUT") {
-        command.env("MUT", m);
-    }
     command
 }
 
