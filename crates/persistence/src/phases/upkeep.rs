@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+use diesel_migrations::MigrationHarness;
 
 use super::super::dialect::Db;
 use super::super::{Database, MIGRATIONS, NO_TIME_LIMIT};
@@ -36,13 +36,8 @@ impl Database {
 
     pub(crate) async fn ready(&self) -> Result<(), Error> {
         let mut conn = self.reader().await?;
-        let applied: Option<String> = migrations::table
-            .select(migrations::version)
-            .order(migrations::version.desc())
-            .first(&mut conn)
-            .await
-            .optional()?;
-        if applied >= newest(&MIGRATIONS) {
+        let applied: Vec<String> = migrations::table.select(migrations::version).load(&mut conn).await?;
+        if known_versions()?.iter().all(|version| applied.contains(version)) {
             Ok(())
         } else {
             Err(Error::Migration("some have not been run; `quittance migrate` runs them".into()))
@@ -50,8 +45,9 @@ impl Database {
     }
 }
 
-/// The version of the newest migration that this program knows.
-fn newest(known: &EmbeddedMigrations) -> Option<String> {
-    let migrations = diesel::migration::MigrationSource::<Db>::migrations(known).ok()?;
-    migrations.iter().map(|migration| migration.name().version().to_string()).max()
+/// The versions of the migrations that this program knows.
+fn known_versions() -> Result<Vec<String>, Error> {
+    let known =
+        diesel::migration::MigrationSource::<Db>::migrations(&MIGRATIONS).map_err(Error::Migration)?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
 }
