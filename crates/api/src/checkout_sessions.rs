@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::web::{Json, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use quittance_domain::id::OrderId;
-use quittance_domain::order as domain;
 use quittance_domain::payment::{OpenStatus, PaymentStatus as DomainStatus};
 use quittance_payments::{CheckoutRequest, HostedPage, Patience};
+use quittance_persistence::SessionLookup;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -24,6 +23,9 @@ use crate::return_url::read_return_url;
 use crate::time::Timestamp;
 use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
 use crate::{Api, ReturnOrigins};
+
+/// How often a Session is looked at again while a success page waits: not everything that ends one settles its order.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Every route of Checkout Sessions.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -116,42 +118,42 @@ fn read_create(body: &mut Object<'_>, right: &Right, allowed: &ReturnOrigins) ->
     })
 }
 
-/// The order that a Session is to pay, and where that attempt's payment stands. Of other ids, nothing is shown.
-async fn find(api: &Api, session_id: &str) -> Result<(domain::Order, DomainStatus), Problem> {
+/// How the payment of a Session stands. Of other ids, nothing is shown.
+async fn find(api: &Api, session_id: &str) -> Result<SessionLookup, Problem> {
     if !is_stripe_id(session_id, "cs_") {
         return Err(Problem::not_found());
     }
-    api.store().order_of_session(session_id.to_owned()).await?.ok_or_else(Problem::not_found)
+    api.store().session_lookup(session_id.to_owned()).await?.ok_or_else(Problem::not_found)
 }
 
-/// Whether the customer's part is not known to be done.
-fn is_news_to_come(status: DomainStatus) -> bool {
-    matches!(
-        status,
+/// Whether there is something to tell a success page: the customer's part is done, or nothing can be paid here any
+/// more. A try that failed is no news: on Stripe's page the customer tries again.
+fn is_news(found: &SessionLookup) -> bool {
+    let waits = matches!(
+        found.status,
         DomainStatus::Open(
             OpenStatus::RequiresPaymentMethod | OpenStatus::RequiresConfirmation | OpenStatus::RequiresAction
         )
-    )
+    );
+    found.is_over || !waits
 }
 
-/// Waits until there is news for a success page. A try that failed is none: on Stripe's page the customer tries
-/// again, and comes back only after one that did not fail.
-async fn await_news(api: &Api, order_id: &OrderId, wait: Duration) -> Result<(), Problem> {
+/// How a Session stands, as soon as there is news for a success page.
+async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<SessionLookup, Problem> {
     let deadline = Instant::now() + wait;
     let mut after = 0;
     loop {
-        let wait = deadline.saturating_duration_since(Instant::now());
-        if wait.is_zero() {
-            return Ok(());
+        let found = find(api, session_id).await?;
+        let wait = deadline.saturating_duration_since(Instant::now()).min(LOOK_PERIOD);
+        if wait.is_zero() || is_news(&found) {
+            return Ok(found);
         }
-        let order = tokio::select! {
-            order = api.payments().await_settled(order_id.clone(), Patience { wait, after }) => order?,
-            () = api.stopping() => return Ok(()),
-        };
-        if order.status != domain::OrderStatus::PaymentFailed {
-            return Ok(());
+        tokio::select! {
+            order = api.payments().await_settled(found.order.id, Patience { wait, after }) => {
+                after = order?.settled_version;
+            }
+            () = api.stopping() => return find(api, session_id).await,
         }
-        after = order.settled_version;
     }
 }
 
@@ -215,16 +217,12 @@ async fn get(
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<Json<CheckoutSessionLookup>, Problem> {
-    let (mut order, mut status) = find(&api, &id).await?;
     let wait = read_query(request.query_string(), read_wait)?;
-    if !wait.is_zero() && is_news_to_come(status) {
-        await_news(&api, &order.id, wait).await?;
-        (order, status) = find(&api, &id).await?;
-    }
+    let found = await_news(&api, &id, wait).await?;
     Ok(Json(CheckoutSessionLookup {
         object: "checkout_session_lookup",
-        order_id: order.id.into(),
-        order_status: order.status.into(),
-        status: status.into(),
+        order_id: found.order.id.into(),
+        order_status: found.order.status.into(),
+        status: found.status.into(),
     }))
 }

@@ -17,7 +17,7 @@ use quittance_domain::history::{Limits, Task};
 use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId, WebhookEndpointId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
-use quittance_domain::payment::{Attempt, CaptureMethod, Expected};
+use quittance_domain::payment::{Attempt, CaptureMethod, Expected, PaymentStatus};
 
 pub use healing::*;
 pub use refunds::*;
@@ -360,6 +360,17 @@ pub struct Pulse {
     pub version: i64,
     /// The version at which its payment was last settled.
     pub settled_version: i64,
+}
+
+/// How the payment of a Checkout Session stands.
+#[derive(Debug, Clone)]
+pub struct SessionLookup {
+    /// The order that it is to pay.
+    pub order: Order,
+    /// Stripe's word for where its payment stands.
+    pub status: PaymentStatus,
+    /// Whether nothing can be paid in it any more.
+    pub is_over: bool,
 }
 
 /// What makes up the identity of a request with an `Idempotency-Key`.

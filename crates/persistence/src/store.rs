@@ -11,7 +11,7 @@ use quittance_domain::id::{
     DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, WebhookEndpointId,
 };
 use quittance_domain::order::Order;
-use quittance_domain::payment::{Observation, PaymentStatus};
+use quittance_domain::payment::Observation;
 use quittance_domain::refund::RefundObservation;
 use tokio::runtime::Handle;
 
@@ -19,8 +19,8 @@ use crate::model::{
     AttemptAtWork, Begun, CaptureAsked, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor,
     Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, Observed, OrderChange,
     OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange, ProductChanged, Pulse,
-    Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, Shelf, StoreConfig, StoredDispute, StoredRefund,
-    StripeCall, TimelineEntry, Walk, WorkClaim,
+    Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, SessionLookup, Shelf, StoreConfig,
+    StoredDispute, StoredRefund, StripeCall, TimelineEntry, Walk, WorkClaim,
 };
 use crate::outbound_model::{
     Backlog, ClaimedDeliveries, DeliveryClaim, DeliveryToken, EndedAttempt, Message, MessageFilter,
@@ -215,8 +215,8 @@ phases! {
     /// Everything that happened to an order, oldest first.
     fn timeline(order_id: OrderId) -> Vec<TimelineEntry>;
 
-    /// The order that a Checkout Session is to pay, and the status of that attempt.
-    fn order_of_session(checkout_session_id: String) -> Option<(Order, PaymentStatus)>;
+    /// How the payment of a Checkout Session stands.
+    fn session_lookup(checkout_session_id: String) -> Option<SessionLookup>;
 
     /// Records that Stripe will not make this attempt's PaymentIntent or Checkout Session.
     fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();

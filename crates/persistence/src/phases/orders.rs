@@ -6,14 +6,13 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::Order;
-use quittance_domain::payment::PaymentStatus;
 
 use super::super::Database;
 use super::super::dialect::{Conn, Db};
 use super::rows::{OrderRow, PaymentRow, parse};
 use super::schema::{orders, payments};
 use crate::Error;
-use crate::model::{Cursor, OrderFilter, Page, Pulse};
+use crate::model::{Cursor, OrderFilter, Page, Pulse, SessionLookup};
 
 type OrderWithPayment = (OrderRow, Option<PaymentRow>);
 
@@ -55,7 +54,7 @@ impl Database {
         found.map(|(order, payment)| order.read(Some(&payment))).transpose()
     }
 
-    pub(crate) async fn order_of_session(&self, id: String) -> Result<Option<(Order, PaymentStatus)>, Error> {
+    pub(crate) async fn session_lookup(&self, id: String) -> Result<Option<SessionLookup>, Error> {
         let mut conn = self.reader().await?;
         let row: Option<PaymentRow> = payments::table
             .filter(payments::checkout_session_id.eq(&id))
@@ -66,8 +65,13 @@ impl Database {
             .optional()?;
         drop(conn);
         let Some(row) = row else { return Ok(None) };
-        let status = row.attempt()?.facts.status();
-        Ok(self.order(parse("payment", &row.order_id)?).await?.map(|order| (order, status)))
+        let attempt = row.attempt()?;
+        let found = self.order(parse("payment", &row.order_id)?).await?;
+        Ok(found.map(|order| SessionLookup {
+            order,
+            status: attempt.facts.status(),
+            is_over: attempt.is_closed(),
+        }))
     }
 
     pub(crate) async fn orders(

@@ -133,14 +133,17 @@ async fn an_expired_session_makes_room(database: &TestDatabase) {
 async fn an_order_is_found_by_its_session(database: &TestDatabase) {
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
-    let find = async || store.order_of_session(payment.checkout_session_id()).await.expect("a read");
+    let find = async || store.session_lookup(payment.checkout_session_id()).await.expect("a read");
     assert!(find().await.is_none(), "it is not known yet");
     hear(&store, payment.session(SessionStatus::Open, None)).await;
-    let (found, before) = find().await.expect("an order");
-    assert_eq!(found.id, payment.order.id);
-    assert_eq!(before, PaymentStatus::Open(OpenStatus::RequiresPaymentMethod));
+    let before = find().await.expect("an order");
+    assert_eq!((before.order.id, before.is_over), (payment.order.id.clone(), false));
+    assert_eq!(before.status, PaymentStatus::Open(OpenStatus::RequiresPaymentMethod));
+    hear(&store, payment.session(SessionStatus::Failed, None)).await;
+    let failed = find().await.expect("an order");
+    assert_eq!((failed.status, failed.is_over), (before.status, true), "nothing can be paid in it any more");
     hear(&store, payment.paid_session()).await;
-    assert_eq!(find().await.expect("an order").1, PaymentStatus::Succeeded);
+    assert_eq!(find().await.expect("an order").status, PaymentStatus::Succeeded);
 }
 
 async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
