@@ -108,20 +108,15 @@ impl Ledgers {
         if order_ids.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
-        let found: (Vec<PaymentRow>, Vec<RefundRow>, Vec<DisputeRow>, Vec<DecisionRow>) = load_all!(
+        // Nearly no order has refunds or disputes, and those that have some say so.
+        let marked = rows.iter().filter(|row| row.has_returns);
+        let marked: Vec<String> = marked.map(|row| row.id.clone()).collect();
+        let found: (Vec<PaymentRow>, Vec<DecisionRow>) = load_all!(
             conn,
             payments::table
                 .filter(payments::order_id.eq_any(&order_ids))
                 .order(payments::id.asc())
                 .select(PaymentRow::as_select()),
-            refunds::table
-                .filter(refunds::order_id.eq_any(&order_ids))
-                .order(refunds::id.asc())
-                .select(RefundRow::as_select()),
-            disputes::table
-                .filter(disputes::order_id.eq_any(&order_ids))
-                .order(disputes::id.asc())
-                .select(DisputeRow::as_select()),
             decisions::table.filter(decisions::order_id.eq_any(&order_ids)).select(DecisionRow::as_select()),
         )?;
         let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
@@ -129,13 +124,26 @@ impl Ledgers {
             kept.entry(row.order_id.clone()).or_default().payments.push(row);
         }
         for row in found.1 {
-            kept.entry(row.order_id.clone()).or_default().refunds.push(row);
-        }
-        for row in found.2 {
-            kept.entry(row.order_id.clone()).or_default().disputes.push(row);
-        }
-        for row in found.3 {
             kept.entry(row.order_id.clone()).or_default().decisions.push(row);
+        }
+        if !marked.is_empty() {
+            let returned: (Vec<RefundRow>, Vec<DisputeRow>) = load_all!(
+                conn,
+                refunds::table
+                    .filter(refunds::order_id.eq_any(&marked))
+                    .order(refunds::id.asc())
+                    .select(RefundRow::as_select()),
+                disputes::table
+                    .filter(disputes::order_id.eq_any(&marked))
+                    .order(disputes::id.asc())
+                    .select(DisputeRow::as_select()),
+            )?;
+            for row in returned.0 {
+                kept.entry(row.order_id.clone()).or_default().refunds.push(row);
+            }
+            for row in returned.1 {
+                kept.entry(row.order_id.clone()).or_default().disputes.push(row);
+            }
         }
         let mut ledgers = BTreeMap::new();
         for row in rows {

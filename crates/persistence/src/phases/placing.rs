@@ -269,6 +269,7 @@ fn new_row(new: &NewOrder, priced: &Priced, holds: &[Hold]) -> Result<OrderRow, 
         holds: document("order", &holds)?,
         expires_at: instant(new.expires_at),
         check_at: Some(instant(new.expires_at)),
+        has_returns: false,
         created_at: instant(new.now),
         updated_at: instant(new.now),
     })

@@ -127,6 +127,8 @@ pub(in super::super) struct OrderRow {
     pub(in super::super) holds: Value,
     pub(in super::super) expires_at: DateTime<Utc>,
     pub(in super::super) check_at: Option<DateTime<Utc>>,
+    /// Whether there is any refund or dispute of it.
+    pub(in super::super) has_returns: bool,
     pub(in super::super) created_at: DateTime<Utc>,
     pub(in super::super) updated_at: DateTime<Utc>,
 }
@@ -266,6 +268,12 @@ pub(in super::super) struct DecisionRow {
 pub(in super::super) struct CheckRow {
     pub(in super::super) id: String,
     pub(in super::super) check_at: DateTime<Utc>,
+}
+
+/// An order of which there is a refund or a dispute from now on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) struct ReturnsRow {
+    pub(in super::super) id: String,
 }
 
 #[derive(Debug, Clone, Insertable)]

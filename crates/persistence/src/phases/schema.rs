@@ -21,7 +21,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Nullable, Text};
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
     use super::super::super::dialect::{Document, Instant};
 
     orders (id) {
@@ -47,6 +47,7 @@ table! {
         holds -> Document,
         expires_at -> Instant,
         check_at -> Nullable<Instant>,
+        has_returns -> Bool,
         created_at -> Instant,
         updated_at -> Instant,
     }

@@ -1,5 +1,7 @@
 //! What follows from an order's history: decisions, refunds that are due, the cached columns, and what is told.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Duration, Utc};
 use quittance_domain::history::{Closure, Decision, Limits, Restock};
 use quittance_domain::id::{MessageId, OrderId, PaymentId, RefundId};
@@ -13,7 +15,9 @@ use super::super::batch;
 use super::super::dialect::Conn;
 use super::ledger::{Ledger, Ledgers, shown};
 use super::refund_rows::{DisputeRow, RefundRow};
-use super::rows::{CheckRow, DecisionRow, OrderRow, OutboxRow, PaymentRow, document, instant, parse};
+use super::rows::{
+    CheckRow, DecisionRow, OrderRow, OutboxRow, PaymentRow, ReturnsRow, document, instant, parse,
+};
 use super::stock::{self, Counts, Taken};
 use crate::Error;
 
@@ -60,6 +64,15 @@ impl Ledgers {
 }
 
 impl Changes {
+    /// The orders of new refunds and disputes, in the order of their ids. Whatever inserts these marks those, because
+    /// of an order that is not marked none are read.
+    pub(in super::super) fn returns(&self) -> Vec<ReturnsRow> {
+        let refunds = self.new_refunds.iter().map(|row| &row.order_id);
+        let disputes = self.new_disputes.iter().map(|row| &row.order_id);
+        let ids: BTreeSet<&String> = refunds.chain(disputes).collect();
+        ids.into_iter().map(|id| ReturnsRow { id: id.clone() }).collect()
+    }
+
     async fn return_stock(&mut self, conn: &mut Conn) -> Result<(), Error> {
         stock::give_back(conn, &std::mem::take(&mut self.returned)).await
     }

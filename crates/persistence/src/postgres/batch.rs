@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::dialect::Conn;
 use super::phases::Changes;
 use super::phases::refund_rows::{DisputeRow, RefundRow};
-use super::phases::rows::{CheckRow, DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow};
+use super::phases::rows::{CheckRow, DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow, ReturnsRow};
 use crate::Error;
 
 /// A statement over columns of rows: `$before unnest($1, $2, …) $after`.
@@ -84,6 +84,14 @@ statement! {
     )
     "UPDATE orders SET check_at = new.check_at FROM",
     "AS new (id, check_at) WHERE orders.id = new.id"
+}
+
+statement! {
+    MarkReturns of ReturnsRow (
+        id: Text as String,
+    )
+    "UPDATE orders SET has_returns = true FROM",
+    "AS new (id) WHERE orders.id = new.id AND NOT orders.has_returns"
 }
 
 statement! {
@@ -232,7 +240,8 @@ pub(super) async fn write(
         0 => Ok(Vec::new()),
         _ => InsertInbox::from(events).get_results::<String>(&mut conn).await,
     };
-    let ((), (), (), (), (), (), (), (), (), fresh) = tokio::try_join!(
+    let returns = changes.returns();
+    let ((), (), (), (), (), (), (), (), (), (), fresh) = tokio::try_join!(
         run(conn, UpdatePayments::from, changes.payments),
         run(conn, InsertRefunds::from, changes.new_refunds),
         run(conn, UpdateRefunds::from, changes.refunds),
@@ -241,6 +250,7 @@ pub(super) async fn write(
         run(conn, InsertDecisions::from, changes.decisions),
         run(conn, UpdateOrders::from, changes.orders),
         run(conn, UpdateChecks::from, changes.checks),
+        run(conn, MarkReturns::from, returns),
         run(conn, InsertOutbox::from, changes.outbox),
         fresh(conn),
     )?;

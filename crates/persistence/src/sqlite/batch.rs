@@ -21,6 +21,9 @@ pub(super) async fn write(
 ) -> Result<HashSet<String>, Error> {
     let fresh = conn
         .spawn_blocking(move |conn| {
+            for row in changes.returns() {
+                diesel::update(orders::table.find(row.id)).set(orders::has_returns.eq(true)).execute(conn)?;
+            }
             changes.payments.into_iter().try_for_each(|row| update_payment(conn, row))?;
             for row in changes.new_refunds {
                 diesel::insert_into(refunds::table).values(row).execute(conn)?;

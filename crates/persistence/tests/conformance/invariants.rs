@@ -30,6 +30,12 @@ pub(crate) async fn check(database: &TestDatabase) {
             "refunds WHERE (stripe_refund_id IS NULL AND refused IS NULL) <> (redrive_at IS NOT NULL)".into(),
         ),
         (
+            "an order has refunds or disputes, and does not say so",
+            "orders WHERE NOT has_returns \
+             AND id IN (SELECT order_id FROM refunds UNION SELECT order_id FROM disputes)"
+                .into(),
+        ),
+        (
             "two messages of an order have one place",
             "(SELECT order_id FROM outbox GROUP BY order_id, sequence HAVING count(*) > 1) AS tied".into(),
         ),

@@ -13,7 +13,7 @@ use quittance_persistence::{
     Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, Reply, Store, StoredRefund, WorkClaim,
 };
 use quittance_test_support::{
-    Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
+    MoneyEvent, Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
 };
 
 use crate::{apply, hear, invariants, keyed, order, rows, status, store_with, told};
@@ -32,6 +32,7 @@ on_both_databases! {
     refunds_are_driven_on,
     a_refused_refund_is_not_made,
     a_refund_heard_before_its_payment_is_asked_for,
+    what_is_there_of_an_order_is_always_read,
 }
 
 fn new_refund(order_id: &OrderId, amount: Option<i64>) -> NewRefund {
@@ -368,4 +369,47 @@ async fn a_refund_heard_before_its_payment_is_asked_for(database: &TestDatabase)
     due().await;
     apply(&store, &[known.succeeded().after(1)]).await;
     assert!(due().await.is_empty(), "nothing new was learned");
+}
+
+/// Refunds and disputes are looked for only where an order says that there are some.
+async fn what_is_there_of_an_order_is_always_read(database: &TestDatabase) {
+    let store = database.store().await;
+    let opened = quittance_domain::dispute::DisputeStatus::NeedsResponse;
+    let came_back = |payment: &Payment, id: &str| payment.refund(id, None, 700, (RefundStatus::Succeeded, 5));
+    let (asked, told, disputed, both) =
+        (paid(&store).await, paid(&store).await, paid(&store).await, paid(&store).await);
+    begun(&store, &asked.order.id, Some(700)).await;
+    hear(&store, came_back(&told, "re_1")).await;
+    hear(&store, disputed.dispute("du_1", (opened, 5))).await;
+    hear(&store, disputed.dispute("du_2", (opened, 6))).await;
+    hear(&store, both.dispute("du_3", (opened, 5))).await;
+    hear(&store, came_back(&both, "re_2")).await;
+    // All that there is of one, and one in the midst of others, in one transaction.
+    let (at_once, beside) = (Payment::begin(&store).await, paid(&store).await);
+    apply(&store, &[at_once.created()]).await;
+    let batch = [
+        MoneyEvent::from(came_back(&at_once, "re_3")).delivery(),
+        at_once.succeeded().delivery(),
+        beside.succeeded().after(1).delivery(),
+        MoneyEvent::from(at_once.dispute("du_4", (opened, 5))).delivery(),
+        MoneyEvent::from(came_back(&told, "re_4")).delivery(),
+    ];
+    store.apply(batch.to_vec()).await.expect("a commit");
+    for (payment, refunds, disputes) in
+        [(asked, 1, 0), (told, 2, 0), (disputed, 0, 2), (both, 1, 1), (at_once, 1, 1), (beside, 0, 0)]
+    {
+        let found = store.disputes(payment.order.id.clone()).await.expect("a read");
+        assert_eq!((list(&store, &payment.order.id).await.len(), found.len()), (refunds, disputes));
+        // Under the lock, too: there is nothing left to give back, or the bank decides.
+        let more = begin(&store, &payment.order.id, Some(2500)).await;
+        match disputes {
+            0 if refunds == 0 => assert!(matches!(more, RefundBegun::Recorded(_)), "{more:?}"),
+            0 => assert!(matches!(more, RefundBegun::TooMuch(_)), "{more:?}"),
+            _ => assert!(matches!(more, RefundBegun::Disputed), "{more:?}"),
+        }
+    }
+    assert_eq!(rows(database, "orders WHERE has_returns").await, 6);
+    paid(&store).await;
+    assert_eq!(rows(database, "orders WHERE NOT has_returns").await, 1, "it has none");
+    invariants::check(database).await;
 }
