@@ -148,6 +148,12 @@ impl DisputeFacts {
     pub fn state(&self) -> &DisputeState {
         &self.known.state
     }
+
+    /// The second at which Stripe last said so.
+    #[must_use]
+    pub fn second(&self) -> i64 {
+        self.known.created
+    }
 }
 
 /// A dispute of what one attempt brought.

@@ -52,8 +52,8 @@ event_types! {
     "order.review_required" of Order: "Money came that is not what was asked for: a person must look.";
     "refund.succeeded" of Refund: "Money went back to the customer.";
     "refund.failed" of Refund: "Money could not go back to the customer.";
-    "dispute.opened" of Dispute: "A customer disputes a payment at their bank.";
-    "dispute.closed" of Dispute: "A dispute is decided.";
+    "dispute.opened" of Dispute: "A customer disputes a payment at their bank, or a dispute is open again.";
+    "dispute.closed" of Dispute: "A dispute is decided. It is told again if the bank decides otherwise later.";
     "product.out_of_stock" of Product: "The last unit of a product that is counted was taken.";
     "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or answered \
         410; told to the other endpoints.";

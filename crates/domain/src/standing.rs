@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dispute::{Dispute, DisputeOutcome};
+use crate::dispute::{Dispute, DisputeOutcome, DisputeStatus};
 use crate::history::{Closure, History};
 use crate::id::{DisputeId, PaymentId, RefundId};
 use crate::order::OrderStatus;
@@ -24,6 +24,21 @@ pub enum Settled {
     Failed(PaymentId, String),
     /// The order has ended without a PaymentIntent.
     Closed,
+}
+
+/// How a dispute stands. Two are equal that mean the same for the money: to see it once more is no change.
+#[derive(Debug, Clone, Copy, Eq)]
+pub struct DisputeStanding {
+    /// How it stands.
+    pub status: DisputeStatus,
+    /// The second at which Stripe last said so.
+    pub second: i64,
+}
+
+impl PartialEq for DisputeStanding {
+    fn eq(&self, other: &Self) -> bool {
+        self.status.outcome() == other.status.outcome()
+    }
 }
 
 /// Where an order stands.
@@ -50,7 +65,7 @@ pub struct Standing {
     /// How each refund stands, also of what came too much. What a hold released is none: no money went back.
     pub refunds: BTreeMap<RefundId, RefundStatus>,
     /// How each dispute stands.
-    pub disputes: BTreeMap<DisputeId, DisputeOutcome>,
+    pub disputes: BTreeMap<DisputeId, DisputeStanding>,
 }
 
 /// What must be told to the shop's own systems, because an order's standing changed. There is one row of
@@ -60,8 +75,16 @@ pub struct Announcement {
     /// What happened.
     pub kind: AnnouncementKind,
     /// What it is about, where it can happen more than once: an attempt, a failure, a refund, a dispute, a
-    /// product. Empty otherwise.
+    /// product. Empty otherwise. Of a dispute that can be told of again, with how it stands since which second.
     pub subject: String,
+}
+
+impl Announcement {
+    /// The id of what a subject is about, without which of its changes it is.
+    #[must_use]
+    pub fn object(subject: &str) -> &str {
+        subject.split(' ').next().unwrap_or_default()
+    }
 }
 
 /// What happened to an order.
@@ -87,9 +110,9 @@ pub enum AnnouncementKind {
     RefundSucceeded,
     /// A refund came to nothing, perhaps after it had succeeded.
     RefundFailed,
-    /// A customer's bank opened a dispute, or asks.
+    /// A customer's bank opened a dispute, or asks; or what was decided is open again.
     DisputeOpened,
-    /// A dispute was decided.
+    /// A dispute was decided, for the first time or otherwise than before.
     DisputeClosed,
     /// It took the last of a product.
     ProductOutOfStock,
@@ -166,7 +189,11 @@ impl History {
             is_accepted: paid_by.is_some(),
             closed: self.decisions.closed,
             refunds: refunds.map(|refund| (refund.id.clone(), refund.status())).collect(),
-            disputes: self.disputes.iter().map(|dispute| (dispute.id.clone(), dispute.outcome())).collect(),
+            disputes: self
+                .disputes
+                .iter()
+                .map(|dispute| (dispute.id.clone(), standing_of(dispute)))
+                .collect(),
         }
     }
 
@@ -277,14 +304,26 @@ impl Standing {
                 RefundStatus::Pending | RefundStatus::RequiresAction => {}
             }
         }
-        for (id, outcome) in &self.disputes {
-            if !before.disputes.contains_key(id) {
+        for (id, dispute) in &self.disputes {
+            let known = before.disputes.get(id);
+            if known.is_none() {
                 tell(AnnouncementKind::DisputeOpened, id.to_string());
             }
-            if *outcome != DisputeOutcome::Open && before.disputes.get(id) != Some(outcome) {
-                tell(AnnouncementKind::DisputeClosed, id.to_string());
+            if known == Some(dispute) {
+                continue;
+            }
+            let DisputeStanding { status, second } = dispute;
+            let change = format!("{id} {} {second}", status.as_str());
+            match status.outcome() {
+                DisputeOutcome::Won | DisputeOutcome::Lost => tell(AnnouncementKind::DisputeClosed, change),
+                DisputeOutcome::Open if known.is_some() => tell(AnnouncementKind::DisputeOpened, change),
+                DisputeOutcome::Open => {}
             }
         }
         told
     }
+}
+
+fn standing_of(dispute: &Dispute) -> DisputeStanding {
+    DisputeStanding { status: dispute.facts.state().status, second: dispute.facts.second() }
 }

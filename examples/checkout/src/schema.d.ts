@@ -625,7 +625,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A dispute is decided. */
+        /** A dispute is decided. It is told again if the bank decides otherwise later. */
         post: operations["event_dispute_closed"];
         delete?: never;
         options?: never;
@@ -642,7 +642,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A customer disputes a payment at their bank. */
+        /** A customer disputes a payment at their bank, or a dispute is open again. */
         post: operations["event_dispute_opened"];
         delete?: never;
         options?: never;

@@ -9,7 +9,7 @@ use quittance_domain::refund::RefundStatus;
 use quittance_domain::standing::{Announcement, AnnouncementKind as Kind};
 
 use crate::stage::{
-    PRICE, Step, declined, dispute_id, disputed, event, happen, history, open, payment_id, refund_id,
+    PRICE, START, Step, declined, dispute_id, disputed, event, happen, history, open, payment_id, refund_id,
     refunded, right_success, standing_after,
 };
 
@@ -92,9 +92,45 @@ fn what_becomes_of_the_money_is_told_once_each() {
         (Kind::RefundSucceeded, refund_id(2).to_string()),
         (Kind::RefundFailed, refund_id(1).to_string()),
         (Kind::DisputeOpened, dispute_id(1).to_string()),
-        (Kind::DisputeClosed, dispute_id(1).to_string()),
+        (Kind::DisputeClosed, format!("{} won {}", dispute_id(1), START + 9)),
     ];
     assert_eq!(announced(history(1), &steps), expected);
+}
+
+#[test]
+fn every_decision_about_a_dispute_is_told_once() {
+    let seen = |second, status| disputed(0, 1, second, status);
+    let steps = [
+        told(1, Seen::Succeeded(right_success())),
+        seen(2, DisputeStatus::WarningNeedsResponse),
+        seen(3, DisputeStatus::WarningClosed),
+        seen(4, DisputeStatus::NeedsResponse),
+        seen(5, DisputeStatus::UnderReview),
+        seen(6, DisputeStatus::Lost),
+        seen(7, DisputeStatus::Lost),
+        seen(9, DisputeStatus::Won),
+        seen(8, DisputeStatus::Lost),
+        seen(9, DisputeStatus::Won),
+        seen(10, DisputeStatus::Won),
+        seen(11, DisputeStatus::Lost),
+        seen(11, DisputeStatus::Lost),
+    ];
+    let id = dispute_id(1);
+    let change = |status: &str, second| format!("{id} {status} {}", START + second);
+    let expected = [
+        (Kind::Paid, String::new()),
+        (Kind::DisputeOpened, id.to_string()),
+        (Kind::DisputeClosed, change("warning_closed", 3)),
+        (Kind::DisputeOpened, change("needs_response", 4)),
+        (Kind::DisputeClosed, change("lost", 6)),
+        (Kind::DisputeClosed, change("won", 9)),
+        (Kind::DisputeClosed, change("lost", 11)),
+    ];
+    let announced = announced(history(1), &steps);
+    assert_eq!(announced, expected);
+    for (_, subject) in &announced[1..] {
+        assert_eq!(Announcement::object(subject), id.as_str());
+    }
 }
 
 #[test]

@@ -135,10 +135,15 @@ impl<'a> Walk<'a> {
                 RefundStatus::Pending | RefundStatus::RequiresAction => assert_eq!((gone, failed), (0, 0)),
             }
         }
-        for (id, outcome) in &standing.disputes {
+        for (id, dispute) in &standing.disputes {
             assert_eq!(times(AnnouncementKind::DisputeOpened, id.as_str()), 1, "{told:?}");
-            let is_decided = *outcome != DisputeOutcome::Open;
-            assert!(!is_decided || times(AnnouncementKind::DisputeClosed, id.as_str()) > 0, "{told:?}");
+            let is_of_it = |told: &&Announcement| Announcement::object(&told.subject) == id.as_str();
+            let latest = self.announced.iter().rfind(is_of_it).expect("it was told");
+            let is_open = dispute.status.outcome() == DisputeOutcome::Open;
+            assert_eq!(latest.kind == AnnouncementKind::DisputeOpened, is_open, "{told:?}");
+            for one in self.announced.iter().filter(is_of_it) {
+                assert_eq!(times(one.kind, &one.subject), 1, "{told:?}");
+            }
         }
     }
 

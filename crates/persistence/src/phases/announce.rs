@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::{MessageId, RefundId};
 use quittance_domain::outbound::ENDPOINT_PING;
+use quittance_domain::standing::Announcement;
 use uuid::Uuid;
 
 use super::super::dialect::{Conn, for_update_skip_locked};
@@ -38,6 +39,13 @@ struct Written {
     subject: String,
     sequence: i64,
     created_at: DateTime<Utc>,
+}
+
+impl Written {
+    /// The id of what it is about.
+    fn object(&self) -> &str {
+        Announcement::object(&self.subject)
+    }
 }
 
 const WRITTEN: (
@@ -180,7 +188,7 @@ impl Objects {
         let mut objects = Self { orders: orders_by_id(conn, order_ids).await?, ..Self::default() };
         objects.read_refunds_and_disputes(conn, written).await?;
         let product_ids: Vec<&str> =
-            written.iter().map(|row| row.subject.as_str()).filter(|id| id.starts_with("prd_")).collect();
+            written.iter().map(Written::object).filter(|id| id.starts_with("prd_")).collect();
         if !product_ids.is_empty() {
             let rows: Vec<ProductRow> = products::table
                 .filter(products::id.eq_any(product_ids))
@@ -196,7 +204,8 @@ impl Objects {
 
     /// What went back and what is disputed is read with the whole history of its order.
     async fn read_refunds_and_disputes(&mut self, conn: &mut Conn, written: &[Written]) -> Result<(), Error> {
-        let is_of_money = |row: &&Written| row.subject.starts_with("ref_") || row.subject.starts_with("dsp_");
+        let is_of_money =
+            |row: &&Written| row.object().starts_with("ref_") || row.object().starts_with("dsp_");
         let rows: Vec<&Written> = written.iter().filter(is_of_money).collect();
         if rows.is_empty() {
             return Ok(());
@@ -205,8 +214,8 @@ impl Objects {
         let ledgers = Ledgers::read(conn, order_ids).await?;
         for row in rows {
             let Some(ledger) = ledgers.get(&parse("outbox", &row.order_id)?) else { continue };
-            if let Ok(id) = row.subject.parse::<RefundId>() {
-                self.refunds.insert(row.subject.clone(), ledger.stored_refund(&id)?);
+            if let Ok(id) = row.object().parse::<RefundId>() {
+                self.refunds.insert(row.object().to_owned(), ledger.stored_refund(&id)?);
             }
             let disputes = ledger.stored_disputes();
             self.disputes.extend(disputes.map(|stored| (stored.dispute.id.to_string(), stored)));
@@ -218,9 +227,9 @@ impl Objects {
     fn snapshot(&self, row: &Written) -> Option<Snapshot> {
         let object = row.kind.split('.').next().unwrap_or_default();
         let own = match object {
-            "product" => self.products.get(&row.subject).cloned().map(Snapshot::Product),
-            "refund" => self.refunds.get(&row.subject).cloned().map(Box::new).map(Snapshot::Refund),
-            "dispute" => self.disputes.get(&row.subject).cloned().map(Box::new).map(Snapshot::Dispute),
+            "product" => self.products.get(row.object()).cloned().map(Snapshot::Product),
+            "refund" => self.refunds.get(row.object()).cloned().map(Box::new).map(Snapshot::Refund),
+            "dispute" => self.disputes.get(row.object()).cloned().map(Box::new).map(Snapshot::Dispute),
             _ => None,
         };
         own.or_else(|| self.orders.get(&row.order_id).cloned().map(|order| Snapshot::Order(Box::new(order))))

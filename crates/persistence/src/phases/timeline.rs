@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::OrderId;
 use quittance_domain::refund::RefundCause;
+use quittance_domain::standing::Announcement;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -212,7 +213,7 @@ async fn effects(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntr
     let read = |(id, kind, subject, sequence, at): (String, String, String, i64, _)| {
         let detail: Value = json!({ "message_id": id, "sequence": sequence });
         TimelineEntry {
-            subject: Some(subject).filter(|subject| !subject.is_empty()),
+            subject: Some(Announcement::object(&subject).to_owned()).filter(|id| !id.is_empty()),
             detail: Some(detail),
             ..entry(TimelineKind::Effect, at, kind)
         }

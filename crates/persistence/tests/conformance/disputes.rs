@@ -13,6 +13,7 @@ on_both_databases! {
     a_dispute_is_told_and_shown,
     a_dispute_ends_the_same_in_any_order,
     a_dispute_shows_before_refunds,
+    every_decision_about_a_dispute_is_told_once,
 }
 
 async fn a_dispute_is_told_and_shown(database: &TestDatabase) {
@@ -67,5 +68,37 @@ async fn a_dispute_shows_before_refunds(database: &TestDatabase) {
     hear(&store, payment.dispute("du_1", (Won, 3))).await;
     let after = order(&store, &payment.order.id).await;
     assert_eq!((after.status, after.amount_refunded.minor()), (OrderStatus::PartiallyRefunded, 700));
+    invariants::check(database).await;
+}
+
+async fn every_decision_about_a_dispute_is_told_once(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    apply(&store, &[payment.succeeded()]).await;
+    let order_id = &payment.order.id;
+    // A bank decides, and decides again; what it said first comes late, and everything more than once.
+    let seen: [(DisputeStatus, i64, OrderStatus, i64); 8] = [
+        (NeedsResponse, 1, OrderStatus::Disputed, 0),
+        (Lost, 2, OrderStatus::ChargedBack, 1),
+        (Lost, 3, OrderStatus::ChargedBack, 1),
+        (Won, 5, OrderStatus::Paid, 2),
+        (Lost, 4, OrderStatus::Paid, 2),
+        (Won, 6, OrderStatus::Paid, 2),
+        (Won, 5, OrderStatus::Paid, 2),
+        (Lost, 7, OrderStatus::ChargedBack, 3),
+    ];
+    for (status_told, second, becomes, decisions) in seen {
+        for _ in 0..2 {
+            hear(&store, payment.dispute("du_1", (status_told, second))).await;
+            assert_eq!(status(&store, order_id).await, becomes, "{status_told:?} {second}");
+            assert_eq!(told(database, "dispute.closed").await, decisions, "{status_told:?} {second}");
+        }
+    }
+    assert_eq!(told(database, "dispute.opened").await, 1);
+    let dispute = store.disputes(order_id.clone()).await.expect("a read").remove(0).dispute.id;
+    let timeline = store.timeline(order_id.clone()).await.expect("a read");
+    let closed = timeline.iter().filter(|entry| entry.what == "dispute.closed");
+    let subjects: Vec<Option<&str>> = closed.map(|entry| entry.subject.as_deref()).collect();
+    assert_eq!(subjects, [Some(dispute.as_str()); 3]);
     invariants::check(database).await;
 }

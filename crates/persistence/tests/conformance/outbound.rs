@@ -207,15 +207,25 @@ async fn what_went_back_and_what_is_disputed_is_shown_itself(database: &TestData
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
     hear(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
-    hear(&store, payment.dispute("du_1", (DisputeStatus::NeedsResponse, 2))).await;
+    let seen = [DisputeStatus::WarningClosed, DisputeStatus::NeedsResponse, DisputeStatus::Lost];
+    for (status, second) in seen.into_iter().zip(2..) {
+        hear(&store, payment.dispute("du_1", (status, second))).await;
+    }
     announce(&store).await;
     let refund = store.refunds(payment.order.id.clone()).await.expect("a read").remove(0).refund.id;
     let dispute = store.disputes(payment.order.id.clone()).await.expect("a read").remove(0).dispute.id;
-    for (kind, about) in [("refund.succeeded", refund.as_str()), ("dispute.opened", dispute.as_str())] {
+    for (kind, about, times) in [
+        ("refund.succeeded", refund.as_str(), 1),
+        ("dispute.opened", dispute.as_str(), 2),
+        ("dispute.closed", dispute.as_str(), 2),
+    ] {
         let filter = MessageFilter { kind: Some(kind.to_owned()), ..MessageFilter::default() };
-        let newest = Cursor { limit: 1, starting_after: None };
-        let told = store.messages(filter, newest).await.expect("a read").data.remove(0);
-        assert!(told.payload.ends_with(about), "{kind}: {}", told.payload);
+        let newest = Cursor { limit: 10, starting_after: None };
+        let told = store.messages(filter, newest).await.expect("a read").data;
+        assert_eq!(told.len(), times, "{kind}");
+        for message in told {
+            assert!(message.payload.ends_with(about), "{kind}: {}", message.payload);
+        }
     }
 }
 
