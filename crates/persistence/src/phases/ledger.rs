@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::checkout::SessionStatus;
+use quittance_domain::checkout::{Rail, SessionStatus};
 use quittance_domain::event::Outcome;
 use quittance_domain::history::{Closure, Decisions, History, Limits};
 use quittance_domain::id::{OrderId, PaymentId, RefundId};
@@ -212,12 +212,15 @@ impl Ledger {
     }
 
     /// Whether Stripe has to be asked what became of the money: it told that some moved, or a PaymentIntent was
-    /// paid whose id nobody knew, so that what was told of its refunds and disputes before was not understood.
+    /// paid whose id nobody knew, so that what was told of its refunds and disputes before was not understood. Of one
+    /// that Stripe's page made, the id may have been learned since that was told, and before that it was paid.
     pub(super) fn has_learned_of_money(&self) -> bool {
         let was_known = |attempt: &Attempt| {
             let id = attempt.id.as_str();
-            let row = self.before.payments.iter().find(|row| row.id == id);
-            row.is_none_or(|row| row.payment_intent_id.is_some())
+            let Some(row) = self.before.payments.iter().find(|row| row.id == id) else { return true };
+            let was_paid =
+                || row.attempt().is_ok_and(|attempt| attempt.facts.status() == PaymentStatus::Succeeded);
+            row.payment_intent_id.is_some() && (attempt.rail == Rail::PaymentIntent || was_paid())
         };
         let learned = |attempt: &Attempt| {
             attempt.payment_intent_id.is_some()

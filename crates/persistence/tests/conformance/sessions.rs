@@ -5,9 +5,10 @@ use quittance_domain::event::Outcome;
 use quittance_domain::history::Task;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{Mismatch, OpenStatus, PaymentStatus};
-use quittance_persistence::{Begun, Findings, NewAttempt, Observed, Store};
+use quittance_domain::refund::RefundStatus;
+use quittance_persistence::{Begun, Findings, NewAttempt, Observed, Store, WorkClaim};
 use quittance_test_support::{
-    Payment, TestDatabase, id, new_attempt, new_session, now, on_both_databases, place,
+    Payment, TestDatabase, id, later, new_attempt, new_session, now, on_both_databases, place,
 };
 
 use crate::{apply, hear, invariants, order, rows, status};
@@ -20,6 +21,7 @@ on_both_databases! {
     an_expired_session_makes_room,
     an_order_is_found_by_its_session,
     what_stripe_answers_is_taken_in_as_a_whole,
+    a_refund_heard_before_its_page_was_known_is_asked_for,
 }
 
 async fn begin(store: &Store, new: NewAttempt) -> Begun {
@@ -175,4 +177,24 @@ async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
     let unknown = store.take_in(id(quittance_domain::id::PaymentId::from_uuid), findings, now()).await;
     assert!(unknown.is_err_and(|error| error.is_of_data()));
     invariants::check(database).await;
+}
+
+async fn a_refund_heard_before_its_page_was_known_is_asked_for(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = session_on(&store, place(&store).await).await;
+    let due = async || {
+        let claim = WorkClaim { now: later(1), lease_until: later(60), limit: 10 };
+        store.claim_checks(claim).await.expect("a commit")
+    };
+    let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
+    assert_eq!(hear(&store, seen).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    // The page's PaymentIntent becomes known before it is paid.
+    apply(&store, &[payment.created()]).await;
+    assert!(due().await.is_empty(), "there was nothing yet that could go back");
+    hear(&store, payment.paid_session()).await;
+    assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
+    store.checked(payment.order.id.clone(), later(61)).await.expect("a commit");
+    apply(&store, &[payment.succeeded()]).await;
+    hear(&store, payment.paid_session()).await;
+    assert!(due().await.is_empty(), "nothing new was learned");
 }
