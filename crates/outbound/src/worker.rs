@@ -33,6 +33,10 @@ const LEASE_NEEDED: chrono::Duration = chrono::Duration::seconds(25);
 /// How many rows of the outbox are announced in one transaction.
 const ANNOUNCED_AT_ONCE: u16 = 500;
 
+/// How long is waited after what was announced was less than that. What comes meanwhile is announced together: while
+/// much is being written, every transaction of this takes from those that write.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(25);
+
 /// How many attempts are recorded in one transaction at most.
 const RECORDED_AT_ONCE: usize = 256;
 
@@ -176,9 +180,12 @@ async fn announce(shared: Arc<Shared>) {
         while !shared.is_stopping() {
             match shared.store.announce(ANNOUNCED_AT_ONCE, shared.config.render.clone(), Utc::now()).await {
                 Ok(0) => break,
-                Ok(_) => {
+                Ok(count) => {
                     CrashPoint::MessagesAnnounced.reach();
                     shared.news.tell();
+                    if count < usize::from(ANNOUNCED_AT_ONCE) {
+                        shared.wait(std::future::pending(), ANNOUNCE_PAUSE).await;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(
