@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
@@ -26,6 +27,9 @@ const TELLING: [&str; 6] = [
     "autovacuum",
     "default_toast_compression",
 ];
+
+/// How often is looked whether the service is at rest.
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// A database of our own.
 pub(crate) enum Database {
@@ -126,8 +130,9 @@ impl Database {
         }
     }
 
-    /// Places orders with an attempt each. The service must have made the tables.
-    pub(crate) async fn prepare(&self, orders: Range<usize>) -> Result<()> {
+    /// Places orders with an attempt each, of which the shop's own systems are told already, or not. The service must
+    /// have made the tables.
+    pub(crate) async fn prepare(&self, orders: Range<usize>, told: bool) -> Result<()> {
         let dialect = match self {
             Self::Postgres(_) => Dialect::Postgres,
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -138,11 +143,20 @@ impl Database {
         if orders.is_empty() {
             return Ok(());
         }
-        self.execute(&dialect.orders(orders)).await
+        self.execute(&dialect.orders(orders, told)).await
     }
 
-    /// Does what the database would do some day anyway, so that it does not fall into a measurement.
+    /// How many events to the shop's own systems are no messages yet.
+    pub(crate) async fn untold(&self) -> Result<i64> {
+        self.number("SELECT count(*) FROM outbox WHERE NOT announced").await
+    }
+
+    /// Waits until the service has made messages of all that was written, and then does what the database would do
+    /// some day anyway, so that it does not fall into a measurement.
     pub(crate) async fn settle(&self) -> Result<()> {
+        while self.untold().await? > 0 {
+            tokio::time::sleep(LOOK_PERIOD).await;
+        }
         match self {
             Self::Postgres(postgres) => {
                 // A VACUUM can not be one of several statements.

@@ -124,7 +124,7 @@ impl Bench<'_> {
     async fn prepare(&mut self, orders: usize) -> Result<Range<usize>> {
         let range = self.orders..self.orders + orders;
         self.orders = range.end;
-        self.database.prepare(range.clone()).await?;
+        self.database.prepare(range.clone(), true).await?;
         Ok(range)
     }
 
@@ -142,10 +142,12 @@ impl Bench<'_> {
         self.deliver(warm_up).await?;
         let (mut service, mut pgbench) = (Measured::default(), Measured::default());
         let batches = self.service.batches().await?;
+        let mut untold = 0;
         for (ours, theirs) in ours.into_iter().zip(theirs) {
             self.database.settle().await?;
             eprintln!("bench: webhooks {} to {}", ours.start, ours.end);
             service.add(self.deliver(ours).await?);
+            untold += self.database.untold().await?;
             if !theirs.is_empty() {
                 self.database.settle().await?;
                 eprintln!("bench: pgbench {} to {}", theirs.start, theirs.end);
@@ -154,6 +156,8 @@ impl Bench<'_> {
         }
         let batches = self.service.batches().await?.since(batches);
         self.report.note("events in a transaction, on average", format!("{:.1}", batches.mean()));
+        let left = format!("{untold} of {}", events * rounds);
+        self.report.note("no messages yet at the last answer", left);
         self.report.measured("webhooks, service", service);
         if !options.sqlite {
             self.report.beside("webhooks, pgbench -c 16", pgbench);

@@ -146,7 +146,7 @@ pub(crate) async fn measure(database: &Database, program: &Path, quick: bool) ->
         let path = format!("/ours-{round}");
         let endpoint = add_endpoint(&service, &receiver, &path).await?;
         let before = usage(service.pid(), database.postmaster())?;
-        database.prepare(orders..orders + count).await?;
+        database.prepare(orders..orders + count, false).await?;
         orders += count;
         let elapsed = receiver.wait(&path, count).await?;
         let used = usage(service.pid(), database.postmaster())?.since(before);
@@ -207,7 +207,7 @@ async fn beside_others(
     }
     let mut committed = HashMap::new();
     for number in orders..orders + placed {
-        database.prepare(number..number + 1).await?;
+        database.prepare(number..number + 1, false).await?;
         committed.insert(rows::message_id(number), Instant::now());
         tokio::time::sleep(PACE).await;
     }

@@ -80,8 +80,9 @@ impl Dialect {
         )
     }
 
-    /// Statements that place these orders, each with an attempt that waits for its customer.
-    pub(crate) fn orders(self, orders: Range<usize>) -> String {
+    /// Statements that place these orders, each with an attempt that waits for its customer. Where they are `told`,
+    /// the shop's own systems have heard of them long ago.
+    pub(crate) fn orders(self, orders: Range<usize>, told: bool) -> String {
         let (first, last) = (orders.start, orders.end - 1);
         let numbers = format!(
             "WITH RECURSIVE numbers (n) AS (SELECT CAST({first} AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})"
@@ -105,8 +106,8 @@ impl Dialect {
              details_told, redrive_at, redrives, created_at) \
              SELECT 'pay_' || {number}, 'ord_' || {number}, '', 'test', 2500, 'eur', NULL, 'automatic', \
              'pi_' || {scrambled}, '{hash}', '{FACTS_OPEN}', NULL, {no}, '{request}', 1, NULL, 0, {now} FROM numbers; \
-             {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) \
-             SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now} FROM numbers",
+             {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, announced) \
+             SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now}, {told} FROM numbers",
             hash = "5e".repeat(32),
             no = match self {
                 Self::Postgres => "false",

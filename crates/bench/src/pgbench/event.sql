@@ -14,6 +14,6 @@ SELECT orders.*, payments.* FROM payments JOIN orders ON orders.id = payments.or
 UPDATE payments SET facts = :facts, redrive_at = NULL, redrives = 0 WHERE id = 'pay_' || lpad(:number::text, 26, '0');
 INSERT INTO decisions (order_id, kind, subject, created_at) VALUES ('ord_' || lpad(:number::text, 26, '0'), 'accepted', 'pay_' || lpad(:number::text, 26, '0'), now());
 UPDATE orders SET status = 'paid', amount_paid = 2500, version = version + 1, settled_version = version + 1, updated_at = now() WHERE id = 'ord_' || lpad(:number::text, 26, '0');
-INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) VALUES ('msg_p' || lpad(:number::text, 25, '0'), 'ord_' || lpad(:number::text, 26, '0'), 'order.paid', '', 3, now()) ON CONFLICT DO NOTHING;
+INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, announced) VALUES ('msg_p' || lpad(:number::text, 25, '0'), 'ord_' || lpad(:number::text, 26, '0'), 'order.paid', '', 3, now(), true) ON CONFLICT DO NOTHING;
 \endif
 COMMIT;
