@@ -249,6 +249,8 @@ pub(crate) struct Settings {
 pub(crate) struct Origin {
     pub(crate) request_id: Option<String>,
     pub(crate) idempotency_key: Option<String>,
+    /// The platform's application, if it acts for a connected account.
+    pub(crate) application: Option<String>,
 }
 
 type Undo = Box<dyn FnOnce(&mut State)>;

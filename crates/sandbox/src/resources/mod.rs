@@ -65,6 +65,7 @@ pub(crate) fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
         "tr" => tx.get::<transfers::Transfer>(id).map(|transfer| transfer.render(tx)),
         "trr" => tx.get::<transfers::Reversal>(id).map(transfers::Reversal::render),
         "pm" => tx.get::<payment_methods::PaymentMethod>(id).map(payment_methods::PaymentMethod::render),
+        "ca" => Some(accounts::render_application(id)),
         "acct" => accounts::connected(tx, id).map(accounts::ConnectedAccount::render),
         "cus" => tx.get::<customers::Customer>(id).map(customers::Customer::render),
         "prod" => tx.get::<products::Product>(id).map(products::Product::render),
