@@ -215,7 +215,7 @@ test('a payment method that is there already needs no form', async () => {
 
 test('connected accounts are worlds of their own', async () => {
   const { id } = await stripe(service, 'POST', '/_sandbox/accounts', { country: 'DE' });
-  const params = { amount: 2499, currency: 'eur', application_fee_amount: 250, 'payment_method_types[]': 'card' };
+  const params = { amount: 2499, currency: 'eur', application_fee_amount: 250, 'allowed_payment_method_types[]': 'card' };
   const intent = await stripe(service, 'POST', '/v1/payment_intents', params, id);
   const { page, context } = await newCustomer(chromium.browser);
   await page.goto(shop.url);

@@ -26,6 +26,8 @@ pub(crate) fn admit(
         if !caller.account.is_platform() && caller.account != own {
             return Err(no_access(&caller));
         }
+        let application = accounts::find(tx, &token.account).map(|account| account.application().to_owned());
+        caller.application = application.filter(|_| !token.is_own);
         caller.account = own;
         return Ok(caller);
     }
@@ -46,6 +48,9 @@ pub(crate) fn admit(
             ))
             .with_code("more_permissions_required"))
         }
-        Connection::Authorized { .. } | Connection::Controlled => Ok(caller),
+        Connection::Authorized { .. } | Connection::Controlled => {
+            caller.application = Some(account.application().to_owned());
+            Ok(caller)
+        }
     }
 }

@@ -114,8 +114,16 @@ mod tests {
             let entries = [("advance_seconds".to_owned(), Node::Text(seconds.to_owned()))];
             let params = Params::new(BTreeMap::from(entries));
             store.peek(|tx| {
-                advance_clock(&mut Call { tx, params, id: "", child: "", role: Role::Secret, shown_key: "" })
-                    .unwrap()
+                advance_clock(&mut Call {
+                    tx,
+                    params,
+                    id: "",
+                    child: "",
+                    role: Role::Secret,
+                    shown_key: "",
+                    version: "",
+                })
+                .unwrap()
             });
         };
         advance("86390");

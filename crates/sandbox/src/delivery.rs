@@ -189,15 +189,14 @@ fn take_due(tx: &mut Tx<'_>) -> Vec<Shipment> {
         let Some((account, delivery)) = tx.state.of::<Delivery>().find(&id) else { continue };
         let (account, delivery) = (account.clone(), delivery.clone());
         let endpoint = tx.state.of::<WebhookEndpoint>().find(&delivery.endpoint);
-        let target = endpoint
-            .map(|(_, endpoint)| endpoint)
-            .filter(|endpoint| endpoint.is_enabled())
-            .map(|endpoint: &WebhookEndpoint| (endpoint.url.clone(), endpoint.secrets(tx.now)));
+        let target = endpoint.map(|(_, endpoint)| endpoint).filter(|endpoint| endpoint.is_enabled()).cloned();
         tx.on_account(account.clone(), |tx| {
             tx.mark(Delivery { is_held: true, ..delivery.clone() });
             let event = tx.get::<Event>(&delivery.event);
-            if let (Some((url, secrets)), Some(event)) = (target, event) {
-                let body = serde_json::to_string_pretty(&tx.render_event(event)).unwrap_or_default();
+            if let (Some(endpoint), Some(event)) = (target, event) {
+                let (url, secrets) = (endpoint.url.clone(), endpoint.secrets(tx.now));
+                let rendered = tx.render_event_for(&endpoint, event);
+                let body = serde_json::to_string_pretty(&rendered).unwrap_or_default();
                 shipments.push(Shipment { account, delivery, url, secrets, body });
             }
         });

@@ -161,20 +161,29 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// The event as the API shows it to `reader`, an account, and as it is delivered.
+    /// The event as its own account sees it, in answers and at its own endpoints.
     pub(crate) fn render_event(&self, event: &Event) -> Value {
         let pending = self.deliveries(event).iter().filter(|state| **state == DeliveryState::Pending).count();
-        event.render(&self.account, pending)
+        event.render(pending)
+    }
+
+    /// The event as an endpoint of the platform gets it, which has to be told whose it is.
+    pub(crate) fn render_event_for(&self, endpoint: &WebhookEndpoint, event: &Event) -> Value {
+        let mut rendered = self.render_event(event);
+        if endpoint.connect {
+            rendered["account"] = self.account.0.as_str().into();
+        }
+        rendered
     }
 }
 
 impl Event {
-    fn render(&self, account: &Account, pending_webhooks: usize) -> Value {
+    fn render(&self, pending_webhooks: usize) -> Value {
         let mut data = json!({ "object": self.object });
         if let Some(previous) = &self.previous_attributes {
             data["previous_attributes"] = previous.clone();
         }
-        let mut rendered = json!({
+        json!({
             "id": self.id,
             "object": "event",
             "api_version": API_VERSION,
@@ -184,11 +193,7 @@ impl Event {
             "pending_webhooks": pending_webhooks,
             "request": { "id": self.request_id, "idempotency_key": self.idempotency_key },
             "type": self.type_,
-        });
-        if !account.is_platform() {
-            rendered["account"] = account.0.as_str().into();
-        }
-        rendered
+        })
     }
 }
 

@@ -42,6 +42,11 @@ impl Page {
         Ok(Self { limit, starting_after, ending_before })
     }
 
+    /// Whether it begins somewhere within the list.
+    pub(crate) fn has_cursor(&self) -> bool {
+        self.starting_after.is_some() || self.ending_before.is_some()
+    }
+
     /// The page of `items`, which are newest first and filtered. `noun` is the object in Stripe's error for a
     /// cursor that is not among them.
     pub(crate) fn cut<T>(

@@ -288,6 +288,14 @@ impl Params {
         Ok(Some(numbered.into_iter().map(|(_, params)| params).collect()))
     }
 
+    /// A list of objects that an empty value unsets.
+    pub(crate) fn objects_change(&mut self, name: &str) -> Result<Change<Vec<Params>>, ApiError> {
+        if self.take_empty(name) {
+            return Ok(Change::Unset);
+        }
+        Ok(self.objects(name)?.map_or(Change::Keep, Change::Set))
+    }
+
     pub(crate) fn metadata(&mut self) -> Result<Option<MetadataChange>, ApiError> {
         let mut params = match self.object("metadata")? {
             Change::Keep => return Ok(None),

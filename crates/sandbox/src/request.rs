@@ -28,6 +28,8 @@ pub(crate) struct Caller {
     pub(crate) account: Account,
     /// The key as errors show it.
     pub(crate) shown_key: String,
+    /// The application that acts for a connected account, once the call is admitted.
+    pub(crate) application: Option<String>,
     /// A hash of the key: what tells the keys of connected accounts from the platform's.
     pub(crate) key_hash: String,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Call<'a, 's> {
     pub(crate) role: Role,
     /// The key as errors show it.
     pub(crate) shown_key: &'a str,
+    /// The version that the caller speaks.
+    pub(crate) version: &'a str,
 }
 
 /// What an endpoint does: change the state and return the object to answer.
@@ -65,7 +69,7 @@ impl Caller {
             Some(id) if id != PLATFORM_ACCOUNT_ID => Account(id),
             _ => Account::platform(),
         };
-        Ok(Self { role, account, shown_key: redact(&key), key_hash: hash_of_key(&key) })
+        Ok(Self { role, account, shown_key: redact(&key), application: None, key_hash: hash_of_key(&key) })
     }
 }
 

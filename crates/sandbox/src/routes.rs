@@ -180,7 +180,7 @@ async fn answer(
         )
         .with_code("secret_key_required"));
     }
-    api_version(request.headers())?;
+    let version = api_version(request.headers())?;
     let expand = params.strings("expand")?.unwrap_or_default();
     let idempotent = idempotent_request(request, &caller, body)?;
     let _guard = match &idempotent {
@@ -190,7 +190,8 @@ async fn answer(
     let in_path = |name| request.match_info().get(name).unwrap_or_default();
     let (id, child) = (in_path("id"), in_path("child"));
     let key = idempotent.as_ref().map(|idempotent| idempotent.key.clone());
-    let origin = Origin { request_id: Some(request_id.to_owned()), idempotency_key: key };
+    let application = caller.application.clone();
+    let origin = Origin { request_id: Some(request_id.to_owned()), idempotency_key: key, application };
     shared
         .store
         .transact(&caller.account, origin, |tx| {
@@ -202,6 +203,7 @@ async fn answer(
                     child,
                     role: caller.role,
                     shown_key: &caller.shown_key,
+                    version: &version,
                 })?;
                 expand::expand(tx, &mut value, &expand)?;
                 Ok(value)

@@ -30,6 +30,8 @@ use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::attempts::Challenge;
 use crate::resources::payment_intents::settlements::Settlement;
 use crate::resources::payment_methods::PaymentMethod;
+use crate::resources::prices::Price;
+use crate::resources::products::Product;
 use crate::resources::refunds::Refund;
 use crate::resources::transfers::{DestinationPayment, Reversal, Transfer};
 use crate::resources::webhook_endpoints::WebhookEndpoint;
@@ -187,6 +189,8 @@ tables! {
     balance_transactions: BalanceTransaction,
     checkout_sessions: CheckoutSession,
     customers: Customer,
+    products: Product,
+    prices: Price,
     accounts: ConnectedAccount,
     account_links: AccountLink,
     oauth_codes: OAuthCode,
@@ -245,6 +249,8 @@ pub(crate) struct Settings {
 pub(crate) struct Origin {
     pub(crate) request_id: Option<String>,
     pub(crate) idempotency_key: Option<String>,
+    /// The platform's application, if it acts for a connected account.
+    pub(crate) application: Option<String>,
 }
 
 type Undo = Box<dyn FnOnce(&mut State)>;

@@ -15,7 +15,7 @@ async fn the_shop_sees_all_and_the_holder_what_concerns_them() {
     let (order_id, token, _) = app.paid_order().await;
     // Somebody else's PaymentIntent that carries this order's id: told, and ignored.
     let form = format!(
-        "amount=100&currency=eur&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card\
+        "amount=100&currency=eur&confirm=true&payment_method=pm_card_visa&allowed_payment_method_types[]=card\
          &metadata[order_id]={order_id}&metadata[payment_id]=pay_01kb3m9q4e8v2tz6h0rxw5ncy7"
     );
     app.at_stripe("/v1/payment_intents", &form).await;

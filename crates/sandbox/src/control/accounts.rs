@@ -1,6 +1,6 @@
 //! What the owners of connected accounts and Stripe itself do with them, by a call.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
 use crate::params::{Change, Params, words};
@@ -9,7 +9,7 @@ use crate::resources::accounts::{
     self, AccountType, Capability, CapabilityStatus, ConnectedAccount, Connection, Onboarding, Requirements,
 };
 use crate::resources::address::MAX_TEXT_CHARS;
-use crate::resources::oauth::is_client_id;
+use crate::resources::oauth::{self, is_client_id};
 use crate::routes::Route;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -17,6 +17,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/accounts/{id}", change),
     Route::post("/_sandbox/accounts/{id}/disconnect", disconnect),
     Route::post("/_sandbox/accounts/{id}/reject", reject),
+    Route::post("/_sandbox/accounts/{id}/keys", make_key),
 ];
 
 words! {
@@ -129,6 +130,14 @@ fn disconnect(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     accounts::disconnect(call.tx, account.clone());
     Ok(account.render())
+}
+
+/// The owner makes a key in Stripe's dashboard, with which the platform has nothing to do.
+fn make_key(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let id = find(call)?.id;
+    let key = oauth::issue_own_key(call.tx, &id);
+    Ok(json!({ "object": "account_key", "account": id, "secret_key": key }))
 }
 
 fn reject(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::api_error::{ApiError, Stage};
 use crate::ids;
 use crate::money::shown;
+use crate::pages::palette::PALETTE;
 use crate::pages::stripe_js::{JAVASCRIPT, answer, wrapped};
 use crate::params::Word;
 use crate::resources::checkout_sessions::{
@@ -41,7 +42,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn style() -> HttpResponse {
-    answer("text/css; charset=utf-8", STYLE.to_owned())
+    answer("text/css; charset=utf-8", [PALETTE, STYLE].concat())
 }
 
 async fn script() -> HttpResponse {

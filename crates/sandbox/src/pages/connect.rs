@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use serde::Deserialize;
 
 use super::checkout::escape;
+use super::palette::PALETTE;
 use crate::resources::accounts::Onboarding;
 
 const TEMPLATE: &str = include_str!("connect.html");
@@ -19,7 +20,12 @@ pub(super) fn page(status: u16, title: &str, content: &str) -> HttpResponse {
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         // The content last: what somebody wrote must not be taken for a place in the template.
-        .body(TEMPLATE.replace("{{title}}", &escape(title)).replace("{{content}}", content))
+        .body(
+            TEMPLATE
+                .replace("{{palette}}", PALETTE)
+                .replace("{{title}}", &escape(title))
+                .replace("{{content}}", content),
+        )
 }
 
 pub(super) fn failed() -> HttpResponse {

@@ -4,5 +4,6 @@ pub(crate) mod checkout;
 mod connect;
 pub(crate) mod oauth;
 pub(crate) mod onboarding;
+mod palette;
 pub(crate) mod stripe_js;
 pub(crate) mod three_d_secure;

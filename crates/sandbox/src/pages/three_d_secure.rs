@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
+use super::palette::PALETTE;
 use crate::money::decimal;
 use crate::resources::payment_intents::attempts::{Challenge, finish_challenge};
 use crate::resources::payment_intents::{PaymentIntent, Status};
@@ -49,7 +50,12 @@ fn page(status: u16, title: &str, content: &str) -> HttpResponse {
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .body(TEMPLATE.replace("{{title}}", title).replace("{{content}}", content))
+        .body(
+            TEMPLATE
+                .replace("{{palette}}", PALETTE)
+                .replace("{{title}}", title)
+                .replace("{{content}}", content),
+        )
 }
 
 fn closed_page() -> HttpResponse {

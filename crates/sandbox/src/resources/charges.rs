@@ -59,6 +59,8 @@ pub(crate) struct Charge {
     #[serde(default)]
     balance_transaction: Option<String>,
     #[serde(default)]
+    application: Option<String>,
+    #[serde(default)]
     pub(crate) application_fee: Option<String>,
     pub(crate) application_fee_amount: Option<i64>,
     billing_details: BillingDetails,
@@ -125,6 +127,7 @@ impl Charge {
             amount_captured: 0,
             amount_refunded: 0,
             balance_transaction: None,
+            application: intent.application.clone(),
             application_fee: None,
             application_fee_amount: intent.application_fee_amount,
             billing_details: method.billing_details.clone(),
@@ -252,7 +255,7 @@ impl Charge {
             "amount": self.amount,
             "amount_captured": self.amount_captured,
             "amount_refunded": self.amount_refunded,
-            "application": null,
+            "application": self.application,
             "application_fee": self.application_fee,
             "application_fee_amount": self.application_fee_amount,
             "balance_transaction": self.balance_transaction,

@@ -37,7 +37,7 @@ pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), Ap
             )
             .with_param("application_fee_amount"));
         }
-        if tx.account.is_platform() && intent.transfer_data.is_none() {
+        if intent.application.is_none() && intent.transfer_data.is_none() {
             return Err(ApiError::invalid(
                 "Can only apply an application_fee_amount when the PaymentIntent is attempting a direct payment (using \
                  an OAuth key or Stripe-Account header) or destination payment (using `transfer_data[destination]`).",

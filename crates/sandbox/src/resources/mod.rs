@@ -20,6 +20,8 @@ mod event_log;
 pub(crate) mod oauth;
 pub(crate) mod payment_intents;
 pub(crate) mod payment_methods;
+pub(crate) mod prices;
+pub(crate) mod products;
 pub(crate) mod refunds;
 pub(crate) mod transfers;
 pub(crate) mod webhook_endpoints;
@@ -34,6 +36,8 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     checkout_sessions::ROUTES,
     payment_methods::ROUTES,
     customers::ROUTES,
+    products::ROUTES,
+    prices::ROUTES,
     accounts::ROUTES,
     capabilities::ROUTES,
     account_links::ROUTES,
@@ -61,8 +65,11 @@ pub(crate) fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
         "tr" => tx.get::<transfers::Transfer>(id).map(|transfer| transfer.render(tx)),
         "trr" => tx.get::<transfers::Reversal>(id).map(transfers::Reversal::render),
         "pm" => tx.get::<payment_methods::PaymentMethod>(id).map(payment_methods::PaymentMethod::render),
+        "ca" => Some(accounts::render_application(id)),
         "acct" => accounts::connected(tx, id).map(accounts::ConnectedAccount::render),
         "cus" => tx.get::<customers::Customer>(id).map(customers::Customer::render),
+        "prod" => tx.get::<products::Product>(id).map(products::Product::render),
+        "price" => tx.get::<prices::Price>(id).map(prices::Price::render),
         "re" | "pyr" => tx.get::<refunds::Refund>(id).map(refunds::Refund::render),
         "du" => tx.get::<disputes::Dispute>(id).map(|dispute| dispute.render(tx)),
         "txn" => {

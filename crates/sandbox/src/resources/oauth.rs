@@ -51,6 +51,9 @@ pub(crate) struct OAuthToken {
     /// The hash of the code it was given for.
     code: String,
     pub(crate) is_revoked: bool,
+    /// Whether it is the owner's own, which no application has ever had.
+    #[serde(default)]
+    pub(crate) is_own: bool,
 }
 
 impl Resource for OAuthToken {
@@ -85,13 +88,18 @@ pub(crate) fn issue_code(tx: &mut Tx<'_>, account: &str, client_id: &str, is_rea
 
 fn issue_token(tx: &mut Tx<'_>, code: &OAuthCode, prefix: &str) -> String {
     let token = format!("{prefix}_{}", ids::random(40));
-    tx.put(OAuthToken {
-        id: hash_of_key(&token),
-        account: code.account.clone(),
-        code: code.id.clone(),
-        is_revoked: false,
-    });
+    let (account, code) = (code.account.clone(), code.id.clone());
+    tx.put(OAuthToken { id: hash_of_key(&token), account, code, is_revoked: false, is_own: false });
     token
+}
+
+/// A secret key that the owner of an account has for it, connected or not.
+pub(crate) fn issue_own_key(tx: &mut Tx<'_>, account: &str) -> String {
+    let key = format!("sk_test_{}", ids::random(40));
+    let (id, account) = (hash_of_key(&key), account.to_owned());
+    let kept = OAuthToken { id, account, code: String::new(), is_revoked: false, is_own: true };
+    tx.on_account(Account::platform(), |tx| tx.put(kept));
+    key
 }
 
 fn revoke(tx: &mut Tx<'_>, is_meant: impl Fn(&OAuthToken) -> bool) {
@@ -104,9 +112,9 @@ fn revoke(tx: &mut Tx<'_>, is_meant: impl Fn(&OAuthToken) -> bool) {
     });
 }
 
-/// Makes every key of an account void, and the codes that are out for it.
+/// Makes every key void that an application has for an account, and the codes that are out for it.
 pub(crate) fn revoke_all(tx: &mut Tx<'_>, account: &str) {
-    revoke(tx, |token| token.account == account);
+    revoke(tx, |token| token.account == account && !token.is_own);
     tx.on_account(Account::platform(), |tx| {
         let codes: Vec<OAuthCode> =
             tx.newest_first::<OAuthCode>().filter(|code| code.account == account).cloned().collect();

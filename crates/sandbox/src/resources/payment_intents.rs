@@ -16,6 +16,9 @@ pub(crate) mod attempts;
 mod endpoints;
 pub(crate) mod fields;
 pub(crate) mod settlements;
+pub(crate) mod types;
+
+use types::Narrowing;
 
 pub(crate) use endpoints::{ROUTES, check_method};
 
@@ -95,6 +98,9 @@ pub(crate) struct PaymentIntent {
     pub(crate) amount: i64,
     amount_capturable: i64,
     amount_received: i64,
+    /// The application that made it for its account.
+    #[serde(default)]
+    pub(crate) application: Option<String>,
     pub(crate) application_fee_amount: Option<i64>,
     automatic_payment_methods: Option<AllowRedirects>,
     canceled_at: Option<i64>,
@@ -113,6 +119,8 @@ pub(crate) struct PaymentIntent {
     pub(crate) next_action: Option<Value>,
     pub(crate) on_behalf_of: Option<String>,
     payment_method: Option<String>,
+    #[serde(default)]
+    pub(crate) narrowing: Narrowing,
     pub(crate) payment_method_types: Vec<PaymentMethodType>,
     pub(crate) receipt_email: Option<String>,
     request_three_d_secure: RequestThreeDSecure,
@@ -172,11 +180,12 @@ impl PaymentIntent {
         json!({
             "id": self.id,
             "object": "payment_intent",
+            "allowed_payment_method_types": self.narrowing.allowed,
             "amount": self.amount,
             "amount_capturable": self.amount_capturable,
             "amount_details": { "tip": {} },
             "amount_received": self.amount_received,
-            "application": null,
+            "application": self.application,
             "application_fee_amount": self.application_fee_amount,
             "automatic_payment_methods": automatic,
             "canceled_at": self.canceled_at,
@@ -189,7 +198,7 @@ impl PaymentIntent {
             "customer": self.customer,
             "customer_account": null,
             "description": self.description,
-            "excluded_payment_method_types": null,
+            "excluded_payment_method_types": self.narrowing.excluded,
             "last_payment_error": self.last_payment_error,
             "latest_charge": self.latest_charge,
             "livemode": false,

@@ -347,7 +347,7 @@ async fn the_page_shows_what_is_sold_and_says_when_it_is_over() {
     assert_eq!(api.get("/c/pay/cs_test_x/return", &[]).await.status, 404);
     assert_eq!(api.post("/c/pay/cs_test_x", &[("email", "a@b.co")]).await.status, 404);
     // What is refused before it is tried leaves nothing behind.
-    let cards = create(api, &[("payment_method_types[0]", "card")]).await.ok();
+    let cards = create(api, &[("allowed_payment_method_types[0]", "card")]).await.ok();
     for method in ["pm_nothing", "pm_sepaDebit_success_de"] {
         submit(api, &cards, method).await.error(400);
         assert_eq!(read(api, &cards).await["payment_intent"], Value::Null, "{method}");
@@ -405,7 +405,8 @@ async fn wrong_sessions_are_named() {
         ("customer_email", "nobody", Some("email_invalid")),
         ("locale", "xx", None),
         ("submit_type", "beg", None),
-        ("payment_method_types", "card", None),
+        ("payment_method_types[]", "card", Some("parameter_unknown")),
+        ("allowed_payment_method_types", "card", None),
         ("shipping_options", "x", Some("parameter_unknown")),
         ("colour", "red", Some("parameter_unknown")),
         ("adaptive_pricing[colour]", "red", Some("parameter_unknown")),

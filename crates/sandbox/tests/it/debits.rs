@@ -2,8 +2,8 @@ use serde_json::Value;
 
 use crate::support::{Running, config};
 
-const SEPA: (&str, &str) = ("payment_method_types[]", "sepa_debit");
-const US: (&str, &str) = ("payment_method_types[]", "us_bank_account");
+const SEPA: (&str, &str) = ("allowed_payment_method_types[]", "sepa_debit");
+const US: (&str, &str) = ("allowed_payment_method_types[]", "us_bank_account");
 
 fn path_of(intent: &Value) -> String {
     format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap())

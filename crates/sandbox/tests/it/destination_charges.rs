@@ -95,7 +95,7 @@ async fn a_transfer_may_be_a_part() {
     assert_eq!(listed["data"][0]["amount"], 700);
     assert_eq!(only(api, "/v1/application_fees").await["amount"], 70);
     // A debit's money goes on when it has come.
-    let sepa = [TO, ("payment_method_types[]", "sepa_debit")];
+    let sepa = [TO, ("allowed_payment_method_types[]", "sepa_debit")];
     let debit = api.pay("pm_sepaDebit_success_de", &sepa).await.ok();
     let path = format!("/v1/payment_intents/{}", debit["id"].as_str().unwrap());
     api.until(&path, |intent| intent["status"] == "succeeded").await;

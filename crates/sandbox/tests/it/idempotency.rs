@@ -1,7 +1,7 @@
 use crate::support::{Running, config};
 
 const PARAMS: &[(&str, &str)] =
-    &[("amount", "1000"), ("currency", "eur"), ("payment_method_types[]", "card")];
+    &[("amount", "1000"), ("currency", "eur"), ("allowed_payment_method_types[]", "card")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_result_is_replayed() {

@@ -21,8 +21,9 @@ async fn strict_parsers_take_every_object() {
     let customer = api.post("/v1/customers", &[("name", "A"), ("address[city]", "B")]).await.ok();
     parse::<Customer>(&customer);
     api.seller("acct_1").await;
-    let euros = [("payment_method_types[]", "card"), ("payment_method_types[]", "sepa_debit")];
-    let dollars = [("payment_method_types[]", "us_bank_account"), ("currency", "usd")];
+    let euros =
+        [("allowed_payment_method_types[]", "card"), ("allowed_payment_method_types[]", "sepa_debit")];
+    let dollars = [("allowed_payment_method_types[]", "us_bank_account"), ("currency", "usd")];
     let manual = [("capture_method", "manual")];
     let rich = [
         ("customer", customer["id"].as_str().unwrap()),
@@ -100,7 +101,7 @@ async fn strict_parsers_take_every_way_money_moves() {
         parse::<Refund>(&api.post("/v1/refunds", &params).await.ok());
     }
     let voucher = [
-        ("payment_method_types[]", "multibanco"),
+        ("allowed_payment_method_types[]", "multibanco"),
         ("payment_method_data[type]", "multibanco"),
         ("payment_method_data[billing_details][email]", "ana@example.com"),
         ("confirm", "true"),

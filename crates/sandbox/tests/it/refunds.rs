@@ -155,7 +155,7 @@ async fn a_refund_that_fails_later_gives_its_amount_back() {
 async fn banks_take_their_time_and_vouchers_need_the_customer() {
     let sandbox = Running::start(patient());
     let api = &sandbox.api;
-    let sepa = api.pay("pm_success_de", &[("payment_method_types[]", "sepa_debit")]).await.ok();
+    let sepa = api.pay("pm_success_de", &[("allowed_payment_method_types[]", "sepa_debit")]).await.ok();
     assert!(
         refund(api, &sepa, &[]).await.error(400)["message"].as_str().unwrap().contains("successful charge")
     );
@@ -173,7 +173,7 @@ async fn banks_take_their_time_and_vouchers_need_the_customer() {
     let voucher = api
         .create(&[
             ("confirm", "true"),
-            ("payment_method_types[]", "multibanco"),
+            ("allowed_payment_method_types[]", "multibanco"),
             ("payment_method_data[type]", "multibanco"),
             ("payment_method_data[billing_details][email]", "ana@example.com"),
         ])

@@ -19,7 +19,7 @@ async fn everything_is_there_after_a_restart() {
     let sandbox = Running::start(config.clone());
     let keyed = sandbox.api.with("idempotency-key", "k1");
     let paid = keyed.pay("pm_card_visa", &[]).await;
-    let sepa = [("payment_method_types[]", "sepa_debit")];
+    let sepa = [("allowed_payment_method_types[]", "sepa_debit")];
     let processing = sandbox.api.pay("pm_success_de", &sepa).await.ok();
     let secured = sandbox.api.pay("pm_card_authenticationRequired", &[]).await.ok();
     sandbox.api.post("/_sandbox/clock", &[("advance_seconds", "600")]).await.ok();

@@ -101,7 +101,15 @@ async fn a_browser_may_say_where_goods_and_receipt_go_and_nothing_else() {
     let sandbox = Running::start(config());
     let api = &sandbox.api;
     let intent = automatic(api).await;
-    for name in ["amount", "capture_method", "off_session", "payment_method_types[]", "metadata[a]"] {
+    for name in [
+        "amount",
+        "capture_method",
+        "off_session",
+        "payment_method_types[]",
+        "allowed_payment_method_types[]",
+        "excluded_payment_method_types[]",
+        "metadata[a]",
+    ] {
         let error =
             confirm(api, &intent, "4242424242424242", &[(name, "1"), ("use_stripe_sdk", "true")]).await;
         assert_eq!(error.error(400)["code"], "parameter_unknown", "{name}");

@@ -169,9 +169,9 @@ impl Api {
         let mut all = vec![("amount", "1000"), ("currency", "eur")];
         if !params
             .iter()
-            .any(|(name, _)| name.starts_with("payment_method_types") || name.starts_with("automatic"))
+            .any(|(name, _)| name.contains("payment_method_types") || name.starts_with("automatic"))
         {
-            all.push(("payment_method_types[]", "card"));
+            all.push(("allowed_payment_method_types[]", "card"));
         }
         all.extend_from_slice(params);
         self.post("/v1/payment_intents", &all).await

@@ -6,7 +6,7 @@ use crate::support::{Api, Running, config};
 async fn voucher(api: &Api, email: &str) -> Value {
     let params = [
         ("confirm", "true"),
-        ("payment_method_types[]", "multibanco"),
+        ("allowed_payment_method_types[]", "multibanco"),
         ("payment_method_data[type]", "multibanco"),
         ("payment_method_data[billing_details][email]", email),
     ];

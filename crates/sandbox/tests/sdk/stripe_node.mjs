@@ -288,6 +288,43 @@ const checks = {
     assert.ok(error.message.includes('status in ["open"]'));
   },
 
+  async 'products and prices'() {
+    const product = await stripe.products.create({
+      name: 'Mug',
+      description: 'Holds coffee',
+      images: ['https://shop.example/mug.png'],
+      marketing_features: [{ name: 'Dishwasher-safe' }],
+      metadata: { sku: 'mug' },
+      shippable: true,
+      default_price_data: { currency: 'eur', unit_amount: 1999 },
+    });
+    assert.deepEqual([product.active, product.metadata.sku, product.shippable], [true, 'mug', true]);
+    const read = await stripe.products.retrieve(product.id, { expand: ['default_price'] });
+    assert.deepEqual([read.default_price.unit_amount, read.default_price.type], [1999, 'one_time']);
+    const dear = await stripe.prices.create({ product: product.id, currency: 'usd', unit_amount: 2999, nickname: 'Dear' });
+    assert.equal((await stripe.prices.retrieve(dear.id)).nickname, 'Dear');
+    const inDollars = await stripe.prices.list({ product: product.id, currency: 'usd' });
+    assert.deepEqual(inDollars.data.map(({ id }) => id), [dear.id]);
+    const changed = await stripe.products.update(product.id, { active: false, description: '', default_price: dear.id });
+    assert.deepEqual([changed.active, changed.description, changed.default_price], [false, null, dear.id]);
+    const kept = await failure(stripe.products.del(product.id));
+    assert.match(kept.message, /user-created prices/);
+    const spoon = await stripe.products.create({ name: 'Spoon' });
+    const listed = await stripe.products.list({ ids: [product.id, spoon.id], active: true });
+    assert.deepEqual(listed.data.map(({ id }) => id), [spoon.id]);
+    assert.equal((await stripe.products.del(spoon.id)).deleted, true);
+    assert.equal((await failure(stripe.products.retrieve(spoon.id))).code, 'resource_missing');
+    const unknown = await failure(stripe.products.create({ name: 'Cup', colour: 'red' }));
+    assert.equal(unknown.code, 'parameter_unknown');
+  },
+
+  async 'types of payment method'() {
+    const listed = await failure(stripe.paymentIntents.create({ amount: 1000, currency: 'eur', payment_method_types: ['card'] }));
+    assert.equal(listed.code, 'payment_method_types_no_longer_supported');
+    const allowed = { amount: 1000, currency: 'eur', allowed_payment_method_types: ['card'] };
+    assert.deepEqual((await stripe.paymentIntents.create(allowed)).payment_method_types, ['card']);
+  },
+
   async 'events'() {
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const newest = await until(async () => {
@@ -315,6 +352,12 @@ const checks = {
     sandboxOnly('it connects an account by the control API');
     await stripe.rawRequest('POST', '/_sandbox/accounts', { id: 'acct_1' });
     const intent = await stripe.paymentIntents.create(cards, { stripeAccount: 'acct_1' });
+    assert.equal(intent.application, 'ca_SandboxPlatform');
+    const events = await stripe.events.list({ limit: 1 }, { stripeAccount: 'acct_1' });
+    assert.deepEqual([events.data[0].data.object.id, events.data[0].account], [intent.id, undefined]);
+    const mug = await stripe.products.create({ name: 'Mug' }, { stripeAccount: 'acct_1' });
+    assert.equal((await stripe.products.retrieve(mug.id, {}, { stripeAccount: 'acct_1' })).name, 'Mug');
+    assert.equal((await failure(stripe.products.retrieve(mug.id))).code, 'resource_missing');
     const elsewhere = await failure(stripe.paymentIntents.retrieve(intent.id));
     assert.equal(elsewhere.code, 'resource_missing');
     const read = await stripe.paymentIntents.retrieve(intent.id, {}, { stripeAccount: 'acct_1' });

@@ -180,6 +180,25 @@ def checkout_sessions():
     failure(stripe.InvalidRequestError, lambda: sessions.create({**params, "mode": "subscription"}))
 
 
+def products_and_prices():
+    products, prices = client.v1.products, client.v1.prices
+    price = {"currency": "eur", "unit_amount": 1999, "tax_behavior": "inclusive"}
+    mug = products.create({"name": "Mug", "metadata": {"sku": "mug"}, "default_price_data": price})
+    read = products.retrieve(mug.id, {"expand": ["default_price"]})
+    assert read.default_price.unit_amount == 1999 and read.default_price.tax_behavior == "inclusive"
+    changed = products.update(mug.id, {"name": "Cup", "metadata": {"sku": ""}, "active": False})
+    assert changed.name == "Cup" and "sku" not in changed.metadata and not changed.active
+    spoon = prices.create({"currency": "usd", "unit_amount": 500, "product_data": {"name": "Spoon"}})
+    assert prices.list({"product": spoon.product}).data[0].id == spoon.id
+    assert prices.retrieve(spoon.id).recurring is None
+    products.update(spoon.product, {"active": False})
+    failure(stripe.InvalidRequestError, lambda: products.delete(mug.id))
+    bare = products.create({"name": "Fork"})
+    assert [one.id for one in products.list({"ids": [bare.id, mug.id], "active": True}).data] == [bare.id]
+    assert products.delete(bare.id).deleted
+    failure(stripe.InvalidRequestError, lambda: products.retrieve(bare.id))
+
+
 def connect():
     sandbox_only("it needs a person at Stripe's page")
     base = os.environ.get("SANDBOX_URL", "http://127.0.0.1:12111")
@@ -208,6 +227,9 @@ def connect():
     paid = intents.create(
         {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "application_fee_amount": 100}, options
     )
+    assert paid.application == "ca_Test1"
+    mug = client.v1.products.create({"name": "Mug"}, options)
+    assert client.v1.products.retrieve(mug.id, options=options).name == "Mug"
     fee = client.v1.application_fees.list({"charge": paid.latest_charge}).data[0]
     assert fee.amount == 100 and fee.account == seller
     client.v1.application_fees.refunds.create(fee.id)
@@ -277,6 +299,7 @@ def main():
         disputes,
         balance,
         checkout_sessions,
+        products_and_prices,
         connect,
         events,
     ]

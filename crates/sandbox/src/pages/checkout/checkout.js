@@ -10,17 +10,36 @@ const { key, account, amount, currency, types } = form.dataset;
 let stripe = null;
 let elements = null;
 
+/** The colours of the page, which follow the screen, for the form of Stripe.js in its frame. */
+function appearance() {
+  const style = getComputedStyle(document.documentElement);
+  const colours = {
+    colorPrimary: '--accent',
+    colorBackground: '--paper',
+    colorText: '--ink',
+    colorTextSecondary: '--soft',
+    colorTextPlaceholder: '--soft',
+    colorDanger: '--danger',
+    colorBorder: '--field',
+  };
+  const variables = { borderRadius: '6px' };
+  for (const [name, property] of Object.entries(colours)) variables[name] = style.getPropertyValue(property).trim();
+  return { variables };
+}
+
 function mount() {
   stripe = Stripe(key, account ? { stripeAccount: account } : {});
   elements = stripe.elements({
     mode: 'payment',
     amount: Number(amount),
     currency,
-    paymentMethodTypes: types.split(' '),
-    appearance: { variables: { colorPrimary: '#4f46e5', colorText: '#1d2433', borderRadius: '6px' } },
+    allowedPaymentMethodTypes: types.split(' '),
+    appearance: appearance(),
   });
   const options = { fields: { billingDetails: { email: 'never' } } };
   elements.create('payment', options).mount('#payment');
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+  dark.addEventListener('change', () => elements.update({ appearance: appearance() }));
 }
 
 function setBusy(isBusy) {

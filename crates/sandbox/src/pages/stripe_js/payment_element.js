@@ -471,7 +471,7 @@ async function init(given) {
   api = new PublishableApi(config.base, config.key, config.account);
   applyAppearance(config.appearance);
   loadFonts(config.fonts);
-  let types = config.deferred?.paymentMethodTypes;
+  let types = config.deferred?.types;
   if (config.deferred) {
     const debit = { eur: ['sepa_debit'], usd: ['us_bank_account'] }[config.deferred.currency] ?? [];
     types ??= ['card', ...debit];

@@ -219,7 +219,7 @@ class PaymentElement extends Listeners {
 }
 
 /** What a group is for when no PaymentIntent is there yet. */
-function readDeferred({ mode, amount, currency, paymentMethodTypes }) {
+function readDeferred({ mode, amount, currency, allowedPaymentMethodTypes, paymentMethodTypes }) {
   if (mode !== 'payment') {
     throw new IntegrationError(`Invalid value for elements(): mode '${mode}' is not supported by the sandbox; `
       + "it has 'payment'.");
@@ -231,7 +231,8 @@ function readDeferred({ mode, amount, currency, paymentMethodTypes }) {
   if (typeof currency !== 'string' || !/^[a-z]{3}$/.test(currency)) {
     throw new IntegrationError('Invalid value for elements(): currency must be a three-letter code in lower case.');
   }
-  return { mode, amount, currency, paymentMethodTypes };
+  // The second name is that of releases before Endive.
+  return { mode, amount, currency, types: allowedPaymentMethodTypes ?? paymentMethodTypes };
 }
 
 /** A group of elements for one payment. */

@@ -12,6 +12,7 @@ use crate::resources::connect;
 use crate::resources::customers::Customer;
 use crate::resources::payment_intents::PaymentIntent;
 use crate::resources::payment_intents::fields::{self, Fields};
+use crate::resources::payment_intents::types::{self, Types};
 use crate::state::Tx;
 
 /// Parameters Stripe has for Checkout Sessions and the sandbox has not.
@@ -28,7 +29,6 @@ const UNSUPPORTED: &[&str] = &[
     "customer_creation",
     "customer_update",
     "discounts",
-    "excluded_payment_method_types",
     "integration_identifier",
     "invoice_creation",
     "managed_payments",
@@ -62,17 +62,29 @@ const LONGEST_LIFE_SECONDS: i64 = 24 * 60 * MINUTE;
 const MAX_REFERENCE_CHARS: usize = 200;
 
 /// What `payment_intent_data` has not, of what PaymentIntents have.
-const NOT_FOR_INTENT_DATA: &[&str] =
-    &["amount", "currency", "customer", "payment_method_options", "payment_method_types"];
+const NOT_FOR_INTENT_DATA: &[&str] = &[
+    "allowed_payment_method_types",
+    "amount",
+    "currency",
+    "customer",
+    "excluded_payment_method_types",
+    "payment_method_options",
+    "payment_method_types",
+];
 
 /// Reads the parameters into a new Session, which still has to be put.
-pub(super) fn read(tx: &Tx<'_>, mut params: Params) -> Result<CheckoutSession, ApiError> {
+pub(super) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<CheckoutSession, ApiError> {
+    if !types::may_list(version) {
+        params.refuse_unknown(&["payment_method_types"])?;
+    }
     let now = tx.now.seconds();
     read_mode(&mut params)?;
     let line_items = line_items::parse(&mut params, now)?;
     let currency = line_items.first().map(LineItem::currency).unwrap_or_default().to_owned();
     let intent_data = params.nested("payment_intent_data")?;
-    let intent_types = fields::read_types(&mut params)?;
+    let mut template = fields::blank(String::new(), String::new(), now, currency.clone());
+    template.application.clone_from(&tx.origin.application);
+    Types::read(&mut params)?.apply(&mut template)?;
     let customer = params.string("customer")?;
     let customer_email = fields::read_email(&mut params, "customer_email")?;
     let mut session = CheckoutSession {
@@ -89,8 +101,8 @@ pub(super) fn read(tx: &Tx<'_>, mut params: Params) -> Result<CheckoutSession, A
         locale: read_locale(&mut params)?,
         metadata: BTreeMap::new(),
         payment_intent: None,
-        intent_template: fields::blank(String::new(), String::new(), now, currency.clone()),
-        payment_method_types: intent_types.unwrap_or_else(|| fields::types_for(&currency)),
+        payment_method_types: template.payment_method_types.clone(),
+        intent_template: template,
         payment_status: PaymentStatus::Unpaid,
         status: SessionStatus::Open,
         submit_type: params.word("submit_type")?,
@@ -194,7 +206,6 @@ fn read_intent_data(
     }
     intent.amount = total;
     intent.customer.clone_from(&session.customer);
-    intent.payment_method_types.clone_from(&session.payment_method_types);
     intent.checkout_session = Some(session.id.clone());
     if let Some(mut data) = data {
         data.refuse_unknown(NOT_FOR_INTENT_DATA)?;

@@ -24,7 +24,7 @@ fn find(call: &Call<'_, '_>) -> Result<CheckoutSession, ApiError> {
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let session = creation::read(call.tx, std::mem::take(&mut call.params))?;
+    let session = creation::read(call.tx, std::mem::take(&mut call.params), call.version)?;
     call.tx.put(session.clone());
     Ok(session.render(call.tx))
 }

@@ -6,18 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
-use crate::config::is_http_url;
 use crate::ids;
-use crate::money;
-use crate::params::Params;
+use crate::params::{Change, Params};
 use crate::resources::address::MAX_TEXT_CHARS;
+use crate::resources::prices::{self, Price};
+use crate::resources::products;
 
 /// The most line items a Session has, as at Stripe.
 const MAX_LINE_ITEMS: usize = 100;
-const MAX_IMAGES: usize = 8;
 const MAX_QUANTITY: i64 = 999_999_999;
-/// The most one unit may cost: twelve digits.
-const MAX_UNIT_AMOUNT: i64 = 999_999_999_999;
 
 /// Some of one product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +42,8 @@ impl LineItem {
     }
 
     pub(crate) fn render(&self) -> Value {
+        let amount = (self.currency.as_str(), self.unit_amount);
+        let price = Price::of_line(&self.price, &self.product, self.created, amount);
         json!({
             "id": self.id,
             "object": "item",
@@ -57,27 +56,7 @@ impl LineItem {
             // As at Stripe, the product's name.
             "description": self.name,
             "metadata": {},
-            "price": {
-                "id": self.price,
-                "object": "price",
-                "active": false,
-                "billing_scheme": "per_unit",
-                "created": self.created,
-                "currency": self.currency,
-                "custom_unit_amount": null,
-                "livemode": false,
-                "lookup_key": null,
-                "metadata": {},
-                "nickname": null,
-                "product": self.product,
-                "recurring": null,
-                "tax_behavior": "unspecified",
-                "tiers_mode": null,
-                "transform_quantity": null,
-                "type": "one_time",
-                "unit_amount": self.unit_amount,
-                "unit_amount_decimal": self.unit_amount.to_string(),
-            },
+            "price": price.render(),
             "quantity": self.quantity,
         })
     }
@@ -122,26 +101,17 @@ fn parse_one(mut item: Params, now_seconds: i64) -> Result<LineItem, ApiError> {
     }
     item.finish()?;
     price.refuse_unsupported(&["product", "recurring", "tax_behavior", "unit_amount_decimal"])?;
-    let currency = money::currency(&mut price)?.ok_or_else(|| price.missing("currency"))?;
-    let unit_amount = price.required_integer("unit_amount")?;
-    if !(0..=MAX_UNIT_AMOUNT).contains(&unit_amount) {
-        return Err(price
-            .invalid("unit_amount", format!("This value must be between 0 and {MAX_UNIT_AMOUNT}."))
-            .with_code("parameter_invalid_integer"));
-    }
+    let (currency, unit_amount) = prices::read_amount(&mut price)?;
     let mut product = price.nested("product_data")?.ok_or_else(|| price.missing("product_data"))?;
     price.finish()?;
     product.refuse_unsupported(&["tax_code", "tax_details", "unit_label"])?;
     let name = product.required_string("name")?;
     let mut description = None;
     product.text("description", MAX_TEXT_CHARS)?.apply(&mut description);
-    let images = product.strings("images")?.unwrap_or_default();
-    if images.len() > MAX_IMAGES {
-        return Err(product.invalid("images", format!("You may pass at most {MAX_IMAGES} images.")));
-    }
-    if images.iter().any(|image| !is_http_url(image)) {
-        return Err(product.invalid("images", "Not a valid URL").with_code("url_invalid"));
-    }
+    let images = match products::read_images(&mut product)? {
+        Change::Set(images) => images,
+        Change::Keep | Change::Unset => Vec::new(),
+    };
     let mut metadata = BTreeMap::new();
     if let Some(change) = product.metadata()? {
         change.apply(&mut metadata)?;

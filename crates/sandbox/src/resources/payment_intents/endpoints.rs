@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{self, Confirmation, Fields, GivenMethod};
-use super::{AllowRedirects, CancellationReason, PaymentIntent, Status, attempts};
+use super::{AllowRedirects, CancellationReason, PaymentIntent, Status, attempts, types};
 use crate::api_error::ApiError;
 use crate::ids;
 use crate::list::{Page, created_filter};
@@ -55,12 +55,12 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
     let (automatic, is_automatic_given) = fields::read_automatic(&mut params)?;
-    let has_types = params.has("payment_method_types");
-    if automatic.is_some() && has_types {
-        return Err(params.invalid(
-            "payment_method_types",
-            "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
-        ));
+    types::refuse_list(&params, call.version)?;
+    let by_caller =
+        ["payment_method_types", "allowed_payment_method_types"].iter().find(|name| params.has(name));
+    let has_types = by_caller.is_some();
+    if let Some(name) = by_caller.filter(|_| automatic.is_some()) {
+        return Err(types::only_one(&params, "automatic_payment_methods", name));
     }
     let fields = Fields::parse(&mut params)?;
     let is_confirmed = params.boolean("confirm")?.unwrap_or(false);
@@ -86,9 +86,8 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     if is_automatic_given && automatic.is_none() && !has_types {
         intent.payment_method_types = vec![PaymentMethodType::Card];
     }
-    let automatic_methods = intent.automatic_payment_methods;
+    intent.application.clone_from(&call.tx.origin.application);
     fields.apply(call.tx, &mut intent)?;
-    intent.automatic_payment_methods = automatic_methods;
     start(call.tx, intent, confirmation, is_confirmed)
 }
 
@@ -197,6 +196,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
+    types::refuse_list(&params, call.version)?;
     let method = GivenMethod::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     fields::finish(params)?;
@@ -223,9 +223,6 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     let is_repriced = fields.amount.is_some_and(|amount| amount != intent.amount);
     fields.apply(call.tx, &mut intent)?;
-    if intent.automatic_payment_methods.is_some() {
-        intent.payment_method_types = fields::types_for(&intent.currency);
-    }
     let is_replaced = method.is_some();
     if let Some(given) = method {
         let method = given.resolve(call.tx)?;
@@ -279,6 +276,7 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         // Stripe.js names the type it has collected; the payment method says the same.
         params.string("expected_payment_method_type")?;
     }
+    types::refuse_list(&params, call.version)?;
     let mut confirmation = Confirmation::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     fields::finish(params)?;
@@ -320,8 +318,10 @@ const NOT_FOR_CONFIRM: &[&str] = &[
 
 /// Parameters of a confirmation that only a secret key may set: a customer's browser has no say in them.
 const NOT_FOR_PUBLISHABLE: &[&str] = &[
+    "allowed_payment_method_types",
     "capture_method",
     "error_on_requires_action",
+    "excluded_payment_method_types",
     "off_session",
     "payment_method_options",
     "payment_method_types",

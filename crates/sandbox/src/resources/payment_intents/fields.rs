@@ -1,16 +1,17 @@
 //! Reading the parameters of PaymentIntents.
 
+use super::types::{Narrowing, Types};
 use super::{
     AllowRedirects, CaptureMethod, PaymentIntent, RequestThreeDSecure, SetupFutureUsage, Status, TransferData,
 };
 use crate::api_error::ApiError;
 use crate::config::is_http_url;
 use crate::money;
-use crate::params::{Change, MetadataChange, Params, Word};
+use crate::params::{Change, MetadataChange, Params};
 use crate::resources::address::{MAX_TEXT_CHARS, Shipping};
 use crate::resources::connect;
 use crate::resources::customers::Customer;
-use crate::resources::payment_methods::{self, PaymentMethod, PaymentMethodType};
+use crate::resources::payment_methods::{self, PaymentMethod};
 use crate::state::Tx;
 
 /// Parameters Stripe has for PaymentIntents and the sandbox has not.
@@ -18,7 +19,6 @@ const UNSUPPORTED: &[&str] = &[
     "amount_details",
     "confirmation_token",
     "customer_account",
-    "excluded_payment_method_types",
     "hooks",
     "mandate",
     "managed_payments",
@@ -37,7 +37,6 @@ pub(crate) struct Fields {
     description: Change<String>,
     metadata: Option<MetadataChange>,
     on_behalf_of: Option<String>,
-    payment_method_types: Option<Vec<PaymentMethodType>>,
     receipt_email: Change<String>,
     request_three_d_secure: Option<RequestThreeDSecure>,
     setup_future_usage: Change<SetupFutureUsage>,
@@ -47,6 +46,7 @@ pub(crate) struct Fields {
     transfer_amount: Option<i64>,
     transfer_destination: Option<String>,
     transfer_group: Option<String>,
+    types: Types,
 }
 
 impl Fields {
@@ -63,7 +63,6 @@ impl Fields {
             description: params.text("description", 1_000)?,
             metadata: params.metadata()?,
             on_behalf_of: params.string("on_behalf_of")?,
-            payment_method_types: read_types(params)?,
             receipt_email: read_email(params, "receipt_email")?,
             request_three_d_secure: options,
             setup_future_usage,
@@ -73,6 +72,7 @@ impl Fields {
             transfer_amount,
             transfer_destination,
             transfer_group: params.string("transfer_group")?,
+            types: Types::read(params)?,
         })
     }
 
@@ -80,10 +80,6 @@ impl Fields {
     pub(crate) fn apply(self, tx: &Tx<'_>, intent: &mut PaymentIntent) -> Result<(), ApiError> {
         if let Some(customer) = &self.customer {
             Customer::check(tx, customer)?;
-        }
-        if let Some(types) = self.payment_method_types {
-            intent.payment_method_types = types;
-            intent.automatic_payment_methods = None;
         }
         if let Some(destination) = self.transfer_destination {
             intent.transfer_data = Some(TransferData { destination, amount: None });
@@ -94,6 +90,7 @@ impl Fields {
         intent.amount = self.amount.unwrap_or(intent.amount);
         intent.currency = self.currency.unwrap_or_else(|| intent.currency.clone());
         money::check_amount(intent.amount, &intent.currency)?;
+        self.types.apply(intent)?;
         intent.application_fee_amount = self.application_fee_amount.or(intent.application_fee_amount);
         intent.capture_method = self.capture_method.unwrap_or(intent.capture_method);
         intent.customer = self.customer.or(intent.customer.take());
@@ -155,31 +152,6 @@ fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiE
     Ok(request)
 }
 
-/// Reads `payment_method_types`.
-pub(crate) fn read_types(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
-    let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
-    let mut types = Vec::with_capacity(names.len());
-    for name in &names {
-        let known = PaymentMethodType::ALL.iter().find(|(word, _)| word == name);
-        let (_, one) = known.ok_or_else(|| {
-            params.invalid(
-                "payment_method_types",
-                format!(
-                    "The payment method type \"{name}\" is invalid or not supported by the sandbox. It has \
-                     card, sepa_debit, us_bank_account, and multibanco."
-                ),
-            )
-        })?;
-        if !types.contains(one) {
-            types.push(*one);
-        }
-    }
-    if types.is_empty() {
-        return Err(params.missing("payment_method_types"));
-    }
-    Ok(Some(types))
-}
-
 /// A parameter that holds an email address, or is empty to unset it.
 pub(crate) fn read_email(params: &mut Params, name: &str) -> Result<Change<String>, ApiError> {
     let email = params.text(name, MAX_TEXT_CHARS)?;
@@ -200,17 +172,6 @@ pub(crate) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirec
     let allow_redirects = automatic.word("allow_redirects")?.unwrap_or(AllowRedirects::Always);
     automatic.finish()?;
     Ok((enabled.then_some(allow_redirects), true))
-}
-
-/// The payment methods that fit a currency.
-pub(crate) fn types_for(currency: &str) -> Vec<PaymentMethodType> {
-    match currency {
-        "eur" => {
-            vec![PaymentMethodType::Card, PaymentMethodType::SepaDebit, PaymentMethodType::Multibanco]
-        }
-        "usd" => vec![PaymentMethodType::Card, PaymentMethodType::UsBankAccount],
-        _ => vec![PaymentMethodType::Card],
-    }
 }
 
 /// How a payment is to be confirmed: part of create (with `confirm`) and of confirm.
@@ -327,6 +288,7 @@ pub(crate) fn blank(id: String, client_secret: String, created: i64, currency: S
         amount: 0,
         amount_capturable: 0,
         amount_received: 0,
+        application: None,
         application_fee_amount: None,
         automatic_payment_methods: None,
         canceled_at: None,
@@ -334,7 +296,8 @@ pub(crate) fn blank(id: String, client_secret: String, created: i64, currency: S
         capture_method: CaptureMethod::AutomaticAsync,
         checkout_session: None,
         client_secret,
-        payment_method_types: types_for(&currency),
+        payment_method_types: Narrowing::default().types_for(&currency),
+        narrowing: Narrowing::default(),
         currency,
         customer: None,
         description: None,
