@@ -329,6 +329,15 @@ pub(crate) fn boolean(field: Field<'_>) -> Read<bool> {
     }
 }
 
+/// `true` or `false`, as a query has it.
+pub(crate) fn boolean_in_text(field: Field<'_>) -> Read<bool> {
+    match field.value.as_str() {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        _ => field.wrong_type("true or false"),
+    }
+}
+
 /// The shop's own words: text by text, within Stripe's limits.
 pub(crate) fn metadata(field: Field<'_>) -> Read<Metadata> {
     let Value::Object(fields) = field.value else { return field.wrong_type("an object of texts") };

@@ -17,7 +17,7 @@ use crate::body::{Object, Read, read_query};
 use crate::idempotency::{Done, Request, Work, reply};
 use crate::openapi::{Conflicts, Failures, Headers, Keyed, Limited, Missing, Pays, Query, Unauthorized};
 use crate::orders::order_id;
-use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait};
+use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait, stripe_account};
 use crate::problem::Problem;
 use crate::return_url::read_return_url;
 use crate::time::Timestamp;
@@ -67,6 +67,9 @@ pub(crate) struct CheckoutSession {
     /// Where the customer is to be sent.
     #[schema(example = "https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk")]
     url: String,
+    /// The account that it is on, where that is the seller's own.
+    #[schema(required, example = "acct_1SWcLdKnR7uC1oLi")]
+    stripe_account: Option<String>,
     /// Until when it can be used.
     #[schema(value_type = String, format = DateTime, nullable, required, example = "2026-11-22T17:35:00.000000Z")]
     expires_at: Option<Timestamp>,
@@ -99,6 +102,7 @@ impl From<HostedPage> for CheckoutSession {
     fn from(page: HostedPage) -> Self {
         Self {
             object: "checkout_session",
+            stripe_account: stripe_account(&page.order),
             order_id: page.order.id.into(),
             checkout_session_id: page.checkout_session_id,
             url: page.url,
@@ -184,8 +188,10 @@ async fn create(
     let right = caller.right_to(&api, &id)?;
     let wanted = request.read(|body| read_create(body, &right, &api.config().return_origins))?;
     let payments = api.payments().clone();
+    let is_key = right.is_key();
     let work = async move |_: Work| {
-        let page = payments.checkout(id, wanted).await?;
+        let page = payments.checkout(id, wanted).await;
+        let page = page.map_err(|error| Problem::from(error).told_to(is_key))?;
         Ok(Done::new(reply(StatusCode::OK, &CheckoutSession::from(page), None)))
     };
     request.run(&api, right, work).await

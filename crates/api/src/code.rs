@@ -38,6 +38,11 @@ codes! {
     InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "The Idempotency-Key can not be used";
     InvalidSignature = "invalid_signature", BAD_REQUEST, "The event's signature is wrong";
     NotAnEvent = "not_an_event", BAD_REQUEST, "The body is no event";
+    OAuthStateUnknown = "oauth_state_unknown", BAD_REQUEST, "Nobody began with this state";
+    OAuthStateUsed = "oauth_state_used", BAD_REQUEST, "The state was used before";
+    OAuthStateExpired = "oauth_state_expired", BAD_REQUEST, "The state is too old";
+    OAuthBindingMismatch = "oauth_binding_mismatch", BAD_REQUEST, "Somebody else began";
+    OAuthCodeInvalid = "oauth_code_invalid", BAD_REQUEST, "Stripe does not take the code";
     MissingCredentials = "missing_credentials", UNAUTHORIZED, "Credentials are missing";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "The credentials are not valid here";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined";
@@ -63,6 +68,15 @@ codes! {
     OrderDisputed = "order_disputed", CONFLICT, "The charge is disputed";
     RefundTooLarge = "refund_too_large", CONFLICT, "The amount is more than is left";
     RefundRefused = "refund_refused", CONFLICT, "Stripe does not make the refund";
+    OAuthNotConfigured = "oauth_not_configured", CONFLICT, "OAuth is not configured";
+    SellerNotReady = "seller_not_ready", CONFLICT, "The seller can not be charged through";
+    SellerNotConnected = "seller_not_connected", CONFLICT, "The seller is not connected";
+    SellerDisconnected = "seller_disconnected", CONFLICT, "The seller's account is out of reach";
+    SellerModeMismatch = "seller_mode_mismatch", CONFLICT, "The account is of another mode";
+    SellerInUse = "seller_in_use", CONFLICT, "The seller's account works";
+    SellerHasOpenPayments = "seller_has_open_payments", CONFLICT, "Money is on its way through the seller";
+    NotOnboardedByLink = "not_onboarded_by_link", CONFLICT, "The owner tells Stripe in the dashboard";
+    StripeRefused = "stripe_refused", CONFLICT, "Stripe does not do it";
     WebhookEndpointDisabled = "webhook_endpoint_disabled", CONFLICT, "The endpoint is disabled";
     IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this key is at work";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
@@ -77,6 +91,7 @@ codes! {
     ServiceUnavailable = "service_unavailable", SERVICE_UNAVAILABLE, "The service is not available now";
     StripeUnavailable = "stripe_unavailable", SERVICE_UNAVAILABLE, "Stripe is not available now";
     StripeMisconfigured = "stripe_misconfigured", SERVICE_UNAVAILABLE, "The shop's service is misconfigured";
+    ConnectNotConfigured = "connect_not_configured", SERVICE_UNAVAILABLE, "No events of sellers are taken";
 }
 
 impl Code {

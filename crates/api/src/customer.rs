@@ -115,7 +115,7 @@ pub(crate) fn read_customer(customer: &mut Object<'_>, by: ReferenceBy) -> Read<
 }
 
 /// An address that mail could go to: whether somebody reads it, only mail can tell.
-fn read_email(field: Field<'_>) -> Read<String> {
+pub(crate) fn read_email(field: Field<'_>) -> Read<String> {
     field.checked_text(MAX_EMAIL_CHARS, is_email, "must be an email address")
 }
 
@@ -148,9 +148,7 @@ fn read_address(address: &mut Object<'_>) -> Read<domain::Address> {
     let city = address.optional("city", |field| field.text(MAX_LINE_CHARS));
     let state = address.optional("state", |field| field.text(MAX_LINE_CHARS));
     let postal_code = address.optional("postal_code", |field| field.text(20));
-    let country = address.required("country", |field| {
-        field.checked_text(2, is_country, "must be two upper-case letters (ISO 3166-1)")
-    });
+    let country = address.required("country", read_country);
     Ok(domain::Address {
         line1: line1?,
         line2: line2?,
@@ -159,6 +157,11 @@ fn read_address(address: &mut Object<'_>) -> Read<domain::Address> {
         postal_code: postal_code?,
         country: country?,
     })
+}
+
+/// A country by its code.
+pub(crate) fn read_country(field: Field<'_>) -> Read<String> {
+    field.checked_text(2, is_country, "must be two upper-case letters (ISO 3166-1)")
 }
 
 fn is_country(text: &str) -> bool {

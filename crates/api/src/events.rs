@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quittance_domain::outbound::{About, EVENT_TYPES, EventType};
+use quittance_domain::seller::Supported;
 use quittance_persistence::{Renderer, Snapshot, Unrendered};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use crate::disputes::Dispute;
 use crate::orders::Order;
 use crate::products::Product;
 use crate::refunds::Refund;
+use crate::sellers::Seller;
 use crate::time::Timestamp;
 use crate::webhook_endpoints::WebhookEndpoint;
 
@@ -65,18 +67,22 @@ envelopes! {
     /// An event about a dispute.
     DisputeEvent of Dispute, i64:
         "The `version` of its order when it happened.";
+    /// An event about a seller.
+    SellerEvent of Seller, i64:
+        "The seller's `version` when it happened: it grows from event to event of a seller.";
     /// An event about an endpoint of the shop's own systems.
     WebhookEndpointEvent of WebhookEndpoint, Option<i64>:
         "Always null: it belongs to no order.";
 }
 
-/// Makes the payloads of messages.
+/// Makes the payloads of messages. Whether a seller is ready depends on which sellers the platform takes.
 #[must_use]
-pub fn message_renderer() -> Renderer {
-    Renderer(Arc::new(render))
+pub fn message_renderer(sellers_supported: &Supported) -> Renderer {
+    let supported = sellers_supported.clone();
+    Renderer(Arc::new(move |message| render(message, &supported)))
 }
 
-fn render(message: &Unrendered) -> String {
+fn render(message: &Unrendered, supported: &Supported) -> String {
     let (id, kind) = (message.id.to_string(), message.kind.clone());
     let timestamp = Timestamp::from(message.happened_at);
     let (api_version, sequence) = (API_VERSION, message.sequence.unwrap_or_default());
@@ -97,6 +103,10 @@ fn render(message: &Unrendered) -> String {
             let data = Dispute::from(*dispute);
             to_json(&DisputeEvent { id, kind, timestamp, api_version, sequence, data })
         }
+        Snapshot::Seller(seller) => {
+            let data = Seller::of(&seller, supported);
+            to_json(&SellerEvent { id, kind, timestamp, api_version, sequence, data })
+        }
         Snapshot::WebhookEndpoint(endpoint) => {
             let (sequence, data) = (message.sequence, WebhookEndpoint::from(endpoint));
             to_json(&WebhookEndpointEvent { id, kind, timestamp, api_version, sequence, data })
@@ -111,6 +121,7 @@ fn envelope_of(about: About) -> &'static str {
         About::Product => "ProductEvent",
         About::Refund => "RefundEvent",
         About::Dispute => "DisputeEvent",
+        About::Seller => "SellerEvent",
         About::WebhookEndpoint => "WebhookEndpointEvent",
     }
 }

@@ -388,6 +388,9 @@ fn with_field(object: &str, name: &str, value: &str) -> String {
     }
 }
 
+/// What is read at Stripe, and has no path here.
+const ONLY_AT_STRIPE: &str = "stripe_product";
+
 /// Where a new object is read: every kind has a path of its own, whatever path it was made at.
 fn location_of(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -396,5 +399,5 @@ fn location_of(body: &str) -> Option<String> {
         object: String,
     }
     let Identified { id, object } = serde_json::from_str(body).ok()?;
-    Some(format!("/v1/{object}s/{id}"))
+    (object != ONLY_AT_STRIPE).then(|| format!("/v1/{object}s/{id}"))
 }

@@ -29,6 +29,7 @@ mod rate_limit;
 mod refunds;
 mod request_id;
 mod return_url;
+mod sellers;
 mod telemetry;
 mod time;
 mod timeline;
@@ -49,6 +50,7 @@ use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpRequest};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
+use quittance_domain::seller::Supported;
 use quittance_outbound::Guard;
 use quittance_payments::Payments;
 use quittance_persistence::Store;
@@ -113,6 +115,10 @@ pub struct ApiConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Says where endpoints of the shop's own systems may be.
     pub webhook_guard: Guard,
+    /// The signing secrets of Stripe's endpoint for the events of connected accounts; without one they are not taken.
+    pub connect_webhook_secrets: Vec<SecretString>,
+    /// Which sellers the platform takes.
+    pub sellers_supported: Supported,
 }
 
 /// The API of one process. Clones share everything.
@@ -126,6 +132,7 @@ struct Inner {
     store: Store,
     payments: Payments,
     receiver: Receiver,
+    connect_receiver: Option<Receiver>,
     metrics: PrometheusHandle,
     known_keys: KnownKeys,
     rate_limit: Option<RateLimit>,
@@ -158,6 +165,7 @@ impl Api {
             rate_limit.start_forgetting();
         }
         let document = openapi();
+        let connect_secrets = config.connect_webhook_secrets.clone();
         let inner = Inner {
             routes: Routes::of(&document),
             document: Bytes::from(body::to_json(&document)),
@@ -168,6 +176,7 @@ impl Api {
             config,
             store,
             payments,
+            connect_receiver: (!connect_secrets.is_empty()).then(|| receiver.of_endpoint(connect_secrets)),
             receiver,
             metrics,
             rate_limit,
@@ -285,6 +294,11 @@ impl Api {
         &self.inner.receiver
     }
 
+    /// Takes the events of connected accounts, if they are to be taken.
+    pub(crate) fn connect_receiver(&self) -> Option<&Receiver> {
+        self.inner.connect_receiver.as_ref()
+    }
+
     pub(crate) fn rate_limit(&self) -> Option<&RateLimit> {
         self.inner.rate_limit.as_ref()
     }
@@ -348,6 +362,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(refunds::routes)
         .configure(disputes::routes)
         .configure(timeline::routes)
+        .configure(sellers::routes)
         .configure(webhook_endpoints::routes)
         .configure(messages::routes)
         .configure(webhooks::routes)

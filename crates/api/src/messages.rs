@@ -47,7 +47,10 @@ pub(crate) struct Message {
     /// The order that the event belongs to, if it belongs to one.
     #[schema(required, example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")]
     order_id: Option<String>,
-    /// Grows from message to message of an order.
+    /// The seller that the event is about, if it is about one.
+    #[schema(required, example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    seller_id: Option<String>,
+    /// Grows from message to message of an order, or of a seller.
     #[schema(required, example = 3)]
     sequence: Option<i64>,
     /// What is sent: the event.
@@ -163,6 +166,7 @@ impl Message {
             object: "message",
             kind: message.kind,
             order_id: message.order_id.map(String::from),
+            seller_id: message.seller_id.map(String::from),
             sequence: message.sequence,
             // Payloads are our own JSON.
             payload: serde_json::from_str(&message.payload).unwrap_or_default(),

@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
 use crate::code::Code;
-use crate::events::{DisputeEvent, OrderEvent, ProductEvent, RefundEvent, WebhookEndpointEvent};
+use crate::events::{DisputeEvent, OrderEvent, ProductEvent, RefundEvent, SellerEvent, WebhookEndpointEvent};
 use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
 
 /// What the document says before any route is added to it.
@@ -34,11 +34,14 @@ use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
         (name = "Orders", description = "What was bought, by whom, and how far it has come"),
         (name = "Payments", description = "Paying an order, and how that stands"),
         (name = "Refunds", description = "Money that goes back, and charges that customers dispute"),
+        (name = "Sellers", description = "Connected accounts through which a platform sells, and takes its fee"),
         (name = "Webhooks", description = "Stripe's events"),
         (name = "Events", description = "Telling the shop's own systems what has happened, and what came of that"),
         (name = "Operations", description = "Health, readiness, metrics, and this document"),
     ),
-    components(schemas(ProblemBody, FieldError, OrderEvent, ProductEvent, RefundEvent, DisputeEvent, WebhookEndpointEvent)),
+    components(schemas(
+        ProblemBody, FieldError, OrderEvent, ProductEvent, RefundEvent, DisputeEvent, SellerEvent, WebhookEndpointEvent
+    )),
     modifiers(&SecuritySchemes)
 )]
 pub(crate) struct Base;
@@ -143,6 +146,28 @@ responses! {
         "409": "The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work \
             (`idempotency_key_in_use`)",
     }
+    /// What somebody who came back from Stripe may meet. Listed after [`Keyed`].
+    ComesBack {
+        "400": "The state is not taken (`oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, \
+            `oauth_binding_mismatch`), or the code is not (`oauth_code_invalid`): begin anew. Or the body is no JSON \
+            (`malformed_json`), or the key can not be used (`invalid_idempotency_key`)",
+        "409": "The account is of another mode (`seller_mode_mismatch`), OAuth is not configured \
+            (`oauth_not_configured`), or a request with this key is still at work (`idempotency_key_in_use`)",
+    }
+    /// What a request may meet whose answer is kept nowhere.
+    OneTime {
+        "400": "The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`)",
+        "409": "It can not be done as things stand: `oauth_not_configured`, `seller_not_connected`, \
+            `not_onboarded_by_link`, or Stripe does not do it (`stripe_refused`): see `code`",
+        "413": "The body has more than 64 KiB (`body_too_large`)",
+        "415": "The body is not `application/json` (`unsupported_media_type`)",
+        "422": "The body is not as it must be (`invalid_request`)",
+    }
+    /// What a wish to let a seller go may meet.
+    Unlinks {
+        "409": "The account works (`seller_in_use`), or payments are on their way (`seller_has_open_payments`): \
+            see `code`",
+    }
     /// What a request that Stripe has a say in may meet. Listed after [`Keyed`] and [`Failures`].
     Pays {
         "402": "Stripe declined the payment (`payment_declined`)",
@@ -159,6 +184,11 @@ responses! {
     /// What a read that is limited may meet.
     Limited {
         "429": "Too many requests (`rate_limited`); try again after `Retry-After`",
+    }
+    /// What Stripe may meet where nobody takes events of connected accounts. Listed after [`WebhookRefuses`].
+    NotConfigured {
+        "503": "The event could not be stored (`service_unavailable`), or no secret of this endpoint is configured \
+            (`connect_not_configured`); send it again",
     }
     /// What Stripe may meet.
     WebhookRefuses {
@@ -210,6 +240,7 @@ const MAY_SAY_NOTHING: &[&str] = &[
     "order_capture",
     "order_payment_intent_create",
     "order_refund_create",
+    "seller_refresh",
     "webhook_endpoint_roll_secret",
 ];
 

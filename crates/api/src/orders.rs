@@ -30,7 +30,7 @@ use crate::pagination::{PageParams, cursor};
 use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
 use crate::time::{Given, Timestamp, now};
-use crate::words::{OrderStatus, ReviewReason};
+use crate::words::{ChargeType, OrderStatus, ReviewReason};
 
 /// Every route of orders themselves; how they are paid is in `payment_intents`.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -52,6 +52,15 @@ pub(crate) struct Order {
     /// What it costs, in Stripe's minor unit.
     #[schema(example = 4998)]
     amount_total: i64,
+    /// Who sells it; null is the platform itself.
+    #[schema(required, example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    seller_id: Option<String>,
+    /// On whose account it is paid; null without a seller.
+    #[schema(required)]
+    charge_type: Option<ChargeType>,
+    /// What of the total the platform takes, in Stripe's minor unit; null without a seller, and without a secret key.
+    #[schema(required, example = 250)]
+    application_fee_amount: Option<i64>,
     /// What was received and believed, in Stripe's minor unit.
     #[schema(example = 0)]
     amount_paid: i64,
@@ -129,7 +138,7 @@ pub(crate) struct OrderList {
 }))]
 #[expect(dead_code, reason = "describes the body; `read_new` reads it")]
 pub(crate) struct OrderCreate {
-    /// What is bought, all in one currency.
+    /// What is bought, all in one currency and of one seller.
     #[schema(min_items = 1, max_items = 100)]
     items: Vec<OrderItemCreate>,
     #[schema(nullable = false)]
@@ -197,12 +206,16 @@ pub(crate) struct OrderFilterParams {
 
 impl From<domain::Order> for Order {
     fn from(order: domain::Order) -> Self {
+        let sold_by = order.sold_by;
         Self {
             id: order.id.into(),
             object: "order",
             status: order.status.into(),
             currency: order.total.currency().code(),
             amount_total: order.total.minor(),
+            charge_type: sold_by.as_ref().map(|sold_by| sold_by.charge_type.into()),
+            application_fee_amount: sold_by.as_ref().map(|sold_by| sold_by.application_fee),
+            seller_id: sold_by.map(|sold_by| sold_by.seller_id.into()),
             amount_paid: order.amount_paid.minor(),
             amount_refunded: order.amount_refunded.minor(),
             items: order.lines.into_iter().map(OrderItem::from).collect(),
@@ -216,6 +229,13 @@ impl From<domain::Order> for Order {
             created_at: order.created_at.into(),
             updated_at: order.updated_at.into(),
         }
+    }
+}
+
+impl Order {
+    /// What the platform takes is between it and the seller.
+    fn shown_to(self, is_key: bool) -> Self {
+        if is_key { self } else { Self { application_fee_amount: None, ..self } }
     }
 }
 
@@ -316,9 +336,9 @@ pub(crate) fn order_id(text: &str) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| Problem::not_found())
 }
 
-fn placed(order: &domain::Order) -> Reply {
+fn placed(order: &domain::Order, is_key: bool) -> Reply {
     let secret = ReplySecret::ClientToken(order.id.clone());
-    reply(StatusCode::CREATED, &Order::from(order.clone()), Some(secret))
+    reply(StatusCode::CREATED, &Order::from(order.clone()).shown_to(is_key), Some(secret))
 }
 
 /// Place an order
@@ -359,10 +379,11 @@ async fn place(
         expires_at: placed_at + api.config().order_lifetime,
     };
     let store = api.store().clone();
-    let work = async move |work: Work| match store.place_order(new, work.completion(placed)).await? {
+    let answer = move |order: &domain::Order| placed(order, is_key);
+    let work = async move |work: Work| match store.place_order(new, work.completion(answer)).await? {
         Placed::Done(order) => {
             CrashPoint::OrderPlaced.reach();
-            Ok(Done::stored(placed(&order)))
+            Ok(Done::stored(answer(&order)))
         }
         Placed::Unpriced(error) => Err(error.into()),
         Placed::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
@@ -401,9 +422,9 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
 #[get("/v1/orders/{id}")]
 async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Order>, Problem> {
     let id = order_id(&id)?;
-    caller.right_to(&api, &id)?;
+    let right = caller.right_to(&api, &id)?;
     let order = api.store().order(id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Json(order.into()))
+    Ok(Json(Order::from(order).shown_to(right.is_key())))
 }
 
 /// Update an order
@@ -434,10 +455,10 @@ async fn update(
     let change = request.read(|order| read_change(order, id, &right))?;
     if changes_nothing(&change) {
         let order = api.store().order(change.id).await?.ok_or_else(Problem::not_found)?;
-        return Ok(Json(order.into()));
+        return Ok(Json(Order::from(order).shown_to(right.is_key())));
     }
     match api.payments().change_order(change).await? {
-        OrderChanged::Done(order) => Ok(Json(order.into())),
+        OrderChanged::Done(order) => Ok(Json(Order::from(order).shown_to(right.is_key()))),
         OrderChanged::NotFound => Err(Problem::not_found()),
         OrderChanged::NotOpen(status) => Err(Problem::order_not_open(status)),
         OrderChanged::CloseFirst(_) => Err(payments::Error::Closing.into()),
@@ -472,9 +493,10 @@ async fn cancel(
     request.read(|_| Ok(()))?;
     let by = if right.is_key() { ClosureBy::Shop } else { ClosureBy::Holder };
     let payments = api.payments().clone();
+    let is_key = right.is_key();
     let work = async move |_: Work| {
         let order = payments.cancel(id, by).await?;
-        Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None)))
+        Ok(Done::new(reply(StatusCode::OK, &Order::from(order).shown_to(is_key), None)))
     };
     request.run(&api, right, work).await
 }

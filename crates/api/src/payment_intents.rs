@@ -66,6 +66,9 @@ pub(crate) struct PaymentIntent {
     /// ISO 4217, lower case.
     #[schema(example = "eur")]
     currency: &'static str,
+    /// The account that it is on, where that is the seller's own: for Stripe.js, as its `stripeAccount`.
+    #[schema(required, example = "acct_1SWcLdKnR7uC1oLi")]
+    stripe_account: Option<String>,
     /// For Stripe.js in the customer's browser. Keep it out of logs and URLs.
     // Always `None` here: what this type makes is stored, and the secret is added to it on its way out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +130,9 @@ pub(crate) struct PaymentLookup {
     /// ISO 4217, lower case.
     #[schema(example = "eur")]
     currency: &'static str,
+    /// The account that it is on, where that is the seller's own.
+    #[schema(required, example = "acct_1SWcLdKnR7uC1oLi")]
+    stripe_account: Option<String>,
     /// Why the last try failed, if nothing has come after it.
     #[schema(required)]
     last_error: Option<PaymentError>,
@@ -159,6 +165,7 @@ impl PaymentIntent {
             status: payable.status.into(),
             amount: payable.order.total.minor(),
             currency: payable.order.total.currency().code(),
+            stripe_account: stripe_account(&payable.order),
             client_secret: None,
         }
     }
@@ -183,6 +190,7 @@ impl From<domain_payment::Failure> for PaymentError {
 
 impl From<domain::Order> for PaymentLookup {
     fn from(order: domain::Order) -> Self {
+        let stripe_account = stripe_account(&order);
         let (payment_intent_id, status, last_failure) = match order.payment {
             None => (None, None, None),
             Some(payment) => (payment.payment_intent_id, Some(payment.status), payment.last_failure),
@@ -195,10 +203,19 @@ impl From<domain::Order> for PaymentLookup {
             status: status.map(PaymentStatus::from),
             amount: order.total.minor(),
             currency: order.total.currency().code(),
+            stripe_account,
             last_error: last_failure.map(PaymentError::from),
             version: order.version,
         }
     }
+}
+
+/// The connected account that an order's payment is on.
+pub(crate) fn stripe_account(order: &domain::Order) -> Option<String> {
+    let account = order.payment.as_ref().map(|payment| &payment.account);
+    account
+        .filter(|account| **account != domain_payment::Account::own())
+        .map(|account| account.as_str().to_owned())
 }
 
 /// When the money is to be taken, which is the shop's alone to say.
@@ -282,8 +299,10 @@ async fn create(
     let right = caller.right_to(&api, &id)?;
     let capture_method = request.read(|body| read_capture_method(body, &right))?;
     let payments = api.payments().clone();
+    let is_key = right.is_key();
     let work = async move |_: Work| {
-        let payable = payments.pay(id, capture_method).await?;
+        let payable = payments.pay(id, capture_method).await;
+        let payable = payable.map_err(|error| Problem::from(error).told_to(is_key))?;
         let secret = ReplySecret::ClientSecret(payable.payment_id.clone());
         let reply = reply(StatusCode::OK, &PaymentIntent::of(&payable), Some(secret));
         Ok(Done::new(reply).with_client_secret(payable.client_secret))

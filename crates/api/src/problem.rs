@@ -1,5 +1,7 @@
 //! Problems: every answer that is no success, as RFC 9457 has it, and the one place that makes them of errors.
 
+mod sellers;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -51,11 +53,13 @@ const HARMLESS_STRIPE_CODES: &[&str] = &[
     "pointer": "/items/0/quantity", "code": "out_of_range", "detail": "must be from 1 to 10000"
 }))]
 pub(crate) struct FieldError {
-    /// Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name.
+    /// Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name; for a seller
+    /// that is not ready, `/seller_id`, which is the order's.
     pub(crate) pointer: String,
     /// What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
-    /// `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `insufficient_stock`,
-    /// `invalid_return_url` or `return_origin_not_allowed`.
+    /// `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `mixed_sellers`,
+    /// `insufficient_stock`, `invalid_return_url`, `return_origin_not_allowed`, `unknown_seller`, `not_of_seller`,
+    /// `no_transfer_to_reverse` or `no_application_fee`; of a seller that is not ready, a word of `blockers`.
     pub(crate) code: &'static str,
     /// What is wrong, for people.
     pub(crate) detail: String,
@@ -291,6 +295,46 @@ impl Problem {
         problem
     }
 
+    /// Why money can not be taken, or go back.
+    fn of_money(error: quittance_payments::Error) -> Self {
+        use quittance_payments::Error;
+        match error {
+            Error::NotCapturable(status) => Self::new(
+                Code::OrderNotCapturable,
+                format!("Nothing is held for an order that is {}.", status.as_str()),
+            ),
+            Error::CaptureBegun(amount) => Self::new(
+                Code::CaptureInProgress,
+                format!("Another amount, {amount}, is being taken already."),
+            ),
+            Error::CaptureTooLarge(held) => {
+                Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
+            }
+            Error::NotRefundable(status) => Self::new(
+                Code::OrderNotRefundable,
+                format!("No money of an order that is {} can go back.", status.as_str()),
+            ),
+            Error::Disputed => Self::new(
+                Code::OrderDisputed,
+                "The charge is disputed: the customer's bank decides where the money goes.",
+            ),
+            Error::RefundTooLarge(left) => {
+                Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
+            }
+            Error::NoTransferToReverse => Self::invalid_field(
+                "/reverse_transfer",
+                "no_transfer_to_reverse",
+                "nothing of this payment was transferred",
+            ),
+            Error::NoApplicationFee => Self::invalid_field(
+                "/refund_application_fee",
+                "no_application_fee",
+                "the platform took no fee of this payment",
+            ),
+            error => Self::internal(&error),
+        }
+    }
+
     /// An amount that is more than there is.
     fn amount_exceeds(code: Code, detail: String, available: Money) -> Self {
         let error = FieldError {
@@ -333,6 +377,13 @@ impl Problem {
         Self::new(Code::WebhookEndpointDisabled, "The endpoint is disabled: nothing is sent to it.")
     }
 
+    /// Nobody takes events of connected accounts.
+    pub(crate) fn connect_not_configured() -> Self {
+        let detail =
+            "No secret of the endpoint for connected accounts is configured (STRIPE_CONNECT_WEBHOOK_SECRET).";
+        Self::new(Code::ConnectNotConfigured, detail).retry_after(RETRY_AFTER_MISCONFIGURED_S)
+    }
+
     pub(crate) fn idempotency_key_in_use() -> Self {
         Self::new(Code::IdempotencyKeyInUse, "A request with this Idempotency-Key is still at work.")
             .retry_after(RETRY_AFTER_IN_USE_S)
@@ -360,6 +411,9 @@ impl From<PricingError> for Problem {
             PricingError::MixedCurrencies { line } => {
                 Self::invalid_field(format!("/items/{line}/product_id"), "mixed_currencies", detail)
             }
+            PricingError::MixedSellers { line } => {
+                Self::invalid_field(format!("/items/{line}/product_id"), "mixed_sellers", detail)
+            }
             PricingError::Free | PricingError::TooLarge => {
                 Self::invalid_field("/items", "out_of_range", detail)
             }
@@ -376,6 +430,7 @@ impl From<StoreError> for Problem {
                 &error,
             ),
             StoreError::ClaimLost => Self::idempotency_key_in_use(),
+            StoreError::UnknownSeller => Self::unknown_seller(),
             StoreError::Data(_)
             | StoreError::Corrupt { .. }
             | StoreError::Url(_)
@@ -388,7 +443,7 @@ impl From<quittance_payments::Error> for Problem {
     fn from(error: quittance_payments::Error) -> Self {
         use quittance_payments::Error;
         match error {
-            Error::NotFound => Self::not_found(),
+            Error::NotFound | Error::SellerNotFound => Self::not_found(),
             Error::NotPayable(status) => Self::of_order_status(status, Code::PaymentProcessing),
             Error::NotCancelable(OrderStatus::Authorized) => Self::new(
                 Code::NotCancelable,
@@ -397,28 +452,25 @@ impl From<quittance_payments::Error> for Problem {
             Error::NotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
             Error::Closing => Self::new(Code::OrderClosing, "The order is being closed."),
             Error::InFlight(status) => Self::in_flight(status),
-            Error::NotCapturable(status) => Self::new(
-                Code::OrderNotCapturable,
-                format!("Nothing is held for an order that is {}.", status.as_str()),
-            ),
-            Error::CaptureBegun(amount) => Self::new(
-                Code::CaptureInProgress,
-                format!("Another amount, {amount}, is being taken already."),
-            ),
-            Error::CaptureTooLarge(held) => {
-                Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
-            }
-            Error::NotRefundable(status) => Self::new(
-                Code::OrderNotRefundable,
-                format!("No money of an order that is {} can go back.", status.as_str()),
-            ),
-            Error::Disputed => Self::new(
-                Code::OrderDisputed,
-                "The charge is disputed: the customer's bank decides where the money goes.",
-            ),
-            Error::RefundTooLarge(left) => {
-                Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
-            }
+            Error::NotCapturable(_)
+            | Error::CaptureBegun(_)
+            | Error::CaptureTooLarge(_)
+            | Error::NotRefundable(_)
+            | Error::Disputed
+            | Error::RefundTooLarge(_)
+            | Error::NoTransferToReverse
+            | Error::NoApplicationFee => Self::of_money(error),
+            Error::SellerNotReady { .. }
+            | Error::AccountUnreachable
+            | Error::OAuthState(_)
+            | Error::OAuthCodeInvalid
+            | Error::OAuthNotConfigured
+            | Error::SellerModeMismatch
+            | Error::SellerNotConnected
+            | Error::NotOnboardedByLink
+            | Error::SellerInUse(_)
+            | Error::SellerHasOpenPayments(_)
+            | Error::ProductNotOfSeller => Self::of_seller(error),
             Error::TooManyAttempts => {
                 Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
             }

@@ -34,6 +34,9 @@ const MAX_STOCK: i64 = 1_000_000_000;
 /// What a currency must be.
 const A_CURRENCY: &str = "the lower-case code of a currency that Stripe can charge in";
 
+/// What a seller must be.
+const A_SELLER: &str = "a seller's id";
+
 /// Every route of the catalogue.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(create).service(get).service(update);
@@ -65,6 +68,9 @@ pub(crate) struct Product {
     /// counted.
     #[schema(required, minimum = 0, example = 12)]
     stock: Option<u32>,
+    /// Who sells it; null is the platform itself.
+    #[schema(required, example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    seller_id: Option<String>,
     metadata: Metadata,
     #[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.000000Z")]
     created_at: Timestamp,
@@ -108,6 +114,9 @@ pub(crate) struct ProductCreate {
     /// How many can be sold. Left out or `null`, they are not counted.
     #[schema(minimum = 0, maximum = 1_000_000_000, example = 12)]
     stock: Option<u32>,
+    /// Who sells it. Left out or `null`, the platform itself.
+    #[schema(example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    seller_id: Option<String>,
     #[schema(nullable = false)]
     metadata: Option<Metadata>,
 }
@@ -135,6 +144,9 @@ pub(crate) struct ProductUpdate {
     /// How many can be sold from now on, those that open orders hold not counted; `null` counts them no more.
     #[schema(minimum = 0, maximum = 1_000_000_000, example = 12)]
     stock: Option<u32>,
+    /// Who sells it from now on; `null` is the platform itself.
+    #[schema(example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")]
+    seller_id: Option<String>,
     /// The whole of the shop's own words.
     #[schema(nullable = false)]
     metadata: Option<Metadata>,
@@ -151,6 +163,7 @@ impl From<DomainProduct> for Product {
             currency: product.unit_price.currency().code(),
             active: product.active,
             stock: product.stock,
+            seller_id: product.seller_id.map(String::from),
             metadata: product.metadata.into(),
             created_at: product.created_at.into(),
             updated_at: product.updated_at.into(),
@@ -165,6 +178,7 @@ fn read_new(product: &mut Object<'_>) -> Read<DomainProduct> {
     let currency = product.required("currency", |field| field.parsed(A_CURRENCY));
     let active = product.optional("active", body::boolean);
     let stock = product.optional("stock", read_stock);
+    let seller_id = product.optional("seller_id", |field| field.parsed(A_SELLER));
     let metadata = product.optional("metadata", body::metadata);
     let unit_price = match Money::new(unit_amount?, currency?) {
         Ok(price) => Ok(price),
@@ -178,6 +192,7 @@ fn read_new(product: &mut Object<'_>) -> Read<DomainProduct> {
         unit_price: unit_price?,
         active: active?.unwrap_or(true),
         stock: stock?,
+        seller_id: seller_id?,
         metadata: metadata?.unwrap_or_default(),
         created_at,
         updated_at: created_at,
@@ -191,6 +206,7 @@ fn read_change(product: &mut Object<'_>) -> Read<ProductChange> {
     let currency = product.replacement("currency", |field| field.parsed(A_CURRENCY));
     let active = product.replacement("active", body::boolean);
     let stock = product.change("stock", read_stock);
+    let seller_id = product.change("seller_id", |field| field.parsed(A_SELLER));
     let metadata = product.replacement("metadata", body::metadata);
     Ok(ProductChange {
         name: name?,
@@ -199,6 +215,7 @@ fn read_change(product: &mut Object<'_>) -> Read<ProductChange> {
         currency: currency?,
         active: active?,
         stock: stock?,
+        seller_id: seller_id?,
         metadata: metadata?,
     })
 }
@@ -309,6 +326,7 @@ async fn update(
     match api.store().change_product(id, change, now()).await? {
         ProductChanged::Done(product) => Ok(Json(product.into())),
         ProductChanged::NotFound => Err(Problem::not_found()),
+        ProductChanged::UnknownSeller => Err(Problem::unknown_seller()),
         ProductChanged::Price(error) => Err(Problem::of_amount("/unit_amount", error)),
     }
 }

@@ -6,14 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason as DomainReason;
 use quittance_payments::RefundRequest;
-use quittance_persistence::{Reply, StoredRefund};
+use quittance_persistence::{AskedTerms, Reply, StoredRefund};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::body::{Object, Read, read_query};
+use crate::body::{self, Object, Read, read_query};
 use crate::captures::{check_amount, read_amount};
 use crate::code::Code;
 use crate::idempotency::{Done, Request, Scope, Work, reply};
@@ -31,6 +31,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 
 /// Money that goes back to the customer.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the contract")]
 pub(crate) struct Refund {
     #[schema(example = "ref_01kb3m9q4e8v2tz6h0rxw5ncy7")]
     id: String,
@@ -56,6 +57,10 @@ pub(crate) struct Refund {
     #[schema(required, example = "requested_by_customer")]
     reason: Option<String>,
     cause: RefundCause,
+    /// Whether what was transferred to the seller comes back to the platform, in proportion.
+    reverse_transfer: bool,
+    /// Whether the platform's fee goes back to the seller, in proportion.
+    refund_application_fee: bool,
     /// Whether it gives back what does not count as paid, so that it is no part of the order's `amount_refunded`.
     surplus: bool,
     /// Why it failed, in Stripe's words.
@@ -87,6 +92,12 @@ pub(crate) struct RefundCreate {
     #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 2499)]
     amount: Option<i64>,
     reason: Option<RefundReason>,
+    /// Whether what was transferred to the seller comes back to the platform, in proportion; it does if nothing is
+    /// said. Only of what was transferred (charge type `destination`).
+    reverse_transfer: Option<bool>,
+    /// Whether the platform's fee goes back to the seller, in proportion; it does if nothing is said. Only where there
+    /// was one.
+    refund_application_fee: Option<bool>,
 }
 
 impl From<StoredRefund> for Refund {
@@ -104,6 +115,8 @@ impl From<StoredRefund> for Refund {
             currency: refund.amount.currency().code(),
             reason: refund.reason,
             cause: refund.cause.into(),
+            reverse_transfer: refund.terms.reverse_transfer,
+            refund_application_fee: refund.terms.refund_application_fee,
             surplus: stored.is_surplus,
             created_at: stored.created_at.into(),
             updated_at: stored.updated_at.into(),
@@ -116,7 +129,17 @@ fn read_create(body: &mut Object<'_>, order_id: OrderId) -> Read<RefundRequest> 
     let reason = body.optional("reason", |field| {
         field.word(DomainReason::from_word, "duplicate, fraudulent, requested_by_customer")
     });
-    Ok(RefundRequest { order_id, amount: amount?, reason: reason? })
+    let reverse_transfer = body.optional("reverse_transfer", body::boolean);
+    let refund_application_fee = body.optional("refund_application_fee", body::boolean);
+    Ok(RefundRequest {
+        order_id,
+        amount: amount?,
+        reason: reason?,
+        terms: AskedTerms {
+            reverse_transfer: reverse_transfer?,
+            refund_application_fee: refund_application_fee?,
+        },
+    })
 }
 
 fn created(refund: &StoredRefund) -> Reply {

@@ -485,10 +485,10 @@ async fn ping(
     let key = caller.key()?;
     let id = endpoint_id(&id)?;
     request.read(|_| Ok(()))?;
-    let store = api.store().clone();
+    let (store, render) = (api.store().clone(), message_renderer(&api.config().sellers_supported));
     let work = async move |work: Work| {
         let completion = work.completion(pinged);
-        sent(store.ping_webhook_endpoint(id, message_renderer(), now(), completion).await?, pinged)
+        sent(store.ping_webhook_endpoint(id, render, now(), completion).await?, pinged)
     };
     request.run(&api, Scope::Key(key), work).await
 }

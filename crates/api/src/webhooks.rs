@@ -1,23 +1,24 @@
-//! Where Stripe delivers its events.
+//! Where Stripe delivers its events: those of the platform's own account, and those of connected accounts.
 
 use actix_web::web::{Json, ThinData};
 use actix_web::{HttpRequest, post};
 use bytes::Bytes;
 use chrono::Utc;
+use quittance_webhook::Receiver;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::openapi::WebhookRefuses;
+use crate::openapi::{NotConfigured, WebhookRefuses};
 use crate::problem::Problem;
 
 /// The largest event, in bytes.
 pub(crate) const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
-/// The route of Stripe's events.
+/// The routes of Stripe's events.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(receive);
+    config.service(receive).service(receive_of_sellers);
 }
 
 /// The event is stored.
@@ -46,7 +47,37 @@ async fn receive(
     request: HttpRequest,
     payload: Bytes,
 ) -> Result<Json<Received>, Problem> {
+    take_in(api.receiver(), &request, payload).await
+}
+
+/// Receive an event of a seller's account
+///
+/// The same for the endpoint that listens to connected accounts, with secrets of its own
+/// (`STRIPE_CONNECT_WEBHOOK_SECRET`).
+#[utoipa::path(
+    tag = "Webhooks",
+    operation_id = "stripe_connect_event_receive",
+    params(("Stripe-Signature" = String, Header, description = "Stripe's signature of the body")),
+    request_body(content = Object, content_type = "application/json", description = "The event, byte by byte as Stripe signed it"),
+    responses((status = 200, description = "The event is stored", body = Received), WebhookRefuses, NotConfigured),
+    security(())
+)]
+#[post("/webhooks/stripe/connect")]
+async fn receive_of_sellers(
+    api: ThinData<Api>,
+    request: HttpRequest,
+    payload: Bytes,
+) -> Result<Json<Received>, Problem> {
+    let receiver = api.connect_receiver().ok_or_else(Problem::connect_not_configured)?;
+    take_in(receiver, &request, payload).await
+}
+
+async fn take_in(
+    receiver: &Receiver,
+    request: &HttpRequest,
+    payload: Bytes,
+) -> Result<Json<Received>, Problem> {
     let signature = request.headers().get("Stripe-Signature").and_then(|value| value.to_str().ok());
-    api.receiver().receive(payload, signature.unwrap_or_default(), Utc::now()).await?;
+    receiver.receive(payload, signature.unwrap_or_default(), Utc::now()).await?;
     Ok(Json(Received { received: true }))
 }

@@ -26,6 +26,8 @@ mod from {
     pub(super) use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason};
     pub(super) use quittance_domain::payment::{CaptureMethod, OpenStatus, PaymentStatus, ReviewReason};
     pub(super) use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
+    pub(super) use quittance_domain::seller::{Blocker, ChargeType, NextAction, Origin};
+    pub(super) use quittance_payments::{AccountKind, BusinessType, Collection};
     pub(super) use quittance_persistence::TimelineKind;
 }
 
@@ -185,5 +187,91 @@ words! {
         Requested = from::DisabledReason::Requested,
         Gone = from::DisabledReason::Gone,
         Failing = from::DisabledReason::Failing,
+    }
+}
+
+words! {
+    /// On whose account a seller's customers are charged: the seller's, who is the merchant, pays Stripe's fees and bears
+    /// refunds and disputes (`direct`); or the platform's, from which the money less the platform's fee is transferred to
+    /// the seller at once (`destination`).
+    ChargeType of from::ChargeType {
+        Direct = from::ChargeType::Direct,
+        Destination = from::ChargeType::Destination,
+    }
+}
+
+words! {
+    /// How a seller came: the owner of an account let the platform in (`oauth`), or the platform made the account
+    /// (`created`).
+    SellerOrigin of from::Origin {
+        Oauth = from::Origin::OAuth,
+        Created = from::Origin::Created,
+    }
+}
+
+words! {
+    /// What kind of account is made: its owner sees a small dashboard and the platform bears losses (`express`), or its
+    /// owner has all of Stripe's dashboard and bears them (`standard`).
+    SellerType of from::AccountKind {
+        Express = from::AccountKind::Express,
+        Standard = from::AccountKind::Standard,
+    }
+}
+
+words! {
+    /// What kind of business a seller is, in Stripe's words.
+    BusinessType of from::BusinessType {
+        Individual = from::BusinessType::Individual,
+        Company = from::BusinessType::Company,
+        NonProfit = from::BusinessType::NonProfit,
+        GovernmentEntity = from::BusinessType::GovernmentEntity,
+    }
+}
+
+words! {
+    /// How much a seller is asked for: what is due now (`currently_due`), or all that will ever be (`eventually_due`).
+    Collect of from::Collection {
+        CurrentlyDue = from::Collection::CurrentlyDue,
+        EventuallyDue = from::Collection::EventuallyDue,
+    }
+}
+
+words! {
+    /// Why a seller can not be charged through: `not_connected` (the platform may not use the account, or there is none
+    /// yet), `unlinking` (the platform is about to let it go), `not_checked` (Stripe was not asked yet),
+    /// `details_not_submitted`, `charges_not_enabled`, `payouts_not_enabled`, `transfers_not_active` (what destination
+    /// charges need), `no_display_name` (there is none to show to customers), `country_not_supported`,
+    /// `currency_not_supported` (by the platform's settings).
+    SellerBlocker of from::Blocker {
+        NotConnected = from::Blocker::NotConnected,
+        Unlinking = from::Blocker::Unlinking,
+        NotChecked = from::Blocker::NotChecked,
+        DetailsNotSubmitted = from::Blocker::DetailsNotSubmitted,
+        ChargesNotEnabled = from::Blocker::ChargesNotEnabled,
+        PayoutsNotEnabled = from::Blocker::PayoutsNotEnabled,
+        TransfersNotActive = from::Blocker::TransfersNotActive,
+        NoDisplayName = from::Blocker::NoDisplayName,
+        CountryNotSupported = from::Blocker::CountryNotSupported,
+        CurrencyNotSupported = from::Blocker::CurrencyNotSupported,
+    }
+}
+
+words! {
+    /// What a seller should be told to do now: nothing (`none`), connect the account, perhaps again (`connect`), connect
+    /// another one, because this one will never do (`connect_another_account`), finish what Stripe asks for at first
+    /// (`complete_onboarding`), tell Stripe what is due (`provide_information`), wait while Stripe looks at it
+    /// (`await_verification`), give the account a name in Stripe's dashboard (`set_display_name`), ask the platform,
+    /// which has paused the account (`contact_platform`), or look into Stripe's dashboard, which says what is wrong
+    /// (`check_dashboard`).
+    SellerNextAction of from::NextAction {
+        None = from::NextAction::None,
+        Connect = from::NextAction::Connect,
+        ConnectAnotherAccount = from::NextAction::ConnectAnotherAccount,
+        CompleteOnboarding = from::NextAction::CompleteOnboarding,
+        ProvideInformation = from::NextAction::ProvideInformation,
+        AwaitVerification = from::NextAction::AwaitVerification,
+        SetDisplayName = from::NextAction::SetDisplayName,
+        ContactPlatform = from::NextAction::ContactPlatform,
+        CheckDashboard = from::NextAction::CheckDashboard,
     }
 }

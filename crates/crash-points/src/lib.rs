@@ -66,6 +66,16 @@ crash_points! {
     EventsApplied = "events_applied",
     /// A PaymentIntent was read from Stripe; what it says is not recorded.
     PaymentIntentRead = "payment_intent_read",
+    /// A seller is committed; Stripe has not heard of its account.
+    SellerRecorded = "seller_recorded",
+    /// Stripe has made a seller's account; we have not recorded that.
+    AccountMade = "account_made",
+    /// A code is exchanged: Stripe has connected the account; we have not recorded that.
+    CodeExchanged = "code_exchanged",
+    /// It is committed that a seller leaves; its orders are open, and Stripe has not heard of it.
+    UnlinkBegun = "unlink_begun",
+    /// Stripe has let a seller's account go; we have not recorded that.
+    Deauthorized = "deauthorized",
     /// Messages to the shop's own systems are committed; nobody has taken them on.
     MessagesAnnounced = "messages_announced",
     /// Deliveries are taken on; nothing is sent.
@@ -80,6 +90,10 @@ impl CrashPoint {
     /// The places on a message's way to the shop's own systems: they are reached only where there is such a one.
     pub const OUTBOUND: [Self; 4] =
         [Self::MessagesAnnounced, Self::DeliveriesClaimed, Self::MessageSent, Self::AttemptsRecorded];
+
+    /// The places on a seller's way in and out.
+    pub const SELLERS: [Self; 5] =
+        [Self::SellerRecorded, Self::AccountMade, Self::CodeExchanged, Self::UnlinkBegun, Self::Deauthorized];
 
     /// Stops the process here, if it is armed and this is the point.
     #[cfg(feature = "armed")]

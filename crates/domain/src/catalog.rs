@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::id::ProductId;
+use crate::id::{ProductId, SellerId};
 use crate::money::Money;
 
 /// Words of the shop's own beside an object, as Stripe has them: up to [`MAX_METADATA_KEYS`] of them.
@@ -32,6 +32,8 @@ pub struct Product {
     pub active: bool,
     /// How many can still be sold, without those that open orders hold; `None` where they are not counted.
     pub stock: Option<u32>,
+    /// Who sells it; `None` is the platform itself.
+    pub seller_id: Option<SellerId>,
     /// The shop's own words about it.
     pub metadata: Metadata,
     /// When it was added to the catalogue.

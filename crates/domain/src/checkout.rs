@@ -69,6 +69,8 @@ pub struct SessionObservation {
     pub mode: Mode,
     /// Stripe's id of it, `cs_…`.
     pub checkout_session_id: String,
+    /// The event that told of it; empty for one that we read ourselves.
+    pub event: String,
     /// Its PaymentIntent, once the customer has tried to pay.
     pub payment_intent_id: Option<String>,
     /// `metadata.order_id`, if it is one of ours.

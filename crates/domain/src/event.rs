@@ -4,6 +4,7 @@ use crate::checkout::SessionObservation;
 use crate::dispute::DisputeObservation;
 use crate::payment::{Account, Mismatch, Mode, Observation};
 use crate::refund::RefundObservation;
+use crate::seller::SellerNews;
 
 /// A verified event of Stripe's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Content {
     Dispute(Box<DisputeObservation>),
     /// That money of a PaymentIntent moved, without the object that says how: Stripe is to be asked.
     Moved(Box<Moved>),
+    /// Something about the connected account that it happened on.
+    Seller(SellerNews),
     /// Something that changes nothing here.
     Unhandled,
     /// A type that we handle, with an object that we can not read. Kept, to be read again after an upgrade.

@@ -116,6 +116,10 @@ id! {
     DisputeId, "dsp"
 }
 id! {
+    /// A seller: a connected account.
+    SellerId, "slr"
+}
+id! {
     /// A message to the shop's own systems.
     MessageId, "msg"
 }

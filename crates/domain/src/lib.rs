@@ -15,4 +15,5 @@ pub mod order;
 pub mod outbound;
 pub mod payment;
 pub mod refund;
+pub mod seller;
 pub mod standing;

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Metadata, Product};
 use crate::checkout::Rail;
-use crate::id::{OrderId, PaymentId, ProductId};
+use crate::id::{OrderId, PaymentId, ProductId, SellerId};
 use crate::money::{AmountError, Money};
 use crate::payment::{Account, Failure, OpenStatus, PaymentStatus, ReviewReason};
+use crate::seller::SoldBy;
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;
@@ -79,6 +80,12 @@ pub enum PricingError {
         /// Which item, counted from 0.
         line: usize,
     },
+    /// The product at this place is sold by another seller than the first.
+    #[error("item {line} is sold by another seller than the others")]
+    MixedSellers {
+        /// Which item, counted from 0.
+        line: usize,
+    },
     /// The total is zero: there is nothing to charge.
     #[error("an order must cost something")]
     Free,
@@ -89,13 +96,17 @@ pub enum PricingError {
 
 /// Prices a basket from the catalogue. `products` holds, item by item, what the catalogue knows of it.
 ///
-/// Returns the lines with their snapshot of name and price, and the total.
+/// Returns the lines with their snapshot of name and price, and the total. All of them are sold by one seller.
 pub fn price(items: &[(Option<Product>, Quantity)]) -> Result<(Vec<Line>, Money), PricingError> {
     let mut lines = Vec::with_capacity(items.len());
     let mut total: Option<Money> = None;
+    let mut seller: Option<&Option<SellerId>> = None;
     for (line, (product, quantity)) in items.iter().enumerate() {
         let product =
             product.as_ref().filter(|product| product.active).ok_or(PricingError::NotForSale { line })?;
+        if *seller.get_or_insert(&product.seller_id) != &product.seller_id {
+            return Err(PricingError::MixedSellers { line });
+        }
         let amount = product.unit_price.checked_mul(quantity.get()).map_err(|_| PricingError::TooLarge)?;
         total = Some(match total {
             None => amount,
@@ -268,6 +279,8 @@ pub struct Order {
     pub lines: Vec<Line>,
     /// What it costs.
     pub total: Money,
+    /// Through whom it is sold; `None` is the platform itself.
+    pub sold_by: Option<SoldBy>,
     /// Who buys.
     pub customer: Customer,
     /// Where the goods go, once that is known.

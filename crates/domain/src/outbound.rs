@@ -17,6 +17,8 @@ pub enum About {
     Refund,
     /// A dispute.
     Dispute,
+    /// A seller.
+    Seller,
     /// An endpoint of the shop's own systems.
     WebhookEndpoint,
 }
@@ -54,6 +56,10 @@ event_types! {
     "refund.failed" of Refund: "Money could not go back to the customer.";
     "dispute.opened" of Dispute: "A customer disputes a payment at their bank, or a dispute is open again.";
     "dispute.closed" of Dispute: "A dispute is decided. It is told again if the bank decides otherwise later.";
+    "seller.ready" of Seller: "A seller can be charged through now.";
+    "seller.restricted" of Seller: "A seller can not be charged through any more.";
+    "seller.disconnected" of Seller: "The platform may not use a seller's account any more.";
+    "seller.updated" of Seller: "Something else about a seller changed, for example what Stripe wants to know.";
     "product.out_of_stock" of Product: "The last unit of a product that is counted was taken.";
     "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or answered \
         410; told to the other endpoints.";

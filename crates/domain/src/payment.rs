@@ -443,6 +443,8 @@ pub struct Attempt {
     pub rail: Rail,
     /// What it must have to count.
     pub expected: Expected,
+    /// The connected account to which the money is transferred, if it is not charged there.
+    pub destination: Option<String>,
     /// When the money is to be taken.
     pub capture_method: CaptureMethod,
     /// Stripe's id of its PaymentIntent, once known. A Checkout Session has none before the customer pays.
@@ -455,7 +457,7 @@ pub struct Attempt {
     pub capture: Option<i64>,
     /// Whether it is to be closed because the customer pays in another way, or another amount.
     pub abandoned: bool,
-    /// Why Stripe would not make it: then there is none, and never will be.
+    /// Why nothing can come of it: Stripe would not make it, or the account that it lives on is out of our reach.
     pub refused: Option<String>,
 }
 
@@ -472,6 +474,8 @@ pub enum Mismatch {
     OtherPaymentIntent,
     /// It names an order that the attempt is not of.
     OtherOrder,
+    /// It is about an account that is no seller of ours.
+    UnknownSeller,
 }
 
 impl Mismatch {
@@ -484,6 +488,7 @@ impl Mismatch {
             Self::WrongMode => "wrong_mode",
             Self::OtherPaymentIntent => "other_payment_intent",
             Self::OtherOrder => "other_order",
+            Self::UnknownSeller => "unknown_seller",
         }
     }
 }
@@ -538,7 +543,12 @@ impl Attempt {
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
         self.is_of(&observation.account, observation.mode)?;
         let known = self.payment_intent_id.as_deref();
-        self.is_named(known, &observation.payment_intent_id, observation.payment_id.as_ref())?;
+        self.is_named(
+            known,
+            &observation.payment_intent_id,
+            observation.payment_id.as_ref(),
+            &observation.fact.sighting.event,
+        )?;
         self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
     }
 
@@ -553,7 +563,12 @@ impl Attempt {
             return Err(Mismatch::UnknownAttempt);
         }
         let known = self.checkout_session_id.as_deref();
-        self.is_named(known, &observation.checkout_session_id, observation.payment_id.as_ref())?;
+        self.is_named(
+            known,
+            &observation.checkout_session_id,
+            observation.payment_id.as_ref(),
+            &observation.event,
+        )?;
         if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id)
             && known != seen
         {
@@ -574,15 +589,22 @@ impl Attempt {
     }
 
     /// Whether something seen under an id is ours: by the id we know, else by what its metadata says.
+    ///
+    /// On a connected account events prove nothing of metadata: its owner can copy ours from one PaymentIntent to
+    /// another. There the id is learned only from what Stripe answers to us.
     fn is_named(
         &self,
         known: Option<&str>,
         seen: &str,
         payment_id: Option<&PaymentId>,
+        event: &str,
     ) -> Result<(), Mismatch> {
         match known {
             Some(known) if known != seen => Err(Mismatch::OtherPaymentIntent),
             None if payment_id != Some(&self.id) => Err(Mismatch::UnknownAttempt),
+            None if !event.is_empty() && self.expected.account != Account::own() => {
+                Err(Mismatch::UnknownAttempt)
+            }
             _ => Ok(()),
         }
     }

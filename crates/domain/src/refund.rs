@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{PaymentId, RefundId};
 use crate::money::Money;
-use crate::payment::{Account, Mode, Sighting};
+use crate::payment::{Account, Attempt, Mode, Sighting};
 
 /// How a refund stands, in Stripe's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,6 +126,27 @@ impl RefundReason {
     }
 }
 
+/// What goes back with a refund of what was sold through a connected account, in proportion to its amount.
+/// See <https://docs.stripe.com/connect/direct-charges#issue-refunds>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RefundTerms {
+    /// What was transferred to the seller comes back to the platform: else the platform bears the refund.
+    pub reverse_transfer: bool,
+    /// The platform's fee goes back to the seller.
+    pub refund_application_fee: bool,
+}
+
+impl RefundTerms {
+    /// All that there is to go back of an attempt, so that everybody stands as before it.
+    #[must_use]
+    pub fn all_of(attempt: &Attempt) -> Self {
+        Self {
+            reverse_transfer: attempt.destination.is_some(),
+            refund_application_fee: attempt.expected.application_fee.is_some(),
+        }
+    }
+}
+
 /// Stripe gives this reason to what a hold releases that was never taken: no money goes back by it.
 const RELEASED_HOLD: &str = "expired_uncaptured_charge";
 
@@ -185,6 +206,8 @@ pub struct Refund {
     pub reason: Option<String>,
     /// Why there is one.
     pub cause: RefundCause,
+    /// What else goes back with it.
+    pub terms: RefundTerms,
     /// Stripe's id of it, `re_…` or `pyr_…`, once known.
     pub stripe_refund_id: Option<String>,
     /// What Stripe told of it.

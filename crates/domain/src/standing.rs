@@ -240,7 +240,10 @@ impl History {
     }
 
     fn latest_that_is(&self, status: OpenStatus) -> Option<&Attempt> {
-        self.attempts.iter().rev().find(|attempt| attempt.facts.status() == PaymentStatus::Open(status))
+        let is_so = |attempt: &&Attempt| {
+            attempt.refused.is_none() && attempt.facts.status() == PaymentStatus::Open(status)
+        };
+        self.attempts.iter().rev().find(is_so)
     }
 
     fn failure(&self) -> Option<String> {

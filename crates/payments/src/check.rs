@@ -1,5 +1,6 @@
 //! Comparing an order with what Stripe says of it, and ending it when its time is over.
 
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::id::OrderId;
 use quittance_domain::payment::PaymentStatus;
 use quittance_persistence::{AttemptAtWork, ClosureAsked, Findings};
@@ -17,14 +18,33 @@ impl Payments {
     pub(crate) async fn check(&self, order_id: OrderId) -> Result<(), Error> {
         let Some(found) = self.store.order_to_check(order_id.clone()).await? else { return Ok(()) };
         for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
-            let findings = self.ask(work).await?;
+            let findings = match self.ask(work).await.map_err(Error::Stripe) {
+                Err(error) if error.is_of_unreachable_account() => {
+                    self.lose_unless_paid(work).await?;
+                    continue;
+                }
+                findings => findings?,
+            };
             self.taken_in(self.store.take_in(work.attempt.id.clone(), findings, now()).await?)?;
         }
         if found.order.status.is_open() && found.order.expires_at <= now() {
             self.expire(order_id.clone()).await?;
         }
+        // What is read is dated by the second in which it was asked for, and so may seem older than what was told
+        // before: then it is asked for once more when the lease is over.
+        if found.attempts.iter().any(failed_untold)
+            && let Some(found) = self.store.order_to_check(order_id.clone()).await?
+            && found.attempts.iter().any(failed_untold)
+        {
+            return Ok(());
+        }
         self.store.checked(order_id, now()).await?;
         Ok(())
+    }
+
+    /// What was paid stays paid, also where nothing more can be learned of it.
+    async fn lose_unless_paid(&self, work: &AttemptAtWork) -> Result<(), Error> {
+        if work.attempt.is_closed() { Ok(()) } else { self.lose(work).await }
     }
 
     /// Everything that Stripe has to say of an attempt.
@@ -68,8 +88,19 @@ impl Payments {
     }
 }
 
-/// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid.
+/// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid, and we know
+/// why.
 fn may_have_moved(work: &AttemptAtWork) -> bool {
-    work.attempt.is_made()
-        && (!work.attempt.is_closed() || work.attempt.facts.status() == PaymentStatus::Succeeded)
+    let attempt = &work.attempt;
+    let is_over = attempt.is_closed() && attempt.facts.status() != PaymentStatus::Succeeded;
+    attempt.is_made() && (!is_over || failed_untold(work))
+}
+
+/// Whether a Checkout Session's payment has failed, and we have not heard why: on a seller's account that is not learned
+/// from an event of the PaymentIntent before the PaymentIntent is known.
+fn failed_untold(work: &AttemptAtWork) -> bool {
+    let attempt = &work.attempt;
+    attempt.refused.is_none()
+        && attempt.facts.session() == Some(SessionStatus::Failed)
+        && attempt.facts.last_failure().is_none()
 }

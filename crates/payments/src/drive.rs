@@ -20,7 +20,10 @@ use crate::{Error, Payments, now, span};
 pub(crate) const KEY_AGE_MAX: Duration = Duration::hours(23);
 
 /// How far our clock may be ahead of Stripe's when something is looked up by its age.
-const CLOCK_SKEW_MAX: Duration = Duration::minutes(10);
+pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::minutes(10);
+
+/// Why an attempt or a refund came to nothing whose account is out of our reach.
+pub(crate) const UNREACHABLE: &str = "seller_disconnected";
 
 /// How many things can follow from each other for one attempt: make it, tell details, close it, and one spare.
 const STEPS_MAX: usize = 4;
@@ -40,8 +43,24 @@ impl Payments {
                     Task::UpdateDetails => self.update_details(&work).await,
                 }
             };
-            step.instrument(span(&work.order_id, &work.attempt.id)).await?;
+            match step.instrument(span(&work.order_id, &work.attempt.id)).await {
+                Err(error) if error.is_of_unreachable_account() => self.lose(&work).await?,
+                done => done?,
+            }
         }
+        Ok(())
+    }
+
+    /// Gives an attempt up that lives on an account which Stripe lets us use no more: nobody can be told to pay with it,
+    /// and nothing of it can be closed. What is heard of it later counts all the same.
+    pub(crate) async fn lose(&self, work: &AttemptAtWork) -> Result<(), Error> {
+        tracing::warn!(
+            order.id = %work.order_id,
+            payment.id = %work.attempt.id,
+            "The connected account of this payment is out of reach; the payment is given up."
+        );
+        self.store.lose_attempt(work.attempt.id.clone(), UNREACHABLE.to_owned(), now()).await?;
+        self.waiting.poke();
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! Why a use case came to nothing.
 
+use quittance_domain::id::SellerId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::seller::{Blocker, Seller};
 use quittance_stripe_gateway::Refusal;
 
 /// Why a use case came to nothing.
@@ -46,6 +48,53 @@ pub enum Error {
     /// The order can not be canceled as it stands.
     #[error("an order that is {} can not be canceled", .0.as_str())]
     NotCancelable(OrderStatus),
+    /// There is no such seller.
+    #[error("there is no such seller")]
+    SellerNotFound,
+    /// Nothing can be charged through the order's seller now.
+    #[error("the seller {seller_id} can not be charged through")]
+    SellerNotReady {
+        /// The seller.
+        seller_id: SellerId,
+        /// Why.
+        blockers: Vec<Blocker>,
+    },
+    /// The platform may not use the seller's account.
+    #[error("the seller is not connected")]
+    SellerNotConnected,
+    /// The account was connected by its owner, who tells Stripe in its dashboard what it asks for.
+    #[error("only an account that the platform made is filled in by links")]
+    NotOnboardedByLink,
+    /// The platform's `ca_…` is not configured.
+    #[error("no client id for OAuth is configured")]
+    OAuthNotConfigured,
+    /// What came back from Stripe's page is not taken.
+    #[error("the state of the authorization is {}", .0.as_str())]
+    OAuthState(StateRefused),
+    /// Stripe does not take the code: it was used, has expired, or was never ours.
+    #[error("Stripe does not take the code of the authorization")]
+    OAuthCodeInvalid,
+    /// The account was connected in another mode than ours.
+    #[error("the account was connected in another mode")]
+    SellerModeMismatch,
+    /// The seller's account works: it is let go only by force.
+    #[error("the account of the seller works")]
+    SellerInUse(Box<Seller>),
+    /// Money of so many of the seller's orders is on its way or held.
+    #[error("money of {0} of the seller's orders is on its way or held")]
+    SellerHasOpenPayments(usize),
+    /// Nothing was transferred that could come back.
+    #[error("nothing was transferred of this payment")]
+    NoTransferToReverse,
+    /// There was no fee that could go back.
+    #[error("the platform took no fee of this payment")]
+    NoApplicationFee,
+    /// The product is not sold by this seller.
+    #[error("the product is not sold by this seller")]
+    ProductNotOfSeller,
+    /// Stripe lets us use the connected account no more.
+    #[error("the connected account is out of reach")]
+    AccountUnreachable,
     /// Stripe will not do it, and says why.
     #[error("Stripe refused the request")]
     Refused(#[source] RefusalError),
@@ -72,11 +121,48 @@ impl Error {
         }
     }
 
+    /// Whether Stripe lets us use a connected account no more.
+    pub(crate) fn is_of_unreachable_account(&self) -> bool {
+        use quittance_stripe_gateway::Error::Refused;
+        match self {
+            Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
+                refusal.is_account_unreachable() || refusal.is_destination_unreachable()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether Stripe does not take our key: nobody can pay until an operator mends the configuration.
     #[must_use]
     pub fn is_of_configuration(&self) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         matches!(self, Self::Stripe(Refused(refusal)) if refusal.is_about_the_key())
+    }
+}
+
+/// Why what came back from Stripe's authorization page is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StateRefused {
+    /// Nobody began with this state.
+    Unknown,
+    /// It was taken before.
+    Used,
+    /// It was begun too long ago.
+    Expired,
+    /// Somebody else began with it.
+    OtherBinding,
+}
+
+impl StateRefused {
+    /// A word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Used => "used",
+            Self::Expired => "expired",
+            Self::OtherBinding => "of another binding",
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Use cases: pay, capture, cancel, refund, change an order, wait for news, and heal what a crash or a lost event
-//! left open.
+//! Use cases: pay, capture, cancel, refund, change an order, wait for news, connect sellers, and heal what a crash or a
+//! lost event left open.
 //!
 //! Each is a chain of atomic phases with calls to Stripe between them: commit the intention, with the
 //! idempotency key that Stripe will be given; ask Stripe, outside any transaction; commit its answer. Whatever
@@ -17,6 +17,7 @@ mod journal;
 mod pay;
 mod reconcile;
 mod refund;
+mod sellers;
 mod status;
 mod waiting;
 mod worker;
@@ -31,10 +32,14 @@ use quittance_persistence::{OrderChange, OrderChanged, Store};
 use quittance_stripe_gateway::Stripe;
 use tokio::runtime::Handle;
 
-pub use error::Error;
+pub use error::{Error, StateRefused};
 pub use pay::{CheckoutRequest, HostedPage, Payable, client_secret_hash};
+pub use quittance_stripe_gateway::{AccountKind, AccountLink, BusinessType, Collection};
 pub use reconcile::{Scope, Tally};
 pub use refund::RefundRequest;
+pub use sellers::{
+    AccountLinkRequest, Authorization, ConnectSettings, OAuthAnswer, SellerRequest, StripeProductMade,
+};
 pub use status::Patience;
 pub use waiting::Waiting;
 pub use worker::Worker;
@@ -48,6 +53,7 @@ pub struct Payments {
     stripe: Stripe,
     waiting: Waiting,
     refreshes: Arc<Refreshes>,
+    connect: Arc<ConnectSettings>,
     runtime: Handle,
 }
 
@@ -55,7 +61,27 @@ impl Payments {
     /// The use cases on this store and this Stripe account. `waiting` is told by whoever applies events.
     #[must_use]
     pub fn new(store: Store, stripe: Stripe, waiting: Waiting) -> Self {
-        Self { store, stripe, waiting, refreshes: Arc::new(Refreshes::new()), runtime: Handle::current() }
+        Self {
+            store,
+            stripe,
+            waiting,
+            refreshes: Arc::new(Refreshes::new()),
+            connect: Arc::default(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// The same, with how sellers are connected. Without it there is no OAuth, and new sellers are charged directly
+    /// and without a fee.
+    #[must_use]
+    pub fn with_connect(self, settings: ConnectSettings) -> Self {
+        Self { connect: Arc::new(settings), ..self }
+    }
+
+    /// How sellers are connected.
+    #[must_use]
+    pub fn connect_settings(&self) -> &ConnectSettings {
+        &self.connect
     }
 
     /// Changes what is bought, who buys and where the goods go, and tells Stripe where a PaymentIntent is live.

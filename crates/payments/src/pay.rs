@@ -7,6 +7,7 @@ use quittance_domain::history::Task;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
 use quittance_domain::payment::{Account, CaptureMethod, Expected, PaymentStatus};
+use quittance_domain::seller::SoldBy;
 use quittance_persistence::{AttemptAtWork, Begun, NewAttempt};
 use quittance_stripe_gateway::{
     CheckoutSession, FrozenRequest, NewCheckoutSession, NewPaymentIntent, PaymentDetails, PaymentIntent,
@@ -147,6 +148,9 @@ impl Payments {
                     continue;
                 }
                 Begun::Stale => continue,
+                Begun::SellerNotReady { seller_id, blockers } => {
+                    return Err(Error::SellerNotReady { seller_id, blockers });
+                }
                 Begun::NotFound => return Err(Error::NotFound),
                 Begun::NotPayable(status) if status.is_open() => return Err(Error::in_flight(status)),
                 Begun::NotPayable(status) => return Err(Error::NotPayable(status)),
@@ -155,7 +159,13 @@ impl Payments {
             if wish.capture_method().is_some_and(|wanted| wanted != work.attempt.capture_method) {
                 return Err(Error::CaptureMethodFixed);
             }
-            let (answer, order) = self.make_or_read(&work).await?;
+            let (answer, order) = match self.make_or_read(&work).await {
+                Err(error) if error.is_of_unreachable_account() => {
+                    self.lose(&work).await?;
+                    return Err(Error::AccountUnreachable);
+                }
+                read => read?,
+            };
             let is_complete = match &answer {
                 Answer::Session(session) => session.observation.status != SessionStatus::Open,
                 Answer::PaymentIntent(_) => false,
@@ -208,21 +218,32 @@ impl Payments {
 
     fn new_attempt(&self, order: &Order, wish: &Wish) -> Result<NewAttempt, Error> {
         let id = PaymentId::from_uuid(Uuid::now_v7());
+        let sold_by = order.sold_by.as_ref();
+        let destination = sold_by.and_then(SoldBy::destination).map(str::to_owned);
         let expected = Expected {
-            account: Account::own(),
+            account: sold_by.map_or_else(Account::own, SoldBy::charged_on),
             mode: self.stripe.mode(),
             amount: order.total,
-            application_fee: None,
+            application_fee: sold_by.and_then(SoldBy::charged_fee),
         };
         let capture_method = wish.capture_method().unwrap_or_default();
         let (rail, asked, request, live_until) = match wish {
             Wish::Element(_) => {
-                let request = freeze_payment_intent(order, &id, &expected, capture_method);
+                let request =
+                    freeze_payment_intent(order, &id, &expected, destination.clone(), capture_method);
                 (Rail::PaymentIntent, String::new(), request, None)
             }
             Wish::Checkout(wish) => {
                 let expires_at = order.expires_at.clamp(now() + SESSION_LIFE_MIN, now() + SESSION_LIFE_MAX);
-                let request = freeze_session(order, &id, &expected, capture_method, wish, expires_at);
+                let request = freeze_session(
+                    order,
+                    &id,
+                    &expected,
+                    destination.clone(),
+                    capture_method,
+                    wish,
+                    expires_at,
+                );
                 let asked = format!("{}\n{}", wish.success_url, wish.cancel_url);
                 (Rail::CheckoutSession, asked, request, Some(expires_at))
             }
@@ -233,6 +254,7 @@ impl Payments {
             rail,
             asked,
             expected,
+            destination,
             capture_method,
             request: serde_json::to_string(&request).map_err(|_| unwritable())?,
             details_told: order.details_version,
@@ -251,6 +273,7 @@ fn freeze_payment_intent(
     order: &Order,
     id: &PaymentId,
     expected: &Expected,
+    destination: Option<String>,
     capture_method: CaptureMethod,
 ) -> FrozenRequest {
     Stripe::freeze_payment_intent(&NewPaymentIntent {
@@ -259,6 +282,7 @@ fn freeze_payment_intent(
         account: expected.account.clone(),
         amount: expected.amount,
         application_fee: expected.application_fee,
+        destination,
         capture_method,
         details: details_of(order),
         metadata: order.metadata.clone(),
@@ -269,6 +293,7 @@ fn freeze_session(
     order: &Order,
     id: &PaymentId,
     expected: &Expected,
+    destination: Option<String>,
     capture_method: CaptureMethod,
     request: &CheckoutRequest,
     expires_at: DateTime<Utc>,
@@ -279,6 +304,7 @@ fn freeze_session(
         account: expected.account.clone(),
         lines: order.lines.clone(),
         application_fee: expected.application_fee,
+        destination,
         capture_method,
         details: details_of(order),
         metadata: order.metadata.clone(),

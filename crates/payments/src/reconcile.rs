@@ -105,7 +105,10 @@ impl Payments {
             if work.attempt.is_closed() && work.attempt.facts.status() != PaymentStatus::Succeeded {
                 continue;
             }
-            let findings = self.ask(work).await?;
+            let findings = match self.ask(work).await.map_err(Error::Stripe) {
+                Err(error) if error.is_of_unreachable_account() => continue,
+                findings => findings?,
+            };
             let refunds = self.store.refunds(found.order.id.clone()).await?;
             let disputes = self.store.disputes(found.order.id.clone()).await?;
             let is_told = findings.refunds.iter().all(|seen| {

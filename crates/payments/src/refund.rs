@@ -3,12 +3,12 @@
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason;
-use quittance_persistence::{Completion, NewRefund, RefundAtWork, RefundBegun, StoredRefund};
-use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe};
+use quittance_persistence::{AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, StoredRefund};
+use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe, Refusal};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::drive::KEY_AGE_MAX;
+use crate::drive::{KEY_AGE_MAX, UNREACHABLE};
 use crate::error::RefusalError;
 use crate::pay::GRACE;
 use crate::{Error, Payments, now};
@@ -22,6 +22,8 @@ pub struct RefundRequest {
     pub amount: Option<i64>,
     /// Why.
     pub reason: Option<RefundReason>,
+    /// What else goes back with it.
+    pub terms: AskedTerms,
 }
 
 impl Payments {
@@ -41,6 +43,7 @@ impl Payments {
                 order_id: request.order_id,
                 amount: request.amount,
                 reason: request.reason,
+                terms: request.terms,
                 now: now(),
                 redrive_at: now() + GRACE,
             };
@@ -50,11 +53,13 @@ impl Payments {
                 RefundBegun::NotPaid(status) => return Err(Error::NotRefundable(status)),
                 RefundBegun::Disputed => return Err(Error::Disputed),
                 RefundBegun::TooMuch(left) => return Err(Error::RefundTooLarge(left)),
+                RefundBegun::NoTransfer => return Err(Error::NoTransferToReverse),
+                RefundBegun::NoApplicationFee => return Err(Error::NoApplicationFee),
             };
             CrashPoint::RefundRecorded.reach();
             match payments.send_refund(&work).await {
                 Ok(stored) => Ok(stored),
-                Err(refused @ Error::Refused(_)) => Err(refused),
+                Err(refused @ (Error::Refused(_) | Error::AccountUnreachable)) => Err(refused),
                 Err(error) => {
                     tracing::warn!(
                         refund.id = %work.stored.refund.id,
@@ -92,7 +97,12 @@ impl Payments {
     /// whatever was sent under the old one has come to nothing.
     async fn find_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
-        let listed = self.stripe.list_refunds(&work.account, &work.payment_intent_id).await?;
+        let listed = match self.stripe.list_refunds(&work.account, &work.payment_intent_id).await {
+            Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => {
+                return self.refuse_refund(id, refusal).await;
+            }
+            listed => listed?,
+        };
         if let Some(found) = listed.into_iter().find(|refund| refund.refund_id.as_ref() == Some(id)) {
             let stored = self.store.observe_refund(id.clone(), found, now()).await?;
             self.waiting.poke();
@@ -115,6 +125,7 @@ impl Payments {
             payment_intent_id: work.payment_intent_id.clone(),
             amount: refund.amount,
             reason: refund.reason.as_deref().and_then(RefundReason::from_word),
+            terms: refund.terms,
         };
         let result = self.stripe.create_refund(&new, idempotency_key).await;
         let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());
@@ -136,11 +147,19 @@ impl Payments {
                 stored.ok_or(Error::NotFound)
             }
             Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
-                let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
-                self.store.refuse_refund(id.clone(), reason, now()).await?;
-                Err(Error::Refused(RefusalError(refusal)))
+                self.refuse_refund(id, refusal).await
             }
             Err(error) => Err(Error::Stripe(error)),
         }
+    }
+
+    async fn refuse_refund(&self, id: &RefundId, refusal: Box<Refusal>) -> Result<StoredRefund, Error> {
+        let (reason, error) = match &refusal.code {
+            _ if refusal.is_account_unreachable() => (UNREACHABLE.to_owned(), Error::AccountUnreachable),
+            Some(code) => (code.clone(), Error::Refused(RefusalError(refusal))),
+            None => (refusal.status.to_string(), Error::Refused(RefusalError(refusal))),
+        };
+        self.store.refuse_refund(id.clone(), reason, now()).await?;
+        Err(error)
     }
 }

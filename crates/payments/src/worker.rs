@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use quittance_domain::id::OrderId;
-use quittance_persistence::{AttemptAtWork, RefundAtWork, WorkClaim};
+use quittance_persistence::{AttemptAtWork, RefundAtWork, SellerAtWork, WorkClaim};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -27,6 +27,9 @@ const RECOMPUTE_PART: u8 = 50;
 
 /// How long the answer to a request with an `Idempotency-Key` is given again.
 const REPLIES_KEPT: chrono::Duration = chrono::Duration::hours(24);
+
+/// How long it is known of an authorization that it was used, or is over.
+const STATES_KEPT: chrono::Duration = chrono::Duration::hours(24);
 
 /// How many pieces of work of each kind are worked on at once.
 const BATCH: u8 = 16;
@@ -73,10 +76,16 @@ impl Worker {
 
     /// Throws away what nobody asks for any more.
     async fn sweep(&self) {
-        if let Err(error) = self.payments.store.forget_replies(now() - REPLIES_KEPT).await {
+        let store = &self.payments.store;
+        let forgotten = async {
+            store.forget_replies(now() - REPLIES_KEPT).await?;
+            store.forget_oauth_states(now() - STATES_KEPT).await.map(drop)
+        };
+        if let Err(error) = forgotten.await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "Old answers to idempotent requests could not be removed; it is tried again in an hour."
+                "Old answers to idempotent requests, and authorizations that nobody finished, could not be removed; it \
+                 is tried again in an hour."
             );
         }
     }
@@ -111,7 +120,8 @@ impl Worker {
         let payments = self.attempts().await;
         let refunds = self.refunds().await;
         let checks = self.checks().await;
-        payments.max(refunds).max(checks)
+        let sellers = self.sellers().await;
+        payments.max(refunds).max(checks).max(sellers)
     }
 
     async fn attempts(&self) -> usize {
@@ -138,6 +148,21 @@ impl Worker {
             tasks.spawn(async move {
                 let result = payments.send_refund(&work).await;
                 report_refund(&work, result.err());
+            });
+        }
+        tasks.join_all().await;
+        found
+    }
+
+    async fn sellers(&self) -> usize {
+        let works = taken(self.payments.store.claim_seller_checks(claim()).await);
+        let found = works.len();
+        let mut tasks = JoinSet::new();
+        for work in works {
+            let payments = self.payments.clone();
+            tasks.spawn(async move {
+                let result = payments.work_on_seller(&work).await;
+                report_seller(&work, result.err());
             });
         }
         tasks.join_all().await;
@@ -208,13 +233,42 @@ fn report(work: &AttemptAtWork, result: &Result<(), Error>) {
     }
 }
 
+fn report_seller(work: &SellerAtWork, error: Option<Error>) {
+    let _entered = tracing::info_span!("seller", seller.id = %work.seller.id).entered();
+    count("seller", error.is_none());
+    match error {
+        None => tracing::debug!("What was due for a seller is done."),
+        Some(Error::SellerHasOpenPayments(orders)) => tracing::warn!(
+            orders,
+            "A seller can not leave: money of its orders is on its way or held. It is connected again; ask once more \
+             when that is settled, or with force."
+        ),
+        Some(error @ Error::Refused(_)) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "Stripe refused what was due for a seller. Look at Stripe's request log, and at the account in its \
+             dashboard."
+        ),
+        Some(error) if work.checks > REDRIVES_BEFORE_ALARM => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            checks = work.checks,
+            "What is due for a seller can not be done. If Stripe is up, look at its request log, and at the key in \
+             STRIPE_SECRET_KEY."
+        ),
+        Some(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            checks = work.checks,
+            "What is due for a seller could not be done; it is tried again in a minute."
+        ),
+    }
+}
+
 fn report_refund(work: &RefundAtWork, error: Option<Error>) {
     let (order_id, refund) = (&work.stored.order_id, &work.stored.refund);
     let _entered = tracing::info_span!("refund", order.id = %order_id, refund.id = %refund.id).entered();
     count("refund", error.is_none());
     match error {
         None => tracing::info!("A refund is with Stripe."),
-        Some(error @ Error::Refused(_)) => tracing::error!(
+        Some(error @ (Error::Refused(_) | Error::AccountUnreachable)) => tracing::error!(
             error = &error as &dyn std::error::Error,
             cause = refund.cause.as_str(),
             "Stripe refused a refund: the money was not given back. Look at the order's timeline, and give it back \

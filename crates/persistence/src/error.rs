@@ -24,6 +24,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A product is to be of a seller that there is not, or whose account Stripe has not made.
+    #[error("there is no such seller")]
+    UnknownSeller,
     /// The request's claim on its idempotency key ran out, and another request took it over.
     #[error("another request with this idempotency key took over")]
     ClaimLost,

@@ -2,6 +2,7 @@
 
 mod healing;
 mod refunds;
+mod sellers;
 mod timeline;
 
 use std::fmt;
@@ -14,13 +15,15 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::checkout::Rail;
 use quittance_domain::event::Event;
 use quittance_domain::history::{Limits, Task};
-use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId, WebhookEndpointId};
+use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId, SellerId, WebhookEndpointId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
 use quittance_domain::payment::{Attempt, CaptureMethod, Expected, PaymentStatus};
+use quittance_domain::seller::{Blocker, Supported};
 
 pub use healing::*;
 pub use refunds::*;
+pub use sellers::*;
 pub use timeline::*;
 
 /// Which database, and how it is used.
@@ -30,6 +33,8 @@ pub struct StoreConfig {
     pub url: String,
     /// What the shop allows.
     pub limits: Limits,
+    /// Which sellers the platform takes.
+    pub sellers_supported: Supported,
     /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
     pub connections: usize,
     /// How long to wait for a connection before the database counts as unreachable.
@@ -89,6 +94,8 @@ pub struct ProductChange {
     pub active: Option<bool>,
     /// How many can be sold from now on, or that they are not counted any more.
     pub stock: Option<Option<u32>>,
+    /// Who sells it from now on, or that the platform itself does.
+    pub seller_id: Option<Option<SellerId>>,
     /// The whole of the metadata.
     pub metadata: Option<Metadata>,
 }
@@ -100,6 +107,8 @@ pub enum ProductChanged {
     Done(quittance_domain::catalog::Product),
     /// There is no such product.
     NotFound,
+    /// There is no such seller, or Stripe has not made its account.
+    UnknownSeller,
     /// Price and currency do not fit each other.
     Price(quittance_domain::money::AmountError),
 }
@@ -224,6 +233,8 @@ pub struct NewAttempt {
     pub asked: String,
     /// What its success must have to count.
     pub expected: Expected,
+    /// The connected account to which the money is transferred, if it is not charged there.
+    pub destination: Option<String>,
     /// When the money is to be taken.
     pub capture_method: CaptureMethod,
     /// The request to Stripe, frozen.
@@ -254,8 +265,15 @@ pub enum Begun {
     NotPayable(OrderStatus),
     /// Too many tries have failed.
     TooManyAttempts,
-    /// The order's total is not what the attempt expects any more.
+    /// The order's total, or through whom and on which terms it is sold, is not what the attempt expects any more.
     Stale,
+    /// The order can not be charged for through its seller now.
+    SellerNotReady {
+        /// The seller.
+        seller_id: SellerId,
+        /// Why not.
+        blockers: Vec<Blocker>,
+    },
 }
 
 /// An attempt with what is needed to work on it at Stripe.

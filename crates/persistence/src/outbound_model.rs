@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Product;
-use quittance_domain::id::{MessageId, OrderId, WebhookEndpointId};
+use quittance_domain::id::{MessageId, OrderId, SellerId, WebhookEndpointId};
 use quittance_domain::order::Order;
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, EventPattern};
+use quittance_domain::seller::Seller;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{StoredDispute, StoredRefund};
@@ -98,6 +99,8 @@ pub enum Snapshot {
     Refund(Box<StoredRefund>),
     /// A dispute.
     Dispute(Box<StoredDispute>),
+    /// A seller.
+    Seller(Box<Seller>),
     /// An endpoint.
     WebhookEndpoint(WebhookEndpoint),
 }
@@ -109,7 +112,7 @@ pub struct Unrendered {
     pub id: MessageId,
     /// The type of the event.
     pub kind: String,
-    /// The order's version when it happened; grows from message to message of an order.
+    /// The version of the order or the seller when it happened; grows from message to message of one.
     pub sequence: Option<i64>,
     /// When it happened.
     pub happened_at: DateTime<Utc>,
@@ -236,9 +239,11 @@ pub struct Message {
     pub id: MessageId,
     /// The order that its event belongs to, if it belongs to one.
     pub order_id: Option<OrderId>,
+    /// The seller that its event is about, if it is about one.
+    pub seller_id: Option<SellerId>,
     /// The type of its event.
     pub kind: String,
-    /// Grows from message to message of an order.
+    /// Grows from message to message of an order, or of a seller.
     pub sequence: Option<i64>,
     /// What is sent.
     pub payload: String,

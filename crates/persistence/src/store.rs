@@ -8,19 +8,21 @@ use quittance_domain::catalog::Product;
 use quittance_domain::event::Outcome;
 use quittance_domain::history::Closure;
 use quittance_domain::id::{
-    DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, WebhookEndpointId,
+    DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, SellerId, WebhookEndpointId,
 };
-use quittance_domain::order::Order;
-use quittance_domain::payment::Observation;
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_domain::payment::{Account, Observation};
 use quittance_domain::refund::RefundObservation;
+use quittance_domain::seller::{AccountState, Seller};
 use tokio::runtime::Handle;
 
 use crate::model::{
-    AttemptAtWork, Begun, CaptureAsked, Claim, Claimed, ClosureAsked, ClosureBy, Completion, Cursor,
-    Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, Observed, OrderChange,
-    OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange, ProductChanged, Pulse,
-    Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, SessionLookup, Shelf, StoreConfig,
-    StoredDispute, StoredRefund, StripeCall, TimelineEntry, Walk, WorkClaim,
+    AttemptAtWork, Begun, CaptureAsked, Claim, Claimed, ClosureAsked, ClosureBy, Completion, ConnectSeller,
+    Cursor, Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, NewSeller,
+    Observed, OrderChange, OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange,
+    ProductChanged, Pulse, Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, SellerAtWork,
+    SellerChange, SellerChanged, SellerFilter, SessionLookup, Shelf, StateTaken, StoreConfig, StoredDispute,
+    StoredRefund, StripeCall, TimelineEntry, UnlinkBegun, Walk, WorkClaim,
 };
 use crate::outbound_model::{
     Backlog, ClaimedDeliveries, DeliveryClaim, DeliveryToken, EndedAttempt, Message, MessageFilter,
@@ -105,10 +107,10 @@ phases! {
     /// Succeeds if the database answers and its schema is what this version needs.
     fn ready() -> ();
 
-    /// Adds a product to the catalogue.
+    /// Adds a product to the catalogue. One of a seller that there is not is [`Error::UnknownSeller`].
     fn insert_product(product: Product, completion: Option<Completion<Product>>) -> Product;
 
-    /// Changes a product.
+    /// Changes a product. With its seller, what stands for it at Stripe is forgotten.
     fn change_product(id: ProductId, change: ProductChange, now: DateTime<Utc>) -> ProductChanged;
 
     /// A product by its id.
@@ -116,6 +118,17 @@ phases! {
 
     /// The catalogue, newest first.
     fn products(shelf: Shelf, cursor: Cursor<ProductId>) -> Page<Product>;
+
+    /// Stripe's id of the product that stands for this one on its seller's account, `prod_…`, once it was made.
+    fn stripe_product(product_id: ProductId) -> Option<String>;
+
+    /// Records what was made for a product on its seller's account, unless something was before; returns what stands.
+    /// `None` if there is no such product, or it is of another seller by now.
+    fn set_stripe_product(
+        product_id: ProductId,
+        seller_id: SellerId,
+        stripe_product_id: String
+    ) -> Option<String>;
 
     /// Prices an order from the catalogue and places it.
     fn place_order(order: NewOrder, completion: Option<Completion<Order>>) -> Placed;
@@ -135,7 +148,7 @@ phases! {
     /// Hashes of the client secrets that open this order to whoever shows one of them.
     fn client_secret_hashes(order_id: OrderId) -> Vec<String>;
 
-    /// Records an attempt to pay, or finds the live one.
+    /// Records an attempt to pay, or finds the live one. Nothing is charged through a seller that is not ready.
     fn begin_attempt(attempt: NewAttempt) -> Begun;
 
     /// Takes in what Stripe answered about an attempt. `client_secret_hash` is kept if it is given;
@@ -194,11 +207,15 @@ phases! {
     /// Asks for an order to end because its time is over, if it still is.
     fn expire_order(id: OrderId, now: DateTime<Utc>) -> ClosureAsked;
 
-    /// Takes the walk of Stripe's list of events for a while, if nobody else has it.
-    fn claim_walk(now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<Walk>;
+    /// Takes the walk of Stripe's list of this account's events for a while, if nobody else has it.
+    fn claim_walk(account: Account, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<Walk>;
 
-    /// Records that every event made before this was seen.
-    fn walked(seen_until: DateTime<Utc>) -> ();
+    /// Records that every event of this account made before this was seen.
+    fn walked(account: Account, seen_until: DateTime<Utc>) -> ();
+
+    /// Connected accounts on which payments were charged and whose walk nobody has now, so many at most, the one that
+    /// was not walked for the longest time first.
+    fn accounts_to_walk(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
 
     /// Which of these events were not taken in yet.
     fn unseen_events(event_ids: Vec<String>) -> HashSet<String>;
@@ -221,6 +238,10 @@ phases! {
     /// Records that Stripe will not make this attempt's PaymentIntent or Checkout Session.
     fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
+    /// Records that an attempt can not be reached any more, made or not, because of its account. Its order's seller
+    /// is to be read at once.
+    fn lose_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
+
     /// Records that Stripe will not take these details for this attempt, so that they are not sent again.
     fn give_up_details(payment_id: PaymentId, details_told: i64, now: DateTime<Utc>) -> ();
 
@@ -238,6 +259,70 @@ phases! {
 
     /// Takes in a batch of verified events, in one transaction; what became of each, in their order.
     fn apply(deliveries: Vec<Delivery>) -> Vec<Outcome>;
+
+    /// Records a seller whose account Stripe is to make.
+    fn insert_seller(seller: NewSeller, completion: Option<Completion<Seller>>) -> Seller;
+
+    /// Records the account that Stripe has made for a seller, and how it stands: asked in the second `began_s`.
+    fn account_made(
+        id: SellerId,
+        account_id: String,
+        began_s: i64,
+        state: AccountState,
+        now: DateTime<Utc>
+    ) -> Seller;
+
+    /// Forgets a seller for which Stripe will not make an account. One that has an account, or was unlinked, stays.
+    fn refuse_seller(id: SellerId) -> ();
+
+    /// Takes in that the owner of an account has let the platform in: a known seller is connected again, and one that
+    /// nobody knew is recorded.
+    fn connect_seller(connected: ConnectSeller) -> Seller;
+
+    /// A seller by its id.
+    fn seller(id: SellerId) -> Option<Seller>;
+
+    /// Sellers, newest first.
+    fn sellers(filter: SellerFilter, cursor: Cursor<SellerId>) -> Page<Seller>;
+
+    /// Changes on which terms a seller sells, or the platform's own words about it.
+    fn change_seller(change: SellerChange) -> SellerChanged;
+
+    /// Sellers about which something is to be done at Stripe, taken for a while.
+    fn claim_seller_checks(claim: WorkClaim) -> Vec<SellerAtWork>;
+
+    /// Takes in how a seller's account stands, read by a request that began in the second `began_s`.
+    fn account_read(id: SellerId, began_s: i64, state: AccountState, now: DateTime<Utc>) -> Seller;
+
+    /// Takes in that the platform may not use a seller's account: a request that began in the second `began_s` was
+    /// told so.
+    fn account_gone(id: SellerId, began_s: i64, now: DateTime<Utc>) -> Seller;
+
+    /// Begins to end the use of a seller's account: from now on nobody can begin to pay through it.
+    fn begin_unlink(id: SellerId, force: bool, now: DateTime<Utc>) -> UnlinkBegun;
+
+    /// Takes the wish to end the use of a seller's account back.
+    fn stop_unlink(id: SellerId, now: DateTime<Utc>) -> Seller;
+
+    /// Records that the use of a seller's account has ended. One that was let in again meanwhile stays connected.
+    fn unlinked(id: SellerId, now: DateTime<Utc>) -> Seller;
+
+    /// The orders of a seller that are neither paid nor ended, oldest first.
+    fn open_orders_of_seller(id: SellerId) -> Vec<(OrderId, OrderStatus)>;
+
+    /// Records what is given to whoever is to come back from Stripe, by hashes of it and of what it is bound to.
+    fn begin_oauth(
+        state_hash: String,
+        binding_hash: String,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>
+    ) -> ();
+
+    /// Uses up what somebody brought back from Stripe, if it was given to them and was not used before.
+    fn take_oauth_state(state_hash: String, binding_hash: String, now: DateTime<Utc>) -> StateTaken;
+
+    /// Forgets what was given out and was to be used before a time; how many there were.
+    fn forget_oauth_states(before: DateTime<Utc>) -> usize;
 
     /// Keeps an event that could not be applied, with its bytes.
     fn keep_failed(delivery: Delivery, reason: String) -> ();

@@ -39,6 +39,10 @@ impl SandboxBanner<'_> {
         let (sandbox, key) = (self.url, self.secret_key);
         writeln!(text, "  Shop      {url}/demo takes the test card 4242 4242 4242 4242")?;
         writeln!(text, "  Sandbox   {sandbox} stands in for Stripe: no key, no internet, no real cards")?;
+        writeln!(
+            text,
+            "  Sellers   connect there too: POST {url}/v1/sellers/oauth/authorize leads to its page"
+        )?;
         writeln!(text, "  Key       {key}\n")?;
         let Some(product) = self.product else { return Ok(()) };
         let (id, name, price) = (&product.id, &product.name, product.unit_price);

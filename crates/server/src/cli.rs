@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quittance_domain::history::{Limits, ReviewRefund};
+use quittance_domain::seller::ChargeType;
 use secrecy::SecretString;
 
 /// A headless payments service for Stripe.
@@ -40,6 +41,8 @@ pub(crate) enum Command {
         database: DatabaseArgs,
         #[command(flatten)]
         limits: LimitArgs,
+        #[command(flatten)]
+        supported: SupportedArgs,
     },
     /// Compare every order with what Stripe says, and mend what differs
     ///
@@ -73,6 +76,8 @@ pub(crate) struct ReconcileArgs {
     pub(crate) sandbox_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) supported: SupportedArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -156,6 +161,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) orders: OrderArgs,
     #[command(flatten)]
+    pub(crate) sellers: SellerArgs,
+    #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
     /// Address that the built-in stand-in for Stripe listens on; it runs only without STRIPE_SECRET_KEY
     /// [default: 127.0.0.1:12111]
@@ -189,6 +196,83 @@ pub(crate) struct StripeArgs {
     /// Where Stripe's API is, without /v1
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value = "https://api.stripe.com")]
     pub(crate) stripe_api_base: String,
+    /// Signing secret of the webhook endpoint that listens to connected accounts, whsec_…; several, comma-separated,
+    /// while one is rolled. Without it events of sellers are not taken [default with the sandbox: made by itself]
+    #[arg(
+        long,
+        env = "STRIPE_CONNECT_WEBHOOK_SECRET",
+        value_name = "SECRET",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) stripe_connect_webhook_secret: Vec<SecretString>,
+    /// The platform's client id of Stripe Connect, ca_…, by which owners of accounts let it in. Without it there is no
+    /// OAuth [default with the sandbox: made by itself]
+    #[arg(long, env = "STRIPE_CONNECT_CLIENT_ID", value_name = "ID")]
+    pub(crate) stripe_connect_client_id: Option<String>,
+    /// Where owners of accounts let the platform in [default: https://connect.stripe.com; where STRIPE_API_BASE is plain
+    /// http, there]
+    #[arg(long, env = "STRIPE_CONNECT_BASE", value_name = "URL")]
+    pub(crate) stripe_connect_base: Option<String>,
+}
+
+/// Which sellers the platform takes.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Sellers")]
+pub(crate) struct SupportedArgs {
+    /// Countries of sellers, comma-separated: DE,FR. Others are not charged through [default: all]
+    #[arg(long, env = "QUITTANCE_SELLER_COUNTRIES", value_name = "COUNTRIES", value_delimiter = ',')]
+    pub(crate) seller_countries: Vec<String>,
+    /// Default currencies of sellers' accounts, comma-separated: eur,usd. Others are not charged through [default: all]
+    #[arg(long, env = "QUITTANCE_SELLER_CURRENCIES", value_name = "CURRENCIES", value_delimiter = ',')]
+    pub(crate) seller_currencies: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Sellers")]
+pub(crate) struct SellerArgs {
+    #[command(flatten)]
+    pub(crate) supported: SupportedArgs,
+    /// On whose account the customers of a new seller are charged: direct (the seller's) or destination (the platform's)
+    #[arg(
+        long,
+        env = "QUITTANCE_SELLER_CHARGE_TYPE",
+        value_name = "TYPE",
+        default_value = "direct",
+        value_parser = charge_type
+    )]
+    pub(crate) seller_charge_type: ChargeType,
+    /// What part of each order the platform takes of a new seller, in hundredths of a per cent
+    #[arg(
+        long,
+        env = "QUITTANCE_SELLER_FEE_BASIS_POINTS",
+        value_name = "POINTS",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) seller_fee_basis_points: i64,
+    /// What the platform takes of each order on top of that, in the minor unit of the order's currency
+    #[arg(
+        long,
+        env = "QUITTANCE_SELLER_FEE_FIXED",
+        value_name = "AMOUNT",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) seller_fee_fixed: i64,
+    /// The least that the platform takes of an order, in the minor unit of its currency
+    #[arg(
+        long,
+        env = "QUITTANCE_SELLER_FEE_MINIMUM",
+        value_name = "AMOUNT",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) seller_fee_minimum: i64,
+}
+
+fn charge_type(word: &str) -> Result<ChargeType, &'static str> {
+    ChargeType::from_word(word).ok_or("it is direct or destination")
 }
 
 #[derive(Args)]

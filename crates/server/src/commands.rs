@@ -8,17 +8,19 @@ use quittance_api::SecretKeyText;
 use quittance_domain::event::Outcome;
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
+use quittance_domain::seller::Supported;
 use quittance_persistence::{Delivery, FailedEvent, SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::event;
 use uuid::Uuid;
 
-use crate::cli::{DatabaseArgs, KeysAction, LimitArgs, LogArgs};
+use crate::cli::{DatabaseArgs, KeysAction, LimitArgs, LogArgs, SupportedArgs};
+use crate::connect::sellers_supported;
 use crate::error::Error;
 use crate::logging;
 use crate::signals::stop_signal;
 
-/// For commands that touch no order.
+/// For commands that touch no order, and no seller.
 const NO_LIMITS: Limits =
     Limits { max_declines: usize::MAX, max_open_orders: i64::MAX, review_refund: ReviewRefund::Never };
 
@@ -29,7 +31,7 @@ const REPLAY_PAGE: u8 = 100;
 const WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {
-    open(database, NO_LIMITS).await?.migrate().await?;
+    open(database, NO_LIMITS, Supported::default()).await?.migrate().await?;
     println!("The database's schema is up to date.");
     Ok(())
 }
@@ -39,7 +41,7 @@ pub(crate) fn openapi() {
 }
 
 pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(), Error> {
-    let store = open(database, NO_LIMITS).await?;
+    let store = open(database, NO_LIMITS, Supported::default()).await?;
     store.migrate().await?;
     match action {
         KeysAction::Create { name } => {
@@ -69,8 +71,12 @@ pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(
 }
 
 /// Takes in again what was kept as failed, event by event, and says what became of it.
-pub(crate) async fn replay(database: DatabaseArgs, limits: LimitArgs) -> Result<(), Error> {
-    let store = open(database, limits.into()).await?;
+pub(crate) async fn replay(
+    database: DatabaseArgs,
+    limits: LimitArgs,
+    supported: &SupportedArgs,
+) -> Result<(), Error> {
+    let store = open(database, limits.into(), sellers_supported(supported)?).await?;
     let mut became: BTreeMap<&str, usize> = BTreeMap::new();
     let mut last = None;
     loop {
@@ -124,7 +130,12 @@ pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
     }
 }
 
-pub(crate) async fn open(database: DatabaseArgs, limits: Limits) -> Result<Store, Error> {
-    let config = StoreConfig { url: database.database_url, limits, connections: 1, wait: WAIT };
+pub(crate) async fn open(
+    database: DatabaseArgs,
+    limits: Limits,
+    sellers_supported: Supported,
+) -> Result<Store, Error> {
+    let config =
+        StoreConfig { url: database.database_url, limits, sellers_supported, connections: 1, wait: WAIT };
     Ok(Store::open(config).await?)
 }

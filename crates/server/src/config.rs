@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use quittance_api::{IpNet, ReturnOrigins, SecretKeyText};
 use quittance_outbound::{Guard, Schemes};
+use quittance_payments::ConnectSettings;
 use quittance_persistence::StoreConfig;
 use quittance_sandbox::{ChaosConfig, DEFAULT_LISTEN};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::{AccessArgs, DatabaseArgs, OutboundArgs, ServeArgs, StripeArgs};
+use crate::connect::{Connect, SANDBOX_CLIENT_ID, connect_settings, given_secrets, sellers_supported};
 use crate::error::Error;
 use crate::token_key;
 
@@ -42,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) outbound: Outbound,
+    pub(crate) sellers: ConnectSettings,
 }
 
 /// How events are sent to the shop's own systems.
@@ -59,12 +62,13 @@ pub(crate) enum Database {
 /// Which Stripe is asked.
 pub(crate) enum Stripe {
     /// The built-in stand-in.
-    Sandbox { listen: SocketAddr, webhook_secrets: Vec<SecretString>, chaos: ChaosConfig },
+    Sandbox { listen: SocketAddr, webhook_secrets: Vec<SecretString>, connect: Connect, chaos: ChaosConfig },
     /// Stripe itself, or whatever answers at `api_base`.
     Real {
         secret_key: SecretString,
         publishable_key: String,
         webhook_secrets: Vec<SecretString>,
+        connect: Connect,
         api_base: String,
     },
 }
@@ -78,6 +82,7 @@ impl Config {
             stripe,
             access,
             orders,
+            sellers,
             outbound,
             sandbox_listen,
             log: _,
@@ -89,6 +94,7 @@ impl Config {
         let return_origins = return_origins(orders.return_origins, &cors_origins, &stripe)?;
         Ok(Self {
             outbound: Outbound::read(&outbound, &stripe)?,
+            sellers: connect_settings(&sellers, &stripe)?,
             stripe,
             token_keys: token_keys(&access, &place)?,
             listen,
@@ -96,6 +102,7 @@ impl Config {
             store: StoreConfig {
                 url: database.database_url,
                 limits: access.limits.into(),
+                sellers_supported: sellers_supported(&sellers.supported)?,
                 connections: usize::from(database.database_connections).max(1),
                 wait: DATABASE_WAIT,
             },
@@ -163,11 +170,8 @@ impl Stripe {
         listen: Option<SocketAddr>,
         chaos: ChaosConfig,
     ) -> Result<Self, Error> {
-        let webhook_secrets: Vec<_> = args
-            .stripe_webhook_secret
-            .into_iter()
-            .filter(|secret| !secret.expose_secret().trim().is_empty())
-            .collect();
+        let connect = Connect::read(&args)?;
+        let webhook_secrets = given_secrets(&args.stripe_webhook_secret);
         let Some(secret_key) = args.stripe_secret_key.filter(|key| !key.expose_secret().is_empty()) else {
             if args.stripe_publishable_key.is_some_and(|key| !key.is_empty()) {
                 return Err(Error::setting(
@@ -176,7 +180,13 @@ impl Stripe {
                 ));
             }
             let listen = listen.unwrap_or(DEFAULT_LISTEN);
-            return Ok(Self::Sandbox { listen, webhook_secrets, chaos });
+            let client_id = connect.client_id.or_else(|| Some(SANDBOX_CLIENT_ID.to_owned()));
+            return Ok(Self::Sandbox {
+                listen,
+                webhook_secrets,
+                connect: Connect { client_id, ..connect },
+                chaos,
+            });
         };
         let live = check_stripe_key(secret_key.expose_secret())?;
         if webhook_secrets.is_empty() {
@@ -197,8 +207,21 @@ impl Stripe {
             return Err(Error::setting(variable, problem));
         }
         let publishable_key = check_publishable_key(args.stripe_publishable_key, live)?;
-        check_api_base(&args.stripe_api_base)?;
-        Ok(Self::Real { secret_key, publishable_key, webhook_secrets, api_base: args.stripe_api_base })
+        check_base("STRIPE_API_BASE", &args.stripe_api_base)?;
+        Ok(Self::Real {
+            secret_key,
+            publishable_key,
+            webhook_secrets,
+            connect,
+            api_base: args.stripe_api_base,
+        })
+    }
+
+    /// How the accounts of sellers are connected.
+    pub(crate) fn connect(&self) -> &Connect {
+        match self {
+            Self::Sandbox { connect, .. } | Self::Real { connect, .. } => connect,
+        }
     }
 }
 
@@ -223,9 +246,9 @@ fn check_publishable_key(key: Option<String>, live: bool) -> Result<String, Erro
 }
 
 /// A key of Stripe's never travels in the clear to another machine.
-fn check_api_base(base: &str) -> Result<(), Error> {
-    let problem = "must be an https URL without /v1; http is for a loopback address only";
-    let refused = || Err(Error::setting("STRIPE_API_BASE", problem));
+pub(crate) fn check_base(variable: &'static str, base: &str) -> Result<(), Error> {
+    let problem = "must be an https URL without a path; http is for a loopback address only";
+    let refused = || Err(Error::setting(variable, problem));
     if base.trim_end_matches('/').ends_with("/v1") {
         return refused();
     }
@@ -327,7 +350,9 @@ fn token_keys(access: &AccessArgs, place: &Database) -> Result<Vec<SecretString>
 mod tests {
     use super::*;
     use crate::cli::Cli;
+    use crate::connect::real_stripe;
     use clap::Parser;
+    use quittance_domain::seller::{ChargeType, FeeTerms, Supported};
 
     fn read(flags: &[&str]) -> Result<Config, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -363,6 +388,20 @@ mod tests {
             (with(&["--stripe-api-base=http://stripe.example"]), "STRIPE_API_BASE"),
             (with(&["--stripe-api-base=https://api.stripe.com/v1"]), "STRIPE_API_BASE"),
             (with(&["--stripe-api-base=http://127.0.0.1.example:80"]), "STRIPE_API_BASE"),
+            (with(&["--stripe-connect-base=http://stripe.example"]), "STRIPE_CONNECT_BASE"),
+            (with(&["--stripe-connect-base=connect.stripe.com"]), "STRIPE_CONNECT_BASE"),
+            (with(&["--stripe-connect-client-id=acct_1"]), "STRIPE_CONNECT_CLIENT_ID"),
+            (vec!["--stripe-connect-client-id=ca_"], "STRIPE_CONNECT_CLIENT_ID"),
+            (vec!["--stripe-connect-client-id=ca_a b"], "STRIPE_CONNECT_CLIENT_ID"),
+            (vec!["--seller-countries=DE,de"], "QUITTANCE_SELLER_COUNTRIES"),
+            (vec!["--seller-countries=DEU"], "QUITTANCE_SELLER_COUNTRIES"),
+            (vec!["--seller-currencies=EUR"], "QUITTANCE_SELLER_CURRENCIES"),
+            (vec!["--seller-currencies=eur,xxx"], "QUITTANCE_SELLER_CURRENCIES"),
+            (vec!["--seller-fee-basis-points=10001"], "QUITTANCE_SELLER_FEE_BASIS_POINTS"),
+            (vec!["--seller-fee-basis-points=-1"], "QUITTANCE_SELLER_FEE_BASIS_POINTS"),
+            (vec!["--seller-fee-basis-points=65546"], "QUITTANCE_SELLER_FEE_BASIS_POINTS"),
+            (vec!["--seller-fee-fixed=-1"], "QUITTANCE_SELLER_FEE_FIXED"),
+            (vec!["--seller-fee-minimum=-1"], "QUITTANCE_SELLER_FEE_MINIMUM"),
             (vec!["--database-url=mysql://x"], "DATABASE_URL"),
             (vec!["--database-url=sqlite://:memory:"], "DATABASE_URL"),
             (vec!["--database-url=postgres://x"], "QUITTANCE_TOKEN_KEY"),
@@ -402,6 +441,46 @@ mod tests {
             panic!("a key means Stripe");
         };
         assert_eq!(webhook_secrets.len(), 2);
+    }
+
+    #[test]
+    fn sellers_are_connected_as_is_said() {
+        let sandbox = read(&[]).unwrap();
+        assert_eq!(sandbox.sellers.client_id.as_deref(), Some(SANDBOX_CLIENT_ID));
+        assert_eq!(sandbox.sellers.charge_type, ChargeType::Direct);
+        assert_eq!(sandbox.sellers.fee, FeeTerms::default());
+        assert_eq!(sandbox.store.sellers_supported, Supported::default());
+        let real = [
+            "--stripe-secret-key=sk_test_1",
+            "--stripe-publishable-key=pk_test_1",
+            "--stripe-webhook-secret=whsec_1",
+        ];
+        let without = read(&real).unwrap();
+        assert_eq!(without.sellers.client_id, None);
+        assert!(without.stripe.connect().webhook_secrets.is_empty());
+        let more = [
+            "--stripe-connect-client-id=ca_Test1",
+            "--stripe-connect-base=http://localhost:12111",
+            "--stripe-connect-webhook-secret=whsec_1,,whsec_2",
+            "--seller-countries=DE,FR",
+            "--seller-currencies=eur",
+            "--seller-charge-type=destination",
+            "--seller-fee-basis-points=250",
+            "--seller-fee-fixed=30",
+            "--seller-fee-minimum=100",
+        ];
+        let with = read(&[&real[..], &more].concat()).unwrap();
+        assert_eq!(with.sellers.client_id.as_deref(), Some("ca_Test1"));
+        assert_eq!(with.sellers.charge_type, ChargeType::Destination);
+        assert_eq!(with.sellers.fee, FeeTerms::new(250, 30, 100).unwrap());
+        assert_eq!(with.stripe.connect().webhook_secrets.len(), 2);
+        let Stripe::Real { secret_key, api_base, connect, .. } = with.stripe else {
+            panic!("a key means Stripe");
+        };
+        assert_eq!(real_stripe(secret_key, api_base, &connect).connect_base, "http://localhost:12111");
+        let supported = with.store.sellers_supported;
+        assert_eq!(supported.countries, ["DE", "FR"].map(str::to_owned).into());
+        assert_eq!(supported.currencies, ["eur".to_owned()].into());
     }
 
     #[test]

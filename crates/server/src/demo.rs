@@ -33,6 +33,7 @@ pub(crate) async fn seed(store: &Store) -> Result<(), Error> {
             unit_price: Money::new(unit_amount, eur).expect("a demo price is a price"),
             active: true,
             stock,
+            seller_id: None,
             metadata: Metadata::new(),
             created_at: now,
             updated_at: now,

@@ -5,6 +5,7 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod connect;
 mod demo;
 mod error;
 mod lock;
@@ -45,7 +46,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
             Ok(())
         }
         Command::Keys { action, database } => commands::keys(action, database).await,
-        Command::Replay { database, limits } => commands::replay(database, limits).await,
+        Command::Replay { database, limits, supported } => {
+            commands::replay(database, limits, &supported).await
+        }
         Command::Reconcile(settings) => reconcile::reconcile(*settings).await,
         Command::Sandbox { sandbox, log } => commands::sandbox(sandbox, log).await,
     }

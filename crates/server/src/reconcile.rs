@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use quittance_payments::{Payments, Scope, Tally, Waiting};
+use quittance_domain::payment::Account;
+use quittance_payments::{ConnectSettings, Payments, Scope, Tally, Waiting};
 use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
@@ -13,6 +14,7 @@ use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
 use crate::cli::ReconcileArgs;
 use crate::commands::open;
 use crate::config::Stripe as StripeChoice;
+use crate::connect::{real_stripe, sellers_supported, stripe_client};
 use crate::error::Error;
 use crate::logging;
 
@@ -26,13 +28,13 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     logging::start(&args.log)?;
     let began_at = Utc::now();
     let since = since(&args.since, began_at)?;
-    let stripe = stripe(&args)?;
-    let store = open(args.database, args.limits.into()).await?;
+    let (stripe, connect) = stripe(&args)?;
+    let store = open(args.database, args.limits.into(), sellers_supported(&args.supported)?).await?;
     store.ready().await?;
     let waiting = Waiting::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
     let walk = Walker::new(store.clone(), stripe.clone(), receiver.clone());
-    let payments = Payments::new(store.clone(), stripe, waiting);
+    let payments = Payments::new(store.clone(), stripe, waiting).with_connect(connect);
 
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("the template is one"),
@@ -42,7 +44,7 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
         .walk(since, args.dry_run, |walked| bar.set_message(format!("{} events listed", walked.listed)))
         .await?;
     if !args.dry_run {
-        store.walked(began_at).await?;
+        store.walked(Account::own(), began_at).await?;
     }
     let scope = Scope { since, dry_run: args.dry_run };
     let step = |tally: &Tally| {
@@ -67,15 +69,20 @@ fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     })
 }
 
-fn stripe(args: &ReconcileArgs) -> Result<Stripe, Error> {
-    let config = match StripeChoice::read(args.stripe.clone(), args.sandbox_listen, ChaosConfig::default())? {
-        StripeChoice::Real { secret_key, api_base, .. } => StripeConfig::new(secret_key, api_base),
+/// Which Stripe is asked, and as whom sellers are let go.
+fn stripe(args: &ReconcileArgs) -> Result<(Stripe, ConnectSettings), Error> {
+    let choice = StripeChoice::read(args.stripe.clone(), args.sandbox_listen, ChaosConfig::default())?;
+    let client_id = choice.connect().client_id.clone();
+    let config = match choice {
+        StripeChoice::Real { secret_key, api_base, connect, .. } => {
+            real_stripe(secret_key, api_base, &connect)
+        }
         StripeChoice::Sandbox { listen, .. } => {
             StripeConfig::new(SANDBOX_KEY.to_owned().into(), format!("http://{listen}"))
         }
     };
-    Stripe::new(&config)
-        .map_err(|error| Error::setting("STRIPE_SECRET_KEY", format!("can not be used: {error}")))
+    // No seller is made here: how new ones begin plays no part.
+    Ok((stripe_client(&config)?, ConnectSettings { client_id, ..ConnectSettings::default() }))
 }
 
 fn summary(walked: Walked, tally: Tally, dry_run: bool) -> String {

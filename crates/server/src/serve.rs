@@ -18,7 +18,7 @@ use quittance_outbound::{News, OutboundConfig, Sender, SystemLookup, Worker as O
 use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
-use quittance_stripe_gateway::{Stripe, StripeConfig};
+use quittance_stripe_gateway::StripeConfig;
 use quittance_webhook::{Receiver, ReceiverConfig, Walker};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -28,7 +28,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
 use crate::commands::record_of;
-use crate::config::{Config, Database, Outbound, Stripe as StripeChoice};
+use crate::config::{Config, Database, Stripe as StripeChoice};
+use crate::connect::{real_stripe, stripe_client};
 use crate::error::Error;
 use crate::lock::ServeLock;
 use crate::signals::stop_signal;
@@ -93,6 +94,7 @@ struct Connected {
     publishable_key: String,
     mode: Option<PublicMode>,
     webhook_secrets: Vec<SecretString>,
+    connect_webhook_secrets: Vec<SecretString>,
     sandbox: Option<Sandbox>,
 }
 
@@ -120,17 +122,17 @@ impl Service {
             Some(sandbox) => format!("{sandbox}/v3/"),
             None => STRIPE_JS_URL.to_owned(),
         };
-        let stripe = Stripe::new(&connected.stripe)
-            .map_err(|error| Error::setting("STRIPE_SECRET_KEY", format!("can not be used: {error}")))?;
+        let stripe = stripe_client(&connected.stripe)?;
         let waiting = Waiting::start(store.clone());
         let mode = connected.mode.unwrap_or(match stripe.mode() {
             Mode::Live => PublicMode::Live,
             Mode::Test => PublicMode::Test,
         });
-        let payments = Payments::new(store.clone(), stripe.clone(), waiting.clone());
+        let payments = Payments::new(store.clone(), stripe.clone(), waiting.clone())
+            .with_connect(config.sellers.clone());
         let news = News::default();
         let receiver = receiver(store.clone(), connected.webhook_secrets, waiting, news.clone());
-        let outbound = outbound_worker(&config.outbound, store.clone(), news)?;
+        let outbound = outbound_worker(&config, store.clone(), news)?;
         let api_config = ApiConfig {
             publishable_key: connected.publishable_key,
             mode,
@@ -142,6 +144,8 @@ impl Service {
             rate_limit_per_second: config.rate_limit,
             trusted_proxies: config.trusted_proxies,
             webhook_guard: config.outbound.guard,
+            connect_webhook_secrets: connected.connect_webhook_secrets,
+            sellers_supported: config.store.sellers_supported,
         };
         let api = Api::new(api_config, store.clone(), payments.clone(), receiver.clone(), metrics);
 
@@ -203,14 +207,23 @@ fn http(api: Api, listener: TcpListener) -> Result<Server, Error> {
 
 fn connect(config: &Config) -> Result<Connected, Error> {
     match &config.stripe {
-        StripeChoice::Real { secret_key, publishable_key, webhook_secrets, api_base } => Ok(Connected {
-            stripe: StripeConfig::new(secret_key.clone(), api_base.clone()),
-            publishable_key: publishable_key.clone(),
-            mode: None,
-            webhook_secrets: webhook_secrets.clone(),
-            sandbox: None,
-        }),
-        StripeChoice::Sandbox { listen, webhook_secrets, chaos } => {
+        StripeChoice::Real { secret_key, publishable_key, webhook_secrets, connect, api_base } => {
+            if connect.client_id.is_some() && connect.webhook_secrets.is_empty() {
+                tracing::warn!(
+                    "STRIPE_CONNECT_CLIENT_ID is set without STRIPE_CONNECT_WEBHOOK_SECRET: what happens on sellers' \
+                     accounts is learned late, by asking Stripe."
+                );
+            }
+            Ok(Connected {
+                stripe: real_stripe(secret_key.clone(), api_base.clone(), connect),
+                publishable_key: publishable_key.clone(),
+                mode: None,
+                webhook_secrets: webhook_secrets.clone(),
+                connect_webhook_secrets: connect.webhook_secrets.clone(),
+                sandbox: None,
+            })
+        }
+        StripeChoice::Sandbox { listen, webhook_secrets, connect, chaos } => {
             let sandbox = Sandbox::bind(quittance_sandbox::Config {
                 listen: *listen,
                 state_file: Some(config.database.sandbox_state()),
@@ -218,15 +231,19 @@ fn connect(config: &Config) -> Result<Connected, Error> {
                 ..quittance_sandbox::Config::default()
             })
             .map_err(Error::Sandbox)?;
-            let webhook_secrets = match webhook_secrets.as_slice() {
-                [] => vec![derived(config, "whsec_", "the sandbox's webhook secret")],
+            let or_derived = |given: &[SecretString], purpose| match given {
+                [] => vec![derived(config, "whsec_", purpose)],
                 given => given.to_vec(),
             };
             Ok(Connected {
                 stripe: StripeConfig::new("sk_test_sandbox".to_owned().into(), sandbox.url()),
                 publishable_key: "pk_test_sandbox".to_owned(),
                 mode: Some(PublicMode::Sandbox),
-                webhook_secrets,
+                webhook_secrets: or_derived(webhook_secrets, "the sandbox's webhook secret"),
+                connect_webhook_secrets: or_derived(
+                    &connect.webhook_secrets,
+                    "the sandbox's webhook secret for connected accounts",
+                ),
                 sandbox: Some(sandbox),
             })
         }
@@ -242,9 +259,10 @@ fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: Ne
     })
 }
 
-fn outbound_worker(config: &Outbound, store: Store, news: News) -> Result<OutboundWorker, Error> {
-    let sender = Sender::new(config.guard.clone(), SystemLookup).map_err(Error::Sender)?;
-    let config = OutboundConfig { render: quittance_api::message_renderer(), retention: config.retention };
+fn outbound_worker(config: &Config, store: Store, news: News) -> Result<OutboundWorker, Error> {
+    let sender = Sender::new(config.outbound.guard.clone(), SystemLookup).map_err(Error::Sender)?;
+    let render = quittance_api::message_renderer(&config.store.sellers_supported);
+    let config = OutboundConfig { render, retention: config.outbound.retention };
     Ok(OutboundWorker::new(store, sender, config, news))
 }
 
@@ -255,11 +273,16 @@ async fn prepare_sandbox(
     store: &Store,
     address: std::net::SocketAddr,
 ) -> Result<SecretKeyText, Error> {
-    if let (Some(sandbox), [secret, ..]) = (&connected.sandbox, connected.webhook_secrets.as_slice()) {
+    if let (Some(sandbox), [secret, ..], [connect_secret, ..]) = (
+        &connected.sandbox,
+        connected.webhook_secrets.as_slice(),
+        connected.connect_webhook_secrets.as_slice(),
+    ) {
         let endpoint = format!("http://{}:{}/webhooks/stripe", loopback(address), address.port());
-        sandbox
-            .handle()
-            .register_webhook_endpoint(endpoint, secret.expose_secret())
+        let handle = sandbox.handle();
+        handle
+            .register_connect_webhook_endpoint(format!("{endpoint}/connect"), connect_secret.expose_secret())
+            .and_then(|()| handle.register_webhook_endpoint(endpoint, secret.expose_secret()))
             .map_err(Error::SandboxEndpoint)?;
     }
     let key = SecretKeyText::parse(derived(config, "qsk_", "the sandbox's secret key").expose_secret())

@@ -12,7 +12,8 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
     CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
     CreateCheckoutSessionPaymentIntentDataCaptureMethod, CreateCheckoutSessionPaymentIntentDataShipping,
-    CreateCheckoutSessionPaymentIntentDataShippingAddress, ExpireCheckoutSession, ListCheckoutSession,
+    CreateCheckoutSessionPaymentIntentDataShippingAddress,
+    CreateCheckoutSessionPaymentIntentDataTransferData, ExpireCheckoutSession, ListCheckoutSession,
     ProductData, RetrieveCheckoutSession,
 };
 use stripe_client_core::StripeRequest;
@@ -24,6 +25,7 @@ use crate::list::PAGE_LIMIT;
 use crate::payment_intent::description;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
+use crate::view::Ids;
 use crate::{PaymentDetails, Stripe};
 use view::{Observed, View};
 
@@ -39,7 +41,10 @@ pub struct NewCheckoutSession {
     pub account: Account,
     /// What is to be paid, line by line: the names and prices of the order, not of the catalogue.
     pub lines: Vec<Line>,
-    /// What of it the platform keeps, in minor units; only on connected accounts.
+    /// The connected account to which the money, less the fee, is transferred at once; only on the platform's own
+    /// account. See <https://docs.stripe.com/connect/destination-charges>.
+    pub destination: Option<String>,
+    /// What of it the platform keeps, in minor units; only on connected accounts or with a destination.
     pub application_fee: Option<i64>,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
@@ -91,6 +96,8 @@ impl Stripe {
         });
         payment_intent.description = Some(description(&new.order_id));
         payment_intent.metadata = Some(metadata.clone());
+        payment_intent.transfer_data =
+            new.destination.as_ref().map(CreateCheckoutSessionPaymentIntentDataTransferData::new);
         payment_intent.shipping = new.details.shipping.as_ref().map(shipping);
         let mut create = CreateCheckoutSession::new()
             .adaptive_pricing(pricing)
@@ -140,7 +147,8 @@ impl Stripe {
             after.map_or(page.clone(), |after| page.starting_after(after)).build()
         };
         let read = |reply: &Reply, json: &[u8]| self.read_checkout_session(account, reply, json);
-        self.find("checkout_sessions.list", account, payment_id, request, read).await
+        let is_meant = |ids: Ids| ids.payment_id().as_ref() == Some(payment_id);
+        self.find("checkout_sessions.list", account, is_meant, request, read).await
     }
 
     /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused

@@ -14,6 +14,9 @@ pub struct StripeConfig {
     pub secret_key: SecretString,
     /// Where the API is, without `/v1`: `https://api.stripe.com`, or a stand-in on this machine.
     pub api_base: String,
+    /// Where owners of accounts let the platform in, by OAuth: `https://connect.stripe.com`, or a stand-in on this
+    /// machine.
+    pub connect_base: String,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long one attempt may take, from connecting to the last byte. Shorter than the whole call, so that
@@ -28,12 +31,17 @@ pub struct StripeConfig {
 }
 
 impl StripeConfig {
-    /// A configuration with the usual timeouts: 3 s to connect, 8 s an attempt, 20 s in all, 4 retries.
+    /// A configuration with the usual timeouts: 3 s to connect, 8 s an attempt, 20 s in all, 4 retries. OAuth is at
+    /// `https://connect.stripe.com`; an API without TLS is a stand-in, which stands in for that too.
     #[must_use]
     pub fn new(secret_key: SecretString, api_base: impl Into<String>) -> Self {
+        let api_base = api_base.into();
+        let is_stand_in = api_base.starts_with("http://");
+        let connect_base = if is_stand_in { api_base.clone() } else { CONNECT_BASE.to_owned() };
         Self {
             secret_key,
-            api_base: api_base.into(),
+            api_base,
+            connect_base,
             connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(8),
             total_timeout: Duration::from_secs(20),
@@ -58,7 +66,31 @@ impl StripeConfig {
 
     /// The API's base without a slash at its end, if it may be called.
     pub(crate) fn base(&self) -> Result<Base, ConfigError> {
-        let url = Url::parse(&self.api_base).map_err(|_| ConfigError::NotABase)?;
+        Base::checked(&self.api_base, ConfigError::NotABase, ConfigError::PlainHttp)
+    }
+
+    /// The base of OAuth without a slash at its end, if it may be called.
+    pub(crate) fn oauth_base(&self) -> Result<Base, ConfigError> {
+        Base::checked(&self.connect_base, ConfigError::NotAConnectBase, ConfigError::PlainHttpConnect)
+    }
+}
+
+/// Where Stripe lets owners of accounts in.
+const CONNECT_BASE: &str = "https://connect.stripe.com";
+
+/// Where a server of Stripe's is, checked.
+pub(crate) struct Base {
+    /// Without a slash at its end.
+    pub(crate) url: String,
+    /// Whether it is https.
+    pub(crate) encrypted: bool,
+    /// Whether it is on this machine.
+    pub(crate) is_loopback: bool,
+}
+
+impl Base {
+    fn checked(base: &str, not_a_base: ConfigError, plain_http: ConfigError) -> Result<Self, ConfigError> {
+        let Ok(url) = Url::parse(base) else { return Err(not_a_base) };
         let is_bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
@@ -67,27 +99,17 @@ impl StripeConfig {
         let encrypted = match url.scheme() {
             "https" => true,
             "http" => false,
-            _ => return Err(ConfigError::NotABase),
+            _ => return Err(not_a_base),
         };
         if !is_bare {
-            return Err(ConfigError::NotABase);
+            return Err(not_a_base);
         }
         let is_loopback = url.host_str().is_some_and(is_loopback);
         if !encrypted && !is_loopback {
-            return Err(ConfigError::PlainHttp);
+            return Err(plain_http);
         }
-        Ok(Base { url: url.as_str().trim_end_matches('/').to_owned(), encrypted, is_loopback })
+        Ok(Self { url: url.as_str().trim_end_matches('/').to_owned(), encrypted, is_loopback })
     }
-}
-
-/// Where the API is, checked.
-pub(crate) struct Base {
-    /// Without a slash at its end.
-    pub(crate) url: String,
-    /// Whether it is https.
-    pub(crate) encrypted: bool,
-    /// Whether it is on this machine.
-    pub(crate) is_loopback: bool,
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -107,6 +129,14 @@ pub enum ConfigError {
     /// A secret key would travel in the clear.
     #[error("the API base must be https, unless it is on this machine")]
     PlainHttp,
+    /// Connect's base is no address of a server.
+    #[error(
+        "Connect's base must be like https://connect.stripe.com, without a path, a user name or parameters"
+    )]
+    NotAConnectBase,
+    /// A secret key would travel in the clear.
+    #[error("Connect's base must be https, unless it is on this machine")]
+    PlainHttpConnect,
     /// The HTTP client could not be made, for example because the machine has no root certificates.
     #[error("the HTTP client for Stripe could not be made")]
     Client(#[source] reqwest::Error),
@@ -166,6 +196,24 @@ mod tests {
         ] {
             assert!(matches!(config("sk_test_1", base).base(), Err(ConfigError::NotABase)), "{base}");
         }
+    }
+
+    #[test]
+    fn oauth_is_where_it_is_named_or_with_the_stand_in() {
+        let connect_base = |base: &str| {
+            let base = config("sk_test_1", base).oauth_base();
+            base.map(|base| (base.url, base.encrypted)).expect("a base")
+        };
+        let real = ("https://connect.stripe.com".to_owned(), true);
+        assert_eq!(connect_base("https://api.stripe.com"), real);
+        assert_eq!(connect_base("http://127.0.0.1:12111"), ("http://127.0.0.1:12111".to_owned(), false));
+        let named = |connect_base: &str| {
+            let connect_base = connect_base.to_owned();
+            StripeConfig { connect_base, ..config("sk_test_1", "http://127.0.0.1:12111") }.oauth_base()
+        };
+        assert_eq!(named("https://connect.stripe.com/").map(|base| base.url).ok(), Some(real.0));
+        assert!(matches!(named("http://connect.stripe.com"), Err(ConfigError::PlainHttpConnect)));
+        assert!(matches!(named("https://connect.stripe.com/oauth"), Err(ConfigError::NotAConnectBase)));
     }
 
     #[test]

@@ -72,6 +72,10 @@ impl Error {
 /// How Stripe begins to say that a Checkout Session is not open and can not be expired.
 const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in";
 
+/// Where a PaymentIntent and a Checkout Session name the account to which the money goes.
+const DESTINATIONS: [&str; 2] =
+    ["transfer_data[destination]", "payment_intent_data[transfer_data][destination]"];
+
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -79,7 +83,7 @@ pub struct Refusal {
     pub status: u16,
     /// Stripe's `type`, for example `invalid_request_error`; none if the answer was not in Stripe's shape.
     pub kind: Option<String>,
-    /// Stripe's `code`, for example `resource_missing`.
+    /// Stripe's `code`, for example `resource_missing`; of OAuth its `error`, for example `invalid_grant`.
     pub code: Option<String>,
     /// The bank's `decline_code`.
     pub decline_code: Option<String>,
@@ -89,6 +93,8 @@ pub struct Refusal {
     pub message: Option<String>,
     /// Stripe's id of the request.
     pub request_id: Option<String>,
+    /// The second, at Stripe's clock, in which it answered.
+    pub answered_s: Option<i64>,
     /// Stripe gave this answer before, to the first request with this idempotency key.
     pub replayed: bool,
 }
@@ -127,11 +133,40 @@ impl Refusal {
         self.kind.as_deref() == Some("idempotency_error")
     }
 
-    /// Whether it is about our key, which is wrong (401) or may not do this (403), and not about this request: once
-    /// the key is mended, the same request may be fine.
+    /// Whether the platform may not use the connected account that the call was for, or there is none of this id:
+    /// its owner, or Stripe, has ended the platform's access.
+    /// See <https://docs.stripe.com/error-codes#account-invalid>.
+    #[must_use]
+    pub fn is_account_unreachable(&self) -> bool {
+        self.status == 403 && self.has_code("account_invalid")
+    }
+
+    /// Whether the platform may not transfer money to the connected account that a payment was to go to, or there is
+    /// none of this id: what [`is_account_unreachable`](Self::is_account_unreachable) is where the account is charged.
+    #[must_use]
+    pub fn is_destination_unreachable(&self) -> bool {
+        self.has_code("resource_missing")
+            && self.param.as_deref().is_some_and(|param| DESTINATIONS.contains(&param))
+    }
+
+    /// Whether an OAuth code can not be exchanged: it is expired, was used before, is another platform's or of the
+    /// other mode, or there never was one like it. Its owner has to begin anew.
+    /// See <https://docs.stripe.com/connect/oauth-reference#post-token-errors>.
+    #[must_use]
+    pub fn is_code_invalid(&self) -> bool {
+        self.has_code("invalid_grant")
+    }
+
+    /// Whether OAuth knows no such client of ours, or no account that is connected to it: it has one word for both.
+    pub(crate) fn is_client_invalid(&self) -> bool {
+        self.has_code("invalid_client")
+    }
+
+    /// Whether it is about our key or client id, which is wrong (401) or may not do this (403), and neither about
+    /// this request nor about a connected account: once that is mended, the same request may be fine.
     #[must_use]
     pub fn is_about_the_key(&self) -> bool {
-        matches!(self.status, 401 | 403)
+        (matches!(self.status, 401 | 403) || self.is_client_invalid()) && !self.is_account_unreachable()
     }
 
     fn has_code(&self, code: &str) -> bool {

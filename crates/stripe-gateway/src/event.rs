@@ -9,16 +9,20 @@ use std::borrow::Cow;
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
 use quittance_domain::event::{Content, Event, Moved};
 use quittance_domain::payment::{Account, Mode, Observation, PaymentStatus, Seen, Sighting};
+use quittance_domain::seller::SellerNews;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::view::{Provenance, Reference, check_object, shape_error};
-use crate::{checkout_session, dispute, payment_intent, refund};
+use crate::{account, checkout_session, dispute, payment_intent, refund};
 
 /// What an event is about.
 #[derive(Clone, Copy)]
 enum Object {
+    Account,
+    Application,
+    Capability,
     Charge,
     CheckoutSession,
     Dispute,
@@ -26,15 +30,25 @@ enum Object {
     Refund,
 }
 
+impl Object {
+    /// Whether it tells of a connected account itself: what happens to the platform's own is nothing to us.
+    fn is_of_a_seller(self) -> bool {
+        matches!(self, Self::Account | Self::Application | Self::Capability)
+    }
+}
+
 /// The types with news for us, and what they are about.
-const HANDLED_TYPES: [(&str, Object); 22] = [
+const HANDLED_TYPES: [(&str, Object); 25] = [
+    ("account.application.deauthorized", Object::Application),
+    (ACCOUNT_UPDATED, Object::Account),
+    ("capability.updated", Object::Capability),
     ("charge.dispute.closed", Object::Dispute),
     ("charge.dispute.created", Object::Dispute),
     ("charge.dispute.funds_reinstated", Object::Dispute),
     ("charge.dispute.funds_withdrawn", Object::Dispute),
     ("charge.dispute.updated", Object::Dispute),
     ("charge.refund.updated", Object::Refund),
-    ("charge.refunded", Object::Charge),
+    (CHARGE_REFUNDED, Object::Charge),
     (SESSION_PAID_LATER, Object::CheckoutSession),
     (SESSION_FAILED, Object::CheckoutSession),
     (SESSION_COMPLETED, Object::CheckoutSession),
@@ -51,20 +65,33 @@ const HANDLED_TYPES: [(&str, Object); 22] = [
     ("refund.failed", Object::Refund),
     ("refund.updated", Object::Refund),
 ];
+const ACCOUNT_UPDATED: &str = "account.updated";
+const CHARGE_REFUNDED: &str = "charge.refunded";
 const SUCCEEDED: &str = "payment_intent.succeeded";
 const SESSION_COMPLETED: &str = "checkout.session.completed";
 const SESSION_EXPIRED: &str = "checkout.session.expired";
 const SESSION_FAILED: &str = "checkout.session.async_payment_failed";
 const SESSION_PAID_LATER: &str = "checkout.session.async_payment_succeeded";
 
-/// Those that we do without where Stripe lists no more than 20 types.
-const UNLISTED_TYPES: [&str; 2] = ["charge.refund.updated", "payment_intent.created"];
-const _: () = assert!(HANDLED_TYPES.len() - UNLISTED_TYPES.len() <= 20);
+/// Those that we do without where Stripe lists no more than 20 types. Whose owner has ended the platform's access can
+/// not be listed any more.
+const UNLISTED_TYPES: [&str; 4] = [
+    "account.application.deauthorized",
+    "capability.updated",
+    "charge.refund.updated",
+    "payment_intent.created",
+];
+/// One more: of its own account the platform wants to know nothing, and of a connected one more than of its own.
+const UNLISTED_ON_OWN: &str = ACCOUNT_UPDATED;
+const UNLISTED_ON_CONNECTED: &str = CHARGE_REFUNDED;
+const _: () = assert!(HANDLED_TYPES.len() - UNLISTED_TYPES.len() - 1 <= 20);
 
-/// The types that a list of events is to hold.
-pub(crate) fn listed_types() -> Vec<String> {
+/// The types that a list of an account's events is to hold.
+pub(crate) fn listed_types(account: &Account) -> Vec<String> {
+    let one_more = if *account == Account::own() { UNLISTED_ON_OWN } else { UNLISTED_ON_CONNECTED };
     let names = HANDLED_TYPES.iter().map(|(name, _)| *name);
-    names.filter(|name| !UNLISTED_TYPES.contains(name)).map(str::to_owned).collect()
+    let listed = names.filter(|name| !UNLISTED_TYPES.contains(name) && *name != one_more);
+    listed.map(str::to_owned).collect()
 }
 
 /// The bytes are no event: no JSON, or without the `id` and `type` that every event has.
@@ -110,6 +137,7 @@ pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
     };
     let handled = HANDLED_TYPES.iter().find(|(name, _)| *name == envelope.r#type);
     let content = match handled {
+        Some((_, object)) if object.is_of_a_seller() && account == Some(Account::own()) => Content::Unhandled,
         Some((_, object)) => {
             content(*object, &envelope, created, mode, account.clone()).unwrap_or_else(Content::Unreadable)
         }
@@ -160,6 +188,14 @@ fn content(
         Object::Dispute => {
             let observation = dispute::View::read(json)?.observe(provenance)?;
             observation.map(|observation| Content::Dispute(Box::new(observation)))
+        }
+        Object::Account => Some(Content::Seller(updated(json, &provenance.account)?)),
+        Object::Capability => Some(Content::Seller(changed(json, &provenance.account)?)),
+        Object::Application => {
+            let application: Application =
+                serde_json::from_slice(json).map_err(|error| shape_error("application", &error))?;
+            check_object(application.object.as_deref(), "application", "application")?;
+            Some(Content::Seller(SellerNews::Deauthorized))
         }
         Object::Charge => moved(json, provenance)?.map(|moved| Content::Moved(Box::new(moved))),
     };
@@ -213,6 +249,41 @@ fn moved(json: &[u8], provenance: Provenance) -> Result<Option<Moved>, String> {
     let Provenance { account, mode, sighting: _ } = provenance;
     let payment_intent_id = charge.payment_intent.and_then(Reference::into_id);
     Ok(payment_intent_id.map(|payment_intent_id| Moved { account, mode, payment_intent_id }))
+}
+
+/// How the account stood on which the event happened.
+fn updated(json: &[u8], account: &Account) -> Result<SellerNews, String> {
+    let (account_id, state) = account::view::View::read(json)?.observe()?;
+    if account_id != account.as_str() {
+        return Err("the account is not the event's".to_owned());
+    }
+    Ok(SellerNews::Updated(Box::new(state)))
+}
+
+/// The platform, as far as it tells what it is.
+#[derive(Deserialize)]
+struct Application {
+    object: Option<String>,
+}
+
+/// A capability, as far as it tells whose it is. See <https://docs.stripe.com/api/capabilities/object>.
+#[derive(Deserialize)]
+struct Capability {
+    object: Option<String>,
+    account: Option<Reference>,
+}
+
+/// An account's capabilities are part of it: Stripe is asked for them all.
+fn changed(json: &[u8], account: &Account) -> Result<SellerNews, String> {
+    let capability: Capability =
+        serde_json::from_slice(json).map_err(|error| shape_error("capability", &error))?;
+    check_object(capability.object.as_deref(), "capability", "capability")?;
+    match capability.account.and_then(Reference::into_id) {
+        Some(account_id) if account_id != account.as_str() => {
+            Err("the capability's account is not the event's".to_owned())
+        }
+        _ => Ok(SellerNews::Changed),
+    }
 }
 
 fn disagreement(word: &str) -> String {

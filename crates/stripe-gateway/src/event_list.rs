@@ -43,9 +43,10 @@ pub struct ListedEvent {
 impl Stripe {
     /// Reads one page of an account's events since a time: the newest, or those before the event `after`.
     ///
-    /// Leaves out `charge.refund.updated` and `payment_intent.created`, since Stripe lists 20 types at most:
-    /// another event tells of the same refund, and of a new PaymentIntent the answer to its making told as
-    /// much.
+    /// Leaves some out, since Stripe lists 20 types at most. `charge.refund.updated`, and on a connected account
+    /// `charge.refunded`: another event tells of the same refund. `payment_intent.created`: the answer to its making
+    /// told as much. `capability.updated`: `account.updated` tells more. `account.application.deauthorized`: after it
+    /// there is no list.
     pub async fn list_events(
         &self,
         account: &Account,
@@ -55,7 +56,7 @@ impl Stripe {
         let mut page = ListEvent::new()
             .created(RangeQueryTs::gte(created_since.timestamp()))
             .limit(PAGE_LIMIT)
-            .types(event::listed_types());
+            .types(event::listed_types(account));
         if let Some(after) = after {
             page = page.starting_after(after);
         }

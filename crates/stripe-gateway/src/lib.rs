@@ -5,6 +5,8 @@
 //! read, goes through one lenient view per object into the domain's observations, of which
 //! [`Observation`](quittance_domain::payment::Observation) is a PaymentIntent's.
 
+mod account;
+mod account_link;
 mod checkout_session;
 mod config;
 mod dispute;
@@ -12,7 +14,9 @@ mod error;
 pub mod event;
 mod event_list;
 mod list;
+mod oauth;
 mod payment_intent;
+mod product;
 mod refund;
 mod request;
 pub mod signature;
@@ -24,11 +28,15 @@ use std::sync::Arc;
 
 use quittance_domain::payment::Mode;
 
+pub use account::{AccountAnswer, AccountKind, BusinessType, NewAccount};
+pub use account_link::{AccountLink, Collection};
 pub use checkout_session::{CheckoutSession, NewCheckoutSession};
 pub use config::{ConfigError, StripeConfig};
 pub use error::{Error, Refusal};
 pub use event_list::{EventPage, ListedEvent};
+pub use oauth::OAuthAccount;
 pub use payment_intent::{NewPaymentIntent, PaymentDetails, PaymentIntent};
+pub use product::StripeProduct;
 pub use refund::{NewRefund, Refunded};
 pub use request::FrozenRequest;
 

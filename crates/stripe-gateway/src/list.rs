@@ -1,6 +1,5 @@
 //! Lists: read page by page, newest first, to their end. See <https://docs.stripe.com/api/pagination>.
 
-use quittance_domain::id::PaymentId;
 use quittance_domain::payment::Account;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -80,7 +79,7 @@ impl Stripe {
         }
     }
 
-    /// Looks in a list for what carries an attempt's id, with `read` for what was found.
+    /// Looks in a list for what carries an id of ours, with `read` for what was found.
     ///
     /// Lists rather than searches, because Stripe's search lags behind. Returns the oldest match: a seller
     /// can make objects on their own account that carry our ids, but only once they have seen ours.
@@ -88,19 +87,20 @@ impl Stripe {
         &self,
         operation: &'static str,
         account: &Account,
-        payment_id: &PaymentId,
+        is_meant: impl Fn(Ids) -> bool,
         request: impl Fn(Option<&str>) -> RequestBuilder,
         read: impl Fn(&Reply, &[u8]) -> Result<T, String>,
     ) -> Result<Option<T>, Error> {
         let mut oldest_match = None;
         let each = |reply: &Reply, json: &[u8]| {
-            if Listed::read(json)?.metadata.and_then(Ids::payment_id).as_ref() == Some(payment_id) {
-                // Lists are newest first, so a later match is an older one.
-                oldest_match = Some(read(reply, json)?);
+            if Listed::read(json)?.metadata.is_some_and(&is_meant) {
+                // Lists are newest first, so a later match is an older one. One that it replaces is nobody's
+                // business: it may have been made to be unreadable.
+                oldest_match = Some(read(reply, json).map_err(|reason| reply.unreadable(reason)));
             }
             Ok(())
         };
         self.walk(operation, account, request, each).await?;
-        Ok(oldest_match)
+        oldest_match.transpose()
     }
 }

@@ -13,8 +13,9 @@ use stripe_client_core::StripeRequest;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CapturePaymentIntent, CreatePaymentIntent,
     CreatePaymentIntentAutomaticPaymentMethods, CreatePaymentIntentShipping,
-    CreatePaymentIntentShippingAddress, ListPaymentIntent, RetrievePaymentIntent, UpdatePaymentIntent,
-    UpdatePaymentIntentShipping, UpdatePaymentIntentShippingAddress,
+    CreatePaymentIntentShippingAddress, CreatePaymentIntentTransferData, ListPaymentIntent,
+    RetrievePaymentIntent, UpdatePaymentIntent, UpdatePaymentIntentShipping,
+    UpdatePaymentIntentShippingAddress,
 };
 use stripe_shared::PaymentIntentCaptureMethod;
 use stripe_types::RangeQueryTs;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
+use crate::view::Ids;
 use view::View;
 
 /// A PaymentIntent that is to be made for an attempt to pay an order.
@@ -37,7 +39,10 @@ pub struct NewPaymentIntent {
     pub account: Account,
     /// What is to be paid.
     pub amount: Money,
-    /// What of it the platform keeps, in minor units; only on connected accounts.
+    /// The connected account to which the money, less the fee, is transferred at once; only on the platform's own
+    /// account. See <https://docs.stripe.com/connect/destination-charges>.
+    pub destination: Option<String>,
+    /// What of it the platform keeps, in minor units; only on connected accounts or with a destination.
     pub application_fee: Option<i64>,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
@@ -85,6 +90,9 @@ impl Stripe {
             })
             .description(description(&new.order_id))
             .metadata(metadata(&new.metadata, &new.order_id, &new.payment_id));
+        if let Some(destination) = &new.destination {
+            create = create.transfer_data(CreatePaymentIntentTransferData::new(destination));
+        }
         if let Some(fee) = new.application_fee {
             create = create.application_fee_amount(fee);
         }
@@ -123,7 +131,8 @@ impl Stripe {
             after.map_or(page.clone(), |after| page.starting_after(after)).build()
         };
         let read = |reply: &Reply, json: &[u8]| self.read_payment_intent(account, reply, json);
-        self.find("payment_intents.list", account, payment_id, request, read).await
+        let is_meant = |ids: Ids| ids.payment_id().as_ref() == Some(payment_id);
+        self.find("payment_intents.list", account, is_meant, request, read).await
     }
 
     /// Takes an amount of a held payment, in minor units; what is left of it is released. One that is not held

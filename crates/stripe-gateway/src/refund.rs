@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::money::{Currency, Money};
 use quittance_domain::payment::Account;
-use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus};
+use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus, RefundTerms};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
 use stripe_core::refund::{CreateRefund, CreateRefundReason, ListRefund};
@@ -34,6 +34,8 @@ pub struct NewRefund {
     pub amount: Money,
     /// Why.
     pub reason: Option<RefundReason>,
+    /// What else goes back with it.
+    pub terms: RefundTerms,
 }
 
 /// A refund as Stripe answered when asked to make it.
@@ -63,6 +65,13 @@ impl Stripe {
                 RefundReason::Fraudulent => CreateRefundReason::Fraudulent,
                 RefundReason::RequestedByCustomer => CreateRefundReason::RequestedByCustomer,
             });
+        }
+        // Where there is neither a transfer nor a fee, Stripe refuses to hear of it.
+        if new.terms.reverse_transfer {
+            create = create.reverse_transfer(true);
+        }
+        if new.terms.refund_application_fee {
+            create = create.refund_application_fee(true);
         }
         let call = post("refunds.create", &new.account, create.build(), idempotency_key);
         let read = |reply: &Reply| {

@@ -13,7 +13,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, 
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::config::{ConfigError, StripeConfig};
+use crate::config::{Base, ConfigError, StripeConfig};
 use crate::error::{Error, Refusal};
 
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -23,14 +23,16 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// No retry waits longer than this, unless Stripe asks for it.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// One request. Every kind of it may be repeated: a read changes nothing, and a write has its key.
+/// One request. A read changes nothing, and a write has its key: they may be repeated. OAuth knows no keys.
 pub(crate) struct Call<'a> {
     /// What it is called in metrics and logs.
     pub(crate) operation: &'static str,
-    /// The path with `/v1`.
+    /// The path; of the API's, with `/v1`.
     pub(crate) path: String,
     /// The account that it acts on.
     pub(crate) account: &'a Account,
@@ -52,6 +54,19 @@ pub(crate) enum Verb<'a> {
         /// Under which Stripe does it once.
         idempotency_key: &'a str,
     },
+    /// Writes where owners of accounts let the platform in.
+    OAuth {
+        /// The form, urlencoded. May hold a secret.
+        body: String,
+        /// Whether it comes to the same if Stripe is asked twice.
+        may_repeat: bool,
+    },
+}
+
+impl Verb<'_> {
+    fn may_repeat(&self) -> bool {
+        !matches!(self, Self::OAuth { may_repeat: false, .. })
+    }
 }
 
 /// An answer that says yes.
@@ -68,6 +83,13 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
+impl Reply {
+    /// That it can not be read, and why, in our own words.
+    pub(crate) fn unreadable(&self, reason: String) -> Error {
+        Error::Unreadable { status: self.status, request_id: self.request_id.clone(), reason }
+    }
+}
+
 /// One attempt that gave no reply.
 struct Failed {
     error: Error,
@@ -75,21 +97,21 @@ struct Failed {
     retry_after: Option<Duration>,
 }
 
-/// The connections to Stripe and the rules for using them.
-pub(crate) struct Transport {
-    http: reqwest::Client,
-    base: String,
-    attempt_timeout: Duration,
-    total_timeout: Duration,
-    max_retries: u32,
-    backoff: Duration,
+impl Failed {
+    /// Whether Stripe can not have heard of it, because there never was a connection.
+    fn was_not_sent(&self) -> bool {
+        matches!(&self.error, Error::Unavailable { source: Some(error), .. } if error.is_connect())
+    }
 }
 
-impl Transport {
-    pub(crate) fn new(config: &StripeConfig) -> Result<Self, ConfigError> {
-        let base = config.base()?;
-        // The process has one provider of cryptography. Where another one was chosen before, it serves too.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+/// A server of Stripe's, and the connections to it.
+struct Server {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Server {
+    fn new(config: &StripeConfig, base: Base) -> Result<Self, ConfigError> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
             .default_headers(headers(config)?)
@@ -102,14 +124,38 @@ impl Transport {
             // Without TLS there is no need for root certificates, which a slim machine may lack.
             builder = builder.tls_certs_only([]);
         }
+        Ok(Self { http: builder.build().map_err(ConfigError::Client)?, base: base.url })
+    }
+}
+
+/// The connections to Stripe and the rules for using them.
+pub(crate) struct Transport {
+    api: Server,
+    oauth: Server,
+    attempt_timeout: Duration,
+    total_timeout: Duration,
+    max_retries: u32,
+    backoff: Duration,
+}
+
+impl Transport {
+    pub(crate) fn new(config: &StripeConfig) -> Result<Self, ConfigError> {
+        let (api, oauth) = (config.base()?, config.oauth_base()?);
+        // The process has one provider of cryptography. Where another one was chosen before, it serves too.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
-            http: builder.build().map_err(ConfigError::Client)?,
-            base: base.url,
+            api: Server::new(config, api)?,
+            oauth: Server::new(config, oauth)?,
             attempt_timeout: config.attempt_timeout,
             total_timeout: config.total_timeout,
             max_retries: config.max_retries,
             backoff: config.backoff,
         })
+    }
+
+    /// The address of a page of Stripe's for owners of accounts.
+    pub(crate) fn oauth_page(&self, path: &str, query: &str) -> String {
+        format!("{}{path}?{query}", self.oauth.base)
     }
 
     /// Sends a request until there is an answer or no more time, and reads the answer.
@@ -121,14 +167,7 @@ impl Transport {
         let began = Instant::now();
         let (attempts, sent) = self.send(call, began + self.total_timeout).await;
         let (request_id, result) = match sent {
-            Ok(reply) => {
-                let unreadable = |reason| Error::Unreadable {
-                    status: reply.status,
-                    request_id: reply.request_id.clone(),
-                    reason,
-                };
-                (reply.request_id.clone(), read(&reply).map_err(unreadable))
-            }
+            Ok(reply) => (reply.request_id.clone(), read(&reply).map_err(|reason| reply.unreadable(reason))),
             Err(error) => (error.request_id().map(str::to_owned), Err(error)),
         };
         let outcome = result.as_ref().map_or_else(Error::outcome, |_| "ok");
@@ -160,7 +199,8 @@ impl Transport {
             };
             let wait = wait(self.backoff, retries, rand::random(), failed.retry_after);
             let is_in_time = Instant::now().checked_add(wait).is_some_and(|next| next < deadline);
-            if !failed.may_repeat || retries == self.max_retries || !is_in_time {
+            let may_repeat = failed.may_repeat && (call.verb.may_repeat() || failed.was_not_sent());
+            if !may_repeat || retries == self.max_retries || !is_in_time {
                 return (retries + 1, Err(failed.error));
             }
             tokio::time::sleep(wait).await;
@@ -195,16 +235,20 @@ impl Transport {
     }
 
     fn request(&self, call: &Call<'_>) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", self.base, call.path);
+        let Server { http, base } = match &call.verb {
+            Verb::Get { .. } | Verb::Post { .. } => &self.api,
+            Verb::OAuth { .. } => &self.oauth,
+        };
+        let url = format!("{base}{}", call.path);
         let request = match &call.verb {
-            Verb::Get { query } if query.is_empty() => self.http.get(url),
-            Verb::Get { query } => self.http.get(format!("{url}?{query}")),
-            Verb::Post { body, idempotency_key } => self
-                .http
+            Verb::Get { query } if query.is_empty() => http.get(url),
+            Verb::Get { query } => http.get(format!("{url}?{query}")),
+            Verb::Post { body, idempotency_key } => http
                 .post(url)
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(CONTENT_TYPE, FORM)
                 .header(IDEMPOTENCY_KEY, *idempotency_key)
                 .body(body.clone()),
+            Verb::OAuth { body, .. } => http.post(url).header(CONTENT_TYPE, FORM).body(body.clone()),
         };
         if *call.account == Account::own() {
             request
@@ -246,7 +290,8 @@ impl Failed {
     fn with_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let request_id = text(headers, &REQUEST_ID);
         let replayed = is_true(headers, &IDEMPOTENT_REPLAYED);
-        let ErrorBody { error: words } = serde_json::from_slice(body).unwrap_or_default();
+        let words =
+            serde_json::from_slice(body).map(|ErrorBody { error }| error.into_words()).unwrap_or_default();
         // See <https://docs.stripe.com/error-low-level> for which of them may be different the next time.
         let is_passing = matches!(status, 408 | 409 | 424 | 429 | 500..);
         let is_final = matches!(status, 400..=499) && !is_passing;
@@ -259,6 +304,7 @@ impl Failed {
                 param: words.param,
                 message: words.message,
                 request_id,
+                answered_s: began_at_stripe_s(headers, Duration::ZERO),
                 replayed,
             }))
         } else {
@@ -276,9 +322,31 @@ impl Failed {
 }
 
 /// An error as Stripe writes it. See <https://docs.stripe.com/api/errors>.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct ErrorBody {
-    error: ErrorWords,
+    error: WrittenError,
+}
+
+/// OAuth writes but a word, and a description beside it, which may repeat a secret and is not read. See
+/// <https://docs.stripe.com/connect/oauth-reference>.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenError {
+    Words(ErrorWords),
+    OAuth(String),
+}
+
+impl WrittenError {
+    fn into_words(self) -> ErrorWords {
+        match self {
+            Self::Words(words) => words,
+            // A text of somebody else's between Stripe and us is no word of OAuth's.
+            Self::OAuth(word) => {
+                let is_plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                ErrorWords { code: Some(word).filter(|_| is_plain), ..ErrorWords::default() }
+            }
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -328,6 +396,24 @@ mod tests {
         assert_eq!(wait(base, 40, 1.0, None), MAX_BACKOFF);
         assert_eq!(wait(base, 0, 1.0, Some(s(7.0))), s(7.0));
         assert_eq!(wait(base, 1, 1.0, Some(s(0.0))), s(1.0));
+    }
+
+    /// What was not heard can be said again, whatever it is.
+    #[tokio::test]
+    async fn where_nobody_listens_a_code_is_sent_again() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("bound"));
+        drop(listener);
+        let mut config = StripeConfig::new("sk_test_51Abc".to_owned().into(), base);
+        config.backoff = Duration::from_millis(1);
+        let transport = Transport::new(&config).expect("a good configuration");
+        let account = Account::own();
+        let verb = Verb::OAuth { body: "code=ac_1".to_owned(), may_repeat: false };
+        let call =
+            Call { operation: "oauth.token", path: "/oauth/token".to_owned(), account: &account, verb };
+        let (attempts, sent) = transport.send(&call, Instant::now() + config.total_timeout).await;
+        assert!(matches!(sent, Err(Error::Unavailable { status: None, .. })));
+        assert_eq!(attempts, 1 + config.max_retries);
     }
 
     #[test]

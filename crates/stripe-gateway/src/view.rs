@@ -3,7 +3,7 @@
 //! Unknown fields and words are normal, expanded objects stand where ids stood, and an older API version
 //! leaves fields out. So only what a fact is made of is asked for, and only when it is.
 
-use quittance_domain::id::{OrderId, PaymentId, RefundId};
+use quittance_domain::id::{OrderId, PaymentId, RefundId, SellerId};
 use quittance_domain::payment::{Account, Mode, Sighting};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub(crate) struct Ids {
     payment: Option<Value>,
     #[serde(rename = "refund_id")]
     refund: Option<Value>,
+    #[serde(rename = "seller_id")]
+    seller: Option<Value>,
 }
 
 impl Ids {
@@ -36,6 +38,11 @@ impl Ids {
     /// `metadata.refund_id`, if it is one of ours.
     pub(crate) fn refund_id(self) -> Option<RefundId> {
         parsed(self.refund)
+    }
+
+    /// `metadata.seller_id`, if it is one of ours.
+    pub(crate) fn seller_id(self) -> Option<SellerId> {
+        parsed(self.seller)
     }
 }
 
@@ -78,18 +85,22 @@ pub(crate) struct Told {
     pub(crate) livemode: Option<bool>,
 }
 
+impl Reply {
+    /// From when what it says is: the second, at Stripe's clock, in which the request began. An answer that Stripe
+    /// replayed for its idempotency key is older than that by an unknown time, and dated by the second in which the
+    /// object was made.
+    pub(crate) fn dated(&self, created: Option<i64>) -> i64 {
+        if self.replayed { created.unwrap_or_default() } else { self.began_at_stripe_s }
+    }
+}
+
 impl Stripe {
     /// Where the object of an answer was seen.
-    ///
-    /// Dated by the second, at Stripe's clock, in which the request began; an answer that Stripe replayed for
-    /// its idempotency key is older than that by an unknown time, and dated by the second in which the object
-    /// was made.
     pub(crate) fn provenance(&self, account: &Account, reply: &Reply, told: &Told) -> Provenance {
-        let created = if reply.replayed { told.created.unwrap_or_default() } else { reply.began_at_stripe_s };
         Provenance {
             account: account.clone(),
             mode: told.livemode.map_or(self.mode, Mode::from_livemode),
-            sighting: Sighting { created, event: String::new() },
+            sighting: Sighting { created: reply.dated(told.created), event: String::new() },
         }
     }
 }

@@ -12,6 +12,7 @@ mod money_event;
 mod payment_event;
 mod run;
 mod samples;
+mod sellers;
 
 pub use clock::{NOW_S, later, now};
 pub use database::{Kind, OpenTransaction, TestDatabase};
@@ -22,3 +23,4 @@ pub use samples::{
     EXPIRY_S, Payment, address_order, attempt_for, customer, id, money, new_attempt, new_order, new_session,
     payment_on, place, place_counted, product, quantity, shipping,
 };
+pub use sellers::{SellerEvent, account_state, connect, connecting, place_through};

@@ -42,9 +42,10 @@ impl Payment {
     #[must_use]
     pub fn session(&self, status: SessionStatus, paid: Option<Success>) -> SessionObservation {
         SessionObservation {
-            account: Account::own(),
+            account: self.account(),
             mode: Mode::Test,
             checkout_session_id: self.checkout_session_id(),
+            event: String::new(),
             payment_intent_id: paid.as_ref().map(|_| self.payment_intent_id.clone()),
             order_id: Some(self.order.id.clone()),
             payment_id: Some(self.id.clone()),
@@ -71,7 +72,7 @@ impl Payment {
         (status, created): (RefundStatus, i64),
     ) -> RefundObservation {
         RefundObservation {
-            account: Account::own(),
+            account: self.account(),
             mode: Mode::Test,
             stripe_refund_id: stripe_refund_id.to_owned(),
             payment_intent_id: self.payment_intent_id.clone(),
@@ -88,7 +89,7 @@ impl Payment {
     #[must_use]
     pub fn dispute(&self, id: &str, (status, created): (DisputeStatus, i64)) -> DisputeObservation {
         DisputeObservation {
-            account: Account::own(),
+            account: self.account(),
             mode: Mode::Test,
             stripe_dispute_id: id.to_owned(),
             payment_intent_id: self.payment_intent_id.clone(),
@@ -107,7 +108,7 @@ impl Payment {
     #[must_use]
     pub fn moved(&self) -> MoneyEvent {
         let payment_intent_id = self.payment_intent_id.clone();
-        let moved = Moved { account: Account::own(), mode: Mode::Test, payment_intent_id };
+        let moved = Moved { account: self.account(), mode: Mode::Test, payment_intent_id };
         MoneyEvent::new("charge.refunded", Content::Moved(Box::new(moved)))
     }
 }
@@ -129,7 +130,7 @@ impl MoneyEvent {
             id: self.id.clone(),
             kind: self.kind.clone(),
             created: self.created,
-            account: Account::own(),
+            account: account(&self.content),
             mode: Mode::Test,
             content: self.content.clone(),
         };
@@ -193,7 +194,20 @@ fn object(content: &Content) -> Value {
             "livemode": false,
             "payment_intent": moved.payment_intent_id,
         }),
-        Content::Payment(_) | Content::Unhandled | Content::Unreadable(_) => Value::Null,
+        Content::Payment(_) | Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => Value::Null,
+    }
+}
+
+/// The account that it happened on.
+fn account(content: &Content) -> Account {
+    match content {
+        Content::Session(seen) => seen.account.clone(),
+        Content::Refund(seen) => seen.account.clone(),
+        Content::Dispute(seen) => seen.account.clone(),
+        Content::Moved(moved) => moved.account.clone(),
+        Content::Payment(_) | Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => {
+            Account::own()
+        }
     }
 }
 
@@ -205,7 +219,9 @@ impl From<SessionObservation> for MoneyEvent {
             SessionStatus::Complete => "checkout.session.completed",
             SessionStatus::Failed => "checkout.session.async_payment_failed",
         };
-        Self::new(kind, Content::Session(Box::new(seen)))
+        let made = Self::new(kind, Content::Unhandled);
+        let seen = SessionObservation { event: made.id.clone(), ..seen };
+        Self { content: Content::Session(Box::new(seen)), ..made }
     }
 }
 

@@ -42,7 +42,7 @@ impl Payment {
             id: format!("evt_{}", Uuid::now_v7().simple()),
             happened,
             created: NOW_S,
-            account: Account::own(),
+            account: self.account(),
             mode: Mode::Test,
             payment_intent_id: self.payment_intent_id.clone(),
             order_id: Some(self.order.id.clone()),
@@ -90,8 +90,9 @@ impl Payment {
     /// This money came.
     #[must_use]
     pub fn succeeded_with(&self, amount: i64, currency: &str) -> PaymentEvent {
-        let success =
-            Success { amount, currency: currency.to_owned(), amount_received: amount, application_fee: None };
+        let currency = currency.to_owned();
+        let application_fee = self.application_fee();
+        let success = Success { amount, currency, amount_received: amount, application_fee };
         self.event("succeeded", Seen::Succeeded(success))
     }
 

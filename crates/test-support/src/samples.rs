@@ -6,6 +6,7 @@ use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Customer, Order, Quantity, Shipping};
 use quittance_domain::payment::{Account, CaptureMethod, Expected, Mode};
+use quittance_domain::seller::SoldBy;
 use quittance_persistence::{AttemptAtWork, Begun, NewAttempt, NewOrder, Placed, Store};
 use uuid::Uuid;
 
@@ -42,6 +43,7 @@ pub fn product() -> Product {
         unit_price: money(1250, "eur"),
         active: true,
         stock: None,
+        seller_id: None,
         metadata: Metadata::from([("colour".to_owned(), "blue".to_owned())]),
         created_at: now(),
         updated_at: now(),
@@ -95,20 +97,22 @@ pub fn address_order(product: &Product, address: &str) -> NewOrder {
     NewOrder { client_address: Some(address.to_owned()), ..new_order(product) }
 }
 
-/// An attempt at paying the whole of an order, in test mode on the own account.
+/// An attempt at paying the whole of an order, in test mode, on the account and on the terms that it is sold on.
 #[must_use]
 pub fn new_attempt(order: &Order) -> NewAttempt {
+    let sold_by = order.sold_by.as_ref();
     NewAttempt {
         id: id(PaymentId::from_uuid),
         order_id: order.id.clone(),
         rail: Rail::PaymentIntent,
         asked: String::new(),
         expected: Expected {
-            account: Account::own(),
+            account: sold_by.map(SoldBy::charged_on).unwrap_or_default(),
             mode: Mode::Test,
             amount: order.total,
-            application_fee: None,
+            application_fee: sold_by.and_then(SoldBy::charged_fee),
         },
+        destination: sold_by.and_then(SoldBy::destination).map(str::to_owned),
         capture_method: CaptureMethod::Automatic,
         request: r#"{"amount":2500}"#.to_owned(),
         details_told: order.details_version,
@@ -163,6 +167,18 @@ pub struct Payment {
 }
 
 impl Payment {
+    /// The account that it is made on.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.order.sold_by.as_ref().map(SoldBy::charged_on).unwrap_or_default()
+    }
+
+    /// The platform's fee that Stripe is told of.
+    #[must_use]
+    pub fn application_fee(&self) -> Option<i64> {
+        self.order.sold_by.as_ref().and_then(SoldBy::charged_fee)
+    }
+
     /// Places an order and records an attempt at paying it.
     pub async fn begin(store: &Store) -> Self {
         payment_on(store, place(store).await).await

@@ -15,14 +15,15 @@ use crate::batch::Writer;
 use crate::queue::{Answer, Entrance, queue};
 use crate::{ReceiveError, ReceiverConfig, figures};
 
-/// Receives Stripe's events. Clones share one queue.
+/// Receives the events of one of Stripe's webhook endpoints. Clones, and receivers of other endpoints made by
+/// [`Receiver::of_endpoint`], share one queue.
 #[derive(Clone)]
 pub struct Receiver {
+    secrets: Arc<[SecretString]>,
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    secrets: Vec<SecretString>,
     entrance: Entrance,
     /// Ends when the last writer has.
     writers: watch::Receiver<()>,
@@ -46,7 +47,14 @@ impl Receiver {
                 drop(running);
             });
         }
-        Self { inner: Arc::new(Inner { secrets: config.secrets, entrance, writers }) }
+        Self { secrets: config.secrets.into(), inner: Arc::new(Inner { entrance, writers }) }
+    }
+
+    /// The receiver of another endpoint, which believes these secrets only. It puts what it takes in into the same
+    /// queue, and is closed together with this one.
+    #[must_use]
+    pub fn of_endpoint(&self, secrets: Vec<SecretString>) -> Self {
+        Self { secrets: secrets.into(), inner: Arc::clone(&self.inner) }
     }
 
     /// Takes one delivery in: the raw body and the `Stripe-Signature` header, at this time.
@@ -72,7 +80,7 @@ impl Receiver {
         signature_header: &str,
         now: DateTime<Utc>,
     ) -> Result<Answer, ReceiveError> {
-        signature::verify(&payload, signature_header, &self.inner.secrets, now.timestamp())
+        signature::verify(&payload, signature_header, &self.secrets, now.timestamp())
             .inspect_err(|error| tracing::warn!("A delivery to the webhook was refused: {error}."))?;
         let event = event::read(&payload)
             .inspect_err(|error| tracing::warn!("A verified delivery was refused: {error}."))?;

@@ -11,7 +11,7 @@ use metrics::counter;
 use quittance_domain::event::Outcome;
 use quittance_domain::payment::Account;
 use quittance_persistence::{Delivery, Store};
-use quittance_stripe_gateway::{Stripe, event};
+use quittance_stripe_gateway::{Error as StripeError, Stripe, event};
 use tokio::sync::watch;
 
 use crate::{ReceiveError, Receiver};
@@ -22,7 +22,14 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// How far back the first walk goes: what is older was given up by Stripe, and is healed by hand.
 const FIRST_REACH: TimeDelta = TimeDelta::days(3);
 
-/// Walks Stripe's list of events. Any number of processes may each run one: they take turns.
+/// How many connected accounts are walked in one turn, each by a request at least. With many sellers each is walked
+/// less often; webhooks do not wait for it.
+const ACCOUNTS_AT_ONCE: u16 = 10;
+
+/// Longer than anybody takes a walk for: a walk by hand waits for nobody.
+const ANY_LEASE: TimeDelta = TimeDelta::days(2);
+
+/// Walks Stripe's list of events, of our own account and of connected ones. Any number of processes may each run one: they take turns.
 pub struct Walker {
     store: Store,
     stripe: Stripe,
@@ -54,6 +61,16 @@ pub enum WalkError {
     Receive(#[from] ReceiveError),
 }
 
+impl Walked {
+    fn and(self, other: Self) -> Self {
+        Self {
+            listed: self.listed + other.listed,
+            missing: self.missing + other.missing,
+            applied: self.applied + other.applied,
+        }
+    }
+}
+
 impl Walker {
     /// A walker that hands what it finds to this receiver.
     #[must_use]
@@ -64,40 +81,59 @@ impl Walker {
     /// Walks every `period`, until told to stop.
     pub async fn run(self, period: Duration, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            match self.walk_in_turn(period).await {
-                Ok(Some(walked)) => {
-                    counter!("quittance_event_walks_total", "outcome" => "done").increment(1);
-                    counter!("quittance_event_walk_found_total").increment(walked.applied as u64);
-                    tracing::debug!(?walked, "Stripe's list of events was walked.");
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    counter!("quittance_event_walks_total", "outcome" => "failed").increment(1);
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "Stripe's list of events could not be walked; it is tried again."
-                    );
-                }
-            }
+            report(&Account::own(), self.walk_in_turn(&Account::own(), period).await);
+            self.walk_connected(period).await;
             let _ = tokio::time::timeout(period, stop.wait_for(|stop| *stop)).await;
         }
     }
 
-    /// Walks on from where the last walk ended, unless another process has done so within the period.
-    async fn walk_in_turn(&self, period: Duration) -> Result<Option<Walked>, WalkError> {
+    /// Walks the connected accounts that were not walked for the longest time.
+    async fn walk_connected(&self, period: Duration) {
+        match self.store.accounts_to_walk(ACCOUNTS_AT_ONCE, Utc::now()).await {
+            Ok(accounts) => {
+                for account in accounts {
+                    report(&account, self.walk_in_turn(&account, period).await);
+                }
+            }
+            Err(error) => report(&Account::own(), Err(error.into())),
+        }
+    }
+
+    /// Walks on from where the last walk of an account ended, unless another process has done so within the period.
+    async fn walk_in_turn(&self, account: &Account, period: Duration) -> Result<Option<Walked>, WalkError> {
         let began_at = Utc::now();
         let lease = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
-        let Some(walk) = self.store.claim_walk(began_at, began_at + lease).await? else { return Ok(None) };
+        let claimed = self.store.claim_walk(account.clone(), began_at, began_at + lease).await?;
+        let Some(walk) = claimed else { return Ok(None) };
         let since = walk.seen_until.map_or(began_at - FIRST_REACH, |until| until - OVERLAP);
-        let walked = self.walk(since, false, |_| ()).await?;
-        self.store.walked(began_at).await?;
+        let walked = self.walk_account(account, since, false, |_| ()).await?;
+        self.store.walked(account.clone(), began_at).await?;
         Ok(Some(walked))
     }
 
-    /// Takes in every event made since a time that had not arrived; only counts them if `dry_run`. `step` is called
-    /// after each page of the list.
+    /// Takes in every event made since a time that had not arrived, of our own account and of connected ones on which
+    /// something was charged; only counts them if `dry_run`. `step` is called after each page of a list.
     pub async fn walk(
         &self,
+        since: DateTime<Utc>,
+        dry_run: bool,
+        mut step: impl FnMut(&Walked) + Send,
+    ) -> Result<Walked, WalkError> {
+        let mut all = Walked::default();
+        let mut accounts = vec![Account::own()];
+        accounts.extend(self.store.accounts_to_walk(u16::MAX, Utc::now() + ANY_LEASE).await?);
+        for account in accounts {
+            let before = all;
+            let walked =
+                self.walk_account(&account, since, dry_run, |walked| step(&before.and(*walked))).await?;
+            all = before.and(walked);
+        }
+        Ok(all)
+    }
+
+    async fn walk_account(
+        &self,
+        account: &Account,
         since: DateTime<Utc>,
         dry_run: bool,
         mut step: impl FnMut(&Walked) + Send,
@@ -105,7 +141,11 @@ impl Walker {
         let mut walked = Walked::default();
         let mut after: Option<String> = None;
         loop {
-            let page = self.stripe.list_events(&Account::own(), since, after.as_deref()).await?;
+            let page = match self.stripe.list_events(account, since, after.as_deref()).await {
+                // Its owner has ended our access: there is nothing more to learn.
+                Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => return Ok(walked),
+                page => page?,
+            };
             let ids = page.events.iter().map(|event| event.id.clone()).collect();
             let missing = self.store.unseen_events(ids).await?;
             walked.listed += page.events.len();
@@ -124,6 +164,25 @@ impl Walker {
                 Some(last) => after = Some(last),
                 None => return Ok(walked),
             }
+        }
+    }
+}
+
+fn report(account: &Account, result: Result<Option<Walked>, WalkError>) {
+    match result {
+        Ok(Some(walked)) => {
+            counter!("quittance_event_walks_total", "outcome" => "done").increment(1);
+            counter!("quittance_event_walk_found_total").increment(walked.applied as u64);
+            tracing::debug!(?walked, account = account.as_str(), "Stripe's list of events was walked.");
+        }
+        Ok(None) => {}
+        Err(error) => {
+            counter!("quittance_event_walks_total", "outcome" => "failed").increment(1);
+            tracing::warn!(
+                account = account.as_str(),
+                error = &error as &dyn std::error::Error,
+                "Stripe's list of events could not be walked; it is tried again."
+            );
         }
     }
 }

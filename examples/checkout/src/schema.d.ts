@@ -482,6 +482,167 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sellers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sellers
+         * @description Newest first.
+         */
+        get: operations["seller_list"];
+        put?: never;
+        /**
+         * Create a seller
+         * @description Makes a connected account at Stripe. It can do nothing yet: send its owner to an `account_link` next. Once recorded
+         *     it is carried out, also if Stripe gives no answer now: then `account_id` is null for a while.
+         */
+        post: operations["seller_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sellers/oauth/authorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to connect an account
+         * @description For the owner of a Standard account of their own: send them to `url`, where they let the platform in or do not.
+         *     They come back with a `state`, which counts once, for ten minutes, and for this `binding` only. An
+         *     `Idempotency-Key` has no effect: the answer is kept nowhere, and to ask again does no harm.
+         */
+        post: operations["seller_oauth_authorize"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sellers/oauth/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connect an account
+         * @description For whoever came back from Stripe: the `state` must have been made here for this `binding`, and counts once. The
+         *     account is read at once, so that the answer says whether it is ready. Nothing that would let anybody act for the
+         *     account is kept or answered.
+         */
+        post: operations["seller_oauth_callback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sellers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a seller
+         * @description As it is known here: Stripe tells of changes, and is asked at least every four weeks.
+         */
+        get: operations["seller_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Let a seller go
+         * @description Ends the platform's use of the account: its open orders are canceled first, then, of one that came by OAuth, Stripe
+         *     is told. Without `force` only where `can_unlink` is true and no payment is on its way. Asked for again, it answers
+         *     with the seller as it is.
+         */
+        delete: operations["seller_unlink"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a seller
+         * @description The platform's own words and terms. Orders that were placed before keep theirs until their items change.
+         */
+        patch: operations["seller_update"];
+        trace?: never;
+    };
+    "/v1/sellers/{id}/account_link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create an Account Link
+         * @description A page of Stripe's on which the owner of an account that the platform made tells what Stripe wants to know. An
+         *     `Idempotency-Key` has no effect: the answer is kept nowhere, and to ask again does no harm.
+         */
+        post: operations["seller_account_link_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sellers/{id}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask Stripe about a seller
+         * @description Reads the account now, and answers with what is known then. Not needed to stay up to date; for a page to which
+         *     a seller has just come back from Stripe.
+         */
+        post: operations["seller_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sellers/{id}/stripe_products": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a product on a seller's account
+         * @description With the name, description and price that it has here. It is made once, and returned from then on.
+         */
+        post: operations["seller_stripe_product_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhook_endpoints": {
         parameters: {
             query?: never;
@@ -608,6 +769,27 @@ export interface paths {
          *     event is on disk; it may come again, and counts once.
          */
         post: operations["stripe_event_receive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/stripe/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Receive an event of a seller's account
+         * @description The same for the endpoint that listens to connected accounts, with secrets of its own
+         *     (`STRIPE_CONNECT_WEBHOOK_SECRET`).
+         */
+        post: operations["stripe_connect_event_receive"];
         delete?: never;
         options?: never;
         head?: never;
@@ -837,6 +1019,74 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "seller.disconnected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The platform may not use a seller's account any more. */
+        post: operations["event_seller_disconnected"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "seller.ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A seller can be charged through now. */
+        post: operations["event_seller_ready"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "seller.restricted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A seller can not be charged through any more. */
+        post: operations["event_seller_restricted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "seller.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Something else about a seller changed, for example what Stripe wants to know. */
+        post: operations["event_seller_updated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "webhook_endpoint.disabled": {
         parameters: {
             query?: never;
@@ -874,6 +1124,46 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        /** @description A page of Stripe's on which a seller tells what Stripe wants to know. */
+        AccountLink: {
+            /**
+             * Format: date-time
+             * @description Until when it works.
+             * @example 2026-11-22T17:05:00.000000Z
+             */
+            expires_at: string;
+            /**
+             * @description `account_link`.
+             * @example account_link
+             */
+            object: string;
+            /**
+             * @description Where to send the seller, at once: it works once. Whoever has it may act as the account's owner.
+             * @example https://connect.stripe.com/setup/e/acct_1SWcLdKnR7uC1oLi/…
+             */
+            url: string;
+        };
+        /**
+         * @description Where Stripe sends a seller from whom it asks something. Both are absolute URLs of origins that the platform allows.
+         * @example {
+         *       "refresh_url": "https://shop.example/sellers/7/onboard",
+         *       "return_url": "https://shop.example/sellers/7"
+         *     }
+         */
+        AccountLinkCreate: {
+            /** @description How much is asked for; `currently_due` if nothing is said. */
+            collect?: components["schemas"]["Collect"];
+            /**
+             * @description Where to when the link was used before or is too old: ask for another there.
+             * @example https://shop.example/sellers/7/onboard
+             */
+            refresh_url: string;
+            /**
+             * @description Where to once they are done, or leave: ask then how the seller stands.
+             * @example https://shop.example/sellers/7
+             */
+            return_url: string;
+        };
         /** @description A postal address. */
         Address: {
             /**
@@ -909,6 +1199,11 @@ export interface components {
          */
         AttemptOutcome: "delivered" | "refused" | "gone" | "timed_out" | "unreachable" | "unresolved" | "forbidden";
         /**
+         * @description What kind of business a seller is, in Stripe's words.
+         * @enum {string}
+         */
+        BusinessType: "individual" | "company" | "non_profit" | "government_entity";
+        /**
          * @description How much is taken. May be left out.
          * @example {
          *       "amount": 2499
@@ -927,6 +1222,13 @@ export interface components {
          * @enum {string}
          */
         CaptureMethod: "automatic" | "manual";
+        /**
+         * @description On whose account a seller's customers are charged: the seller's, who is the merchant, pays Stripe's fees and bears
+         *     refunds and disputes (`direct`); or the platform's, from which the money less the platform's fee is transferred to
+         *     the seller at once (`destination`).
+         * @enum {string}
+         */
+        ChargeType: "direct" | "destination";
         /** @description A page of Stripe's on which an order can be paid. */
         CheckoutSession: {
             /**
@@ -947,6 +1249,11 @@ export interface components {
             object: string;
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             order_id: string;
+            /**
+             * @description The account that it is on, where that is the seller's own.
+             * @example acct_1SWcLdKnR7uC1oLi
+             */
+            stripe_account: string | null;
             /**
              * @description Where the customer is to be sent.
              * @example https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
@@ -988,6 +1295,11 @@ export interface components {
             /** @description Stripe's word for where the payment of this Session stands. */
             status: components["schemas"]["PaymentStatus"];
         };
+        /**
+         * @description How much a seller is asked for: what is due now (`currently_due`), or all that will ever be (`eventually_due`).
+         * @enum {string}
+         */
+        Collect: "currently_due" | "eventually_due";
         /** @description What a frontend needs before it can do anything. */
         Config: {
             /** @description What can be charged in. */
@@ -1243,13 +1555,17 @@ export interface components {
             available?: number;
             /**
              * @description What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
-             *     `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `insufficient_stock`,
-             *     `invalid_return_url` or `return_origin_not_allowed`.
+             *     `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `mixed_sellers`,
+             *     `insufficient_stock`, `invalid_return_url`, `return_origin_not_allowed`, `unknown_seller`, `not_of_seller`,
+             *     `no_transfer_to_reverse` or `no_application_fee`; of a seller that is not ready, a word of `blockers`.
              */
             code: string;
             /** @description What is wrong, for people. */
             detail: string;
-            /** @description Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name. */
+            /**
+             * @description Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name; for a seller
+             *     that is not ready, `/seller_id`, which is the order's.
+             */
             pointer: string;
         };
         /** @description The service is well. */
@@ -1284,8 +1600,13 @@ export interface components {
             /** @description What is sent: the event. */
             payload: Record<string, never>;
             /**
+             * @description The seller that the event is about, if it is about one.
+             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            seller_id: string | null;
+            /**
              * Format: int64
-             * @description Grows from message to message of an order.
+             * @description Grows from message to message of an order, or of a seller.
              * @example 3
              */
             sequence: number | null;
@@ -1324,6 +1645,71 @@ export interface components {
         Metadata: {
             [key: string]: string;
         };
+        /** @description Where the owner of an account lets the platform in. */
+        OAuthAuthorization: {
+            /**
+             * Format: date-time
+             * @description Until when they can come back.
+             * @example 2026-11-22T17:10:00.000000Z
+             */
+            expires_at: string;
+            /**
+             * @description `oauth_authorization`.
+             * @example oauth_authorization
+             */
+            object: string;
+            /**
+             * @description Where to send them. It is for them alone: whoever else comes back from there is refused.
+             * @example https://connect.stripe.com/oauth/authorize?response_type=code&client_id=ca_…&scope=read_write&state=…
+             */
+            url: string;
+        };
+        /**
+         * @description Who is to be sent to Stripe, to let the platform in.
+         * @example {
+         *       "binding": "user-7",
+         *       "redirect_uri": "https://shop.example/sellers/connected"
+         *     }
+         */
+        OAuthAuthorize: {
+            /**
+             * @description Who begins, in the platform's own words: the id of a user or a session. Only together with it counts what they
+             *     come back with. It is kept as a hash.
+             * @example user-7
+             */
+            binding: string;
+            /**
+             * @description Where Stripe sends them back to: one of those that are registered at Stripe, and of an origin that the
+             *     platform allows. The first that is registered, if nothing is said.
+             * @example https://shop.example/sellers/connected
+             */
+            redirect_uri?: string;
+        };
+        /**
+         * @description What somebody came back from Stripe with.
+         * @example {
+         *       "binding": "user-7",
+         *       "code": "ac_…",
+         *       "state": "…"
+         *     }
+         */
+        OAuthCallback: {
+            /**
+             * @description Who came back, in the same words as when they began. Take it from their session, never from the URL.
+             * @example user-7
+             */
+            binding: string;
+            /**
+             * @description `code` of the URL that Stripe sent them back to.
+             * @example ac_…
+             */
+            code: string;
+            /**
+             * @description `state` of the URL that Stripe sent them back to.
+             * @example …
+             */
+            state: string;
+        };
         /** @description What was bought, by whom, and how far it has come. */
         Order: {
             /**
@@ -1345,6 +1731,13 @@ export interface components {
              * @example 4998
              */
             amount_total: number;
+            /**
+             * Format: int64
+             * @description What of the total the platform takes, in Stripe's minor unit; null without a seller, and without a secret key.
+             * @example 250
+             */
+            application_fee_amount: number | null;
+            charge_type: components["schemas"]["ChargeType"] | null;
             /**
              * Format: date-time
              * @example 2026-11-22T17:00:00.000000Z
@@ -1373,6 +1766,11 @@ export interface components {
             object: string;
             payment: components["schemas"]["OrderPayment"] | null;
             review_reason: components["schemas"]["ReviewReason"] | null;
+            /**
+             * @description Who sells it; null is the platform itself.
+             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            seller_id: string | null;
             shipping: components["schemas"]["Shipping"] | null;
             status: components["schemas"]["OrderStatus"];
             /**
@@ -1404,7 +1802,7 @@ export interface components {
          */
         OrderCreate: {
             customer?: components["schemas"]["CustomerInput"];
-            /** @description What is bought, all in one currency. */
+            /** @description What is bought, all in one currency and of one seller. */
             items: components["schemas"]["OrderItemCreate"][];
             metadata?: components["schemas"]["Metadata"];
             shipping?: components["schemas"]["Shipping"];
@@ -1584,6 +1982,11 @@ export interface components {
              */
             payment_intent_id: string;
             status: components["schemas"]["PaymentStatus"];
+            /**
+             * @description The account that it is on, where that is the seller's own: for Stripe.js, as its `stripeAccount`.
+             * @example acct_1SWcLdKnR7uC1oLi
+             */
+            stripe_account: string | null;
         };
         /**
          * @description How an order is to be paid. May be left out.
@@ -1622,6 +2025,11 @@ export interface components {
             payment_intent_id: string | null;
             status: components["schemas"]["PaymentStatus"] | null;
             /**
+             * @description The account that it is on, where that is the seller's own.
+             * @example acct_1SWcLdKnR7uC1oLi
+             */
+            stripe_account: string | null;
+            /**
              * Format: int64
              * @description The order's version: what to wait for news after.
              * @example 3
@@ -1653,7 +2061,7 @@ export interface components {
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`. */
+            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`, `oauth_code_invalid`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `oauth_not_configured`, `seller_not_ready`, `seller_not_connected`, `seller_disconnected`, `seller_mode_mismatch`, `seller_in_use`, `seller_has_open_payments`, `not_onboarded_by_link`, `stripe_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`, `connect_not_configured`. */
             code: string;
             /** @description What happened this time, for people. */
             detail: string;
@@ -1706,6 +2114,11 @@ export interface components {
              */
             object: string;
             /**
+             * @description Who sells it; null is the platform itself.
+             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            seller_id: string | null;
+            /**
              * Format: int32
              * @description How many can still be sold: those that open orders hold are taken off already. Null where they are not
              *     counted.
@@ -1755,6 +2168,11 @@ export interface components {
              * @example Fountain pen
              */
             name: string;
+            /**
+             * @description Who sells it. Left out or `null`, the platform itself.
+             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            seller_id?: string | null;
             /**
              * Format: int32
              * @description How many can be sold. Left out or `null`, they are not counted.
@@ -1830,6 +2248,11 @@ export interface components {
              * @example Fountain pen
              */
             name?: string;
+            /**
+             * @description Who sells it from now on; `null` is the platform itself.
+             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            seller_id?: string | null;
             /**
              * Format: int32
              * @description How many can be sold from now on, those that open orders hold not counted; `null` counts them no more.
@@ -1912,6 +2335,10 @@ export interface components {
              * @example requested_by_customer
              */
             reason: string | null;
+            /** @description Whether the platform's fee goes back to the seller, in proportion. */
+            refund_application_fee: boolean;
+            /** @description Whether what was transferred to the seller comes back to the platform, in proportion. */
+            reverse_transfer: boolean;
             status: components["schemas"]["RefundStatus"];
             /**
              * @description Stripe's id of it; null until Stripe has answered.
@@ -1947,6 +2374,16 @@ export interface components {
              */
             amount?: number | null;
             reason?: components["schemas"]["RefundReason"] | null;
+            /**
+             * @description Whether the platform's fee goes back to the seller, in proportion; it does if nothing is said. Only where there
+             *     was one.
+             */
+            refund_application_fee?: boolean | null;
+            /**
+             * @description Whether what was transferred to the seller comes back to the platform, in proportion; it does if nothing is
+             *     said. Only of what was transferred (charge type `destination`).
+             */
+            reverse_transfer?: boolean | null;
         };
         /** @description An event about a refund. */
         RefundEvent: {
@@ -2003,6 +2440,276 @@ export interface components {
          * @enum {string}
          */
         ReviewReason: "wrong_amount" | "wrong_currency" | "wrong_fee" | "succeeded_after_cancel" | "succeeded_after_expiry";
+        /** @description A seller: one connected Stripe account, through which the platform sells. */
+        Seller: {
+            /**
+             * @description Stripe's id of the account; null until Stripe has made it.
+             * @example acct_1SWcLdKnR7uC1oLi
+             */
+            account_id: string | null;
+            /** @description Why it can not be charged through. */
+            blockers: components["schemas"]["SellerBlocker"][];
+            /** @description Whether it can be let go of without `force`: an account that works should not be lost by a slip. */
+            can_unlink: boolean;
+            charge_type: components["schemas"]["ChargeType"];
+            /** @description Whether it can take payments. */
+            charges_enabled: boolean;
+            /**
+             * Format: date-time
+             * @description When Stripe was last asked about the account.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            checked_at: string | null;
+            /** @description Whether the platform may use the account. */
+            connected: boolean;
+            /**
+             * @description ISO 3166-1 alpha-2, upper case.
+             * @example DE
+             */
+            country: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            created_at: string;
+            /**
+             * @description The account's default currency: ISO 4217, lower case.
+             * @example eur
+             */
+            currency: string | null;
+            /** @description Whether its owner has told Stripe all that it asked for at first. */
+            details_submitted: boolean;
+            /**
+             * @description What customers may know it as: the name shown in its dashboard, or else that of its business profile.
+             * @example Ada's Pens
+             */
+            display_name: string | null;
+            /**
+             * Format: int32
+             * @description What part of each order the platform takes, in hundredths of a per cent.
+             * @example 250
+             */
+            fee_basis_points: number;
+            /**
+             * Format: int64
+             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency.
+             * @example 30
+             */
+            fee_fixed: number;
+            /**
+             * Format: int64
+             * @description The least that the platform takes of an order, in the minor unit of its currency.
+             * @example 100
+             */
+            fee_minimum: number;
+            /** @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7 */
+            id: string;
+            metadata: components["schemas"]["Metadata"];
+            next_action: components["schemas"]["SellerNextAction"];
+            /**
+             * @description `seller`.
+             * @example seller
+             */
+            object: string;
+            origin: components["schemas"]["SellerOrigin"];
+            /** @description Whether Stripe pays out to its bank. */
+            payouts_enabled: boolean;
+            /** @description Whether it can be charged through: nothing blocks it. */
+            ready: boolean;
+            /**
+             * @description The platform's own id of it.
+             * @example merchant-7
+             */
+            reference: string | null;
+            requirements: components["schemas"]["SellerRequirements"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description Grows with every change that can be seen here.
+             * @example 1
+             */
+            version: number;
+        };
+        /**
+         * @description Why a seller can not be charged through: `not_connected` (the platform may not use the account, or there is none
+         *     yet), `unlinking` (the platform is about to let it go), `not_checked` (Stripe was not asked yet),
+         *     `details_not_submitted`, `charges_not_enabled`, `payouts_not_enabled`, `transfers_not_active` (what destination
+         *     charges need), `no_display_name` (there is none to show to customers), `country_not_supported`,
+         *     `currency_not_supported` (by the platform's settings).
+         * @enum {string}
+         */
+        SellerBlocker: "not_connected" | "unlinking" | "not_checked" | "details_not_submitted" | "charges_not_enabled" | "payouts_not_enabled" | "transfers_not_active" | "no_display_name" | "country_not_supported" | "currency_not_supported";
+        /**
+         * @description A seller for whom an account is to be made.
+         * @example {
+         *       "country": "DE",
+         *       "email": "ada@example.com",
+         *       "reference": "merchant-7",
+         *       "type": "express"
+         *     }
+         */
+        SellerCreate: {
+            business_type?: components["schemas"]["BusinessType"] | null;
+            /** @description `QUITTANCE_SELLER_CHARGE_TYPE` if nothing is said. */
+            charge_type?: components["schemas"]["ChargeType"];
+            /**
+             * @description ISO 3166-1 alpha-2, upper case; it can not be changed. The platform's own if nothing is said.
+             * @example DE
+             */
+            country?: string | null;
+            /**
+             * @description The owner's.
+             * @example ada@example.com
+             */
+            email?: string | null;
+            /**
+             * Format: int32
+             * @description What part of each order the platform takes, in hundredths of a per cent; `QUITTANCE_SELLER_FEE_BASIS_POINTS` if
+             *     nothing is said.
+             * @example 250
+             */
+            fee_basis_points?: number;
+            /**
+             * Format: int64
+             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency;
+             *     `QUITTANCE_SELLER_FEE_FIXED` if nothing is said.
+             */
+            fee_fixed?: number;
+            /**
+             * Format: int64
+             * @description The least that the platform takes of an order, in the minor unit of its currency; `QUITTANCE_SELLER_FEE_MINIMUM`
+             *     if nothing is said.
+             */
+            fee_minimum?: number;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * @description The platform's own id of the seller.
+             * @example merchant-7
+             */
+            reference?: string | null;
+            type: components["schemas"]["SellerType"];
+        };
+        /** @description An event about a seller. */
+        SellerEvent: {
+            /**
+             * @description `v1`.
+             * @example v1
+             */
+            api_version: string;
+            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            data: components["schemas"]["Seller"];
+            /**
+             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The seller's `version` when it happened: it grows from event to event of a seller.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T17:00:00.000000Z
+             */
+            timestamp: string;
+            /** @description What happened. */
+            type: string;
+        };
+        /** @description A part of the sellers, newest first. */
+        SellerList: {
+            data: components["schemas"]["Seller"][];
+            /** @description Whether there are older ones. */
+            has_more: boolean;
+            /**
+             * @description `list`.
+             * @example list
+             */
+            object: string;
+        };
+        /**
+         * @description What a seller should be told to do now: nothing (`none`), connect the account, perhaps again (`connect`), connect
+         *     another one, because this one will never do (`connect_another_account`), finish what Stripe asks for at first
+         *     (`complete_onboarding`), tell Stripe what is due (`provide_information`), wait while Stripe looks at it
+         *     (`await_verification`), give the account a name in Stripe's dashboard (`set_display_name`), ask the platform,
+         *     which has paused the account (`contact_platform`), or look into Stripe's dashboard, which says what is wrong
+         *     (`check_dashboard`).
+         * @enum {string}
+         */
+        SellerNextAction: "none" | "connect" | "connect_another_account" | "complete_onboarding" | "provide_information" | "await_verification" | "set_display_name" | "contact_platform" | "check_dashboard";
+        /**
+         * @description How a seller came: the owner of an account let the platform in (`oauth`), or the platform made the account
+         *     (`created`).
+         * @enum {string}
+         */
+        SellerOrigin: "oauth" | "created";
+        /** @description What Stripe still wants to know of a seller, by the names of Stripe's fields. */
+        SellerRequirements: {
+            /**
+             * Format: date-time
+             * @description By when `currently_due` must be given.
+             * @example 2026-12-22T17:00:00.000000Z
+             */
+            current_deadline: string | null;
+            /**
+             * @description Needed by `current_deadline`, or the account is restricted.
+             * @example [
+             *       "individual.verification.document"
+             *     ]
+             */
+            currently_due: string[];
+            /**
+             * @description Why the account is restricted, in Stripe's words.
+             * @example requirements.past_due
+             */
+            disabled_reason: string | null;
+            /** @description Needed once the account has taken more money. */
+            eventually_due: string[];
+            /** @description Was not given in time: the account is restricted. */
+            past_due: string[];
+            /** @description Was given, and Stripe looks at it. */
+            pending_verification: string[];
+        };
+        /**
+         * @description What kind of account is made: its owner sees a small dashboard and the platform bears losses (`express`), or its
+         *     owner has all of Stripe's dashboard and bears them (`standard`).
+         * @enum {string}
+         */
+        SellerType: "express" | "standard";
+        /**
+         * @description What changes about a seller. What is left out stays as it is. Orders keep the terms that they were priced with.
+         * @example {
+         *       "fee_basis_points": 300
+         *     }
+         */
+        SellerUpdate: {
+            charge_type?: components["schemas"]["ChargeType"];
+            /**
+             * Format: int32
+             * @description What part of each order the platform takes, in hundredths of a per cent.
+             * @example 300
+             */
+            fee_basis_points?: number;
+            /**
+             * Format: int64
+             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency.
+             */
+            fee_fixed?: number;
+            /**
+             * Format: int64
+             * @description The least that the platform takes of an order, in the minor unit of its currency.
+             */
+            fee_minimum?: number;
+            /** @description The whole of the platform's own words. */
+            metadata?: components["schemas"]["Metadata"];
+            /** @description The platform's own id of it; `null` takes it away. */
+            reference?: string | null;
+        };
         /** @description Where the goods go. */
         Shipping: {
             address: components["schemas"]["Address"];
@@ -2011,6 +2718,42 @@ export interface components {
              * @example Ada Lovelace
              */
             name: string;
+        };
+        /** @description A product on its seller's account. */
+        StripeProduct: {
+            /**
+             * @description The account that it is on.
+             * @example acct_1SWcLdKnR7uC1oLi
+             */
+            account_id: string;
+            /**
+             * @description Stripe's id of it.
+             * @example prod_TKc4xJm2pWq8Zr
+             */
+            id: string;
+            /**
+             * @description `stripe_product`.
+             * @example stripe_product
+             */
+            object: string;
+            /**
+             * @description The product here.
+             * @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            product_id: string;
+        };
+        /**
+         * @description Which product is to be made at Stripe.
+         * @example {
+         *       "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *     }
+         */
+        StripeProductCreate: {
+            /**
+             * @description A product of this seller.
+             * @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7
+             */
+            product_id: string;
         };
         /** @description Everything that happened to an order, oldest first. */
         Timeline: {
@@ -4893,6 +5636,1182 @@ export interface operations {
             };
         };
     };
+    seller_list: {
+        parameters: {
+            query?: {
+                /** @description How many objects at most. */
+                limit?: number;
+                /** @description The id of the last object of the page before: only what is older is returned. */
+                starting_after?: string;
+                /** @description Only that of this id of the platform's own. */
+                reference?: string;
+                /** @description Only that of this account. */
+                account_id?: string;
+                /** @description Only those that can be charged through, or only those that can not. */
+                ready?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the sellers */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SellerList"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerCreate"];
+            };
+        };
+        responses: {
+            /** @description The seller */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_oauth_authorize: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OAuthAuthorize"];
+            };
+        };
+        responses: {
+            /** @description Where to send them */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthAuthorization"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link`, or Stripe does not do it (`stripe_refused`): see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_oauth_callback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OAuthCallback"];
+            };
+        };
+        responses: {
+            /** @description The seller */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description The state is not taken (`oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`), or the code is not (`oauth_code_invalid`): begin anew. Or the body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The account is of another mode (`seller_mode_mismatch`), OAuth is not configured (`oauth_not_configured`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The seller */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_unlink: {
+        parameters: {
+            query?: {
+                /** @description Also where the account works, or payments of its orders are on their way. */
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The seller as it is now */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The account works (`seller_in_use`), or payments are on their way (`seller_has_open_payments`): see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerUpdate"];
+            };
+        };
+        responses: {
+            /** @description The seller as it is now */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_account_link_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountLinkCreate"];
+            };
+        };
+        responses: {
+            /** @description Where to send the seller */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountLink"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link`, or Stripe does not do it (`stripe_refused`): see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_refresh: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The seller as it is now */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seller"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seller_stripe_product_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
+                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description The seller's id
+                 * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StripeProductCreate"];
+            };
+        };
+        responses: {
+            /** @description The product at Stripe */
+            201: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StripeProduct"];
+                };
+            };
+            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            401: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing that this caller may see (`not_found`) */
+            404: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            409: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 64 KiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            415: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            422: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     webhook_endpoint_list: {
         parameters: {
             query?: {
@@ -5884,6 +7803,80 @@ export interface operations {
             };
         };
     };
+    stripe_connect_event_receive: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Stripe's signature of the body */
+                "Stripe-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as Stripe signed it */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description The event is stored */
+            200: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Received"];
+                };
+            };
+            /** @description The signature is wrong (`invalid_signature`), or the body is no event (`not_an_event`) */
+            400: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 1 MiB (`body_too_large`) */
+            413: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here (`internal_error`) */
+            500: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The event could not be stored (`service_unavailable`), or no secret of this endpoint is configured (`connect_not_configured`); send it again */
+            503: {
+                headers: {
+                    /** @description The id of the request, also in the service's log */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     event_dispute_closed: {
         parameters: {
             query?: never;
@@ -6430,6 +8423,182 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RefundEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_seller_disconnected: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_seller_ready: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_seller_restricted: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerEvent"];
+            };
+        };
+        responses: {
+            /** @description Nothing more is wanted: the endpoint is disabled */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It was taken: it does not come again */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It comes again */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    event_seller_updated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The message's id: the same however often it comes */
+                "webhook-id": string;
+                /** @description When this attempt was made, in seconds since 1970 */
+                "webhook-timestamp": string;
+                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, byte by byte as it is signed */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SellerEvent"];
             };
         };
         responses: {

@@ -11,8 +11,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use quittance_api::{Api, ApiConfig, IpNet, PublicMode, ReturnOrigins, SecretKeyText};
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
+use quittance_domain::seller::{ChargeType, FeeTerms, Supported};
 use quittance_outbound::{Guard, News, OutboundConfig, Sender, SystemLookup, Worker};
-use quittance_payments::{Payments, Waiting};
+use quittance_payments::{ConnectSettings, Payments, Waiting};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::{Config as SandboxConfig, Sandbox};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
@@ -25,6 +26,12 @@ use tempfile::TempDir;
 
 /// What Stripe's stand-in signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_test";
+
+/// What it signs the events of connected accounts with.
+pub(crate) const CONNECT_SECRET: &str = "whsec_connect";
+
+/// The platform's client id, of which the stand-in takes any.
+pub(crate) const CLIENT_ID: &str = "ca_Contract";
 
 /// What the stand-in takes for a key.
 const STRIPE_KEY: &str = "sk_test_contract";
@@ -40,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) stripe_base: Option<String>,
     pub(crate) order_lifetime: Duration,
     pub(crate) with_outbound: bool,
+    pub(crate) with_connect: bool,
+    pub(crate) sellers_supported: Supported,
 }
 
 impl Default for Setup {
@@ -54,6 +63,8 @@ impl Default for Setup {
             stripe_base: None,
             order_lifetime: Duration::from_mins(35),
             with_outbound: false,
+            with_connect: true,
+            sellers_supported: Supported::default(),
         }
     }
 }
@@ -66,9 +77,9 @@ pub(crate) struct TestApp {
     pub(crate) receiver: Receiver,
     pub(crate) key: SecretKeyText,
     pub(crate) dir: TempDir,
-    sandbox_url: String,
+    pub(crate) sandbox_url: String,
     record: PathBuf,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// An answer, read whole.
@@ -175,7 +186,7 @@ fn record_in(dir: &TempDir) -> PathBuf {
 }
 
 /// A stand-in for Stripe on a port of its own.
-fn start_sandbox(webhook_url: Option<String>, record: &Path) -> String {
+fn start_sandbox(setup: &Setup, app_url: &str, record: &Path) -> String {
     let config = SandboxConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         debit_delay: Duration::from_millis(200),
@@ -183,19 +194,33 @@ fn start_sandbox(webhook_url: Option<String>, record: &Path) -> String {
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::bind(config).unwrap();
-    if let Some(url) = webhook_url {
-        sandbox.handle().register_webhook_endpoint(url, WEBHOOK_SECRET).unwrap();
+    let endpoint = format!("{app_url}/webhooks/stripe");
+    if setup.with_webhook && setup.with_connect {
+        let endpoint = format!("{endpoint}/connect");
+        sandbox.handle().register_connect_webhook_endpoint(endpoint, CONNECT_SECRET).unwrap();
+    }
+    if setup.with_webhook {
+        sandbox.handle().register_webhook_endpoint(endpoint, WEBHOOK_SECRET).unwrap();
     }
     let url = sandbox.url();
     tokio::spawn(async move { sandbox.run(std::future::pending()).await.unwrap() });
     url
 }
 
+/// How sellers are connected, and on which terms they begin.
+fn connect_settings(setup: &Setup) -> ConnectSettings {
+    ConnectSettings {
+        client_id: setup.with_connect.then(|| CLIENT_ID.to_owned()),
+        charge_type: ChargeType::Direct,
+        fee: FeeTerms::new(250, 30, 0).unwrap(),
+    }
+}
+
 /// Delivers messages to the shop's own systems, on this machine too.
-fn start_outbound(store: Store) {
+fn start_outbound(store: Store, supported: &Supported) {
     let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
-    let config =
-        OutboundConfig { render: quittance_api::message_renderer(), retention: chrono::Duration::days(90) };
+    let render = quittance_api::message_renderer(supported);
+    let config = OutboundConfig { render, retention: chrono::Duration::days(90) };
     let worker = Worker::new(store, sender, config, News::default());
     tokio::spawn(async move {
         let (_never, stop) = tokio::sync::watch::channel(false);
@@ -218,6 +243,7 @@ impl TestApp {
                 max_open_orders: setup.max_open_orders,
                 review_refund: ReviewRefund::Never,
             },
+            sellers_supported: setup.sellers_supported.clone(),
             connections: 4,
             wait: Duration::from_secs(5),
         })
@@ -229,7 +255,7 @@ impl TestApp {
         let record = record_in(&dir);
         let sandbox_url = match &setup.stripe_base {
             Some(base) => base.clone(),
-            None => start_sandbox(setup.with_webhook.then(|| format!("{url}/webhooks/stripe")), &record),
+            None => start_sandbox(&setup, &url, &record),
         };
         let waiting = Waiting::start(store.clone());
         let receiver_config =
@@ -238,7 +264,8 @@ impl TestApp {
         let receiver = Receiver::start(store.clone(), receiver_config, move || poked.poke());
         let mut stripe = StripeConfig::new(STRIPE_KEY.into(), sandbox_url.clone());
         stripe.max_retries = 0;
-        let payments = Payments::new(store.clone(), Stripe::new(&stripe).unwrap(), waiting);
+        let payments = Payments::new(store.clone(), Stripe::new(&stripe).unwrap(), waiting)
+            .with_connect(connect_settings(&setup));
         let config = ApiConfig {
             publishable_key: "pk_test_contract".to_owned(),
             mode: PublicMode::Sandbox,
@@ -250,9 +277,11 @@ impl TestApp {
             rate_limit_per_second: setup.rate_limit_per_second,
             trusted_proxies: setup.trusted_proxies,
             webhook_guard: Guard::for_sandbox(Vec::new()),
+            connect_webhook_secrets: setup.with_connect.then(|| CONNECT_SECRET.into()).into_iter().collect(),
+            sellers_supported: setup.sellers_supported.clone(),
         };
         if setup.with_outbound {
-            start_outbound(store.clone());
+            start_outbound(store.clone(), &setup.sellers_supported);
         }
         let api = Api::new(config, store.clone(), payments, receiver.clone(), metrics());
         let shared = api.clone();
@@ -318,15 +347,18 @@ impl TestApp {
     /// Asks Stripe's stand-in for something, as the shop's dashboard or the world would. A declined payment is no
     /// failure.
     pub(crate) async fn at_stripe(&self, path: &str, form: &str) -> Value {
-        let response = self
-            .http
-            .post(format!("{}{path}", self.sandbox_url))
-            .bearer_auth(STRIPE_KEY)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.to_owned())
-            .send()
-            .await
-            .unwrap();
+        self.on_account(None, path, form).await
+    }
+
+    /// The same on a connected account.
+    pub(crate) async fn on_account(&self, account: Option<&str>, path: &str, form: &str) -> Value {
+        let mut request = self.http.post(format!("{}{path}", self.sandbox_url)).bearer_auth(STRIPE_KEY);
+        if let Some(account) = account {
+            request = request.header("stripe-account", account);
+        }
+        let form = form.to_owned();
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        let response = request.send().await.unwrap();
         let status = response.status();
         let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert!(status.is_success() || status == StatusCode::PAYMENT_REQUIRED, "{body}");
@@ -335,8 +367,16 @@ impl TestApp {
 
     /// Reads an object at Stripe's stand-in.
     pub(crate) async fn read_at_stripe(&self, path: &str) -> Value {
-        let url = format!("{}{path}", self.sandbox_url);
-        let response = self.http.get(url).bearer_auth(STRIPE_KEY).send().await.unwrap();
+        self.read_on_account(None, path).await
+    }
+
+    /// The same on a connected account.
+    pub(crate) async fn read_on_account(&self, account: Option<&str>, path: &str) -> Value {
+        let mut request = self.http.get(format!("{}{path}", self.sandbox_url)).bearer_auth(STRIPE_KEY);
+        if let Some(account) = account {
+            request = request.header("stripe-account", account);
+        }
+        let response = request.send().await.unwrap();
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, basket};
+use crate::marketplace::path_of;
 
 const PRODUCT: &str = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7";
 
@@ -152,6 +153,88 @@ async fn other_bodies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_sellers() {
+    let app = TestApp::start().await;
+    let seller = path_of(&app.created_seller("merchant-7").await);
+    let before = app.sent();
+    let create =
+        |name: &str, value: Value| ("/v1/sellers".to_owned(), json!({"type": "express", name: value}));
+    let begin = |body: Value| ("/v1/sellers/oauth/authorize".to_owned(), body);
+    let back = |body: Value| ("/v1/sellers/oauth/callback".to_owned(), body);
+    let link = |body: Value| (format!("{seller}/account_link"), body);
+    let fine = "https://shop.example/7";
+    for ((path, body), expected) in [
+        (("/v1/sellers".to_owned(), json!({})), vec!["/type required"]),
+        (("/v1/sellers".to_owned(), json!([])), vec![" wrong_type"]),
+        (create("type", json!("custom")), vec!["/type invalid"]),
+        (create("type", json!(null)), vec!["/type wrong_type"]),
+        (create("country", json!("de")), vec!["/country invalid"]),
+        (create("country", json!("DEU")), vec!["/country too_long"]),
+        (create("email", json!("ada")), vec!["/email invalid"]),
+        (create("business_type", json!("sole_trader")), vec!["/business_type invalid"]),
+        (create("reference", json!("x".repeat(201))), vec!["/reference too_long"]),
+        (create("reference", json!("a\u{0}b")), vec!["/reference invalid"]),
+        (create("metadata", json!({"a": 1})), vec!["/metadata/a wrong_type"]),
+        (create("charge_type", json!("separate")), vec!["/charge_type invalid"]),
+        (create("fee_basis_points", json!(10_001)), vec!["/fee_basis_points out_of_range"]),
+        (create("fee_basis_points", json!(-1)), vec!["/fee_basis_points out_of_range"]),
+        (create("fee_basis_points", json!(2.5)), vec!["/fee_basis_points wrong_type"]),
+        (create("fee_basis_points", json!("250")), vec!["/fee_basis_points wrong_type"]),
+        (create("fee_fixed", json!(-1)), vec!["/fee_fixed out_of_range"]),
+        (create("fee_minimum", json!(1_000_000_000_000_i64)), vec!["/fee_minimum out_of_range"]),
+        (create("account_id", json!("acct_1")), vec!["/account_id unknown_field"]),
+        (begin(json!({})), vec!["/binding required"]),
+        (begin(json!({"binding": ""})), vec!["/binding invalid"]),
+        (begin(json!({"binding": "x".repeat(501)})), vec!["/binding too_long"]),
+        (
+            begin(json!({"binding": 7, "redirect_uri": "https://evil.example/"})),
+            vec!["/binding wrong_type", "/redirect_uri return_origin_not_allowed"],
+        ),
+        (begin(json!({"binding": "a", "state": "mine"})), vec!["/state unknown_field"]),
+        (back(json!({})), vec!["/binding required", "/code required", "/state required"]),
+        (
+            back(json!({"code": "", "state": 1, "binding": []})),
+            vec!["/binding wrong_type", "/code invalid", "/state wrong_type"],
+        ),
+        (
+            back(json!({"code": "x".repeat(1001), "state": "x".repeat(1001), "binding": "a"})),
+            vec!["/code too_long", "/state too_long"],
+        ),
+        (link(json!({})), vec!["/refresh_url required", "/return_url required"]),
+        (
+            link(json!({"return_url": fine, "refresh_url": "https://shop.example.evil.example/"})),
+            vec!["/refresh_url return_origin_not_allowed"],
+        ),
+        (
+            link(json!({"return_url": "/7", "refresh_url": fine, "collect": "everything"})),
+            vec!["/collect invalid", "/return_url invalid_return_url"],
+        ),
+        ((format!("{seller}/refresh"), json!({"now": true})), vec!["/now unknown_field"]),
+        ((format!("{seller}/stripe_products"), json!({"product_id": "prod_1"})), vec!["/product_id invalid"]),
+    ] {
+        let answer = app.post(&path).shop().json(&body).send().await;
+        assert_eq!(errors(&answer.problem(422, "invalid_request")), expected, "{path} {body}");
+    }
+    assert_eq!(app.sent(), before, "nothing is sent to Stripe");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_sellers() {
+    let app = TestApp::start().await;
+    let seller = path_of(&app.created_seller("merchant-7").await);
+    for (body, expected) in [
+        (json!({"charge_type": null}), "/charge_type wrong_type"),
+        (json!({"fee_fixed": null}), "/fee_fixed wrong_type"),
+        (json!({"fee_minimum": -5}), "/fee_minimum out_of_range"),
+        (json!({"metadata": null}), "/metadata wrong_type"),
+        (json!({"origin": "oauth"}), "/origin unknown_field"),
+    ] {
+        let answer = app.patch(&seller).shop().json(&body).send().await;
+        assert_eq!(errors(&answer.problem(422, "invalid_request")), [expected], "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_json() {
     let app = TestApp::start().await;
     for body in ["{", "{\"items\": [}", "{'items': 1}", "nonsense", "{} {}", "\u{feff}{}"] {
@@ -191,6 +274,12 @@ async fn queries() {
             "/v1/orders?status=sold&created_after=yesterday&customer_email=%00".to_owned(),
             vec!["/created_after invalid", "/customer_email invalid", "/status invalid"],
         ),
+        ("/v1/sellers?ready=1&limit=0".to_owned(), vec!["/limit out_of_range", "/ready wrong_type"]),
+        (
+            "/v1/sellers?account_id=ada&reference=".to_owned(),
+            vec!["/account_id invalid", "/reference invalid"],
+        ),
+        ("/v1/sellers?starting_after=acct_1".to_owned(), vec!["/starting_after invalid"]),
         (format!("{payment}?wait=31"), vec!["/wait out_of_range"]),
         (format!("{payment}?wait=-1&after=x"), vec!["/after wrong_type", "/wait wrong_type"]),
         (format!("{payment}?wait=99999999999999999999"), vec!["/wait out_of_range"]),
@@ -206,6 +295,7 @@ async fn the_document_names_the_fields_that_are_read() {
     let app = TestApp::start().await;
     let (order_id, _) = app.order().await;
     let product = app.product(1).await;
+    let seller = path_of(&app.created_seller("merchant-7").await);
     let document: Value = serde_json::from_str(&quittance_api::openapi_json()).unwrap();
     for (method, path, schema) in [
         ("POST", "/v1/products".to_owned(), "ProductCreate"),
@@ -216,6 +306,12 @@ async fn the_document_names_the_fields_that_are_read() {
         ("POST", format!("/v1/orders/{order_id}/checkout_session"), "CheckoutSessionCreate"),
         ("POST", format!("/v1/orders/{order_id}/capture"), "Capture"),
         ("POST", format!("/v1/orders/{order_id}/refunds"), "RefundCreate"),
+        ("POST", "/v1/sellers".to_owned(), "SellerCreate"),
+        ("PATCH", seller.clone(), "SellerUpdate"),
+        ("POST", "/v1/sellers/oauth/authorize".to_owned(), "OAuthAuthorize"),
+        ("POST", "/v1/sellers/oauth/callback".to_owned(), "OAuthCallback"),
+        ("POST", format!("{seller}/account_link"), "AccountLinkCreate"),
+        ("POST", format!("{seller}/stripe_products"), "StripeProductCreate"),
     ] {
         let schema = &document["components"]["schemas"][schema];
         let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();

@@ -223,6 +223,36 @@ async fn an_order_is_told_of_from_its_placing_to_its_payment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_seller_is_told_of_from_its_coming_to_its_leaving() {
+    let app = with_outbound().await;
+    let receiver = Receiver::start();
+    endpoint(&app, &receiver.url, &json!(["seller.*"])).await;
+    let seller = app.connected_seller("ada").await;
+    let ready = receiver.has(1).await;
+    assert_eq!(ready[0].body["type"], "seller.ready");
+    assert_eq!(
+        (&ready[0].body["data"]["id"], &ready[0].body["data"]["ready"]),
+        (&seller["id"], &json!(true))
+    );
+    insta::assert_json_snapshot!("event_seller_ready", ready[0].body, {
+        ".id" => "[id]", ".timestamp" => "[time]", ".data" => "[the seller]"
+    });
+    app.change_account(&seller, "payouts_enabled=false").await;
+    let restricted = receiver.has(2).await[1].body.clone();
+    assert_eq!(restricted["type"], "seller.restricted");
+    assert_eq!(restricted["data"]["blockers"], json!(["payouts_not_enabled"]));
+    let account = text(&seller["account_id"]);
+    app.at_stripe(&format!("/_sandbox/accounts/{account}/disconnect"), "").await;
+    let gone = receiver.has(3).await[2].body.clone();
+    assert_eq!((&gone["type"], &gone["data"]["connected"]), (&json!("seller.disconnected"), &json!(false)));
+    let list = app.get("/v1/messages?type=seller.disconnected").shop().send().await.ok(200);
+    let message = &list["data"][0];
+    assert_eq!((&message["seller_id"], &message["order_id"]), (&seller["id"], &json!(null)));
+    let sequences = [&ready[0].body, &restricted, &gone].map(|told| told["sequence"].as_i64().unwrap());
+    assert!(sequences.is_sorted() && sequences[0] < sequences[2], "{sequences:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_endpoint_is_pinged_and_told_what_it_missed() {
     let app = with_outbound().await;
     let product = app.product(100).await;

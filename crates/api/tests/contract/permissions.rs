@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Setup, TestApp, add_key, basket, return_urls, text};
+use crate::marketplace::{BACK, path_of};
 
 /// What a caller shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +55,25 @@ fn expected(route: For, who: Who) -> Option<(u16, &'static str)> {
     }
 }
 
+/// What is asked, and who may.
+type Route = (Method, String, Option<Value>, For);
+
+async fn routes_of_sellers(app: &TestApp) -> Vec<Route> {
+    let seller = path_of(&app.created_seller("merchant-7").await);
+    let authorize = json!({"binding": "session-7", "redirect_uri": BACK});
+    let urls = json!({"return_url": "https://shop.example/7", "refresh_url": "https://shop.example/7"});
+    vec![
+        (Method::POST, "/v1/sellers/oauth/authorize".into(), Some(authorize), For::Shop),
+        (Method::POST, "/v1/sellers".into(), Some(json!({"type": "standard"})), For::Shop),
+        (Method::GET, "/v1/sellers".into(), None, For::Shop),
+        (Method::GET, seller.clone(), None, For::Shop),
+        (Method::PATCH, seller.clone(), Some(json!({"fee_fixed": 1})), For::Shop),
+        (Method::POST, format!("{seller}/account_link"), Some(urls), For::Shop),
+        (Method::POST, format!("{seller}/refresh"), None, For::Shop),
+        (Method::DELETE, seller, None, For::Shop),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_with_every_caller() {
     let app = TestApp::start().await;
@@ -71,7 +91,7 @@ async fn every_route_with_every_caller() {
     let message = format!("/v1/messages/{}", text(&ping["id"]));
     let since = json!({"since": "2026-01-01T00:00:00Z"});
     let new_product = json!({"name": "Ink", "unit_amount": 500, "currency": "eur"});
-    let routes: Vec<(Method, String, Option<Value>, For)> = vec![
+    let mut routes: Vec<Route> = vec![
         (Method::GET, "/v1/config".into(), None, For::Everybody),
         (Method::GET, "/v1/products".into(), None, For::Everybody),
         (Method::GET, format!("/v1/products/{product}"), None, For::Everybody),
@@ -101,6 +121,7 @@ async fn every_route_with_every_caller() {
         (Method::POST, format!("{message}/resend"), None, For::Shop),
         (Method::DELETE, hook.clone(), None, For::Shop),
     ];
+    routes.extend(routes_of_sellers(&app).await);
     for (method, path, body, route) in routes {
         for who in EVERYBODY {
             let mut call = app.call(method.clone(), &path);
@@ -120,6 +141,25 @@ async fn every_route_with_every_caller() {
             check(call.send().await, expected(route, who), &format!("{method} {path} {who:?}"));
         }
     }
+}
+
+/// Nobody but the shop learns whether what they came with would have been taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_connected_by_the_shop_alone() {
+    let app = TestApp::start().await;
+    let (_, token) = app.order().await;
+    let url = app.authorize("session-7").await;
+    let came_back = app.approve(&url, &[("account", "new")]).await.with("session-7");
+    let (seller, product) = ("/v1/sellers/slr_01kb3m9q4e8v2tz6h0rxw5ncy7", json!({"product_id": "x"}));
+    for (path, body) in [
+        ("/v1/sellers/oauth/callback".to_owned(), &came_back),
+        (format!("{seller}/stripe_products"), &product),
+    ] {
+        app.post(&path).json(body).send().await.problem(401, "missing_credentials");
+        app.post(&path).bearer(&token).json(body).send().await.problem(401, "invalid_credentials");
+    }
+    assert_eq!(app.times_sent("POST /oauth/token"), 0);
+    app.post("/v1/sellers/oauth/callback").shop().json(&came_back).send().await.ok(200);
 }
 
 fn check(answer: Answer, expected: Option<(u16, &str)>, asked: &str) {

@@ -4,7 +4,7 @@ use chrono::Utc;
 use quittance_stripe_gateway::signature::sign;
 use serde_json::json;
 
-use crate::app::{Setup, TestApp, WEBHOOK_SECRET};
+use crate::app::{CONNECT_SECRET, Setup, TestApp, WEBHOOK_SECRET};
 
 fn event() -> Vec<u8> {
     let event = json!({
@@ -75,4 +75,33 @@ async fn an_event_that_can_not_be_stored_must_come_again() {
     call().send().await.problem(503, "service_unavailable");
     app.receiver.close().await;
     call().send().await.problem(503, "service_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_for_connected_accounts_has_secrets_of_its_own() {
+    let app = TestApp::start().await;
+    let body = event();
+    let deliver = async |path: &str, secret: &str| {
+        let signature = sign(&body, &secret.into(), Utc::now().timestamp());
+        app.post(path).header("stripe-signature", &signature).body(body.clone()).send().await
+    };
+    for (path, secret) in [("/webhooks/stripe", CONNECT_SECRET), ("/webhooks/stripe/connect", WEBHOOK_SECRET)]
+    {
+        deliver(path, secret).await.problem(400, "invalid_signature");
+    }
+    for (path, secret) in [("/webhooks/stripe", WEBHOOK_SECRET), ("/webhooks/stripe/connect", CONNECT_SECRET)]
+    {
+        assert_eq!(deliver(path, secret).await.ok(200), json!({"received": true}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_secret_events_of_connected_accounts_must_come_again() {
+    let app = TestApp::start_with(Setup { with_connect: false, ..Setup::default() }).await;
+    let body = event();
+    for secret in ["", WEBHOOK_SECRET, CONNECT_SECRET] {
+        let signature = sign(&body, &secret.into(), Utc::now().timestamp());
+        let call = app.post("/webhooks/stripe/connect").header("stripe-signature", &signature);
+        call.body(body.clone()).send().await.problem(503, "connect_not_configured");
+    }
 }

@@ -5,7 +5,7 @@ use crate::dispute::{Dispute, DisputeFacts, DisputeObservation};
 use crate::history::History;
 use crate::id::{DisputeId, OrderId, PaymentId, RefundId};
 use crate::payment::{Account, Attempt, Facts, Mismatch, Mode, Observation};
-use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation};
+use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundTerms};
 
 impl History {
     /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
@@ -61,6 +61,7 @@ impl History {
                 amount: seen.amount,
                 reason: seen.reason.clone(),
                 cause: RefundCause::Stripe,
+                terms: RefundTerms::default(),
                 stripe_refund_id: None,
                 facts: RefundFacts::default(),
                 refused: None,

@@ -5,12 +5,14 @@
 
 mod announcements;
 mod attempts;
+mod connected;
 mod gate;
 mod giving_back;
 mod merge;
 mod oracle;
 mod pricing;
 mod scenarios;
+mod sellers;
 mod stage;
 mod states_doc;
 mod stripe;

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quittance_domain::catalog::{Metadata, Product};
-use quittance_domain::id::ProductId;
+use quittance_domain::id::{ProductId, SellerId};
 use quittance_domain::money::{Currency, MAX_MINOR, Money};
 use quittance_domain::order::{MAX_QUANTITY, PricingError, Quantity, price};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ fn product(unit_price: Money) -> Product {
         unit_price,
         active: true,
         stock: None,
+        seller_id: None,
         metadata: Metadata::new(),
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
@@ -60,8 +61,10 @@ fn plain_baskets() -> impl Strategy<Value = Vec<Item>> {
 
 /// Baskets with all that can be wrong in them.
 fn baskets() -> impl Strategy<Value = Vec<Item>> {
-    let product = (currencies().prop_flat_map(unit_prices), proptest::bool::weighted(0.9))
-        .prop_map(|(price, active)| Product { active, ..product(price) });
+    let seller_id = proptest::option::weighted(0.9, 0_u128..2)
+        .prop_map(|seller| seller.map(|seller| SellerId::from_uuid(Uuid::from_u128(seller))));
+    let product = (currencies().prop_flat_map(unit_prices), proptest::bool::weighted(0.9), seller_id)
+        .prop_map(|(price, active, seller_id)| Product { active, seller_id, ..product(price) });
     proptest::collection::vec((proptest::option::weighted(0.9, product), quantities()), 0..6)
 }
 
@@ -108,16 +111,21 @@ proptest! {
         let sold = |item: &Item| item.0.as_ref().is_some_and(|product| product.active);
         let currency = |item: &Item| item.0.as_ref().map(|product| product.unit_price.currency());
         let exact: i128 = exact_amounts(&items).iter().sum();
+        let seller = |item: &Item| item.0.as_ref().map(|product| product.seller_id.clone());
+        let one_seller = items.iter().all(|item| seller(item) == seller(&items[0]));
         let one_currency = items.iter().all(|item| currency(item) == currency(&items[0]));
         match price(&items) {
             Ok((_, total)) => {
-                prop_assert!(!items.is_empty() && items.iter().all(sold) && one_currency);
+                prop_assert!(!items.is_empty() && items.iter().all(sold) && one_currency && one_seller);
                 prop_assert_eq!(i128::from(total.minor()), exact);
             }
             Err(PricingError::Empty) => prop_assert!(items.is_empty()),
             Err(PricingError::NotForSale { line }) => prop_assert!(!sold(&items[line])),
             Err(PricingError::MixedCurrencies { line }) => {
                 prop_assert!(line > 0 && currency(&items[line]) != currency(&items[0]));
+            }
+            Err(PricingError::MixedSellers { line }) => {
+                prop_assert!(line > 0 && seller(&items[line]) != seller(&items[0]));
             }
             Err(PricingError::Free) => prop_assert_eq!(exact, 0),
             Err(PricingError::TooLarge) => prop_assert!(exact > i128::from(MAX_MINOR)),

@@ -11,7 +11,9 @@ use quittance_domain::payment::{
     Account, Attempt, CaptureMethod, Expected, Fact, Facts, Failure, Mismatch, Mode, Observation, OpenStatus,
     Seen, Sighting, Success,
 };
-use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundStatus};
+use quittance_domain::refund::{
+    Refund, RefundCause, RefundFacts, RefundObservation, RefundStatus, RefundTerms,
+};
 use quittance_domain::standing::Standing;
 use uuid::Uuid;
 
@@ -66,6 +68,7 @@ pub(crate) fn attempt(place: usize) -> Attempt {
             amount: euros(PRICE),
             application_fee: None,
         },
+        destination: None,
         capture_method: CaptureMethod::Automatic,
         payment_intent_id: Some(payment_intent_id(place)),
         checkout_session_id: None,
@@ -94,6 +97,7 @@ pub(crate) fn refund(number: usize, place: usize, cents: i64, cause: RefundCause
         amount: euros(cents),
         reason: None,
         cause,
+        terms: RefundTerms::default(),
         stripe_refund_id: None,
         facts: RefundFacts::default(),
         refused: None,
@@ -273,6 +277,7 @@ pub(crate) fn session_observation(
         account: Account::own(),
         mode: Mode::Test,
         checkout_session_id: checkout_session_id(place),
+        event: format!("evt_session_{place}"),
         payment_intent_id: is_paid.then(|| payment_intent_id(place)),
         order_id: Some(order_id()),
         payment_id: Some(payment_id(place)),

@@ -19,10 +19,21 @@ pub struct NewRefund {
     pub amount: Option<i64>,
     /// Why.
     pub reason: Option<RefundReason>,
+    /// What else goes back with it.
+    pub terms: AskedTerms,
     /// When.
     pub now: DateTime<Utc>,
     /// When the worker may drive it on, should this process not finish it.
     pub redrive_at: DateTime<Utc>,
+}
+
+/// What else is asked to go back with a refund; what is not said goes back as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AskedTerms {
+    /// Whether what was transferred to the seller comes back to the platform.
+    pub reverse_transfer: Option<bool>,
+    /// Whether the platform's fee goes back to the seller.
+    pub refund_application_fee: Option<bool>,
 }
 
 /// What became of a refund to be recorded.
@@ -38,6 +49,10 @@ pub enum RefundBegun {
     Disputed,
     /// More than is left.
     TooMuch(Money),
+    /// Nothing was transferred that could come back.
+    NoTransfer,
+    /// The platform took no fee that could go back.
+    NoApplicationFee,
 }
 
 /// A refund as its readers see it.

@@ -22,6 +22,7 @@ use super::outbound_rows::{DeliveryRow, MessageRow, deliveries_of};
 use super::replies::store_reply;
 use super::rows::{ProductRow, instant, parse};
 use super::schema::{outbound_turns, outbox, products};
+use super::seller_rows::sellers_by_id;
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint};
 use crate::Error;
 use crate::model::{Completion, StoredDispute, StoredRefund};
@@ -34,7 +35,8 @@ const TURN: &str = "announce";
 #[derive(Debug, Clone, Queryable)]
 struct Written {
     id: String,
-    order_id: String,
+    order_id: Option<String>,
+    seller_id: Option<String>,
     kind: String,
     subject: String,
     sequence: i64,
@@ -51,11 +53,20 @@ impl Written {
 const WRITTEN: (
     outbox::id,
     outbox::order_id,
+    outbox::seller_id,
     outbox::kind,
     outbox::subject,
     outbox::sequence,
     outbox::created_at,
-) = (outbox::id, outbox::order_id, outbox::kind, outbox::subject, outbox::sequence, outbox::created_at);
+) = (
+    outbox::id,
+    outbox::order_id,
+    outbox::seller_id,
+    outbox::kind,
+    outbox::subject,
+    outbox::sequence,
+    outbox::created_at,
+);
 
 impl Database {
     pub(crate) async fn announce(
@@ -113,6 +124,7 @@ impl Database {
             let made = Message {
                 id: parse("message", &message.id)?,
                 order_id: None,
+                seller_id: None,
                 kind: message.kind,
                 sequence: None,
                 payload: message.payload,
@@ -143,6 +155,7 @@ pub(super) fn endpoint_message(
     MessageRow {
         id: message.id.to_string(),
         order_id: None,
+        seller_id: None,
         kind: kind.to_owned(),
         sequence: None,
         payload: render.payload(&message),
@@ -150,8 +163,8 @@ pub(super) fn endpoint_message(
     }
 }
 
-/// The oldest rows that are no messages yet. Where there are more, all of the same orders are among them: the ids
-/// of an order's rows may be of several clocks, and none may be left behind by a later one.
+/// The oldest rows that are no messages yet. Where there are more, all of the same orders and sellers are among
+/// them: the ids of the rows of one may be of several clocks, and none may be left behind by a later one.
 async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error> {
     let mut oldest: Vec<Written> = outbox::table
         .filter(not(outbox::announced))
@@ -161,9 +174,10 @@ async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error>
         .load(conn)
         .await?;
     if oldest.len() == usize::from(limit) {
-        let orders: Vec<String> = oldest.iter().map(|row| row.order_id.clone()).collect();
+        let orders: Vec<String> = oldest.iter().filter_map(|row| row.order_id.clone()).collect();
+        let sellers: Vec<String> = oldest.iter().filter_map(|row| row.seller_id.clone()).collect();
         oldest = outbox::table
-            .filter(outbox::order_id.eq_any(orders))
+            .filter(outbox::order_id.eq_any(orders).or(outbox::seller_id.eq_any(sellers)))
             .filter(not(outbox::announced))
             .order(outbox::id.asc())
             .select(WRITTEN)
@@ -180,12 +194,18 @@ struct Objects {
     products: HashMap<String, quittance_domain::catalog::Product>,
     refunds: HashMap<String, StoredRefund>,
     disputes: HashMap<String, StoredDispute>,
+    sellers: HashMap<String, quittance_domain::seller::Seller>,
 }
 
 impl Objects {
     async fn of(conn: &mut Conn, written: &[Written]) -> Result<Self, Error> {
-        let order_ids = written.iter().map(|row| row.order_id.clone()).collect();
-        let mut objects = Self { orders: orders_by_id(conn, order_ids).await?, ..Self::default() };
+        let order_ids = written.iter().filter_map(|row| row.order_id.clone()).collect();
+        let seller_ids: Vec<String> = written.iter().filter_map(|row| row.seller_id.clone()).collect();
+        let mut objects = Self {
+            orders: orders_by_id(conn, order_ids).await?,
+            sellers: sellers_by_id(conn, seller_ids).await?,
+            ..Self::default()
+        };
         objects.read_refunds_and_disputes(conn, written).await?;
         let product_ids: Vec<&str> =
             written.iter().map(Written::object).filter(|id| id.starts_with("prd_")).collect();
@@ -210,10 +230,11 @@ impl Objects {
         if rows.is_empty() {
             return Ok(());
         }
-        let order_ids = rows.iter().map(|row| row.order_id.clone()).collect();
+        let order_ids = rows.iter().filter_map(|row| row.order_id.clone()).collect();
         let ledgers = Ledgers::read(conn, order_ids).await?;
         for row in rows {
-            let Some(ledger) = ledgers.get(&parse("outbox", &row.order_id)?) else { continue };
+            let Some(order_id) = &row.order_id else { continue };
+            let Some(ledger) = ledgers.get(&parse("outbox", order_id)?) else { continue };
             if let Ok(id) = row.object().parse::<RefundId>() {
                 self.refunds.insert(row.object().to_owned(), ledger.stored_refund(&id)?);
             }
@@ -232,7 +253,9 @@ impl Objects {
             "dispute" => self.disputes.get(row.object()).cloned().map(Box::new).map(Snapshot::Dispute),
             _ => None,
         };
-        own.or_else(|| self.orders.get(&row.order_id).cloned().map(|order| Snapshot::Order(Box::new(order))))
+        let of_order = || self.orders.get(row.order_id.as_deref()?).cloned().map(Box::new);
+        let of_seller = || self.sellers.get(row.seller_id.as_deref()?).cloned().map(Box::new);
+        own.or_else(|| of_order().map(Snapshot::Order)).or_else(|| of_seller().map(Snapshot::Seller))
     }
 
     fn message(&mut self, row: Written, render: &Renderer, now: DateTime<Utc>) -> Result<MessageRow, Error> {
@@ -248,7 +271,8 @@ impl Objects {
         Ok(MessageRow {
             payload: render.payload(&message),
             id: row.id,
-            order_id: Some(row.order_id),
+            order_id: row.order_id,
+            seller_id: row.seller_id,
             kind: message.kind,
             sequence: message.sequence,
             created_at: instant(now),

@@ -13,12 +13,13 @@ use super::super::dialect::{Conn, for_update_skip_locked};
 use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
 use super::rows::{PaymentRow, document, instant, parse};
 use super::schema::{orders, payments};
+use super::seller_gate::{is_stale, look_at_seller, seller_not_ready};
 use crate::Error;
 use crate::model::{AttemptAtWork, Begun, Findings, NewAttempt, Observed, WorkClaim};
 
 impl Database {
     pub(crate) async fn begin_attempt(&self, new: NewAttempt) -> Result<Begun, Error> {
-        let limits = self.limits;
+        let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
             let Some(mut ledger) = Ledgers::lock_one(conn, &new.order_id).await? else {
                 return Ok(Begun::NotFound);
@@ -29,6 +30,9 @@ impl Database {
             }
             if ledger.history.failure_count() >= limits.max_declines {
                 return Ok(Begun::TooManyAttempts);
+            }
+            if let Some(not_ready) = seller_not_ready(conn, &ledger, supported).await? {
+                return Ok(not_ready);
             }
             if let Some(live) = ledger.history.live_attempt() {
                 let id = live.id.clone();
@@ -45,9 +49,7 @@ impl Database {
                 ledger.commit(conn, &limits, new.now).await?;
                 return Ok(Begun::CloseFirst(ledger.at_work(&id, &limits)?));
             }
-            let total = new.expected.amount;
-            if (total.minor(), total.currency().code()) != (ledger.order.amount_total, &ledger.order.currency)
-            {
+            if is_stale(&new, &ledger.order)? {
                 return Ok(Begun::Stale);
             }
             let row = new_row(&new)?;
@@ -125,6 +127,25 @@ impl Database {
             }
             ledger.commit(conn, &limits, now).await?;
             Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn lose_attempt(
+        &self,
+        payment_id: PaymentId,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let limits = self.limits;
+        self.write(async |conn| {
+            let mut ledger = lock_of(conn, &payment_id).await?;
+            if let Some(attempt) = ledger.attempt_mut(&payment_id).filter(|attempt| !attempt.is_closed()) {
+                attempt.refused = Some(reason.clone());
+            }
+            ledger.commit(conn, &limits, now).await?;
+            let Some(seller_id) = &ledger.order.seller_id else { return Ok(()) };
+            look_at_seller(conn, seller_id, now).await
         })
         .await
     }
@@ -274,6 +295,7 @@ fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
         amount: new.expected.amount.minor(),
         currency: new.expected.amount.currency().to_string(),
         application_fee: new.expected.application_fee,
+        destination: new.destination.clone(),
         capture_method: new.capture_method.as_str().to_owned(),
         payment_intent_id: None,
         checkout_session_id: None,

@@ -9,6 +9,7 @@ use quittance_domain::event::{Content, Outcome};
 use quittance_domain::history::Limits;
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
 use quittance_domain::payment::{Account, Mismatch};
+use quittance_domain::seller::Supported;
 use uuid::Uuid;
 
 use super::super::dialect::Conn;
@@ -16,6 +17,7 @@ use super::super::{Database, batch};
 use super::ledger::{Ledger, Ledgers};
 use super::rows::InboxRow;
 use super::schema::{inbox, payments};
+use super::seller_events::hear_all;
 use super::settling::Changes;
 use crate::Error;
 use crate::model::{Delivery, FailedEvent};
@@ -28,9 +30,10 @@ impl Database {
     /// ids. Facts merge, so an event that was here before changes nothing by being folded once more; the
     /// inbox says which ones those are.
     pub(crate) async fn apply(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, Error> {
-        let limits = self.limits;
+        let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
-            let Folded { mut outcomes, changes, rows } = fold_all(conn, &deliveries, &limits).await?;
+            let Folded { mut outcomes, changes, rows } =
+                fold_all(conn, &deliveries, &limits, supported).await?;
             let mut fresh = batch::write(conn, changes, rows).await?;
             for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
                 if !fresh.remove(&delivery.event.id) {
@@ -77,9 +80,9 @@ impl Database {
 
     /// What was kept as failed is folded like a new event, and the inbox says from now on what became of it.
     pub(crate) async fn replay(&self, delivery: Delivery) -> Result<Outcome, Error> {
-        let limits = self.limits;
+        let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
-            let folded = fold_all(conn, std::slice::from_ref(&delivery), &limits).await?;
+            let folded = fold_all(conn, std::slice::from_ref(&delivery), &limits, supported).await?;
             batch::write(conn, folded.changes, Vec::new()).await?;
             for row in folded.rows {
                 diesel::update(inbox::table.find(row.event_id))
@@ -98,27 +101,32 @@ impl Database {
     }
 }
 
-/// Events folded into the orders they are about: what became of each, what follows, and their rows for the inbox.
+/// Events folded into the orders and sellers they are about: what became of each, what follows, and their rows for the inbox.
 struct Folded {
     outcomes: Vec<Outcome>,
     changes: Changes,
     rows: Vec<InboxRow>,
 }
 
-async fn fold_all(conn: &mut Conn, deliveries: &[Delivery], limits: &Limits) -> Result<Folded, Error> {
+async fn fold_all(
+    conn: &mut Conn,
+    deliveries: &[Delivery],
+    limits: &Limits,
+    supported: &Supported,
+) -> Result<Folded, Error> {
     let candidates = Candidates::find(conn, deliveries).await?;
     let mut ledgers = Ledgers::lock(conn, candidates.order_ids()).await?;
-    let mut outcomes = Vec::with_capacity(deliveries.len());
-    let mut rows = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        let (outcome, order_id) = fold(&mut ledgers, &candidates, delivery);
-        rows.push(row(delivery, outcome, reason(delivery, outcome), order_id));
-        outcomes.push(outcome);
-    }
-    let changes = match deliveries.iter().map(|delivery| delivery.received_at).max() {
+    let folded = deliveries.iter().map(|delivery| fold(&mut ledgers, &candidates, delivery));
+    let (mut outcomes, order_ids): (Vec<_>, Vec<_>) = folded.unzip();
+    let mut changes = match deliveries.iter().map(|delivery| delivery.received_at).max() {
         Some(now) => ledgers.settle(conn, limits, now).await?,
         None => Changes::default(),
     };
+    changes.outbox.extend(hear_all(conn, deliveries, &mut outcomes, supported).await?);
+    let row = |((delivery, outcome), order_id): ((&Delivery, &Outcome), _)| {
+        row(delivery, *outcome, reason(delivery, *outcome), order_id)
+    };
+    let rows = deliveries.iter().zip(&outcomes).zip(order_ids).map(row).collect();
     Ok(Folded { outcomes, changes, rows })
 }
 
@@ -126,6 +134,7 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
     let outcome = match &delivery.event.content {
         Content::Unhandled => return (Outcome::Unhandled, None),
         Content::Unreadable(_) => return (Outcome::Failed, None),
+        Content::Seller(_) => Outcome::Ignored(Mismatch::UnknownSeller),
         _ => Outcome::Ignored(Mismatch::UnknownAttempt),
     };
     let Some(told) = Told::of(delivery) else { return (outcome, None) };
@@ -144,7 +153,12 @@ fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> 
 fn take_in(ledger: &mut Ledger, payment_id: &PaymentId, delivery: &Delivery) -> Result<(), Mismatch> {
     let Ledger { order_id, history, .. } = ledger;
     match &delivery.event.content {
-        Content::Payment(seen) => history.absorb(payment_id, order_id, seen),
+        Content::Payment(seen) => {
+            let absorbed = history.absorb(payment_id, order_id, seen);
+            // It names this attempt on its account, which proves nothing there: what is ours is asked about.
+            ledger.money_moved |= absorbed == Err(Mismatch::UnknownAttempt);
+            absorbed
+        }
         Content::Session(seen) => history.absorb_session(payment_id, order_id, seen),
         Content::Refund(seen) => history.absorb_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7())),
         Content::Dispute(seen) => {
@@ -158,7 +172,7 @@ fn take_in(ledger: &mut Ledger, payment_id: &PaymentId, delivery: &Delivery) -> 
             ledger.money_moved = true;
             Ok(())
         }
-        Content::Unhandled | Content::Unreadable(_) => Err(Mismatch::UnknownAttempt),
+        Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => Err(Mismatch::UnknownAttempt),
     }
 }
 
@@ -219,7 +233,7 @@ impl<'a> Told<'a> {
             Content::Refund(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
             Content::Dispute(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
             Content::Moved(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
-            Content::Unhandled | Content::Unreadable(_) => None,
+            Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => None,
         }
     }
 }

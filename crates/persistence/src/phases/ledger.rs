@@ -44,7 +44,7 @@ pub(super) struct Ledger {
     pub(super) send_at: BTreeMap<RefundId, DateTime<Utc>>,
     /// Products of which this order took the last.
     pub(super) emptied: Vec<String>,
-    /// Whether Stripe has told that money moved, and not how.
+    /// Whether Stripe has told that money moved and not how, or has told it where it proves nothing.
     pub(super) money_moved: bool,
     pub(super) before: Before,
 }
@@ -213,7 +213,8 @@ impl Ledger {
 
     /// Whether Stripe has to be asked what became of the money: it told that some moved, or a PaymentIntent was
     /// paid whose id nobody knew, so that what was told of its refunds and disputes before was not understood. Of one
-    /// that Stripe's page made, the id may have been learned since that was told, and before that it was paid.
+    /// that Stripe's page made, the id may have been learned since that was told, and before that it was paid; and of
+    /// one with a fee, a complete Checkout Session tells the id, but not that it was paid.
     pub(super) fn has_learned_of_money(&self) -> bool {
         let was_known = |attempt: &Attempt| {
             let id = attempt.id.as_str();
@@ -222,10 +223,13 @@ impl Ledger {
                 || row.attempt().is_ok_and(|attempt| attempt.facts.status() == PaymentStatus::Succeeded);
             row.payment_intent_id.is_some() && (attempt.rail == Rail::PaymentIntent || was_paid())
         };
+        let may_be_paid = |attempt: &Attempt| {
+            attempt.facts.status() == PaymentStatus::Succeeded
+                || (attempt.expected.application_fee.is_some()
+                    && attempt.facts.session() == Some(SessionStatus::Complete))
+        };
         let learned = |attempt: &Attempt| {
-            attempt.payment_intent_id.is_some()
-                && attempt.facts.status() == PaymentStatus::Succeeded
-                && !was_known(attempt)
+            attempt.payment_intent_id.is_some() && may_be_paid(attempt) && !was_known(attempt)
         };
         self.money_moved || self.history.attempts.iter().any(learned)
     }
@@ -288,8 +292,12 @@ impl Ledger {
     }
 }
 
-/// Whether the customer has done their part, and the money may be on its way: this can not be called back.
+/// Whether the customer has done their part, and the money may be on its way: this can not be called back. Of what is
+/// out of reach nothing is waited for.
 pub(super) fn is_on_its_way(attempt: &Attempt) -> bool {
+    if attempt.refused.is_some() {
+        return false;
+    }
     let open = match attempt.facts.status() {
         PaymentStatus::Open(open) => open,
         PaymentStatus::Succeeded | PaymentStatus::Canceled => return false,

@@ -225,6 +225,7 @@ async fn with_deliveries(
             Ok(Message {
                 id: parse("message", &row.id)?,
                 order_id: row.order_id.as_deref().map(|id| parse("message", id)).transpose()?,
+                seller_id: row.seller_id.as_deref().map(|id| parse("message", id)).transpose()?,
                 deliveries: of_message.remove(&row.id).unwrap_or_default(),
                 kind: row.kind,
                 sequence: row.sequence,

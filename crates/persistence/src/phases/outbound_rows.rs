@@ -70,6 +70,7 @@ impl EndpointRow {
 pub(in super::super) struct MessageRow {
     pub(in super::super) id: String,
     pub(in super::super) order_id: Option<String>,
+    pub(in super::super) seller_id: Option<String>,
     pub(in super::super) kind: String,
     pub(in super::super) sequence: Option<i64>,
     pub(in super::super) payload: String,
@@ -101,7 +102,7 @@ impl DeliveryRow {
             attempts: 0,
             tries: 0,
             due_at: Some(message.created_at),
-            holds_back: message.order_id.clone(),
+            holds_back: message.order_id.clone().or_else(|| message.seller_id.clone()),
             created_at: message.created_at,
         }
     }

@@ -6,16 +6,18 @@ use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::catalog::Product;
-use quittance_domain::id::ProductId;
+use quittance_domain::id::{ProductId, SellerId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Line, Order, OrderStatus, PricingError, Quantity, price};
+use quittance_domain::seller::SoldBy;
 
 use super::super::dialect::{Conn, for_update};
 use super::super::{Database, batch};
 use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
 use super::replies::store_reply;
 use super::rows::{Hold, OrderRow, ProductRow, document, instant};
-use super::schema::{address_locks, orders, products};
+use super::schema::{address_locks, orders, products, sellers};
+use super::seller_rows::SellerRow;
 use super::settling::{Changes, told_of_new};
 use super::stock::{self, Counts, Taken};
 use crate::Error;
@@ -141,6 +143,7 @@ async fn change_items(
     order.lines = document("order", &priced.lines)?;
     order.amount_total = priced.total.minor();
     order.currency = priced.total.currency().to_string();
+    order.sell_by(priced.sold_by.as_ref());
     Ok(Ok(()))
 }
 
@@ -168,6 +171,12 @@ async fn store_words(conn: &mut Conn, order: &OrderRow) -> Result<(), Error> {
             orders::lines.eq(&order.lines),
             orders::amount_total.eq(order.amount_total),
             orders::currency.eq(&order.currency),
+            (
+                orders::seller_id.eq(&order.seller_id),
+                orders::seller_account.eq(&order.seller_account),
+                orders::charge_type.eq(&order.charge_type),
+                orders::application_fee.eq(order.application_fee),
+            ),
             orders::holds.eq(&order.holds),
             orders::customer_email.eq(&order.customer_email),
             orders::customer_name.eq(&order.customer_name),
@@ -183,10 +192,11 @@ async fn store_words(conn: &mut Conn, order: &OrderRow) -> Result<(), Error> {
     Ok(())
 }
 
-/// A basket with its price, and what it wants of the products that are counted.
+/// A basket with its price, through whom it is sold, and what it wants of the products that are counted.
 struct Priced {
     lines: Vec<Line>,
     total: Money,
+    sold_by: Option<SoldBy>,
     wanted: Counts,
 }
 
@@ -200,7 +210,32 @@ async fn price_of(conn: &mut Conn, items: &Items) -> Result<Result<Priced, Prici
             stock::count(&mut wanted, &product.id, i64::from(quantity.get()));
         }
     }
-    Ok(price(&items).map(|(lines, total)| Priced { lines, total, wanted }))
+    let (lines, total) = match price(&items) {
+        Ok(priced) => priced,
+        Err(error) => return Ok(Err(error)),
+    };
+    // All of them are of one seller.
+    let seller_id = items.iter().find_map(|(product, _)| product.as_ref()?.seller_id.as_ref());
+    let sold_by = match seller_id {
+        Some(seller_id) => Some(terms_of(conn, seller_id, total).await?),
+        None => None,
+    };
+    Ok(Ok(Priced { lines, total, sold_by, wanted }))
+}
+
+/// On which terms a seller sells now something that costs this.
+async fn terms_of(conn: &mut Conn, seller_id: &SellerId, total: Money) -> Result<SoldBy, Error> {
+    let row: SellerRow =
+        sellers::table.find(seller_id.as_str()).select(SellerRow::as_select()).first(conn).await?;
+    let seller = row.read()?;
+    let account_id =
+        seller.account_id.ok_or_else(|| Error::corrupt("product", "its seller has no account"))?;
+    Ok(SoldBy {
+        application_fee: seller.fee.of(total),
+        charge_type: seller.charge_type,
+        seller_id: seller.id,
+        account_id,
+    })
 }
 
 async fn products_of(conn: &mut Conn, items: &Items) -> Result<HashMap<String, Product>, Error> {
@@ -246,11 +281,15 @@ async fn open_orders(conn: &mut Conn, address: &str, now: DateTime<Utc>) -> Resu
 }
 
 fn new_row(new: &NewOrder, priced: &Priced, holds: &[Hold]) -> Result<OrderRow, Error> {
-    Ok(OrderRow {
+    let mut row = OrderRow {
         id: new.id.to_string(),
         lines: document("order", &priced.lines)?,
         amount_total: priced.total.minor(),
         currency: priced.total.currency().to_string(),
+        seller_id: None,
+        seller_account: None,
+        charge_type: None,
+        application_fee: None,
         customer_email: new.customer.email.clone(),
         customer_name: new.customer.name.clone(),
         customer_reference: new.customer.reference.clone(),
@@ -272,5 +311,7 @@ fn new_row(new: &NewOrder, priced: &Priced, holds: &[Hold]) -> Result<OrderRow, 
         has_returns: false,
         created_at: instant(new.now),
         updated_at: instant(new.now),
-    })
+    };
+    row.sell_by(priced.sold_by.as_ref());
+    Ok(row)
 }

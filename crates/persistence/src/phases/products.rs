@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::catalog::Product;
-use quittance_domain::id::ProductId;
+use quittance_domain::id::{ProductId, SellerId};
 use quittance_domain::money::Money;
 
 use super::super::Database;
-use super::super::dialect::for_update;
+use super::super::dialect::{Conn, for_update};
 use super::replies::store_reply;
 use super::rows::{ProductRow, document, instant};
-use super::schema::products;
+use super::schema::{products, sellers};
 use crate::Error;
 use crate::model::{Completion, Cursor, Page, ProductChange, ProductChanged, Shelf};
 
@@ -25,6 +25,9 @@ impl Database {
         let product = Product { created_at, updated_at, ..product };
         let row = ProductRow::of(&product)?;
         self.write(async |conn| {
+            if !is_known(conn, product.seller_id.as_ref()).await? {
+                return Err(Error::UnknownSeller);
+            }
             diesel::insert_into(products::table).values(row.clone()).execute(conn).await?;
             store_reply(conn, completion.as_ref(), &product).await
         })
@@ -50,6 +53,13 @@ impl Database {
                 Err(error) => return Ok(ProductChanged::Price(error)),
             }
             let change = change.clone();
+            if let Some(seller_id) = change.seller_id.filter(|seller_id| *seller_id != product.seller_id) {
+                if !is_known(conn, seller_id.as_ref()).await? {
+                    return Ok(ProductChanged::UnknownSeller);
+                }
+                sell_by(conn, &id, seller_id.as_ref()).await?;
+                product.seller_id = seller_id;
+            }
             product.name = change.name.unwrap_or(product.name);
             product.description = change.description.unwrap_or(product.description);
             product.active = change.active.unwrap_or(product.active);
@@ -70,6 +80,37 @@ impl Database {
                 .execute(conn)
                 .await?;
             Ok(ProductChanged::Done(product))
+        })
+        .await
+    }
+
+    pub(crate) async fn stripe_product(&self, id: ProductId) -> Result<Option<String>, Error> {
+        let mut conn = self.reader().await?;
+        let found: Option<Option<String>> = products::table
+            .find(id.as_str())
+            .select(products::stripe_product_id)
+            .first(&mut conn)
+            .await
+            .optional()?;
+        Ok(found.flatten())
+    }
+
+    pub(crate) async fn set_stripe_product(
+        &self,
+        id: ProductId,
+        seller_id: SellerId,
+        stripe_product_id: String,
+    ) -> Result<Option<String>, Error> {
+        self.write(async |conn| {
+            let of_seller =
+                products::table.find(id.as_str()).filter(products::seller_id.eq(seller_id.as_str()));
+            diesel::update(of_seller.filter(products::stripe_product_id.is_null()))
+                .set(products::stripe_product_id.eq(Some(&stripe_product_id)))
+                .execute(conn)
+                .await?;
+            let stands: Option<Option<String>> =
+                of_seller.select(products::stripe_product_id).first(conn).await.optional()?;
+            Ok(stands.flatten())
         })
         .await
     }
@@ -106,4 +147,29 @@ impl Database {
         let rows: Vec<ProductRow> = query.load(&mut conn).await?;
         Page::of(rows, cursor.limit, ProductRow::read)
     }
+}
+
+/// Whether products can be of this seller: it has an account, or it is the platform itself.
+async fn is_known(conn: &mut Conn, seller_id: Option<&SellerId>) -> Result<bool, Error> {
+    let Some(seller_id) = seller_id else { return Ok(true) };
+    let known: Option<String> = sellers::table
+        .find(seller_id.as_str())
+        .filter(sellers::account_id.is_not_null())
+        .select(sellers::id)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(known.is_some())
+}
+
+/// Gives a product another seller. What stands for it at Stripe is on the account of the one before.
+async fn sell_by(conn: &mut Conn, id: &ProductId, seller_id: Option<&SellerId>) -> Result<(), Error> {
+    diesel::update(products::table.find(id.as_str()))
+        .set((
+            products::seller_id.eq(seller_id.map(SellerId::as_str)),
+            products::stripe_product_id.eq(None::<String>),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
 }

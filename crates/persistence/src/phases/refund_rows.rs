@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use quittance_domain::dispute::{Dispute, DisputeFacts};
-use quittance_domain::refund::{Refund, RefundCause, RefundFacts};
+use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundTerms};
 use serde_json::Value;
 
 use super::super::dialect::Db;
@@ -22,6 +22,8 @@ pub(in super::super) struct RefundRow {
     pub(in super::super) currency: String,
     pub(in super::super) reason: Option<String>,
     pub(in super::super) cause: String,
+    pub(in super::super) reverse_transfer: bool,
+    pub(in super::super) refund_application_fee: bool,
     pub(in super::super) stripe_refund_id: Option<String>,
     pub(in super::super) facts: Value,
     pub(in super::super) refused: Option<String>,
@@ -39,6 +41,10 @@ impl RefundRow {
             amount: money("refund", self.amount, &self.currency)?,
             reason: self.reason.clone(),
             cause: word("refund", RefundCause::from_word(&self.cause))?,
+            terms: RefundTerms {
+                reverse_transfer: self.reverse_transfer,
+                refund_application_fee: self.refund_application_fee,
+            },
             stripe_refund_id: self.stripe_refund_id.clone(),
             facts: read::<RefundFacts>("refund", self.facts.clone())?,
             refused: self.refused.clone(),

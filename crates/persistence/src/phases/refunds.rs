@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservation};
+use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundTerms};
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update_skip_locked};
@@ -16,7 +16,7 @@ use super::rows::{instant, parse};
 use super::schema::{disputes, refunds};
 use crate::Error;
 use crate::model::{
-    Completion, NewRefund, RefundAtWork, RefundBegun, StoredDispute, StoredRefund, WorkClaim,
+    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, StoredDispute, StoredRefund, WorkClaim,
 };
 
 /// Why a refund will never be made whose place another one has taken: Stripe told of it without our id.
@@ -37,6 +37,10 @@ impl Database {
                 Ok(found) => found,
                 Err(refused) => return Ok(refused),
             };
+            let all = ledger.history.attempt(&payment_id).map(RefundTerms::all_of).unwrap_or_default();
+            if let Some(refused) = lacking(all, new.terms) {
+                return Ok(refused);
+            }
             ledger.send_at.insert(new.id.clone(), instant(new.redrive_at));
             ledger.history.refunds.push(Refund {
                 id: new.id.clone(),
@@ -44,6 +48,13 @@ impl Database {
                 amount,
                 reason: new.reason.map(|reason| reason.as_str().to_owned()),
                 cause: RefundCause::Requested,
+                terms: RefundTerms {
+                    reverse_transfer: new.terms.reverse_transfer.unwrap_or(all.reverse_transfer),
+                    refund_application_fee: new
+                        .terms
+                        .refund_application_fee
+                        .unwrap_or(all.refund_application_fee),
+                },
                 stripe_refund_id: None,
                 facts: RefundFacts::default(),
                 refused: None,
@@ -196,6 +207,17 @@ fn refundable(
     }
     let wanted = Money::new(wanted, left.currency()).map_err(|error| Error::corrupt("refund", error))?;
     Ok(Ok((attempt.id.clone(), wanted)))
+}
+
+/// What was asked to go back and never came, if something was.
+fn lacking(all: RefundTerms, asked: AskedTerms) -> Option<RefundBegun> {
+    if asked.reverse_transfer == Some(true) && !all.reverse_transfer {
+        Some(RefundBegun::NoTransfer)
+    } else if asked.refund_application_fee == Some(true) && !all.refund_application_fee {
+        Some(RefundBegun::NoApplicationFee)
+    } else {
+        None
+    }
 }
 
 impl Ledger {

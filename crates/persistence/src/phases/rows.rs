@@ -9,6 +9,7 @@ use quittance_domain::id::{OrderId, PaymentId, ProductId};
 use quittance_domain::money::{Currency, Money};
 use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus};
 use quittance_domain::payment::{Account, Attempt, CaptureMethod, Expected, Mode, ReviewReason};
+use quittance_domain::seller::{ChargeType, SoldBy};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -58,6 +59,7 @@ pub(in super::super) struct ProductRow {
     pub(in super::super) currency: String,
     pub(in super::super) active: bool,
     pub(in super::super) stock: Option<i64>,
+    pub(in super::super) seller_id: Option<String>,
     pub(in super::super) metadata: Value,
     pub(in super::super) created_at: DateTime<Utc>,
     pub(in super::super) updated_at: DateTime<Utc>,
@@ -73,6 +75,7 @@ impl ProductRow {
             currency: product.unit_price.currency().to_string(),
             active: product.active,
             stock: product.stock.map(i64::from),
+            seller_id: product.seller_id.as_ref().map(ToString::to_string),
             metadata: document("product", &product.metadata)?,
             created_at: product.created_at,
             updated_at: product.updated_at,
@@ -88,6 +91,7 @@ impl ProductRow {
             active: self.active,
             // What was given back may add up to more than anybody can order.
             stock: self.stock.map(|left| u32::try_from(left).unwrap_or(u32::MAX)),
+            seller_id: self.seller_id.as_deref().map(|id| parse("product", id)).transpose()?,
             metadata: read("product", self.metadata)?,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -109,6 +113,10 @@ pub(in super::super) struct OrderRow {
     pub(in super::super) lines: Value,
     pub(in super::super) amount_total: i64,
     pub(in super::super) currency: String,
+    pub(in super::super) seller_id: Option<String>,
+    pub(in super::super) seller_account: Option<String>,
+    pub(in super::super) charge_type: Option<String>,
+    pub(in super::super) application_fee: Option<i64>,
     pub(in super::super) customer_email: Option<String>,
     pub(in super::super) customer_name: Option<String>,
     pub(in super::super) customer_reference: Option<String>,
@@ -151,6 +159,28 @@ impl OrderRow {
         read("order", self.holds.clone())
     }
 
+    /// Through whom it is sold; none of the columns is set for what the platform sells itself.
+    pub(in super::super) fn sold_by(&self) -> Result<Option<SoldBy>, Error> {
+        let (Some(seller_id), Some(account_id), Some(charge_type), Some(application_fee)) =
+            (&self.seller_id, &self.seller_account, &self.charge_type, self.application_fee)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(SoldBy {
+            seller_id: parse("order", seller_id)?,
+            account_id: account_id.clone(),
+            charge_type: word("order", ChargeType::from_word(charge_type))?,
+            application_fee,
+        }))
+    }
+
+    pub(in super::super) fn sell_by(&mut self, sold_by: Option<&SoldBy>) {
+        self.seller_id = sold_by.map(|sold_by| sold_by.seller_id.to_string());
+        self.seller_account = sold_by.map(|sold_by| sold_by.account_id.clone());
+        self.charge_type = sold_by.map(|sold_by| sold_by.charge_type.as_str().to_owned());
+        self.application_fee = sold_by.map(|sold_by| sold_by.application_fee);
+    }
+
     pub(in super::super) fn customer(&self) -> Customer {
         Customer {
             email: self.customer_email.clone(),
@@ -164,6 +194,7 @@ impl OrderRow {
         Ok(Order {
             id: self.order_id()?,
             total: money("order", self.amount_total, &self.currency)?,
+            sold_by: self.sold_by()?,
             customer: self.customer(),
             status: self.order_status()?,
             review_reason: self
@@ -199,6 +230,7 @@ pub(in super::super) struct PaymentRow {
     pub(in super::super) amount: i64,
     pub(in super::super) currency: String,
     pub(in super::super) application_fee: Option<i64>,
+    pub(in super::super) destination: Option<String>,
     pub(in super::super) capture_method: String,
     pub(in super::super) payment_intent_id: Option<String>,
     pub(in super::super) checkout_session_id: Option<String>,
@@ -226,6 +258,7 @@ impl PaymentRow {
                 amount: money("payment", self.amount, &self.currency)?,
                 application_fee: self.application_fee,
             },
+            destination: self.destination.clone(),
             capture_method: word("payment", CaptureMethod::from_word(&self.capture_method))?,
             payment_intent_id: self.payment_intent_id.clone(),
             checkout_session_id: self.checkout_session_id.clone(),
@@ -277,10 +310,11 @@ pub(in super::super) struct ReturnsRow {
 }
 
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = outbox)]
+#[diesel(table_name = outbox, treat_none_as_default_value = false)]
 pub(in super::super) struct OutboxRow {
     pub(in super::super) id: String,
-    pub(in super::super) order_id: String,
+    pub(in super::super) order_id: Option<String>,
+    pub(in super::super) seller_id: Option<String>,
     pub(in super::super) kind: &'static str,
     pub(in super::super) subject: String,
     pub(in super::super) sequence: i64,

@@ -14,6 +14,8 @@ table! {
         currency -> Text,
         active -> Bool,
         stock -> Nullable<BigInt>,
+        seller_id -> Nullable<Text>,
+        stripe_product_id -> Nullable<Text>,
         metadata -> Document,
         created_at -> Instant,
         updated_at -> Instant,
@@ -29,6 +31,10 @@ table! {
         lines -> Document,
         amount_total -> BigInt,
         currency -> Text,
+        seller_id -> Nullable<Text>,
+        seller_account -> Nullable<Text>,
+        charge_type -> Nullable<Text>,
+        application_fee -> Nullable<BigInt>,
         customer_email -> Nullable<Text>,
         customer_name -> Nullable<Text>,
         customer_reference -> Nullable<Text>,
@@ -67,6 +73,7 @@ table! {
         amount -> BigInt,
         currency -> Text,
         application_fee -> Nullable<BigInt>,
+        destination -> Nullable<Text>,
         capture_method -> Text,
         payment_intent_id -> Nullable<Text>,
         checkout_session_id -> Nullable<Text>,
@@ -85,7 +92,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use super::super::super::dialect::{Document, Instant};
 
     refunds (id) {
@@ -97,6 +104,8 @@ table! {
         currency -> Text,
         reason -> Nullable<Text>,
         cause -> Text,
+        reverse_transfer -> Bool,
+        refund_application_fee -> Bool,
         stripe_refund_id -> Nullable<Text>,
         facts -> Document,
         refused -> Nullable<Text>,
@@ -180,12 +189,13 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Bool, Text};
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
     use super::super::super::dialect::Instant;
 
     outbox (id) {
         id -> Text,
-        order_id -> Text,
+        order_id -> Nullable<Text>,
+        seller_id -> Nullable<Text>,
         kind -> Text,
         subject -> Text,
         sequence -> BigInt,
@@ -226,6 +236,7 @@ table! {
     messages (id) {
         id -> Text,
         order_id -> Nullable<Text>,
+        seller_id -> Nullable<Text>,
         kind -> Text,
         sequence -> Nullable<BigInt>,
         payload -> Text,
@@ -299,6 +310,50 @@ table! {
 }
 
 table! {
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+    use super::super::super::dialect::{Document, Instant};
+
+    sellers (id) {
+        id -> Text,
+        account_id -> Nullable<Text>,
+        mode -> Text,
+        origin -> Text,
+        link -> Text,
+        unlink_forced -> Bool,
+        charge_type -> Text,
+        fee_basis_points -> Integer,
+        fee_fixed -> BigInt,
+        fee_minimum -> BigInt,
+        reference -> Nullable<Text>,
+        metadata -> Document,
+        state -> Nullable<Document>,
+        seen_s -> BigInt,
+        told_s -> BigInt,
+        linked_s -> BigInt,
+        request -> Nullable<Text>,
+        checked_at -> Nullable<Instant>,
+        check_at -> Nullable<Instant>,
+        checks -> Integer,
+        version -> BigInt,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::super::super::dialect::Instant;
+
+    oauth_states (state_hash) {
+        state_hash -> Text,
+        binding_hash -> Text,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}
+
+table! {
     address_locks (slot) {
         slot -> diesel::sql_types::Integer,
     }
@@ -312,4 +367,5 @@ table! {
 
 joinable!(payments -> orders (order_id));
 allow_tables_to_appear_in_same_query!(orders, payments);
+allow_tables_to_appear_in_same_query!(payments, sellers, walks);
 allow_tables_to_appear_in_same_query!(webhook_endpoints, deliveries, messages);

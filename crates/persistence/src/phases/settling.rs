@@ -7,7 +7,7 @@ use quittance_domain::history::{Closure, Decision, Limits, Restock};
 use quittance_domain::id::{MessageId, OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
 use quittance_domain::payment::ReviewReason;
-use quittance_domain::refund::{Refund, RefundFacts, RefundStatus};
+use quittance_domain::refund::{Refund, RefundFacts, RefundStatus, RefundTerms};
 use quittance_domain::standing::{Announcement, AnnouncementKind, Standing};
 use uuid::Uuid;
 
@@ -153,9 +153,10 @@ impl Ledger {
             self.send_at.insert(id.clone(), now);
             self.history.refunds.push(Refund {
                 id,
-                payment_id: due.payment_id,
                 amount: due.amount,
                 reason: None,
+                terms: self.history.attempt(&due.payment_id).map(RefundTerms::all_of).unwrap_or_default(),
+                payment_id: due.payment_id,
                 cause: due.cause,
                 stripe_refund_id: None,
                 facts: RefundFacts::default(),
@@ -254,6 +255,8 @@ impl Ledger {
                 currency: refund.amount.currency().to_string(),
                 reason: refund.reason.clone(),
                 cause: refund.cause.as_str().to_owned(),
+                reverse_transfer: refund.terms.reverse_transfer,
+                refund_application_fee: refund.terms.refund_application_fee,
                 stripe_refund_id: refund.stripe_refund_id.clone(),
                 facts: document("refund", &refund.facts)?,
                 refused: refund.refused.clone(),
@@ -358,7 +361,8 @@ pub(super) fn read_decision(row: &DecisionRow) -> Result<Decision, Error> {
 fn outbox_row(order_id: &OrderId, sequence: i64, told: Announcement, now: DateTime<Utc>) -> OutboxRow {
     OutboxRow {
         id: MessageId::from_uuid(Uuid::now_v7()).to_string(),
-        order_id: order_id.to_string(),
+        order_id: Some(order_id.to_string()),
+        seller_id: None,
         kind: told.kind.as_str(),
         subject: told.subject,
         sequence,

@@ -3,33 +3,47 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
+use quittance_domain::payment::Account;
+use quittance_domain::seller::Link;
 
 use super::super::Database;
-use super::super::dialect::for_update;
+use super::super::dialect::{Conn, for_update};
 use super::rows::instant;
-use super::schema::{inbox, walks};
+use super::schema::{inbox, payments, sellers, walks};
 use crate::Error;
 use crate::model::Walk;
 
-/// The walk of the list of events: the migrations made its row.
+/// The walk of the list of the platform's own events: the migrations made its row.
 const EVENTS: &str = "events";
+
+/// What the names of the walks of connected accounts' lists begin with.
+const EVENTS_OF: &str = "events:";
+
+fn name(account: &Account) -> String {
+    if *account == Account::own() { EVENTS.to_owned() } else { format!("{EVENTS_OF}{}", account.as_str()) }
+}
 
 impl Database {
     pub(crate) async fn claim_walk(
         &self,
+        account: Account,
         now: DateTime<Utc>,
         lease_until: DateTime<Utc>,
     ) -> Result<Option<Walk>, Error> {
+        let name = name(&account);
         self.write(async |conn| {
-            let row = for_update!(walks::table.find(EVENTS).select((walks::seen_until, walks::lease_until)));
+            make_row(conn, &name).await?;
+            let row = for_update!(walks::table.find(&name).select((walks::seen_until, walks::lease_until)));
             let (seen_until, leased): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) =
                 row.first(conn).await?;
             if leased.is_some_and(|until| until > now) {
                 return Ok(None);
             }
-            diesel::update(walks::table.find(EVENTS))
+            diesel::update(walks::table.find(&name))
                 .set(walks::lease_until.eq(Some(instant(lease_until))))
                 .execute(conn)
                 .await?;
@@ -39,17 +53,41 @@ impl Database {
     }
 
     /// It only grows: a slower process does not take back what a faster one has seen.
-    pub(crate) async fn walked(&self, seen_until: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn walked(&self, account: Account, seen_until: DateTime<Utc>) -> Result<(), Error> {
+        let name = name(&account);
         self.write(async |conn| {
+            make_row(conn, &name).await?;
             let seen_until = instant(seen_until);
             let earlier = walks::seen_until.is_null().or(walks::seen_until.lt(seen_until));
-            diesel::update(walks::table.find(EVENTS).filter(earlier))
+            diesel::update(walks::table.find(&name).filter(earlier))
                 .set(walks::seen_until.eq(Some(seen_until)))
                 .execute(conn)
                 .await?;
             Ok(())
         })
         .await
+    }
+
+    pub(crate) async fn accounts_to_walk(
+        &self,
+        limit: u16,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Account>, Error> {
+        let connected = [Link::Connected, Link::Unlinking].map(Link::as_str);
+        let mut conn = self.reader().await?;
+        let accounts: Vec<String> = sellers::table
+            .left_join(walks::table.on(
+                walks::name.eq(EVENTS_OF.into_sql::<Text>().concat(sellers::account_id.assume_not_null())),
+            ))
+            .filter(sellers::link.eq_any(connected))
+            .filter(exists(payments::table.filter(payments::account.nullable().eq(sellers::account_id))))
+            .filter(walks::lease_until.is_null().or(walks::lease_until.le(now)))
+            .order((walks::lease_until.is_not_null().asc(), walks::lease_until.asc(), sellers::id.asc()))
+            .limit(i64::from(limit))
+            .select(sellers::account_id.assume_not_null())
+            .load(&mut conn)
+            .await?;
+        Ok(accounts.into_iter().map(Account::connected).collect())
     }
 
     pub(crate) async fn unseen_events(&self, event_ids: Vec<String>) -> Result<HashSet<String>, Error> {
@@ -62,4 +100,13 @@ impl Database {
         let seen: HashSet<String> = seen.into_iter().collect();
         Ok(event_ids.into_iter().filter(|id| !seen.contains(id)).collect())
     }
+}
+
+async fn make_row(conn: &mut Conn, name: &str) -> Result<(), Error> {
+    diesel::insert_into(walks::table)
+        .values(walks::name.eq(name))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(())
 }

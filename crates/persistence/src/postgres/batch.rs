@@ -127,6 +127,8 @@ statement! {
         currency: Text as String,
         reason: Nullable<Text> as Option<String>,
         cause: Text as String,
+        reverse_transfer: Bool as bool,
+        refund_application_fee: Bool as bool,
         stripe_refund_id: Nullable<Text> as Option<String>,
         facts: Jsonb as Value,
         refused: Nullable<Text> as Option<String>,
@@ -136,7 +138,7 @@ statement! {
         updated_at: Timestamptz as DateTime<Utc>,
     )
     "INSERT INTO refunds (id, order_id, payment_id, account, amount, currency, reason, cause, \
-     stripe_refund_id, facts, refused, redrive_at, redrives, created_at, updated_at) SELECT * FROM", ""
+     reverse_transfer, refund_application_fee, stripe_refund_id, facts, refused, redrive_at, redrives, created_at, updated_at) SELECT * FROM", ""
 }
 
 statement! {
@@ -193,13 +195,14 @@ statement! {
 statement! {
     InsertOutbox of OutboxRow (
         id: Text as String,
-        order_id: Text as String,
+        order_id: Nullable<Text> as Option<String>,
+        seller_id: Nullable<Text> as Option<String>,
         kind: Text as &'static str,
         subject: Text as String,
         sequence: BigInt as i64,
         created_at: Timestamptz as DateTime<Utc>,
     )
-    "INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) SELECT * FROM",
+    "INSERT INTO outbox (id, order_id, seller_id, kind, subject, sequence, created_at) SELECT * FROM",
     "ON CONFLICT DO NOTHING"
 }
 

@@ -10,6 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::history::Limits;
+use quittance_domain::seller::Supported;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -39,6 +40,7 @@ pub(crate) struct Database {
     pool: Pool<AsyncPgConnection>,
     wait: Duration,
     pub(super) limits: Limits,
+    pub(super) sellers_supported: Supported,
 }
 
 impl Database {
@@ -53,7 +55,12 @@ impl Database {
             .max_size(config.connections)
             .build()
             .map_err(|error| Error::Unavailable(Box::new(error)))?;
-        Ok(Self { pool, wait: config.wait, limits: config.limits })
+        Ok(Self {
+            pool,
+            wait: config.wait,
+            limits: config.limits,
+            sellers_supported: config.sellers_supported.clone(),
+        })
     }
 
     pub(super) async fn writer(&self) -> Result<Object<AsyncPgConnection>, Error> {

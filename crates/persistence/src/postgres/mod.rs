@@ -20,6 +20,12 @@ mod dialect {
             $query.for_update()
         };
     }
+    /// Locks the rows of a query until the transaction ends, beside others who only look at them.
+    macro_rules! for_share {
+        ($query:expr) => {
+            $query.for_share()
+        };
+    }
     /// Locks the rows of a query, passing over those that another transaction holds.
     macro_rules! for_update_skip_locked {
         ($query:expr) => {
@@ -43,7 +49,7 @@ mod dialect {
             }),+)
         }};
     }
-    pub(super) use {for_update, for_update_skip_locked, load_all, transaction};
+    pub(super) use {for_share, for_update, for_update_skip_locked, load_all, transaction};
 }
 
 pub(crate) use connect::Database;

@@ -16,12 +16,13 @@ statement! {
     InsertMessages of MessageRow (
         id: Text as String,
         order_id: Nullable<Text> as Option<String>,
+        seller_id: Nullable<Text> as Option<String>,
         kind: Text as String,
         sequence: Nullable<BigInt> as Option<i64>,
         payload: Text as String,
         created_at: Timestamptz as DateTime<Utc>,
     )
-    "INSERT INTO messages (id, order_id, kind, sequence, payload, created_at) SELECT * FROM",
+    "INSERT INTO messages (id, order_id, seller_id, kind, sequence, payload, created_at) SELECT * FROM",
     "ON CONFLICT DO NOTHING"
 }
 

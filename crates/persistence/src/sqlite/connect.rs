@@ -10,6 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::history::Limits;
+use quittance_domain::seller::Supported;
 
 use super::dialect::Conn;
 use crate::Error;
@@ -29,6 +30,7 @@ pub(crate) struct Database {
     readers: Pool<Conn>,
     wait: Duration,
     pub(super) limits: Limits,
+    pub(super) sellers_supported: Supported,
 }
 
 impl Database {
@@ -42,6 +44,7 @@ impl Database {
             readers: pool(path, READERS, connect_reader)?,
             wait: config.wait,
             limits: config.limits,
+            sellers_supported: config.sellers_supported.clone(),
         };
         // The file is made here, so that a path that can not be used is found out at the start.
         drop(database.writer().await?);

@@ -22,6 +22,12 @@ mod dialect {
         };
     }
     /// A write transaction has the whole file to itself.
+    macro_rules! for_share {
+        ($query:expr) => {
+            $query
+        };
+    }
+    /// A write transaction has the whole file to itself.
     macro_rules! for_update_skip_locked {
         ($query:expr) => {
             $query
@@ -41,7 +47,7 @@ mod dialect {
                 .await
         };
     }
-    pub(super) use {for_update, for_update_skip_locked, load_all, transaction};
+    pub(super) use {for_share, for_update, for_update_skip_locked, load_all, transaction};
 }
 
 pub(crate) use connect::Database;

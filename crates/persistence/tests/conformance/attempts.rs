@@ -6,10 +6,11 @@ use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, CaptureMethod, Expected, Mode};
+use quittance_domain::seller::ChargeType;
 use quittance_persistence::{Begun, ClosureBy, NewAttempt, Store};
 use quittance_test_support::{
-    Payment, TestDatabase, attempt_for, customer, id, later, money, new_attempt, now, on_both_databases,
-    place,
+    Payment, TestDatabase, attempt_for, connect, customer, id, later, money, new_attempt, now,
+    on_both_databases, place, place_through,
 };
 
 use crate::{apply, invariants, order, rows, status, store_with};
@@ -31,14 +32,16 @@ async fn begin(store: &Store, new: NewAttempt) -> Begun {
 
 async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
     let store = database.store().await;
-    let order_before = place(&store).await;
+    let seller = connect(&store, "acct_seller", ChargeType::Destination).await;
+    let order_before = place_through(&store, &seller).await;
     let new = NewAttempt {
         expected: Expected {
-            account: Account::connected("acct_seller"),
+            account: Account::own(),
             mode: Mode::Live,
             amount: order_before.total,
             application_fee: Some(75),
         },
+        destination: Some("acct_seller".to_owned()),
         capture_method: CaptureMethod::Manual,
         request: "{\"a\": \"ü\\u0000\"}".to_owned(),
         ..new_attempt(&order_before)
@@ -48,6 +51,7 @@ async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
     for attempt in [recorded, read] {
         assert_eq!((&attempt.order_id, &attempt.attempt.id), (&order_before.id, &new.id));
         assert_eq!(attempt.attempt.expected, new.expected);
+        assert_eq!(attempt.attempt.destination, new.destination);
         assert_eq!(attempt.attempt.capture_method, CaptureMethod::Manual);
         assert_eq!((attempt.attempt.payment_intent_id, attempt.attempt.refused), (None, None));
         assert_eq!((attempt.request, attempt.recorded_at), (new.request.clone(), now()));

@@ -29,7 +29,7 @@ fn story(payment: &Payment) -> Vec<PaymentEvent> {
 }
 
 /// Every order in which so many things can come.
-fn permutations(count: usize) -> Vec<Vec<usize>> {
+pub(crate) fn permutations(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![vec![]];
     }

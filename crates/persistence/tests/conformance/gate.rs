@@ -4,9 +4,11 @@ use quittance_domain::event::Outcome;
 use quittance_domain::id::PaymentId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mismatch, Mode, ReviewReason, Seen, Success};
-use quittance_persistence::{Begun, NewAttempt, Store};
+use quittance_domain::seller::ChargeType;
+use quittance_persistence::{Begun, ConnectSeller, NewAttempt, Store};
 use quittance_test_support::{
-    Payment, PaymentEvent, TestDatabase, id, new_attempt, on_both_databases, payment_on, place,
+    Payment, PaymentEvent, TestDatabase, connect, connecting, id, new_attempt, on_both_databases, payment_on,
+    place, place_through,
 };
 
 use crate::{apply, invariants, order, rows, status, told};
@@ -88,15 +90,20 @@ async fn an_event_that_is_not_of_an_attempt_of_ours_changes_nothing(database: &T
 }
 
 async fn attempt_on(store: &Store, account: &str, mode: Mode) -> Payment {
-    let order = place(store).await;
+    let order = match account {
+        "" => place(store).await,
+        account => {
+            let seller = ConnectSeller { mode, ..connecting(account, ChargeType::Direct) };
+            place_through(store, &store.connect_seller(seller).await.expect("a seller")).await
+        }
+    };
     let mut new = new_attempt(&order);
     new.expected.mode = mode;
-    if !account.is_empty() {
-        new.expected.account = Account::connected(account);
-    }
     let NewAttempt { id, .. } = new.clone();
     assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
-    Payment { order, payment_intent_id: format!("pi_{account}{}", mode.as_str()), id }
+    let payment = Payment { order, payment_intent_id: format!("pi_{account}{}", mode.as_str()), id };
+    payment.is_answered(store, mode).await;
+    payment
 }
 
 async fn an_event_counts_on_the_account_and_in_the_mode_of_its_attempt(database: &TestDatabase) {
@@ -165,20 +172,22 @@ async fn a_payment_intent_belongs_to_one_attempt(database: &TestDatabase) {
 
 async fn a_payment_intents_id_may_stand_on_two_accounts(database: &TestDatabase) {
     let store = database.store().await;
-    let mut payments =
-        [attempt_on(&store, "", Mode::Test).await, attempt_on(&store, "acct_a", Mode::Test).await];
-    for payment in &mut payments {
-        "pi_same".clone_into(&mut payment.payment_intent_id);
+    let seller = connect(&store, "acct_a", ChargeType::Direct).await;
+    let orders = [place(&store).await, place_through(&store, &seller).await];
+    let mut payments = Vec::new();
+    for order in orders {
+        let payment = payment_on(&store, order).await;
+        let payment = Payment { payment_intent_id: "pi_same".to_owned(), ..payment };
+        payment.is_answered(&store, Mode::Test).await;
+        payments.push(payment);
     }
-    let seller = || Account::connected("acct_a");
-    let theirs = PaymentEvent { account: seller(), ..payments[1].succeeded() };
+    let theirs = payments[1].succeeded();
     assert_eq!(apply(&store, &[payments[0].created(), theirs]).await, [Outcome::Applied, Outcome::Applied]);
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Pending);
     assert_eq!(status(&store, &payments[1].order.id).await, OrderStatus::Paid);
     // Also where nothing but the id says which one is meant.
     let bare = |event| PaymentEvent { order_id: None, payment_id: None, ..event };
     let (ours, theirs) = (bare(payments[0].succeeded()), bare(payments[1].canceled()));
-    let theirs = PaymentEvent { account: seller(), ..theirs };
     assert_eq!(apply(&store, &[ours, theirs]).await, [Outcome::Applied, Outcome::Applied]);
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Paid);
 }

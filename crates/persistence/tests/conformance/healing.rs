@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use quittance_domain::event::Outcome;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::Account;
 use quittance_domain::refund::RefundStatus;
 use quittance_persistence::{Recomputed, Store, Walk, WorkClaim};
 use quittance_test_support::{Payment, TestDatabase, later, now, on_both_databases, place};
@@ -91,13 +92,13 @@ async fn one_process_walks_at_a_time(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let claims = (0..20).map(|number| {
         let store = stores[number % 2].clone();
-        tokio::spawn(async move { store.claim_walk(now(), later(60)).await })
+        tokio::spawn(async move { store.claim_walk(Account::own(), now(), later(60)).await })
     });
     let won =
         join_all(claims).await.into_iter().filter_map(|claim| claim.expect("a task").expect("an answer"));
     assert_eq!(won.collect::<Vec<_>>(), [Walk { seen_until: None }]);
     let claim = async |seconds: i64| {
-        stores[0].claim_walk(later(seconds), later(seconds + 60)).await.expect("an answer")
+        stores[0].claim_walk(Account::own(), later(seconds), later(seconds + 60)).await.expect("an answer")
     };
     assert_eq!(claim(59).await, None);
     assert_eq!(claim(60).await, Some(Walk { seen_until: None }), "whoever walked is gone");
@@ -106,9 +107,9 @@ async fn one_process_walks_at_a_time(database: &TestDatabase) {
 async fn a_walk_never_goes_back(database: &TestDatabase) {
     let store = database.store().await;
     for seconds in [10, 30, 20] {
-        store.walked(later(seconds)).await.expect("a commit");
+        store.walked(Account::own(), later(seconds)).await.expect("a commit");
     }
-    let walk = store.claim_walk(now(), later(60)).await.expect("an answer").expect("a walk");
+    let walk = store.claim_walk(Account::own(), now(), later(60)).await.expect("an answer").expect("a walk");
     assert_eq!(walk.seen_until, Some(later(30)));
 }
 

@@ -30,14 +30,15 @@ pub(crate) async fn check(database: &TestDatabase) {
             "refunds WHERE (stripe_refund_id IS NULL AND refused IS NULL) <> (redrive_at IS NOT NULL)".into(),
         ),
         (
+            "two messages of an order, or of a seller, have one place",
+            "(SELECT sequence FROM outbox GROUP BY order_id, seller_id, sequence HAVING count(*) > 1) AS tied"
+                .into(),
+        ),
+        (
             "an order has refunds or disputes, and does not say so",
             "orders WHERE NOT has_returns \
              AND id IN (SELECT order_id FROM refunds UNION SELECT order_id FROM disputes)"
                 .into(),
-        ),
-        (
-            "two messages of an order have one place",
-            "(SELECT order_id FROM outbox GROUP BY order_id, sequence HAVING count(*) > 1) AS tied".into(),
         ),
         ("an order was not told as placed once", format!("orders WHERE {created} <> 1")),
         ("an order has two live attempts", format!("orders WHERE {live} > 1")),
@@ -55,8 +56,19 @@ pub(crate) async fn check(database: &TestDatabase) {
             "outbox JOIN orders ON orders.id = outbox.order_id WHERE sequence > version".into(),
         ),
         (
+            "something was told of a seller's version to come",
+            "outbox JOIN sellers ON sellers.id = outbox.seller_id WHERE sequence > version".into(),
+        ),
+        (
             "a message repeats another one",
-            "(SELECT order_id FROM outbox GROUP BY order_id, kind, subject HAVING count(*) > 1) AS twice"
+            "(SELECT kind FROM outbox GROUP BY order_id, seller_id, kind, subject HAVING count(*) > 1) AS twice"
+                .into(),
+        ),
+        (
+            "an attempt is charged on other terms than its order is sold on",
+            "payments JOIN orders ON orders.id = payments.order_id WHERE NOT payments.closed \
+             AND coalesce(nullif(payments.account, ''), payments.destination, '') \
+             <> coalesce(orders.seller_account, '')"
                 .into(),
         ),
     ] {

@@ -5,6 +5,7 @@ mod capture;
 mod catalogue;
 mod closing;
 mod convergence;
+mod direct_charges;
 mod disputes;
 mod events;
 mod expiry;
@@ -16,6 +17,7 @@ mod invariants;
 mod items;
 mod migrations;
 mod news;
+mod oauth;
 mod observing;
 mod orders;
 mod outbound;
@@ -24,16 +26,20 @@ mod placing;
 mod refunds;
 mod schema;
 mod secret_keys;
+mod seller_events;
+mod seller_messages;
+mod sellers;
 mod sessions;
 mod stock;
 mod timeline;
+mod unlinking;
 mod work;
 
 use quittance_domain::event::Outcome;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_persistence::{Delivery, KeyedRequest, Store, StoreConfig};
-use quittance_test_support::{MoneyEvent, PaymentEvent, TestDatabase, later, now};
+use quittance_test_support::{MoneyEvent, PaymentEvent, SellerEvent, TestDatabase, later, now};
 
 /// The order as it is now.
 async fn order(store: &Store, id: &OrderId) -> Order {
@@ -59,6 +65,11 @@ async fn hear(store: &Store, event: impl Into<MoneyEvent>) -> Outcome {
 /// How often this was told to the shop's systems, over all orders.
 async fn told(database: &TestDatabase, kind: &str) -> i64 {
     database.scalar_i64(&format!("SELECT count(*) FROM outbox WHERE kind = '{kind}'")).await
+}
+
+/// Takes events about sellers in, all in one transaction.
+async fn hear_sellers(store: &Store, events: &[SellerEvent]) -> Vec<Outcome> {
+    store.apply(events.iter().map(SellerEvent::delivery).collect()).await.expect("a commit")
 }
 
 async fn rows(database: &TestDatabase, table: &str) -> i64 {

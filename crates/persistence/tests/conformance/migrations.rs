@@ -1,40 +1,52 @@
-//! Rows that the version before wrote.
+//! Rows that a version before wrote.
 
 use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::Mode;
 use quittance_domain::refund::RefundStatus;
+use quittance_domain::seller::ChargeType;
 use quittance_persistence::{Store, WorkClaim};
-use quittance_test_support::{EXPIRY_S, Payment, TestDatabase, later, on_both_databases, place};
+use quittance_test_support::{
+    EXPIRY_S, Kind, Payment, TestDatabase, connect, later, on_both_databases, payment_on, place,
+    place_through,
+};
 
 use crate::{apply, hear, invariants, order, rows, status};
 
 on_both_databases! {
-    rows_of_the_version_before_are_found_and_looked_at,
+    rows_of_the_first_version_are_found_and_looked_at,
+    what_was_told_before_there_were_sellers_is_told_still,
     orders_with_refunds_or_disputes_are_marked,
 }
 
-/// It reads the same for both databases.
-const MONEY: Migration = Migration {
-    version: "20261123000000",
-    down: include_str!("../../../../migrations/postgres/2026-11-23-000000_money/down.sql"),
-};
-/// As `MONEY`.
-const RETURNS: Migration = Migration {
-    version: "20261123000002",
-    down: include_str!("../../../../migrations/postgres/2026-11-23-000002_returns/down.sql"),
-};
-
-struct Migration {
-    version: &'static str,
-    down: &'static str,
+/// What takes one migration back, on this database, with the version that it is recorded under.
+macro_rules! migration {
+    ($database:expr, $name:literal, $version:literal) => {
+        (
+            match $database.kind() {
+                Kind::Sqlite => include_str!(concat!("../../../../migrations/sqlite/", $name, "/down.sql")),
+                Kind::Postgres => {
+                    include_str!(concat!("../../../../migrations/postgres/", $name, "/down.sql"))
+                }
+            },
+            $version,
+        )
+    };
 }
 
-/// Takes the schema back to what it was before.
-async fn take_back(database: &TestDatabase, migrations: &[Migration]) {
-    for Migration { version, down } in migrations {
+/// Takes the schema back by so many migrations.
+async fn take_back(database: &TestDatabase, count: usize) {
+    let newest_first = [
+        migration!(database, "2026-11-24-000000_sellers", "20261124000000"),
+        migration!(database, "2026-11-23-000002_returns", "20261123000002"),
+        migration!(database, "2026-11-23-000001_outbound", "20261123000001"),
+        migration!(database, "2026-11-23-000000_money", "20261123000000"),
+    ];
+    for (down, version) in &newest_first[..count] {
         database.execute(down).await;
-        let forget = format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'");
-        database.execute(&forget).await;
+        database
+            .execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"))
+            .await;
     }
 }
 
@@ -46,18 +58,23 @@ async fn due(store: &Store, seconds: i64) -> Vec<quittance_domain::id::OrderId> 
     ids
 }
 
-async fn rows_of_the_version_before_are_found_and_looked_at(database: &TestDatabase) {
+async fn migrated_anew(database: &TestDatabase) -> Store {
+    let store = database.store().await;
+    assert!(store.ready().await.is_err());
+    store.migrate().await.expect("migrated");
+    store.ready().await.expect("ready");
+    store
+}
+
+async fn rows_of_the_first_version_are_found_and_looked_at(database: &TestDatabase) {
     let store = database.store().await;
     let (open, paid) = (Payment::begin(&store).await, Payment::begin(&store).await);
     apply(&store, &[open.created(), paid.succeeded()]).await;
     let untouched = place(&store).await;
     let before = [order(&store, &open.order.id).await, order(&store, &paid.order.id).await];
     store.close();
-    take_back(database, &[RETURNS, MONEY]).await;
-    let store = database.store().await;
-    assert!(store.ready().await.is_err());
-    store.migrate().await.expect("migrated");
-    store.ready().await.expect("ready");
+    take_back(database, 4).await;
+    let store = migrated_anew(database).await;
     for order_before in before {
         assert_eq!(order(&store, &order_before.id).await, order_before);
     }
@@ -69,6 +86,35 @@ async fn rows_of_the_version_before_are_found_and_looked_at(database: &TestDatab
     invariants::check(database).await;
 }
 
+async fn what_was_told_before_there_were_sellers_is_told_still(database: &TestDatabase) {
+    let store = database.store().await;
+    let renderer = crate::outbound::renderer();
+    let paid = Payment::begin(&store).await;
+    apply(&store, &[paid.succeeded()]).await;
+    assert_eq!(store.announce(10, renderer.clone(), later(1)).await.expect("a commit"), 2);
+    let open = Payment::begin(&store).await;
+    let told = "SELECT id || kind || subject || CAST(sequence AS text) || CAST(announced AS text) || order_id \
+                AS value FROM outbox ORDER BY id";
+    let (told_before, paid_before) = (database.texts(told).await, order(&store, &paid.order.id).await);
+    store.close();
+    take_back(database, 1).await;
+    let store = migrated_anew(database).await;
+    assert_eq!(database.texts(told).await, told_before);
+    assert_eq!(order(&store, &paid.order.id).await, paid_before);
+    // What was left to be told is told, and nothing is told twice.
+    assert_eq!(store.announce(10, renderer, later(2)).await.expect("a commit"), 1);
+    apply(&store, &[open.succeeded(), paid.succeeded()]).await;
+    assert_eq!(status(&store, &open.order.id).await, OrderStatus::Paid);
+    // And a seller can come.
+    let seller = connect(&store, "acct_a", ChargeType::Direct).await;
+    let through = payment_on(&store, place_through(&store, &seller).await).await;
+    through.is_answered(&store, Mode::Test).await;
+    apply(&store, &[through.succeeded()]).await;
+    assert_eq!(status(&store, &through.order.id).await, OrderStatus::Paid);
+    assert_eq!(rows(database, "sellers").await, 1);
+    invariants::check(database).await;
+}
+
 async fn orders_with_refunds_or_disputes_are_marked(database: &TestDatabase) {
     let store = database.store().await;
     let (refunded, disputed, paid) =
@@ -77,9 +123,8 @@ async fn orders_with_refunds_or_disputes_are_marked(database: &TestDatabase) {
     hear(&store, refunded.refund("re_1", None, 700, (RefundStatus::Succeeded, 5))).await;
     hear(&store, disputed.dispute("du_1", (DisputeStatus::NeedsResponse, 5))).await;
     store.close();
-    take_back(database, &[RETURNS]).await;
-    let store = database.store().await;
-    store.migrate().await.expect("migrated");
+    take_back(database, 2).await;
+    let store = migrated_anew(database).await;
     assert_eq!(store.refunds(refunded.order.id).await.expect("a read").len(), 1);
     assert_eq!(store.disputes(disputed.order.id).await.expect("a read").len(), 1);
     assert_eq!(rows(database, "orders WHERE has_returns").await, 2);

@@ -40,6 +40,7 @@ pub(crate) fn renderer() -> Renderer {
             Snapshot::Product(product) => product.id.to_string(),
             Snapshot::Refund(stored) => stored.refund.id.to_string(),
             Snapshot::Dispute(stored) => stored.dispute.id.to_string(),
+            Snapshot::Seller(seller) => format!("{} {}", seller.id, seller.version),
             Snapshot::WebhookEndpoint(endpoint) => endpoint.id.to_string(),
         };
         format!("{} {} {:?} {about}", message.id, message.kind, message.sequence)

@@ -10,7 +10,8 @@ use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::Mismatch;
 use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
 use quittance_persistence::{
-    Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, Reply, Store, StoredRefund, WorkClaim,
+    AskedTerms, Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, Reply, Store, StoredRefund,
+    WorkClaim,
 };
 use quittance_test_support::{
     MoneyEvent, Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
@@ -41,6 +42,7 @@ fn new_refund(order_id: &OrderId, amount: Option<i64>) -> NewRefund {
         order_id: order_id.clone(),
         amount,
         reason: Some(RefundReason::RequestedByCustomer),
+        terms: AskedTerms::default(),
         now: later(10),
         redrive_at: later(40),
     }

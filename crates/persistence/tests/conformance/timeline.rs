@@ -3,7 +3,7 @@
 use quittance_domain::event::Outcome;
 use quittance_domain::payment::Mismatch;
 use quittance_domain::refund::RefundStatus;
-use quittance_persistence::{NewRefund, StripeCall, TimelineEntry};
+use quittance_persistence::{AskedTerms, NewRefund, StripeCall, TimelineEntry};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, on_both_databases};
 
 use crate::{apply, hear};
@@ -37,8 +37,15 @@ async fn everything_that_happened_is_there_in_order(database: &TestDatabase) {
     store.apply(vec![success]).await.expect("a commit");
     let (refund, reason) = (id(quittance_domain::id::RefundId::from_uuid), None);
     let (now, redrive_at) = (later(4), later(40));
-    let new =
-        NewRefund { id: refund.clone(), order_id: order_id.clone(), amount: None, reason, now, redrive_at };
+    let new = NewRefund {
+        id: refund.clone(),
+        order_id: order_id.clone(),
+        amount: None,
+        reason,
+        terms: AskedTerms::default(),
+        now,
+        redrive_at,
+    };
     store.begin_refund(new, None).await.expect("an answer");
     let seen = payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5));
     store.observe_refund(refund.clone(), seen, later(5)).await.expect("a commit");

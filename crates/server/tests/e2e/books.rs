@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::shop::AMOUNT;
+use crate::client::Client;
+use crate::shop::{AMOUNT, Shop};
 use crate::world::World;
 
 /// Everything that Stripe has, the oldest first.
@@ -11,6 +12,10 @@ pub(crate) struct Books {
     charges: Vec<Value>,
     refunds: Vec<Value>,
     disputes: Vec<Value>,
+    /// What the platform took of sellers' orders.
+    fees: Vec<Value>,
+    /// What it passed on to them.
+    transfers: Vec<Value>,
 }
 
 /// What Stripe has of one order.
@@ -20,20 +25,26 @@ pub(crate) struct Account<'a> {
     pub(crate) charges: Vec<&'a Value>,
     pub(crate) refunds: Vec<&'a Value>,
     disputes: Vec<&'a Value>,
+    fees: Vec<&'a Value>,
+    transfers: Vec<&'a Value>,
 }
 
 impl Books {
-    pub(crate) async fn read(world: &World<'_>) -> Self {
-        let list = async |path| {
-            let mut list = world.stripe_list(path).await;
+    /// What Stripe has of a shop's orders, on the account on which they are paid, and of what became of the money on
+    /// the platform's.
+    pub(crate) async fn read(world: &World<'_>, shop: &Shop) -> Self {
+        let list = async |stripe: &Client, path| {
+            let mut list = stripe.list(path).await;
             list.reverse();
             list
         };
         Self {
-            intents: list("/v1/payment_intents").await,
-            charges: list("/v1/charges").await,
-            refunds: list("/v1/refunds").await,
-            disputes: list("/v1/disputes").await,
+            intents: list(&shop.stripe, "/v1/payment_intents").await,
+            charges: list(&shop.stripe, "/v1/charges").await,
+            refunds: list(&shop.stripe, "/v1/refunds").await,
+            disputes: list(&shop.stripe, "/v1/disputes").await,
+            fees: list(&world.stripe, "/v1/application_fees").await,
+            transfers: list(&world.stripe, "/v1/transfers").await,
         }
     }
 
@@ -45,8 +56,21 @@ impl Books {
                 |object: &Value| intents.iter().any(|intent| intent["id"] == object["payment_intent"]);
             (0..list.len()).filter(|place| is_ours(&list[*place])).collect()
         };
+        let charges: Vec<&Value> =
+            of_ours(&self.charges).into_iter().map(|place| &self.charges[place]).collect();
+        let of_charges = |fields: &[&str], object: &Value| {
+            fields.iter().any(|field| charges.iter().any(|charge| charge["id"] == object[*field]))
+        };
+        // The fee of a destination charge is of the payment on the seller's account, which comes from the charge.
+        let of_fees = ["charge", "originating_transaction"];
         Account {
-            charges: of_ours(&self.charges).into_iter().map(|place| &self.charges[place]).collect(),
+            fees: self.fees.iter().filter(|fee| of_charges(&of_fees, fee)).collect(),
+            transfers: self
+                .transfers
+                .iter()
+                .filter(|transfer| of_charges(&["source_transaction"], transfer))
+                .collect(),
+            charges,
             refunds: of_ours(&self.refunds).into_iter().map(|place| &self.refunds[place]).collect(),
             disputes: of_ours(&self.disputes).into_iter().map(|place| &self.disputes[place]).collect(),
             intents,
@@ -69,6 +93,17 @@ impl Account<'_> {
             .filter(|refund| !came_to_nothing(refund))
             .map(|refund| amount(&refund["amount"]))
             .sum()
+    }
+
+    /// What the platform keeps of it as its fee.
+    pub(crate) fn fee(&self) -> i64 {
+        self.fees.iter().map(|fee| amount(&fee["amount"]) - amount(&fee["amount_refunded"])).sum()
+    }
+
+    /// What was passed on to the seller, and not taken back.
+    pub(crate) fn transferred(&self) -> i64 {
+        let left = |transfer: &&Value| amount(&transfer["amount"]) - amount(&transfer["amount_reversed"]);
+        self.transfers.iter().map(left).sum()
     }
 
     /// How often it was paid.

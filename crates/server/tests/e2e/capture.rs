@@ -50,7 +50,7 @@ async fn all_or_a_part_is_taken_once(database: &TestDatabase) {
     shop.capturing(&page, Some(1_000)).insist().await.expect(200);
 
     come_to_rest(&world).await;
-    let books = Books::read(&world).await;
+    let books = Books::read(&world, &shop).await;
     for (order_id, taken) in [(&all, AMOUNT), (&part, 900), (&page, 1_000)] {
         assert_eq!(books.of(order_id).received(), taken, "{:?}", books.of(order_id));
         assert_eq!(shop.order(order_id).await["amount_paid"], taken);
@@ -111,5 +111,5 @@ async fn a_hold_that_the_bank_gives_up(database: &TestDatabase) {
     let late = shop.capturing(&held.order_id, None).insist().await;
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
     assert_eq!(shop.order(&held.order_id).await["status"], "pending");
-    assert_eq!(Books::read(&world).await.of(&held.order_id).received(), 0);
+    assert_eq!(Books::read(&world, &shop).await.of(&held.order_id).received(), 0);
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
 use serde_json::Value;
 
 use crate::process::PATIENCE;
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     bearer: Option<String>,
+    /// The account of a seller's that is meant, at Stripe.
+    account: Option<String>,
 }
 
 /// A request that can be sent as often as one likes.
@@ -50,17 +53,29 @@ impl Client {
         // Plain HTTP needs no cryptography, but the client wants a provider of it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-        let http = http.timeout(TIMEOUT).pool_idle_timeout(IDLE_MAX);
+        // Where a customer or a seller is sent is for the test to follow.
+        let http = http.timeout(TIMEOUT).pool_idle_timeout(IDLE_MAX).redirect(Policy::none());
         Self {
             http: http.build().expect("a client"),
             base: base.to_owned(),
             bearer: bearer.map(str::to_owned),
+            account: None,
         }
     }
 
     /// The same with another credential.
     pub(crate) fn with(&self, bearer: Option<&str>) -> Self {
         Self { bearer: bearer.map(str::to_owned), ..self.clone() }
+    }
+
+    /// The same on an account of a seller's, or on the platform's own.
+    pub(crate) fn on(&self, account: Option<&str>) -> Self {
+        Self { account: account.map(str::to_owned), ..self.clone() }
+    }
+
+    /// The account that is meant, if it is not the platform's own.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// Where the server is.
@@ -82,6 +97,26 @@ impl Client {
 
     pub(crate) fn delete(&self, path: impl Into<String>) -> Call {
         self.call(Method::DELETE, path.into())
+    }
+
+    /// Everything that a list of Stripe's has, newest first.
+    pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        loop {
+            let after = found.last().and_then(|last| last["id"].as_str());
+            let after = after.map(|id| format!("&starting_after={id}")).unwrap_or_default();
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(format!("{path}{separator}limit=100{after}")).send().await.expect(200);
+            found.extend(page.body["data"].as_array().expect("a list").iter().cloned());
+            if page.body["has_more"] != true {
+                return found;
+            }
+        }
+    }
+
+    /// Asks something of the sandbox that no merchant can do at Stripe.
+    pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
+        self.post(format!("/_sandbox/{path}")).form(form).send().await.expect(200).body
     }
 
     fn call(&self, method: Method, path: String) -> Call {
@@ -130,7 +165,8 @@ impl Call {
     fn all_headers(&self) -> impl Iterator<Item = (&'static str, String)> {
         let bearer =
             self.client.bearer.iter().map(|bearer| (AUTHORIZATION.as_str(), format!("Bearer {bearer}")));
-        self.headers.iter().cloned().chain(bearer)
+        let account = self.client.account.iter().map(|account| ("stripe-account", account.clone()));
+        self.headers.iter().cloned().chain(bearer).chain(account)
     }
 
     /// Sends it once. An error says that no answer came.

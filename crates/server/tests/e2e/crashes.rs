@@ -8,19 +8,23 @@ use quittance_test_support::TestDatabase;
 
 use crate::books::Books;
 use crate::process::wait_for;
+use crate::sellers::Through;
 use crate::shop::{AMOUNT, Fate, Payable, Shop};
 use crate::tally::{all_delivered, check, come_to_rest};
 use crate::world::{Webhooks, World, let_expire};
 
 quittance_test_support::on_both_databases! {
     a_client_that_repeats_its_requests_finds_them_done_once,
+    a_client_that_repeats_its_requests_finds_direct_charges_done_once,
     a_crash_after_asking_stripe_loses_nothing,
     every_other_way_of_money_survives_a_crash,
+    every_other_way_of_direct_charges_survives_a_crash,
     what_no_client_repeats_is_driven_on,
+    what_no_client_repeats_of_direct_charges_is_driven_on,
 }
 
 /// Starts the service anew, to stop at this point.
-async fn arm(world: &mut World<'_>, point: CrashPoint) {
+pub(crate) async fn arm(world: &mut World<'_>, point: CrashPoint) {
     // An event that comes again would reach the point before the test begins.
     all_delivered(world).await;
     world.kill();
@@ -28,7 +32,7 @@ async fn arm(world: &mut World<'_>, point: CrashPoint) {
 }
 
 /// Waits for the process to stop at its point, and starts it without one.
-async fn die_and_revive(world: &mut World<'_>) {
+pub(crate) async fn die_and_revive(world: &mut World<'_>) {
     let status = world.service().end().await;
     assert!(!status.success(), "it stopped in good order");
     world.let_leases_end().await;
@@ -36,7 +40,7 @@ async fn die_and_revive(world: &mut World<'_>) {
 }
 
 /// Does something that must reach a point at which the process stops, and brings the process back meanwhile.
-async fn through(world: &mut World<'_>, point: CrashPoint, flow: impl Future<Output = ()>) {
+pub(crate) async fn through(world: &mut World<'_>, point: CrashPoint, flow: impl Future<Output = ()>) {
     let both = async { tokio::join!(flow, die_and_revive(world)) };
     tokio::pin!(both);
     both.await;
@@ -54,13 +58,22 @@ const OF_OTHER_WAYS: [CrashPoint; 6] = [
 ];
 
 async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &TestDatabase) {
+    everything_is_done_once(database, Through::Nobody).await;
+}
+
+async fn a_client_that_repeats_its_requests_finds_direct_charges_done_once(database: &TestDatabase) {
+    everything_is_done_once(database, Through::Direct).await;
+}
+
+async fn everything_is_done_once(database: &TestDatabase, by: Through) {
     let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, by).await;
     let mut fates = Vec::new();
     let is_on_the_way = |point: &CrashPoint| {
         *point != CrashPoint::PaymentIntentRead
             && !OF_OTHER_WAYS.contains(point)
             && !CrashPoint::OUTBOUND.contains(point)
+            && !CrashPoint::SELLERS.contains(point)
     };
     for point in CrashPoint::ALL.iter().copied().filter(is_on_the_way) {
         arm(&mut world, point).await;
@@ -76,7 +89,7 @@ async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &Test
         through(&mut world, point, flow).await;
         fates.extend(names);
     }
-    check(&world, &fates).await;
+    check(&world, &shop, &fates).await;
 }
 
 /// What leads to a point of another way.
@@ -134,8 +147,16 @@ impl Money {
 }
 
 async fn every_other_way_of_money_survives_a_crash(database: &TestDatabase) {
+    every_other_way_survives_a_crash(database, Through::Nobody).await;
+}
+
+async fn every_other_way_of_direct_charges_survives_a_crash(database: &TestDatabase) {
+    every_other_way_survives_a_crash(database, Through::Direct).await;
+}
+
+async fn every_other_way_survives_a_crash(database: &TestDatabase, by: Through) {
     let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, by).await;
     for point in OF_OTHER_WAYS {
         arm(&mut world, point).await;
         let gone = OnceCell::new();
@@ -145,7 +166,7 @@ async fn every_other_way_of_money_survives_a_crash(database: &TestDatabase) {
         through(&mut world, point, flow).await;
         come_to_rest(&world).await;
         let (order_id, ends) = gone.into_inner().expect("it went through");
-        let books = Books::read(&world).await;
+        let books = Books::read(&world, &shop).await;
         let at_stripe = books.of(&order_id);
         // What a capture did not take was never the shop's, and is no refund.
         let refunds = at_stripe.refunds.len();
@@ -164,7 +185,7 @@ async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
     arm(&mut world, point).await;
     let name = point.name().to_owned();
     through(&mut world, point, shop.fulfil(&name, Fate::Paid)).await;
-    check(&world, &[(name, Fate::Paid)]).await;
+    check(&world, &shop, &[(name, Fate::Paid)]).await;
 }
 
 /// Points after which nobody but the worker may ever look at an attempt again.
@@ -179,8 +200,16 @@ const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
 ];
 
 async fn what_no_client_repeats_is_driven_on(database: &TestDatabase) {
+    everything_is_driven_on(database, Through::Nobody).await;
+}
+
+async fn what_no_client_repeats_of_direct_charges_is_driven_on(database: &TestDatabase) {
+    everything_is_driven_on(database, Through::Direct).await;
+}
+
+async fn everything_is_driven_on(database: &TestDatabase, by: Through) {
     let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, by).await;
     for point in LEFT_TO_THE_WORKER {
         arm(&mut world, point).await;
         let name = format!("{}-left", point.name());
@@ -209,7 +238,7 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
     wait_for("the worker", async || (world.count(&due).await == 0).then_some(())).await;
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{order_id}'");
     let known = world.texts(&known).await;
-    let intents = world.stripe_list("/v1/payment_intents").await;
+    let intents = shop.stripe.list("/v1/payment_intents").await;
     let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == order_id);
     let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("{}: not one PaymentIntent", point.name()) };
     assert_eq!(known, [intent["id"].as_str().unwrap_or_default()], "{}", point.name());

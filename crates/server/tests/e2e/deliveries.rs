@@ -10,11 +10,15 @@ use crate::books::Books;
 use crate::event::Event;
 use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
+use crate::sellers::Through;
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
 use crate::world::{NO_WALK, Webhooks, World};
 
-quittance_test_support::on_both_databases! { every_order_of_a_whole_life_ends_the_same }
+quittance_test_support::on_both_databases! {
+    every_order_of_a_whole_life_ends_the_same,
+    every_order_of_a_whole_life_of_direct_charges_ends_the_same,
+}
 
 /// How an order is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +54,6 @@ enum Step {
 
 /// One order at Stripe, of which the service has heard nothing.
 struct Life<'a> {
-    world: &'a World<'a>,
     shop: &'a Shop,
     rail: Rail,
     order_id: String,
@@ -63,7 +66,7 @@ struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    async fn begin(world: &'a World<'a>, shop: &'a Shop, name: &str, rail: Rail) -> Self {
+    async fn begin(shop: &'a Shop, name: &str, rail: Rail) -> Self {
         let (order_id, id) = match rail {
             Rail::Element => {
                 let payable = shop.payable(name).await;
@@ -76,7 +79,6 @@ impl<'a> Life<'a> {
         };
         let empty = String::new;
         Self {
-            world,
             shop,
             rail,
             order_id,
@@ -100,32 +102,32 @@ impl<'a> Life<'a> {
     }
 
     async fn step(&mut self, step: Step) {
-        let (world, intent) = (self.world, self.payment_intent_id.clone());
+        let (shop, intent) = (self.shop, self.payment_intent_id.clone());
         match step {
             Step::Debit => self.pay_by("pm_sepaDebit_successDelayed_de").await,
             Step::DebitFails => {
                 let path = format!("payment_intents/{intent}/settle");
-                world.control(&path, "outcome=failed").await;
+                shop.control(&path, "outcome=failed").await;
             }
             Step::Pay => self.pay_by("pm_card_visa").await,
             Step::Refund(_) | Step::RefundRest => {
                 let amount =
                     if let Step::Refund(amount) = step { format!("&amount={amount}") } else { String::new() };
                 let form = format!("payment_intent={intent}{amount}");
-                let refund = world.stripe.post("/v1/refunds").form(&form).send().await.expect(200);
+                let refund = shop.stripe.post("/v1/refunds").form(&form).send().await.expect(200);
                 self.last_refund = refund.text_of("id");
             }
             Step::RefundFails => {
                 let path = format!("refunds/{}/settle", self.last_refund);
-                world.control(&path, "outcome=failed").await;
+                shop.control(&path, "outcome=failed").await;
             }
             Step::Dispute => {
-                let dispute = world.control(&format!("charges/{}/dispute", self.charge_id), "").await;
+                let dispute = shop.control(&format!("charges/{}/dispute", self.charge_id), "").await;
                 dispute["id"].as_str().expect("an id").clone_into(&mut self.dispute_id);
             }
             Step::Win => {
                 let path = format!("disputes/{}/decide", self.dispute_id);
-                world.control(&path, "outcome=won").await;
+                shop.control(&path, "outcome=won").await;
             }
         }
     }
@@ -146,7 +148,7 @@ impl<'a> Life<'a> {
 type Told<'a> = (String, Life<'a>, &'static str);
 
 /// Lives of every length, on both rails.
-async fn live<'a>(world: &'a World<'a>, shop: &'a Shop, shuffles: usize) -> Vec<Told<'a>> {
+async fn live(shop: &Shop, shuffles: usize) -> Vec<Told<'_>> {
     let whole = LIFE.len();
     // A debit on Stripe's page completes its Session: after it there is only one try.
     let spans =
@@ -157,7 +159,7 @@ async fn live<'a>(world: &'a World<'a>, shop: &'a Shop, shuffles: usize) -> Vec<
             (first + 1..=last).flat_map(|end| (0..shuffles).map(move |shuffle| (end, shuffle)))
         {
             let name = format!("{rail:?}-{first}-{end}-{shuffle}");
-            let mut life = Life::begin(world, shop, &name, rail).await;
+            let mut life = Life::begin(shop, &name, rail).await;
             for (step, _) in &LIFE[first..end] {
                 life.step(*step).await;
             }
@@ -183,15 +185,23 @@ fn shuffled(mut events: Vec<Event>, dice: &mut StdRng) -> Vec<Event> {
 }
 
 async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
+    every_order_ends_the_same(database, Through::Nobody).await;
+}
+
+async fn every_order_of_a_whole_life_of_direct_charges_ends_the_same(database: &TestDatabase) {
+    every_order_ends_the_same(database, Through::Direct).await;
+}
+
+async fn every_order_ends_the_same(database: &TestDatabase, through: Through) {
     let seed = seed();
     let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
-    let lives = live(&world, &shop, if exhaustive() { 12 } else { 1 }).await;
-    let all = world.stripe_list("/v1/events").await;
+    let shop = Shop::open_through(&world, through).await;
+    let lives = live(&shop, if exhaustive() { 12 } else { 1 }).await;
+    let all = shop.stripe.list("/v1/events").await;
     for (part, (name, life, status)) in lives.iter().enumerate() {
         let events = shuffled(life.events(&all), &mut dice(seed, part));
         for event in &events {
-            event.deliver(&world.api).await.expect(200);
+            shop.deliver(event).await.expect(200);
         }
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.0["type"].as_str()).collect();
         println!("{name}: {kinds:?}");
@@ -201,7 +211,7 @@ async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
         }
     }
     come_to_rest(&world).await;
-    let books = Books::read(&world).await;
+    let books = Books::read(&world, &shop).await;
     for (name, life, status) in &lives {
         let at_stripe = books.of(&life.order_id);
         assert_eq!(at_stripe.status(), *status, "{name}");

@@ -7,11 +7,28 @@ use uuid::Uuid;
 
 use crate::client::{Answer, Call, Client};
 use crate::shop::{AMOUNT, Payable, Shop};
-use crate::world::WEBHOOK_SECRET;
+use crate::world::{CONNECT_WEBHOOK_SECRET, WEBHOOK_SECRET};
 
 /// An event about a PaymentIntent. What a test is about is changed in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Event(pub(crate) Value);
+
+/// An endpoint for Stripe's events: its path, and the secret that signs them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoint(&'static str, &'static str);
+
+impl Endpoint {
+    /// It, with what another one signs with.
+    pub(crate) fn signed_as(self, other: Self) -> Self {
+        Self(self.0, other.1)
+    }
+}
+
+/// For those of the platform's own account.
+pub(crate) const OWN: Endpoint = Endpoint("/webhooks/stripe", WEBHOOK_SECRET);
+
+/// For those of sellers' accounts.
+pub(crate) const CONNECT: Endpoint = Endpoint("/webhooks/stripe/connect", CONNECT_WEBHOOK_SECRET);
 
 /// What events about a PaymentIntent are made of: the PaymentIntent as it is at Stripe.
 #[derive(Debug, Clone)]
@@ -88,8 +105,14 @@ impl Event {
 
     /// The request that delivers it, signed now.
     pub(crate) fn delivery(&self, api: &Client) -> Call {
+        self.delivery_to(api, OWN)
+    }
+
+    /// The same to another endpoint.
+    pub(crate) fn delivery_to(&self, api: &Client, Endpoint(path, secret): Endpoint) -> Call {
         let bytes = self.bytes();
-        delivery(api, &bytes, &sign(&bytes, WEBHOOK_SECRET, 0))
+        let signature = sign(&bytes, secret, 0);
+        api.with(None).post(path).raw(bytes).header("Stripe-Signature", signature)
     }
 
     /// Delivers it.

@@ -87,7 +87,7 @@ async fn whoever_hangs_up_leaves_nothing_half_done(database: &TestDatabase) {
         let mut dice = dice(seed, rounds + round);
         hang_up(&shop.placing(&format!("gone-{round}")), &base, &mut dice).await;
     }
-    check(&world, &fates).await;
+    check(&world, &shop, &fates).await;
     let gone = "customer_reference LIKE 'gone-%'";
     let placed = world.count(&format!("orders WHERE {gone}")).await;
     let once =

@@ -1,18 +1,25 @@
 //! Events that never arrive, or arrive late: every order comes to what Stripe says, by the running service alone and by
 //! `quittance reconcile` alone.
 
+use chrono::{TimeDelta, Utc};
 use quittance_test_support::TestDatabase;
 use serde_json::Value;
 
 use crate::books::Books;
 use crate::process::{text, wait_for};
+use crate::sellers::Through;
 use crate::shop::{AMOUNT, Hosted, Payable, Shop};
+use crate::tally::{all_delivered, state_of_orders};
 use crate::world::{NO_WALK, Webhooks, World};
 
 quittance_test_support::on_both_databases! {
     what_never_arrives_is_found_by_the_running_service,
+    what_never_arrives_of_direct_charges_is_found_by_the_running_service,
+    what_never_arrives_of_destination_charges_is_found_by_the_running_service,
     what_never_arrives_is_found_by_hand,
+    what_never_arrives_of_direct_charges_is_found_by_hand,
     a_late_event_keeps_no_customer_waiting,
+    a_late_event_of_a_direct_charge_keeps_no_customer_waiting,
 }
 
 /// What happened at Stripe while no event reached the service, and the status that follows.
@@ -25,7 +32,6 @@ struct Story {
 
 /// Everything that can happen at Stripe to the orders of a shop.
 struct Tellers<'a> {
-    world: &'a World<'a>,
     shop: &'a Shop,
     told: Vec<Story>,
 }
@@ -60,7 +66,7 @@ impl Tellers<'_> {
 
     async fn refund(&self, payment_intent_id: &str, amount: i64) -> String {
         let form = format!("payment_intent={payment_intent_id}&amount={amount}");
-        self.world.stripe.post("/v1/refunds").form(&form).send().await.expect(200).text_of("id")
+        self.shop.stripe.post("/v1/refunds").form(&form).send().await.expect(200).text_of("id")
     }
 
     async fn tries(&mut self) {
@@ -78,18 +84,18 @@ impl Tellers<'_> {
 
         let canceled = self.intent("canceled").await;
         let path = format!("/v1/payment_intents/{}/cancel", canceled.payment_intent_id);
-        self.world.stripe.post(path).send().await.expect(200);
+        self.shop.stripe.post(path).send().await.expect(200);
         self.told("canceled", canceled.order_id, "pending", 0);
         let expired = self.page("expired-page").await;
         let path = format!("/v1/checkout/sessions/{}/expire", expired.session_id);
-        self.world.stripe.post(path).send().await.expect(200);
+        self.shop.stripe.post(path).send().await.expect(200);
         self.told("expired-page", expired.order_id, "pending", 0);
 
         let held = self.shop.held("held").await;
         self.told("held", held.order_id, "authorized", 0);
         let captured = self.shop.held("captured").await;
         let path = format!("/v1/payment_intents/{}/capture", captured.payment_intent_id);
-        self.world.stripe.post(path).send().await.expect(200);
+        self.shop.stripe.post(path).send().await.expect(200);
         self.told("captured", captured.order_id, "paid", 0);
     }
 
@@ -103,7 +109,7 @@ impl Tellers<'_> {
         let (order_id, intent, _) = self.paid("refund-failed").await;
         self.refund(&intent, 400).await;
         let refund = self.refund(&intent, 600).await;
-        self.world.control(&format!("refunds/{refund}/settle"), "outcome=failed").await;
+        self.shop.control(&format!("refunds/{refund}/settle"), "outcome=failed").await;
         self.told("refund-failed", order_id, "partially_refunded", 400);
 
         for (name, outcome, ends) in [
@@ -112,10 +118,10 @@ impl Tellers<'_> {
             ("lost", Some("lost"), "charged_back"),
         ] {
             let (order_id, _, charge) = self.paid(name).await;
-            let dispute = self.world.control(&format!("charges/{charge}/dispute"), "").await;
+            let dispute = self.shop.control(&format!("charges/{charge}/dispute"), "").await;
             if let Some(outcome) = outcome {
                 let id = dispute["id"].as_str().expect("an id");
-                self.world.control(&format!("disputes/{id}/decide"), &format!("outcome={outcome}")).await;
+                self.shop.control(&format!("disputes/{id}/decide"), &format!("outcome={outcome}")).await;
             }
             self.told(name, order_id, ends, 0);
         }
@@ -136,7 +142,7 @@ impl Tellers<'_> {
             if let Some(outcome) = outcome {
                 for id in [&payable.payment_intent_id, &paid.text_of("payment_intent")] {
                     let path = format!("payment_intents/{id}/settle");
-                    self.world.control(&path, &format!("outcome={outcome}")).await;
+                    self.shop.control(&path, &format!("outcome={outcome}")).await;
                 }
             }
             self.told(name, payable.order_id, ends, 0);
@@ -148,7 +154,7 @@ impl Tellers<'_> {
 /// Loses every event from now on, and lets everything happen at Stripe that can.
 async fn happen_unheard(world: &World<'_>, shop: &Shop) -> Vec<Story> {
     world.control("deliveries", "mode=drop").await;
-    let mut tellers = Tellers { world, shop, told: Vec::new() };
+    let mut tellers = Tellers { shop, told: Vec::new() };
     tellers.tries().await;
     tellers.refunds_and_disputes().await;
     tellers.debits().await;
@@ -157,7 +163,7 @@ async fn happen_unheard(world: &World<'_>, shop: &Shop) -> Vec<Story> {
 
 /// Checks that an order is what Stripe's objects say, which is what the story says.
 async fn check(world: &World<'_>, shop: &Shop, stories: &[Story]) {
-    let books = Books::read(world).await;
+    let books = Books::read(world, shop).await;
     for Story { name, order_id, ends, refunded } in stories {
         let (order, at_stripe) = (shop.order(order_id).await, books.of(order_id));
         assert_eq!(order["status"], *ends, "{name}: {order}");
@@ -171,14 +177,31 @@ async fn check(world: &World<'_>, shop: &Shop, stories: &[Story]) {
             "{name}: {order}"
         );
     }
-    let delivered = world.stripe_list("/v1/events?delivery_success=true").await;
-    assert!(delivered.is_empty(), "an event arrived: this shows nothing");
+    // What is told of the seller itself was told before.
+    let delivered = shop.stripe.list("/v1/events?delivery_success=true").await;
+    let is_of_orders = |event: &&Value| {
+        let kind = event["type"].as_str().expect("a type");
+        !kind.starts_with("account.") && !kind.starts_with("capability.")
+    };
+    assert_eq!(delivered.iter().find(is_of_orders), None, "an event arrived: this shows nothing");
 }
 
 async fn what_never_arrives_is_found_by_the_running_service(database: &TestDatabase) {
+    found_by_the_running_service(database, Through::Nobody).await;
+}
+
+async fn what_never_arrives_of_direct_charges_is_found_by_the_running_service(database: &TestDatabase) {
+    found_by_the_running_service(database, Through::Direct).await;
+}
+
+async fn what_never_arrives_of_destination_charges_is_found_by_the_running_service(database: &TestDatabase) {
+    found_by_the_running_service(database, Through::Destination).await;
+}
+
+async fn found_by_the_running_service(database: &TestDatabase, through: Through) {
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
     let world = World::start_with(database, Webhooks::Delivered, &settings).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let stories = happen_unheard(&world, &shop).await;
     for story in &stories {
         shop.see_become(&story.order_id, story.ends).await;
@@ -202,21 +225,10 @@ fn story<'a>(stories: &'a [Story], name: &str) -> &'a Story {
     stories.iter().find(|story| story.name == name).expect("it was told")
 }
 
-/// The rows of every table that says what an order is, in words. Not as of when something was last seen
-/// to be so: that moves with each look.
+/// What is known of every order, and which events were heard.
 async fn state(world: &World<'_>) -> Vec<String> {
-    let mut state = Vec::new();
-    for sql in [
-        "SELECT id || status || version || updated_at AS value FROM orders ORDER BY id",
-        "SELECT id || coalesce(payment_intent_id, '') || abandoned || closed AS value FROM payments ORDER BY id",
-        "SELECT id || coalesce(stripe_refund_id, '') || updated_at AS value FROM refunds ORDER BY id",
-        "SELECT id || stripe_dispute_id || updated_at AS value FROM disputes ORDER BY id",
-        "SELECT order_id || kind || subject AS value FROM decisions ORDER BY order_id, kind",
-        "SELECT event_id || outcome AS value FROM inbox ORDER BY event_id",
-        "SELECT id || kind AS value FROM outbox ORDER BY id",
-    ] {
-        state.extend(world.texts(sql).await);
-    }
+    let mut state = state_of_orders(world).await;
+    state.extend(world.texts("SELECT event_id || outcome AS value FROM inbox ORDER BY event_id").await);
     state
 }
 
@@ -236,9 +248,18 @@ fn of(tally: &[(String, u64)], what: &str) -> u64 {
 }
 
 async fn what_never_arrives_is_found_by_hand(database: &TestDatabase) {
+    found_by_hand(database, Through::Nobody).await;
+}
+
+async fn what_never_arrives_of_direct_charges_is_found_by_hand(database: &TestDatabase) {
+    found_by_hand(database, Through::Direct).await;
+}
+
+async fn found_by_hand(database: &TestDatabase, through: Through) {
     let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let stories = happen_unheard(&world, &shop).await;
+    settle(&world, &shop).await;
     let before = state(&world).await;
 
     let dry = tally(&world, &["--dry-run"]);
@@ -271,9 +292,34 @@ async fn what_never_arrives_is_found_by_hand(database: &TestDatabase) {
     assert_eq!(state(&world).await, healed, "a second run changes nothing");
 }
 
+/// Waits until the second of the last event is over at Stripe, because what is read in it is no news; and until the
+/// worker has read the account of a seller that has just come once more.
+async fn settle(world: &World<'_>, shop: &Shop) {
+    let latest = shop.stripe.list("/v1/events").await[0]["created"].as_i64().expect("a second");
+    wait_for("the second to be over", async || {
+        let clock = world.stripe.get("/_sandbox/clock").send().await.expect(200);
+        (clock.body["now"].as_i64() > Some(latest + 1)).then_some(())
+    })
+    .await;
+    let tomorrow = (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%d %H:%M:%S%.6f");
+    let to_read = format!("sellers WHERE check_at < '{tomorrow}+00:00'");
+    wait_for("the account to be read", async || (world.count(&to_read).await == 0).then_some(())).await;
+}
+
 async fn a_late_event_keeps_no_customer_waiting(database: &TestDatabase) {
+    nobody_waits_for_a_late_event(database, Through::Nobody).await;
+}
+
+async fn a_late_event_of_a_direct_charge_keeps_no_customer_waiting(database: &TestDatabase) {
+    nobody_waits_for_a_late_event(database, Through::Direct).await;
+}
+
+async fn nobody_waits_for_a_late_event(database: &TestDatabase, through: Through) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
+    // What is told of the seller itself is told.
+    all_delivered(&world).await;
+    let heard_before = world.count("inbox").await;
     world.control("deliveries", "mode=delay&delay_ms=30000").await;
     let payable = shop.payable("element").await;
     shop.confirm(&payable.payment_intent_id).await;
@@ -287,8 +333,8 @@ async fn a_late_event_keeps_no_customer_waiting(database: &TestDatabase) {
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
     // Both were answered before any event came.
-    assert_eq!(world.count("inbox").await, 0);
-    let outstanding: Vec<Value> = world.stripe_list("/v1/events?delivery_success=false").await;
+    assert_eq!(world.count("inbox").await, heard_before);
+    let outstanding: Vec<Value> = shop.stripe.list("/v1/events?delivery_success=false").await;
     let is_told = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);
     assert!(is_told("payment_intent.succeeded") && is_told("checkout.session.completed"));
 }

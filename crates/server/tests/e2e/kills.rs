@@ -40,7 +40,7 @@ async fn nothing_is_lost_or_done_twice(database: &TestDatabase) {
     enough.store(true, Ordering::Relaxed);
     let fates: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
     println!("{} orders through {kills} kills", fates.len());
-    check(&world, &fates).await;
+    check(&world, &shop, &fates).await;
 }
 
 /// Waits until so many more requests were begun, however fast this machine is.

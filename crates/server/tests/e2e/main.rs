@@ -14,18 +14,25 @@ mod expiry;
 mod first_minute;
 mod hang_ups;
 mod healing;
+mod impostors;
 mod kills;
+mod leaving;
 #[cfg(feature = "crash-points")]
 mod money_faults;
+mod oauth;
 mod outage;
 mod outbound;
 mod outbound_crashes;
 mod process;
 mod rails;
+mod readiness;
 mod receiver;
 mod redirect_race;
 mod sdk;
 mod seed;
+#[cfg(feature = "crash-points")]
+mod seller_crashes;
+mod sellers;
 mod shop;
 mod stock;
 mod tally;

@@ -10,11 +10,17 @@ use tokio::task::JoinSet;
 use crate::books::Books;
 use crate::process::wait_for;
 use crate::seed::exhaustive;
+use crate::sellers::Through;
 use crate::shop::{AMOUNT, Shop};
 use crate::tally::{all_delivered, all_driven};
 use crate::world::{NO_WALK, Webhooks, World};
 
-quittance_test_support::on_both_databases! { every_call_survives_every_fault, every_call_survives_every_crash }
+quittance_test_support::on_both_databases! {
+    every_call_survives_every_fault,
+    every_call_of_direct_charges_survives_faults,
+    every_call_survives_every_crash,
+    every_call_of_direct_charges_survives_crashes,
+}
 
 /// A call that moves money, or stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +164,7 @@ impl Case {
                 shop.confirm(&again.text_of("payment_intent_id")).await;
             }
             Act::CreateSession => {
-                let sessions = world.stripe_list("/v1/checkout/sessions?status=open").await;
+                let sessions = shop.stripe.list("/v1/checkout/sessions?status=open").await;
                 let is_ours =
                     |session: &&serde_json::Value| session["metadata"]["order_id"] == self.order_id.as_str();
                 let ours: Vec<_> = sessions.iter().filter(is_ours).collect();
@@ -176,6 +182,8 @@ impl Case {
             }
             Act::Refund => {
                 assert_eq!((status, live, money), ("partially_refunded", 1, (AMOUNT, 1, 700)), "{said}");
+                // The fee went back in proportion.
+                assert_eq!(at_stripe.fee(), shop.fee() - (shop.fee() * 700 + AMOUNT / 2) / AMOUNT, "{said}");
                 return;
             }
             Act::Update => {
@@ -186,12 +194,10 @@ impl Case {
         }
         // What was made can be paid, and pays the order once.
         shop.see_paid(&self.order_id).await;
-        let books = Books::read(world).await;
-        assert_eq!(
-            (books.of(&self.order_id).successes(), books.of(&self.order_id).received()),
-            (1, AMOUNT),
-            "{said}"
-        );
+        let books = Books::read(world, shop).await;
+        let at_stripe = books.of(&self.order_id);
+        let found = (at_stripe.successes(), at_stripe.received(), at_stripe.fee());
+        assert_eq!(found, (1, AMOUNT, shop.fee()), "{said}");
     }
 }
 
@@ -215,8 +221,16 @@ async fn settle(world: &World<'_>) {
 /// became of that. Calls of different routes do
 /// not disturb each other, so that they go wrong at the same time.
 async fn every_call_survives_every_fault(database: &TestDatabase) {
+    every_call_survives_faults(database, Through::Nobody).await;
+}
+
+async fn every_call_of_direct_charges_survives_faults(database: &TestDatabase) {
+    every_call_survives_faults(database, Through::Direct).await;
+}
+
+async fn every_call_survives_faults(database: &TestDatabase, through: Through) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let rounds = if exhaustive() { FAULTS.len() } else { 3 };
     let mut tried = 0;
     for (times, deliveries) in [(1, "normal"), (FOR_LONG, "drop")] {
@@ -243,7 +257,7 @@ async fn every_call_survives_every_fault(database: &TestDatabase) {
             }
             settle(&world).await;
             world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-            let books = Books::read(&world).await;
+            let books = Books::read(&world, &shop).await;
             for (case, fault) in &cases {
                 case.check(&world, &shop, &books, &format!("{fault} {times} times")).await;
             }
@@ -255,8 +269,16 @@ async fn every_call_survives_every_fault(database: &TestDatabase) {
 
 /// Each call goes wrong, and the process dies before it or after it.
 async fn every_call_survives_every_crash(database: &TestDatabase) {
+    every_call_survives_crashes(database, Through::Nobody).await;
+}
+
+async fn every_call_of_direct_charges_survives_crashes(database: &TestDatabase) {
+    every_call_survives_crashes(database, Through::Direct).await;
+}
+
+async fn every_call_survives_crashes(database: &TestDatabase, through: Through) {
     let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let mut tried = 0;
     for (place, act) in Act::ALL.into_iter().enumerate() {
         for (side, point) in act.points().into_iter().enumerate() {
@@ -269,7 +291,7 @@ async fn every_call_survives_every_crash(database: &TestDatabase) {
                 all_delivered(&world).await;
                 settle(&world).await;
                 world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-                let books = Books::read(&world).await;
+                let books = Books::read(&world, &shop).await;
                 case.check(&world, &shop, &books, &format!("{fault}, a crash at {}", point.name())).await;
                 tried += 1;
             }

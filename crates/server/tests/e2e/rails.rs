@@ -8,15 +8,21 @@ use tokio::task::JoinSet;
 use crate::books::Books;
 use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
+use crate::sellers::Through;
 use crate::shop::{AMOUNT, Shop};
 use crate::tally::come_to_rest;
 use crate::world::{NO_WALK, Webhooks, World};
 
 quittance_test_support::on_both_databases! {
     both_rails_at_once,
+    both_rails_of_direct_charges_at_once,
     two_successes_of_one_order,
+    two_successes_of_direct_charges_of_one_order,
+    two_successes_of_destination_charges_of_one_order,
     another_rail_closes_the_first,
+    another_rail_closes_the_first_direct_charge,
     refunds_at_once_never_give_back_more_than_was_paid,
+    refunds_of_direct_charges_at_once_never_give_back_more_than_was_paid,
 }
 
 fn rounds() -> usize {
@@ -43,11 +49,19 @@ async fn by_page(shop: &Shop, order_id: &str, tries: usize) {
     }
 }
 
-/// Two tabs pay one order at once.
 async fn both_rails_at_once(database: &TestDatabase) {
+    both_at_once(database, Through::Nobody).await;
+}
+
+async fn both_rails_of_direct_charges_at_once(database: &TestDatabase) {
+    both_at_once(database, Through::Direct).await;
+}
+
+/// Two tabs pay one order at once.
+async fn both_at_once(database: &TestDatabase, through: Through) {
     let seed = seed();
     let world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
         let mut dice = dice(seed, round);
@@ -61,7 +75,7 @@ async fn both_rails_at_once(database: &TestDatabase) {
         let (first, second) = (dice.random_range(1..=2), dice.random_range(1..=2));
         tokio::join!(by_element(&shop, &order_id, first), by_page(&shop, &order_id, second));
         // Where they have only closed each other's attempts, the customer tries once more.
-        if Books::read(&world).await.of(&order_id).successes() == 0 {
+        if Books::read(&world, &shop).await.of(&order_id).successes() == 0 {
             by_page(&shop, &order_id, 1).await;
         }
         order_ids.push(order_id);
@@ -69,11 +83,23 @@ async fn both_rails_at_once(database: &TestDatabase) {
     adds_up(&world, &shop, &order_ids).await;
 }
 
-/// Money comes twice, as it can where a bank is slow.
 async fn two_successes_of_one_order(database: &TestDatabase) {
+    two_successes(database, Through::Nobody).await;
+}
+
+async fn two_successes_of_direct_charges_of_one_order(database: &TestDatabase) {
+    two_successes(database, Through::Direct).await;
+}
+
+async fn two_successes_of_destination_charges_of_one_order(database: &TestDatabase) {
+    two_successes(database, Through::Destination).await;
+}
+
+/// Money comes twice, as it can where a bank is slow.
+async fn two_successes(database: &TestDatabase, through: Through) {
     let seed = seed();
     let world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
         let order_id = shop.place(&format!("twice-{round}")).await;
@@ -85,21 +111,21 @@ async fn two_successes_of_one_order(database: &TestDatabase) {
         match dice(seed, round).random_range(0..3) {
             0 => {
                 let (first, second) = (intent().await, page().await);
-                tokio::join!(force(&world, "payment_intents", &first), pay_page(&shop, &second));
+                tokio::join!(force(&shop, "payment_intents", &first), pay_page(&shop, &second));
             }
             1 => {
                 let (first, second) = (page().await, intent().await);
-                tokio::join!(force(&world, "checkout/sessions", &first), confirm(&shop, &second));
+                tokio::join!(force(&shop, "checkout/sessions", &first), confirm(&shop, &second));
             }
             _ => {
                 let (first, second) = (page().await, intent().await);
                 confirm(&shop, &second).await;
                 shop.see_paid(&order_id).await;
-                force(&world, "checkout/sessions", &first).await;
+                force(&shop, "checkout/sessions", &first).await;
             }
         }
         wait_for("Stripe's objects", async || {
-            let books = Books::read(&world).await;
+            let books = Books::read(&world, &shop).await;
             (books.of(&order_id).successes() == 2).then_some(())
         })
         .await;
@@ -122,8 +148,8 @@ async fn two_successes_of_one_order(database: &TestDatabase) {
     adds_up(&world, &shop, &order_ids).await;
 }
 
-async fn force(world: &World<'_>, kind: &str, id: &str) {
-    world.control(&format!("{kind}/{id}/succeed"), "").await;
+async fn force(shop: &Shop, kind: &str, id: &str) {
+    shop.control(&format!("{kind}/{id}/succeed"), "").await;
 }
 
 async fn confirm(shop: &Shop, payment_intent_id: &str) {
@@ -140,11 +166,15 @@ async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
         shop.see_paid(order_id).await;
     }
     come_to_rest(world).await;
-    let books = Books::read(world).await;
+    let books = Books::read(world, shop).await;
     let mut surplus = 0;
     for order_id in order_ids {
         let at_stripe = books.of(order_id);
         assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
+        // What came too often is everybody's again.
+        assert_eq!(at_stripe.fee(), shop.fee(), "{at_stripe:?}");
+        let passed_on = if shop.through == Through::Destination { AMOUNT } else { 0 };
+        assert_eq!(at_stripe.transferred(), passed_on, "{at_stripe:?}");
         let open = at_stripe
             .intents
             .iter()
@@ -162,17 +192,25 @@ async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
     println!("{} orders, {surplus} of them paid twice", order_ids.len());
 }
 
-/// The timeline shows that the first attempt was closed before the second was made.
 async fn another_rail_closes_the_first(database: &TestDatabase) {
+    the_first_is_closed(database, Through::Nobody).await;
+}
+
+async fn another_rail_closes_the_first_direct_charge(database: &TestDatabase) {
+    the_first_is_closed(database, Through::Direct).await;
+}
+
+/// The timeline shows that the first attempt was closed before the second was made.
+async fn the_first_is_closed(database: &TestDatabase, through: Through) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let payable = shop.payable("element-first").await;
     let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
     assert_eq!(shop.at_stripe(&payable.payment_intent_id).await["status"], "canceled");
     let again = shop.hosting(&payable.order_id).insist().await.expect(200);
     assert_eq!(again.text_of("checkout_session_id"), page, "an open Session is used again");
     let intent = shop.api.post(format!("/v1/orders/{}/payment_intent", payable.order_id)).insist().await;
-    let session = world.stripe.get(format!("/v1/checkout/sessions/{page}")).send().await.expect(200);
+    let session = shop.stripe.get(format!("/v1/checkout/sessions/{page}")).send().await.expect(200);
     assert_eq!(session.body["status"], "expired");
     let requests: Vec<String> = shop
         .timeline(&payable.order_id)
@@ -200,7 +238,7 @@ async fn another_rail_closes_the_first(database: &TestDatabase) {
     }
     let refused = shop.hosting(&payable.order_id).send().await;
     assert_eq!((refused.status, refused.problem()), (503, "stripe_unavailable"));
-    let sessions = world.stripe_list("/v1/checkout/sessions").await;
+    let sessions = shop.stripe.list("/v1/checkout/sessions").await;
     assert!(sessions.iter().all(|session| session["metadata"]["order_id"] != payable.order_id.as_str()));
     world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
     let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
@@ -209,8 +247,16 @@ async fn another_rail_closes_the_first(database: &TestDatabase) {
 }
 
 async fn refunds_at_once_never_give_back_more_than_was_paid(database: &TestDatabase) {
+    refunds_at_once(database, Through::Nobody).await;
+}
+
+async fn refunds_of_direct_charges_at_once_never_give_back_more_than_was_paid(database: &TestDatabase) {
+    refunds_at_once(database, Through::Direct).await;
+}
+
+async fn refunds_at_once(database: &TestDatabase, through: Through) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+    let shop = Shop::open_through(&world, through).await;
     let payable = shop.payable("refunds").await;
     shop.confirm(&payable.payment_intent_id).await;
     shop.see_paid(&payable.order_id).await;
@@ -227,7 +273,8 @@ async fn refunds_at_once_never_give_back_more_than_was_paid(database: &TestDatab
     }
     // What was refused was refused here: Stripe was not asked.
     assert_eq!(world.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
-    assert_eq!(Books::read(&world).await.of(&payable.order_id).refunded(), 2_100);
+    assert_eq!(Books::read(&world, &shop).await.of(&payable.order_id).refunded(), 2_100);
     shop.refunding(&payable.order_id, None, "rest").insist().await.expect(201);
     shop.see_become(&payable.order_id, "refunded").await;
+    assert_eq!(Books::read(&world, &shop).await.of(&payable.order_id).fee(), 0);
 }

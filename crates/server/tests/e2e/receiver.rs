@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::process::{Process, free_port, quittance};
-use crate::world::{SECRET_KEY, TOKEN_KEY, ready};
+use crate::world::{RETURN_ORIGIN, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, ready};
 
 /// A request that a receiver was sent.
 #[derive(Debug, Clone)]
@@ -123,6 +123,11 @@ impl<'a> Teller<'a> {
         self.api.post("/v1/webhook_endpoints").json(&body).send().await.expect(201).body
     }
 
+    /// Its sandbox.
+    pub(crate) fn stripe(&self) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.sandbox), Some(STRIPE_KEY))
+    }
+
     /// Places an order, and returns its id.
     pub(crate) async fn place(&self) -> String {
         let body = json!({ "items": [{ "product_id": self.product_id, "quantity": 1 }] });
@@ -164,6 +169,7 @@ fn start(
         .env("QUITTANCE_TOKEN_KEY", TOKEN_KEY)
         .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
         .env("QUITTANCE_RATE_LIMIT", "0")
+        .env("QUITTANCE_RETURN_ORIGINS", RETURN_ORIGIN)
         .env("QUITTANCE_MAX_OPEN_ORDERS", "60000")
         .envs(settings.iter().copied());
     Process::start(command, home, "service")

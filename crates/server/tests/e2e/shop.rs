@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call, Client};
+use crate::event::{CONNECT, Event, OWN};
 use crate::process::wait_for;
+use crate::sellers::{FEE, Platform, Seller, Through};
 use crate::world::{RETURN_ORIGIN, World};
 
 /// What the one product costs.
@@ -16,8 +18,12 @@ const WAITS: usize = 3;
 #[derive(Clone)]
 pub(crate) struct Shop {
     pub(crate) api: Client,
+    /// Stripe, on the account on which its customers are charged.
     pub(crate) stripe: Client,
     pub(crate) product_id: String,
+    /// Through whom it sells.
+    pub(crate) through: Through,
+    pub(crate) seller: Option<Seller>,
 }
 
 /// An order with its PaymentIntent.
@@ -46,11 +52,57 @@ impl Shop {
         Self::open_with(world, None).await
     }
 
+    /// Opens a shop that sells through somebody.
+    pub(crate) async fn open_through(world: &World<'_>, through: Through) -> Self {
+        let seller = match through {
+            Through::Nobody => None,
+            Through::Direct | Through::Destination => Some(Platform::of(world).ready_seller(through).await),
+        };
+        Self::selling(world, None, through, seller).await
+    }
+
+    /// Opens a shop that sells through this seller.
+    pub(crate) async fn open_of(world: &World<'_>, seller: &Seller) -> Self {
+        Self::selling(world, None, Through::Direct, Some(seller.clone())).await
+    }
+
     /// Opens a shop that has so many of its product, or does not count them.
     pub(crate) async fn open_with(world: &World<'_>, stock: Option<i64>) -> Self {
-        let product = json!({ "name": "Kettle", "unit_amount": AMOUNT, "currency": "eur", "stock": stock });
+        Self::selling(world, stock, Through::Nobody, None).await
+    }
+
+    async fn selling(
+        world: &World<'_>,
+        stock: Option<i64>,
+        through: Through,
+        seller: Option<Seller>,
+    ) -> Self {
+        let seller_id = seller.as_ref().map(|seller| &seller.id);
+        let product = json!({
+            "name": "Kettle", "unit_amount": AMOUNT, "currency": "eur", "stock": stock, "seller_id": seller_id,
+        });
         let answer = world.api.post("/v1/products").json(&product).send().await.expect(201);
-        Self { api: world.api.clone(), stripe: world.stripe.clone(), product_id: answer.text_of("id") }
+        let account = seller.as_ref().filter(|_| through == Through::Direct);
+        let stripe = world.stripe.on(account.map(|seller| &*seller.account_id));
+        Self { api: world.api.clone(), stripe, product_id: answer.text_of("id"), through, seller }
+    }
+
+    /// What the platform takes of an order.
+    pub(crate) fn fee(&self) -> i64 {
+        if self.through == Through::Nobody { 0 } else { FEE }
+    }
+
+    /// Asks something of the sandbox about what is on the account on which customers are charged.
+    pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
+        self.stripe.control(path, form).await
+    }
+
+    /// Delivers an event of that account.
+    pub(crate) async fn deliver(&self, event: &Event) -> Answer {
+        let endpoint = if self.stripe.account().is_some() { CONNECT } else { OWN };
+        let mut event = event.clone();
+        event.0["account"] = self.stripe.account().map(Value::from).unwrap_or_default();
+        event.delivery_to(&self.api, endpoint).send().await
     }
 
     /// The request that places an order. `name` is the key, and the customer's reference by which it is found.
@@ -179,7 +231,7 @@ impl Shop {
                 return;
             }
         }
-        panic!("{order_id} is not paid");
+        panic!("{order_id} is not paid: {}", self.order(order_id).await);
     }
 
     pub(crate) fn canceling(&self, order_id: &str) -> Call {

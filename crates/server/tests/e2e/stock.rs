@@ -151,7 +151,7 @@ async fn money_that_comes_after_expiry_takes_what_is_left(database: &TestDatabas
     // The person gives it back; that needs no review any more.
     shop.refunding(&order_id, None, "by-hand").insist().await.expect(201);
     shop.see_become(&order_id, "expired").await;
-    assert_eq!(Books::read(&world).await.of(&order_id).refunded(), AMOUNT);
+    assert_eq!(Books::read(&world, &shop).await.of(&order_id).refunded(), AMOUNT);
     assert_eq!(shop.stock().await, 0, "what was not taken is not given back");
 }
 
@@ -193,7 +193,7 @@ async fn all_money_under_review_goes_back_where_the_shop_says_so(database: &Test
     let again = shop.api.post(format!("/v1/orders/{other}/payment_intent")).insist().await.expect(200);
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.see_paid(&other).await;
-    let books = Books::read(&world).await;
+    let books = Books::read(&world, &shop).await;
     assert_eq!(books.of(&other).received() - books.of(&other).refunded(), AMOUNT);
 }
 
@@ -208,7 +208,7 @@ async fn is_given_back(world: &World<'_>, shop: &Shop, order_id: &str, amount: i
     let [refund] = refunds.as_slice() else { panic!("not one refund: {refunds:?}") };
     assert_eq!((&refund["cause"], &refund["amount"]), (&"review".into(), &amount.into()), "{refund}");
     assert_eq!(refund["surplus"], true, "{refund}");
-    let books = Books::read(world).await;
+    let books = Books::read(world, shop).await;
     assert_eq!((books.of(order_id).refunded(), books.of(order_id).refunds.len()), (amount, 1));
     assert!(shop.order(order_id).await["review_reason"].is_null());
 }

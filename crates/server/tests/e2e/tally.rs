@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::process::wait_for;
-use crate::shop::Fate;
+use crate::shop::{Fate, Shop};
 use crate::world::{Webhooks, World};
 
 /// Waits until nothing is left to do: no event to be delivered, no attempt or refund to be driven on, no request in flight.
@@ -33,22 +34,57 @@ pub(crate) async fn all_driven(world: &World<'_>) {
 
 /// Waits until Stripe has no event left to deliver.
 pub(crate) async fn all_delivered(world: &World<'_>) {
-    let events = world.stripe.get("/v1/events?delivery_success=false&limit=1");
-    let undelivered = async || events.send().await.expect(200).body["data"] != serde_json::json!([]);
-    if world.webhooks == Webhooks::Delivered {
-        wait_for("the delivery of every event", async || (!undelivered().await).then_some(())).await;
+    if world.webhooks == Webhooks::Lost {
+        return;
     }
+    wait_for("the delivery of every event", async || {
+        for stripe in accounts(world).await {
+            let events = stripe.get("/v1/events?delivery_success=false&limit=1").send().await;
+            // Of an account that has just left, nothing is delivered any more.
+            if events.status == 200 && events.body["data"] != serde_json::json!([]) {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+}
+
+/// Stripe, on the platform's account and on each that is connected.
+async fn accounts(world: &World<'_>) -> Vec<Client> {
+    let mut all = vec![world.stripe.clone()];
+    for account in world.stripe_list("/v1/accounts").await {
+        all.push(world.stripe.on(account["id"].as_str()));
+    }
+    all
+}
+
+/// The rows of every table that says what an order is, in words. Not as of when something was last seen to be so: that
+/// moves with each look.
+pub(crate) async fn state_of_orders(world: &World<'_>) -> Vec<String> {
+    let mut state = Vec::new();
+    for sql in [
+        "SELECT id || status || version || updated_at AS value FROM orders ORDER BY id",
+        "SELECT id || coalesce(payment_intent_id, '') || abandoned || closed AS value FROM payments ORDER BY id",
+        "SELECT id || coalesce(stripe_refund_id, '') || updated_at AS value FROM refunds ORDER BY id",
+        "SELECT id || stripe_dispute_id || updated_at AS value FROM disputes ORDER BY id",
+        "SELECT order_id || kind || subject AS value FROM decisions ORDER BY order_id, kind",
+        "SELECT id || kind AS value FROM outbox WHERE order_id IS NOT NULL ORDER BY id",
+    ] {
+        state.extend(world.texts(sql).await);
+    }
+    state
 }
 
 /// Checks what must be true of these orders, by the names they were placed under.
-pub(crate) async fn check(world: &World<'_>, fates: &[(String, Fate)]) {
+pub(crate) async fn check(world: &World<'_>, shop: &Shop, fates: &[(String, Fate)]) {
     come_to_rest(world).await;
     let orders = pairs(world, "SELECT customer_reference || ' ' || id AS value FROM orders").await;
     let statuses = pairs(world, "SELECT id || ' ' || status AS value FROM orders").await;
     let outbox = pairs(world, "SELECT order_id || ' ' || kind AS value FROM outbox").await;
     let attempts = pairs(world, "SELECT order_id || ' ' || id AS value FROM payments").await;
     let mut payment_intents: HashMap<String, Vec<Value>> = HashMap::new();
-    for payment_intent in world.stripe_list("/v1/payment_intents").await {
+    for payment_intent in shop.stripe.list("/v1/payment_intents").await {
         let order_id = payment_intent["metadata"]["order_id"].as_str().unwrap_or_default().to_owned();
         payment_intents.entry(order_id).or_default().push(payment_intent);
     }
@@ -78,7 +114,10 @@ async fn check_inbox(world: &World<'_>) {
     }
     let inbox: HashSet<String> =
         world.texts("SELECT event_id AS value FROM inbox").await.into_iter().collect();
-    let delivered = world.stripe_list("/v1/events?delivery_success=true").await;
+    let mut delivered = Vec::new();
+    for stripe in accounts(world).await {
+        delivered.extend(stripe.list("/v1/events?delivery_success=true").await);
+    }
     assert!(!delivered.is_empty());
     for event in delivered {
         let id = event["id"].as_str().unwrap_or_default();

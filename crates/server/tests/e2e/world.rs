@@ -1,7 +1,7 @@
 //! A service and a sandbox, each a process of its own, and a database between two lives of the service.
 
-use std::path::Path;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use quittance_test_support::{Kind, TestDatabase};
@@ -13,6 +13,10 @@ use crate::process::{PATIENCE, Process, free_port, output, quittance, wait_for};
 
 pub(crate) const STRIPE_KEY: &str = "sk_test_e2e";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
+/// The secret of the endpoint for sellers' accounts.
+pub(crate) const CONNECT_WEBHOOK_SECRET: &str = "whsec_e2e_connect";
+/// The platform, as owners of accounts let it in.
+pub(crate) const CLIENT_ID: &str = "ca_E2e";
 /// The secret that the other one is rolled to.
 pub(crate) const NEXT_WEBHOOK_SECRET: &str = "whsec_e2e_next";
 pub(crate) const SECRET_KEY: &str = "qsk_e2e0123456789abcdefghijklmnopqrstuvwxyz";
@@ -94,20 +98,26 @@ impl<'a> World<'a> {
     /// Runs a command of the binary to its end, with the database and the Stripe of the service.
     pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         let mut command = quittance(self.home.path());
-        command
-            .args(arguments)
-            .env("DATABASE_URL", self.database.url())
-            .env("STRIPE_SECRET_KEY", STRIPE_KEY)
-            .env("STRIPE_PUBLISHABLE_KEY", "pk_test_e2e")
-            .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
-            .env("STRIPE_API_BASE", self.stripe.base())
-            .envs(settings.iter().copied());
-        output(&mut command)
+        at_stripe(&mut command, self.database, &self.stripe);
+        output(command.args(arguments).envs(settings.iter().copied()))
     }
 
     /// Asks something of the sandbox that no merchant can do at Stripe.
     pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
-        self.stripe.post(format!("/_sandbox/{path}")).form(form).send().await.expect(200).body
+        self.stripe.control(path, form).await
+    }
+
+    /// What the service, not the test, has asked of Stripe so far.
+    pub(crate) fn asked_of_stripe(&self) -> Vec<Value> {
+        let record = std::fs::read_to_string(record(self.home.path(), &self.stripe)).expect("a record");
+        let asked = record.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        asked.filter(|asked| asked["user_agent"] != "").collect()
+    }
+
+    /// What the service and the sandbox have written to their logs.
+    pub(crate) fn logs(&self) -> String {
+        let log = |name: &str| std::fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
+        [log("service.out"), log("service.err")].concat()
     }
 
     /// Ends the service as `kill -9` does.
@@ -133,6 +143,8 @@ impl<'a> World<'a> {
             let sql = format!("UPDATE {table} SET redrive_at = {LONG_AGO} WHERE redrive_at IS NOT NULL");
             self.database.execute(&sql).await;
         }
+        let unfinished = "check_at IS NOT NULL AND (link = 'unlinking' OR account_id IS NULL)";
+        self.database.execute(&format!("UPDATE sellers SET check_at = {LONG_AGO} WHERE {unfinished}")).await;
     }
 
     /// Has the worker look at every order now that it would look at some time.
@@ -143,17 +155,7 @@ impl<'a> World<'a> {
 
     /// Everything that a list of the sandbox has, newest first.
     pub(crate) async fn stripe_list(&self, path: &str) -> Vec<Value> {
-        let mut found: Vec<Value> = Vec::new();
-        loop {
-            let after = found.last().and_then(|last| last["id"].as_str());
-            let after = after.map(|id| format!("&starting_after={id}")).unwrap_or_default();
-            let separator = if path.contains('?') { '&' } else { '?' };
-            let page = self.stripe.get(format!("{path}{separator}limit=100{after}")).send().await.expect(200);
-            found.extend(page.body["data"].as_array().expect("a list").iter().cloned());
-            if page.body["has_more"] != true {
-                return found;
-            }
-        }
+        self.stripe.list(path).await
     }
 
     /// The texts of a query's column `value`.
@@ -177,6 +179,12 @@ fn port(client: &Client) -> &str {
     client.base().rsplit_once(':').map(|(_, port)| port).expect("a port")
 }
 
+/// Where a sandbox writes down what it was asked: among what all tests send, if somebody wants to check that.
+fn record(home: &Path, stripe: &Client) -> PathBuf {
+    let folder = std::env::var_os("QUITTANCE_RECORDED_REQUESTS").map(PathBuf::from);
+    folder.unwrap_or_else(|| home.to_owned()).join(format!("e2e-{}.jsonl", port(stripe)))
+}
+
 fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks) -> Process {
     let mut command = quittance(home);
     command.args([
@@ -189,12 +197,12 @@ fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks)
     command.args(["--webhook-retry-base-ms", "20"]);
     // Longer than any test takes.
     command.args(["--delayed-debit-delay-ms", "3600000"]);
-    if let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") {
-        command.arg("--record-requests").arg(Path::new(&folder).join("e2e.jsonl"));
-    }
+    command.arg("--record-requests").arg(record(home, stripe));
     if webhooks == Webhooks::Delivered {
         let target = format!("{}/webhooks/stripe,{WEBHOOK_SECRET}", api.base());
         command.args(["--webhook-endpoint", &target]);
+        let target = format!("{}/webhooks/stripe/connect,{CONNECT_WEBHOOK_SECRET}", api.base());
+        command.args(["--connect-webhook-endpoint", &target]);
     }
     Process::start(command, home, "sandbox")
 }
@@ -208,13 +216,9 @@ fn start_service(
     settings: &[(&str, &str)],
 ) -> Process {
     let mut command = quittance(home);
+    at_stripe(&mut command, database, stripe);
     command
         .env("QUITTANCE_LISTEN", format!("127.0.0.1:{}", port(api)))
-        .env("DATABASE_URL", database.url())
-        .env("STRIPE_SECRET_KEY", STRIPE_KEY)
-        .env("STRIPE_PUBLISHABLE_KEY", "pk_test_e2e")
-        .env("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},{NEXT_WEBHOOK_SECRET}"))
-        .env("STRIPE_API_BASE", stripe.base())
         .env("QUITTANCE_TOKEN_KEY", TOKEN_KEY)
         .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
         .env("QUITTANCE_RATE_LIMIT", "0")
@@ -222,6 +226,18 @@ fn start_service(
         .env("QUITTANCE_RETURN_ORIGINS", RETURN_ORIGIN)
         .envs(settings.iter().copied());
     Process::start(command, home, name)
+}
+
+/// Tells a command its database and its Stripe.
+fn at_stripe(command: &mut Command, database: &TestDatabase, stripe: &Client) {
+    command
+        .env("DATABASE_URL", database.url())
+        .env("STRIPE_SECRET_KEY", STRIPE_KEY)
+        .env("STRIPE_PUBLISHABLE_KEY", "pk_test_e2e")
+        .env("STRIPE_WEBHOOK_SECRET", format!("{WEBHOOK_SECRET},{NEXT_WEBHOOK_SECRET}"))
+        .env("STRIPE_CONNECT_WEBHOOK_SECRET", CONNECT_WEBHOOK_SECRET)
+        .env("STRIPE_CONNECT_CLIENT_ID", CLIENT_ID)
+        .env("STRIPE_API_BASE", stripe.base());
 }
 
 /// Waits until the service says that it is ready.

@@ -66,6 +66,7 @@ impl<'a> View<'a> {
             account: provenance.account.clone(),
             mode: provenance.mode,
             checkout_session_id,
+            event: provenance.sighting.event.clone(),
             payment_intent_id,
             order_id,
             payment_id,

@@ -8,7 +8,7 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Shipping};
 use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen, Success};
-use quittance_stripe_gateway::{Error, FrozenRequest, NewPaymentIntent, PaymentDetails, Stripe};
+use quittance_stripe_gateway::{Collection, Error, FrozenRequest, NewPaymentIntent, PaymentDetails, Stripe};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use stripe_checkout::checkout_session::RetrieveCheckoutSession;
@@ -19,6 +19,7 @@ use stripe_core::refund::RetrieveRefund;
 
 use crate::stand_in::{
     Answer, DATE, DATE_S, StandIn, checkout_session, dispute, order_id, payment_id, payment_intent, refund,
+    seller_id, with,
 };
 
 const ID: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
@@ -46,6 +47,7 @@ fn new_payment_intent() -> NewPaymentIntent {
         payment_id: payment_id(),
         account: Account::own(),
         amount: Money::new(2500, "eur".parse().expect("a currency")).expect("an amount"),
+        destination: None,
         application_fee: None,
         capture_method: CaptureMethod::Automatic,
         details: PaymentDetails::default(),
@@ -102,6 +104,31 @@ fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
          &shipping[address][postal_code]=8000\
          &shipping[name]=Jenny+%26+S%C3%B8n"
     );
+}
+
+#[actix_web::test]
+async fn money_that_is_passed_on_says_to_whom() {
+    let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
+        destination: Some("acct_1SWseller".to_owned()),
+        application_fee: Some(75),
+        ..new_payment_intent()
+    });
+    assert_eq!(frozen.account, Account::own());
+    assert_eq!(
+        frozen.body,
+        "amount=2500\
+         &application_fee_amount=75\
+         &automatic_payment_methods[enabled]=true\
+         &capture_method=automatic\
+         &currency=eur\
+         &description=Order+ord_00000000000000000000000001\
+         &metadata[order_id]=ord_00000000000000000000000001\
+         &metadata[payment_id]=pay_00000000000000000000000002\
+         &transfer_data[destination]=acct_1SWseller"
+    );
+    let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
+    server.stripe().create_payment_intent(&frozen).await.expect("made");
+    assert_eq!(server.requests()[0].header("stripe-account"), None);
 }
 
 /// Whoever places an order may write its metadata.
@@ -263,6 +290,14 @@ async fn calls_may_move_between_threads() {
         drop(stripe.list_refunds(&own, ID).await);
         drop(stripe.list_disputes(&own, ID).await);
         drop(stripe.list_events(&own, since(), None).await);
+        drop(stripe.exchange_code(&"ac_1".to_owned().into()).await);
+        drop(stripe.deauthorize("ca_1", "acct_1").await);
+        drop(stripe.create_account(&frozen).await);
+        drop(stripe.retrieve_account("acct_1").await);
+        drop(stripe.find_account(&seller_id(), since()).await);
+        let collection = Collection::default();
+        drop(stripe.create_account_link("acct_1", "https://a", "https://b", collection).await);
+        drop(stripe.create_product(&frozen).await);
     });
 }
 
@@ -311,6 +346,23 @@ async fn of_several_matches_the_oldest_is_the_one() {
     let stripe = server.stripe();
     let found = stripe.find_payment_intent(&Account::own(), &ours, since()).await.expect("listed");
     assert_eq!(found.expect("found").observation.payment_intent_id, "pi_7");
+}
+
+/// A seller can make on their own account what nobody can read, but only after ours, whose id they copy.
+#[actix_web::test]
+async fn what_copies_our_id_and_can_not_be_read_does_not_hide_our_own() {
+    let copy = with(payment_intent(), &json!({ "id": "pi_9", "status": "unheard_of" }));
+    let (ours, seller) = (payment_intent(), Account::connected("acct_1SWseller"));
+    let server = StandIn::answering(vec![
+        Answer::page(std::slice::from_ref(&copy), true),
+        Answer::page(&[ours], false),
+    ]);
+    let found = server.stripe().find_payment_intent(&seller, &payment_id(), since()).await.expect("listed");
+    assert_eq!(found.expect("found").observation.payment_intent_id, ID);
+
+    let server = StandIn::answering(vec![Answer::page(&[copy], false)]);
+    let unreadable = server.stripe().find_payment_intent(&seller, &payment_id(), since()).await;
+    assert!(matches!(unreadable, Err(Error::Unreadable { status: 200, .. })), "{unreadable:?}");
 }
 
 #[actix_web::test]

@@ -37,6 +37,7 @@ fn new_session() -> NewCheckoutSession {
         payment_id: payment_id(),
         account: Account::own(),
         lines: vec![line("Tea & Søn", 1000, 2), line("Cup", 500, 1)],
+        destination: None,
         application_fee: None,
         capture_method: CaptureMethod::Automatic,
         details: PaymentDetails::default(),
@@ -76,6 +77,29 @@ fn a_frozen_create_is_the_form_that_stripe_expects() {
          &payment_intent_data[metadata][payment_id]=pay_00000000000000000000000002\
          &success_url=https://shop.example/thanks?session%3D{CHECKOUT_SESSION_ID}"
     );
+}
+
+#[actix_web::test]
+async fn money_that_is_passed_on_says_to_whom() {
+    let frozen = Stripe::freeze_checkout_session(&NewCheckoutSession {
+        destination: Some("acct_1SWseller".to_owned()),
+        application_fee: Some(75),
+        ..new_session()
+    });
+    assert_eq!(frozen.account, Account::own());
+    let plain = Stripe::freeze_checkout_session(&new_session()).body;
+    let added: Vec<&str> =
+        frozen.body.split('&').filter(|field| !plain.split('&').any(|other| other == *field)).collect();
+    assert_eq!(
+        added,
+        [
+            "payment_intent_data[application_fee_amount]=75",
+            "payment_intent_data[transfer_data][destination]=acct_1SWseller",
+        ]
+    );
+    let server = StandIn::answering(vec![Answer::ok(&checkout_session())]);
+    server.stripe().create_checkout_session(&frozen).await.expect("made");
+    assert_eq!(server.requests()[0].header("stripe-account"), None);
 }
 
 #[test]
@@ -151,6 +175,7 @@ async fn a_create_is_sent_letter_for_letter() {
         account,
         mode: Mode::Test,
         checkout_session_id: ID.to_owned(),
+        event: String::new(),
         payment_intent_id: None,
         order_id: Some(order_id()),
         payment_id: Some(payment_id()),
@@ -368,6 +393,7 @@ fn an_event_says_how_the_session_stands_and_what_was_paid() {
         let Content::Session(observation) = told(kind, &over) else { panic!("{kind}") };
         assert_eq!((observation.status, observation.paid), (status, paid), "{kind}");
         assert_eq!(observation.checkout_session_id, ID);
+        assert_eq!(observation.event, "evt_3SWabcLkdIwHu7ix0hijklmn");
         assert_eq!(observation.payment_intent_id.as_deref(), Some(PAYMENT_INTENT));
         assert_eq!((observation.order_id, observation.payment_id), (Some(order_id()), Some(payment_id())));
     }

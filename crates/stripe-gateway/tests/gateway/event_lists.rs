@@ -68,6 +68,29 @@ async fn a_page_is_asked_for_with_the_types_that_change_something() {
     assert_eq!(requests.len(), 2);
 }
 
+/// How a seller stands is told where it is listed; another event tells of a refund.
+#[actix_web::test]
+async fn of_a_connected_account_its_own_changes_are_asked_for_too() {
+    let server = StandIn::answering(vec![Answer::page(&[], false)]);
+    let stripe = server.stripe();
+    let mut asked = Vec::new();
+    for (place, account) in [Account::own(), Account::connected("acct_1SWseller")].iter().enumerate() {
+        stripe.list_events(account, since(), None).await.expect("listed");
+        let fields = server.requests()[place].fields().join("&");
+        let types = fields.split('&').filter(|field| field.starts_with("types["));
+        asked.push(
+            types.map(|field| field.split_once('=').expect("a field").1.to_owned()).collect::<Vec<_>>(),
+        );
+    }
+    let [own, connected] = &asked[..] else { panic!("two lists") };
+    assert!(own.len() <= 20 && connected.len() <= 20, "Stripe lists no more");
+    let only = |here: &[String], there: &[String]| {
+        here.iter().filter(|name| !there.contains(name)).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(only(own, connected), ["charge.refunded"]);
+    assert_eq!(only(connected, own), ["account.updated"]);
+}
+
 #[actix_web::test]
 async fn a_listed_event_reads_as_the_one_that_is_sent() {
     let sent = listed("evt_9", 1_795_341_700);

@@ -8,7 +8,7 @@ use quittance_stripe_gateway::{ConfigError, Error, FrozenRequest, PaymentIntent,
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::stand_in::{Answer, StandIn, payment_intent};
+use crate::stand_in::{Answer, StandIn, account_invalid, payment_intent};
 
 const ID: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
 
@@ -110,6 +110,52 @@ async fn refusals_that_callers_act_on_are_told_apart() {
             other => panic!("{other:?}"),
         }
         assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[actix_web::test]
+async fn an_account_out_of_reach_is_no_fault_of_the_key() {
+    let invalid = |code: &str| json!({ "type": "invalid_request_error", "code": code });
+    for (answer, expected) in [
+        (account_invalid(), [true, false]),
+        (Answer::error(403, &invalid("more_permissions_required")), [false, true]),
+        (Answer::error(401, &invalid("api_key_expired")), [false, true]),
+        (Answer::Reply(403, vec![], "<html>Forbidden</html>".to_owned()), [false, true]),
+        (Answer::error(400, &invalid("account_invalid")), [false, false]),
+        (Answer::error(404, &invalid("resource_missing")), [false, false]),
+    ] {
+        let server = StandIn::answering(vec![answer]);
+        let seller = Account::connected("acct_1SWseller");
+        match server.stripe().retrieve_payment_intent(&seller, ID).await {
+            Err(Error::Refused(refusal)) => {
+                assert_eq!(
+                    [refusal.is_account_unreachable(), refusal.is_about_the_key()],
+                    expected,
+                    "{refusal}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_destination_out_of_reach_is_told_apart() {
+    let missing =
+        |param: &str| json!({ "type": "invalid_request_error", "code": "resource_missing", "param": param });
+    for (error, expected) in [
+        (missing("transfer_data[destination]"), true),
+        (missing("payment_intent_data[transfer_data][destination]"), true),
+        (missing("on_behalf_of"), false),
+        (json!({ "code": "parameter_invalid_empty", "param": "transfer_data[destination]" }), false),
+    ] {
+        match create(&StandIn::answering(vec![Answer::error(400, &error)])).await {
+            Err(Error::Refused(refusal)) => {
+                assert_eq!(refusal.is_destination_unreachable(), expected, "{refusal}");
+                assert!(!refusal.is_missing() && !refusal.is_about_the_key());
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -291,6 +337,14 @@ fn the_key_says_the_mode_and_a_bad_configuration_is_refused() {
     assert_eq!(new("rk_live_1", base).expect("good").mode(), Mode::Live);
     assert!(matches!(new("pk_test_1", base), Err(ConfigError::NotASecretKey)));
     assert!(matches!(new("sk_test_1", "http://example.com"), Err(ConfigError::PlainHttp)));
+    let connect = |connect_base: &str| {
+        let mut config = StripeConfig::new(SecretString::from("sk_test_1"), base);
+        config.connect_base = connect_base.to_owned();
+        Stripe::new(&config)
+    };
+    assert!(matches!(connect("http://connect.stripe.com"), Err(ConfigError::PlainHttpConnect)));
+    assert!(matches!(connect("https://connect.stripe.com/oauth"), Err(ConfigError::NotAConnectBase)));
+    connect("http://127.0.0.1:12112").expect("good");
     let https = new("sk_test_1", "https://api.stripe.com");
     assert!(matches!(https, Ok(_) | Err(ConfigError::Client(_))), "{https:?}");
 }

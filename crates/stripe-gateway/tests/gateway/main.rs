@@ -1,11 +1,16 @@
 //! The gateway from outside: bytes in, facts out; requests out, answers in.
 
+mod account_links;
+mod accounts;
 mod calls;
 mod checkout_sessions;
 mod disputes;
 mod event_lists;
 mod events;
 mod failures;
+mod oauth;
+mod products;
 mod refunds;
+mod seller_events;
 mod signatures;
 mod stand_in;

@@ -3,7 +3,7 @@
 use quittance_domain::event::{Content, Moved};
 use quittance_domain::money::Money;
 use quittance_domain::payment::{Account, Mode, Sighting};
-use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus};
+use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus, RefundTerms};
 use quittance_stripe_gateway::{Error, NewRefund, event};
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ fn new_refund() -> NewRefund {
         payment_intent_id: PAYMENT_INTENT.to_owned(),
         amount: amount(),
         reason: None,
+        terms: RefundTerms::default(),
     }
 }
 
@@ -62,6 +63,26 @@ async fn a_create_is_sent_under_its_key() {
     };
     assert_eq!(made.observation, expected);
     assert_eq!(made.request_id.as_deref(), Some("req_ok"));
+}
+
+/// Stripe refuses either where there is nothing to go back.
+#[actix_web::test]
+async fn what_else_goes_back_is_told_only_if_it_does() {
+    let terms =
+        |reverse_transfer, refund_application_fee| RefundTerms { reverse_transfer, refund_application_fee };
+    for (terms, expected) in [
+        (terms(false, false), vec![]),
+        (terms(true, false), vec!["reverse_transfer=true"]),
+        (terms(false, true), vec!["refund_application_fee=true"]),
+        (terms(true, true), vec!["refund_application_fee=true", "reverse_transfer=true"]),
+    ] {
+        let server = StandIn::answering(vec![Answer::ok(&refund())]);
+        server.stripe().create_refund(&NewRefund { terms, ..new_refund() }, KEY).await.expect("made");
+        let requests = server.requests();
+        let is_of_terms = |field: &&str| field.starts_with("re") && !field.starts_with("reason");
+        let told: Vec<&str> = requests[0].fields().into_iter().filter(is_of_terms).collect();
+        assert_eq!(told, expected);
+    }
 }
 
 #[actix_web::test]

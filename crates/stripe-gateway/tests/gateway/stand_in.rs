@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use quittance_domain::id::{OrderId, PaymentId, RefundId};
+use quittance_domain::id::{OrderId, PaymentId, RefundId, SellerId};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -180,6 +180,25 @@ pub(crate) fn payment_intent() -> Value {
 
 pub(crate) fn refund_id() -> RefundId {
     RefundId::from_uuid(Uuid::from_u128(3))
+}
+
+pub(crate) fn seller_id() -> SellerId {
+    SellerId::from_uuid(Uuid::from_u128(5))
+}
+
+/// An account in full: one of ours, which can do all and is asked for more by a deadline.
+pub(crate) fn account() -> Value {
+    serde_json::from_str(include_str!("fixtures/account.json")).expect("the fixture is JSON")
+}
+
+/// How Stripe says that the platform may not use an account.
+pub(crate) fn account_invalid() -> Answer {
+    let words = "The provided key 'sk_test_***' does not have access to account 'acct_1SWseller' (or that account \
+                 does not exist). Application access may have been revoked.";
+    Answer::error(
+        403,
+        &json!({ "type": "invalid_request_error", "code": "account_invalid", "message": words }),
+    )
 }
 
 /// A Checkout Session in full: one of ours, just made.

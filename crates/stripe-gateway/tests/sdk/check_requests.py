@@ -16,7 +16,8 @@ import re
 import sys
 from collections import Counter
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, reduce
+from itertools import chain
 from pathlib import Path
 from types import UnionType
 from typing import ForwardRef, Literal, Union, get_args, get_origin, get_type_hints
@@ -62,8 +63,10 @@ class Endpoint:
         """The TypedDict that the service's method is annotated with."""
         if self._params is None:
             return Nothing
-        module = importlib.import_module(imports_of(self._service)[self._params])
-        return parameters_alone(getattr(module, self._params))
+        # Written in the class of another, or by itself.
+        outer, *inner = self._params.split(".")
+        type_ = getattr(importlib.import_module(imports_of(self._service)[outer]), outer)
+        return parameters_alone(reduce(getattr, inner, type_))
 
 
 @cache
@@ -112,11 +115,14 @@ def endpoint_of(service, method):
     def ask(_self, http_method, path, *_args, **_kwargs):
         raise Asked(http_method.upper(), unquote(path))
 
-    probe = type(service.__name__, (service,), {"_request": ask, "_request_stream": ask})(None)
+    # OAuth asks past the method that all others use.
+    requestor = type("Requestor", (), {"request": ask})()
+    probe = type(service.__name__, (service,), {"_request": ask, "_request_stream": ask})(requestor)
     parameters = inspect.signature(method).parameters.values()
     ids = [f"{{{p.name}}}" for p in parameters if p.name not in ("self", "params", "options")]
     params = inspect.signature(method).parameters.get("params")
-    given = {} if params is None else {"params": {}}
+    # Where a client id is wanted, it is before anything is asked.
+    given = {} if params is None else {"params": {"client_id": "ca_1"}}
     try:
         method(probe, *ids, **given)
     except Asked as asked:
@@ -128,9 +134,10 @@ def endpoint_of(service, method):
 
 @cache
 def endpoints():
-    """Every endpoint of version 1 of the API; those without placeholders first."""
+    """Every endpoint of version 1 of the API, and of OAuth; those without placeholders first."""
     found = []
-    for service in services("stripe._v1_services", "V1Services"):
+    oauth = services("stripe._oauth_service", "OAuthService")
+    for service in chain(services("stripe._v1_services", "V1Services"), oauth):
         for name, method in vars(service).items():
             if inspect.isfunction(method) and not name.startswith("_") and not name.endswith("_async"):
                 found.append(endpoint_of(service, method))

@@ -41,6 +41,14 @@ class Takes(unittest.TestCase):
                 "&line_items[1][price]=p&expand[]=a&expand[]=b",
                 "/v1/checkout/sessions",
             ),
+            (
+                "POST",
+                "/v1/accounts",
+                "type=express&capabilities[transfers][requested]=true&metadata[seller_id]=slr_1",
+                "/v1/accounts",
+            ),
+            ("POST", "/oauth/token", "grant_type=authorization_code&code=ac_1", "/oauth/token"),
+            ("POST", "/oauth/deauthorize", "client_id=ca_1&stripe_user_id=acct_1", "/oauth/deauthorize"),
             ("GET", "/v1/events", "types[]=charge.refunded&delivery_success=false", "/v1/events"),
         ]:
             with self.subTest(method=method, path=path, form=form):
@@ -72,7 +80,11 @@ class Refuses(unittest.TestCase):
         self.refuses("POST", PAYMENT_INTENTS, f"{good}&idempotency_key=k", "Extra inputs")
         self.refuses("GET", PAYMENT_INTENTS, "created[since]=1", "since")
 
+        self.refuses("POST", "/oauth/token", "grant_type=authorization_code&code=ac_1&state=s", "state")
+
     def test_parameters_that_are_missing(self):
+        self.refuses("POST", "/oauth/token", "code=ac_1", "grant_type")
+        self.refuses("POST", "/oauth/deauthorize", "client_id=ca_1", "stripe_user_id")
         self.refuses("POST", PAYMENT_INTENTS, "amount=1", "currency")
         self.refuses("POST", PAYMENT_INTENTS, "", "amount")
 
@@ -93,6 +105,7 @@ class Refuses(unittest.TestCase):
             "amount=1&currency=eur&automatic_payment_methods=true",
         ]:
             self.refuses("POST", PAYMENT_INTENTS, form, "validation error")
+        self.refuses("POST", "/oauth/token", "grant_type=password&code=ac_1", "grant_type")
         self.refuses("GET", PAYMENT_INTENTS, "limit=ten", "limit")
 
     def test_forms_that_say_two_things(self):

@@ -11,6 +11,7 @@ on_both_databases! {
     what_is_not_stripes_is_refused_and_not_stored,
     a_signature_counts_for_300_seconds,
     either_of_two_secrets_will_do,
+    each_endpoint_believes_its_own_secrets,
     what_is_verified_but_no_event_is_refused,
     without_a_secret_nothing_is_believed,
 }
@@ -68,6 +69,23 @@ async fn either_of_two_secrets_will_do(database: &TestDatabase) {
     let (theirs, ours) = (sign(&payload, "whsec_unknown", NOW_S), sign(&payload, "whsec_new", NOW_S));
     let both = format!("{theirs},{}", ours.split_once(',').expect("two parts").1);
     assert!(service.receiver.receive(payload, &both, now()).await.is_ok());
+}
+
+async fn each_endpoint_believes_its_own_secrets(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    let other = service.receiver.of_endpoint(vec!["whsec_connect".into()]);
+    let payload = Payment::begin(&service.store).await.succeeded().payload();
+    for (receiver, secret) in [(&service.receiver, "whsec_connect"), (&other, SECRET)] {
+        let refused = receiver.receive(payload.clone(), &sign(&payload, secret, NOW_S), now()).await;
+        assert!(matches!(refused, Err(ReceiveError::Signature(SignatureError::NoMatch))), "{refused:?}");
+    }
+    assert_eq!(inbox_rows(database).await, 0);
+    let outcome = other.receive(payload.clone(), &sign(&payload, "whsec_connect", NOW_S), now()).await;
+    assert_eq!(outcome.expect("its own secret"), Outcome::Applied);
+    assert_eq!(service.commits(), 1, "one queue");
+    service.receiver.close().await;
+    let refused = other.receive(payload.clone(), &sign(&payload, "whsec_connect", NOW_S), now()).await;
+    assert!(matches!(refused, Err(ReceiveError::Closed)), "{refused:?}");
 }
 
 async fn what_is_verified_but_no_event_is_refused(database: &TestDatabase) {

@@ -1,0 +1,254 @@
+//! Whether a seller can be charged through.
+
+use std::collections::BTreeSet;
+
+use super::{Capability, ChargeType, Link, Requirements, Seller};
+
+/// Which sellers the platform takes. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Supported {
+    /// ISO 3166-1 alpha-2 codes of countries, upper case.
+    pub countries: BTreeSet<String>,
+    /// Default currencies of accounts, lower case.
+    pub currencies: BTreeSet<String>,
+}
+
+impl Supported {
+    fn has_country(&self, country: Option<&str>) -> bool {
+        self.countries.is_empty() || country.is_some_and(|country| self.countries.contains(country))
+    }
+
+    fn has_currency(&self, currency: Option<&str>) -> bool {
+        self.currencies.is_empty() || currency.is_some_and(|currency| self.currencies.contains(currency))
+    }
+}
+
+/// Why a seller can not be charged through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blocker {
+    /// The platform may not use the account, or there is none yet.
+    NotConnected,
+    /// The platform is about to end its use of the account.
+    Unlinking,
+    /// Stripe was not asked about the account yet.
+    NotChecked,
+    /// The owner has not told Stripe what it asks for at first.
+    DetailsNotSubmitted,
+    /// The account can not take payments.
+    ChargesNotEnabled,
+    /// Stripe does not pay out to the account's bank.
+    PayoutsNotEnabled,
+    /// No money can be transferred to the account, which destination charges need.
+    TransfersNotActive,
+    /// The account has no name to show to customers. Stripe's Checkout needs one.
+    NoDisplayName,
+    /// The platform takes no sellers of the account's country.
+    CountryNotSupported,
+    /// The platform takes no sellers of the account's currency.
+    CurrencyNotSupported,
+}
+
+impl Blocker {
+    /// Every one there is.
+    pub const ALL: [Self; 10] = [
+        Self::NotConnected,
+        Self::Unlinking,
+        Self::NotChecked,
+        Self::DetailsNotSubmitted,
+        Self::ChargesNotEnabled,
+        Self::PayoutsNotEnabled,
+        Self::TransfersNotActive,
+        Self::NoDisplayName,
+        Self::CountryNotSupported,
+        Self::CurrencyNotSupported,
+    ];
+
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConnected => "not_connected",
+            Self::Unlinking => "unlinking",
+            Self::NotChecked => "not_checked",
+            Self::DetailsNotSubmitted => "details_not_submitted",
+            Self::ChargesNotEnabled => "charges_not_enabled",
+            Self::PayoutsNotEnabled => "payouts_not_enabled",
+            Self::TransfersNotActive => "transfers_not_active",
+            Self::NoDisplayName => "no_display_name",
+            Self::CountryNotSupported => "country_not_supported",
+            Self::CurrencyNotSupported => "currency_not_supported",
+        }
+    }
+
+    /// Whether this keeps the account from taking money, and not only the platform from wanting it.
+    fn is_of_abilities(self) -> bool {
+        matches!(self, Self::ChargesNotEnabled | Self::PayoutsNotEnabled | Self::TransfersNotActive)
+    }
+
+    /// Whether a platform may end its use of an account because of this.
+    fn lets_unlink(self) -> bool {
+        matches!(
+            self,
+            Self::DetailsNotSubmitted
+                | Self::ChargesNotEnabled
+                | Self::PayoutsNotEnabled
+                | Self::NoDisplayName
+                | Self::CountryNotSupported
+                | Self::CurrencyNotSupported
+        )
+    }
+}
+
+/// What a platform should tell a seller to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NextAction {
+    /// Nothing.
+    None,
+    /// Connect the account, again if it was connected before.
+    Connect,
+    /// Connect another account: this one will never do.
+    ConnectAnotherAccount,
+    /// Finish what Stripe asks for at first.
+    CompleteOnboarding,
+    /// Tell Stripe what is due, by the deadline if there is one.
+    ProvideInformation,
+    /// Wait: Stripe looks at what was given.
+    AwaitVerification,
+    /// Give the account a name in Stripe's dashboard.
+    SetDisplayName,
+    /// Ask the platform: it has paused the account.
+    ContactPlatform,
+    /// Look into Stripe's dashboard, which says what is wrong.
+    CheckDashboard,
+}
+
+impl NextAction {
+    /// Every one there is.
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::Connect,
+        Self::ConnectAnotherAccount,
+        Self::CompleteOnboarding,
+        Self::ProvideInformation,
+        Self::AwaitVerification,
+        Self::SetDisplayName,
+        Self::ContactPlatform,
+        Self::CheckDashboard,
+    ];
+
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Connect => "connect",
+            Self::ConnectAnotherAccount => "connect_another_account",
+            Self::CompleteOnboarding => "complete_onboarding",
+            Self::ProvideInformation => "provide_information",
+            Self::AwaitVerification => "await_verification",
+            Self::SetDisplayName => "set_display_name",
+            Self::ContactPlatform => "contact_platform",
+            Self::CheckDashboard => "check_dashboard",
+        }
+    }
+}
+
+/// Whether a seller can be charged through, why not, and what its owner should do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it can: there is no blocker.
+    pub ready: bool,
+    /// Why it can not, each once, in a fixed order.
+    pub blockers: Vec<Blocker>,
+    /// What its owner should do now.
+    pub next_action: NextAction,
+    /// Whether the platform may end its use of the account without further ado: an account that works should not be
+    /// lost by a slip.
+    pub can_unlink: bool,
+}
+
+impl Readiness {
+    pub(super) fn of(seller: &Seller, supported: &Supported) -> Self {
+        let blockers = blockers(seller, supported);
+        Self {
+            ready: blockers.is_empty(),
+            next_action: next_action(seller, &blockers),
+            can_unlink: blockers.iter().any(|blocker| blocker.lets_unlink()),
+            blockers,
+        }
+    }
+}
+
+fn blockers(seller: &Seller, supported: &Supported) -> Vec<Blocker> {
+    if !seller.is_connected() {
+        return vec![Blocker::NotConnected];
+    }
+    let unlinking = (seller.link == Link::Unlinking).then_some(Blocker::Unlinking);
+    let Some(state) = &seller.knowledge.state else {
+        return unlinking.into_iter().chain([Blocker::NotChecked]).collect();
+    };
+    let needs_transfers = seller.charge_type == ChargeType::Destination;
+    let blocked = [
+        (!state.details_submitted, Blocker::DetailsNotSubmitted),
+        (!state.charges_enabled, Blocker::ChargesNotEnabled),
+        (!state.payouts_enabled, Blocker::PayoutsNotEnabled),
+        (needs_transfers && state.transfers != Capability::Active, Blocker::TransfersNotActive),
+        (state.display_name.is_none(), Blocker::NoDisplayName),
+        (!supported.has_country(state.country.as_deref()), Blocker::CountryNotSupported),
+        (!supported.has_currency(state.currency.as_deref()), Blocker::CurrencyNotSupported),
+    ];
+    let blocked = blocked.into_iter().filter(|(is_so, _)| *is_so).map(|(_, blocker)| blocker);
+    unlinking.into_iter().chain(blocked).collect()
+}
+
+/// The first thing that stands in the way, as far as the owner can do something about it: what can never be mended
+/// comes before what can, and what the owner can do before what only time does.
+fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
+    let has = |blocker| blockers.contains(&blocker);
+    if has(Blocker::NotConnected) {
+        return if is_being_made(seller) { NextAction::AwaitVerification } else { NextAction::Connect };
+    }
+    let Some(state) = &seller.knowledge.state else { return NextAction::AwaitVerification };
+    let requirements = &state.requirements;
+    let disabled = requirements.disabled_reason.as_deref().unwrap_or_default();
+    if disabled.starts_with("rejected.")
+        || has(Blocker::CountryNotSupported)
+        || has(Blocker::CurrencyNotSupported)
+    {
+        NextAction::ConnectAnotherAccount
+    } else if disabled == "platform_paused" {
+        NextAction::ContactPlatform
+    } else if !state.details_submitted {
+        NextAction::CompleteOnboarding
+    } else if wants_information(requirements) {
+        NextAction::ProvideInformation
+    } else if blockers.iter().any(|blocker| blocker.is_of_abilities()) {
+        if is_looked_at(requirements, state.transfers) {
+            NextAction::AwaitVerification
+        } else {
+            NextAction::CheckDashboard
+        }
+    } else if has(Blocker::NoDisplayName) {
+        NextAction::SetDisplayName
+    } else {
+        NextAction::None
+    }
+}
+
+/// Whether Stripe was asked to make the account, and has not answered yet.
+fn is_being_made(seller: &Seller) -> bool {
+    seller.account_id.is_none() && seller.link == Link::Connected
+}
+
+fn wants_information(requirements: &Requirements) -> bool {
+    !requirements.past_due.is_empty() || !requirements.currently_due.is_empty()
+}
+
+/// Whether it is Stripe's turn. See
+/// <https://docs.stripe.com/api/accounts/object#account_object-requirements-disabled_reason>.
+fn is_looked_at(requirements: &Requirements, transfers: Capability) -> bool {
+    let disabled = requirements.disabled_reason.as_deref().unwrap_or_default();
+    !requirements.pending_verification.is_empty()
+        || transfers == Capability::Pending
+        || matches!(disabled, "requirements.pending_verification" | "under_review" | "listed")
+}

@@ -1,0 +1,79 @@
+//! What was given to whoever is to come back from Stripe: each is used once, by whom it was given to.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::super::Database;
+use super::rows::instant;
+use super::schema::oauth_states as states;
+use crate::Error;
+use crate::model::StateTaken;
+
+impl Database {
+    pub(crate) async fn begin_oauth(
+        &self,
+        state_hash: String,
+        binding_hash: String,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.write(async |conn| {
+            diesel::insert_into(states::table)
+                .values((
+                    states::state_hash.eq(&state_hash),
+                    states::binding_hash.eq(&binding_hash),
+                    states::created_at.eq(instant(now)),
+                    states::expires_at.eq(instant(expires_at)),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// One statement takes it, so that of many that bring it at once, one does.
+    pub(crate) async fn take_oauth_state(
+        &self,
+        state_hash: String,
+        binding_hash: String,
+        now: DateTime<Utc>,
+    ) -> Result<StateTaken, Error> {
+        self.write(async |conn| {
+            let taken = diesel::update(
+                states::table
+                    .find(&state_hash)
+                    .filter(states::binding_hash.eq(&binding_hash))
+                    .filter(states::used_at.is_null())
+                    .filter(states::expires_at.gt(now)),
+            )
+            .set(states::used_at.eq(Some(instant(now))))
+            .execute(conn)
+            .await?;
+            if taken == 1 {
+                return Ok(StateTaken::Taken);
+            }
+            let found: Option<(String, Option<DateTime<Utc>>)> = states::table
+                .find(&state_hash)
+                .select((states::binding_hash, states::used_at))
+                .first(conn)
+                .await
+                .optional()?;
+            Ok(match found {
+                None => StateTaken::Unknown,
+                Some((binding, _)) if binding != binding_hash => StateTaken::OtherBinding,
+                Some((_, Some(_))) => StateTaken::Used,
+                Some((_, None)) => StateTaken::Expired,
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn forget_oauth_states(&self, before: DateTime<Utc>) -> Result<usize, Error> {
+        self.write(async |conn| {
+            Ok(diesel::delete(states::table.filter(states::expires_at.lt(before))).execute(conn).await?)
+        })
+        .await
+    }
+}

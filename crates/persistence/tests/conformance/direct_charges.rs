@@ -1,0 +1,280 @@
+//! What is charged through a seller: only where it is ready, and only what is ours counts.
+
+use quittance_domain::event::Outcome;
+use quittance_domain::history::Task;
+use quittance_domain::order::{Order, OrderStatus};
+use quittance_domain::payment::{Account, Mismatch, Mode};
+use quittance_domain::refund::{RefundReason, RefundTerms};
+use quittance_domain::seller::{AccountState, Blocker, ChargeType, SellerNews};
+use quittance_persistence::{
+    AskedTerms, Begun, NewAttempt, NewRefund, RefundBegun, SellerWork, Store, Walk, WorkClaim,
+};
+use quittance_test_support::{
+    Payment, PaymentEvent, SellerEvent, TestDatabase, account_state, connect, id, later, new_attempt, now,
+    on_both_databases, payment_on, place, place_through,
+};
+
+use crate::sellers::claim;
+use crate::{apply, hear, hear_sellers, invariants, order, rows, status, store_with};
+
+on_both_databases! {
+    nothing_is_charged_through_a_seller_that_is_not_ready,
+    a_seller_whose_country_is_not_supported_is_not_ready,
+    an_attempt_on_other_terms_than_the_orders_is_stale,
+    what_a_seller_makes_with_our_ids_is_not_ours,
+    a_session_that_a_seller_makes_with_our_ids_is_not_ours,
+    an_attempt_out_of_reach_makes_room_and_still_counts,
+    everything_goes_back_as_it_came,
+    accounts_with_payments_are_walked_in_turn,
+}
+
+async fn through(store: &Store, charge_type: ChargeType) -> Order {
+    let seller = connect(store, "acct_a", charge_type).await;
+    place_through(store, &seller).await
+}
+
+/// An order sold through a seller, with an attempt at paying it that Stripe has answered.
+async fn payment(store: &Store, charge_type: ChargeType) -> Payment {
+    let payment = payment_on(store, through(store, charge_type).await).await;
+    payment.is_answered(store, Mode::Test).await;
+    payment
+}
+
+async fn begin(store: &Store, order: &Order) -> Begun {
+    store.begin_attempt(new_attempt(order)).await.expect("an answer")
+}
+
+async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDatabase) {
+    let store = database.store().await;
+    let (placed, ours) = (through(&store, ChargeType::Destination).await, place(&store).await);
+    let broken = [
+        (AccountState { charges_enabled: false, ..account_state() }, Blocker::ChargesNotEnabled),
+        (AccountState { payouts_enabled: false, ..account_state() }, Blocker::PayoutsNotEnabled),
+        (AccountState { display_name: None, ..account_state() }, Blocker::NoDisplayName),
+        (
+            AccountState { transfers: quittance_domain::seller::Capability::Inactive, ..account_state() },
+            Blocker::TransfersNotActive,
+        ),
+    ];
+    for ((state, blocker), seconds) in broken.into_iter().zip(1..) {
+        hear_sellers(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
+        let begun = begin(&store, &placed).await;
+        let Begun::SellerNotReady { seller_id, blockers } = begun else { panic!("{begun:?}") };
+        let sold_by = placed.sold_by.as_ref().expect("a seller");
+        assert_eq!((&seller_id, blockers), (&sold_by.seller_id, vec![blocker]));
+    }
+    assert_eq!(rows(database, "payments").await, 0);
+    assert!(matches!(begin(&store, &ours).await, Begun::Recorded(_)), "what is ours is sold");
+    hear_sellers(&store, &[SellerEvent::updated("acct_a", 9, account_state())]).await;
+    assert!(matches!(begin(&store, &placed).await, Begun::Recorded(_)));
+    // Nor is a live attempt handed out any more.
+    assert!(matches!(begin(&store, &placed).await, Begun::Live(_)));
+    hear_sellers(&store, &[SellerEvent::of("acct_a", 10, SellerNews::Deauthorized)]).await;
+    let begun = begin(&store, &placed).await;
+    let Begun::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(blockers, [Blocker::NotConnected]);
+}
+
+async fn a_seller_whose_country_is_not_supported_is_not_ready(database: &TestDatabase) {
+    let store = store_with(database, |config| {
+        config.sellers_supported.countries.insert("FR".to_owned());
+    })
+    .await;
+    let placed = through(&store, ChargeType::Direct).await;
+    let begun = begin(&store, &placed).await;
+    let Begun::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(blockers, [Blocker::CountryNotSupported]);
+}
+
+async fn an_attempt_on_other_terms_than_the_orders_is_stale(database: &TestDatabase) {
+    let store = database.store().await;
+    let (direct, destination) =
+        (through(&store, ChargeType::Direct).await, connect(&store, "acct_b", ChargeType::Destination).await);
+    let destination = place_through(&store, &destination).await;
+    let right = new_attempt(&direct);
+    let mut wrong = vec![
+        NewAttempt { destination: Some("acct_a".to_owned()), ..right.clone() },
+        NewAttempt { destination: None, ..new_attempt(&destination) },
+        NewAttempt { destination: Some("acct_a".to_owned()), ..new_attempt(&destination) },
+    ];
+    for account in [Account::own(), Account::connected("acct_b")] {
+        let mut other = right.clone();
+        other.expected.account = account;
+        wrong.push(other);
+    }
+    for fee in [None, Some(74)] {
+        let mut other = right.clone();
+        other.expected.application_fee = fee;
+        wrong.push(other);
+    }
+    for new in wrong {
+        let begun = store.begin_attempt(new.clone()).await.expect("an answer");
+        assert!(matches!(begun, Begun::Stale), "{new:?}: {begun:?}");
+    }
+    assert!(matches!(store.begin_attempt(right).await, Ok(Begun::Recorded(_))));
+}
+
+async fn what_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
+    let store = database.store().await;
+    let begun = payment_on(&store, through(&store, ChargeType::Direct).await).await;
+    let before = order(&store, &begun.order.id).await;
+    let foreign = || PaymentEvent { payment_intent_id: "pi_foreign".to_owned(), ..begun.succeeded() };
+    // Before we know our own: neither the foreign one nor what may be ours is adopted by what an event says.
+    for event in [foreign(), begun.succeeded()] {
+        assert_eq!(apply(&store, &[event]).await, [Outcome::Ignored(Mismatch::UnknownAttempt)]);
+    }
+    assert_eq!(order(&store, &begun.order.id).await, before);
+    begun.is_answered(&store, Mode::Test).await;
+    let before = order(&store, &begun.order.id).await;
+    assert_eq!(apply(&store, &[foreign()]).await, [Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    // Nor does the platform's own PaymentIntent of that id pay for it.
+    let own = PaymentEvent { account: Account::own(), ..begun.succeeded() };
+    assert_eq!(apply(&store, &[own]).await, [Outcome::Ignored(Mismatch::WrongAccount)]);
+    assert_eq!(order(&store, &begun.order.id).await, before);
+    // One of which the platform has not got its fee is looked at.
+    assert_eq!(apply(&store, &[begun.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(status(&store, &begun.order.id).await, OrderStatus::Paid);
+    invariants::check(database).await;
+}
+
+async fn a_session_that_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
+    let store = database.store().await;
+    let placed = through(&store, ChargeType::Direct).await;
+    let new = quittance_test_support::new_session(&placed);
+    let begun = Payment { order: placed, id: new.id.clone(), payment_intent_id: "pi_foreign".to_owned() };
+    assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+    let before = order(&store, &begun.order.id).await;
+    let outcome = hear(&store, begun.paid_session()).await;
+    assert_eq!(outcome, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(order(&store, &begun.order.id).await, before);
+}
+
+async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestDatabase) {
+    let store = database.store().await;
+    let lost = payment(&store, ChargeType::Direct).await;
+    apply(&store, &[lost.processing()]).await;
+    assert!(matches!(begin(&store, &lost.order).await, Begun::Live(_)));
+    store
+        .account_read(
+            lost.order.sold_by.clone().expect("a seller").seller_id,
+            quittance_test_support::NOW_S + 3,
+            account_state(),
+            later(3),
+        )
+        .await
+        .expect("a commit");
+    assert!(claim(&store, 4).await.is_empty());
+    store.lose_attempt(lost.id.clone(), "seller_disconnected".to_owned(), later(5)).await.expect("a commit");
+    assert_eq!(claim(&store, 5).await[0].work, SellerWork::Read, "whether it is so is asked at once");
+    let attempt = store.attempt(lost.id.clone()).await.expect("a read").expect("an attempt");
+    assert_eq!(attempt.task, None::<Task>);
+    assert_eq!(attempt.attempt.refused.as_deref(), Some("seller_disconnected"));
+    assert_eq!(status(&store, &lost.order.id).await, OrderStatus::Pending);
+    let claimed = WorkClaim { now: later(100_000), lease_until: later(100_060), limit: 10 };
+    assert!(store.claim_work(claimed).await.expect("a commit").is_empty());
+    let second = payment_on(&store, lost.order.clone()).await;
+    // The account is back, and what was lost has succeeded.
+    assert_eq!(apply(&store, &[lost.succeeded().after(9)]).await, [Outcome::Applied]);
+    assert_eq!(status(&store, &lost.order.id).await, OrderStatus::Paid);
+    // What was paid can not be lost.
+    store.lose_attempt(lost.id.clone(), "seller_disconnected".to_owned(), later(10)).await.expect("a commit");
+    let attempt = store.attempt(lost.id).await.expect("a read").expect("an attempt");
+    assert_eq!(attempt.attempt.refused, None);
+    let other = store.attempt(second.id).await.expect("a read").expect("an attempt");
+    assert!(!other.attempt.is_closed());
+    invariants::check(database).await;
+}
+
+fn new_refund(order: &Order, terms: AskedTerms) -> NewRefund {
+    NewRefund {
+        id: id(quittance_domain::id::RefundId::from_uuid),
+        order_id: order.id.clone(),
+        amount: Some(100),
+        reason: Some(RefundReason::RequestedByCustomer),
+        terms,
+        now: now(),
+        redrive_at: later(30),
+    }
+}
+
+async fn everything_goes_back_as_it_came(database: &TestDatabase) {
+    let store = database.store().await;
+    let all = |yes: bool| RefundTerms { reverse_transfer: yes, refund_application_fee: yes };
+    for (charge_type, usual) in [
+        (Some(ChargeType::Destination), all(true)),
+        (Some(ChargeType::Direct), RefundTerms { reverse_transfer: false, ..all(true) }),
+        (None, all(false)),
+    ] {
+        let order = match charge_type {
+            None => place(&store).await,
+            Some(charge_type) => {
+                place_through(&store, &connect(&store, &format!("acct_{charge_type:?}"), charge_type).await)
+                    .await
+            }
+        };
+        let payment = payment_on(&store, order).await;
+        payment.is_answered(&store, Mode::Test).await;
+        apply(&store, &[payment.succeeded()]).await;
+        let refund = async |asked: AskedTerms| {
+            store.begin_refund(new_refund(&payment.order, asked), None).await.expect("an answer")
+        };
+        let RefundBegun::Recorded(recorded) = refund(AskedTerms::default()).await else { panic!() };
+        assert_eq!(recorded.stored.refund.terms, usual);
+        let read = store.refund(recorded.stored.refund.id).await.expect("a read").expect("a refund");
+        assert_eq!((read.stored.refund.terms, &read.account), (usual, &payment.account()));
+        let nothing = AskedTerms { reverse_transfer: Some(false), refund_application_fee: Some(false) };
+        let RefundBegun::Recorded(recorded) = refund(nothing).await else { panic!() };
+        assert_eq!(recorded.stored.refund.terms, all(false));
+        let transfer = refund(AskedTerms { reverse_transfer: Some(true), ..AskedTerms::default() }).await;
+        assert_eq!(matches!(transfer, RefundBegun::NoTransfer), !usual.reverse_transfer, "{transfer:?}");
+        let fee = refund(AskedTerms { refund_application_fee: Some(true), ..AskedTerms::default() }).await;
+        assert_eq!(matches!(fee, RefundBegun::NoApplicationFee), !usual.refund_application_fee, "{fee:?}");
+    }
+    // What came too much goes back by itself, as it came.
+    let first = payment(&store, ChargeType::Destination).await;
+    store.lose_attempt(first.id.clone(), "seller_disconnected".to_owned(), later(1)).await.expect("a commit");
+    let second = payment_on(&store, first.order.clone()).await;
+    second.is_answered(&store, Mode::Test).await;
+    apply(&store, &[second.succeeded(), first.succeeded()]).await;
+    let surplus = store.refunds(first.order.id.clone()).await.expect("a read").remove(0);
+    assert!(surplus.is_surplus);
+    assert_eq!(surplus.refund.terms, all(true));
+}
+
+async fn accounts_with_payments_are_walked_in_turn(database: &TestDatabase) {
+    let store = database.store().await;
+    for (account, charge_type) in [
+        ("acct_a", ChargeType::Direct),
+        ("acct_b", ChargeType::Direct),
+        ("acct_c", ChargeType::Direct),
+        ("acct_d", ChargeType::Destination),
+    ] {
+        let seller = connect(&store, account, charge_type).await;
+        let placed = place_through(&store, &seller).await;
+        // On the third nothing was ever charged, and of the fourth nothing is on its account.
+        if account != "acct_c" {
+            payment_on(&store, placed).await;
+        }
+    }
+    let to_walk = async |limit, seconds| {
+        let accounts = store.accounts_to_walk(limit, later(seconds)).await.expect("a read");
+        accounts.iter().map(|account| account.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(to_walk(9, 0).await, ["acct_a", "acct_b"]);
+    assert_eq!(to_walk(1, 0).await, ["acct_a"]);
+    let (a, b) = (|| Account::connected("acct_a"), Account::connected("acct_b"));
+    let walk = |account, seconds| store.claim_walk(account, later(seconds), later(seconds + 60));
+    assert_eq!(walk(a(), 0).await.expect("an answer"), Some(Walk { seen_until: None }));
+    assert_eq!(walk(a(), 1).await.expect("an answer"), None, "it is taken");
+    assert_eq!(walk(Account::own(), 1).await.expect("an answer"), Some(Walk { seen_until: None }));
+    store.walked(a(), later(0)).await.expect("a commit");
+    assert_eq!(to_walk(9, 2).await, ["acct_b"]);
+    walk(b.clone(), 5).await.expect("an answer");
+    assert!(to_walk(9, 30).await.is_empty());
+    assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
+    assert_eq!(walk(a(), 61).await.expect("an answer"), Some(Walk { seen_until: Some(later(0)) }));
+    // Who is not connected is not walked.
+    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, SellerNews::Deauthorized)]).await;
+    assert!(to_walk(9, 70).await.is_empty());
+    assert_eq!(to_walk(9, 121).await, ["acct_a"]);
+}

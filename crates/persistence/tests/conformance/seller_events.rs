@@ -1,0 +1,255 @@
+//! Events about sellers come late, twice and in any order; with what is read, they end in what is so at Stripe.
+
+use quittance_domain::event::Outcome;
+use quittance_domain::id::SellerId;
+use quittance_domain::payment::{Account, Mismatch, Mode};
+use quittance_domain::seller::{AccountState, ChargeType, Link, SellerNews};
+use quittance_persistence::{ConnectSeller, SellerWork, Store};
+use quittance_test_support::{
+    NOW_S, Payment, SellerEvent, TestDatabase, account_state, connect, connecting, later, on_both_databases,
+};
+
+use crate::convergence::permutations;
+use crate::sellers::{claim, seller};
+use crate::{Dice, exhaustive, hear_sellers, invariants, status, told};
+
+on_both_databases! {
+    an_event_counts_for_a_seller_of_ours_in_our_mode,
+    a_late_event_says_nothing_of_now,
+    an_event_has_the_account_read,
+    a_read_that_began_too_early_settles_nothing,
+    who_was_let_in_again_is_connected_in_every_order,
+    what_was_refused_before_the_platform_was_let_in_again_ends_nothing,
+    whatever_happens_at_stripe_is_what_is_known_in_the_end,
+    sellers_and_orders_are_one_batch,
+}
+
+const ACCOUNT: &str = "acct_a";
+
+/// The account, told apart by its name.
+fn named(name: &str) -> AccountState {
+    AccountState { display_name: Some(name.to_owned()), ..account_state() }
+}
+
+/// Stripe answers a read that began in one second in another: the account was so, or out of reach.
+async fn is_answered(
+    store: &Store,
+    id: &SellerId,
+    (began, answered): (i64, i64),
+    answer: Option<AccountState>,
+) {
+    let (id, began_s, at) = (id.clone(), NOW_S + began, later(answered));
+    match answer {
+        Some(state) => store.account_read(id, began_s, state, at).await.expect("a commit"),
+        None => store.account_gone(id, began_s, at).await.expect("a commit"),
+    };
+}
+
+/// Does what is due, as a worker does, from some second on until nothing is left: the account is so, or out of reach.
+async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountState>) {
+    for second in (from..from + 40).step_by(4) {
+        for due in claim(store, second).await {
+            assert_eq!((&due.seller.id, due.work), (id, SellerWork::Read));
+            is_answered(store, id, (second, second), truth.cloned()).await;
+        }
+    }
+    assert!(claim(store, from + 1000).await.is_empty(), "nothing is left to be asked");
+}
+
+async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabase) {
+    let store = database.store().await;
+    let before = connect(&store, ACCOUNT, ChargeType::Direct).await;
+    let gone = || SellerEvent::of(ACCOUNT, 5, SellerNews::Deauthorized);
+    for (event, mismatch) in [
+        (SellerEvent { account: Account::connected("acct_x"), ..gone() }, Mismatch::UnknownSeller),
+        (SellerEvent { account: Account::own(), ..gone() }, Mismatch::UnknownSeller),
+        (SellerEvent { mode: Mode::Live, ..gone() }, Mismatch::WrongMode),
+    ] {
+        assert_eq!(hear_sellers(&store, &[event]).await, [Outcome::Ignored(mismatch)]);
+    }
+    assert_eq!(seller(&store, &before.id).await, before);
+    let event = gone();
+    assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [Outcome::Applied]);
+    let after = seller(&store, &before.id).await;
+    assert_eq!((after.link, after.version), (Link::Disconnected, before.version + 1));
+    drive(&store, &before.id, 6, None).await;
+    // It is taken in once, also beside itself, and has nobody asked again.
+    assert_eq!(hear_sellers(&store, &[event.clone(), event]).await, [Outcome::Duplicate; 2]);
+    assert!(claim(&store, 1000).await.is_empty());
+    assert_eq!(told(database, "seller.disconnected").await, 1);
+    invariants::check(database).await;
+}
+
+async fn a_late_event_says_nothing_of_now(database: &TestDatabase) {
+    let store = database.store().await;
+    let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
+    let state = async || seller(&store, &id).await.knowledge.state;
+    for (seconds, name, expected) in [(9, "nine", "nine"), (5, "five", "nine"), (10, "ten", "ten")] {
+        hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, seconds, named(name))]).await;
+        assert_eq!(state().await, Some(named(expected)));
+    }
+    store.account_read(id.clone(), NOW_S + 7, named("seven"), later(12)).await.expect("a commit");
+    assert_eq!(state().await, Some(named("ten")));
+}
+
+async fn an_event_has_the_account_read(database: &TestDatabase) {
+    let store = database.store().await;
+    let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
+    drive(&store, &id, 3, Some(&account_state())).await;
+    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 60, SellerNews::Changed)]).await;
+    assert_eq!(claim(&store, 60).await.len(), 1);
+}
+
+async fn a_read_that_began_too_early_settles_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
+    let blind = AccountState { charges_enabled: false, ..account_state() };
+    hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, 5, blind.clone())]).await;
+    // In the same second it may be older than the event, and is asked once more.
+    store.account_read(id.clone(), NOW_S + 5, account_state(), later(5)).await.expect("a commit");
+    assert!(claim(&store, 6).await.is_empty());
+    drive(&store, &id, 7, Some(&blind)).await;
+    assert_eq!(seller(&store, &id).await.knowledge.state, Some(blind));
+}
+
+async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabase) {
+    let store = database.store().await;
+    for (round, order) in permutations(4).into_iter().enumerate() {
+        for is_lost_again in [false, true] {
+            let account = format!("acct_{round}{is_lost_again}");
+            let id = connect(&store, &account, ChargeType::Direct).await.id;
+            for step in &order {
+                let event = match step {
+                    0 => SellerEvent::updated(&account, 2, named("two")),
+                    1 => SellerEvent::of(&account, 5, SellerNews::Deauthorized),
+                    // What happened last: it was lost once more, or only changed.
+                    2 if is_lost_again => SellerEvent::of(&account, 12, SellerNews::Deauthorized),
+                    2 => SellerEvent::updated(&account, 12, named("now")),
+                    _ => {
+                        let again = connecting(&account, ChargeType::Direct);
+                        let state = Some(named("eight"));
+                        let again = ConnectSeller { began_s: NOW_S + 8, state, now: later(8), ..again };
+                        store.connect_seller(again).await.expect("a seller");
+                        continue;
+                    }
+                };
+                // Each comes twice.
+                assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [Outcome::Applied]);
+                assert_eq!(hear_sellers(&store, &[event]).await, [Outcome::Duplicate]);
+            }
+            let truth = named("now");
+            drive(&store, &id, 20, (!is_lost_again).then_some(&truth)).await;
+            let found = seller(&store, &id).await;
+            let expected = if is_lost_again { Link::Disconnected } else { Link::Connected };
+            assert_eq!(found.link, expected, "{order:?}");
+            assert!(is_lost_again || found.knowledge.state == Some(truth), "{order:?}");
+        }
+    }
+    invariants::check(database).await;
+}
+
+async fn what_was_refused_before_the_platform_was_let_in_again_ends_nothing(database: &TestDatabase) {
+    let store = database.store().await;
+    let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
+    let again = ConnectSeller { began_s: NOW_S + 8, ..connecting(ACCOUNT, ChargeType::Direct) };
+    store.connect_seller(again).await.expect("a seller");
+    // Nor does what its owner had ended before, and is told of only now.
+    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 7, SellerNews::Deauthorized)]).await;
+    assert_eq!(seller(&store, &id).await.link, Link::Connected);
+    let refused = store.account_gone(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
+    assert_eq!(refused.link, Link::Connected);
+    assert_eq!(claim(&store, 11).await.len(), 1, "it is looked at again");
+    let refused = store.account_gone(id, NOW_S + 9, later(11)).await.expect("a commit");
+    assert_eq!(refused.link, Link::Disconnected);
+    assert!(claim(&store, 1000).await.is_empty());
+}
+
+/// Stripe and the platform side by side: what happens at Stripe is told some time, once or twice, in any order; a
+/// worker reads in between.
+async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestDatabase) {
+    let store = database.store().await;
+    let mut dice = Dice(14);
+    for round in 0..if exhaustive() { 400 } else { 40 } {
+        let account = format!("acct_{round}");
+        let id = connect(&store, &account, ChargeType::Direct).await.id;
+        let mut truth = Some(named("0"));
+        let mut undelivered: Vec<SellerEvent> = Vec::new();
+        let mut reading: Option<(i64, Option<AccountState>)> = None;
+        let mut second = 0;
+        for step in 1..12 {
+            // Much happens within one second.
+            second += i64::from(dice.below(2) == 0);
+            match (dice.below(4), &truth) {
+                (0, Some(_)) => {
+                    truth = None;
+                    undelivered.push(SellerEvent::of(&account, second, SellerNews::Deauthorized));
+                }
+                (_, None) => {
+                    let state = named(&step.to_string());
+                    let (began_s, again) = (NOW_S + second, connecting(&account, ChargeType::Direct));
+                    let again =
+                        ConnectSeller { began_s, state: Some(state.clone()), now: later(second), ..again };
+                    store.connect_seller(again).await.expect("a seller");
+                    truth = Some(state);
+                }
+                (_, Some(_)) => {
+                    let state = named(&step.to_string());
+                    truth = Some(state.clone());
+                    undelivered.push(SellerEvent::updated(&account, second, state));
+                }
+            }
+            if dice.below(2) == 0 && !undelivered.is_empty() {
+                let place = dice.below(undelivered.len());
+                let event = undelivered[place].clone();
+                if dice.below(2) == 0 {
+                    undelivered.remove(place);
+                }
+                hear_sellers(&store, &[event]).await;
+            }
+            // A read that was begun is answered by how it was then, maybe much later.
+            if dice.below(2) == 0
+                && let Some((began, answer)) = reading.take()
+            {
+                is_answered(&store, &id, (began, second), answer).await;
+            }
+            if !claim(&store, second).await.is_empty() {
+                reading = Some((second, truth.clone()));
+            }
+        }
+        dice.shuffle(&mut undelivered);
+        hear_sellers(&store, &undelivered).await;
+        if let Some((began, answer)) = reading {
+            is_answered(&store, &id, (began, second), answer).await;
+        }
+        drive(&store, &id, 100, truth.as_ref()).await;
+        let found = seller(&store, &id).await;
+        let expected = if truth.is_some() { Link::Connected } else { Link::Disconnected };
+        assert_eq!(found.link, expected, "round {round}");
+        assert!(truth.is_none() || found.knowledge.state == truth, "round {round}: {:?}", found.knowledge);
+        assert!(claim(&store, 4000).await.is_empty());
+    }
+    invariants::check(database).await;
+}
+
+async fn sellers_and_orders_are_one_batch(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = Payment::begin(&store).await;
+    let found = connect(&store, ACCOUNT, ChargeType::Direct).await;
+    let event = SellerEvent::of(ACCOUNT, 5, SellerNews::Deauthorized);
+    // As one batch fails, nothing of it stays.
+    let corrupt = format!("UPDATE sellers SET link = 'odd' WHERE id = '{}'", found.id);
+    database.execute(&corrupt).await;
+    let batch = || vec![payment.succeeded().delivery(), event.delivery()];
+    assert!(store.apply(batch()).await.is_err_and(|error| error.is_of_data()));
+    assert_eq!(status(&store, &payment.order.id).await, quittance_domain::order::OrderStatus::Pending);
+    database.execute("UPDATE sellers SET link = 'connected'").await;
+    assert_eq!(store.apply(batch()).await.expect("a commit"), [Outcome::Applied; 2]);
+    assert_eq!(status(&store, &payment.order.id).await, quittance_domain::order::OrderStatus::Paid);
+    assert_eq!(seller(&store, &found.id).await.link, Link::Disconnected);
+    // What could not be taken in is taken in when it is replayed.
+    let late = SellerEvent::updated(ACCOUNT, 9, named("nine")).delivery();
+    store.keep_failed(late.clone(), "a fault that is mended since".to_owned()).await.expect("a commit");
+    assert_eq!(store.replay(late).await.expect("a commit"), Outcome::Applied);
+    assert_eq!(seller(&store, &found.id).await.knowledge.state, Some(named("nine")));
+    invariants::check(database).await;
+}

@@ -1,0 +1,164 @@
+//! Accounts that are connected by whoever should not: a `state` counts once, soon, and for who began. Of all that
+//! would let anybody act for an account, nothing is kept and nothing is said.
+
+use std::fs;
+
+use quittance_test_support::{Kind, TestDatabase};
+use serde_json::{Value, json};
+
+use crate::sellers::{Platform, Through};
+use crate::shop::Shop;
+use crate::tally::come_to_rest;
+use crate::world::{
+    CONNECT_WEBHOOK_SECRET, NO_WALK, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, WEBHOOK_SECRET, Webhooks, World,
+};
+
+quittance_test_support::on_both_databases! {
+    a_state_of_somebody_else_connects_nobody,
+    nothing_that_opens_an_account_is_kept_or_said,
+}
+
+async fn a_state_of_somebody_else_connects_nobody(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let platform = Platform::of(&world);
+    let nobody = async |what: &str| {
+        assert_eq!(world.count("sellers").await, 0, "{what}");
+        assert!(!world.asked_of_stripe().iter().any(|asked| asked["path"] == "/oauth/token"), "{what}");
+    };
+    let (ada, eve) = (platform.account("").await, platform.account("").await);
+    let of_ada = platform.approve(&platform.authorize("session of ada").await, &ada).await;
+    let of_eve = platform.approve(&platform.authorize("session of eve").await, &eve).await;
+
+    for (what, code, state, binding, error) in [
+        ("missing", &of_ada.code, "", "session of ada", "oauth_state_unknown"),
+        (
+            "made up",
+            &of_ada.code,
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "session of ada",
+            "oauth_state_unknown",
+        ),
+        ("eve's of ada", &of_eve.code, &of_eve.state, "session of ada", "oauth_binding_mismatch"),
+        ("ada's of eve", &of_ada.code, &of_ada.state, "session of eve", "oauth_binding_mismatch"),
+        (
+            "eve's code with ada's state",
+            &of_eve.code,
+            &of_ada.state,
+            "session of eve",
+            "oauth_binding_mismatch",
+        ),
+    ] {
+        let body = json!({ "code": code, "state": state, "binding": binding });
+        let refused = platform.come_back(&body).await;
+        assert_eq!((refused.status, refused.problem()), (400, error), "{what}");
+        nobody(what).await;
+    }
+    let refused = platform.come_back(&json!({ "code": of_ada.code, "binding": "session of ada" })).await;
+    assert_eq!((refused.status, refused.problem()), (422, "invalid_request"));
+    nobody("no state").await;
+
+    // Too late: it is over for good, also if somebody turns the clock back.
+    let late = platform.approve(&platform.authorize("session of ada").await, &ada).await;
+    let over = "UPDATE oauth_states SET expires_at = '2020-01-01 00:00:00+00:00' WHERE created_at = (SELECT \
+                max(created_at) FROM oauth_states)";
+    database.execute(over).await;
+    let refused = platform.come_back(&late.with("session of ada")).await;
+    assert_eq!((refused.status, refused.problem()), (400, "oauth_state_expired"));
+    nobody("expired").await;
+
+    // Nobody's tries have done harm to whoever began.
+    let seller = platform.come_back(&of_ada.with("session of ada")).await.expect(200);
+    assert_eq!(seller.text_of("account_id"), ada);
+    let refused = platform.come_back(&of_ada.with("session of ada")).await;
+    assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"));
+    // Not with a fresh code either.
+    let fresh = platform.approve(&platform.authorize("session of ada").await, &eve).await;
+    let replayed = json!({ "code": fresh.code, "state": of_ada.state, "binding": "session of ada" });
+    let refused = platform.come_back(&replayed).await;
+    assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"));
+    assert_eq!(world.count("sellers").await, 1);
+    let exchanged = |asked: &&Value| asked["path"] == "/oauth/token";
+    assert_eq!(world.asked_of_stripe().iter().filter(exchanged).count(), 1);
+}
+
+/// Every row of every table, in words; of SQLite, every byte of its files.
+async fn dump(database: &TestDatabase) -> String {
+    if database.kind() == Kind::Sqlite {
+        let file = database.url().trim_start_matches("sqlite://");
+        let files = ["", "-wal"].map(|end| fs::read(format!("{file}{end}")).unwrap_or_default());
+        return String::from_utf8_lossy(&files.concat()).into_owned();
+    }
+    let tables =
+        "SELECT table_name::text AS value FROM information_schema.tables WHERE table_schema = 'public'";
+    let mut all = String::new();
+    for table in database.texts(tables).await {
+        let rows = format!("SELECT to_jsonb(found)::text AS value FROM {table} AS found");
+        all.extend(database.texts(&rows).await);
+        // What is kept in bytes.
+        if table == "inbox" {
+            let payloads = "SELECT convert_from(payload, 'UTF8') AS value FROM inbox";
+            all.extend(database.texts(payloads).await);
+        }
+    }
+    all
+}
+
+async fn nothing_that_opens_an_account_is_kept_or_said(database: &TestDatabase) {
+    let settings = [NO_WALK[0], ("QUITTANCE_LOG", "trace")];
+    let world = World::start_with(database, Webhooks::Delivered, &settings).await;
+    let platform = Platform::of(&world);
+    let account_id = platform.account("").await;
+    let url = platform.authorize("the session of ada").await;
+    let came_back = platform.approve(&url, &account_id).await;
+    let callback = platform.api.post("/v1/sellers/oauth/callback");
+    let callback = callback.json(&came_back.with("the session of ada")).key("back");
+    let connected = callback.send().await.expect(200);
+    let replayed = callback.send().await.expect(200);
+    let used = platform.come_back(&came_back.with("the session of ada")).await.expect(400);
+    // One that Stripe refuses.
+    let again = platform.approve(&platform.authorize("the session of ada").await, &account_id).await;
+    let refused = json!({ "code": came_back.code, "state": again.state, "binding": "the session of ada" });
+    let refused = platform.come_back(&refused).await.expect(400);
+    assert_eq!(refused.problem(), "oauth_code_invalid");
+
+    // And one that fills in an account on Stripe's pages.
+    let body = json!({ "type": "express", "country": "DE", "reference": "merchant-7" });
+    let made = platform.api.post("/v1/sellers").json(&body).key("made").send().await.expect(201);
+    let body = json!({ "return_url": "https://shop.example/s", "refresh_url": "https://shop.example/r" });
+    let link = platform.api.post(format!("/v1/sellers/{}/account_link", made.text_of("id")));
+    let link = link.json(&body).key("link").send().await.expect(201);
+    let link_url = link.text_of("url");
+    let shop = Shop::open_through(&world, Through::Direct).await;
+    shop.fulfil("paid", crate::shop::Fate::Paid).await;
+    come_to_rest(&world).await;
+
+    let metrics = world.api.get("/metrics").send().await.expect(200).text;
+    let answers = [&connected, &replayed, &used, &refused, &made].map(|answer| answer.text.clone()).concat();
+    let (tables, logs) = (dump(database).await, world.logs());
+    assert!(tables.contains(&account_id) && logs.contains("quittance"), "nothing was looked at");
+    let secret_of_link = link_url.rsplit('/').next().expect("an end").to_owned();
+    let secrets = [
+        ("a code", came_back.code.as_str()),
+        ("a state", &came_back.state),
+        ("another state", &again.state),
+        ("another code", &again.code),
+        ("a binding", "the session of ada"),
+        ("an account link", &secret_of_link),
+        ("a key of Stripe's", "sk_test_"),
+        ("a refresh token", "rt_"),
+        ("the platform's key", STRIPE_KEY),
+        ("a webhook secret", WEBHOOK_SECRET),
+        ("the other webhook secret", CONNECT_WEBHOOK_SECRET),
+        ("the shop's key", SECRET_KEY),
+        ("the key of tokens", TOKEN_KEY),
+    ];
+    for (what, secret) in secrets {
+        for (place, text) in
+            [("the tables", &tables), ("the log", &logs), ("the metrics", &metrics), ("an answer", &answers)]
+        {
+            let found = text.find(secret).map(|at| text[..at].chars().rev().take(80).collect::<String>());
+            let before = found.map(|before| before.chars().rev().collect::<String>());
+            assert_eq!(before, None, "{what} is in {place}");
+        }
+    }
+}

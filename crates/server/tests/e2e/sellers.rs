@@ -1,0 +1,156 @@
+//! Sellers: how their owners connect their accounts, and what they do at Stripe.
+
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client};
+use crate::process::wait_for;
+use crate::world::{RETURN_ORIGIN, World};
+
+/// What the platform takes of each order: in hundredths of a per cent, and on top of that.
+pub(crate) const FEE_BASIS_POINTS: i64 = 250;
+pub(crate) const FEE_FIXED: i64 = 30;
+
+/// What that is of one of the shop's product: 2.5 % of 25.00, which is 0.625, and 0.30.
+pub(crate) const FEE: i64 = 93;
+
+/// Through whom a shop sells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// The platform itself.
+    Nobody,
+    /// A seller, on whose account customers are charged.
+    Direct,
+    /// A seller, to whose account the money is transferred.
+    Destination,
+}
+
+/// A seller, and its account at Stripe.
+#[derive(Debug, Clone)]
+pub(crate) struct Seller {
+    pub(crate) id: String,
+    pub(crate) account_id: String,
+}
+
+/// What an owner came back from Stripe with.
+#[derive(Debug, Clone)]
+pub(crate) struct CameBack {
+    pub(crate) code: String,
+    pub(crate) state: String,
+}
+
+impl CameBack {
+    /// What the platform passes on, of somebody.
+    pub(crate) fn with(&self, binding: &str) -> Value {
+        json!({ "code": self.code, "state": self.state, "binding": binding })
+    }
+}
+
+/// A platform's side of its sellers, and their owners' at Stripe.
+#[derive(Clone)]
+pub(crate) struct Platform {
+    pub(crate) api: Client,
+    pub(crate) stripe: Client,
+}
+
+impl Platform {
+    pub(crate) fn of(world: &World<'_>) -> Self {
+        Self { api: world.api.clone(), stripe: world.stripe.clone() }
+    }
+
+    /// Somebody's account at Stripe, which is ready to sell but for what the form says; its id.
+    pub(crate) async fn account(&self, form: &str) -> String {
+        let form = format!("country=DE&default_currency=eur&connected_by=nobody&{form}");
+        let account = self.stripe.control("accounts", form.trim_end_matches('&')).await;
+        account["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Changes an account as Stripe or its owner would.
+    pub(crate) async fn change(&self, seller: &Seller, form: &str) {
+        self.stripe.control(&format!("accounts/{}", seller.account_id), form).await;
+    }
+
+    /// Its owner, or Stripe, lets the platform in no more.
+    pub(crate) async fn leave(&self, seller: &Seller) {
+        self.stripe.control(&format!("accounts/{}/disconnect", seller.account_id), "").await;
+    }
+
+    /// The owner of an account at Stripe, by a key of their own.
+    pub(crate) async fn owner(&self, seller: &Seller) -> Client {
+        let made = self.stripe.control(&format!("accounts/{}/keys", seller.account_id), "").await;
+        self.stripe.with(Some(made["secret_key"].as_str().expect("a key")))
+    }
+
+    /// Begins to connect an account; where its owner is sent.
+    pub(crate) async fn authorize(&self, binding: &str) -> String {
+        let body = json!({ "binding": binding, "redirect_uri": format!("{RETURN_ORIGIN}/connected") });
+        self.api.post("/v1/sellers/oauth/authorize").json(&body).insist().await.expect(201).text_of("url")
+    }
+
+    /// The owner of an account lets the platform in, at the page they were sent to.
+    pub(crate) async fn approve(&self, url: &str, account_id: &str) -> CameBack {
+        let url = Url::parse(url).expect("a URL");
+        let mut form = Url::parse("http://form").expect("a URL");
+        let asked = url.query_pairs().filter(|(name, _)| name != "response_type");
+        form.query_pairs_mut()
+            .extend_pairs(asked)
+            .extend_pairs([("decision", "connect"), ("account", account_id)]);
+        let page = self.stripe.with(None).post(url.path());
+        let answer = page.form(form.query().unwrap_or_default()).send().await.expect(303);
+        let back = Url::parse(answer.header("location")).expect("a URL");
+        let parameter = |name: &str| {
+            let found = back.query_pairs().find(|(known, _)| known == name);
+            found.unwrap_or_else(|| panic!("no {name} in {back}")).1.into_owned()
+        };
+        CameBack { code: parameter("code"), state: parameter("state") }
+    }
+
+    /// Passes on what somebody came back with.
+    pub(crate) async fn come_back(&self, body: &Value) -> Answer {
+        self.api.post("/v1/sellers/oauth/callback").json(body).send().await
+    }
+
+    /// The owner of an account connects it.
+    pub(crate) async fn connect(&self, account_id: &str) -> Seller {
+        let url = self.authorize(account_id).await;
+        let came_back = self.approve(&url, account_id).await;
+        let seller = self.come_back(&came_back.with(account_id)).await.expect(200);
+        assert_eq!(seller.text_of("account_id"), account_id);
+        Seller { id: seller.text_of("id"), account_id: account_id.to_owned() }
+    }
+
+    /// A seller that is ready, of whose orders the platform takes its fee.
+    pub(crate) async fn ready_seller(&self, through: Through) -> Seller {
+        let seller = self.connect(&self.account("").await).await;
+        let charge_type = if through == Through::Destination { "destination" } else { "direct" };
+        let terms = json!({
+            "charge_type": charge_type, "fee_basis_points": FEE_BASIS_POINTS, "fee_fixed": FEE_FIXED,
+        });
+        let shown = self.api.patch(path(&seller)).json(&terms).send().await.expect(200);
+        assert_eq!(shown.body["ready"], true, "{}", shown.text);
+        seller
+    }
+
+    /// A seller as the service shows it.
+    pub(crate) async fn seller(&self, seller: &Seller) -> Value {
+        self.api.get(path(seller)).insist().await.expect(200).body
+    }
+
+    /// Waits until a field of a seller has this value, without asking anybody to look for it.
+    pub(crate) async fn see(&self, seller: &Seller, field: &str, value: &Value) -> Value {
+        wait_for(&format!("{field} of {seller:?} to be {value}"), async || {
+            Some(self.seller(seller).await).filter(|shown| shown[field] == *value)
+        })
+        .await
+    }
+
+    /// Lets a seller go.
+    pub(crate) async fn unlink(&self, seller: &Seller, force: bool) -> Answer {
+        self.api.delete(format!("{}?force={force}", path(seller))).insist().await
+    }
+}
+
+/// Where a seller is.
+pub(crate) fn path(seller: &Seller) -> String {
+    format!("/v1/sellers/{}", seller.id)
+}

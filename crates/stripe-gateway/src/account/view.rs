@@ -1,0 +1,112 @@
+//! An account as Stripe writes it: the one view through which events and answers are read.
+
+use chrono::DateTime;
+use quittance_domain::seller::{AccountState, Capability, Requirements};
+use serde::Deserialize;
+
+use crate::view::{check_object, own_id, shape_error};
+
+const NAME: &str = "account";
+
+/// What we look at. See <https://docs.stripe.com/api/accounts/object>.
+#[derive(Deserialize)]
+pub(crate) struct View {
+    id: Option<String>,
+    object: Option<String>,
+    /// The second in which it was made; not told of every account.
+    pub(crate) created: Option<i64>,
+    country: Option<String>,
+    default_currency: Option<String>,
+    details_submitted: Option<bool>,
+    charges_enabled: Option<bool>,
+    payouts_enabled: Option<bool>,
+    capabilities: Option<Capabilities>,
+    requirements: Option<WrittenRequirements>,
+    business_profile: Option<BusinessProfile>,
+    settings: Option<Settings>,
+}
+
+#[derive(Deserialize)]
+struct Capabilities {
+    transfers: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WrittenRequirements {
+    currently_due: Option<Vec<String>>,
+    eventually_due: Option<Vec<String>>,
+    past_due: Option<Vec<String>>,
+    pending_verification: Option<Vec<String>>,
+    disabled_reason: Option<String>,
+    current_deadline: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct BusinessProfile {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    dashboard: Option<Dashboard>,
+}
+
+#[derive(Deserialize)]
+struct Dashboard {
+    display_name: Option<String>,
+}
+
+impl View {
+    /// Reads an object; the error says where it has another shape than we know, never what stands there.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
+        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
+        check_object(view.object.as_deref(), "account", NAME)?;
+        Ok(view)
+    }
+
+    /// Its id and what was seen, in our words; the error says what is missing.
+    pub(crate) fn observe(self) -> Result<(String, AccountState), String> {
+        let account_id = own_id(self.id, NAME)?;
+        let shown = self.settings.and_then(|settings| settings.dashboard?.display_name);
+        let of_business = self.business_profile.and_then(|profile| profile.name);
+        let transfers = self.capabilities.and_then(|capabilities| capabilities.transfers);
+        let state = AccountState {
+            country: told(self.country).map(|code| code.to_ascii_uppercase()),
+            currency: told(self.default_currency).map(|code| code.to_ascii_lowercase()),
+            display_name: told(shown).or_else(|| told(of_business)),
+            details_submitted: self.details_submitted.ok_or("the account has no details_submitted")?,
+            charges_enabled: self.charges_enabled.ok_or("the account has no charges_enabled")?,
+            payouts_enabled: self.payouts_enabled.ok_or("the account has no payouts_enabled")?,
+            transfers: transfers.map_or(Capability::Unrequested, |word| capability(&word)),
+            requirements: self.requirements.map(requirements).unwrap_or_default(),
+        };
+        Ok((account_id, state))
+    }
+}
+
+/// A text that says something.
+fn told(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// A word that we do not know lets nobody do anything.
+fn capability(word: &str) -> Capability {
+    match word {
+        "active" => Capability::Active,
+        "pending" => Capability::Pending,
+        "unrequested" => Capability::Unrequested,
+        _ => Capability::Inactive,
+    }
+}
+
+fn requirements(written: WrittenRequirements) -> Requirements {
+    let deadline = written.current_deadline.and_then(|second| DateTime::from_timestamp(second, 0));
+    Requirements {
+        currently_due: written.currently_due.unwrap_or_default(),
+        eventually_due: written.eventually_due.unwrap_or_default(),
+        past_due: written.past_due.unwrap_or_default(),
+        pending_verification: written.pending_verification.unwrap_or_default(),
+        disabled_reason: told(written.disabled_reason),
+        current_deadline: deadline,
+    }
+}

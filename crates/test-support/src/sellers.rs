@@ -1,0 +1,128 @@
+//! Sample sellers, and events about them.
+
+use bytes::Bytes;
+use quittance_domain::catalog::Product;
+use quittance_domain::event::{Content, Event};
+use quittance_domain::id::SellerId;
+use quittance_domain::order::Order;
+use quittance_domain::payment::{Account, Mode};
+use quittance_domain::seller::{
+    AccountState, Capability, ChargeType, FeeTerms, Requirements, Seller, SellerNews,
+};
+use quittance_persistence::{ConnectSeller, Delivery, Observed, Placed, Store};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::clock::{NOW_S, now};
+use crate::payment_event::PaymentEvent;
+use crate::samples::{Payment, id, new_order, product};
+
+/// An account that can be charged through, in Germany.
+#[must_use]
+pub fn account_state() -> AccountState {
+    AccountState {
+        country: Some("DE".to_owned()),
+        currency: Some("eur".to_owned()),
+        display_name: Some("Teapots of Bremen".to_owned()),
+        details_submitted: true,
+        charges_enabled: true,
+        payouts_enabled: true,
+        transfers: Capability::Active,
+        requirements: Requirements::default(),
+    }
+}
+
+/// An account of which the platform takes 3 %, let in and read in the second of [`now`].
+#[must_use]
+pub fn connecting(account_id: &str, charge_type: ChargeType) -> ConnectSeller {
+    ConnectSeller {
+        fresh_id: id(SellerId::from_uuid),
+        account_id: account_id.to_owned(),
+        mode: Mode::Test,
+        began_s: NOW_S,
+        state: Some(account_state()),
+        charge_type,
+        fee: FeeTerms::new(300, 0, 0).expect("terms"),
+        now: now(),
+    }
+}
+
+/// Connects a seller that can be charged through.
+pub async fn connect(store: &Store, account_id: &str, charge_type: ChargeType) -> Seller {
+    store.connect_seller(connecting(account_id, charge_type)).await.expect("a seller")
+}
+
+/// Stores a product of this seller and places an order of two: 25.00 EUR, 0.75 EUR of which are the platform's.
+pub async fn place_through(store: &Store, seller: &Seller) -> Order {
+    let product = Product { seller_id: Some(seller.id.clone()), ..product() };
+    let product = store.insert_product(product, None).await.expect("a product");
+    match store.place_order(new_order(&product), None).await.expect("an order") {
+        Placed::Done(order) => order,
+        other => panic!("{other:?}"),
+    }
+}
+
+impl Payment {
+    /// Stripe has answered in this mode that its PaymentIntent is made: now its id is known.
+    pub async fn is_answered(&self, store: &Store, mode: Mode) {
+        let mut answer = PaymentEvent { mode, ..self.created() }.observation();
+        answer.fact.sighting.event = String::new();
+        let observed = store.observe(self.id.clone(), answer, None, None, now()).await.expect("a commit");
+        assert!(matches!(observed, Observed::Merged(..)), "{observed:?}");
+    }
+}
+
+/// An event about a connected account. What a test is about is changed in its fields.
+#[derive(Debug, Clone)]
+pub struct SellerEvent {
+    /// `id`.
+    pub id: String,
+    /// `created`.
+    pub created: i64,
+    /// `account`.
+    pub account: Account,
+    /// `livemode`.
+    pub mode: Mode,
+    /// What it says.
+    pub news: SellerNews,
+}
+
+impl SellerEvent {
+    /// An event of this account, so many seconds after [`now`].
+    #[must_use]
+    pub fn of(account_id: &str, seconds: i64, news: SellerNews) -> Self {
+        Self {
+            id: format!("evt_{}", Uuid::now_v7().simple()),
+            created: NOW_S + seconds,
+            account: Account::connected(account_id),
+            mode: Mode::Test,
+            news,
+        }
+    }
+
+    /// How the account stood so many seconds after [`now`].
+    #[must_use]
+    pub fn updated(account_id: &str, seconds: i64, state: AccountState) -> Self {
+        Self::of(account_id, seconds, SellerNews::Updated(Box::new(state)))
+    }
+
+    /// It, as the gateway understands it, with bytes that stand for it.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        let kind = match self.news {
+            SellerNews::Updated(_) => "account.updated",
+            SellerNews::Changed => "capability.updated",
+            SellerNews::Deauthorized => "account.application.deauthorized",
+        };
+        let payload = json!({ "id": self.id, "type": kind, "account": self.account.as_str() });
+        let event = Event {
+            id: self.id.clone(),
+            kind: kind.to_owned(),
+            created: self.created,
+            account: self.account.clone(),
+            mode: self.mode,
+            content: Content::Seller(self.news.clone()),
+        };
+        Delivery { event, payload: Bytes::from(payload.to_string()), received_at: now() }
+    }
+}
