@@ -12,13 +12,13 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: 'es2022',
     rolldownOptions: {
-      input: ['index.html', 'return.html'],
+      input: ['index.html', 'return.html', 'sellers.html'],
       output: {
         // Fixed names: crates/demo lists them.
         entryFileNames: 'assets/[name].js',
         chunkFileNames: 'assets/[name].js',
         assetFileNames: 'assets/[name][extname]',
-        codeSplitting: { groups: [{ name: 'shared', test: /src\/(api|dom|memory|money|style)/ }] },
+        codeSplitting: { groups: [{ name: 'shared', test: /src\/(api|countries|dom|memory|money|style)/ }] },
       },
     },
   },

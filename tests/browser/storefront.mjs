@@ -50,9 +50,9 @@ export function storefront(service) {
 
   const isStatus = (status) => (order) => order.status === status;
 
-  /** What Stripe has of an order. */
-  async function atStripe(orderId) {
-    const list = async (route) => (await stripe(service(), 'GET', route, { limit: 100 })).data;
+  /** What Stripe has of an order: on the platform's account, or on a connected one. */
+  async function atStripe(orderId, account = undefined) {
+    const list = async (route) => (await stripe(service(), 'GET', route, { limit: 100 }, account)).data;
     const intents = (await list('/v1/payment_intents')).filter(({ metadata }) => metadata.order_id === orderId);
     const ids = intents.map(({ id }) => id);
     const charges = (await list('/v1/charges')).filter((charge) => ids.includes(charge.payment_intent));

@@ -15,8 +15,10 @@ pub fn file(path: &str) -> Option<(&'static [u8], &'static str)> {
     Some(match path {
         "" | "index.html" => (include_bytes!("../dist/index.html"), HTML),
         "return.html" => (include_bytes!("../dist/return.html"), HTML),
+        "sellers.html" => (include_bytes!("../dist/sellers.html"), HTML),
         "assets/index.js" => (include_bytes!("../dist/assets/index.js"), SCRIPT),
         "assets/return.js" => (include_bytes!("../dist/assets/return.js"), SCRIPT),
+        "assets/sellers.js" => (include_bytes!("../dist/assets/sellers.js"), SCRIPT),
         "assets/shared.js" => (include_bytes!("../dist/assets/shared.js"), SCRIPT),
         "assets/shared.css" => (include_bytes!("../dist/assets/shared.css"), STYLE),
         _ => return None,

@@ -10,8 +10,12 @@ export type PaymentLookup = components['schemas']['PaymentLookup'];
 export type CheckoutSessionLookup = components['schemas']['CheckoutSessionLookup'];
 export type Shipping = components['schemas']['Shipping'];
 export type FieldError = components['schemas']['FieldError'];
+export type Seller = components['schemas']['Seller'];
+export type SellerTerms = components['schemas']['SellerUpdate'];
+export type NewSeller = components['schemas']['SellerCreate'];
+export type NewProduct = components['schemas']['ProductCreate'];
 
-type Method = 'get' | 'post' | 'patch';
+type Method = 'get' | 'post' | 'patch' | 'delete';
 type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M & keyof paths[P]]>;
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never;
 type Body<O> = O extends { requestBody?: infer R } ? Json<NonNullable<R>> : never;
@@ -21,7 +25,7 @@ interface Options<O> {
   path?: Record<string, string>;
   query?: Record<string, string | number>;
   body?: Body<O>;
-  /** The order's own token: `Authorization: Bearer`. */
+  /** The order's own token, or the platform's secret key: `Authorization: Bearer`. */
   token?: string | undefined;
   /** The PaymentIntent's client secret: enough to look a payment up. */
   clientSecret?: string | undefined;
@@ -122,3 +126,27 @@ export const api = {
   /** The same by the id that Stripe puts into the success page's address, and less of it. */
   paymentBySession: (id: string, query: { wait: number }) => send('get', '/v1/checkout_sessions/{id}', { path: { id }, query }),
 };
+
+/** What only the platform may do, by its secret key. A platform of your own does this on its server. */
+export const platform = (token: string) => ({
+  sellers: () => send('get', '/v1/sellers', { token, query: { limit: 100 } }),
+  seller: (id: string) => send('get', '/v1/sellers/{id}', { token, path: { id } }),
+  /** Where the owner of an account lets the platform in. `binding` says who begins. */
+  beginOAuth: (binding: string, redirectUri: string) =>
+    send('post', '/v1/sellers/oauth/authorize', { token, body: { binding, redirect_uri: redirectUri } }),
+  /** Connects the account of who came back. Not sent twice: the state counts once, and whoever fails begins anew. */
+  finishOAuth: (answer: { code: string; state: string; binding: string }) =>
+    send('post', '/v1/sellers/oauth/callback', { token, body: answer }),
+  createSeller: (seller: NewSeller, idempotencyKey: string) => send('post', '/v1/sellers', { token, body: seller, idempotencyKey }),
+  /** A page of Stripe's on which a seller tells what Stripe wants to know. */
+  accountLink: (id: string, urls: { return_url: string; refresh_url: string }) =>
+    send('post', '/v1/sellers/{id}/account_link', { token, path: { id }, body: urls }),
+  updateSeller: (id: string, terms: SellerTerms) => send('patch', '/v1/sellers/{id}', { token, path: { id }, body: terms }),
+  /** Asks Stripe now how the account stands. */
+  refreshSeller: (id: string) => send('post', '/v1/sellers/{id}/refresh', { token, path: { id } }),
+  unlinkSeller: (id: string, force: boolean) =>
+    send('delete', '/v1/sellers/{id}', { token, path: { id }, query: { force: String(force) } }),
+  createProduct: (product: NewProduct, idempotencyKey: string) => send('post', '/v1/products', { token, body: product, idempotencyKey }),
+});
+
+export type Platform = ReturnType<typeof platform>;

@@ -6,6 +6,7 @@
 // decline.
 
 import { api, Problem, type Order, type PlacedOrder, type Product } from './api';
+import { COUNTRIES, countryNames } from './countries';
 import { announce, el, messageOf, showMessage, SPINNER } from './dom';
 import { cart, checkout, tokenOf, type Checkout, type Line } from './memory';
 import { money } from './money';
@@ -20,15 +21,14 @@ interface OpenOrder {
   token: string;
 }
 
-/** Countries this shop delivers to. */
-const COUNTRIES = ('AT AU BE BG CA CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT JP LI LT LU LV MT NL NO NZ PL PT RO '
-  + 'SE SG SI SK US').split(' ');
-
 /** What Stripe says of a PaymentIntent that needs nothing more of the customer. */
 const DONE = ['succeeded', 'processing', 'requires_capture'];
 
 /** What the API says of an order that has been paid, or is being. */
 const PAID = ['already_paid', 'payment_processing', 'payment_in_flight', 'order_in_review'];
+
+/** What the API says where nothing can be paid to the seller of the order now. */
+const SELLER_CLOSED = ['seller_not_ready', 'seller_not_connected', 'seller_disconnected'];
 
 /** Shows the checkout once more, and says why. */
 type Reopen = (notice?: string) => void;
@@ -37,6 +37,13 @@ type Reopen = (notice?: string) => void;
 class Shortage extends Error {
   constructor(readonly lines: (Line & { left: number })[]) {
     super('Too few are left of some of the items.');
+  }
+}
+
+/** Lines of the cart that the seller of the first one does not sell. */
+class MixedSellers extends Error {
+  constructor(readonly lines: Line[]) {
+    super('The items are of different sellers.');
   }
 }
 
@@ -57,11 +64,14 @@ async function place(next: Checkout): Promise<PlacedOrder> {
     if (!(error instanceof Problem) || error.status < 400 || error.status >= 500) throw error;
     // It was refused, and would be for ever with this key. The next try asks anew.
     checkout.end();
-    const short = error.errors.flatMap(({ pointer, code, available }) => {
+    const named = (codes: string[]) => error.errors.flatMap(({ pointer, code, available }) => {
       const line = lines[Number(/^\/items\/(\d+)/.exec(pointer)?.[1])];
-      return line && ['insufficient_stock', 'not_for_sale'].includes(code) ? [{ ...line, left: available ?? 0 }] : [];
+      return line && codes.includes(code) ? [{ ...line, left: available ?? 0 }] : [];
     });
-    throw short.length ? new Shortage(short) : error;
+    const short = named(['insufficient_stock', 'not_for_sale']);
+    if (short.length) throw new Shortage(short);
+    const foreign = named(['mixed_sellers']);
+    throw foreign.length ? new MixedSellers(foreign) : error;
   });
 }
 
@@ -132,12 +142,10 @@ function text(id: string, label: string, autocomplete: string, missing: string |
 }
 
 function countryField(chosen: string | undefined): Field {
-  const names = new Intl.DisplayNames(undefined, { type: 'region' });
-  const options = COUNTRIES.map((code) => [code, names.of(code) ?? code] as const).sort((a, b) => a[1].localeCompare(b[1]));
   const own = new Intl.Locale(navigator.language).maximize().region ?? '';
   const first = chosen ?? (COUNTRIES.includes(own) ? own : 'DE');
   const select = el('select', { id: 'country', name: 'country', autocomplete: 'country' },
-    ...options.map(([code, name]) => el('option', { value: code, selected: code === first }, name)));
+    ...countryNames().map(([code, name]) => el('option', { value: code, selected: code === first }, name)));
   return new Field(select, 'Country', 'Please choose a country.');
 }
 
@@ -245,7 +253,7 @@ class CheckoutPage {
   /** Shows the payment form. The order's last decline is told, so that it is known why there is to be another try. */
   async showPayment(signal: AbortSignal, notice: string): Promise<void> {
     const { id } = this.open.order;
-    const [stripe, intent] = await Promise.all([
+    const [makeStripe, intent] = await Promise.all([
       loadStripe(this.config.stripe_js_url, this.config.publishable_key),
       api.paymentIntent(id, this.open.token),
     ]);
@@ -254,6 +262,7 @@ class CheckoutPage {
       window.location.replace(returnUrl(id));
       return;
     }
+    const stripe = makeStripe(intent.stripe_account);
     const elements = stripe.elements({ clientSecret: intent.client_secret, appearance: appearance() });
     const element = elements.create('payment', {
       layout: 'tabs',
@@ -382,6 +391,8 @@ class CheckoutPage {
     if (error.code === 'payment_intent_unexpected_state') {
       return this.reopen('You began to pay in another window. That is closed now and nothing was charged: please enter your card again.');
     }
+    // The seller has disconnected their account since this page was opened. What the API says of it is shown then.
+    if (error.code === 'account_invalid') return this.reopen('This seller can not take payments now. Nothing was charged.');
     if (error.type === 'validation_error') return;
     this.#answer(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
   }
@@ -410,17 +421,20 @@ function showClosed(main: HTMLElement, title: string, reopen: Reopen): void {
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
+/** A line of the cart, and what is wrong with it. */
+function cartRow({ productId, quantity }: Line, products: Product[], wrong: string): HTMLElement {
+  const name = products.find(({ id }) => id === productId)?.name ?? 'Something that is no longer sold';
+  return el('li', { class: 'line' },
+    el('div', { class: 'thumb' }, picture(name)),
+    el('div', { class: 'line-text' },
+      el('span', { class: 'line-name' }, name),
+      el('span', { class: 'stock' }, wrong),
+      el('span', { class: 'quiet' }, `${quantity} in your cart`)));
+}
+
 /** Says what there is too little of, and offers to go on with the rest. */
 function showShortage(main: HTMLElement, { lines }: Shortage, products: Product[], reopen: Reopen): void {
-  const rows = lines.map(({ productId, quantity, left }) => {
-    const name = products.find(({ id }) => id === productId)?.name ?? 'Something that is no longer sold';
-    return el('li', { class: 'line' },
-      el('div', { class: 'thumb' }, picture(name)),
-      el('div', { class: 'line-text' },
-        el('span', { class: 'line-name' }, name),
-        el('span', { class: 'stock' }, leftText(left)),
-        el('span', { class: 'quiet' }, `${quantity} in your cart`)));
-  });
+  const rows = lines.map((line) => cartRow(line, products, leftText(line.left)));
   const isAnyLeft = cart.lines().some((line) => !lines.some(({ productId, left }) => productId === line.productId && left === 0));
   const takeRest = () => {
     for (const { productId, left } of lines) cart.set(productId, left);
@@ -435,12 +449,37 @@ function showShortage(main: HTMLElement, { lines }: Shortage, products: Product[
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
+/** An order is with one seller: offers to leave the rest out. */
+function showMixed(main: HTMLElement, { lines }: MixedSellers, products: Product[], reopen: Reopen): void {
+  const leaveOut = () => {
+    for (const { productId } of lines) cart.set(productId, 0);
+    reopen();
+  };
+  showMessage(main, 'Your cart is from different sellers',
+    el('p', { class: 'quiet' }, 'Each order is with one seller, so this has to be an order of its own. Nothing was charged.'),
+    el('ul', { class: 'lines' }, ...lines.map((line) => cartRow(line, products, 'Of another seller'))),
+    el('p', { class: 'actions' },
+      el('button', { type: 'button', class: 'button', onclick: leaveOut }, 'Go on without it'),
+      el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
+}
+
+/** The money would not arrive where it should: nothing is taken before it would. */
+function showSellerClosed(main: HTMLElement, reopen: Reopen): void {
+  showMessage(main, 'This seller can not take payments now',
+    el('p', {}, 'Nothing was charged, and your cart is still here. Please try again later, or choose something else.'),
+    el('p', { class: 'actions' },
+      el('button', { type: 'button', class: 'button', onclick: () => reopen() }, 'Try again'),
+      el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
+}
+
 /** Shows what ends this checkout. Answers whether `error` does. */
 function showEnd(main: HTMLElement, error: unknown, products: Product[], reopen: Reopen): boolean {
   if (error instanceof Shortage) showShortage(main, error, products, reopen);
+  else if (error instanceof MixedSellers) showMixed(main, error, products, reopen);
   else if (!(error instanceof Problem)) return false;
   else if (error.code === 'cart_empty') showEmpty(main);
   else if (error.code === 'too_many_attempts') showTooMany(main);
+  else if (SELLER_CLOSED.includes(error.code)) showSellerClosed(main, reopen);
   else if (error.code === 'order_expired') showClosed(main, 'This order has expired', reopen);
   else if (error.code === 'order_canceled') showClosed(main, 'This order is closed', reopen);
   else return false;

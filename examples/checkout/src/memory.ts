@@ -64,7 +64,7 @@ export const cart = {
 };
 
 /** A text nobody can guess. (`randomUUID` is not there on plain http, but for this machine.) */
-function randomKey(): string {
+export function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(24));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -33,6 +33,7 @@ export function picture(name: string): SVGSVGElement {
   }
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '0 0 200 200');
+  svg.setAttribute('preserveAspectRatio', 'xMidYMid slice');
   svg.setAttribute('aria-hidden', 'true');
   // Only the drawings above get here.
   svg.innerHTML = `<rect width="200" height="200" fill="${ground}"/><ellipse cx="100" cy="168" rx="58" ry="7" fill="#000"

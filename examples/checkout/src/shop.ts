@@ -20,6 +20,7 @@ async function loadShop() {
   const [config, products] = await Promise.all([api.config(), api.products()]);
   learnCurrencies(config.currencies);
   showMode(config.mode);
+  if (config.mode !== 'live') need('.foot').append(el('p', {}, el('a', { href: 'sellers.html' }, 'The sellers of this shop')));
   return { config, products: products.data };
 }
 
@@ -31,7 +32,12 @@ function shop() {
   return loaded;
 }
 
-function productCard(product: Product): HTMLElement {
+/** Whether something is in the cart that another sells: an order is with one seller. */
+function isOfAnother(product: Product, products: Product[]): boolean {
+  return cartLines(products).some(({ product: { seller_id } }) => seller_id !== product.seller_id);
+}
+
+function productCard(product: Product, products: Product[]): HTMLElement {
   const available = availableOf(product);
   const isSoldOut = available === 0;
   const isAllInCart = () => cart.quantityOf(product.id) >= available;
@@ -41,12 +47,17 @@ function productCard(product: Product): HTMLElement {
     disabled: isSoldOut,
     onclick: () => {
       if (isAllInCart()) return announce(`All that is left of ${product.name} is in your cart.`);
+      const isRefused = isOfAnother(product, products);
+      refusal.hidden = !isRefused;
+      if (isRefused) return announce(refusal.textContent);
       cart.add(product.id);
       announce(`${product.name} is in your cart. ${cart.count()} in all.`);
       add.replaceChildren('Added');
       setTimeout(label, 1400);
     },
   });
+  const refusal = el('p', { class: 'stock', hidden: true },
+    'Your cart is with another seller, and each order is with one. Order that first, or empty the cart.');
   const label = () => {
     const text = isSoldOut ? 'Sold out' : isAllInCart() ? 'In your cart' : 'Add to cart';
     add.replaceChildren(text);
@@ -56,12 +67,16 @@ function productCard(product: Product): HTMLElement {
   };
   label();
   const stock = isSoldOut ? null : fewText(available);
+  // The catalogue knows sellers by their ids: this is what the seller page writes there.
+  const soldBy = product.seller_id && product.metadata.sold_by;
   return el('li', { class: isSoldOut ? 'product sold-out' : 'product' },
     el('div', { class: 'picture' }, picture(product.name)),
     el('div', { class: 'product-text' },
       el('h2', {}, product.name),
       product.description ? el('p', { class: 'quiet' }, product.description) : null,
-      stock ? el('p', { class: 'stock' }, stock) : null),
+      soldBy ? el('p', { class: 'quiet' }, `Sold by ${soldBy}`) : null,
+      stock ? el('p', { class: 'stock' }, stock) : null,
+      refusal),
     el('div', { class: 'product-buy' },
       el('span', { class: 'price' }, money(product.unit_amount, product.currency)), add));
 }
@@ -72,7 +87,7 @@ async function showCatalogue(): Promise<void> {
   loaded = null;
   const { products } = await shop();
   const list = products.length
-    ? el('ul', { class: 'products' }, ...products.map(productCard))
+    ? el('ul', { class: 'products' }, ...products.map((product) => productCard(product, products)))
     : el('p', { class: 'quiet' }, 'The shelves are empty: add a product with POST /v1/products.');
   main.className = 'catalogue';
   main.replaceChildren(

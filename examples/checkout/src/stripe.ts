@@ -59,10 +59,12 @@ function load(url: string): Promise<void> {
   return loading;
 }
 
-export async function loadStripe(url: string, publishableKey: string): Promise<Stripe> {
+/** Loads Stripe.js. Answers what makes a `Stripe` of it: for a seller's account, where the payment is on that. */
+export async function loadStripe(url: string, publishableKey: string): Promise<(account: string | null) => Stripe> {
   await load(url);
-  if (!window.Stripe) throw new Error('The payment form could not be loaded.');
-  return window.Stripe(publishableKey);
+  const make = window.Stripe;
+  if (!make) throw new Error('The payment form could not be loaded.');
+  return (account) => make(publishableKey, account === null ? {} : { stripeAccount: account });
 }
 
 /** The colours and shapes of this page, for the form inside the frame. */
