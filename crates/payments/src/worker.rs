@@ -125,57 +125,42 @@ impl Worker {
     }
 
     async fn attempts(&self) -> usize {
-        let works = taken(self.payments.store.claim_work(claim()).await);
-        let found = works.len();
-        let mut tasks = JoinSet::new();
-        for work in works {
+        each(self.payments.store.claim_work(claim()).await, |work| {
             let payments = self.payments.clone();
-            tasks.spawn(async move {
+            async move {
                 let result = payments.drive(&work.attempt.id).await;
                 report(&work, &result);
-            });
-        }
-        tasks.join_all().await;
-        found
+            }
+        })
+        .await
     }
 
     async fn refunds(&self) -> usize {
-        let works = taken(self.payments.store.claim_refunds(claim()).await);
-        let found = works.len();
-        let mut tasks = JoinSet::new();
-        for work in works {
+        each(self.payments.store.claim_refunds(claim()).await, |work| {
             let payments = self.payments.clone();
-            tasks.spawn(async move {
+            async move {
                 let result = payments.send_refund(&work).await;
                 report_refund(&work, result.err());
-            });
-        }
-        tasks.join_all().await;
-        found
+            }
+        })
+        .await
     }
 
     async fn sellers(&self) -> usize {
-        let works = taken(self.payments.store.claim_seller_checks(claim()).await);
-        let found = works.len();
-        let mut tasks = JoinSet::new();
-        for work in works {
+        each(self.payments.store.claim_seller_checks(claim()).await, |work| {
             let payments = self.payments.clone();
-            tasks.spawn(async move {
+            async move {
                 let result = payments.work_on_seller(&work).await;
                 report_seller(&work, result.err());
-            });
-        }
-        tasks.join_all().await;
-        found
+            }
+        })
+        .await
     }
 
     async fn checks(&self) -> usize {
-        let orders = taken(self.payments.store.claim_checks(claim()).await);
-        let found = orders.len();
-        let mut tasks = JoinSet::new();
-        for order_id in orders {
+        each(self.payments.store.claim_checks(claim()).await, |order_id| {
             let payments = self.payments.clone();
-            tasks.spawn(async move {
+            async move {
                 if let Err(error) = payments.check(order_id.clone()).await {
                     tracing::warn!(
                         order.id = %order_id,
@@ -183,11 +168,21 @@ impl Worker {
                         "An order could not be compared with what Stripe says; it is tried again in a minute."
                     );
                 }
-            });
-        }
-        tasks.join_all().await;
-        found
+            }
+        })
+        .await
     }
+}
+
+/// Works on everything that was claimed, all of it at once; how much there was.
+async fn each<T, F>(claimed: Result<Vec<T>, quittance_persistence::Error>, work: impl Fn(T) -> F) -> usize
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let tasks: JoinSet<()> = taken(claimed).into_iter().map(work).collect();
+    let found = tasks.len();
+    tasks.join_all().await;
+    found
 }
 
 fn claim() -> WorkClaim {
