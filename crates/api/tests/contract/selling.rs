@@ -201,4 +201,12 @@ async fn a_seller_who_left_at_stripe_is_out_of_reach() {
     assert_eq!(refused["errors"][0]["code"], "not_connected");
     let body = basket(&text(&order["items"][0]["product_id"]));
     app.post("/v1/orders").json(&body).send().await.ok(201);
+
+    // It can be used again, though nobody told us: whoever asks anew finds out.
+    let url = app.authorize("ada").await;
+    let came_back = app.approve(&url, &[("account", &account)]).await;
+    let form = format!("grant_type=authorization_code&code={}", came_back.code);
+    app.at_stripe("/oauth/token", &form).await;
+    let told = app.post(&format!("{}/refresh", path_of(&seller))).shop().send().await.ok(200);
+    assert_eq!((&told["connected"], &told["ready"]), (&json!(true), &json!(true)));
 }

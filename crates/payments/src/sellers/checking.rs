@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use quittance_domain::id::SellerId;
-use quittance_domain::seller::Seller;
+use quittance_domain::seller::{Link, Seller};
 use quittance_persistence::{SellerAtWork, SellerWork};
 use quittance_stripe_gateway::Error as StripeError;
 
@@ -25,12 +25,13 @@ struct Read {
 
 impl Payments {
     /// Asks Stripe now how a seller's account stands. Events have times to the second: where one is so new that the
-    /// answer may be older, Stripe is asked again in a moment.
+    /// answer may be older, Stripe is asked again in a moment. One that seems to have left is asked about, too: it is
+    /// connected if Stripe answers.
     pub async fn refresh_seller(&self, id: SellerId) -> Result<Seller, Error> {
         self.detached(async move |payments: Self| {
             let mut seller = payments.store.seller(id).await?.ok_or(Error::SellerNotFound)?;
             for _ in 0..READS_MAX {
-                if !seller.is_connected() {
+                if seller.account_id.is_none() || seller.link == Link::Unlinked {
                     break;
                 }
                 let read = payments.read_account(&seller).await?;
