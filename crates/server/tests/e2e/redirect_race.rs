@@ -55,15 +55,13 @@ async fn tell_whoever_waits(world: &World<'_>, api: &Client) {
     assert!(answered.saturating_duration_since(committed) < Duration::from_secs(3), "it was told late");
 
     // The same by Stripe's id. What settled before `after` is no news, so that this waits in vain.
-    let path = format!("/v1/payment_intents/{}?wait=20", source.payable.payment_intent_id);
-    let answer = api.get(path.clone()).send().await.expect(200);
+    let payment_intent = format!("/v1/payment_intents/{}", source.payable.payment_intent_id);
+    let answer = api.get(format!("{payment_intent}?wait=20")).send().await.expect(200);
     is_success(&answer, order_id);
     let begun = Instant::now();
     let version = &answer.body["version"];
-    is_success(
-        &api.get(path.replace("20", &format!("1&after={version}"))).send().await.expect(200),
-        order_id,
-    );
+    let later = api.get(format!("{payment_intent}?wait=1&after={version}"));
+    is_success(&later.send().await.expect(200), order_id);
     assert!(begun.elapsed() >= Duration::from_millis(900));
 }
 
