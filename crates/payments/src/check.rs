@@ -19,7 +19,7 @@ impl Payments {
         let Some(found) = self.store.order_to_check(order_id.clone()).await? else { return Ok(()) };
         for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
             let findings = match self.ask(work).await.map_err(Error::Stripe) {
-                Err(error) if error.is_of_unreachable_account() => {
+                Err(error) if error.is_out_of_reach(&work.attempt) => {
                     self.lose_unless_paid(work).await?;
                     continue;
                 }

@@ -44,7 +44,7 @@ impl Payments {
                 }
             };
             match step.instrument(span(&work.order_id, &work.attempt.id)).await {
-                Err(error) if error.is_of_unreachable_account() => self.lose(&work).await?,
+                Err(error) if error.is_out_of_reach(&work.attempt) => self.lose(&work).await?,
                 done => done?,
             }
         }

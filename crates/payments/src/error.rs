@@ -3,6 +3,7 @@
 use quittance_domain::id::SellerId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::{Account, Attempt};
 use quittance_domain::seller::{Blocker, Seller};
 use quittance_stripe_gateway::Refusal;
 
@@ -121,12 +122,14 @@ impl Error {
         }
     }
 
-    /// Whether Stripe lets us use a connected account no more.
-    pub(crate) fn is_of_unreachable_account(&self) -> bool {
+    /// Whether this says that an attempt is out of our reach: Stripe lets us use its account no more, or will not make
+    /// it because the account that its money is for has left. One that is on our own account stays ours.
+    pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
             Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
-                refusal.is_account_unreachable() || refusal.is_destination_unreachable()
+                (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
+                    || (refusal.is_destination_unreachable() && !attempt.is_made())
             }
             _ => false,
         }

@@ -160,7 +160,7 @@ impl Payments {
                 return Err(Error::CaptureMethodFixed);
             }
             let (answer, order) = match self.make_or_read(&work).await {
-                Err(error) if error.is_of_unreachable_account() => {
+                Err(error) if error.is_out_of_reach(&work.attempt) => {
                     self.lose(&work).await?;
                     return Err(Error::AccountUnreachable);
                 }

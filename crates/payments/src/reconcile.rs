@@ -106,7 +106,7 @@ impl Payments {
                 continue;
             }
             let findings = match self.ask(work).await.map_err(Error::Stripe) {
-                Err(error) if error.is_of_unreachable_account() => continue,
+                Err(error) if error.is_out_of_reach(&work.attempt) => continue,
                 findings => findings?,
             };
             let refunds = self.store.refunds(found.order.id.clone()).await?;

@@ -17,6 +17,7 @@ quittance_test_support::on_both_databases! {
     open_orders_are_canceled_before_a_seller_is_let_go,
     money_on_its_way_keeps_a_seller,
     by_force_a_seller_is_let_go_all_the_same,
+    what_is_held_on_our_own_account_outlives_its_seller,
 }
 
 const DEBIT: &str = "pm_sepaDebit_successDelayed_de";
@@ -262,4 +263,31 @@ async fn by_force_a_seller_is_let_go_all_the_same(database: &TestDatabase) {
         (world.count(told).await == 3).then_some(())
     })
     .await;
+}
+
+/// A destination charge lives on the platform's account: where its seller has left, the money can not be taken, but it
+/// is still ours to release.
+async fn what_is_held_on_our_own_account_outlives_its_seller(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let platform = Platform::of(&world);
+    let shop = Shop::open_through(&world, Through::Destination).await;
+    let seller = shop.seller.clone().expect("a seller");
+    let held = shop.held("held").await;
+    shop.see_become(&held.order_id, "authorized").await;
+    platform.leave(&seller).await;
+    platform.see(&seller, "connected", &json!(false)).await;
+    let refused = shop.capturing(&held.order_id, None).insist().await;
+    assert_eq!((refused.status, refused.problem()), (409, "capture_refused"), "{}", refused.text);
+    assert_eq!(shop.order(&held.order_id).await["status"], "authorized");
+    let given_up = "payments WHERE refused IS NOT NULL";
+    assert_eq!(world.count(given_up).await, 0);
+
+    let canceled = shop.api.post(format!("/v1/orders/{}/cancel", held.order_id)).send().await.expect(200);
+    assert_eq!(canceled.body["status"], "canceled", "{}", canceled.text);
+    assert_eq!(
+        shop.at_stripe(&held.payment_intent_id).await["status"],
+        "canceled",
+        "the money is still held"
+    );
+    nothing_is_in_flight(&world).await;
 }
