@@ -1,0 +1,274 @@
+//! One attempt to pay an order: what it must have, what was seen of it, and what of that counts.
+
+use super::{Account, CaptureMethod, Facts, Mode, Observation, OpenStatus, PaymentStatus, Success};
+use crate::checkout::{Rail, SessionObservation, SessionStatus};
+use crate::id::{OrderId, PaymentId};
+use crate::money::Money;
+
+/// Why a success is not believed to pay its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReviewReason {
+    /// The amount is not what the attempt had to have, or not all of it was received.
+    WrongAmount,
+    /// The currency is not what the attempt had to have.
+    WrongCurrency,
+    /// The platform's fee is not what the attempt had to have.
+    WrongFee,
+    /// The order had been canceled when the success came.
+    SucceededAfterCancel,
+    /// The order had expired when the success came, and its goods could not be taken from the stock again.
+    SucceededAfterExpiry,
+}
+
+impl ReviewReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 5] = [
+        Self::WrongAmount,
+        Self::WrongCurrency,
+        Self::WrongFee,
+        Self::SucceededAfterCancel,
+        Self::SucceededAfterExpiry,
+    ];
+
+    /// Whether what came is what was asked for, and only came too late.
+    #[must_use]
+    pub fn is_late(self) -> bool {
+        matches!(self, Self::SucceededAfterCancel | Self::SucceededAfterExpiry)
+    }
+
+    /// The word for it in JSON and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongAmount => "wrong_amount",
+            Self::WrongCurrency => "wrong_currency",
+            Self::WrongFee => "wrong_fee",
+            Self::SucceededAfterCancel => "succeeded_after_cancel",
+            Self::SucceededAfterExpiry => "succeeded_after_expiry",
+        }
+    }
+
+    /// The reason that this word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// What a PaymentIntent must have for its success to count: recorded before Stripe hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The account it must live on.
+    pub account: Account,
+    /// Whether money must be real.
+    pub mode: Mode,
+    /// The amount and currency.
+    pub amount: Money,
+    /// The platform's fee, in minor units.
+    pub application_fee: Option<i64>,
+}
+
+impl Expected {
+    /// The gate on amounts: a success counts only if this returns `Ok`. `capture` is what the shop chose to take
+    /// of a held payment, if it did.
+    pub fn check(&self, success: &Success, capture: Option<i64>) -> Result<(), ReviewReason> {
+        let received = capture.unwrap_or(self.amount.minor());
+        if success.currency != self.amount.currency().code() {
+            Err(ReviewReason::WrongCurrency)
+        } else if success.amount != self.amount.minor() || success.amount_received != received {
+            Err(ReviewReason::WrongAmount)
+        } else if success.application_fee != self.application_fee {
+            Err(ReviewReason::WrongFee)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// One attempt to pay an order: one PaymentIntent or Checkout Session, or the intention to make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Our id of it.
+    pub id: PaymentId,
+    /// Where the customer pays it.
+    pub rail: Rail,
+    /// What it must have to count.
+    pub expected: Expected,
+    /// The connected account to which the money is transferred, if it is not charged there.
+    pub destination: Option<String>,
+    /// When the money is to be taken.
+    pub capture_method: CaptureMethod,
+    /// Stripe's id of its PaymentIntent, once known. A Checkout Session has none before the customer pays.
+    pub payment_intent_id: Option<String>,
+    /// Stripe's id of its Checkout Session, once known.
+    pub checkout_session_id: Option<String>,
+    /// What Stripe told us of it.
+    pub facts: Facts,
+    /// How much the shop decided to take of a held payment, in minor units. Recorded before Stripe hears of it.
+    pub capture: Option<i64>,
+    /// Whether it is to be closed because the customer pays in another way, or another amount.
+    pub abandoned: bool,
+    /// Why nothing can come of it: Stripe would not make it, or the account that it lives on is out of our reach.
+    pub refused: Option<String>,
+}
+
+/// Why an observation counts for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// It is none of an attempt we recorded.
+    UnknownAttempt,
+    /// It lives on another account than the attempt.
+    WrongAccount,
+    /// It is test data where money is real, or the reverse.
+    WrongMode,
+    /// It names an attempt that has another PaymentIntent or Checkout Session.
+    OtherPaymentIntent,
+    /// It names an order that the attempt is not of.
+    OtherOrder,
+    /// It is about an account that is no seller of ours.
+    UnknownSeller,
+}
+
+impl Mismatch {
+    /// The word for it in the database and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownAttempt => "unknown_attempt",
+            Self::WrongAccount => "wrong_account",
+            Self::WrongMode => "wrong_mode",
+            Self::OtherPaymentIntent => "other_payment_intent",
+            Self::OtherOrder => "other_order",
+            Self::UnknownSeller => "unknown_seller",
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether no more money can come of it: it was paid, it is closed at Stripe, or was never made.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        if self.refused.is_some() {
+            return true;
+        }
+        match (self.facts.status(), self.rail, self.facts.session()) {
+            (PaymentStatus::Succeeded, ..)
+            | (PaymentStatus::Canceled, Rail::PaymentIntent, _)
+            | (PaymentStatus::Open(_), Rail::CheckoutSession, Some(SessionStatus::Failed)) => true,
+            // While a Session is open, its customer may get another PaymentIntent for a canceled one.
+            (PaymentStatus::Canceled, Rail::CheckoutSession, session) => {
+                session.is_some_and(|session| session != SessionStatus::Open)
+            }
+            (PaymentStatus::Open(_), ..) => false,
+        }
+    }
+
+    /// Whether Stripe has told us of what we asked it to make.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        match self.rail {
+            Rail::PaymentIntent => self.payment_intent_id.is_some(),
+            Rail::CheckoutSession => self.checkout_session_id.is_some(),
+        }
+    }
+
+    /// Whether the customer has paid by a voucher or a bank transfer that has not arrived.
+    #[must_use]
+    pub fn awaits_transfer(&self) -> bool {
+        self.facts.status() == PaymentStatus::Open(OpenStatus::AwaitsTransfer)
+    }
+
+    /// The success that is what was asked for, if one came.
+    #[must_use]
+    pub fn fitting_success(&self) -> Option<&Success> {
+        self.facts.successes().find(|success| self.check(success).is_ok())
+    }
+
+    /// The gate on amounts, for this attempt.
+    pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
+        self.expected.check(success, self.capture)
+    }
+
+    /// Whether an observation is of this attempt of this order. Everything must fit: anybody with an account
+    /// of their own can make PaymentIntents that carry our ids.
+    pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
+        self.is_of(&observation.account, observation.mode)?;
+        let known = self.payment_intent_id.as_deref();
+        self.is_named(
+            known,
+            &observation.payment_intent_id,
+            observation.payment_id.as_ref(),
+            &observation.fact.sighting.event,
+        )?;
+        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+    }
+
+    /// As [`Self::recognizes`], for a Checkout Session.
+    pub fn recognizes_session(
+        &self,
+        order_id: &OrderId,
+        observation: &SessionObservation,
+    ) -> Result<(), Mismatch> {
+        self.is_of(&observation.account, observation.mode)?;
+        if self.rail != Rail::CheckoutSession {
+            return Err(Mismatch::UnknownAttempt);
+        }
+        let known = self.checkout_session_id.as_deref();
+        self.is_named(
+            known,
+            &observation.checkout_session_id,
+            observation.payment_id.as_ref(),
+            &observation.event,
+        )?;
+        if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id)
+            && known != seen
+        {
+            return Err(Mismatch::OtherPaymentIntent);
+        }
+        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+    }
+
+    /// Whether something lives on the attempt's account, in its mode.
+    pub(crate) fn is_of(&self, account: &Account, mode: Mode) -> Result<(), Mismatch> {
+        if *account != self.expected.account {
+            Err(Mismatch::WrongAccount)
+        } else if mode != self.expected.mode {
+            Err(Mismatch::WrongMode)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether something seen under an id is ours: by the id we know, else by what its metadata says.
+    ///
+    /// On a connected account events prove nothing of metadata: its owner can copy ours from one PaymentIntent to
+    /// another. There the id is learned only from what Stripe answers to us.
+    fn is_named(
+        &self,
+        known: Option<&str>,
+        seen: &str,
+        payment_id: Option<&PaymentId>,
+        event: &str,
+    ) -> Result<(), Mismatch> {
+        match known {
+            Some(known) if known != seen => Err(Mismatch::OtherPaymentIntent),
+            None if payment_id != Some(&self.id) => Err(Mismatch::UnknownAttempt),
+            None if !event.is_empty() && self.expected.account != Account::own() => {
+                Err(Mismatch::UnknownAttempt)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Metadata can be edited away at Stripe, but it can not point elsewhere.
+    fn points_here(
+        &self,
+        order_id: &OrderId,
+        named_order: Option<&OrderId>,
+        named_payment: Option<&PaymentId>,
+    ) -> Result<(), Mismatch> {
+        let elsewhere = named_order.is_some_and(|named| named != order_id)
+            || named_payment.is_some_and(|named| *named != self.id);
+        if elsewhere { Err(Mismatch::OtherOrder) } else { Ok(()) }
+    }
+}
