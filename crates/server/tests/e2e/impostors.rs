@@ -1,5 +1,6 @@
 //! What a seller makes on its own account by a key of its own: it carries our ids and the right amount, is paid, and
-//! pays nothing of ours. On a seller's account our metadata proves nothing.
+//! pays nothing of ours. On a seller's account our metadata proves nothing; and of what is ours it changes nothing that
+//! we believe.
 
 use quittance_domain::id::PaymentId;
 use quittance_test_support::{TestDatabase, id};
@@ -21,6 +22,7 @@ quittance_test_support::on_both_databases! {
     beside_a_direct_charge_and_after_it,
     beside_a_destination_charge_and_after_it,
     on_other_accounts,
+    a_price_that_the_seller_changes,
 }
 
 /// A shop that sells through a seller who makes what looks like ours.
@@ -266,4 +268,26 @@ async fn on_other_accounts(database: &TestDatabase) {
     own_shop.deliver(&own.succeeded()).await.expect(200);
     assert_eq!(shop.order(&direct.payable.order_id).await["status"], "paid");
     assert_eq!(shop.order(&own.payable.order_id).await["status"], "paid");
+}
+
+/// What lives on its account a seller can change, by a key of its own: what is paid then is not what was asked for.
+async fn a_price_that_the_seller_changes(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let impostor = start(&world, Through::Direct).await;
+    let shop = &impostor.shop;
+    for (change, reason) in [
+        ("amount=700", "wrong_amount"),
+        ("application_fee_amount=1", "wrong_fee"),
+        ("metadata[order_id]=&metadata[payment_id]=&amount=700", "wrong_amount"),
+    ] {
+        let payable = shop.payable(change).await;
+        let path = format!("/v1/payment_intents/{}", payable.payment_intent_id);
+        impostor.owner.post(path).form(change).send().await.expect(200);
+        shop.confirm(&payable.payment_intent_id).await;
+        shop.see_become(&payable.order_id, "review").await;
+        let order = shop.order(&payable.order_id).await;
+        assert_eq!((&order["review_reason"], &order["amount_paid"]), (&json!(reason), &json!(0)), "{order}");
+    }
+    come_to_rest(&world).await;
+    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, 0);
 }

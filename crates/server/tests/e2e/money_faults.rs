@@ -18,6 +18,7 @@ use crate::world::{NO_WALK, Webhooks, World};
 quittance_test_support::on_both_databases! {
     every_call_survives_every_fault,
     every_call_of_direct_charges_survives_faults,
+    every_call_of_destination_charges_survives_faults,
     every_call_survives_every_crash,
     every_call_of_direct_charges_survives_crashes,
 }
@@ -226,6 +227,10 @@ async fn every_call_survives_every_fault(database: &TestDatabase) {
 
 async fn every_call_of_direct_charges_survives_faults(database: &TestDatabase) {
     every_call_survives_faults(database, Through::Direct).await;
+}
+
+async fn every_call_of_destination_charges_survives_faults(database: &TestDatabase) {
+    every_call_survives_faults(database, Through::Destination).await;
 }
 
 async fn every_call_survives_faults(database: &TestDatabase, through: Through) {
