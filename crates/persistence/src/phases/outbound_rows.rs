@@ -15,18 +15,18 @@ use crate::outbound_model::{DeliveryAttempt, MessageDelivery, SigningSecret, Web
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = webhook_endpoints, check_for_backend(Db), treat_none_as_default_value = false)]
 #[diesel(treat_none_as_null = true)]
-pub(in super::super) struct EndpointRow {
-    pub(in super::super) id: String,
-    pub(in super::super) url: String,
-    pub(in super::super) description: Option<String>,
-    pub(in super::super) event_types: Value,
-    pub(in super::super) secrets: Value,
-    pub(in super::super) enabled: bool,
-    pub(in super::super) disabled_reason: Option<String>,
-    pub(in super::super) failing_since: Option<DateTime<Utc>>,
-    pub(in super::super) created_at: DateTime<Utc>,
-    pub(in super::super) updated_at: DateTime<Utc>,
-    pub(in super::super) removed_at: Option<DateTime<Utc>>,
+pub(crate) struct EndpointRow {
+    pub(crate) id: String,
+    pub(crate) url: String,
+    pub(crate) description: Option<String>,
+    pub(crate) event_types: Value,
+    pub(crate) secrets: Value,
+    pub(crate) enabled: bool,
+    pub(crate) disabled_reason: Option<String>,
+    pub(crate) failing_since: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+    pub(crate) removed_at: Option<DateTime<Utc>>,
 }
 
 impl EndpointRow {
@@ -67,28 +67,28 @@ impl EndpointRow {
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = messages, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct MessageRow {
-    pub(in super::super) id: String,
-    pub(in super::super) order_id: Option<String>,
-    pub(in super::super) seller_id: Option<String>,
-    pub(in super::super) kind: String,
-    pub(in super::super) sequence: Option<i64>,
-    pub(in super::super) payload: String,
-    pub(in super::super) created_at: DateTime<Utc>,
+pub(crate) struct MessageRow {
+    pub(crate) id: String,
+    pub(crate) order_id: Option<String>,
+    pub(crate) seller_id: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) payload: String,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = deliveries, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct DeliveryRow {
-    pub(in super::super) message_id: String,
-    pub(in super::super) endpoint_id: String,
-    pub(in super::super) sequence: Option<i64>,
-    pub(in super::super) state: String,
-    pub(in super::super) attempts: i32,
-    pub(in super::super) tries: i32,
-    pub(in super::super) due_at: Option<DateTime<Utc>>,
-    pub(in super::super) holds_back: Option<String>,
-    pub(in super::super) created_at: DateTime<Utc>,
+pub(crate) struct DeliveryRow {
+    pub(crate) message_id: String,
+    pub(crate) endpoint_id: String,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) state: String,
+    pub(crate) attempts: i32,
+    pub(crate) tries: i32,
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    pub(crate) holds_back: Option<String>,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 impl DeliveryRow {
@@ -126,15 +126,15 @@ pub(super) fn deliveries_of(message: &MessageRow, endpoints: &[WebhookEndpoint])
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = delivery_attempts, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct AttemptRow {
-    pub(in super::super) message_id: String,
-    pub(in super::super) endpoint_id: String,
-    pub(in super::super) number: i32,
-    pub(in super::super) outcome: String,
-    pub(in super::super) status: Option<i32>,
-    pub(in super::super) answer: Option<String>,
-    pub(in super::super) duration_ms: i64,
-    pub(in super::super) at: DateTime<Utc>,
+pub(crate) struct AttemptRow {
+    pub(crate) message_id: String,
+    pub(crate) endpoint_id: String,
+    pub(crate) number: i32,
+    pub(crate) outcome: String,
+    pub(crate) status: Option<i32>,
+    pub(crate) answer: Option<String>,
+    pub(crate) duration_ms: i64,
+    pub(crate) at: DateTime<Utc>,
 }
 
 impl AttemptRow {
@@ -156,22 +156,22 @@ impl AttemptRow {
 
 /// What an attempt that has ended makes of its delivery, if the right to say so is still its own.
 #[derive(Debug, Clone)]
-pub(in super::super) struct EndedRow {
-    pub(in super::super) message_id: String,
-    pub(in super::super) endpoint_id: String,
-    pub(in super::super) claim: String,
-    pub(in super::super) state: &'static str,
-    pub(in super::super) due_at: Option<DateTime<Utc>>,
+pub(crate) struct EndedRow {
+    pub(crate) message_id: String,
+    pub(crate) endpoint_id: String,
+    pub(crate) claim: String,
+    pub(crate) state: &'static str,
+    pub(crate) due_at: Option<DateTime<Utc>>,
 }
 
 /// What is to be taken on: for each of these endpoints so many at most.
 #[derive(Debug, Clone)]
-pub(in super::super) struct DueWanted {
-    pub(in super::super) endpoint_ids: Vec<String>,
-    pub(in super::super) limits: Vec<i64>,
-    pub(in super::super) now: DateTime<Utc>,
-    pub(in super::super) lease_until: DateTime<Utc>,
-    pub(in super::super) token: String,
+pub(crate) struct DueWanted {
+    pub(crate) endpoint_ids: Vec<String>,
+    pub(crate) limits: Vec<i64>,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) lease_until: DateTime<Utc>,
+    pub(crate) token: String,
 }
 
 fn known<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {

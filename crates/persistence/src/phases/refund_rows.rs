@@ -13,28 +13,28 @@ use crate::Error;
 
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = refunds, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct RefundRow {
-    pub(in super::super) id: String,
-    pub(in super::super) order_id: String,
-    pub(in super::super) payment_id: String,
-    pub(in super::super) account: String,
-    pub(in super::super) amount: i64,
-    pub(in super::super) currency: String,
-    pub(in super::super) reason: Option<String>,
-    pub(in super::super) cause: String,
-    pub(in super::super) reverse_transfer: bool,
-    pub(in super::super) refund_application_fee: bool,
-    pub(in super::super) stripe_refund_id: Option<String>,
-    pub(in super::super) facts: Value,
-    pub(in super::super) refused: Option<String>,
-    pub(in super::super) redrive_at: Option<DateTime<Utc>>,
-    pub(in super::super) redrives: i32,
-    pub(in super::super) created_at: DateTime<Utc>,
-    pub(in super::super) updated_at: DateTime<Utc>,
+pub(crate) struct RefundRow {
+    pub(crate) id: String,
+    pub(crate) order_id: String,
+    pub(crate) payment_id: String,
+    pub(crate) account: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) cause: String,
+    pub(crate) reverse_transfer: bool,
+    pub(crate) refund_application_fee: bool,
+    pub(crate) stripe_refund_id: Option<String>,
+    pub(crate) facts: Value,
+    pub(crate) refused: Option<String>,
+    pub(crate) redrive_at: Option<DateTime<Utc>>,
+    pub(crate) redrives: i32,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl RefundRow {
-    pub(in super::super) fn refund(&self) -> Result<Refund, Error> {
+    pub(crate) fn refund(&self) -> Result<Refund, Error> {
         Ok(Refund {
             id: parse("refund", &self.id)?,
             payment_id: parse("refund", &self.payment_id)?,
@@ -54,19 +54,19 @@ impl RefundRow {
 
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = disputes, check_for_backend(Db))]
-pub(in super::super) struct DisputeRow {
-    pub(in super::super) id: String,
-    pub(in super::super) order_id: String,
-    pub(in super::super) payment_id: String,
-    pub(in super::super) account: String,
-    pub(in super::super) stripe_dispute_id: String,
-    pub(in super::super) facts: Value,
-    pub(in super::super) created_at: DateTime<Utc>,
-    pub(in super::super) updated_at: DateTime<Utc>,
+pub(crate) struct DisputeRow {
+    pub(crate) id: String,
+    pub(crate) order_id: String,
+    pub(crate) payment_id: String,
+    pub(crate) account: String,
+    pub(crate) stripe_dispute_id: String,
+    pub(crate) facts: Value,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl DisputeRow {
-    pub(in super::super) fn dispute(&self) -> Result<Dispute, Error> {
+    pub(crate) fn dispute(&self) -> Result<Dispute, Error> {
         Ok(Dispute {
             id: parse("dispute", &self.id)?,
             payment_id: parse("dispute", &self.payment_id)?,

@@ -19,17 +19,17 @@ use super::schema::{decisions, inbox, orders, outbox, payments, products};
 use crate::Error;
 
 /// A stored document as what it means.
-pub(in super::super) fn read<T: DeserializeOwned>(what: &'static str, document: Value) -> Result<T, Error> {
+pub(crate) fn read<T: DeserializeOwned>(what: &'static str, document: Value) -> Result<T, Error> {
     serde_json::from_value(document).map_err(|error| Error::corrupt(what, error))
 }
 
 /// What is to be stored as a document.
-pub(in super::super) fn document<T: Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
+pub(crate) fn document<T: Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
     serde_json::to_value(value).map_err(|error| Error::corrupt(what, error))
 }
 
 /// A stored text as what it means.
-pub(in super::super) fn parse<T>(what: &'static str, text: &str) -> Result<T, Error>
+pub(crate) fn parse<T>(what: &'static str, text: &str) -> Result<T, Error>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -37,36 +37,36 @@ where
 }
 
 /// A time as both databases keep it: with microseconds. What is answered at once must be what is read later.
-pub(in super::super) fn instant(time: DateTime<Utc>) -> DateTime<Utc> {
+pub(crate) fn instant(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(6)
 }
 
-pub(in super::super) fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
+pub(crate) fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
     meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
 }
 
-pub(in super::super) fn money(what: &'static str, minor: i64, currency: &str) -> Result<Money, Error> {
+pub(crate) fn money(what: &'static str, minor: i64, currency: &str) -> Result<Money, Error> {
     Money::new(minor, parse::<Currency>(what, currency)?).map_err(|error| Error::corrupt(what, error))
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = products, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct ProductRow {
-    pub(in super::super) id: String,
-    pub(in super::super) name: String,
-    pub(in super::super) description: Option<String>,
-    pub(in super::super) unit_amount: i64,
-    pub(in super::super) currency: String,
-    pub(in super::super) active: bool,
-    pub(in super::super) stock: Option<i64>,
-    pub(in super::super) seller_id: Option<String>,
-    pub(in super::super) metadata: Value,
-    pub(in super::super) created_at: DateTime<Utc>,
-    pub(in super::super) updated_at: DateTime<Utc>,
+pub(crate) struct ProductRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) unit_amount: i64,
+    pub(crate) currency: String,
+    pub(crate) active: bool,
+    pub(crate) stock: Option<i64>,
+    pub(crate) seller_id: Option<String>,
+    pub(crate) metadata: Value,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl ProductRow {
-    pub(in super::super) fn of(product: &Product) -> Result<Self, Error> {
+    pub(crate) fn of(product: &Product) -> Result<Self, Error> {
         Ok(Self {
             id: product.id.to_string(),
             name: product.name.clone(),
@@ -82,7 +82,7 @@ impl ProductRow {
         })
     }
 
-    pub(in super::super) fn read(self) -> Result<Product, Error> {
+    pub(crate) fn read(self) -> Result<Product, Error> {
         Ok(Product {
             id: parse("product", &self.id)?,
             name: self.name,
@@ -101,66 +101,66 @@ impl ProductRow {
 
 /// So many of a counted product that an order took from the stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in super::super) struct Hold {
-    pub(in super::super) product_id: ProductId,
-    pub(in super::super) quantity: i64,
+pub(crate) struct Hold {
+    pub(crate) product_id: ProductId,
+    pub(crate) quantity: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = orders, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct OrderRow {
-    pub(in super::super) id: String,
-    pub(in super::super) lines: Value,
-    pub(in super::super) amount_total: i64,
-    pub(in super::super) currency: String,
-    pub(in super::super) seller_id: Option<String>,
-    pub(in super::super) seller_account: Option<String>,
-    pub(in super::super) charge_type: Option<String>,
-    pub(in super::super) application_fee: Option<i64>,
-    pub(in super::super) customer_email: Option<String>,
-    pub(in super::super) customer_name: Option<String>,
-    pub(in super::super) customer_reference: Option<String>,
-    pub(in super::super) shipping: Option<Value>,
-    pub(in super::super) metadata: Value,
-    pub(in super::super) client_address: Option<String>,
-    pub(in super::super) status: String,
-    pub(in super::super) review_reason: Option<String>,
-    pub(in super::super) amount_paid: i64,
-    pub(in super::super) amount_refunded: i64,
-    pub(in super::super) current_payment_id: Option<String>,
-    pub(in super::super) closing: Option<String>,
-    pub(in super::super) version: i64,
-    pub(in super::super) settled_version: i64,
-    pub(in super::super) details_version: i64,
-    pub(in super::super) holds: Value,
-    pub(in super::super) expires_at: DateTime<Utc>,
-    pub(in super::super) check_at: Option<DateTime<Utc>>,
+pub(crate) struct OrderRow {
+    pub(crate) id: String,
+    pub(crate) lines: Value,
+    pub(crate) amount_total: i64,
+    pub(crate) currency: String,
+    pub(crate) seller_id: Option<String>,
+    pub(crate) seller_account: Option<String>,
+    pub(crate) charge_type: Option<String>,
+    pub(crate) application_fee: Option<i64>,
+    pub(crate) customer_email: Option<String>,
+    pub(crate) customer_name: Option<String>,
+    pub(crate) customer_reference: Option<String>,
+    pub(crate) shipping: Option<Value>,
+    pub(crate) metadata: Value,
+    pub(crate) client_address: Option<String>,
+    pub(crate) status: String,
+    pub(crate) review_reason: Option<String>,
+    pub(crate) amount_paid: i64,
+    pub(crate) amount_refunded: i64,
+    pub(crate) current_payment_id: Option<String>,
+    pub(crate) closing: Option<String>,
+    pub(crate) version: i64,
+    pub(crate) settled_version: i64,
+    pub(crate) details_version: i64,
+    pub(crate) holds: Value,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) check_at: Option<DateTime<Utc>>,
     /// Whether there is any refund or dispute of it.
-    pub(in super::super) has_returns: bool,
-    pub(in super::super) created_at: DateTime<Utc>,
-    pub(in super::super) updated_at: DateTime<Utc>,
+    pub(crate) has_returns: bool,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl OrderRow {
-    pub(in super::super) fn order_id(&self) -> Result<OrderId, Error> {
+    pub(crate) fn order_id(&self) -> Result<OrderId, Error> {
         parse("order", &self.id)
     }
 
-    pub(in super::super) fn order_status(&self) -> Result<OrderStatus, Error> {
+    pub(crate) fn order_status(&self) -> Result<OrderStatus, Error> {
         word("order", OrderStatus::from_word(&self.status))
     }
 
-    pub(in super::super) fn closing(&self) -> Result<Option<Closure>, Error> {
+    pub(crate) fn closing(&self) -> Result<Option<Closure>, Error> {
         self.closing.as_deref().map(|text| word("order", Closure::from_word(text))).transpose()
     }
 
     /// The counted stock that the order took.
-    pub(in super::super) fn holds(&self) -> Result<Vec<Hold>, Error> {
+    pub(crate) fn holds(&self) -> Result<Vec<Hold>, Error> {
         read("order", self.holds.clone())
     }
 
     /// Through whom it is sold; none of the columns is set for what the platform sells itself.
-    pub(in super::super) fn sold_by(&self) -> Result<Option<SoldBy>, Error> {
+    pub(crate) fn sold_by(&self) -> Result<Option<SoldBy>, Error> {
         let (Some(seller_id), Some(account_id), Some(charge_type), Some(application_fee)) =
             (&self.seller_id, &self.seller_account, &self.charge_type, self.application_fee)
         else {
@@ -174,14 +174,14 @@ impl OrderRow {
         }))
     }
 
-    pub(in super::super) fn sell_by(&mut self, sold_by: Option<&SoldBy>) {
+    pub(crate) fn sell_by(&mut self, sold_by: Option<&SoldBy>) {
         self.seller_id = sold_by.map(|sold_by| sold_by.seller_id.to_string());
         self.seller_account = sold_by.map(|sold_by| sold_by.account_id.clone());
         self.charge_type = sold_by.map(|sold_by| sold_by.charge_type.as_str().to_owned());
         self.application_fee = sold_by.map(|sold_by| sold_by.application_fee);
     }
 
-    pub(in super::super) fn customer(&self) -> Customer {
+    pub(crate) fn customer(&self) -> Customer {
         Customer {
             email: self.customer_email.clone(),
             name: self.customer_name.clone(),
@@ -190,7 +190,7 @@ impl OrderRow {
     }
 
     /// The order with how its current payment stands.
-    pub(in super::super) fn read(self, payment: Option<&PaymentRow>) -> Result<Order, Error> {
+    pub(crate) fn read(self, payment: Option<&PaymentRow>) -> Result<Order, Error> {
         Ok(Order {
             id: self.order_id()?,
             total: money("order", self.amount_total, &self.currency)?,
@@ -220,35 +220,35 @@ impl OrderRow {
 
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = payments, check_for_backend(Db), treat_none_as_default_value = false)]
-pub(in super::super) struct PaymentRow {
-    pub(in super::super) id: String,
-    pub(in super::super) order_id: String,
-    pub(in super::super) rail: String,
-    pub(in super::super) asked: String,
-    pub(in super::super) account: String,
-    pub(in super::super) mode: String,
-    pub(in super::super) amount: i64,
-    pub(in super::super) currency: String,
-    pub(in super::super) application_fee: Option<i64>,
-    pub(in super::super) destination: Option<String>,
-    pub(in super::super) capture_method: String,
-    pub(in super::super) payment_intent_id: Option<String>,
-    pub(in super::super) checkout_session_id: Option<String>,
-    pub(in super::super) client_secret_hash: Option<String>,
-    pub(in super::super) facts: Value,
-    pub(in super::super) capture: Option<i64>,
-    pub(in super::super) abandoned: bool,
-    pub(in super::super) refused: Option<String>,
-    pub(in super::super) closed: bool,
-    pub(in super::super) request: String,
-    pub(in super::super) details_told: i64,
-    pub(in super::super) redrive_at: Option<DateTime<Utc>>,
-    pub(in super::super) redrives: i32,
-    pub(in super::super) created_at: DateTime<Utc>,
+pub(crate) struct PaymentRow {
+    pub(crate) id: String,
+    pub(crate) order_id: String,
+    pub(crate) rail: String,
+    pub(crate) asked: String,
+    pub(crate) account: String,
+    pub(crate) mode: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) application_fee: Option<i64>,
+    pub(crate) destination: Option<String>,
+    pub(crate) capture_method: String,
+    pub(crate) payment_intent_id: Option<String>,
+    pub(crate) checkout_session_id: Option<String>,
+    pub(crate) client_secret_hash: Option<String>,
+    pub(crate) facts: Value,
+    pub(crate) capture: Option<i64>,
+    pub(crate) abandoned: bool,
+    pub(crate) refused: Option<String>,
+    pub(crate) closed: bool,
+    pub(crate) request: String,
+    pub(crate) details_told: i64,
+    pub(crate) redrive_at: Option<DateTime<Utc>>,
+    pub(crate) redrives: i32,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 impl PaymentRow {
-    pub(in super::super) fn attempt(&self) -> Result<Attempt, Error> {
+    pub(crate) fn attempt(&self) -> Result<Attempt, Error> {
         Ok(Attempt {
             id: parse::<PaymentId>("payment", &self.id)?,
             rail: word("payment", Rail::from_word(&self.rail))?,
@@ -269,7 +269,7 @@ impl PaymentRow {
         })
     }
 
-    pub(in super::super) fn details(&self, order: &OrderRow) -> Details {
+    pub(crate) fn details(&self, order: &OrderRow) -> Details {
         Details { current: order.details_version, told: self.details_told }
     }
 
@@ -289,49 +289,49 @@ impl PaymentRow {
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = decisions, check_for_backend(Db))]
-pub(in super::super) struct DecisionRow {
-    pub(in super::super) order_id: String,
-    pub(in super::super) kind: String,
-    pub(in super::super) subject: String,
-    pub(in super::super) created_at: DateTime<Utc>,
+pub(crate) struct DecisionRow {
+    pub(crate) order_id: String,
+    pub(crate) kind: String,
+    pub(crate) subject: String,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 /// When an order is to be looked at.
 #[derive(Debug, Clone)]
-pub(in super::super) struct CheckRow {
-    pub(in super::super) id: String,
-    pub(in super::super) check_at: DateTime<Utc>,
+pub(crate) struct CheckRow {
+    pub(crate) id: String,
+    pub(crate) check_at: DateTime<Utc>,
 }
 
 /// An order of which there is a refund or a dispute from now on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) struct ReturnsRow {
-    pub(in super::super) id: String,
+pub(crate) struct ReturnsRow {
+    pub(crate) id: String,
 }
 
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = outbox, treat_none_as_default_value = false)]
-pub(in super::super) struct OutboxRow {
-    pub(in super::super) id: String,
-    pub(in super::super) order_id: Option<String>,
-    pub(in super::super) seller_id: Option<String>,
-    pub(in super::super) kind: &'static str,
-    pub(in super::super) subject: String,
-    pub(in super::super) sequence: i64,
-    pub(in super::super) created_at: DateTime<Utc>,
+pub(crate) struct OutboxRow {
+    pub(crate) id: String,
+    pub(crate) order_id: Option<String>,
+    pub(crate) seller_id: Option<String>,
+    pub(crate) kind: &'static str,
+    pub(crate) subject: String,
+    pub(crate) sequence: i64,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = inbox, treat_none_as_default_value = false)]
-pub(in super::super) struct InboxRow {
-    pub(in super::super) event_id: String,
-    pub(in super::super) kind: String,
-    pub(in super::super) account: String,
-    pub(in super::super) mode: &'static str,
-    pub(in super::super) created: i64,
-    pub(in super::super) payload: Vec<u8>,
-    pub(in super::super) outcome: &'static str,
-    pub(in super::super) reason: Option<String>,
-    pub(in super::super) order_id: Option<String>,
-    pub(in super::super) received_at: DateTime<Utc>,
+pub(crate) struct InboxRow {
+    pub(crate) event_id: String,
+    pub(crate) kind: String,
+    pub(crate) account: String,
+    pub(crate) mode: &'static str,
+    pub(crate) created: i64,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) order_id: Option<String>,
+    pub(crate) received_at: DateTime<Utc>,
 }

@@ -29,18 +29,18 @@ pub(super) const REFUND_PATIENCE: Duration = Duration::hours(6);
 
 /// What a phase writes back.
 #[derive(Default)]
-pub(in super::super) struct Changes {
-    pub(in super::super) orders: Vec<OrderRow>,
-    pub(in super::super) checks: Vec<CheckRow>,
-    pub(in super::super) payments: Vec<PaymentRow>,
-    pub(in super::super) new_refunds: Vec<RefundRow>,
-    pub(in super::super) refunds: Vec<RefundRow>,
-    pub(in super::super) new_disputes: Vec<DisputeRow>,
-    pub(in super::super) disputes: Vec<DisputeRow>,
-    pub(in super::super) decisions: Vec<DecisionRow>,
-    pub(in super::super) outbox: Vec<OutboxRow>,
+pub(crate) struct Changes {
+    pub(crate) orders: Vec<OrderRow>,
+    pub(crate) checks: Vec<CheckRow>,
+    pub(crate) payments: Vec<PaymentRow>,
+    pub(crate) new_refunds: Vec<RefundRow>,
+    pub(crate) refunds: Vec<RefundRow>,
+    pub(crate) new_disputes: Vec<DisputeRow>,
+    pub(crate) disputes: Vec<DisputeRow>,
+    pub(crate) decisions: Vec<DecisionRow>,
+    pub(crate) outbox: Vec<OutboxRow>,
     /// Goes back to the stock; not written with the others, but in the order of the products.
-    pub(in super::super) returned: Counts,
+    pub(crate) returned: Counts,
 }
 
 impl Ledgers {
@@ -66,7 +66,7 @@ impl Ledgers {
 impl Changes {
     /// The orders of new refunds and disputes, in the order of their ids. Whatever inserts these marks those, because
     /// of an order that is not marked none are read.
-    pub(in super::super) fn returns(&self) -> Vec<ReturnsRow> {
+    pub(crate) fn returns(&self) -> Vec<ReturnsRow> {
         let refunds = self.new_refunds.iter().map(|row| &row.order_id);
         let disputes = self.new_disputes.iter().map(|row| &row.order_id);
         let ids: BTreeSet<&String> = refunds.chain(disputes).collect();

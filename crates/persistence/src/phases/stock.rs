@@ -14,7 +14,7 @@ use super::schema::products;
 use crate::Error;
 
 /// How many of each product, by its id.
-pub(in super::super) type Counts = BTreeMap<String, i64>;
+pub(crate) type Counts = BTreeMap<String, i64>;
 
 /// What became of the wish to take from the stock.
 pub(super) enum Taken {
