@@ -90,7 +90,7 @@ impl Payments {
 
 /// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid, and we know
 /// why.
-fn may_have_moved(work: &AttemptAtWork) -> bool {
+pub(crate) fn may_have_moved(work: &AttemptAtWork) -> bool {
     let attempt = &work.attempt;
     let is_over = attempt.is_closed() && attempt.facts.status() != PaymentStatus::Succeeded;
     attempt.is_made() && (!is_over || failed_untold(work))

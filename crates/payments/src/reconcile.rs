@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use quittance_domain::id::OrderId;
-use quittance_domain::payment::{Facts, PaymentStatus};
+use quittance_domain::payment::Facts;
 use quittance_persistence::{Findings, OrderToCheck};
 
+use crate::check::may_have_moved;
 use crate::{Error, Payments, Worker, now};
 
 /// How many orders are read at once.
@@ -101,10 +102,7 @@ impl Payments {
 
     /// Whether Stripe knows more of an order than we do; changes nothing.
     async fn is_behind(&self, found: &OrderToCheck) -> Result<bool, Error> {
-        for work in &found.attempts {
-            if work.attempt.is_closed() && work.attempt.facts.status() != PaymentStatus::Succeeded {
-                continue;
-            }
+        for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
             let findings = match self.ask(work).await.map_err(Error::Stripe) {
                 Err(error) if error.is_out_of_reach(&work.attempt) => continue,
                 findings => findings?,
