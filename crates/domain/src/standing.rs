@@ -41,6 +41,15 @@ impl PartialEq for DisputeStanding {
     }
 }
 
+/// The attempt that is held for capture or in flight at a bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// Which.
+    pub payment_id: PaymentId,
+    /// How many tries at paying it have failed: a later one is in flight anew.
+    pub failure_count: usize,
+}
+
 /// Where an order stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -48,6 +57,8 @@ pub struct Standing {
     pub status: OrderStatus,
     /// Why a person must look, in [`OrderStatus::Review`].
     pub review_reason: Option<ReviewReason>,
+    /// The attempt whose money they must look at.
+    pub under_review: Option<PaymentId>,
     /// What was received and believed, in minor units.
     pub amount_paid: i64,
     /// What of it went back by refunds that succeeded, in minor units.
@@ -56,8 +67,8 @@ pub struct Standing {
     pub settled: Option<Settled>,
     /// Which failure the latest attempt's last try ended with, if it did.
     pub failure: Option<String>,
-    /// The attempt that is held for capture or in flight at a bank, if that is what the status says.
-    pub in_flight: Option<PaymentId>,
+    /// What is held or in flight, if that is what the status says.
+    pub in_flight: Option<InFlight>,
     /// Whether a success was accepted.
     pub is_accepted: bool,
     /// How the order has ended unpaid, if it has.
@@ -75,7 +86,8 @@ pub struct Announcement {
     /// What happened.
     pub kind: AnnouncementKind,
     /// What it is about, where it can happen more than once: an attempt, a failure, a refund, a dispute, a
-    /// product. Empty otherwise. Of a dispute that can be told of again, with how it stands since which second.
+    /// product. Empty otherwise. What can be told of again has more beside it: a dispute, how it stands since which
+    /// second; an attempt in flight, how many of its tries had failed.
     pub subject: String,
 }
 
@@ -163,7 +175,7 @@ impl History {
     #[must_use]
     pub fn standing(&self) -> Standing {
         let paid_by = self.accepted_attempt();
-        let under_review = self.under_review().map(|(_, reason)| reason);
+        let under_review = self.under_review();
         let (status, amount_paid, amount_refunded) = match paid_by {
             Some(attempt) => self.paid_status(attempt),
             None if under_review.is_some() => (OrderStatus::Review, 0, 0),
@@ -177,7 +189,8 @@ impl History {
         let refunds = self.refunds.iter().filter(|refund| !refund.is_released_hold());
         Standing {
             status,
-            review_reason: under_review,
+            review_reason: under_review.map(|(_, reason)| reason),
+            under_review: under_review.map(|(attempt, _)| attempt.id.clone()),
             amount_paid,
             amount_refunded,
             settled: match paid_by {
@@ -185,7 +198,10 @@ impl History {
                 None => self.settled(),
             },
             failure: self.failure().filter(|_| paid_by.is_none()),
-            in_flight: in_flight.map(|attempt| attempt.id.clone()),
+            in_flight: in_flight.map(|attempt| InFlight {
+                payment_id: attempt.id.clone(),
+                failure_count: attempt.facts.failure_count(),
+            }),
             is_accepted: paid_by.is_some(),
             closed: self.decisions.closed,
             refunds: refunds.map(|refund| (refund.id.clone(), refund.status())).collect(),
@@ -266,6 +282,15 @@ impl History {
     }
 }
 
+impl InFlight {
+    fn subject(&self) -> String {
+        match self.failure_count {
+            0 => self.payment_id.to_string(),
+            failures => format!("{} {failures}", self.payment_id),
+        }
+    }
+}
+
 impl Standing {
     /// What must be told because the order stood at `before` and stands here now, in the order in which it is to
     /// be told.
@@ -284,18 +309,22 @@ impl Standing {
             tell(AnnouncementKind::Paid, String::new());
         }
         let changed = self.status != before.status;
-        let in_flight = self.in_flight.as_ref().filter(|_| changed || self.in_flight != before.in_flight);
+        let was_in_flight = before.in_flight.as_ref().map(|attempt| &attempt.payment_id);
+        let is_told = |attempt: &&InFlight| changed || was_in_flight != Some(&attempt.payment_id);
         match self.status {
             OrderStatus::PaymentFailed if changed || self.failure != before.failure => {
                 tell(AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default());
             }
-            OrderStatus::Review if changed => tell(AnnouncementKind::ReviewRequired, String::new()),
+            OrderStatus::Review if changed => {
+                let reviewed = self.under_review.as_ref().map(PaymentId::to_string);
+                tell(AnnouncementKind::ReviewRequired, reviewed.unwrap_or_default());
+            }
             _ => {}
         }
-        if let Some(attempt) = in_flight {
+        if let Some(in_flight) = self.in_flight.as_ref().filter(is_told) {
             let is_held = self.status == OrderStatus::Authorized;
             let kind = if is_held { AnnouncementKind::Authorized } else { AnnouncementKind::Processing };
-            tell(kind, attempt.to_string());
+            tell(kind, in_flight.subject());
         }
         for (id, status) in &self.refunds {
             match status {

@@ -123,7 +123,7 @@ pub enum Mismatch {
     WrongMode,
     /// It names an attempt that has another PaymentIntent or Checkout Session.
     OtherPaymentIntent,
-    /// It names an order that the attempt is not of.
+    /// It names an attempt, and an order that this is not of.
     OtherOrder,
     /// It is about an account that is no seller of ours.
     UnknownSeller,
@@ -189,18 +189,19 @@ impl Attempt {
         self.expected.check(success, self.capture)
     }
 
-    /// Whether an observation is of this attempt of this order. Everything must fit: anybody with an account
-    /// of their own can make PaymentIntents that carry our ids.
+    /// Whether an observation is of this attempt of this order: by Stripe's id, or where we do not know that yet, by
+    /// what its metadata says. Anybody with an account of their own can make PaymentIntents that carry our ids.
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
         self.is_of(&observation.account, observation.mode)?;
-        let known = self.payment_intent_id.as_deref();
+        if let Some(known) = &self.payment_intent_id {
+            return is_same(known, &observation.payment_intent_id);
+        }
         self.is_named(
-            known,
-            &observation.payment_intent_id,
+            order_id,
+            observation.order_id.as_ref(),
             observation.payment_id.as_ref(),
             &observation.fact.sighting.event,
-        )?;
-        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+        )
     }
 
     /// As [`Self::recognizes`], for a Checkout Session.
@@ -213,19 +214,18 @@ impl Attempt {
         if self.rail != Rail::CheckoutSession {
             return Err(Mismatch::UnknownAttempt);
         }
-        let known = self.checkout_session_id.as_deref();
+        if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id) {
+            is_same(known, seen)?;
+        }
+        if let Some(known) = &self.checkout_session_id {
+            return is_same(known, &observation.checkout_session_id);
+        }
         self.is_named(
-            known,
-            &observation.checkout_session_id,
+            order_id,
+            observation.order_id.as_ref(),
             observation.payment_id.as_ref(),
             &observation.event,
-        )?;
-        if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id)
-            && known != seen
-        {
-            return Err(Mismatch::OtherPaymentIntent);
-        }
-        self.points_here(order_id, observation.order_id.as_ref(), observation.payment_id.as_ref())
+        )
     }
 
     /// Whether something lives on the attempt's account, in its mode.
@@ -239,36 +239,30 @@ impl Attempt {
         }
     }
 
-    /// Whether something seen under an id is ours: by the id we know, else by what its metadata says.
+    /// Whether something of which we do not know the id yet is this attempt's, by what its metadata says.
     ///
     /// On a connected account events prove nothing of metadata: its owner can copy ours from one PaymentIntent to
     /// another. There the id is learned only from what Stripe answers to us.
     fn is_named(
         &self,
-        known: Option<&str>,
-        seen: &str,
-        payment_id: Option<&PaymentId>,
-        event: &str,
-    ) -> Result<(), Mismatch> {
-        match known {
-            Some(known) if known != seen => Err(Mismatch::OtherPaymentIntent),
-            None if payment_id != Some(&self.id) => Err(Mismatch::UnknownAttempt),
-            None if !event.is_empty() && self.expected.account != Account::own() => {
-                Err(Mismatch::UnknownAttempt)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Metadata can be edited away at Stripe, but it can not point elsewhere.
-    fn points_here(
-        &self,
         order_id: &OrderId,
         named_order: Option<&OrderId>,
         named_payment: Option<&PaymentId>,
+        event: &str,
     ) -> Result<(), Mismatch> {
-        let elsewhere = named_order.is_some_and(|named| named != order_id)
-            || named_payment.is_some_and(|named| *named != self.id);
-        if elsewhere { Err(Mismatch::OtherOrder) } else { Ok(()) }
+        let is_told_by_owner = !event.is_empty() && self.expected.account != Account::own();
+        if named_payment != Some(&self.id) || is_told_by_owner {
+            Err(Mismatch::UnknownAttempt)
+        } else if named_order.is_some_and(|named| named != order_id) {
+            Err(Mismatch::OtherOrder)
+        } else {
+            Ok(())
+        }
     }
+}
+
+/// Whether something is what we know by its id. Then what its metadata says is of no matter: whoever has a key of its
+/// account can edit it, and what was paid is ours all the same.
+fn is_same(known: &str, seen: &str) -> Result<(), Mismatch> {
+    if known == seen { Ok(()) } else { Err(Mismatch::OtherPaymentIntent) }
 }

@@ -31,7 +31,7 @@ fn told(second: i64, seen: Seen) -> Step {
 
 #[test]
 fn every_change_is_announced_with_what_it_is_about() {
-    let (attempt, none) = (payment_id(0).to_string(), String::new());
+    let attempt = payment_id(0).to_string();
     let steps = [
         told(0, open(OpenStatus::RequiresPaymentMethod)),
         told(1, open(OpenStatus::Processing)),
@@ -48,9 +48,9 @@ fn every_change_is_announced_with_what_it_is_about() {
         (Kind::Processing, attempt.clone()),
         (Kind::PaymentFailed, "ch_1".to_owned()),
         (Kind::PaymentFailed, "ch_2".to_owned()),
-        (Kind::Authorized, attempt),
-        (Kind::ReviewRequired, none.clone()),
-        (Kind::Paid, none),
+        (Kind::Authorized, format!("{attempt} 2")),
+        (Kind::ReviewRequired, attempt),
+        (Kind::Paid, String::new()),
     ];
     assert_eq!(announced(history(1), &steps), expected);
 }
@@ -64,7 +64,7 @@ fn an_order_that_ends_unpaid_says_so_once_and_a_late_success_calls_a_person() {
         told(9, Seen::Succeeded(right_success())),
         told(9, Seen::Succeeded(right_success())),
     ];
-    let expected = [(Kind::Canceled, String::new()), (Kind::ReviewRequired, String::new())];
+    let expected = [(Kind::Canceled, String::new()), (Kind::ReviewRequired, payment_id(0).to_string())];
     assert_eq!(announced(history(1), &steps), expected);
 }
 
@@ -173,4 +173,46 @@ fn what_is_in_flight_is_told_of_the_attempt_that_is() {
     let told = history.standing().announcements_since(&before);
     let expected = Announcement { kind: Kind::Processing, subject: payment_id(0).to_string() };
     assert_eq!(told, [expected], "also if there is a later one");
+}
+
+#[test]
+fn a_second_debit_is_in_flight_anew() {
+    let processing = |second, id: &str| Step::Told(0, event(second, id, open(OpenStatus::Processing)));
+    let steps = [
+        processing(1, "first"),
+        processing(2, "first again"),
+        Step::Told(0, event(3, "failed", declined("ch_1"))),
+        processing(4, "second"),
+    ];
+    let announced = announced(history(1), &steps);
+    let attempt = payment_id(0);
+    assert_eq!(
+        announced,
+        [
+            (Kind::Processing, attempt.to_string()),
+            (Kind::PaymentFailed, "ch_1".to_owned()),
+            (Kind::Processing, format!("{attempt} 1")),
+        ]
+    );
+    assert_eq!(Announcement::object(&announced[2].1), attempt.as_str());
+    // A failure that is heard of late makes nothing new of what is in flight.
+    let late = [Step::Told(0, event(3, "failed", declined("ch_1")))];
+    let mut history = history(1);
+    happen(&mut history, &[&processing(4, "second")], Restock::Short);
+    assert_eq!(self::announced(history, &late), []);
+}
+
+#[test]
+fn a_second_review_is_told_of_too() {
+    let wrong = |place| {
+        let success = Success { amount: PRICE - 1, amount_received: PRICE - 1, ..right_success() };
+        Step::Told(place, event(1, &format!("succeeded {place}"), Seen::Succeeded(success)))
+    };
+    let steps = [wrong(0), refunded(0, 1, PRICE - 1, 2, RefundStatus::Succeeded), wrong(1)];
+    let reviews: Vec<_> = announced(history(2), &steps)
+        .into_iter()
+        .filter(|(kind, _)| *kind == Kind::ReviewRequired)
+        .map(|(_, subject)| subject)
+        .collect();
+    assert_eq!(reviews, [payment_id(0).to_string(), payment_id(1).to_string()]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use quittance_domain::dispute::DisputeOutcome;
 use quittance_domain::history::{Closure, Decision, History, Restock, ReviewRefund};
+use quittance_domain::id::PaymentId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::ReviewReason;
@@ -115,13 +116,29 @@ impl<'a> Walk<'a> {
         {
             assert_eq!(times(kind, ""), usize::from(standing.closed == Some(closure)), "{told:?}");
         }
-        assert!(standing.status != OrderStatus::Review || times(AnnouncementKind::ReviewRequired, "") > 0);
-        if let Some(attempt) = &standing.in_flight {
+        let was_told = |kind: AnnouncementKind, object: &PaymentId| {
+            let is_so = |one: &Announcement| {
+                one.kind == kind && Announcement::object(&one.subject) == object.as_str()
+            };
+            self.announced.iter().any(is_so)
+        };
+        assert_eq!(standing.under_review.is_some(), standing.review_reason.is_some());
+        if let Some(attempt) =
+            standing.under_review.as_ref().filter(|_| standing.status == OrderStatus::Review)
+        {
+            // Others may have come while it was under review.
+            let reviews = || self.history.attempts.iter().map(|one| &one.id);
+            assert!(
+                reviews().any(|id| was_told(AnnouncementKind::ReviewRequired, id)),
+                "{attempt}: {told:?}"
+            );
+        }
+        if let Some(in_flight) = &standing.in_flight {
             let kind = match standing.status {
                 OrderStatus::Authorized => AnnouncementKind::Authorized,
                 _ => AnnouncementKind::Processing,
             };
-            assert!(times(kind, attempt.as_str()) > 0, "{told:?}");
+            assert!(was_told(kind, &in_flight.payment_id), "{told:?}");
         }
         for (id, status) in &standing.refunds {
             let (gone, failed) = (
@@ -176,7 +193,8 @@ fn assert_fits(standing: &Standing, verdict: &Verdict) {
     assert_eq!(standing.amount_paid, verdict.amount_paid);
     assert_eq!(standing.amount_refunded, verdict.amount_refunded);
     assert_eq!(standing.settled, verdict.settled);
-    assert_eq!(standing.in_flight, verdict.in_flight.map(payment_id));
+    let in_flight = standing.in_flight.as_ref().map(|one| one.payment_id.clone());
+    assert_eq!(in_flight, verdict.in_flight.map(payment_id));
     assert_eq!((standing.is_accepted, standing.closed), (verdict.is_accepted, verdict.closed));
 }
 

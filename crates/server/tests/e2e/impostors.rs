@@ -22,7 +22,7 @@ quittance_test_support::on_both_databases! {
     beside_a_direct_charge_and_after_it,
     beside_a_destination_charge_and_after_it,
     on_other_accounts,
-    a_price_that_the_seller_changes,
+    what_the_seller_changes_of_ours,
 }
 
 /// A shop that sells through a seller who makes what looks like ours.
@@ -270,11 +270,21 @@ async fn on_other_accounts(database: &TestDatabase) {
     assert_eq!(shop.order(&own.payable.order_id).await["status"], "paid");
 }
 
-/// What lives on its account a seller can change, by a key of its own: what is paid then is not what was asked for.
-async fn a_price_that_the_seller_changes(database: &TestDatabase) {
+/// What lives on its account a seller can change, by a key of its own: what is paid then may not be what was asked for.
+/// What it changes it into is no other order's.
+async fn what_the_seller_changes_of_ours(database: &TestDatabase) {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let impostor = start(&world, Through::Direct).await;
     let shop = &impostor.shop;
+    let other = shop.payable("other").await;
+    let (_, other_payment) = impostor.made_by_us("/v1/payment_intents", &other.order_id).await;
+    let names_other = format!("metadata[order_id]={}&metadata[payment_id]={other_payment}", other.order_id);
+    let renamed = shop.payable("renamed").await;
+    let path = format!("/v1/payment_intents/{}", renamed.payment_intent_id);
+    impostor.owner.post(path).form(&names_other).send().await.expect(200);
+    shop.confirm(&renamed.payment_intent_id).await;
+    impostor.is_paid_once(&renamed.order_id).await;
+    assert_eq!(shop.order(&other.order_id).await["status"], "pending");
     for (change, reason) in [
         ("amount=700", "wrong_amount"),
         ("application_fee_amount=1", "wrong_fee"),
@@ -289,5 +299,5 @@ async fn a_price_that_the_seller_changes(database: &TestDatabase) {
         assert_eq!((&order["review_reason"], &order["amount_paid"]), (&json!(reason), &json!(0)), "{order}");
     }
     come_to_rest(&world).await;
-    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, 0);
+    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, 1);
 }

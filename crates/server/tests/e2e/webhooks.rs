@@ -187,9 +187,6 @@ async fn what_is_not_ours_changes_nothing(database: &TestDatabase) {
     event.object()["id"] = json!("pi_another");
     cases.push(("other_payment_intent", event));
     let mut event = succeeded();
-    event.object()["metadata"]["order_id"] = json!(other.payable.order_id);
-    cases.push(("other_order", event));
-    let mut event = succeeded();
     event.object()["id"] = json!("pi_unknown");
     event.object()["metadata"]["payment_id"] = json!(unknown_payment_id(&event));
     cases.push(("unknown_attempt", event));
