@@ -201,6 +201,7 @@ impl History {
         self.has_ended()
             || self.closing.is_some()
             || attempt.abandoned
+            || attempt.outdated
             || self.attempts.last().is_some_and(|latest| latest.id != attempt.id)
             || (waits && self.failure_count() >= limits.max_declines)
     }

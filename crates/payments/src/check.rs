@@ -33,12 +33,12 @@ impl Payments {
         // What is read is dated by the second in which it was asked for, and so may seem older than what was told
         // before: then it is asked for once more when the lease is over.
         if found.attempts.iter().any(failed_untold)
-            && let Some(found) = self.store.order_to_check(order_id.clone()).await?
-            && found.attempts.iter().any(failed_untold)
+            && let Some(again) = self.store.order_to_check(order_id).await?
+            && again.attempts.iter().any(failed_untold)
         {
             return Ok(());
         }
-        self.store.checked(order_id, now()).await?;
+        self.store.checked(found, now()).await?;
         Ok(())
     }
 

@@ -201,8 +201,9 @@ phases! {
     /// An order and its attempts, to be compared with what Stripe says.
     fn order_to_check(id: OrderId) -> Option<OrderToCheck>;
 
-    /// Records that an order was compared with what Stripe says, and when it is to be again.
-    fn checked(id: OrderId, now: DateTime<Utc>) -> ();
+    /// Records that an order as it was found was compared with what Stripe says, and when it is to be again; unless
+    /// somebody has wished for it meanwhile.
+    fn checked(found: OrderToCheck, now: DateTime<Utc>) -> ();
 
     /// Asks for an order to end because its time is over, if it still is.
     fn expire_order(id: OrderId, now: DateTime<Utc>) -> ClosureAsked;

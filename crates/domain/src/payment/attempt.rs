@@ -8,7 +8,8 @@ use crate::money::Money;
 /// Why a success is not believed to pay its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReviewReason {
-    /// The amount is not what the attempt had to have, or not all of it was received.
+    /// The amount is not what the attempt had to have, or not what its order costs by now, or not all of it was
+    /// received.
     WrongAmount,
     /// The currency is not what the attempt had to have.
     WrongCurrency,
@@ -110,6 +111,9 @@ pub struct Attempt {
     pub abandoned: bool,
     /// Why nothing can come of it: Stripe would not make it, or the account that it lives on is out of our reach.
     pub refused: Option<String>,
+    /// Whether its order has another total or other terms by now. It was closed or given up before they changed; if it
+    /// turns out that money came of it all the same, that is not what the order costs.
+    pub outdated: bool,
 }
 
 /// Why an observation counts for nothing.
@@ -186,6 +190,9 @@ impl Attempt {
 
     /// The gate on amounts, for this attempt.
     pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
+        if self.outdated {
+            return Err(ReviewReason::WrongAmount);
+        }
         self.expected.check(success, self.capture)
     }
 

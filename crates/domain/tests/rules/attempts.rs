@@ -35,6 +35,14 @@ fn of_two_open_attempts_the_older_is_closed() {
 }
 
 #[test]
+fn an_attempt_at_an_old_price_is_closed() {
+    let mut history = history(1);
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), None);
+    history.attempts[0].outdated = true;
+    assert_eq!(history.task(&history.attempts[0], TOLD, &LIMITS), Some(Task::Close));
+}
+
+#[test]
 fn an_attempt_is_made_first_then_closed_or_told() {
     let mut history = history(1);
     let details = Details { current: 2, told: 1 };

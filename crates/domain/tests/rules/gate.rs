@@ -247,3 +247,20 @@ fn a_session_tells_of_its_payment_intent_and_pays_where_no_fee_is_due() {
         assert_eq!(ids, (&Some(checkout_session_id(0)), &Some(payment_intent_id(0))));
     }
 }
+
+/// Given up or closed before its order's price changed, it turns out to be paid: the old price pays nothing.
+#[test]
+fn a_success_at_an_old_price_is_for_review() {
+    let outdated = Attempt { outdated: true, refused: Some("seller_disconnected".to_owned()), ..attempt(0) };
+    let mut history = History { attempts: vec![outdated], ..History::default() };
+    let waiting = observation(0, event(1, "created", open(OpenStatus::RequiresPaymentMethod)));
+    assert_eq!(history.absorb(&payment_id(0), &order_id(), &waiting), Ok(()));
+    let paid = observation(0, event(2, "succeeded", Seen::Succeeded(right_success())));
+    assert_eq!(history.absorb(&payment_id(0), &order_id(), &paid), Ok(()));
+    assert_eq!(history.settle(), []);
+    let standing = history.standing();
+    assert_eq!(
+        (standing.status, standing.review_reason, standing.amount_paid),
+        (OrderStatus::Review, Some(ReviewReason::WrongAmount), 0)
+    );
+}

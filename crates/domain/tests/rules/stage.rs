@@ -76,6 +76,7 @@ pub(crate) fn attempt(place: usize) -> Attempt {
         capture: None,
         abandoned: false,
         refused: None,
+        outdated: false,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct OrderToCheck {
     pub order: Order,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptAtWork>,
+    /// When it was to be looked at next, when it was read.
+    pub check_at: Option<DateTime<Utc>>,
 }
 
 /// What Stripe answered about one attempt, to be taken in as a whole.

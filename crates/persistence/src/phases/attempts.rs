@@ -13,7 +13,7 @@ use super::super::dialect::{Conn, for_update_skip_locked};
 use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
 use super::rows::{PaymentRow, document, instant, parse};
 use super::schema::{orders, payments};
-use super::seller_gate::{is_stale, look_at_seller, seller_not_ready};
+use super::seller_gate::{is_outdated, look_at_seller, seller_not_ready};
 use crate::Error;
 use crate::model::{AttemptAtWork, Begun, Findings, NewAttempt, Observed, WorkClaim};
 
@@ -49,7 +49,7 @@ impl Database {
                 ledger.commit(conn, &limits, new.now).await?;
                 return Ok(Begun::CloseFirst(ledger.at_work(&id, &limits)?));
             }
-            if is_stale(&new, &ledger.order)? {
+            if is_outdated(&new.expected, new.destination.as_deref(), &ledger.order)? {
                 return Ok(Begun::Stale);
             }
             let row = new_row(&new)?;

@@ -70,14 +70,19 @@ impl Database {
         let Some(ledger) = ledgers.get(&id) else { return Ok(None) };
         let attempts = ledger.history.attempts.iter();
         let attempts = attempts.map(|attempt| ledger.at_work(&attempt.id, &limits));
-        Ok(Some(OrderToCheck { order: ledger.read()?, attempts: attempts.collect::<Result<_, _>>()? }))
+        Ok(Some(OrderToCheck {
+            order: ledger.read()?,
+            attempts: attempts.collect::<Result<_, _>>()?,
+            check_at: ledger.order.check_at,
+        }))
     }
 
-    pub(crate) async fn checked(&self, id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn checked(&self, found: OrderToCheck, now: DateTime<Utc>) -> Result<(), Error> {
+        let id = found.order.id;
         self.write(async |conn| {
             let Some(ledger) = Ledgers::lock_one(conn, &id).await? else { return Ok(()) };
-            // Somebody wished for a look since this one was begun: it stands.
-            if ledger.order.check_at.is_some_and(|at| at <= now) {
+            // Somebody wished for a look since this one was begun: it stands, whatever their clock says.
+            if ledger.order.check_at != found.check_at {
                 return Ok(());
             }
             let open = |status| matches!(status, RefundStatus::Pending | RefundStatus::RequiresAction);

@@ -22,6 +22,7 @@ use super::super::dialect::{Conn, for_update, load_all};
 use super::refund_rows::{DisputeRow, RefundRow};
 use super::rows::{DecisionRow, OrderRow, PaymentRow};
 use super::schema::{decisions, disputes, orders, payments, refunds};
+use super::seller_gate::is_outdated;
 use super::settling::read_decision;
 use crate::Error;
 use crate::model::AttemptAtWork;
@@ -184,8 +185,14 @@ impl Ledger {
         for row in &decisions {
             made.record(&read_decision(row)?);
         }
+        let mut attempts: Vec<Attempt> =
+            payments.iter().map(PaymentRow::attempt).collect::<Result<_, _>>()?;
+        // What was accepted was what the order cost then.
+        for attempt in attempts.iter_mut().filter(|attempt| made.accepted.as_ref() != Some(&attempt.id)) {
+            attempt.outdated = is_outdated(&attempt.expected, attempt.destination.as_deref(), &order)?;
+        }
         let history = History {
-            attempts: payments.iter().map(PaymentRow::attempt).collect::<Result<_, _>>()?,
+            attempts,
             refunds: refunds.iter().map(RefundRow::refund).collect::<Result<_, _>>()?,
             disputes: disputes.iter().map(DisputeRow::dispute).collect::<Result<_, _>>()?,
             decisions: made,

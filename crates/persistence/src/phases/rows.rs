@@ -248,6 +248,7 @@ pub(crate) struct PaymentRow {
 }
 
 impl PaymentRow {
+    /// The attempt, by itself: whether it is what its order costs is for whoever has the order to say.
     pub(crate) fn attempt(&self) -> Result<Attempt, Error> {
         Ok(Attempt {
             id: parse::<PaymentId>("payment", &self.id)?,
@@ -266,6 +267,7 @@ impl PaymentRow {
             capture: self.capture,
             abandoned: self.abandoned,
             refused: self.refused.clone(),
+            outdated: false,
         })
     }
 

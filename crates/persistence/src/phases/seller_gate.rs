@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use quittance_domain::payment::Expected;
 use quittance_domain::seller::{Link, SoldBy, Supported};
 
 use super::super::dialect::{Conn, for_share};
@@ -11,7 +12,7 @@ use super::rows::{OrderRow, instant};
 use super::schema::sellers;
 use super::seller_rows::SellerRow;
 use crate::Error;
-use crate::model::{Begun, NewAttempt};
+use crate::model::Begun;
 
 /// Why nothing can be charged through the order's seller now. The seller stays as it is until the attempt is recorded.
 pub(super) async fn seller_not_ready(
@@ -29,14 +30,18 @@ pub(super) async fn seller_not_ready(
 }
 
 /// Whether an attempt was made for a total, or for terms, that the order does not have any more.
-pub(super) fn is_stale(new: &NewAttempt, order: &OrderRow) -> Result<bool, Error> {
-    let total = new.expected.amount;
+pub(super) fn is_outdated(
+    expected: &Expected,
+    destination: Option<&str>,
+    order: &OrderRow,
+) -> Result<bool, Error> {
+    let total = expected.amount;
     let sold_by = order.sold_by()?;
     let sold_by = sold_by.as_ref();
     Ok((total.minor(), total.currency().code()) != (order.amount_total, &order.currency)
-        || new.expected.account != sold_by.map(SoldBy::charged_on).unwrap_or_default()
-        || new.expected.application_fee != sold_by.and_then(SoldBy::charged_fee)
-        || new.destination.as_deref() != sold_by.and_then(SoldBy::destination))
+        || expected.account != sold_by.map(SoldBy::charged_on).unwrap_or_default()
+        || expected.application_fee != sold_by.and_then(SoldBy::charged_fee)
+        || destination != sold_by.and_then(SoldBy::destination))
 }
 
 /// Has a seller's account read at once.

@@ -5,7 +5,9 @@ use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{OpenStatus, ReviewReason};
 use quittance_domain::refund::RefundStatus;
-use quittance_persistence::{Begun, ClosureAsked, ClosureBy, NewAttempt, Placed, Store, WorkClaim};
+use quittance_persistence::{
+    Begun, ClosureAsked, ClosureBy, NewAttempt, OrderToCheck, Placed, Store, WorkClaim,
+};
 use quittance_test_support::{
     EXPIRY_S, Payment, TestDatabase, later, new_attempt, new_order, now, on_both_databases, payment_on,
     place, place_counted,
@@ -29,6 +31,10 @@ const HOUR: i64 = 60 * 60;
 
 async fn expire(store: &Store, id: &OrderId, seconds: i64) -> ClosureAsked {
     store.expire_order(id.clone(), later(seconds)).await.expect("an answer")
+}
+
+async fn look_at(store: &Store, id: &OrderId) -> OrderToCheck {
+    store.order_to_check(id.clone()).await.expect("a read").expect("an order")
 }
 
 async fn due(store: &Store, seconds: i64) -> Vec<OrderId> {
@@ -152,7 +158,7 @@ async fn orders_are_looked_at_one_by_one(database: &TestDatabase) {
     assert_eq!(due(&store, EXPIRY_S).await, std::slice::from_ref(&placed.id));
     assert!(due(&store, EXPIRY_S + 59).await.is_empty(), "somebody is at it");
     assert_eq!(due(&store, EXPIRY_S + 60).await, [placed.id], "whoever was at it is gone");
-    let found = store.order_to_check(place(&store).await.id).await.expect("a read").expect("an order");
+    let found = look_at(&store, &place(&store).await.id).await;
     assert!(found.attempts.is_empty());
 }
 
@@ -164,7 +170,8 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
     let due_then = due(&store, EXPIRY_S).await;
     assert_eq!(due_then, [paid.order.id.clone(), flying.order.id.clone()], "what is paid keeps its time");
     for id in due_then {
-        store.checked(id, later(EXPIRY_S)).await.expect("a commit");
+        let found = look_at(&store, &id).await;
+        store.checked(found, later(EXPIRY_S)).await.expect("a commit");
     }
     assert_eq!(database.scalar_i64(&format!("{check} WHERE id = '{}'", paid.order.id)).await, 1);
     assert!(due(&store, EXPIRY_S + HOUR - 1).await.is_empty());
@@ -174,22 +181,30 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
     hear(&store, refund).await;
     assert!(due(&store, 6 * HOUR - 1).await.iter().all(|id| *id != paid.order.id));
     assert!(due(&store, 6 * HOUR).await.contains(&paid.order.id));
-    store.checked(paid.order.id.clone(), later(6 * HOUR)).await.expect("a commit");
+    let found = look_at(&store, &paid.order.id).await;
+    store.checked(found, later(6 * HOUR)).await.expect("a commit");
     assert!(due(&store, 12 * HOUR).await.contains(&paid.order.id));
     // One that could be paid until its time is over is looked at then.
     let open = place(&store).await;
-    store.checked(open.id.clone(), now()).await.expect("a commit");
+    let found = look_at(&store, &open.id).await;
+    store.checked(found, now()).await.expect("a commit");
     assert!(due(&store, EXPIRY_S).await.contains(&open.id));
 }
 
+/// By the clock of another process it may be wished for in what is the future here.
 async fn a_wish_for_a_look_during_a_look_stands(database: &TestDatabase) {
     let store = database.store().await;
-    let payment = Payment::begin(&store).await;
-    apply(&store, &[payment.created(), payment.succeeded().after(1)]).await;
-    due(&store, EXPIRY_S).await;
-    hear(&store, payment.moved()).await;
-    store.checked(payment.order.id.clone(), later(EXPIRY_S)).await.expect("a commit");
-    assert_eq!(due(&store, EXPIRY_S).await, [payment.order.id]);
+    for ahead in [-5, 5] {
+        let payment = Payment::begin(&store).await;
+        apply(&store, &[payment.created(), payment.succeeded().after(1)]).await;
+        due(&store, EXPIRY_S).await;
+        let found = look_at(&store, &payment.order.id).await;
+        let mut wish = payment.moved().delivery();
+        wish.received_at = later(EXPIRY_S + ahead);
+        store.apply(vec![wish]).await.expect("a commit");
+        store.checked(found, later(EXPIRY_S)).await.expect("a commit");
+        assert_eq!(due(&store, EXPIRY_S + 5).await, [payment.order.id]);
+    }
 }
 
 async fn a_live_attempt_puts_the_expiry_off(database: &TestDatabase) {

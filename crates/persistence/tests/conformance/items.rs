@@ -4,7 +4,7 @@ use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::history::Task;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{OrderStatus, PricingError};
-use quittance_domain::payment::OpenStatus;
+use quittance_domain::payment::{OpenStatus, ReviewReason};
 use quittance_persistence::{Begun, CustomerChange, OrderChange, OrderChanged, Store};
 use quittance_test_support::{
     Payment, TestDatabase, later, money, new_attempt, on_both_databases, place, place_counted, product,
@@ -19,6 +19,7 @@ on_both_databases! {
     what_can_not_be_had_changes_nothing,
     a_live_attempt_is_closed_first,
     items_of_an_order_that_is_not_open_stand,
+    an_attempt_that_was_given_up_pays_no_new_price,
 }
 
 async fn change(store: &Store, id: &OrderId, items: &[(&Product, u32)]) -> OrderChanged {
@@ -125,4 +126,41 @@ async fn items_of_an_order_that_is_not_open_stand(database: &TestDatabase) {
         assert!(matches!(answer, OrderChanged::NotOpen(status) if status == expected), "{answer:?}");
         assert_eq!(order(&store, &payment.order.id).await, before);
     }
+}
+
+/// It was out of reach, the items were changed, and now it is heard of again.
+async fn an_attempt_that_was_given_up_pays_no_new_price(database: &TestDatabase) {
+    let store = database.store().await;
+    let cup = stored(&store, None).await;
+    for price_stands in [true, false] {
+        let lost = Payment::begin(&store).await;
+        apply(&store, &[lost.created()]).await;
+        let given_up = "seller_disconnected".to_owned();
+        store.lose_attempt(lost.id.clone(), given_up, later(2)).await.expect("a commit");
+        let mut now_is = lost.order.clone();
+        if !price_stands {
+            let OrderChanged::Done(after) = change(&store, &lost.order.id, &[(&cup, 1)]).await else {
+                panic!()
+            };
+            now_is = after;
+        }
+        apply(&store, &[lost.open("payment_intent.requires_action", OpenStatus::RequiresAction).after(4)])
+            .await;
+        let next = store.begin_attempt(new_attempt(&now_is)).await.expect("an answer");
+        if price_stands {
+            assert!(matches!(next, Begun::Live(_)), "{next:?}");
+        } else {
+            let Begun::CloseFirst(first) = next else { panic!("{next:?}") };
+            assert_eq!((first.attempt.id, first.task), (lost.id.clone(), Some(Task::Close)));
+        }
+        apply(&store, &[lost.succeeded().after(9)]).await;
+        let order = order(&store, &lost.order.id).await;
+        if price_stands {
+            assert_eq!((order.status, order.amount_paid), (OrderStatus::Paid, lost.order.total));
+        } else {
+            assert_eq!((order.status, order.amount_paid.minor()), (OrderStatus::Review, 0));
+            assert_eq!(order.review_reason, Some(ReviewReason::WrongAmount));
+        }
+    }
+    invariants::check(database).await;
 }

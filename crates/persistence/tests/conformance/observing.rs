@@ -1,7 +1,7 @@
 //! Taking in what Stripe answers.
 
 use quittance_domain::history::{Closure, Task};
-use quittance_domain::id::{OrderId, PaymentId};
+use quittance_domain::id::PaymentId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mismatch, Mode, Observation, OpenStatus};
 use quittance_persistence::{ClosureBy, CustomerChange, Observed, OrderChange, OrderChanged, Store};

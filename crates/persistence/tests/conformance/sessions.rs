@@ -193,7 +193,8 @@ async fn a_refund_heard_before_its_page_was_known_is_asked_for(database: &TestDa
     assert!(due().await.is_empty(), "there was nothing yet that could go back");
     hear(&store, payment.paid_session()).await;
     assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
-    store.checked(payment.order.id.clone(), later(61)).await.expect("a commit");
+    let found = store.order_to_check(payment.order.id.clone()).await.expect("a read").expect("an order");
+    store.checked(found, later(61)).await.expect("a commit");
     apply(&store, &[payment.succeeded()]).await;
     hear(&store, payment.paid_session()).await;
     assert!(due().await.is_empty(), "nothing new was learned");
