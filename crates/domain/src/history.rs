@@ -10,7 +10,7 @@ mod giving_back;
 
 pub use giving_back::{DueRefund, ReviewRefund};
 
-use crate::checkout::{Rail, SessionStatus};
+use crate::checkout::Rail;
 use crate::dispute::Dispute;
 use crate::id::PaymentId;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus};
@@ -181,10 +181,9 @@ impl History {
         if !attempt.is_made() {
             return Some(Task::Create);
         }
-        let is_held = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture);
-        if is_held && attempt.capture.is_some() && !self.has_ended() {
+        if attempt.is_held() && attempt.capture.is_some() && !self.has_ended() {
             Some(Task::Capture)
-        } else if Self::is_money_untold(attempt) {
+        } else if attempt.is_money_untold() {
             // Stripe closes no complete Checkout Session: first we have to know what became of its money.
             Some(Task::Look)
         } else if self.is_unwanted(attempt, limits) {
@@ -209,19 +208,6 @@ impl History {
     /// Whether it is decided how the order ended, paid or unpaid: whatever still comes is too much.
     fn has_ended(&self) -> bool {
         self.decisions.accepted.is_some() || self.decisions.closed.is_some()
-    }
-
-    /// Whether a Checkout Session is complete, and what is known of its PaymentIntent is older than that.
-    fn is_money_untold(attempt: &Attempt) -> bool {
-        attempt.facts.session() == Some(SessionStatus::Complete)
-            && matches!(
-                attempt.facts.status(),
-                PaymentStatus::Open(
-                    OpenStatus::RequiresPaymentMethod
-                        | OpenStatus::RequiresConfirmation
-                        | OpenStatus::RequiresAction
-                )
-            )
     }
 
     /// The attempt of this id.

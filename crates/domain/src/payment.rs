@@ -246,6 +246,19 @@ impl PaymentStatus {
             Self::Canceled => "canceled",
         }
     }
+
+    /// Whether the next step is the customer's, and they can take it.
+    #[must_use]
+    pub fn awaits_customer(self) -> bool {
+        matches!(
+            self,
+            Self::Open(
+                OpenStatus::RequiresPaymentMethod
+                    | OpenStatus::RequiresConfirmation
+                    | OpenStatus::RequiresAction
+            )
+        )
+    }
 }
 
 /// What the facts about one PaymentIntent add up to.
@@ -307,12 +320,6 @@ impl Facts {
     #[must_use]
     pub fn session(&self) -> Option<SessionStatus> {
         self.session
-    }
-
-    /// Whether anything is known of the PaymentIntent itself.
-    #[must_use]
-    pub fn knows_payment_intent(&self) -> bool {
-        self.open.is_some() || self.canceled || !self.successes.is_empty()
     }
 
     /// Stripe's word for where the PaymentIntent stands: what is final beats what is open, and success beats

@@ -7,8 +7,6 @@
 mod fee;
 mod readiness;
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -300,12 +298,6 @@ impl SellerAnnouncement {
             Self::Disconnected => "seller.disconnected",
             Self::Updated => "seller.updated",
         }
-    }
-}
-
-impl fmt::Display for SellerAnnouncement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -176,10 +176,29 @@ impl Attempt {
         }
     }
 
-    /// Whether the customer has paid by a voucher or a bank transfer that has not arrived.
+    /// Whether the money is held for the shop to take.
     #[must_use]
-    pub fn awaits_transfer(&self) -> bool {
-        self.facts.status() == PaymentStatus::Open(OpenStatus::AwaitsTransfer)
+    pub fn is_held(&self) -> bool {
+        self.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture)
+    }
+
+    /// Whether a Checkout Session is complete, and what is known of its PaymentIntent is older than that.
+    #[must_use]
+    pub fn is_money_untold(&self) -> bool {
+        self.facts.session() == Some(SessionStatus::Complete) && self.facts.status().awaits_customer()
+    }
+
+    /// Whether the customer has done their part, and the money may be on its way: this can not be called back. Of
+    /// what is out of reach nothing is waited for.
+    #[must_use]
+    pub fn is_on_its_way(&self) -> bool {
+        let is_at_bank = || {
+            matches!(
+                self.facts.status(),
+                PaymentStatus::Open(OpenStatus::Processing | OpenStatus::AwaitsTransfer)
+            )
+        };
+        self.refused.is_none() && (is_at_bank() || self.is_money_untold())
     }
 
     /// The success that is what was asked for, if one came.

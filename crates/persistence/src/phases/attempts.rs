@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update_skip_locked};
-use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
+use super::ledger::{Ledger, Ledgers};
 use super::rows::{PaymentRow, document, instant, parse};
 use super::schema::{orders, payments};
 use super::seller_gate::{is_outdated, look_at_seller, seller_not_ready};
@@ -37,7 +37,7 @@ impl Database {
             if let Some(live) = ledger.history.live_attempt() {
                 let id = live.id.clone();
                 let at_work = ledger.at_work(&id, &limits)?;
-                let is_paying = is_on_its_way(live) || is_held(live);
+                let is_paying = live.is_on_its_way() || live.is_held();
                 let is_wanted = at_work.asked == new.asked && at_work.task != Some(Task::Close);
                 if live.rail == new.rail && (is_wanted || is_paying) {
                     return Ok(Begun::Live(at_work));

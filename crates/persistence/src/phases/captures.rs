@@ -8,7 +8,7 @@ use quittance_domain::payment::{Attempt, PaymentStatus};
 
 use super::super::Database;
 use super::attempts::lock_of;
-use super::ledger::{Ledgers, is_held};
+use super::ledger::Ledgers;
 use crate::Error;
 use crate::model::CaptureAsked;
 
@@ -29,7 +29,7 @@ impl Database {
                 return Ok(CaptureAsked::Recorded(ledger.at_work(&done.id, &limits)?));
             }
             let is_closing = ledger.history.closing.is_some();
-            let held = ledger.history.live_attempt().filter(|live| is_held(live) && !live.abandoned);
+            let held = ledger.history.live_attempt().filter(|live| live.is_held() && !live.abandoned);
             let Some(attempt) = held.filter(|_| !is_closing) else {
                 return Ok(CaptureAsked::NotPossible(status));
             };

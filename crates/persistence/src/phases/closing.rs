@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use quittance_domain::history::{Closure, Limits};
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::Attempt;
 
 use super::super::Database;
 use super::super::dialect::Conn;
-use super::ledger::{Ledger, Ledgers, is_on_its_way};
+use super::ledger::{Ledger, Ledgers};
 use crate::Error;
 use crate::model::{ClosureAsked, ClosureBy};
 
@@ -72,7 +73,7 @@ impl Database {
             let waits = matches!(status, OrderStatus::Pending | OrderStatus::PaymentFailed);
             let is_over = ledger.order.expires_at <= now;
             let is_canceled = ledger.history.closing == Some(Closure::Canceled);
-            let is_paying = ledger.history.attempts.iter().any(is_on_its_way);
+            let is_paying = ledger.history.attempts.iter().any(Attempt::is_on_its_way);
             if !waits || !is_over || is_canceled || is_paying {
                 return Ok(ClosureAsked::NotPossible(status));
             }

@@ -15,7 +15,7 @@ use quittance_domain::event::Outcome;
 use quittance_domain::history::{Closure, Decisions, History, Limits};
 use quittance_domain::id::{OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
-use quittance_domain::payment::{Attempt, Mismatch, OpenStatus, PaymentStatus};
+use quittance_domain::payment::{Attempt, Mismatch, PaymentStatus};
 use quittance_domain::standing::Standing;
 
 use super::super::dialect::{Conn, for_update, load_all};
@@ -266,7 +266,7 @@ impl Ledger {
 
     /// Whether the shop has chosen to take what is held.
     pub(super) fn is_being_captured(&self) -> bool {
-        self.history.attempts.iter().any(|attempt| is_held(attempt) && attempt.capture.is_some())
+        self.history.attempts.iter().any(|attempt| attempt.is_held() && attempt.capture.is_some())
     }
 
     /// The order as its readers see it.
@@ -297,30 +297,6 @@ impl Ledger {
             shipping: self.order.shipping.clone().map(|text| super::rows::read("order", text)).transpose()?,
         })
     }
-}
-
-/// Whether the customer has done their part, and the money may be on its way: this can not be called back. Of what is
-/// out of reach nothing is waited for.
-pub(super) fn is_on_its_way(attempt: &Attempt) -> bool {
-    if attempt.refused.is_some() {
-        return false;
-    }
-    let open = match attempt.facts.status() {
-        PaymentStatus::Open(open) => open,
-        PaymentStatus::Succeeded | PaymentStatus::Canceled => return false,
-    };
-    match open {
-        OpenStatus::Processing | OpenStatus::AwaitsTransfer => true,
-        OpenStatus::RequiresCapture => false,
-        OpenStatus::RequiresPaymentMethod | OpenStatus::RequiresConfirmation | OpenStatus::RequiresAction => {
-            attempt.facts.session() == Some(SessionStatus::Complete)
-        }
-    }
-}
-
-/// Whether the money is held for the shop to take.
-pub(super) fn is_held(attempt: &Attempt) -> bool {
-    attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture)
 }
 
 pub(super) fn shown(history: &History) -> Shown {

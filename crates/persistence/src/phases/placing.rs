@@ -13,7 +13,7 @@ use quittance_domain::seller::SoldBy;
 
 use super::super::dialect::{Conn, for_update};
 use super::super::{Database, batch};
-use super::ledger::{Ledger, Ledgers, is_held, is_on_its_way};
+use super::ledger::{Ledger, Ledgers};
 use super::replies::store_reply;
 use super::rows::{Hold, OrderRow, ProductRow, document, instant};
 use super::schema::{address_locks, orders, products, sellers};
@@ -80,7 +80,7 @@ impl Database {
             if let Some(items) = &change.items {
                 let is_closing = ledger.history.closing.is_some();
                 let live = ledger.history.live_attempt();
-                let is_fixed = live.is_some_and(|live| is_held(live) || is_on_its_way(live));
+                let is_fixed = live.is_some_and(|live| live.is_held() || live.is_on_its_way());
                 if !status.is_open() || is_closing || is_fixed {
                     return Ok(OrderChanged::NotOpen(status));
                 }
