@@ -121,16 +121,7 @@ impl Database {
             let message = endpoint_message(&endpoint, ENDPOINT_PING, &render, now);
             let delivery = DeliveryRow::new(&message, &endpoint.id);
             batch::insert_messages(conn, vec![message.clone()], vec![delivery.clone()]).await?;
-            let made = Message {
-                id: parse("message", &message.id)?,
-                order_id: None,
-                seller_id: None,
-                kind: message.kind,
-                sequence: None,
-                payload: message.payload,
-                created_at: message.created_at,
-                deliveries: vec![delivery.read(Vec::new())?],
-            };
+            let made = message.read(vec![delivery.read(Vec::new())?])?;
             store_reply(conn, completion.as_ref(), &made).await?;
             Ok(Resent::Done(made))
         })

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::history::Task;
+use quittance_domain::history::{Limits, Task};
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
-use quittance_domain::payment::{Facts, Mismatch, Observation};
+use quittance_domain::payment::{Attempt, Facts, Mismatch, Observation};
 use uuid::Uuid;
 
 use super::super::Database;
@@ -74,7 +74,7 @@ impl Database {
     ) -> Result<Observed, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
+            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
             let order_id = ledger.order_id.clone();
             if let Err(mismatch) = ledger.history.absorb(&payment_id, &order_id, &observation) {
                 return Ok(Observed::Mismatch(mismatch));
@@ -99,7 +99,7 @@ impl Database {
     ) -> Result<Observed, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
+            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
             if let Err(mismatch) = absorb_all(&mut ledger, &payment_id, &findings) {
                 return Ok(Observed::Mismatch(mismatch));
             }
@@ -117,16 +117,9 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
-            let attempt = ledger.attempt_mut(&payment_id).filter(|attempt| {
-                // What turned up after all was not refused.
-                !attempt.is_made()
-            });
-            if let Some(attempt) = attempt {
-                attempt.refused = Some(reason.clone());
-            }
-            ledger.commit(conn, &limits, now).await?;
-            Ok(())
+            // What turned up after all was not refused.
+            let may_be = |attempt: &Attempt| !attempt.is_made();
+            give_up(conn, &payment_id, &reason, may_be, &limits, now).await.map(drop)
         })
         .await
     }
@@ -139,11 +132,8 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
-            if let Some(attempt) = ledger.attempt_mut(&payment_id).filter(|attempt| !attempt.is_closed()) {
-                attempt.refused = Some(reason.clone());
-            }
-            ledger.commit(conn, &limits, now).await?;
+            let may_be = |attempt: &Attempt| !attempt.is_closed();
+            let ledger = give_up(conn, &payment_id, &reason, may_be, &limits, now).await?;
             let Some(seller_id) = &ledger.order.seller_id else { return Ok(()) };
             look_at_seller(conn, seller_id, now).await
         })
@@ -158,7 +148,7 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
+            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
             if let Some(row) = ledger.payment_mut(&payment_id) {
                 row.details_told = told.max(row.details_told);
             }
@@ -181,21 +171,25 @@ impl Database {
             )
             .load(conn)
             .await?;
-            let mut taken = Vec::with_capacity(due.len());
-            for (id, order_id) in due {
-                diesel::update(payments::table.find(&id))
-                    .set((
-                        payments::redrive_at.eq(claim.lease_until),
-                        payments::redrives.eq(payments::redrives + 1),
-                    ))
-                    .execute(conn)
-                    .await?;
-                taken.push((parse("payment", &id)?, parse("payment", &order_id)?));
-            }
+            let ids: Vec<&String> = due.iter().map(|(id, _)| id).collect();
+            diesel::update(payments::table.filter(payments::id.eq_any(ids)))
+                .set((
+                    payments::redrive_at.eq(Some(instant(claim.lease_until))),
+                    payments::redrives.eq(payments::redrives + 1),
+                ))
+                .execute(conn)
+                .await?;
+            let read =
+                |(id, order_id): &(String, String)| Ok((parse("payment", id)?, parse("payment", order_id)?));
+            let taken = due.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
             let mut works = at_work(conn, &taken, &limits).await?;
             // Somebody else has done it since it was due.
-            for done in works.extract_if(.., |work| work.task.is_none()) {
-                diesel::update(payments::table.find(done.attempt.id.as_str()))
+            let done: Vec<String> = works
+                .extract_if(.., |work| work.task.is_none())
+                .map(|work| work.attempt.id.to_string())
+                .collect();
+            if !done.is_empty() {
+                diesel::update(payments::table.filter(payments::id.eq_any(done)))
                     .set((payments::redrive_at.eq(None::<DateTime<Utc>>), payments::redrives.eq(0)))
                     .execute(conn)
                     .await?;
@@ -265,7 +259,7 @@ async fn put_off_expiry(
 async fn at_work(
     conn: &mut Conn,
     attempts: &[(PaymentId, OrderId)],
-    limits: &quittance_domain::history::Limits,
+    limits: &Limits,
 ) -> Result<Vec<AttemptAtWork>, Error> {
     let order_ids = attempts.iter().map(|(_, order_id)| order_id.to_string()).collect();
     let ledgers = Ledgers::read(conn, order_ids).await?;
@@ -275,13 +269,21 @@ async fn at_work(
         .collect()
 }
 
-/// Locks the order of an attempt that must be there, because we made it.
-pub(super) async fn lock_of(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
-    let order_id: String =
-        payments::table.find(payment_id.as_str()).select(payments::order_id).first(conn).await?;
-    Ledgers::lock_one(conn, &parse("payment", &order_id)?)
-        .await?
-        .ok_or_else(|| Error::corrupt("payment", "its order is gone"))
+/// Records why nothing can come of an attempt, if that may still be so.
+async fn give_up(
+    conn: &mut Conn,
+    payment_id: &PaymentId,
+    reason: &str,
+    may_be: fn(&Attempt) -> bool,
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Ledger, Error> {
+    let mut ledger = Ledgers::lock_of_attempt(conn, payment_id).await?;
+    if let Some(attempt) = ledger.attempt_mut(payment_id).filter(|attempt| may_be(attempt)) {
+        attempt.refused = Some(reason.to_owned());
+    }
+    ledger.commit(conn, limits, now).await?;
+    Ok(ledger)
 }
 
 fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {

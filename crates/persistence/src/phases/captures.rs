@@ -7,7 +7,6 @@ use quittance_domain::money::Money;
 use quittance_domain::payment::{Attempt, PaymentStatus};
 
 use super::super::Database;
-use super::attempts::lock_of;
 use super::ledger::Ledgers;
 use crate::Error;
 use crate::model::CaptureAsked;
@@ -61,7 +60,7 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = lock_of(conn, &payment_id).await?;
+            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
             if let Some(attempt) = ledger.attempt_mut(&payment_id)
                 && attempt.facts.status() != PaymentStatus::Succeeded
             {

@@ -20,7 +20,7 @@ use quittance_domain::standing::Standing;
 
 use super::super::dialect::{Conn, for_update, load_all};
 use super::refund_rows::{DisputeRow, RefundRow};
-use super::rows::{DecisionRow, OrderRow, PaymentRow};
+use super::rows::{DecisionRow, OrderRow, PaymentRow, parse};
 use super::schema::{decisions, disputes, orders, payments, refunds};
 use super::seller_gate::is_outdated;
 use super::settling::read_decision;
@@ -158,6 +158,14 @@ impl Ledgers {
     pub(super) async fn lock_one(conn: &mut Conn, order_id: &OrderId) -> Result<Option<Ledger>, Error> {
         let Self(mut ledgers) = Self::lock(conn, vec![order_id.to_string()]).await?;
         Ok(ledgers.remove(order_id.as_str()))
+    }
+
+    /// Locks the order of an attempt that must be there, because we made it.
+    pub(super) async fn lock_of_attempt(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
+        let order_id: String =
+            payments::table.find(payment_id.as_str()).select(payments::order_id).first(conn).await?;
+        let ledger = Self::lock_one(conn, &parse("payment", &order_id)?).await?;
+        ledger.ok_or_else(|| Error::corrupt("payment", "its order is gone"))
     }
 
     /// Takes something in that was told of an attempt, and says what became of it.

@@ -222,16 +222,8 @@ async fn with_deliveries(
     }
     rows.into_iter()
         .map(|row| {
-            Ok(Message {
-                id: parse("message", &row.id)?,
-                order_id: row.order_id.as_deref().map(|id| parse("message", id)).transpose()?,
-                seller_id: row.seller_id.as_deref().map(|id| parse("message", id)).transpose()?,
-                deliveries: of_message.remove(&row.id).unwrap_or_default(),
-                kind: row.kind,
-                sequence: row.sequence,
-                payload: row.payload,
-                created_at: row.created_at,
-            })
+            let deliveries = of_message.remove(&row.id).unwrap_or_default();
+            row.read(deliveries)
         })
         .collect()
 }

@@ -7,10 +7,10 @@ use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, 
 use serde_json::Value;
 
 use super::super::dialect::Db;
-use super::rows::{document, instant, parse, read};
+use super::rows::{document, instant, parse, read, word};
 use super::schema::{deliveries, delivery_attempts, messages, webhook_endpoints};
 use crate::Error;
-use crate::outbound_model::{DeliveryAttempt, MessageDelivery, SigningSecret, WebhookEndpoint};
+use crate::outbound_model::{DeliveryAttempt, Message, MessageDelivery, SigningSecret, WebhookEndpoint};
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = webhook_endpoints, check_for_backend(Db), treat_none_as_default_value = false)]
@@ -56,7 +56,7 @@ impl EndpointRow {
             enabled: self.enabled,
             disabled_reason: self
                 .disabled_reason
-                .map(|word| known("webhook endpoint", DisabledReason::from_word(&word)))
+                .map(|text| word("webhook endpoint", DisabledReason::from_word(&text)))
                 .transpose()?,
             failing_since: self.failing_since,
             created_at: self.created_at,
@@ -75,6 +75,22 @@ pub(crate) struct MessageRow {
     pub(crate) sequence: Option<i64>,
     pub(crate) payload: String,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+impl MessageRow {
+    pub(super) fn read(self, deliveries: Vec<MessageDelivery>) -> Result<Message, Error> {
+        let Self { id, order_id, seller_id, kind, sequence, payload, created_at } = self;
+        Ok(Message {
+            id: parse("message", &id)?,
+            order_id: order_id.as_deref().map(|id| parse("message", id)).transpose()?,
+            seller_id: seller_id.as_deref().map(|id| parse("message", id)).transpose()?,
+            kind,
+            sequence,
+            payload,
+            created_at,
+            deliveries,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -110,7 +126,7 @@ impl DeliveryRow {
     pub(super) fn read(self, history: Vec<AttemptRow>) -> Result<MessageDelivery, Error> {
         Ok(MessageDelivery {
             endpoint_id: parse("delivery", &self.endpoint_id)?,
-            state: known("delivery", DeliveryState::from_word(&self.state))?,
+            state: word("delivery", DeliveryState::from_word(&self.state))?,
             attempts: self.attempts,
             due_at: self.due_at,
             history: history.into_iter().map(AttemptRow::read).collect::<Result<_, _>>()?,
@@ -141,7 +157,7 @@ impl AttemptRow {
     fn read(self) -> Result<DeliveryAttempt, Error> {
         Ok(DeliveryAttempt {
             number: self.number,
-            outcome: known("delivery attempt", AttemptOutcome::from_word(&self.outcome))?,
+            outcome: word("delivery attempt", AttemptOutcome::from_word(&self.outcome))?,
             status: self
                 .status
                 .map(u16::try_from)
@@ -172,8 +188,4 @@ pub(crate) struct DueWanted {
     pub(crate) now: DateTime<Utc>,
     pub(crate) lease_until: DateTime<Utc>,
     pub(crate) token: String,
-}
-
-fn known<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
-    meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
 }
