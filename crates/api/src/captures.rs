@@ -15,7 +15,8 @@ use crate::body::{Object, Read};
 use crate::code::Code;
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::openapi::{Asks, Conflicts, Failures, Headers, Keyed, Missing, Unauthorized};
-use crate::orders::{Order, order_id};
+use crate::orders::Order;
+use crate::path::OrderPath;
 use crate::problem::Problem;
 
 /// The route of captures.
@@ -53,7 +54,7 @@ pub(crate) async fn check_amount(store: &Store, id: &OrderId, amount: Option<i64
     tag = "Payments",
     operation_id = "order_capture",
     request_body = Capture,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The paid order", body = Order),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Asks
@@ -64,11 +65,11 @@ pub(crate) async fn check_amount(store: &Store, id: &OrderId, amount: Option<i64
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let amount = request.read(read_amount)?;
     let (payments, store) = (api.payments().clone(), api.store().clone());
     let work = async move |_: Work| {

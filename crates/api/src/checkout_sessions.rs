@@ -16,7 +16,7 @@ use crate::auth::{Caller, Right};
 use crate::body::{Object, Read, read_query};
 use crate::idempotency::{Done, Request, Work, reply};
 use crate::openapi::{Conflicts, Failures, Headers, Keyed, Limited, Missing, Pays, Query, Unauthorized};
-use crate::orders::order_id;
+use crate::path::OrderPath;
 use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait, stripe_account};
 use crate::problem::Problem;
 use crate::return_url::read_return_url;
@@ -170,7 +170,7 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
     tag = "Payments",
     operation_id = "order_checkout_session_create",
     request_body = CheckoutSessionCreate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The Checkout Session", body = CheckoutSession),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Pays
@@ -181,10 +181,10 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     let wanted = request.read(|body| read_create(body, &right, &api.config().return_origins))?;
     let payments = api.payments().clone();

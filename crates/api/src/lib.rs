@@ -22,6 +22,7 @@ mod openapi;
 mod operations;
 mod orders;
 mod pagination;
+mod path;
 mod payment_intents;
 mod problem;
 mod products;

@@ -26,7 +26,8 @@ use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_custo
 use crate::idempotency::{Done, Request, Scope, Work, reply};
 use crate::metadata::Metadata;
 use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, SoldOut, Unauthorized};
-use crate::pagination::{PageParams, cursor};
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::OrderPath;
 use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
 use crate::time::{Given, Timestamp, now};
@@ -119,15 +120,9 @@ pub(crate) struct OrderItem {
     amount: i64,
 }
 
-/// A part of the orders, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OrderList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Order>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the orders, newest first.
+    OrderList of Order
 }
 
 /// An order to be placed. Prices come from the catalogue.
@@ -331,11 +326,6 @@ fn read_filter(query: &mut Object<'_>) -> Read<(OrderFilter, Cursor<OrderId>)> {
     Ok((filter, cursor?))
 }
 
-/// The id in a path. What is none, names nothing.
-pub(crate) fn order_id(text: &str) -> Result<OrderId, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
 fn placed(order: &domain::Order, is_key: bool) -> Reply {
     let secret = ReplySecret::ClientToken(order.id.clone());
     reply(StatusCode::CREATED, &Order::from(order.clone()).shown_to(is_key), Some(secret))
@@ -407,21 +397,20 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
     caller.key()?;
     let (filter, cursor) = read_query(request.query_string(), read_filter)?;
     let page = api.store().orders(filter, cursor).await?;
-    let data = page.data.into_iter().map(Order::from).collect();
-    Ok(Json(OrderList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(OrderList::of(page, Order::from)))
 }
 
 /// Get an order
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_get",
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(OrderPath),
     responses((status = 200, description = "The order", body = Order), Unauthorized, Missing, Failures),
     security(("client_token" = []), ("secret_key" = []))
 )]
 #[get("/v1/orders/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Order>, Problem> {
-    let id = order_id(&id)?;
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<OrderPath>) -> Result<Json<Order>, Problem> {
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     let order = api.store().order(id).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(Order::from(order).shown_to(right.is_key())))
@@ -436,7 +425,7 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
     tag = "Orders",
     operation_id = "order_update",
     request_body = OrderUpdate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(OrderPath),
     responses(
         (status = 200, description = "The order as it is now", body = Order),
         Unauthorized, Missing, Body, Conflicts, Failures
@@ -447,10 +436,10 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 async fn update(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<Json<Order>, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     let change = request.read(|order| read_change(order, id, &right))?;
     if changes_nothing(&change) {
@@ -474,7 +463,7 @@ async fn update(
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_cancel",
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The canceled order", body = Order),
         Unauthorized, Missing, Keyed, Conflicts, Failures
@@ -485,10 +474,10 @@ async fn update(
 async fn cancel(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     request.read(|_| Ok(()))?;
     let by = if right.is_key() { ClosureBy::Shop } else { ClosureBy::Holder };

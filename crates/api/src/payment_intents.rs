@@ -19,7 +19,7 @@ use crate::auth::{Caller, ClientSecretHash, Right};
 use crate::body::{Object, Read, read_query};
 use crate::idempotency::{Done, Request, Work, reply};
 use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Pays, Query, Unauthorized};
-use crate::orders::order_id;
+use crate::path::OrderPath;
 use crate::problem::Problem;
 use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
 
@@ -281,7 +281,7 @@ async fn look(api: &Api, order_id: OrderId, patience: Patience) -> Result<Json<P
     tag = "Payments",
     operation_id = "order_payment_intent_create",
     request_body = PaymentIntentCreate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The PaymentIntent", body = PaymentIntent),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Pays
@@ -292,10 +292,10 @@ async fn look(api: &Api, order_id: OrderId, patience: Patience) -> Result<Json<P
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     let capture_method = request.read(|body| read_capture_method(body, &right))?;
     let payments = api.payments().clone();
@@ -317,10 +317,7 @@ async fn create(
 #[utoipa::path(
     tag = "Payments",
     operation_id = "order_payment_get",
-    params(
-        ("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"),
-        WaitParams,
-    ),
+    params(OrderPath, WaitParams),
     responses(
         (status = 200, description = "How the payment stands", body = PaymentLookup),
         Unauthorized, Missing, Query, Failures
@@ -332,10 +329,10 @@ async fn get_by_order(
     api: ThinData<Api>,
     caller: Caller,
     secret: ClientSecretHash,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: HttpRequest,
 ) -> Result<Json<PaymentLookup>, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     may_look(&api, &caller, &secret, &id).await?;
     let patience = read_query(request.query_string(), read_patience)?;
     look(&api, id, patience).await
