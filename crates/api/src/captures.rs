@@ -13,11 +13,12 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Object, Read};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Asks, Conflicts, Failures, Headers, Keyed, Missing, Unauthorized};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::orders::Order;
 use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Conflicts, Failures, Keyed, Missing, Unauthorized};
 
 /// The route of captures.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {

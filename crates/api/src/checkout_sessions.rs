@@ -14,11 +14,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::{Caller, Right};
 use crate::body::{Object, Read, read_query};
-use crate::idempotency::{Done, Request, Work, reply};
-use crate::openapi::{Conflicts, Failures, Headers, Keyed, Limited, Missing, Pays, Query, Unauthorized};
-use crate::path::OrderPath;
-use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait, stripe_account};
+use crate::idempotency::{Done, Work, reply};
+use crate::path::{OrderPath, is_stripe_id};
+use crate::payment_intents::{read_capture_method, stripe_account};
+use crate::payment_lookups::read_wait;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Conflicts, Failures, Keyed, Limited, Missing, Pays, Query, Unauthorized};
 use crate::return_url::read_return_url;
 use crate::time::Timestamp;
 use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};

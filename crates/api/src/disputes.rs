@@ -12,10 +12,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::read_query;
-use crate::openapi::{Failures, Missing, Query, Unauthorized};
 use crate::pagination::{PageParams, cursor, list, page_of};
 use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::responses::{Failures, Missing, Query, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::{DisputeOutcome, DisputeStatus};
 

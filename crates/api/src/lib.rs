@@ -24,11 +24,14 @@ mod orders;
 mod pagination;
 mod path;
 mod payment_intents;
+mod payment_lookups;
 mod problem;
 mod products;
 mod rate_limit;
 mod refunds;
+mod request;
 mod request_id;
+mod responses;
 mod return_url;
 mod sellers;
 mod telemetry;
@@ -358,6 +361,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(products::routes)
         .configure(orders::routes)
         .configure(payment_intents::routes)
+        .configure(payment_lookups::routes)
         .configure(checkout_sessions::routes)
         .configure(captures::routes)
         .configure(refunds::routes)

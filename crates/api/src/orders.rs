@@ -23,13 +23,14 @@ use crate::auth::{Caller, Right};
 use crate::body::{self, Field, Object, Read, read_query};
 use crate::client_address::ClientAddress;
 use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_customer, read_shipping};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, SoldOut, Unauthorized};
 use crate::pagination::{PageParams, cursor, list};
 use crate::path::OrderPath;
 use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Conflicts, Failures, Keyed, Missing, Query, SoldOut, Unauthorized};
 use crate::time::{Given, Timestamp, now};
 use crate::words::{ChargeType, OrderStatus, ReviewReason};
 

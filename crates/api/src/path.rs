@@ -1,10 +1,13 @@
-//! The ids in paths.
+//! The ids in paths, ours and Stripe's.
 
 use quittance_domain::id::{MessageId, OrderId, ProductId, RefundId, SellerId, WebhookEndpointId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
+
+/// The longest id of Stripe's.
+const STRIPE_ID_LEN_MAX: usize = 255;
 
 macro_rules! paths {
     ($($name:ident of $id:ty: $about:literal, $example:literal;)*) => {
@@ -36,4 +39,11 @@ paths! {
     SellerPath of SellerId: "The seller's id", "slr_01kb3m9q4e8v2tz6h0rxw5ncy7";
     WebhookEndpointPath of WebhookEndpointId: "The endpoint's id", "whe_01kb3m9q4e8v2tz6h0rxw5ncy7";
     MessagePath of MessageId: "The message's id", "msg_01kb3m9q4e8v2tz6h0rxw5ncy7";
+}
+
+/// Whether a text has the form of an id of Stripe's that begins so.
+pub(crate) fn is_stripe_id(text: &str, prefix: &str) -> bool {
+    text.len() <= STRIPE_ID_LEN_MAX
+        && text.starts_with(prefix)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -15,12 +15,13 @@ use uuid::Uuid;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, Said, read_query};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, Unauthorized};
 use crate::pagination::{PageParams, cursor, list};
 use crate::path::ProductPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Failures, Keyed, Missing, Query, Unauthorized};
 use crate::time::{Timestamp, now};
 
 /// The longest name of a product.

@@ -16,11 +16,12 @@ use crate::auth::Caller;
 use crate::body::{self, Object, Read, read_query};
 use crate::captures::{check_amount, read_amount};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::pagination::{PageParams, cursor, list, page_of};
 use crate::path::{OrderPath, RefundPath};
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Conflicts, Failures, Keyed, Missing, Query, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::{RefundCause, RefundReason, RefundStatus};
 

@@ -19,15 +19,13 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, Said, read_query};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{
-    Asks, Body, Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized, Unlinks,
-};
 use crate::pagination::{PageParams, cursor, list};
-use crate::path::SellerPath;
-use crate::payment_intents::is_stripe_id;
+use crate::path::{SellerPath, is_stripe_id};
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Body, Conflicts, Failures, Keyed, Missing, Query, Unauthorized, Unlinks};
 use crate::time::{Timestamp, now};
 use crate::words::{ChargeType, SellerBlocker, SellerNextAction, SellerOrigin};
 

@@ -11,9 +11,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
 use crate::auth::{Caller, Right};
-use crate::openapi::{Failures, Missing, Unauthorized};
 use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::responses::{Failures, Missing, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::TimelineKind;
 

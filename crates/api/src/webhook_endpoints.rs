@@ -21,12 +21,13 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, read_query};
 use crate::events::message_renderer;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::messages::Message;
-use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, SendsTo, Unauthorized};
 use crate::pagination::{PageParams, cursor, list};
 use crate::path::WebhookEndpointPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Failures, Keyed, Missing, Query, SendsTo, Unauthorized};
 use crate::time::{Given, Timestamp, now};
 use crate::words::DisabledReason;
 

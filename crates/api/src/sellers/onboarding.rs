@@ -18,11 +18,12 @@ use super::{FeeFields, Seller, answering, problem, read_charge_type, read_refere
 use crate::auth::Caller;
 use crate::body::{self, Object, Read};
 use crate::customer::{read_country, read_email};
-use crate::idempotency::{Done, Request, Scope, Work};
+use crate::idempotency::{Done, Scope, Work};
 use crate::metadata::Metadata;
-use crate::openapi::{Asks, ComesBack, Conflicts, Failures, Keyed, Missing, OneTime, Unauthorized};
 use crate::path::SellerPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, ComesBack, Conflicts, Failures, Keyed, Missing, OneTime, Unauthorized};
 use crate::return_url::read_return_url;
 use crate::time::Timestamp;
 use crate::words::{BusinessType, ChargeType, Collect, SellerType};
@@ -246,7 +247,7 @@ async fn authorize(api: ThinData<Api>, caller: Caller, request: Request) -> Resu
     tag = "Sellers",
     operation_id = "seller_oauth_callback",
     request_body = OAuthCallback,
-    params(crate::openapi::Headers),
+    params(Headers),
     responses(
         (status = 200, description = "The seller", body = Seller),
         Unauthorized, Keyed, ComesBack, Failures, Asks
@@ -273,7 +274,7 @@ async fn callback(api: ThinData<Api>, caller: Caller, request: Request) -> Resul
     tag = "Sellers",
     operation_id = "seller_create",
     request_body = SellerCreate,
-    params(crate::openapi::Headers),
+    params(Headers),
     responses(
         (status = 201, description = "The seller", body = Seller),
         Unauthorized, Keyed, Conflicts, Failures, Asks

@@ -12,10 +12,11 @@ use super::problem;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Object, Read};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Asks, Conflicts, Failures, Headers, Keyed, Missing, Unauthorized};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::path::SellerPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Conflicts, Failures, Keyed, Missing, Unauthorized};
 
 /// The route of products at Stripe.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
