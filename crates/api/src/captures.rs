@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::auth::Caller;
+use crate::auth::{Audience, Caller};
 use crate::body::{Object, Read};
 use crate::code::Code;
 use crate::idempotency::{Done, Scope, Work, reply};
@@ -76,7 +76,7 @@ async fn create(
     let work = async move |_: Work| {
         check_amount(&store, &id, amount).await?;
         match payments.capture(id, amount).await {
-            Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None))),
+            Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::of(order, Audience::Shop), None))),
             Err(error) => Err(Problem::for_shop(error, Code::CaptureRefused)),
         }
     };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::auth::{Caller, Right};
+use crate::auth::{Audience, Caller};
 use crate::body::{Object, Read, read_query};
 use crate::idempotency::{Done, Work, reply};
 use crate::path::{OrderPath, is_stripe_id};
@@ -113,10 +113,10 @@ impl From<HostedPage> for CheckoutSession {
     }
 }
 
-fn read_create(body: &mut Object<'_>, right: &Right, allowed: &ReturnOrigins) -> Read<CheckoutRequest> {
+fn read_create(body: &mut Object<'_>, by: Audience, allowed: &ReturnOrigins) -> Read<CheckoutRequest> {
     let success_url = body.required("success_url", |field| read_return_url(field, allowed));
     let cancel_url = body.required("cancel_url", |field| read_return_url(field, allowed));
-    let capture_method = read_capture_method(body, right);
+    let capture_method = read_capture_method(body, by);
     Ok(CheckoutRequest {
         success_url: success_url?,
         cancel_url: cancel_url?,
@@ -188,12 +188,12 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
-    let wanted = request.read(|body| read_create(body, &right, &api.config().return_origins))?;
+    let audience = right.audience();
+    let wanted = request.read(|body| read_create(body, audience, &api.config().return_origins))?;
     let payments = api.payments().clone();
-    let is_key = right.is_key();
     let work = async move |_: Work| {
         let page = payments.checkout(id, wanted).await;
-        let page = page.map_err(|error| Problem::from(error).told_to(is_key))?;
+        let page = page.map_err(|error| Problem::from(error).told_to(audience))?;
         Ok(Done::new(reply(StatusCode::OK, &CheckoutSession::from(page), None)))
     };
     request.run(&api, right, work).await

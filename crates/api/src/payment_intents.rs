@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::auth::{Caller, Right};
+use crate::auth::{Audience, Caller};
 use crate::body::{Object, Read};
 use crate::idempotency::{Done, Work, reply};
 use crate::path::OrderPath;
@@ -145,14 +145,14 @@ pub(crate) fn stripe_account(order: &domain::Order) -> Option<String> {
 /// When the money is to be taken, which is the shop's alone to say.
 pub(crate) fn read_capture_method(
     body: &mut Object<'_>,
-    right: &Right,
+    by: Audience,
 ) -> Read<Option<domain_payment::CaptureMethod>> {
-    if !right.is_key() {
-        return body.forbidden("capture_method").map(|()| None);
+    match by {
+        Audience::Shop => body.optional("capture_method", |field| {
+            field.word(domain_payment::CaptureMethod::from_word, "automatic, manual")
+        }),
+        Audience::Holder => body.forbidden("capture_method").map(|()| None),
     }
-    body.optional("capture_method", |field| {
-        field.word(domain_payment::CaptureMethod::from_word, "automatic, manual")
-    })
 }
 
 /// Create or get the PaymentIntent of an order
@@ -179,12 +179,12 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
-    let capture_method = request.read(|body| read_capture_method(body, &right))?;
+    let audience = right.audience();
+    let capture_method = request.read(|body| read_capture_method(body, audience))?;
     let payments = api.payments().clone();
-    let is_key = right.is_key();
     let work = async move |_: Work| {
         let payable = payments.pay(id, capture_method).await;
-        let payable = payable.map_err(|error| Problem::from(error).told_to(is_key))?;
+        let payable = payable.map_err(|error| Problem::from(error).told_to(audience))?;
         let secret = ReplySecret::ClientSecret(payable.payment_id.clone());
         let reply = reply(StatusCode::OK, &PaymentIntent::of(&payable), Some(secret));
         Ok(Done::new(reply).with_client_secret(payable.client_secret))

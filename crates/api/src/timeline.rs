@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::auth::{Caller, Right};
+use crate::auth::{Audience, Caller};
 use crate::path::OrderPath;
 use crate::problem::Problem;
 use crate::responses::{Failures, Missing, Unauthorized};
@@ -118,12 +118,12 @@ impl TimelineEntry {
 #[get("/v1/orders/{id}/timeline")]
 async fn list(api: ThinData<Api>, caller: Caller, path: Path<OrderPath>) -> Result<Json<Timeline>, Problem> {
     let id = path.id()?;
-    let right = caller.right_to(&api, &id)?;
+    let audience = caller.right_to(&api, &id)?.audience();
     api.store().order(id.clone()).await?.ok_or_else(Problem::not_found)?;
     let entries = api.store().timeline(id).await?.into_iter();
-    let data = match right {
-        Right::Key(_) => entries.map(TimelineEntry::whole).collect(),
-        Right::Holder(_) => entries.filter_map(TimelineEntry::short).collect(),
+    let data = match audience {
+        Audience::Shop => entries.map(TimelineEntry::whole).collect(),
+        Audience::Holder => entries.filter_map(TimelineEntry::short).collect(),
     };
     Ok(Json(Timeline { object: "list", data, has_more: false }))
 }

@@ -4,6 +4,7 @@ use quittance_domain::seller::{Blocker, InvalidFee};
 use quittance_payments::StateRefused;
 
 use super::{FieldError, Problem};
+use crate::auth::Audience;
 use crate::code::Code;
 
 impl Problem {
@@ -76,9 +77,9 @@ impl Problem {
         problem
     }
 
-    /// The same, as it is told to whoever is not the shop: what a seller lacks is between it and the platform.
-    pub(crate) fn told_to(mut self, is_key: bool) -> Self {
-        if self.code() == Code::SellerNotReady && !is_key {
+    /// The same, as it is told to this audience: what a seller lacks is between it and the platform.
+    pub(crate) fn told_to(mut self, audience: Audience) -> Self {
+        if self.code() == Code::SellerNotReady && audience == Audience::Holder {
             self.errors.clear();
         }
         self
