@@ -73,8 +73,7 @@ impl SecretKeyText {
 }
 
 /// What is kept of a secret key: SHA-256 in hexadecimal. The keys are random, so that no salt is needed.
-#[must_use]
-pub fn hash_secret_key(key: &str) -> String {
+fn hash_secret_key(key: &str) -> String {
     hex::encode(Sha256::digest(key.as_bytes()))
 }
 

@@ -305,10 +305,7 @@ fn with_field(object: &str, name: &str, value: &str) -> String {
     }
 }
 
-/// What is read at Stripe, and has no path here.
-const ONLY_AT_STRIPE: &str = "stripe_product";
-
-/// Where a new object is read: every kind has a path of its own, whatever path it was made at.
+/// Where a new object is read, if it is read here: a kind has one path, whatever path it was made at.
 fn location_of(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Identified {
@@ -316,5 +313,13 @@ fn location_of(body: &str) -> Option<String> {
         object: String,
     }
     let Identified { id, object } = serde_json::from_str(body).ok()?;
-    (object != ONLY_AT_STRIPE).then(|| format!("/v1/{object}s/{id}"))
+    let objects = match object.as_str() {
+        "order" => "orders",
+        "product" => "products",
+        "refund" => "refunds",
+        "seller" => "sellers",
+        "webhook_endpoint" => "webhook_endpoints",
+        _ => return None,
+    };
+    Some(format!("/v1/{objects}/{id}"))
 }

@@ -70,7 +70,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
-pub use auth::{InvalidSecretKey, SecretKeyText, client_token, hash_secret_key};
+pub use auth::{InvalidSecretKey, SecretKeyText, client_token};
 pub use events::message_renderer;
 pub use ipnet::IpNet;
 pub use return_url::{InvalidOrigin, ReturnOrigins};

@@ -38,7 +38,6 @@ const RETRY_AFTER_OPEN_ORDERS_S: u32 = 60;
 const HARMLESS_STRIPE_CODES: &[&str] = &[
     "amount_too_large",
     "amount_too_small",
-    "card_declined",
     "country_unsupported",
     "email_invalid",
     "invalid_characters",
@@ -345,9 +344,8 @@ impl Problem {
     }
 
     /// Customers are told as much of Stripe's reason as is about their order.
-    fn payment_refused(status: u16, stripe_code: Option<String>) -> Self {
-        let code = if status == 402 { Code::PaymentDeclined } else { Code::PaymentRefused };
-        let mut problem = Self::new(code, "Stripe does not take this payment.");
+    fn payment_refused(stripe_code: Option<String>) -> Self {
+        let mut problem = Self::new(Code::PaymentRefused, "Stripe does not take this payment.");
         problem.stripe_code =
             stripe_code.filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str())).map(Into::into);
         problem
@@ -480,7 +478,7 @@ impl From<quittance_payments::Error> for Problem {
             ),
             Error::Refused(refusal) => {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
-                Self::payment_refused(refusal.0.status, refusal.0.code)
+                Self::payment_refused(refusal.0.code)
             }
             Error::Stripe(_) if error.is_of_configuration() => {
                 tracing::error!(

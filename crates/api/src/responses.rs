@@ -98,7 +98,6 @@ responses! {
     }
     /// What a request that Stripe has a say in may meet. Listed after [`Keyed`] and [`Failures`].
     Pays {
-        "402": "Stripe declined the payment (`payment_declined`)",
         "422": "The body is not as it must be (`invalid_request`), the key belongs to another request \
             (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`)",
         "503": "The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take \
