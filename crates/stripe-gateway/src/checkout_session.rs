@@ -25,7 +25,7 @@ use crate::list::PAGE_LIMIT;
 use crate::payment_intent::description;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
-use crate::view::Ids;
+use crate::view::{Ids, StripeObject};
 use crate::{PaymentDetails, Stripe};
 use view::{Observed, View};
 

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
-use crate::view::Ids;
+use crate::view::{Ids, StripeObject};
 use view::View;
 
 /// A PaymentIntent that is to be made for an attempt to pay an order.
