@@ -151,8 +151,7 @@ impl Stripe {
         self.find("checkout_sessions.list", account, is_meant, request, read).await
     }
 
-    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused
-    /// with [`is_session_not_open`](crate::Refusal::is_session_not_open).
+    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused.
     pub async fn expire_checkout_session(
         &self,
         account: &Account,
