@@ -73,8 +73,7 @@ impl SecretKeyText {
 }
 
 /// What is kept of a secret key: SHA-256 in hexadecimal. The keys are random, so that no salt is needed.
-#[must_use]
-pub fn hash_secret_key(key: &str) -> String {
+fn hash_secret_key(key: &str) -> String {
     hex::encode(Sha256::digest(key.as_bytes()))
 }
 
@@ -119,10 +118,22 @@ pub(crate) enum Right {
     Key(KeyId),
 }
 
+/// Who asks, and is answered: what there is to see and to say differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The shop, or the platform that sells for others. Nothing is kept from it.
+    Shop,
+    /// Whoever places an order, or holds one.
+    Holder,
+}
+
 impl Right {
-    /// Whether it is the shop.
-    pub(crate) fn is_key(&self) -> bool {
-        matches!(self, Self::Key(_))
+    /// Who it is that has it.
+    pub(crate) fn audience(&self) -> Audience {
+        match self {
+            Self::Key(_) => Audience::Shop,
+            Self::Holder(_) => Audience::Holder,
+        }
     }
 }
 
@@ -133,6 +144,14 @@ impl Caller {
             Self::Key(id) => Ok(id.clone()),
             Self::Anonymous => Err(missing()),
             Self::Token(_) => Err(Problem::new(Code::InvalidCredentials, "This needs a secret key.")),
+        }
+    }
+
+    /// Who it is, of an order that is only about to be.
+    pub(crate) fn audience(&self) -> Audience {
+        match self {
+            Self::Key(_) => Audience::Shop,
+            Self::Anonymous | Self::Token(_) => Audience::Holder,
         }
     }
 

@@ -10,13 +10,15 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::auth::Caller;
+use crate::auth::{Audience, Caller};
 use crate::body::{Object, Read};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Asks, Conflicts, Failures, Headers, Keyed, Missing, Unauthorized};
-use crate::orders::{Order, order_id};
+use crate::idempotency::{Done, Scope, Work, reply};
+use crate::orders::Order;
+use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Conflicts, Failures, Keyed, Missing, Unauthorized};
 
 /// The route of captures.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -53,7 +55,7 @@ pub(crate) async fn check_amount(store: &Store, id: &OrderId, amount: Option<i64
     tag = "Payments",
     operation_id = "order_capture",
     request_body = Capture,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The paid order", body = Order),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Asks
@@ -64,17 +66,17 @@ pub(crate) async fn check_amount(store: &Store, id: &OrderId, amount: Option<i64
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let amount = request.read(read_amount)?;
     let (payments, store) = (api.payments().clone(), api.store().clone());
     let work = async move |_: Work| {
         check_amount(&store, &id, amount).await?;
         match payments.capture(id, amount).await {
-            Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::from(order), None))),
+            Ok(order) => Ok(Done::new(reply(StatusCode::OK, &Order::of(order, Audience::Shop), None))),
             Err(error) => Err(Problem::for_shop(error, Code::CaptureRefused)),
         }
     };

@@ -12,13 +12,15 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::auth::{Caller, Right};
+use crate::auth::{Audience, Caller};
 use crate::body::{Object, Read, read_query};
-use crate::idempotency::{Done, Request, Work, reply};
-use crate::openapi::{Conflicts, Failures, Headers, Keyed, Limited, Missing, Pays, Query, Unauthorized};
-use crate::orders::order_id;
-use crate::payment_intents::{is_stripe_id, read_capture_method, read_wait, stripe_account};
+use crate::idempotency::{Done, Work, reply};
+use crate::path::{OrderPath, is_stripe_id};
+use crate::payment_intents::{read_capture_method, stripe_account};
+use crate::payment_lookups::read_wait;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Conflicts, Failures, Keyed, Limited, Missing, Pays, Query, Unauthorized};
 use crate::return_url::read_return_url;
 use crate::time::Timestamp;
 use crate::words::{CaptureMethod, OrderStatus, PaymentStatus};
@@ -111,10 +113,10 @@ impl From<HostedPage> for CheckoutSession {
     }
 }
 
-fn read_create(body: &mut Object<'_>, right: &Right, allowed: &ReturnOrigins) -> Read<CheckoutRequest> {
+fn read_create(body: &mut Object<'_>, by: Audience, allowed: &ReturnOrigins) -> Read<CheckoutRequest> {
     let success_url = body.required("success_url", |field| read_return_url(field, allowed));
     let cancel_url = body.required("cancel_url", |field| read_return_url(field, allowed));
-    let capture_method = read_capture_method(body, right);
+    let capture_method = read_capture_method(body, by);
     Ok(CheckoutRequest {
         success_url: success_url?,
         cancel_url: cancel_url?,
@@ -170,7 +172,7 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
     tag = "Payments",
     operation_id = "order_checkout_session_create",
     request_body = CheckoutSessionCreate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The Checkout Session", body = CheckoutSession),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Pays
@@ -181,17 +183,17 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
-    let wanted = request.read(|body| read_create(body, &right, &api.config().return_origins))?;
+    let audience = right.audience();
+    let wanted = request.read(|body| read_create(body, audience, &api.config().return_origins))?;
     let payments = api.payments().clone();
-    let is_key = right.is_key();
     let work = async move |_: Work| {
         let page = payments.checkout(id, wanted).await;
-        let page = page.map_err(|error| Problem::from(error).told_to(is_key))?;
+        let page = page.map_err(|error| Problem::from(error).told_to(audience))?;
         Ok(Done::new(reply(StatusCode::OK, &CheckoutSession::from(page), None)))
     };
     request.run(&api, right, work).await

@@ -45,7 +45,6 @@ codes! {
     OAuthCodeInvalid = "oauth_code_invalid", BAD_REQUEST, "Stripe does not take the code";
     MissingCredentials = "missing_credentials", UNAUTHORIZED, "Credentials are missing";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "The credentials are not valid here";
-    PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     UnknownRoute = "unknown_route", NOT_FOUND, "There is no such path";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path has no such method";

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::openapi::Failures;
+use crate::responses::Failures;
 use crate::{Api, PublicMode};
 
 /// The route of the configuration.

@@ -5,6 +5,7 @@ use quittance_persistence::CustomerChange;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::Audience;
 use crate::body::{Field, Object, Read};
 
 /// The longest email address (RFC 5321, a path without its brackets).
@@ -94,22 +95,13 @@ impl From<domain::Shipping> for Shipping {
     }
 }
 
-/// Who may say what about a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReferenceBy {
-    /// The shop names its users.
-    Shop,
-    /// A customer can not say who they are to the shop.
-    Nobody,
-}
-
-/// Reads what is known, or changes, about who buys.
-pub(crate) fn read_customer(customer: &mut Object<'_>, by: ReferenceBy) -> Read<CustomerChange> {
+/// Reads what is known, or changes, about who buys. A customer can not say who they are to the shop.
+pub(crate) fn read_customer(customer: &mut Object<'_>, by: Audience) -> Read<CustomerChange> {
     let email = customer.change("email", read_email);
     let name = customer.change("name", |field| field.text(MAX_NAME_CHARS));
     let reference = match by {
-        ReferenceBy::Shop => customer.change("reference", |field| field.text(MAX_REFERENCE_CHARS)),
-        ReferenceBy::Nobody => customer.forbidden("reference").map(|()| None),
+        Audience::Shop => customer.change("reference", |field| field.text(MAX_REFERENCE_CHARS)),
+        Audience::Holder => customer.forbidden("reference").map(|()| None),
     };
     Ok(CustomerChange { email: email?, name: name?, reference: reference? })
 }

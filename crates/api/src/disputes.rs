@@ -12,10 +12,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::read_query;
-use crate::openapi::{Failures, Missing, Query, Unauthorized};
-use crate::orders::order_id;
-use crate::pagination::{PageParams, cursor, page_of};
+use crate::pagination::{PageParams, cursor, list, page_of};
+use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::responses::{Failures, Missing, Query, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::{DisputeOutcome, DisputeStatus};
 
@@ -57,15 +57,9 @@ pub(crate) struct Dispute {
     updated_at: Timestamp,
 }
 
-/// A part of the disputes of an order, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DisputeList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Dispute>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the disputes of an order, newest first.
+    DisputeList of Dispute
 }
 
 impl From<StoredDispute> for Dispute {
@@ -96,10 +90,7 @@ impl From<StoredDispute> for Dispute {
 #[utoipa::path(
     tag = "Refunds",
     operation_id = "order_dispute_list",
-    params(
-        ("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"),
-        PageParams,
-    ),
+    params(OrderPath, PageParams),
     responses(
         (status = 200, description = "A part of the disputes", body = DisputeList),
         Unauthorized, Missing, Query, Failures
@@ -110,14 +101,13 @@ impl From<StoredDispute> for Dispute {
 async fn list(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: HttpRequest,
 ) -> Result<Json<DisputeList>, Problem> {
     caller.key()?;
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let cursor = read_query(request.query_string(), cursor::<DisputeId>)?;
     api.store().order(id.clone()).await?.ok_or_else(Problem::not_found)?;
     let page = page_of(api.store().disputes(id).await?, &cursor, |stored| &stored.dispute.id);
-    let data = page.data.into_iter().map(Dispute::from).collect();
-    Ok(Json(DisputeList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(DisputeList::of(page, Dispute::from)))
 }

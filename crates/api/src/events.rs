@@ -14,6 +14,7 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::{ContentBuilder, PathItem, Paths, PathsBuilder, Ref, Required, ResponseBuilder};
 
+use crate::auth::Audience;
 use crate::body::to_json;
 use crate::disputes::Dispute;
 use crate::orders::Order;
@@ -88,7 +89,7 @@ fn render(message: &Unrendered, supported: &Supported) -> String {
     let (api_version, sequence) = (API_VERSION, message.sequence.unwrap_or_default());
     match message.snapshot.clone() {
         Snapshot::Order(order) => {
-            let data = Order::from(*order);
+            let data = Order::of(*order, Audience::Shop);
             to_json(&OrderEvent { id, kind, timestamp, api_version, sequence, data })
         }
         Snapshot::Product(product) => {

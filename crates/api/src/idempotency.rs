@@ -4,14 +4,11 @@
 //! caller that hangs up leaves nothing half-done and no key claimed.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use bytes::Bytes;
+use actix_web::http::header;
 use chrono::{Duration, Utc};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{KeyId, OrderId};
@@ -21,13 +18,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Api;
 use crate::auth::{Caller, Right};
-use crate::body::{MAX_JSON_BYTES, Object, Read, read_json, to_json};
+use crate::body::to_json;
 use crate::code::Code;
 use crate::problem::{MEDIA_TYPE, Problem};
-use crate::request_id::RequestId;
-
-/// The header that carries the key.
-const HEADER: &str = "Idempotency-Key";
+use crate::request::Request;
 
 /// The header that says that an answer was given before.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -37,9 +31,6 @@ const LEASE: Duration = Duration::seconds(60);
 
 /// How long answers are kept.
 const KEPT_FOR: Duration = Duration::hours(24);
-
-/// The longest key.
-const KEY_LEN_MAX: usize = 255;
 
 /// The shortest key of a caller without credentials, who share one space: it must be hard to guess.
 const PUBLIC_KEY_LEN_MIN: usize = 16;
@@ -71,75 +62,6 @@ impl From<&Caller> for Scope {
             Caller::Key(id) => Self::Key(id.clone()),
             Caller::Anonymous | Caller::Token(_) => Self::Public,
         }
-    }
-}
-
-/// A request that does something.
-#[expect(clippy::struct_field_names, reason = "a request's id is called so everywhere")]
-pub(crate) struct Request {
-    method: String,
-    path: String,
-    body: Bytes,
-    key: Option<String>,
-    request_id: Option<RequestId>,
-}
-
-impl FromRequest for Request {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let payload = web::Payload::from_request(request, payload);
-        let request = request.clone();
-        Box::pin(async move {
-            let payload = payload.await.map_err(unreadable)?;
-            let body = payload.to_bytes_limited(MAX_JSON_BYTES).await.map_err(|_| too_large())?;
-            let body = body.map_err(unreadable)?;
-            if !body.is_empty() && !is_json(request.headers()) {
-                return Err(Problem::new(Code::UnsupportedMediaType, "The body must be application/json."));
-            }
-            Ok(Self {
-                method: request.method().to_string(),
-                path: request.path().to_owned(),
-                body,
-                key: key(request.headers())?,
-                request_id: RequestId::of(&request),
-            })
-        })
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is mapped over results")]
-fn unreadable(error: actix_web::Error) -> Problem {
-    Problem::of_status(error.as_response_error().status_code())
-}
-
-fn too_large() -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_JSON_BYTES} bytes."))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
-}
-
-fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut given = headers.get_all(HEADER);
-    let Some(value) = given.next() else { return Ok(None) };
-    let is_only = given.next().is_none();
-    let is_printable = |key: &&str| key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()) && is_only)
-        .filter(is_printable);
-    match key {
-        Some(key) => Ok(Some(key.to_owned())),
-        None => Err(Problem::new(
-            Code::InvalidIdempotencyKey,
-            format!("An Idempotency-Key has 1 to {KEY_LEN_MAX} printable ASCII characters."),
-        )),
     }
 }
 
@@ -203,11 +125,6 @@ enum Start {
 }
 
 impl Request {
-    /// The body, read field by field.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut Object<'_>) -> Read<T>) -> Result<T, Problem> {
-        read_json(&self.body, read)
-    }
-
     /// Does the work if it was not done before, and answers.
     pub(crate) async fn run<W, Fut>(
         self,
@@ -388,10 +305,7 @@ fn with_field(object: &str, name: &str, value: &str) -> String {
     }
 }
 
-/// What is read at Stripe, and has no path here.
-const ONLY_AT_STRIPE: &str = "stripe_product";
-
-/// Where a new object is read: every kind has a path of its own, whatever path it was made at.
+/// Where a new object is read, if it is read here: a kind has one path, whatever path it was made at.
 fn location_of(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Identified {
@@ -399,5 +313,13 @@ fn location_of(body: &str) -> Option<String> {
         object: String,
     }
     let Identified { id, object } = serde_json::from_str(body).ok()?;
-    (object != ONLY_AT_STRIPE).then(|| format!("/v1/{object}s/{id}"))
+    let objects = match object.as_str() {
+        "order" => "orders",
+        "product" => "products",
+        "refund" => "refunds",
+        "seller" => "sellers",
+        "webhook_endpoint" => "webhook_endpoints",
+        _ => return None,
+    };
+    Some(format!("/v1/{objects}/{id}"))
 }

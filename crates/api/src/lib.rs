@@ -22,12 +22,16 @@ mod openapi;
 mod operations;
 mod orders;
 mod pagination;
+mod path;
 mod payment_intents;
+mod payment_lookups;
 mod problem;
 mod products;
 mod rate_limit;
 mod refunds;
+mod request;
 mod request_id;
+mod responses;
 mod return_url;
 mod sellers;
 mod telemetry;
@@ -66,7 +70,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
-pub use auth::{InvalidSecretKey, SecretKeyText, client_token, hash_secret_key};
+pub use auth::{InvalidSecretKey, SecretKeyText, client_token};
 pub use events::message_renderer;
 pub use ipnet::IpNet;
 pub use return_url::{InvalidOrigin, ReturnOrigins};
@@ -357,6 +361,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(products::routes)
         .configure(orders::routes)
         .configure(payment_intents::routes)
+        .configure(payment_lookups::routes)
         .configure(checkout_sessions::routes)
         .configure(captures::routes)
         .configure(refunds::routes)

@@ -16,10 +16,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Object, Read, read_query};
-use crate::idempotency::{Request, Scope, Work, reply};
-use crate::openapi::{Failures, Headers, Keyed, Missing, Query, SendsTo, Unauthorized};
-use crate::pagination::{PageParams, cursor};
+use crate::idempotency::{Scope, Work, reply};
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::MessagePath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Failures, Keyed, Missing, Query, SendsTo, Unauthorized};
 use crate::time::{Timestamp, now};
 use crate::webhook_endpoints::sent;
 use crate::words::{AttemptOutcome, DeliveryState};
@@ -100,15 +102,9 @@ pub(crate) struct DeliveryAttempt {
     created_at: Timestamp,
 }
 
-/// A part of the messages, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct MessageList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Message>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the messages, newest first.
+    MessageList of Message
 }
 
 /// Which messages are wanted.
@@ -206,11 +202,6 @@ fn read_receiver(body: &mut Object<'_>) -> Read<Option<WebhookEndpointId>> {
     body.optional("webhook_endpoint_id", |field| field.parsed("an endpoint's id"))
 }
 
-/// The id in a path. What is none, names nothing.
-fn message_id(text: &str) -> Result<MessageId, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
 fn resent(message: &DomainMessage) -> Reply {
     reply(StatusCode::OK, &Message::whole(message.clone()), None)
 }
@@ -234,8 +225,7 @@ async fn list(
     caller.key()?;
     let (filter, cursor) = read_query(request.query_string(), read_filter)?;
     let page = api.store().messages(filter, cursor).await?;
-    let data = page.data.into_iter().map(Message::summary).collect();
-    Ok(Json(MessageList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(MessageList::of(page, Message::summary)))
 }
 
 /// Get a message
@@ -244,14 +234,14 @@ async fn list(
 #[utoipa::path(
     tag = "Events",
     operation_id = "message_get",
-    params(("id" = String, Path, description = "The message's id", example = "msg_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(MessagePath),
     responses((status = 200, description = "The message", body = Message), Unauthorized, Missing, Failures),
     security(("secret_key" = []))
 )]
 #[get("/v1/messages/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Message>, Problem> {
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<MessagePath>) -> Result<Json<Message>, Problem> {
     caller.key()?;
-    let message = api.store().message(message_id(&id)?).await?.ok_or_else(Problem::not_found)?;
+    let message = api.store().message(path.id()?).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(Message::whole(message)))
 }
 
@@ -262,7 +252,7 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
     tag = "Events",
     operation_id = "message_resend",
     request_body = MessageResend,
-    params(("id" = String, Path, description = "The message's id", example = "msg_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(MessagePath, Headers),
     responses(
         (status = 200, description = "The message", body = Message),
         Unauthorized, Missing, Keyed, SendsTo, Failures
@@ -273,11 +263,11 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 async fn resend(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<MessagePath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = message_id(&id)?;
+    let id = path.id()?;
     let endpoint_id = request.read(read_receiver)?;
     let store = api.store().clone();
     let work = async move |work: Work| {

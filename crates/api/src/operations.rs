@@ -9,8 +9,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
 use crate::code::Code;
-use crate::openapi::Failures;
 use crate::problem::Problem;
+use crate::responses::Failures;
 
 /// How Prometheus wants its text called.
 const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -19,16 +19,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::Api;
-use crate::auth::{Caller, Right};
+use crate::auth::{Audience, Caller};
 use crate::body::{self, Field, Object, Read, read_query};
 use crate::client_address::ClientAddress;
-use crate::customer::{Customer, CustomerInput, ReferenceBy, Shipping, read_customer, read_shipping};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::customer::{Customer, CustomerInput, Shipping, read_customer, read_shipping};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{Body, Conflicts, Failures, Headers, Keyed, Missing, Query, SoldOut, Unauthorized};
-use crate::pagination::{PageParams, cursor};
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::OrderPath;
 use crate::payment_intents::OrderPayment;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Conflicts, Failures, Keyed, Missing, Query, SoldOut, Unauthorized};
 use crate::time::{Given, Timestamp, now};
 use crate::words::{ChargeType, OrderStatus, ReviewReason};
 
@@ -119,15 +121,9 @@ pub(crate) struct OrderItem {
     amount: i64,
 }
 
-/// A part of the orders, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OrderList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Order>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the orders, newest first.
+    OrderList of Order
 }
 
 /// An order to be placed. Prices come from the catalogue.
@@ -204,9 +200,11 @@ pub(crate) struct OrderFilterParams {
     customer_reference: String,
 }
 
-impl From<domain::Order> for Order {
-    fn from(order: domain::Order) -> Self {
+impl Order {
+    /// It, as it is shown to this audience: what the platform takes is between it and the seller.
+    pub(crate) fn of(order: domain::Order, audience: Audience) -> Self {
         let sold_by = order.sold_by;
+        let application_fee = sold_by.as_ref().map(|sold_by| sold_by.application_fee);
         Self {
             id: order.id.into(),
             object: "order",
@@ -214,7 +212,10 @@ impl From<domain::Order> for Order {
             currency: order.total.currency().code(),
             amount_total: order.total.minor(),
             charge_type: sold_by.as_ref().map(|sold_by| sold_by.charge_type.into()),
-            application_fee_amount: sold_by.as_ref().map(|sold_by| sold_by.application_fee),
+            application_fee_amount: match audience {
+                Audience::Shop => application_fee,
+                Audience::Holder => None,
+            },
             seller_id: sold_by.map(|sold_by| sold_by.seller_id.into()),
             amount_paid: order.amount_paid.minor(),
             amount_refunded: order.amount_refunded.minor(),
@@ -229,13 +230,6 @@ impl From<domain::Order> for Order {
             created_at: order.created_at.into(),
             updated_at: order.updated_at.into(),
         }
-    }
-}
-
-impl Order {
-    /// What the platform takes is between it and the seller.
-    fn shown_to(self, is_key: bool) -> Self {
-        if is_key { self } else { Self { application_fee_amount: None, ..self } }
     }
 }
 
@@ -259,7 +253,7 @@ struct New {
     metadata: DomainMetadata,
 }
 
-fn read_new(order: &mut Object<'_>, by: ReferenceBy) -> Read<New> {
+fn read_new(order: &mut Object<'_>, by: Audience) -> Read<New> {
     let items = order.required("items", read_items);
     let customer = order.optional("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.optional("shipping", |field| field.object(read_shipping));
@@ -287,14 +281,16 @@ fn read_item(item: &mut Object<'_>) -> Read<(ProductId, Quantity)> {
     Ok((product_id?, quantity?))
 }
 
-fn read_change(order: &mut Object<'_>, id: OrderId, right: &Right) -> Read<OrderChange> {
-    let by = reference_by(right.is_key());
+fn read_change(order: &mut Object<'_>, id: OrderId, by: Audience) -> Read<OrderChange> {
     let customer = order.replacement("customer", |field| field.object(|object| read_customer(object, by)));
     let shipping = order.replacement("shipping", |field| field.object(read_shipping));
-    let (items, metadata) = if right.is_key() {
-        (order.replacement("items", read_items), order.replacement("metadata", body::metadata))
-    } else {
-        (order.forbidden("items").map(|()| None), order.forbidden("metadata").map(|()| None))
+    let (items, metadata) = match by {
+        Audience::Shop => {
+            (order.replacement("items", read_items), order.replacement("metadata", body::metadata))
+        }
+        Audience::Holder => {
+            (order.forbidden("items").map(|()| None), order.forbidden("metadata").map(|()| None))
+        }
     };
     let customer = customer?.unwrap_or_default();
     Ok(OrderChange { id, customer, shipping: shipping?, metadata: metadata?, items: items?, now: now() })
@@ -305,10 +301,6 @@ fn changes_nothing(change: &OrderChange) -> bool {
         && change.shipping.is_none()
         && change.metadata.is_none()
         && change.items.is_none()
-}
-
-fn reference_by(is_key: bool) -> ReferenceBy {
-    if is_key { ReferenceBy::Shop } else { ReferenceBy::Nobody }
 }
 
 fn read_filter(query: &mut Object<'_>) -> Read<(OrderFilter, Cursor<OrderId>)> {
@@ -331,14 +323,9 @@ fn read_filter(query: &mut Object<'_>) -> Read<(OrderFilter, Cursor<OrderId>)> {
     Ok((filter, cursor?))
 }
 
-/// The id in a path. What is none, names nothing.
-pub(crate) fn order_id(text: &str) -> Result<OrderId, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
-fn placed(order: &domain::Order, is_key: bool) -> Reply {
+fn placed(order: &domain::Order, audience: Audience) -> Reply {
     let secret = ReplySecret::ClientToken(order.id.clone());
-    reply(StatusCode::CREATED, &Order::from(order.clone()).shown_to(is_key), Some(secret))
+    reply(StatusCode::CREATED, &Order::of(order.clone(), audience), Some(secret))
 }
 
 /// Place an order
@@ -363,9 +350,8 @@ async fn place(
     http: HttpRequest,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let is_key = matches!(caller, Caller::Key(_));
-    let New { items, customer, shipping, metadata } =
-        request.read(|order| read_new(order, reference_by(is_key)))?;
+    let audience = caller.audience();
+    let New { items, customer, shipping, metadata } = request.read(|order| read_new(order, audience))?;
     let placed_at = now();
     let address = ClientAddress::of(http.peer_addr(), http.headers(), &api.config().trusted_proxies);
     let new = NewOrder {
@@ -374,12 +360,12 @@ async fn place(
         customer,
         shipping,
         metadata,
-        client_address: (!is_key).then(|| address.to_string()),
+        client_address: (audience == Audience::Holder).then(|| address.to_string()),
         now: placed_at,
         expires_at: placed_at + api.config().order_lifetime,
     };
     let store = api.store().clone();
-    let answer = move |order: &domain::Order| placed(order, is_key);
+    let answer = move |order: &domain::Order| placed(order, audience);
     let work = async move |work: Work| match store.place_order(new, work.completion(answer)).await? {
         Placed::Done(order) => {
             CrashPoint::OrderPlaced.reach();
@@ -407,24 +393,23 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
     caller.key()?;
     let (filter, cursor) = read_query(request.query_string(), read_filter)?;
     let page = api.store().orders(filter, cursor).await?;
-    let data = page.data.into_iter().map(Order::from).collect();
-    Ok(Json(OrderList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(OrderList::of(page, |order| Order::of(order, Audience::Shop))))
 }
 
 /// Get an order
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_get",
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(OrderPath),
     responses((status = 200, description = "The order", body = Order), Unauthorized, Missing, Failures),
     security(("client_token" = []), ("secret_key" = []))
 )]
 #[get("/v1/orders/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Order>, Problem> {
-    let id = order_id(&id)?;
-    let right = caller.right_to(&api, &id)?;
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<OrderPath>) -> Result<Json<Order>, Problem> {
+    let id = path.id()?;
+    let audience = caller.right_to(&api, &id)?.audience();
     let order = api.store().order(id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Json(Order::from(order).shown_to(right.is_key())))
+    Ok(Json(Order::of(order, audience)))
 }
 
 /// Update an order
@@ -436,7 +421,7 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
     tag = "Orders",
     operation_id = "order_update",
     request_body = OrderUpdate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(OrderPath),
     responses(
         (status = 200, description = "The order as it is now", body = Order),
         Unauthorized, Missing, Body, Conflicts, Failures
@@ -447,18 +432,18 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 async fn update(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<Json<Order>, Problem> {
-    let id = order_id(&id)?;
-    let right = caller.right_to(&api, &id)?;
-    let change = request.read(|order| read_change(order, id, &right))?;
+    let id = path.id()?;
+    let audience = caller.right_to(&api, &id)?.audience();
+    let change = request.read(|order| read_change(order, id, audience))?;
     if changes_nothing(&change) {
         let order = api.store().order(change.id).await?.ok_or_else(Problem::not_found)?;
-        return Ok(Json(Order::from(order).shown_to(right.is_key())));
+        return Ok(Json(Order::of(order, audience)));
     }
     match api.payments().change_order(change).await? {
-        OrderChanged::Done(order) => Ok(Json(Order::from(order).shown_to(right.is_key()))),
+        OrderChanged::Done(order) => Ok(Json(Order::of(order, audience))),
         OrderChanged::NotFound => Err(Problem::not_found()),
         OrderChanged::NotOpen(status) => Err(Problem::order_not_open(status)),
         OrderChanged::CloseFirst(_) => Err(payments::Error::Closing.into()),
@@ -474,7 +459,7 @@ async fn update(
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_cancel",
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 200, description = "The canceled order", body = Order),
         Unauthorized, Missing, Keyed, Conflicts, Failures
@@ -485,18 +470,21 @@ async fn update(
 async fn cancel(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let right = caller.right_to(&api, &id)?;
     request.read(|_| Ok(()))?;
-    let by = if right.is_key() { ClosureBy::Shop } else { ClosureBy::Holder };
+    let audience = right.audience();
+    let by = match audience {
+        Audience::Shop => ClosureBy::Shop,
+        Audience::Holder => ClosureBy::Holder,
+    };
     let payments = api.payments().clone();
-    let is_key = right.is_key();
     let work = async move |_: Work| {
         let order = payments.cancel(id, by).await?;
-        Ok(Done::new(reply(StatusCode::OK, &Order::from(order).shown_to(is_key), None)))
+        Ok(Done::new(reply(StatusCode::OK, &Order::of(order, audience), None)))
     };
     request.run(&api, right, work).await
 }

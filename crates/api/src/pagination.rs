@@ -24,6 +24,32 @@ pub(crate) struct PageParams {
     starting_after: String,
 }
 
+/// Makes the type of a list of the contract, in a room that has its objects.
+macro_rules! list {
+    ($(#[$doc:meta])* $name:ident of $object:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+        pub(crate) struct $name {
+            /// `list`.
+            #[schema(example = "list")]
+            object: &'static str,
+            data: Vec<$object>,
+            /// Whether there are older ones.
+            has_more: bool,
+        }
+
+        impl $name {
+            /// A page, each of its objects as `shown` shows it.
+            fn of<T>(page: quittance_persistence::Page<T>, shown: impl Fn(T) -> $object) -> Self {
+                let data = page.data.into_iter().map(shown).collect();
+                Self { object: "list", data, has_more: page.has_more }
+            }
+        }
+    };
+}
+
+pub(crate) use list;
+
 /// Reads which part of a list is wanted.
 pub(crate) fn cursor<Id: FromStr>(query: &mut Object<'_>) -> Read<Cursor<Id>> {
     let limit = query.optional("limit", |field| field.integer_in_text(1..=100));

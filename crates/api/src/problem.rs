@@ -1,5 +1,6 @@
 //! Problems: every answer that is no success, as RFC 9457 has it, and the one place that makes them of errors.
 
+mod payments;
 mod sellers;
 
 use std::borrow::Cow;
@@ -9,7 +10,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpResponse, ResponseError};
-use quittance_domain::money::{AmountError, Money};
+use quittance_domain::money::AmountError;
 use quittance_domain::order::{OrderStatus, PricingError};
 use quittance_persistence::{Error as StoreError, Shortage};
 use quittance_webhook::ReceiveError;
@@ -33,19 +34,6 @@ const RETRY_AFTER_IN_USE_S: u32 = 1;
 
 /// When an address with too many open orders may try again: orders are paid, canceled, or forgotten by then.
 const RETRY_AFTER_OPEN_ORDERS_S: u32 = 60;
-
-/// Codes of Stripe's that say something about the order, and nothing about this service's account.
-const HARMLESS_STRIPE_CODES: &[&str] = &[
-    "amount_too_large",
-    "amount_too_small",
-    "card_declined",
-    "country_unsupported",
-    "email_invalid",
-    "invalid_characters",
-    "postal_code_invalid",
-    "shipping_address_invalid",
-    "state_unsupported",
-];
 
 /// What is wrong with one field of a body, or one parameter of a query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -295,79 +283,6 @@ impl Problem {
         problem
     }
 
-    /// Why money can not be taken, or go back.
-    fn of_money(error: quittance_payments::Error) -> Self {
-        use quittance_payments::Error;
-        match error {
-            Error::NotCapturable(status) => Self::new(
-                Code::OrderNotCapturable,
-                format!("Nothing is held for an order that is {}.", status.as_str()),
-            ),
-            Error::CaptureBegun(amount) => Self::new(
-                Code::CaptureInProgress,
-                format!("Another amount, {amount}, is being taken already."),
-            ),
-            Error::CaptureTooLarge(held) => {
-                Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
-            }
-            Error::NotRefundable(status) => Self::new(
-                Code::OrderNotRefundable,
-                format!("No money of an order that is {} can go back.", status.as_str()),
-            ),
-            Error::Disputed => Self::new(
-                Code::OrderDisputed,
-                "The charge is disputed: the customer's bank decides where the money goes.",
-            ),
-            Error::RefundTooLarge(left) => {
-                Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
-            }
-            Error::NoTransferToReverse => Self::invalid_field(
-                "/reverse_transfer",
-                "no_transfer_to_reverse",
-                "nothing of this payment was transferred",
-            ),
-            Error::NoApplicationFee => Self::invalid_field(
-                "/refund_application_fee",
-                "no_application_fee",
-                "the platform took no fee of this payment",
-            ),
-            error => Self::internal(&error),
-        }
-    }
-
-    /// An amount that is more than there is.
-    fn amount_exceeds(code: Code, detail: String, available: Money) -> Self {
-        let error = FieldError {
-            available: Some(available.minor()),
-            ..FieldError::new("/amount", "out_of_range", format!("must be at most {}", available.minor()))
-        };
-        Self { errors: vec![error], ..Self::new(code, detail) }
-    }
-
-    /// Customers are told as much of Stripe's reason as is about their order.
-    fn payment_refused(status: u16, stripe_code: Option<String>) -> Self {
-        let code = if status == 402 { Code::PaymentDeclined } else { Code::PaymentRefused };
-        let mut problem = Self::new(code, "Stripe does not take this payment.");
-        problem.stripe_code =
-            stripe_code.filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str())).map(Into::into);
-        problem
-    }
-
-    /// An error of a use case that only the shop may ask for: it is told in Stripe's words why Stripe refused.
-    pub(crate) fn for_shop(error: quittance_payments::Error, refused: Code) -> Self {
-        match error {
-            quittance_payments::Error::Refused(refusal) => {
-                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused what the shop asked for.");
-                let detail = match &refusal.0.code {
-                    Some(code) => format!("{}: {code}.", refused.title()),
-                    None => format!("{}.", refused.title()),
-                };
-                Self { stripe_code: refusal.0.code.map(Into::into), ..Self::new(refused, detail) }
-            }
-            error => error.into(),
-        }
-    }
-
     pub(crate) fn too_many_open_orders() -> Self {
         Self::new(Code::TooManyOpenOrders, "Too many unpaid orders were placed from this address.")
             .retry_after(RETRY_AFTER_OPEN_ORDERS_S)
@@ -435,72 +350,6 @@ impl From<StoreError> for Problem {
             | StoreError::Corrupt { .. }
             | StoreError::Url(_)
             | StoreError::Migration(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<quittance_payments::Error> for Problem {
-    fn from(error: quittance_payments::Error) -> Self {
-        use quittance_payments::Error;
-        match error {
-            Error::NotFound | Error::SellerNotFound => Self::not_found(),
-            Error::NotPayable(status) => Self::of_order_status(status, Code::PaymentProcessing),
-            Error::NotCancelable(OrderStatus::Authorized) => Self::new(
-                Code::NotCancelable,
-                "The payment is authorized: only the shop can cancel the order now.",
-            ),
-            Error::NotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
-            Error::Closing => Self::new(Code::OrderClosing, "The order is being closed."),
-            Error::InFlight(status) => Self::in_flight(status),
-            Error::NotCapturable(_)
-            | Error::CaptureBegun(_)
-            | Error::CaptureTooLarge(_)
-            | Error::NotRefundable(_)
-            | Error::Disputed
-            | Error::RefundTooLarge(_)
-            | Error::NoTransferToReverse
-            | Error::NoApplicationFee => Self::of_money(error),
-            Error::SellerNotReady { .. }
-            | Error::AccountUnreachable
-            | Error::OAuthState(_)
-            | Error::OAuthCodeInvalid
-            | Error::OAuthNotConfigured
-            | Error::SellerModeMismatch
-            | Error::SellerNotConnected
-            | Error::NotOnboardedByLink
-            | Error::SellerInUse(_)
-            | Error::SellerHasOpenPayments(_)
-            | Error::ProductNotOfSeller => Self::of_seller(error),
-            Error::TooManyAttempts => {
-                Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
-            }
-            Error::CaptureMethodFixed => Self::new(
-                Code::CaptureMethodFixed,
-                "The order has a live payment with another capture method.",
-            ),
-            Error::Refused(refusal) => {
-                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
-                Self::payment_refused(refusal.0.status, refusal.0.code)
-            }
-            Error::Stripe(_) if error.is_of_configuration() => {
-                tracing::error!(
-                    error = &error as &dyn StdError,
-                    "Stripe does not take the key in STRIPE_SECRET_KEY, or the key may not do this. Nobody can pay \
-                     until it is mended."
-                );
-                Self::new(
-                    Code::StripeMisconfigured,
-                    "The shop's service has to be configured anew before it can take payments.",
-                )
-                .retry_after(RETRY_AFTER_MISCONFIGURED_S)
-            }
-            Error::Stripe(_) => Self::outage(
-                Code::StripeUnavailable,
-                "Stripe could not be asked. What was begun goes on; try again.",
-                &error,
-            ),
-            Error::Store(error) => error.into(),
-            Error::Mismatch(_) | Error::Interrupted(_) => Self::internal(&error),
         }
     }
 }

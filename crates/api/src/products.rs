@@ -15,11 +15,13 @@ use uuid::Uuid;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, Said, read_query};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, Unauthorized};
-use crate::pagination::{PageParams, cursor};
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::ProductPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Failures, Keyed, Missing, Query, Unauthorized};
 use crate::time::{Timestamp, now};
 
 /// The longest name of a product.
@@ -78,15 +80,9 @@ pub(crate) struct Product {
     updated_at: Timestamp,
 }
 
-/// A part of the catalogue, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ProductList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Product>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the catalogue, newest first.
+    ProductList of Product
 }
 
 /// A product to be added to the catalogue.
@@ -256,8 +252,7 @@ async fn list(
 ) -> Result<Json<ProductList>, Problem> {
     let cursor = read_query(request.query_string(), cursor)?;
     let page = api.store().products(shelf(&caller), cursor).await?;
-    let data = page.data.into_iter().map(Product::from).collect();
-    Ok(Json(ProductList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(ProductList::of(page, Product::from)))
 }
 
 /// Get a product
@@ -266,13 +261,13 @@ async fn list(
 #[utoipa::path(
     tag = "Products",
     operation_id = "product_get",
-    params(("id" = String, Path, description = "The product's id", example = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(ProductPath),
     responses((status = 200, description = "The product", body = Product), Unauthorized, Missing, Failures),
     security((), ("secret_key" = []))
 )]
 #[get("/v1/products/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Product>, Problem> {
-    let id: ProductId = id.parse().map_err(|_| Problem::not_found())?;
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<ProductPath>) -> Result<Json<Product>, Problem> {
+    let id = path.id()?;
     let found = api.store().product(id).await?;
     let seen = found.filter(|product| product.active || shelf(&caller) == Shelf::All);
     Ok(Json(seen.ok_or_else(Problem::not_found)?.into()))
@@ -306,7 +301,7 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
     tag = "Products",
     operation_id = "product_update",
     request_body = ProductUpdate,
-    params(("id" = String, Path, description = "The product's id", example = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(ProductPath),
     responses(
         (status = 200, description = "The product as it is now", body = Product),
         Unauthorized, Missing, Body, Failures
@@ -317,11 +312,11 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
 async fn update(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<ProductPath>,
     request: Request,
 ) -> Result<Json<Product>, Problem> {
     caller.key()?;
-    let id: ProductId = id.parse().map_err(|_| Problem::not_found())?;
+    let id = path.id()?;
     let change = request.read(read_change)?;
     match api.store().change_product(id, change, now()).await? {
         ProductChanged::Done(product) => Ok(Json(product.into())),

@@ -16,11 +16,12 @@ use crate::auth::Caller;
 use crate::body::{self, Object, Read, read_query};
 use crate::captures::{check_amount, read_amount};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized};
-use crate::orders::order_id;
-use crate::pagination::{PageParams, cursor, page_of};
+use crate::idempotency::{Done, Scope, Work, reply};
+use crate::pagination::{PageParams, cursor, list, page_of};
+use crate::path::{OrderPath, RefundPath};
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Conflicts, Failures, Keyed, Missing, Query, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::{RefundCause, RefundReason, RefundStatus};
 
@@ -72,15 +73,9 @@ pub(crate) struct Refund {
     updated_at: Timestamp,
 }
 
-/// A part of the refunds of an order, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RefundList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Refund>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the refunds of an order, newest first.
+    RefundList of Refund
 }
 
 /// What is to go back. May be left out.
@@ -154,7 +149,7 @@ fn created(refund: &StoredRefund) -> Reply {
     tag = "Refunds",
     operation_id = "order_refund_create",
     request_body = RefundCreate,
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(OrderPath, Headers),
     responses(
         (status = 201, description = "The refund", body = Refund),
         Unauthorized, Missing, Keyed, Conflicts, Failures
@@ -165,11 +160,11 @@ fn created(refund: &StoredRefund) -> Reply {
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let wanted = request.read(|body| read_create(body, id))?;
     let (payments, store) = (api.payments().clone(), api.store().clone());
     // The first reply is stored with the record, so that a repetition after a crash gives nothing back twice; what
@@ -190,10 +185,7 @@ async fn create(
 #[utoipa::path(
     tag = "Refunds",
     operation_id = "order_refund_list",
-    params(
-        ("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7"),
-        PageParams,
-    ),
+    params(OrderPath, PageParams),
     responses(
         (status = 200, description = "A part of the refunds", body = RefundList),
         Unauthorized, Missing, Query, Failures
@@ -204,30 +196,29 @@ async fn create(
 async fn list(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<OrderPath>,
     request: HttpRequest,
 ) -> Result<Json<RefundList>, Problem> {
     caller.key()?;
-    let id = order_id(&id)?;
+    let id = path.id()?;
     let cursor = read_query(request.query_string(), cursor::<RefundId>)?;
     api.store().order(id.clone()).await?.ok_or_else(Problem::not_found)?;
     let page = page_of(api.store().refunds(id).await?, &cursor, |stored| &stored.refund.id);
-    let data = page.data.into_iter().map(Refund::from).collect();
-    Ok(Json(RefundList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(RefundList::of(page, Refund::from)))
 }
 
 /// Get a refund
 #[utoipa::path(
     tag = "Refunds",
     operation_id = "refund_get",
-    params(("id" = String, Path, description = "The refund's id", example = "ref_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(RefundPath),
     responses((status = 200, description = "The refund", body = Refund), Unauthorized, Missing, Failures),
     security(("secret_key" = []))
 )]
 #[get("/v1/refunds/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Refund>, Problem> {
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<RefundPath>) -> Result<Json<Refund>, Problem> {
     caller.key()?;
-    let id: RefundId = id.parse().map_err(|_| Problem::not_found())?;
+    let id = path.id()?;
     let found = api.store().refund(id).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(found.stored.into()))
 }

@@ -19,14 +19,13 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, Said, read_query};
 use crate::code::Code;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::metadata::Metadata;
-use crate::openapi::{
-    Asks, Body, Conflicts, Failures, Headers, Keyed, Missing, Query, Unauthorized, Unlinks,
-};
-use crate::pagination::{PageParams, cursor};
-use crate::payment_intents::is_stripe_id;
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::{SellerPath, is_stripe_id};
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Body, Conflicts, Failures, Keyed, Missing, Query, Unauthorized, Unlinks};
 use crate::time::{Timestamp, now};
 use crate::words::{ChargeType, SellerBlocker, SellerNextAction, SellerOrigin};
 
@@ -132,15 +131,9 @@ pub(crate) struct SellerRequirements {
     current_deadline: Option<Timestamp>,
 }
 
-/// A part of the sellers, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct SellerList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<Seller>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the sellers, newest first.
+    SellerList of Seller
 }
 
 /// What changes about a seller. What is left out stays as it is. Orders keep the terms that they were priced with.
@@ -311,11 +304,6 @@ fn read_force(query: &mut Object<'_>) -> Read<bool> {
     Ok(query.optional("force", body::boolean_in_text)?.unwrap_or(false))
 }
 
-/// The id in a path. What is none, names nothing.
-fn seller_id(text: &str) -> Result<SellerId, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
 /// Makes answers of sellers.
 fn answering(
     api: &Api,
@@ -350,8 +338,7 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
     let (filter, cursor) = read_query(request.query_string(), read_filter)?;
     let page = api.store().sellers(filter, cursor).await?;
     let supported = &api.config().sellers_supported;
-    let data = page.data.iter().map(|seller| Seller::of(seller, supported)).collect();
-    Ok(Json(SellerList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(SellerList::of(page, |seller| Seller::of(&seller, supported))))
 }
 
 /// Get a seller
@@ -360,14 +347,14 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
 #[utoipa::path(
     tag = "Sellers",
     operation_id = "seller_get",
-    params(("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(SellerPath),
     responses((status = 200, description = "The seller", body = Seller), Unauthorized, Missing, Failures),
     security(("secret_key" = []))
 )]
 #[get("/v1/sellers/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Seller>, Problem> {
+async fn get(api: ThinData<Api>, caller: Caller, path: Path<SellerPath>) -> Result<Json<Seller>, Problem> {
     caller.key()?;
-    let seller = api.store().seller(seller_id(&id)?).await?.ok_or_else(Problem::not_found)?;
+    let seller = api.store().seller(path.id()?).await?.ok_or_else(Problem::not_found)?;
     Ok(shown(&api, &seller))
 }
 
@@ -378,7 +365,7 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
     tag = "Sellers",
     operation_id = "seller_update",
     request_body = SellerUpdate,
-    params(("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(SellerPath),
     responses(
         (status = 200, description = "The seller as it is now", body = Seller),
         Unauthorized, Missing, Body, Failures
@@ -389,11 +376,11 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 async fn update(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<SellerPath>,
     request: Request,
 ) -> Result<Json<Seller>, Problem> {
     caller.key()?;
-    let id = seller_id(&id)?;
+    let id = path.id()?;
     let change = request.read(|seller| read_change(seller, id))?;
     match api.store().change_seller(change).await? {
         SellerChanged::Done(seller) => Ok(shown(&api, &seller)),
@@ -409,7 +396,7 @@ async fn update(
 #[utoipa::path(
     tag = "Sellers",
     operation_id = "seller_refresh",
-    params(("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(SellerPath, Headers),
     responses(
         (status = 200, description = "The seller as it is now", body = Seller),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Asks
@@ -420,11 +407,11 @@ async fn update(
 async fn refresh(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<SellerPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = seller_id(&id)?;
+    let id = path.id()?;
     request.read(|_| Ok(()))?;
     let (payments, answer) = (api.payments().clone(), answering(&api, StatusCode::OK));
     let work = async move |_: Work| {
@@ -442,10 +429,7 @@ async fn refresh(
 #[utoipa::path(
     tag = "Sellers",
     operation_id = "seller_unlink",
-    params(
-        ("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7"),
-        UnlinkParams,
-    ),
+    params(SellerPath, UnlinkParams),
     responses(
         (status = 200, description = "The seller as it is now", body = Seller),
         Unauthorized, Missing, Query, Unlinks, Failures, Asks
@@ -456,11 +440,11 @@ async fn refresh(
 async fn remove(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<SellerPath>,
     request: HttpRequest,
 ) -> Result<Json<Seller>, Problem> {
     caller.key()?;
-    let id = seller_id(&id)?;
+    let id = path.id()?;
     let force = read_query(request.query_string(), read_force)?;
     let seller = api.payments().unlink_seller(id, force).await.map_err(problem)?;
     Ok(shown(&api, &seller))

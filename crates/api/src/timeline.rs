@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::auth::{Caller, Right};
-use crate::openapi::{Failures, Missing, Unauthorized};
-use crate::orders::order_id;
+use crate::auth::{Audience, Caller};
+use crate::path::OrderPath;
 use crate::problem::Problem;
+use crate::responses::{Failures, Missing, Unauthorized};
 use crate::time::Timestamp;
 use crate::words::TimelineKind;
 
@@ -111,19 +111,19 @@ impl TimelineEntry {
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_timeline_get",
-    params(("id" = String, Path, description = "The order's id", example = "ord_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(OrderPath),
     responses((status = 200, description = "The timeline", body = Timeline), Unauthorized, Missing, Failures),
     security(("client_token" = []), ("secret_key" = []))
 )]
 #[get("/v1/orders/{id}/timeline")]
-async fn list(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<Timeline>, Problem> {
-    let id = order_id(&id)?;
-    let right = caller.right_to(&api, &id)?;
+async fn list(api: ThinData<Api>, caller: Caller, path: Path<OrderPath>) -> Result<Json<Timeline>, Problem> {
+    let id = path.id()?;
+    let audience = caller.right_to(&api, &id)?.audience();
     api.store().order(id.clone()).await?.ok_or_else(Problem::not_found)?;
     let entries = api.store().timeline(id).await?.into_iter();
-    let data = match right {
-        Right::Key(_) => entries.map(TimelineEntry::whole).collect(),
-        Right::Holder(_) => entries.filter_map(TimelineEntry::short).collect(),
+    let data = match audience {
+        Audience::Shop => entries.map(TimelineEntry::whole).collect(),
+        Audience::Holder => entries.filter_map(TimelineEntry::short).collect(),
     };
     Ok(Json(Timeline { object: "list", data, has_more: false }))
 }

@@ -21,11 +21,13 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::body::{self, Field, Object, Read, read_query};
 use crate::events::message_renderer;
-use crate::idempotency::{Done, Request, Scope, Work, reply};
+use crate::idempotency::{Done, Scope, Work, reply};
 use crate::messages::Message;
-use crate::openapi::{Body, Failures, Headers, Keyed, Missing, Query, SendsTo, Unauthorized};
-use crate::pagination::{PageParams, cursor};
+use crate::pagination::{PageParams, cursor, list};
+use crate::path::WebhookEndpointPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Body, Failures, Keyed, Missing, Query, SendsTo, Unauthorized};
 use crate::time::{Given, Timestamp, now};
 use crate::words::DisabledReason;
 
@@ -99,15 +101,9 @@ pub(crate) struct WebhookEndpointWithSecret {
     secret: String,
 }
 
-/// A part of the endpoints, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct WebhookEndpointList {
-    /// `list`.
-    #[schema(example = "list")]
-    object: &'static str,
-    data: Vec<WebhookEndpoint>,
-    /// Whether there are older ones.
-    has_more: bool,
+list! {
+    /// A part of the endpoints, newest first.
+    WebhookEndpointList of WebhookEndpoint
 }
 
 /// An endpoint is no more.
@@ -270,11 +266,6 @@ fn read_since(recovery: &mut Object<'_>) -> Read<DateTime<Utc>> {
     recovery.required("since", |field| field.parsed("a time (RFC 3339)")).map(|Given(time)| time)
 }
 
-/// The id in a path. What is none, names nothing.
-fn endpoint_id(text: &str) -> Result<WebhookEndpointId, Problem> {
-    text.parse().map_err(|_| Problem::not_found())
-}
-
 fn with_secret(status: StatusCode, endpoint: &DomainEndpoint) -> Reply {
     let newest = endpoint.secrets.iter().map(|secret| secret.number).max();
     let secret = newest.map(|number| ReplySecret::SigningSecret(endpoint.id.clone(), number));
@@ -356,22 +347,25 @@ async fn list(
     caller.key()?;
     let cursor = read_query(request.query_string(), cursor)?;
     let page = api.store().webhook_endpoints(cursor).await?;
-    let data = page.data.into_iter().map(WebhookEndpoint::from).collect();
-    Ok(Json(WebhookEndpointList { object: "list", data, has_more: page.has_more }))
+    Ok(Json(WebhookEndpointList::of(page, WebhookEndpoint::from)))
 }
 
 /// Get a webhook endpoint
 #[utoipa::path(
     tag = "Events",
     operation_id = "webhook_endpoint_get",
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(WebhookEndpointPath),
     responses((status = 200, description = "The endpoint", body = WebhookEndpoint), Unauthorized, Missing, Failures),
     security(("secret_key" = []))
 )]
 #[get("/v1/webhook_endpoints/{id}")]
-async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Json<WebhookEndpoint>, Problem> {
+async fn get(
+    api: ThinData<Api>,
+    caller: Caller,
+    path: Path<WebhookEndpointPath>,
+) -> Result<Json<WebhookEndpoint>, Problem> {
     caller.key()?;
-    let endpoint = api.store().webhook_endpoint(endpoint_id(&id)?).await?;
+    let endpoint = api.store().webhook_endpoint(path.id()?).await?;
     Ok(Json(endpoint.ok_or_else(Problem::not_found)?.into()))
 }
 
@@ -382,7 +376,7 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
     tag = "Events",
     operation_id = "webhook_endpoint_update",
     request_body = WebhookEndpointUpdate,
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(WebhookEndpointPath),
     responses(
         (status = 200, description = "The endpoint as it is now", body = WebhookEndpoint),
         Unauthorized, Missing, Body, Failures
@@ -393,11 +387,11 @@ async fn get(api: ThinData<Api>, caller: Caller, id: Path<String>) -> Result<Jso
 async fn update(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<WebhookEndpointPath>,
     request: Request,
 ) -> Result<Json<WebhookEndpoint>, Problem> {
     caller.key()?;
-    let id = endpoint_id(&id)?;
+    let id = path.id()?;
     let change = request.read(|endpoint| read_change(endpoint, &api.config().webhook_guard))?;
     let changed = api.store().change_webhook_endpoint(id, change, now()).await?;
     Ok(Json(changed.ok_or_else(Problem::not_found)?.into()))
@@ -409,7 +403,7 @@ async fn update(
 #[utoipa::path(
     tag = "Events",
     operation_id = "webhook_endpoint_delete",
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(WebhookEndpointPath),
     responses((status = 200, description = "It is no more", body = WebhookEndpointRemoved), Unauthorized, Missing, Failures),
     security(("secret_key" = []))
 )]
@@ -417,10 +411,10 @@ async fn update(
 async fn remove(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<WebhookEndpointPath>,
 ) -> Result<Json<WebhookEndpointRemoved>, Problem> {
     caller.key()?;
-    let id = endpoint_id(&id)?;
+    let id = path.id()?;
     if !api.store().remove_webhook_endpoint(id.clone(), now()).await? {
         return Err(Problem::not_found());
     }
@@ -434,7 +428,7 @@ async fn remove(
     tag = "Events",
     operation_id = "webhook_endpoint_roll_secret",
     request_body = WebhookSecretRoll,
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(WebhookEndpointPath, Headers),
     responses(
         (status = 200, description = "The endpoint, with its new secret", body = WebhookEndpointWithSecret),
         Unauthorized, Missing, Keyed, Failures
@@ -445,11 +439,11 @@ async fn remove(
 async fn roll_secret(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<WebhookEndpointPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = endpoint_id(&id)?;
+    let id = path.id()?;
     let (overlap, now) = (request.read(read_roll)?, now());
     let secret = new_secret().expose_secret().to_owned();
     let roll = SecretRoll { id, secret, others_until: now + overlap, now };
@@ -468,7 +462,7 @@ async fn roll_secret(
 #[utoipa::path(
     tag = "Events",
     operation_id = "webhook_endpoint_ping",
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(WebhookEndpointPath, Headers),
     responses(
         (status = 200, description = "The message that will be sent", body = Message),
         Unauthorized, Missing, Keyed, SendsTo, Failures
@@ -479,11 +473,11 @@ async fn roll_secret(
 async fn ping(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<WebhookEndpointPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = endpoint_id(&id)?;
+    let id = path.id()?;
     request.read(|_| Ok(()))?;
     let (store, render) = (api.store().clone(), message_renderer(&api.config().sellers_supported));
     let work = async move |work: Work| {
@@ -501,7 +495,7 @@ async fn ping(
     tag = "Events",
     operation_id = "webhook_endpoint_recover",
     request_body = WebhookEndpointRecover,
-    params(("id" = String, Path, description = "The endpoint's id", example = "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(WebhookEndpointPath, Headers),
     responses(
         (status = 200, description = "How many messages will be sent", body = Recovery),
         Unauthorized, Missing, Keyed, SendsTo, Failures
@@ -512,11 +506,11 @@ async fn ping(
 async fn recover(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<WebhookEndpointPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = endpoint_id(&id)?;
+    let id = path.id()?;
     let since = request.read(read_since)?;
     let store = api.store().clone();
     let work = async move |work: Work| {

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Api;
-use crate::openapi::{NotConfigured, WebhookRefuses};
 use crate::problem::Problem;
+use crate::responses::{NotConfigured, WebhookRefuses};
 
 /// The largest event, in bytes.
 pub(crate) const MAX_EVENT_BYTES: usize = 1024 * 1024;

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, get};
 use crate::transport::{Call, Reply};
-use crate::view::Ids;
+use crate::view::{Ids, StripeObject};
 use view::View;
 
 /// Who runs an account. See <https://docs.stripe.com/connect/accounts>.

@@ -14,9 +14,7 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::request::{checked_id, post};
 use crate::transport::Reply;
-use crate::view::{check_object, shape_error};
-
-const NAME: &str = "Account Link";
+use crate::view::{StripeObject, stripe_object};
 
 /// How much an owner is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -80,7 +78,7 @@ impl Stripe {
         // Whoever asks wants a new one: the key only lets this call be repeated.
         let key = format!("{account_id}:link:{:032x}", rand::random::<u128>());
         let own = Account::own();
-        self.transport.call(&post("account_links.create", &own, request.build(), &key), View::read).await
+        self.transport.call(&post("account_links.create", &own, request.build(), &key), View::made).await
     }
 }
 
@@ -92,10 +90,11 @@ struct View {
     expires_at: Option<i64>,
 }
 
+stripe_object!(View: "account_link", "Account Link");
+
 impl View {
-    fn read(reply: &Reply) -> Result<AccountLink, String> {
-        let view: Self = serde_json::from_slice(&reply.body).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "account_link", NAME)?;
+    fn made(reply: &Reply) -> Result<AccountLink, String> {
+        let view = Self::read(&reply.body)?;
         let expires_at = view.expires_at.and_then(|second| DateTime::from_timestamp(second, 0));
         Ok(AccountLink {
             url: view.url.map(SecretString::from).ok_or("the Account Link has no url")?,

@@ -25,7 +25,7 @@ use crate::list::PAGE_LIMIT;
 use crate::payment_intent::description;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
-use crate::view::Ids;
+use crate::view::{Ids, StripeObject};
 use crate::{PaymentDetails, Stripe};
 use view::{Observed, View};
 
@@ -151,8 +151,7 @@ impl Stripe {
         self.find("checkout_sessions.list", account, is_meant, request, read).await
     }
 
-    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused
-    /// with [`is_session_not_open`](crate::Refusal::is_session_not_open).
+    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused.
     pub async fn expire_checkout_session(
         &self,
         account: &Account,

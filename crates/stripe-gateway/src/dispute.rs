@@ -11,9 +11,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::checked_id;
 use crate::transport::Reply;
-use crate::view::{Provenance, Reference, Told, check_object, own_id, shape_error};
-
-const NAME: &str = "dispute";
+use crate::view::{Provenance, Reference, StripeObject, Told, own_id, stripe_object};
 
 impl Stripe {
     /// Reads every dispute of a PaymentIntent, newest first.
@@ -60,18 +58,13 @@ struct EvidenceDetails {
     due_by: Option<i64>,
 }
 
-impl View {
-    /// Reads an object; the error says where it has another shape than we know, never what stands there.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "dispute", NAME)?;
-        Ok(view)
-    }
+stripe_object!(View: "dispute", "dispute");
 
+impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
     pub(crate) fn observe(self, provenance: Provenance) -> Result<Option<DisputeObservation>, String> {
-        let stripe_dispute_id = own_id(self.id, NAME)?;
+        let stripe_dispute_id = own_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
         };

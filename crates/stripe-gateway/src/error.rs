@@ -69,9 +69,6 @@ impl Error {
     }
 }
 
-/// How Stripe begins to say that a Checkout Session is not open and can not be expired.
-const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in";
-
 /// Where a PaymentIntent and a Checkout Session name the account to which the money goes.
 const DESTINATIONS: [&str; 2] =
     ["transfer_data[destination]", "payment_intent_data[transfer_data][destination]"];
@@ -104,27 +101,6 @@ impl Refusal {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.status == 404 && self.has_code("resource_missing")
-    }
-
-    /// Whether the PaymentIntent is in a status that does not allow this, for example canceling what has
-    /// succeeded.
-    #[must_use]
-    pub fn is_unexpected_state(&self) -> bool {
-        self.has_code("payment_intent_unexpected_state")
-    }
-
-    /// Whether a Checkout Session can not be expired because it is not open any more. Stripe has no code for
-    /// this, so its words are looked at.
-    #[must_use]
-    pub fn is_session_not_open(&self) -> bool {
-        self.kind.as_deref() == Some("invalid_request_error")
-            && self.message.as_deref().is_some_and(|words| words.starts_with(SESSION_NOT_OPEN))
-    }
-
-    /// Whether all that the PaymentIntent brought was given back before.
-    #[must_use]
-    pub fn is_already_refunded(&self) -> bool {
-        self.has_code("charge_already_refunded")
     }
 
     /// Whether the idempotency key was used before with other parameters.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::{Provenance, Reference, check_object, shape_error};
+use crate::view::{Provenance, Reference, StripeObject, stripe_object};
 use crate::{account, checkout_session, dispute, payment_intent, refund};
 
 /// What an event is about.
@@ -192,9 +192,7 @@ fn content(
         Object::Account => Some(Content::Seller(updated(json, &provenance.account)?)),
         Object::Capability => Some(Content::Seller(changed(json, &provenance.account)?)),
         Object::Application => {
-            let application: Application =
-                serde_json::from_slice(json).map_err(|error| shape_error("application", &error))?;
-            check_object(application.object.as_deref(), "application", "application")?;
+            Application::read(json)?;
             Some(Content::Seller(SellerNews::Deauthorized))
         }
         Object::Charge => moved(json, provenance)?.map(|moved| Content::Moved(Box::new(moved))),
@@ -242,10 +240,11 @@ struct Charge {
     payment_intent: Option<Reference>,
 }
 
+stripe_object!(Charge: "charge", "charge");
+
 /// Nothing, if the charge was made without a PaymentIntent.
 fn moved(json: &[u8], provenance: Provenance) -> Result<Option<Moved>, String> {
-    let charge: Charge = serde_json::from_slice(json).map_err(|error| shape_error("charge", &error))?;
-    check_object(charge.object.as_deref(), "charge", "charge")?;
+    let charge = Charge::read(json)?;
     let Provenance { account, mode, sighting: _ } = provenance;
     let payment_intent_id = charge.payment_intent.and_then(Reference::into_id);
     Ok(payment_intent_id.map(|payment_intent_id| Moved { account, mode, payment_intent_id }))
@@ -266,6 +265,8 @@ struct Application {
     object: Option<String>,
 }
 
+stripe_object!(Application: "application", "application");
+
 /// A capability, as far as it tells whose it is. See <https://docs.stripe.com/api/capabilities/object>.
 #[derive(Deserialize)]
 struct Capability {
@@ -273,11 +274,11 @@ struct Capability {
     account: Option<Reference>,
 }
 
+stripe_object!(Capability: "capability", "capability");
+
 /// An account's capabilities are part of it: Stripe is asked for them all.
 fn changed(json: &[u8], account: &Account) -> Result<SellerNews, String> {
-    let capability: Capability =
-        serde_json::from_slice(json).map_err(|error| shape_error("capability", &error))?;
-    check_object(capability.object.as_deref(), "capability", "capability")?;
+    let capability = Capability::read(json)?;
     match capability.account.and_then(Reference::into_id) {
         Some(account_id) if account_id != account.as_str() => {
             Err("the capability's account is not the event's".to_owned())

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
-use crate::view::Ids;
+use crate::view::{Ids, StripeObject};
 use view::View;
 
 /// A PaymentIntent that is to be made for an attempt to pay an order.
@@ -136,7 +136,7 @@ impl Stripe {
     }
 
     /// Takes an amount of a held payment, in minor units; what is left of it is released. One that is not held
-    /// any more is refused with [`is_unexpected_state`](crate::Refusal::is_unexpected_state).
+    /// any more is refused.
     pub async fn capture_payment_intent(
         &self,
         account: &Account,
@@ -148,8 +148,7 @@ impl Stripe {
         self.payment_intent(post("payment_intents.capture", account, request, idempotency_key)).await
     }
 
-    /// Cancels a PaymentIntent. One that can not be canceled any more is refused with
-    /// [`is_unexpected_state`](crate::Refusal::is_unexpected_state).
+    /// Cancels a PaymentIntent. One that can not be canceled any more is refused.
     pub async fn cancel_payment_intent(
         &self,
         account: &Account,

@@ -14,9 +14,7 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::request::{FrozenRequest, currency};
 use crate::transport::Reply;
-use crate::view::{check_object, own_id, shape_error};
-
-const NAME: &str = "product";
+use crate::view::{StripeObject, own_id, stripe_object};
 
 /// A product as Stripe answered when asked to make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl Stripe {
 
     /// Makes a product, or returns the one that was made with this key before.
     pub async fn create_product(&self, request: &FrozenRequest) -> Result<StripeProduct, Error> {
-        self.transport.call(&request.call("products.create"), View::read).await
+        self.transport.call(&request.call("products.create"), View::made).await
     }
 }
 
@@ -66,10 +64,11 @@ struct View {
     object: Option<String>,
 }
 
+stripe_object!(View: "product", "product");
+
 impl View {
-    fn read(reply: &Reply) -> Result<StripeProduct, String> {
-        let view: Self = serde_json::from_slice(&reply.body).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "product", NAME)?;
-        Ok(StripeProduct { id: own_id(view.id, NAME)?, request_id: reply.request_id.clone() })
+    fn made(reply: &Reply) -> Result<StripeProduct, String> {
+        let view = Self::read(&reply.body)?;
+        Ok(StripeProduct { id: own_id(view.id, Self::NAME)?, request_id: reply.request_id.clone() })
     }
 }

@@ -15,9 +15,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{checked_id, post};
 use crate::transport::Reply;
-use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_error};
-
-const NAME: &str = "refund";
+use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, stripe_object};
 
 /// A refund that is to be made of what a PaymentIntent brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +48,7 @@ pub struct Refunded {
 
 impl Stripe {
     /// Makes a refund, or returns the one that was made with this key before. The same input gives the same
-    /// request. Of what was given back already, Stripe says
-    /// [`is_already_refunded`](crate::Refusal::is_already_refunded).
+    /// request.
     pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<Refunded, Error> {
         let ours = [("order_id", new.order_id.to_string()), ("refund_id", new.refund_id.to_string())];
         let metadata: HashMap<String, String> = ours.map(|(key, id)| (key.to_owned(), id)).into();
@@ -130,18 +127,13 @@ pub(crate) struct View {
     metadata: Option<Ids>,
 }
 
-impl View {
-    /// Reads an object; the error says where it has another shape than we know, never what stands there.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "refund", NAME)?;
-        Ok(view)
-    }
+stripe_object!(View: "refund", "refund");
 
+impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
     pub(crate) fn observe(self, provenance: Provenance) -> Result<Option<RefundObservation>, String> {
-        let stripe_refund_id = own_id(self.id, NAME)?;
+        let stripe_refund_id = own_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
         };

@@ -115,10 +115,39 @@ pub(crate) fn own_id(id: Option<String>, name: &str) -> Result<String, String> {
     id.filter(|id| !id.is_empty()).ok_or_else(|| format!("the {name} has no id"))
 }
 
-/// Checks that an object that says what it is says `expected`.
-pub(crate) fn check_object(object: Option<&str>, expected: &str, name: &str) -> Result<(), String> {
-    match object {
-        Some(object) if object != expected => Err(format!("the object is no {name}")),
-        _ => Ok(()),
+/// An object of Stripe's, as far as we look at it.
+pub(crate) trait StripeObject<'a>: Deserialize<'a> {
+    /// What it says that it is, if it says so.
+    const OBJECT: &'static str;
+
+    /// What we call it.
+    const NAME: &'static str;
+
+    /// Its `object`.
+    fn object(&self) -> Option<&str>;
+
+    /// Reads one; the error says where it has another shape than we know, never what stands there.
+    fn read(json: &'a [u8]) -> Result<Self, String> {
+        let read: Self = serde_json::from_slice(json).map_err(|error| shape_error(Self::NAME, &error))?;
+        match read.object() {
+            Some(object) if object != Self::OBJECT => Err(format!("the object is no {}", Self::NAME)),
+            _ => Ok(read),
+        }
     }
 }
+
+/// Says of which object a view is: Stripe's word for it, and ours.
+macro_rules! stripe_object {
+    ($view:ty: $object:literal, $name:literal) => {
+        impl<'a> StripeObject<'a> for $view {
+            const OBJECT: &'static str = $object;
+            const NAME: &'static str = $name;
+
+            fn object(&self) -> Option<&str> {
+                self.object.as_deref()
+            }
+        }
+    };
+}
+
+pub(crate) use stripe_object;

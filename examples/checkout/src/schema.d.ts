@@ -2061,7 +2061,7 @@ export interface components {
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`, `oauth_code_invalid`, `missing_credentials`, `invalid_credentials`, `payment_declined`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `oauth_not_configured`, `seller_not_ready`, `seller_not_connected`, `seller_disconnected`, `seller_mode_mismatch`, `seller_in_use`, `seller_has_open_payments`, `not_onboarded_by_link`, `stripe_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`, `connect_not_configured`. */
+            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`, `oauth_code_invalid`, `missing_credentials`, `invalid_credentials`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `oauth_not_configured`, `seller_not_ready`, `seller_not_connected`, `seller_disconnected`, `seller_mode_mismatch`, `seller_in_use`, `seller_has_open_payments`, `not_onboarded_by_link`, `stripe_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`, `connect_not_configured`. */
             code: string;
             /** @description What happened this time, for people. */
             detail: string;
@@ -4321,17 +4321,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Stripe declined the payment (`payment_declined`) */
-            402: {
-                headers: {
-                    /** @description The id of the request, also in the service's log */
-                    "X-Request-Id"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             /** @description There is nothing that this caller may see (`not_found`) */
             404: {
                 headers: {
@@ -4650,17 +4639,6 @@ export interface operations {
             };
             /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
             401: {
-                headers: {
-                    /** @description The id of the request, also in the service's log */
-                    "X-Request-Id"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Stripe declined the payment (`payment_declined`) */
-            402: {
                 headers: {
                     /** @description The id of the request, also in the service's log */
                     "X-Request-Id"?: string;

@@ -4,50 +4,50 @@ use quittance_domain::seller::{Blocker, InvalidFee};
 use quittance_payments::StateRefused;
 
 use super::{FieldError, Problem};
+use crate::auth::Audience;
 use crate::code::Code;
 
 impl Problem {
-    /// Why something can not be done about a seller, or through one.
-    pub(super) fn of_seller(error: quittance_payments::Error) -> Self {
-        use quittance_payments::Error;
-        let (code, detail) = match error {
-            Error::SellerNotReady { blockers, .. } => return Self::seller_not_ready(blockers),
-            Error::OAuthState(refused) => return Self::of_state(refused),
-            Error::ProductNotOfSeller => {
-                return Self::invalid_field("/product_id", "not_of_seller", "is no product of this seller");
-            }
-            Error::AccountUnreachable => (
-                Code::SellerDisconnected,
-                "The account of the order's seller is out of reach: Stripe lets the platform use it no more.",
-            ),
-            Error::SellerHasOpenPayments(count) => {
-                let detail = format!("Money of {count} of the seller's orders is on its way or held.");
-                return Self::new(Code::SellerHasOpenPayments, detail);
-            }
-            Error::SellerNotConnected => {
-                (Code::SellerNotConnected, "The platform may not use the seller's account.")
-            }
-            Error::NotOnboardedByLink => (
-                Code::NotOnboardedByLink,
-                "The account is its owner's own: they tell Stripe in its dashboard what it asks for.",
-            ),
-            Error::OAuthNotConfigured => {
-                (Code::OAuthNotConfigured, "The service has no client id of Stripe Connect.")
-            }
-            Error::OAuthCodeInvalid => (
-                Code::OAuthCodeInvalid,
-                "Stripe does not take the code: it was used, is too old, or not ours.",
-            ),
-            Error::SellerModeMismatch => (
-                Code::SellerModeMismatch,
-                "The account was connected in another mode (test or live) than ours.",
-            ),
-            Error::SellerInUse(_) => {
-                (Code::SellerInUse, "The seller's account works: it is let go with force only.")
-            }
-            error => return Self::internal(&error),
-        };
-        Self::new(code, detail)
+    pub(super) fn account_unreachable() -> Self {
+        let detail =
+            "The account of the order's seller is out of reach: Stripe lets the platform use it no more.";
+        Self::new(Code::SellerDisconnected, detail)
+    }
+
+    pub(super) fn seller_not_connected() -> Self {
+        Self::new(Code::SellerNotConnected, "The platform may not use the seller's account.")
+    }
+
+    pub(super) fn seller_mode_mismatch() -> Self {
+        let detail = "The account was connected in another mode (test or live) than ours.";
+        Self::new(Code::SellerModeMismatch, detail)
+    }
+
+    pub(super) fn seller_in_use() -> Self {
+        Self::new(Code::SellerInUse, "The seller's account works: it is let go with force only.")
+    }
+
+    pub(super) fn seller_has_open_payments(count: usize) -> Self {
+        let detail = format!("Money of {count} of the seller's orders is on its way or held.");
+        Self::new(Code::SellerHasOpenPayments, detail)
+    }
+
+    pub(super) fn not_onboarded_by_link() -> Self {
+        let detail = "The account is its owner's own: they tell Stripe in its dashboard what it asks for.";
+        Self::new(Code::NotOnboardedByLink, detail)
+    }
+
+    pub(super) fn oauth_not_configured() -> Self {
+        Self::new(Code::OAuthNotConfigured, "The service has no client id of Stripe Connect.")
+    }
+
+    pub(super) fn oauth_code_invalid() -> Self {
+        let detail = "Stripe does not take the code: it was used, is too old, or not ours.";
+        Self::new(Code::OAuthCodeInvalid, detail)
+    }
+
+    pub(super) fn product_not_of_seller() -> Self {
+        Self::invalid_field("/product_id", "not_of_seller", "is no product of this seller")
     }
 
     /// A product's seller is none, or has no account yet.
@@ -66,7 +66,7 @@ impl Problem {
     }
 
     /// Nothing can be charged through the order's seller.
-    fn seller_not_ready(blockers: Vec<Blocker>) -> Self {
+    pub(super) fn seller_not_ready(blockers: Vec<Blocker>) -> Self {
         let mut problem =
             Self::new(Code::SellerNotReady, "The seller of this order can not be charged through now.");
         problem.errors = blockers
@@ -76,16 +76,16 @@ impl Problem {
         problem
     }
 
-    /// The same, as it is told to whoever is not the shop: what a seller lacks is between it and the platform.
-    pub(crate) fn told_to(mut self, is_key: bool) -> Self {
-        if self.code() == Code::SellerNotReady && !is_key {
+    /// The same, as it is told to this audience: what a seller lacks is between it and the platform.
+    pub(crate) fn told_to(mut self, audience: Audience) -> Self {
+        if self.code() == Code::SellerNotReady && audience == Audience::Holder {
             self.errors.clear();
         }
         self
     }
 
     /// What came back from Stripe's authorization page is not taken.
-    fn of_state(refused: StateRefused) -> Self {
+    pub(super) fn of_state(refused: StateRefused) -> Self {
         let (code, detail) = match refused {
             StateRefused::Unknown => (Code::OAuthStateUnknown, "The state was not made here."),
             StateRefused::Used => (Code::OAuthStateUsed, "The state was used before. Begin anew."),

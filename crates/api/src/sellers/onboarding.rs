@@ -14,14 +14,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{FeeFields, Seller, answering, problem, read_charge_type, read_reference, seller_id};
+use super::{FeeFields, Seller, answering, problem, read_charge_type, read_reference};
 use crate::auth::Caller;
 use crate::body::{self, Object, Read};
 use crate::customer::{read_country, read_email};
-use crate::idempotency::{Done, Request, Scope, Work};
+use crate::idempotency::{Done, Scope, Work};
 use crate::metadata::Metadata;
-use crate::openapi::{Asks, ComesBack, Conflicts, Failures, Keyed, Missing, OneTime, Unauthorized};
+use crate::path::SellerPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, ComesBack, Conflicts, Failures, Keyed, Missing, OneTime, Unauthorized};
 use crate::return_url::read_return_url;
 use crate::time::Timestamp;
 use crate::words::{BusinessType, ChargeType, Collect, SellerType};
@@ -245,7 +247,7 @@ async fn authorize(api: ThinData<Api>, caller: Caller, request: Request) -> Resu
     tag = "Sellers",
     operation_id = "seller_oauth_callback",
     request_body = OAuthCallback,
-    params(crate::openapi::Headers),
+    params(Headers),
     responses(
         (status = 200, description = "The seller", body = Seller),
         Unauthorized, Keyed, ComesBack, Failures, Asks
@@ -272,7 +274,7 @@ async fn callback(api: ThinData<Api>, caller: Caller, request: Request) -> Resul
     tag = "Sellers",
     operation_id = "seller_create",
     request_body = SellerCreate,
-    params(crate::openapi::Headers),
+    params(Headers),
     responses(
         (status = 201, description = "The seller", body = Seller),
         Unauthorized, Keyed, Conflicts, Failures, Asks
@@ -303,7 +305,7 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
     tag = "Sellers",
     operation_id = "seller_account_link_create",
     request_body = AccountLinkCreate,
-    params(("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7")),
+    params(SellerPath),
     responses(
         (status = 201, description = "Where to send the seller", body = AccountLink),
         Unauthorized, Missing, OneTime, Failures, Asks
@@ -314,11 +316,11 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
 async fn account_link(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<SellerPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     caller.key()?;
-    let id = seller_id(&id)?;
+    let id = path.id()?;
     let wanted = request.read(|body| read_link(body, &api.config().return_origins))?;
     let link = api.payments().account_link(id, wanted).await.map_err(problem)?;
     Ok(one_time(&AccountLink {

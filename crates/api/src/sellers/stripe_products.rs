@@ -8,13 +8,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{problem, seller_id};
+use super::problem;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Object, Read};
-use crate::idempotency::{Done, Request, Scope, Work, reply};
-use crate::openapi::{Asks, Conflicts, Failures, Headers, Keyed, Missing, Unauthorized};
+use crate::idempotency::{Done, Scope, Work, reply};
+use crate::path::SellerPath;
 use crate::problem::Problem;
+use crate::request::{Headers, Request};
+use crate::responses::{Asks, Conflicts, Failures, Keyed, Missing, Unauthorized};
 
 /// The route of products at Stripe.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -59,7 +61,7 @@ fn read_create(body: &mut Object<'_>) -> Read<ProductId> {
     tag = "Sellers",
     operation_id = "seller_stripe_product_create",
     request_body = StripeProductCreate,
-    params(("id" = String, Path, description = "The seller's id", example = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7"), Headers),
+    params(SellerPath, Headers),
     responses(
         (status = 201, description = "The product at Stripe", body = StripeProduct),
         Unauthorized, Missing, Keyed, Conflicts, Failures, Asks
@@ -70,11 +72,11 @@ fn read_create(body: &mut Object<'_>) -> Read<ProductId> {
 async fn create(
     api: ThinData<Api>,
     caller: Caller,
-    id: Path<String>,
+    path: Path<SellerPath>,
     request: Request,
 ) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
-    let id = seller_id(&id)?;
+    let id = path.id()?;
     let product_id = request.read(read_create)?;
     let payments = api.payments().clone();
     let work = async move |_: Work| {

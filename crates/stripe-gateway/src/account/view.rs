@@ -4,9 +4,7 @@ use chrono::DateTime;
 use quittance_domain::seller::{AccountState, Capability, Requirements};
 use serde::Deserialize;
 
-use crate::view::{check_object, own_id, shape_error};
-
-const NAME: &str = "account";
+use crate::view::{StripeObject, own_id, stripe_object};
 
 /// What we look at. See <https://docs.stripe.com/api/accounts/object>.
 #[derive(Deserialize)]
@@ -56,17 +54,12 @@ struct Dashboard {
     display_name: Option<String>,
 }
 
-impl View {
-    /// Reads an object; the error says where it has another shape than we know, never what stands there.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "account", NAME)?;
-        Ok(view)
-    }
+stripe_object!(View: "account", "account");
 
+impl View {
     /// Its id and what was seen, in our words; the error says what is missing.
     pub(crate) fn observe(self) -> Result<(String, AccountState), String> {
-        let account_id = own_id(self.id, NAME)?;
+        let account_id = own_id(self.id, Self::NAME)?;
         let shown = self.settings.and_then(|settings| settings.dashboard?.display_name);
         let of_business = self.business_profile.and_then(|profile| profile.name);
         let transfers = self.capabilities.and_then(|capabilities| capabilities.transfers);

@@ -6,9 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::payment_intent;
-use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_error};
-
-const NAME: &str = "Checkout Session";
+use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, shape_error, stripe_object};
 
 /// What we look at. See <https://docs.stripe.com/api/checkout/sessions/object>.
 #[derive(Deserialize)]
@@ -38,14 +36,9 @@ pub(crate) struct Observed {
     pub(crate) payment_intent: Option<Observation>,
 }
 
-impl<'a> View<'a> {
-    /// Reads an object; the error says where it has another shape than we know, never what stands there.
-    pub(crate) fn read(json: &'a [u8]) -> Result<Self, String> {
-        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "checkout.session", NAME)?;
-        Ok(view)
-    }
+stripe_object!(View<'a>: "checkout.session", "Checkout Session");
 
+impl View<'_> {
     /// What it says of itself.
     pub(crate) fn told(&self) -> Told {
         Told { created: self.created, livemode: self.livemode }
@@ -58,7 +51,7 @@ impl<'a> View<'a> {
 
     /// What was seen, in our words; the error says what is missing.
     pub(crate) fn observe(mut self, provenance: &Provenance) -> Result<Observed, String> {
-        let checkout_session_id = own_id(self.id.take(), NAME)?;
+        let checkout_session_id = own_id(self.id.take(), Self::NAME)?;
         let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
         let (payment_intent_id, payment_intent) = self.payment_intent(provenance)?;
         let (status, paid) = self.seen(payment_intent.as_ref().map(|known| &known.fact.seen))?;

@@ -4,7 +4,7 @@ use quittance_domain::payment::{Fact, Failure, Observation, OpenStatus, Seen, Si
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_error};
+use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, stripe_object};
 
 /// Under which next actions the customer has days: they carry a voucher to a shop, order a transfer at their
 /// bank, or wait for the small deposits that prove a bank account theirs. Every voucher's is called
@@ -13,8 +13,6 @@ use crate::view::{Ids, Provenance, Reference, Told, check_object, own_id, shape_
 /// See <https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action>.
 const AWAITING_ACTIONS: [&str; 2] = ["display_bank_transfer_instructions", "verify_with_microdeposits"];
 const VOUCHER_SUFFIX: &str = "_display_details";
-
-const NAME: &str = "PaymentIntent";
 
 /// What we look at. See <https://docs.stripe.com/api/payment_intents/object>.
 #[derive(Deserialize)]
@@ -56,14 +54,9 @@ struct LastPaymentError {
     payment_method: Option<Reference>,
 }
 
-impl View {
-    /// Reads an object; the error says where it has another shape than we know, never what stands there.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
-        let view: Self = serde_json::from_slice(json).map_err(|error| shape_error(NAME, &error))?;
-        check_object(view.object.as_deref(), "payment_intent", NAME)?;
-        Ok(view)
-    }
+stripe_object!(View: "payment_intent", "PaymentIntent");
 
+impl View {
     /// What it says of itself.
     pub(crate) fn told(&self) -> Told {
         Told { created: self.created, livemode: self.livemode }
@@ -77,7 +70,7 @@ impl View {
     /// What was seen, in our words; the error says what is missing.
     pub(crate) fn observe(mut self, provenance: Provenance) -> Result<Observation, String> {
         let Provenance { account, mode, sighting } = provenance;
-        let payment_intent_id = own_id(self.id.take(), NAME)?;
+        let payment_intent_id = own_id(self.id.take(), Self::NAME)?;
         let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
         let seen = self.seen(&sighting)?;
         Ok(Observation {

@@ -348,28 +348,6 @@ async fn an_expiry_is_sent_under_its_key() {
     assert_eq!(request.header("idempotency-key"), Some("pay_1:expire"));
 }
 
-#[actix_web::test]
-async fn a_session_that_is_not_open_is_told_apart() {
-    let words = |words: &str| json!({ "type": "invalid_request_error", "message": words });
-    for (error, expected) in [
-        (
-            words(
-                "Only Checkout Sessions with a status in [\"open\"] can be expired. \
-                 This Checkout Session has a status of `complete`.",
-            ),
-            true,
-        ),
-        (words("Invalid array"), false),
-        (json!({ "type": "invalid_request_error", "code": "parameter_unknown" }), false),
-    ] {
-        let server = StandIn::answering(vec![Answer::error(400, &error)]);
-        match server.stripe().expire_checkout_session(&Account::own(), ID, "key").await {
-            Err(Error::Refused(refusal)) => assert_eq!(refusal.is_session_not_open(), expected),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 fn told(kind: &str, over: &Value) -> Content {
     let event = event_of(&format!("checkout.session.{kind}"), &with(checkout_session(), over));
     event::read(event.to_string().as_bytes()).expect("an event").content

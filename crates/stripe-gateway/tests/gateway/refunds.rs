@@ -119,18 +119,6 @@ async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
 }
 
 #[actix_web::test]
-async fn what_was_given_back_before_is_told_apart() {
-    for (code, expected) in [("charge_already_refunded", true), ("charge_disputed", false)] {
-        let error = json!({ "type": "invalid_request_error", "code": code });
-        let server = StandIn::answering(vec![Answer::error(400, &error)]);
-        match server.stripe().create_refund(&new_refund(), KEY).await {
-            Err(Error::Refused(refusal)) => assert_eq!(refusal.is_already_refunded(), expected),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[actix_web::test]
 async fn every_page_of_a_list_is_read() {
     let refund = |id: &str| with(refund(), &json!({ "id": id }));
     let server = StandIn::answering(vec![
