@@ -439,6 +439,10 @@ phases! {
     /// How much waits to be delivered.
     fn outbound_backlog() -> Backlog;
 
+    /// Forgets the bytes of events that were understood and came before a time, of so many at most; of how many. That
+    /// they came, and what became of them, stays known.
+    fn forget_payloads(before: DateTime<Utc>, limit: u16) -> usize;
+
     /// Forgets messages from before a time, so many at most; how many there were. Also gives up what was to go
     /// to endpoints that are removed.
     fn forget_messages(before: DateTime<Utc>, limit: u16) -> usize;

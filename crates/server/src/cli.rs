@@ -288,6 +288,9 @@ pub(crate) struct OrderArgs {
     /// How often Stripe's list of events is read for what never arrived
     #[arg(long, env = "QUITTANCE_EVENT_WALK_PERIOD", value_name = "SPAN", default_value = "60s")]
     pub(crate) event_walk_period: humantime::Duration,
+    /// How long the bytes of Stripe's events are kept, in days (90d) or hours (200h); at least four days
+    #[arg(long, env = "QUITTANCE_INBOX_RETENTION", value_name = "TIME", default_value = "90d")]
+    pub(crate) inbox_retention: String,
 }
 
 #[derive(Args)]

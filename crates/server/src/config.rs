@@ -41,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) return_origins: ReturnOrigins,
     pub(crate) order_lifetime: Duration,
     pub(crate) event_walk_period: Duration,
+    pub(crate) inbox_retention: chrono::Duration,
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) outbound: Outbound,
@@ -111,6 +112,7 @@ impl Config {
             return_origins,
             cors_origins,
             order_lifetime: order_lifetime(*orders.order_expiry)?,
+            inbox_retention: retention("QUITTANCE_INBOX_RETENTION", &orders.inbox_retention)?,
             event_walk_period: (*orders.event_walk_period).max(EVENT_WALK_PERIOD_MIN),
             rate_limit: access.rate_limit,
             trusted_proxies: networks("QUITTANCE_TRUSTED_PROXIES", &access.trusted_proxies)?,
@@ -143,14 +145,14 @@ impl Outbound {
             Stripe::Sandbox { .. } => Guard::for_sandbox(allowed),
             Stripe::Real { .. } => Guard::new(Schemes::HttpsOnly, allowed),
         };
-        Ok(Self { guard, retention: retention(&args.message_retention)? })
+        Ok(Self { guard, retention: retention("QUITTANCE_MESSAGE_RETENTION", &args.message_retention)? })
     }
 }
 
-/// Longer than a message is tried.
+/// Longer than a message is tried, and than Stripe repeats an event by itself.
 const RETENTION_MIN: chrono::Duration = chrono::Duration::days(4);
 
-fn retention(text: &str) -> Result<chrono::Duration, Error> {
+fn retention(setting: &'static str, text: &str) -> Result<chrono::Duration, Error> {
     let parsed = match (text.strip_suffix('d'), text.strip_suffix('h')) {
         (Some(days), _) => days.parse().ok().and_then(chrono::Duration::try_days),
         (_, Some(hours)) => hours.parse().ok().and_then(chrono::Duration::try_hours),
@@ -160,7 +162,7 @@ fn retention(text: &str) -> Result<chrono::Duration, Error> {
     let longest = chrono::Duration::days(36_500);
     parsed.filter(|time| (RETENTION_MIN..=longest).contains(time)).ok_or_else(|| {
         let problem = "must be a time of at least four days, in days or hours: 90d, 200h";
-        Error::setting("QUITTANCE_MESSAGE_RETENTION", problem)
+        Error::setting(setting, problem)
     })
 }
 
@@ -414,6 +416,7 @@ mod tests {
             (vec!["--return-origins=shop.example"], "QUITTANCE_RETURN_ORIGINS"),
             (vec!["--order-expiry=10s"], "QUITTANCE_ORDER_EXPIRY"),
             (vec!["--webhook-allow-networks=10.0.0.0/33"], "QUITTANCE_WEBHOOK_ALLOW_NETWORKS"),
+            (vec!["--inbox-retention=90"], "QUITTANCE_INBOX_RETENTION"),
             (vec!["--message-retention=90"], "QUITTANCE_MESSAGE_RETENTION"),
             (vec!["--message-retention=3d"], "QUITTANCE_MESSAGE_RETENTION"),
             (vec!["--message-retention=99999999999999d"], "QUITTANCE_MESSAGE_RETENTION"),

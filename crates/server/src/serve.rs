@@ -19,7 +19,7 @@ use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::StripeConfig;
-use quittance_webhook::{Receiver, ReceiverConfig, Walker};
+use quittance_webhook::{Receiver, ReceiverConfig, Walker, forget_payloads};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::watch;
@@ -153,6 +153,8 @@ impl Service {
         let mut background = JoinSet::new();
         let walker = Walker::new(store.clone(), stripe, receiver.clone());
         background.spawn(walker.run(config.event_walk_period, background_stopped.clone()));
+        let forgetting = forget_payloads(store.clone(), config.inbox_retention, background_stopped.clone());
+        background.spawn(forgetting);
         background.spawn(outbound.run(background_stopped.clone()));
         background.spawn(Worker::new(payments).run(background_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);

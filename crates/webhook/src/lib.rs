@@ -16,9 +16,11 @@ mod error;
 mod figures;
 mod queue;
 mod receiver;
+mod retention;
 mod walk;
 
 pub use config::ReceiverConfig;
 pub use error::ReceiveError;
 pub use receiver::Receiver;
+pub use retention::forget_payloads;
 pub use walk::{WalkError, Walked, Walker};

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use quittance_domain::event::{Content, Outcome};
 use quittance_domain::history::Limits;
@@ -15,7 +17,7 @@ use uuid::Uuid;
 use super::super::dialect::Conn;
 use super::super::{Database, batch};
 use super::ledger::{Ledger, Ledgers};
-use super::rows::InboxRow;
+use super::rows::{InboxRow, instant};
 use super::schema::{inbox, payments};
 use super::seller_events::hear_all;
 use super::settling::Changes;
@@ -76,6 +78,27 @@ impl Database {
             received_at,
         };
         Ok(rows.into_iter().map(event).collect())
+    }
+
+    pub(crate) async fn forget_payloads(&self, before: DateTime<Utc>, limit: u16) -> Result<usize, Error> {
+        self.write(async |conn| {
+            // In the words of the index.
+            let to_forget = sql::<Bool>("length(payload) > 0 AND outcome <> 'failed'");
+            let old: Vec<String> = inbox::table
+                .filter(to_forget)
+                .filter(inbox::received_at.lt(instant(before)))
+                .order(inbox::received_at.asc())
+                .limit(i64::from(limit))
+                .select(inbox::event_id)
+                .load(conn)
+                .await?;
+            diesel::update(inbox::table.filter(inbox::event_id.eq_any(&old)))
+                .set(inbox::payload.eq(Vec::<u8>::new()))
+                .execute(conn)
+                .await?;
+            Ok(old.len())
+        })
+        .await
     }
 
     /// What was kept as failed is folded like a new event, and the inbox says from now on what became of it.

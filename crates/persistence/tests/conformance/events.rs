@@ -6,7 +6,7 @@ use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mode};
 use quittance_persistence::Delivery;
 use quittance_test_support::{
-    NOW_S, Payment, PaymentEvent, TestDatabase, now, on_both_databases, payment_on,
+    NOW_S, Payment, PaymentEvent, TestDatabase, later, now, on_both_databases, payment_on,
 };
 
 use crate::{apply, invariants, order, rows, status, told};
@@ -22,6 +22,7 @@ on_both_databases! {
     what_is_paid_stays_paid,
     a_success_after_a_cancelation_is_not_lost,
     each_failure_is_told_once,
+    old_bytes_are_forgotten_and_nothing_else,
 }
 
 fn other(id: &str, kind: &str, content: Content) -> Delivery {
@@ -175,4 +176,35 @@ async fn a_kept_event_counts_once_it_is_replayed(database: &TestDatabase) {
     assert!(store.failed_events(None, 10).await.expect("a read").is_empty());
     let sql = "SELECT outcome || ' ' || coalesce(reason, '-') || ' ' || order_id AS value FROM inbox";
     assert_eq!(database.texts(sql).await, [format!("applied - {}", payment.order.id)]);
+}
+
+async fn old_bytes_are_forgotten_and_nothing_else(database: &TestDatabase) {
+    let store = database.store().await;
+    let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
+    let received =
+        |event: &PaymentEvent, seconds| Delivery { received_at: later(seconds), ..event.delivery() };
+    let (first, second, young) = (one.processing(), one.succeeded(), two.processing());
+    let unreadable =
+        other("evt_odd", "payment_intent.created", Content::Unreadable("it has no status".into()));
+    let batch = vec![received(&first, -20), received(&second, -10), received(&young, 0)];
+    store.apply(batch).await.expect("a commit");
+    let unreadable = Delivery { received_at: later(-20), ..unreadable };
+    store.apply(vec![unreadable.clone()]).await.expect("a commit");
+
+    let forget = async |seconds| store.forget_payloads(later(seconds), 1).await.expect("a commit");
+    assert_eq!(forget(-20).await, 0, "nothing came before that");
+    assert_eq!((forget(0).await, forget(0).await, forget(0).await), (1, 1, 0), "the oldest first, each once");
+    for (id, kept) in [(&first.id, false), (&second.id, false), (&young.id, true), (&"evt_odd".into(), true)]
+    {
+        let payload = database.payload(id).await.expect("a row");
+        assert_eq!(!payload.is_empty(), kept, "{id}");
+    }
+    // That they came is known, and what became of them.
+    assert_eq!(apply(&store, &[second]).await, [Outcome::Duplicate]);
+    let told = "SELECT outcome AS value FROM inbox ORDER BY event_id";
+    let mut outcomes = database.texts(told).await;
+    outcomes.sort();
+    assert_eq!(outcomes, ["applied", "applied", "applied", "failed"]);
+    let failed = store.failed_events(None, 10).await.expect("a read");
+    assert_eq!(failed[0].payload, unreadable.payload);
 }

@@ -25,6 +25,7 @@ quittance_test_support::on_both_databases! {
     nothing_is_acknowledged_before_its_commit,
     what_is_not_signed_is_refused,
     what_can_not_be_read_is_kept,
+    old_bytes_are_forgotten,
 }
 
 async fn source(shop: &Shop, name: &str) -> Source {
@@ -333,4 +334,22 @@ async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
         world.api.get("/metrics").send().await.expect(200).text.contains(counted).then_some(())
     })
     .await;
+}
+
+async fn old_bytes_are_forgotten(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let (old, young) = (source(&shop, "old").await.succeeded(), source(&shop, "young").await.succeeded());
+    for event in [&old, &young] {
+        event.deliver(&world.api).await.expect(200);
+    }
+    let long_ago = "UPDATE inbox SET received_at = '2020-01-01 00:00:00+00:00'";
+    database.execute(&format!("{long_ago} WHERE event_id = '{}'", old.id())).await;
+    world.kill();
+    world.revive(&[]).await;
+    wait_for("the bytes to be forgotten", async || {
+        (database.payload(old.id()).await == Some(Vec::new())).then_some(())
+    })
+    .await;
+    assert_eq!(database.payload(young.id()).await, Some(young.bytes()));
 }
