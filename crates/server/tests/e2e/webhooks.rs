@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{Kind, TestDatabase};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::event::{Event, Source, delivery, sign};
-use crate::process::wait_for;
+use crate::process::{text, wait_for};
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::Shop;
-use crate::world::{NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks, World};
+use crate::world::{NEXT_WEBHOOK_SECRET, NO_WALK, WEBHOOK_SECRET, Webhooks, World};
 
 quittance_test_support::on_both_databases! {
     one_event_a_hundred_times_at_once,
@@ -25,6 +25,7 @@ quittance_test_support::on_both_databases! {
     nothing_is_acknowledged_before_its_commit,
     what_is_not_signed_is_refused,
     what_can_not_be_read_is_kept,
+    what_was_kept_as_failed_is_taken_in_again,
 }
 
 async fn source(shop: &Shop, name: &str) -> Source {
@@ -296,6 +297,53 @@ async fn what_is_not_signed_is_refused(database: &TestDatabase) {
     delivery(&world.api, &bytes, &both).send().await.expect(200);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
     assert_eq!(world.count("inbox").await, 3);
+}
+
+async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let (paid, processing) = (source(&shop, "paid").await, source(&shop, "processing").await);
+    let spoilt = source(&shop, "spoilt").await;
+    let events = [paid.succeeded(), processing.processing(), spoilt.succeeded()];
+    for event in &events {
+        let mut unreadable = event.clone();
+        unreadable.object()["status"] = json!(7);
+        unreadable.deliver(&world.api).await.expect(200);
+    }
+    assert_eq!(world.count("inbox WHERE outcome = 'failed'").await, 3);
+    // A later version can read two of them.
+    for event in &events[..2] {
+        let quoted = event.0.to_string().replace('\'', "''");
+        let payload = match database.kind() {
+            Kind::Sqlite => format!("CAST('{quoted}' AS BLOB)"),
+            Kind::Postgres => format!("convert_to('{quoted}', 'UTF8')"),
+        };
+        let sql = format!("UPDATE inbox SET payload = {payload} WHERE event_id = '{}'", event.id());
+        database.execute(&sql).await;
+    }
+    let replay = || {
+        let ended = world.run(&["replay"], &[]);
+        assert!(ended.status.success(), "{}", text(&ended.stderr));
+        let said = text(&ended.stdout);
+        said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for said in [&["applied", "2", "failed", "1"][..], &["failed", "1"]] {
+        assert_eq!(replay(), said);
+        for (source, status) in [(&paid, "paid"), (&processing, "processing"), (&spoilt, "pending")] {
+            assert_eq!(shop.order(&source.payable.order_id).await["status"], status);
+        }
+        assert_eq!(paid_rows(&world, &paid.payable.order_id).await, 1);
+        let outcome =
+            |event: &Event| format!("inbox WHERE event_id = '{}' AND outcome = 'failed'", event.id());
+        let mut failed = Vec::new();
+        for event in &events {
+            failed.push(world.count(&outcome(event)).await);
+        }
+        assert_eq!(failed, [0, 0, 1]);
+    }
+    let remaining = format!("DELETE FROM inbox WHERE event_id = '{}'", events[2].id());
+    database.execute(&remaining).await;
+    assert_eq!(replay().join(" "), "No event was kept as failed.");
 }
 
 async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
