@@ -50,7 +50,8 @@ async fn a_refused_card_is_not_in_the_log() {
     assert!(log.contains("TRACE") && log.contains("/v1/payment_methods"), "nothing was looked at: {log}");
     let digits: String = log.replace("%20", "").chars().filter(|letter| !" +-".contains(*letter)).collect();
     for secret in [NUMBER, CVC] {
-        let found = digits.find(secret).map(|at| &digits[at.saturating_sub(200)..at]);
-        assert_eq!(found, None, "{secret} is in the log");
+        // Bytes that nobody has made text of are logged as numbers.
+        let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+        assert!(!digits.contains(secret) && !digits.contains(&bytes.join(",")), "{secret} is in the log");
     }
 }
