@@ -37,7 +37,7 @@ async fn an_unpaid_order_expires(database: &TestDatabase) {
     let order = shop.order(&hosted.order_id).await;
     let expires_at: DateTime<Utc> = order["expires_at"].as_str().expect("a time").parse().expect("a time");
     let begun_at = expires_at - TimeDelta::minutes(31);
-    // Times are told in whole seconds.
+    // Stripe counts in whole seconds.
     let a_second = TimeDelta::seconds(1);
     assert!(before - a_second <= begun_at && begun_at <= after, "{before} to {after}: {order}");
 
