@@ -14,7 +14,8 @@ const CANCELED: Said = None;
 /// What is said to the order's holder, and to a secret key.
 fn said(status: OrderStatus) -> (Said, Said) {
     match status {
-        OrderStatus::Pending | OrderStatus::PaymentFailed => (CANCELED, CANCELED),
+        // Who asks again is told the same.
+        OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => (CANCELED, CANCELED),
         OrderStatus::Processing => (Some("payment_processing"), Some("payment_processing")),
         OrderStatus::Authorized => (Some("not_cancelable"), CANCELED),
         OrderStatus::Paid
@@ -23,8 +24,6 @@ fn said(status: OrderStatus) -> (Said, Said) {
         | OrderStatus::Disputed
         | OrderStatus::ChargedBack => (Some("already_paid"), Some("already_paid")),
         OrderStatus::Review => (Some("order_in_review"), Some("order_in_review")),
-        // Who asks again is told the same.
-        OrderStatus::Canceled => (CANCELED, CANCELED),
         OrderStatus::Expired => (Some("order_expired"), Some("order_expired")),
     }
 }
