@@ -13,7 +13,7 @@ use reqwest::{Client, Response};
 use crate::guard::{Guard, GuardedResolver, Lookup, NoAddress};
 use crate::signature::sign;
 
-/// How long an endpoint has to take a message.
+/// How long an endpoint has to take a message, at most.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a connection may take to come about.
@@ -38,6 +38,7 @@ pub struct SenderError(#[source] reqwest::Error);
 pub struct Sender {
     http: Client,
     guard: Guard,
+    timeout: Duration,
 }
 
 /// What came of an attempt.
@@ -80,7 +81,14 @@ impl Sender {
             );
             builder().tls_certs_only([]).build()
         });
-        Ok(Self { http: http.map_err(SenderError)?, guard })
+        Ok(Self { http: http.map_err(SenderError)?, guard, timeout: TIMEOUT })
+    }
+
+    /// The same sender, with less patience than the 15 seconds that an endpoint has to take a message. It can not have
+    /// more: a delivery is leased for no longer.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: timeout.min(TIMEOUT), ..self }
     }
 
     /// Sends a message once, and waits for the answer. An address that may not be reached is not connected to, and a
@@ -93,7 +101,7 @@ impl Sender {
         payload: &str,
     ) -> Answered {
         let began = Instant::now();
-        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        let deadline = tokio::time::Instant::now() + self.timeout;
         let timestamp_s = Utc::now().timestamp();
         let signature = sign(secrets, message_id, timestamp_s, payload.as_bytes());
         let failed = |outcome| Answered {

@@ -1,6 +1,7 @@
 //! What is sent is accepted by the reference library of the Standard Webhooks specification, and nothing else is.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quittance_domain::outbound::AttemptOutcome;
 use quittance_outbound::{Guard, Sender, SystemLookup, new_secret, sign};
@@ -10,6 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const PAYLOAD: &str = r#"{"id":"msg_1","type":"order.paid","data":{"name":"Füller"}}"#;
+
+/// How long a test waits for what should have been given up before that.
+const TOO_LONG: Duration = Duration::from_mins(1);
 
 type Headers = reqwest::header::HeaderMap;
 
@@ -124,7 +128,56 @@ async fn what_an_answer_means() {
         assert_eq!(kept.chars().count() > 600, status == Some(500), "the beginning of a long answer is kept");
         assert!(kept.chars().count() <= 1024);
     }
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let nobody = sender.send(&format!("http://{closed}/"), [], "msg_1", PAYLOAD).await;
+    // Nobody listens on this port, which only root may take.
+    let nobody = sender.send("http://127.0.0.1:1/", [], "msg_1", PAYLOAD).await;
     assert_eq!(nobody.outcome, AttemptOutcome::Unreachable);
+}
+
+/// Takes one request, says this much of an answer, and leaves it open.
+async fn hang_after(beginning: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hooks", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // An answer that comes before its request is none.
+        stream.peek(&mut [0]).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        // Until the sender goes away.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_endpoint_has_its_time_and_no_more() {
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    for (patience_ms, beginning, outcome, status, kept) in [
+        // Neither a head, nor all of one, nor the end of a body.
+        (200, "", AttemptOutcome::TimedOut, None, None),
+        (200, "HTTP/1.1 200 OK\r\nContent-Le", AttemptOutcome::TimedOut, None, None),
+        // A busy machine needs some time for the head.
+        (
+            3_000,
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthan",
+            AttemptOutcome::Delivered,
+            Some(200),
+            Some("than"),
+        ),
+        (
+            3_000,
+            "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nsor",
+            AttemptOutcome::Refused,
+            Some(500),
+            Some("sor"),
+        ),
+    ] {
+        let url = hang_after(beginning).await;
+        let patience = Duration::from_millis(patience_ms);
+        let sender = sender.clone().with_timeout(patience);
+        let sent = sender.send(&url, [], "msg_1", PAYLOAD);
+        let answered = tokio::time::timeout(TOO_LONG, sent).await.expect("it waits for ever");
+        assert_eq!((answered.outcome, answered.status), (outcome, status), "{beginning:?}");
+        assert_eq!(answered.answer.as_deref(), kept, "{beginning:?}");
+        assert!(answered.duration >= patience, "{beginning:?}: given up after {:?}", answered.duration);
+    }
 }

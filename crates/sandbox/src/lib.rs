@@ -58,5 +58,12 @@ pub use config::{ChaosConfig, Config, DEFAULT_LISTEN, InvalidWebhookTarget, Webh
 pub use server::{Error, Handle, Sandbox};
 pub use storage::StorageError;
 
+/// Every endpoint of Stripe's that there is: its method, and its path with `{id}` and `{child}` for what differs.
+pub fn endpoints() -> impl Iterator<Item = (String, &'static str)> {
+    let routes = resources::ROUTES.iter().copied().flatten();
+    let of_stripe = routes.filter(|route| !route.path.starts_with("/_sandbox/"));
+    of_stripe.map(|route| (route.method.to_string(), route.path))
+}
+
 /// The version of Stripe's API that objects and events are rendered in.
 pub const API_VERSION: &str = "2026-09-30.endive";

@@ -1,4 +1,4 @@
-//! `quittance reconcile`: healing by hand, with a progress bar and a tally.
+//! `quittance reconcile`: healing by hand, with a spinner and a tally. How much there is to do is not known before.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::database::{Kind, TestDatabase};
 
 /// How long a test waits for a condition before it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs a test on a fresh, migrated database of this kind, on a runtime like the service's own.
 pub fn run_on(kind: Kind, test: impl AsyncFnOnce(&TestDatabase)) {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpServer;
 use chrono::Utc;
@@ -35,6 +35,12 @@ pub(crate) const CLIENT_ID: &str = "ca_Contract";
 
 /// What the stand-in takes for a key.
 const STRIPE_KEY: &str = "sk_test_contract";
+
+/// How long a test waits for something before it fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is looked at.
+const LOOK_PERIOD: Duration = Duration::from_millis(25);
 
 /// How an API under test is set up, where it matters.
 pub(crate) struct Setup {
@@ -245,7 +251,7 @@ impl TestApp {
             },
             sellers_supported: setup.sellers_supported.clone(),
             connections: 4,
-            wait: Duration::from_secs(5),
+            wait: Duration::from_secs(20),
         })
         .await
         .unwrap();
@@ -419,20 +425,29 @@ impl TestApp {
 
     /// Waits until an order has this status.
     pub(crate) async fn order_becomes(&self, order_id: &str, status: &str) -> Value {
-        for _ in 0..400 {
+        until(&format!("the order to be {status}"), async || {
             let order = self.get(&format!("/v1/orders/{order_id}")).shop().send().await.ok(200);
-            if order["status"] == status {
-                return order;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("the order did not become {status}");
+            (order["status"] == status).then_some(order)
+        })
+        .await
     }
 
     /// Everything that is in the database's files, as bytes.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.dir.path()).unwrap();
         files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+}
+
+/// Looks until there is something.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(LOOK_PERIOD).await;
     }
 }
 

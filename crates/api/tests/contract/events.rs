@@ -7,7 +7,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
-use crate::app::{Setup, TestApp, basket, contains, text};
+use crate::app::{Setup, TestApp, basket, contains, text, until};
 
 /// What a receiver was sent.
 #[derive(Debug, Clone)]
@@ -42,14 +42,11 @@ impl Receiver {
     }
 
     async fn has(&self, count: usize) -> Vec<Got> {
-        for _ in 0..800 {
+        until(&format!("{count} messages"), async || {
             let got = self.got.lock().unwrap().clone();
-            if got.len() >= count {
-                return got;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-        }
-        panic!("{count} messages did not come: {:?}", self.got.lock().unwrap());
+            (got.len() >= count).then_some(got)
+        })
+        .await
     }
 }
 
@@ -64,14 +61,12 @@ async fn endpoint(app: &TestApp, url: &str, event_types: &Value) -> Value {
 
 /// Waits until every delivery of a message is in this state.
 async fn message_becomes(app: &TestApp, id: &str, state: &str) -> Value {
-    for _ in 0..800 {
+    until(&format!("the message to be {state}"), async || {
         let message = app.get(&format!("/v1/messages/{id}")).shop().send().await.ok(200);
-        if message["deliveries"].as_array().unwrap().iter().all(|delivery| delivery["state"] == state) {
-            return message;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    panic!("the message did not become {state}");
+        let deliveries = message["deliveries"].as_array().unwrap();
+        deliveries.iter().all(|delivery| delivery["state"] == state).then_some(message)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,28 @@
 //! Requests that are sent twice.
 
-use std::time::Duration;
-
-use chrono::Utc;
-use quittance_persistence::KeyedRequest;
+use chrono::{DateTime, TimeDelta, Utc};
+use quittance_persistence::{Claimed, KeyedRequest};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::app::{Setup, TestApp, basket, contains, text};
+use crate::app::{Setup, TestApp, basket, contains, text, until};
 
 const KEY: &str = "a-key-of-some-length-1";
+
+/// A claim on a key by an order that the shop places with this body, at a time that the test chooses.
+async fn claim(app: &TestApp, key: &str, body: &str, now: DateTime<Utc>, lease: TimeDelta) -> Claimed {
+    let row = app.store.secret_key_by_hash(app.key.hash()).await.unwrap().unwrap();
+    let request = KeyedRequest {
+        scope: row.id.to_string(),
+        key: key.to_owned(),
+        fingerprint: hex::encode(Sha256::digest(format!("POST\n/v1/orders\n{body}"))),
+        now,
+        lease_until: now + lease,
+        forget_before: now - TimeDelta::hours(24),
+    };
+    app.store.claim_key(request).await.unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_placed_once() {
@@ -81,25 +93,19 @@ async fn what_a_key_may_be() {
 async fn a_key_at_work_is_not_worked_on_again() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await).to_string();
-    let row = app.store.secret_key_by_hash(app.key.hash()).await.unwrap().unwrap();
-    let fingerprint = hex::encode(Sha256::digest(format!("POST\n/v1/orders\n{body}")));
-    let claim = |lease_until| KeyedRequest {
-        scope: row.id.to_string(),
-        key: KEY.to_owned(),
-        fingerprint: fingerprint.clone(),
-        now: Utc::now(),
-        lease_until,
-        forget_before: Utc::now() - chrono::Duration::hours(24),
-    };
-    app.store.claim_key(claim(Utc::now() + chrono::Duration::milliseconds(300))).await.unwrap();
-    let place = || {
-        let call = app.post("/v1/orders").shop().key(KEY);
+    // Whoever claimed the other one is gone: the mark is a lease.
+    let an_hour_ago = Utc::now() - TimeDelta::hours(1);
+    for (key, now, lease) in
+        [("at-work", Utc::now(), TimeDelta::hours(1)), ("left", an_hour_ago, TimeDelta::minutes(59))]
+    {
+        assert!(matches!(claim(&app, key, &body, now, lease).await, Claimed::New(_)));
+    }
+    let place = |key| {
+        let call = app.post("/v1/orders").shop().key(key);
         call.header("content-type", "application/json").body(body.clone()).send()
     };
-    place().await.problem(409, "idempotency_key_in_use");
-    // Whoever claimed it is gone: the mark is a lease.
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    place().await.ok(201);
+    place("at-work").await.problem(409, "idempotency_key_in_use");
+    place("left").await.ok(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,16 +186,17 @@ async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
             let call = app.post("/v1/orders").shop().key(&format!("gone-{round}"));
             call.header("content-type", "application/json").body(body.clone()).send()
         };
-        // What is at work ends by itself. A key that was left claimed would stay so for a minute.
-        let mut answer = again().await;
-        for _ in 0..200 {
-            if answer.status != 409 {
-                break;
+        // What is at work ends by itself. An hour ago, no lease of now was over: a key that was left claimed stays so.
+        let an_hour_ago = Utc::now() - TimeDelta::hours(1);
+        let answer = until("the key to be let go", async || {
+            match claim(&app, &format!("gone-{round}"), &body, an_hour_ago, TimeDelta::zero()).await {
+                Claimed::InFlight => return None,
+                Claimed::New(claim) => app.store.release_key(claim).await.unwrap(),
+                Claimed::Replay(_) | Claimed::Mismatch => {}
             }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            answer = again().await;
-        }
-        answer.ok(201);
+            Some(again().await).filter(|answer| answer.status != 409)
+        });
+        answer.await.ok(201);
     }
     app.api.drained().await;
     let orders = app.get("/v1/orders?limit=100").shop().send().await.ok(200);

@@ -2,6 +2,7 @@
 
 mod app;
 mod bad_input;
+mod cancel;
 mod captures;
 mod checkout_sessions;
 mod document;

@@ -3,7 +3,7 @@
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::app::{CLIENT_ID, TestApp, basket, text};
+use crate::app::{CLIENT_ID, TestApp, basket, text, until};
 
 /// Where owners come back to.
 pub(crate) const BACK: &str = "https://shop.example/connected";
@@ -103,14 +103,11 @@ impl TestApp {
 
     /// Waits until a field of a seller has this value.
     pub(crate) async fn seller_becomes(&self, seller: &Value, field: &str, value: &Value) -> Value {
-        for _ in 0..400 {
+        until(&format!("{field} to be {value}"), async || {
             let seller = self.get(&path_of(seller)).shop().send().await.ok(200);
-            if seller[field] == *value {
-                return seller;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-        }
-        panic!("{field} did not become {value}");
+            (seller[field] == *value).then_some(seller)
+        })
+        .await
     }
 }
 

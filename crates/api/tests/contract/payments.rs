@@ -86,7 +86,7 @@ async fn a_lookup_that_waits_is_answered_when_the_service_stops() {
     };
     let (seen, ()) = tokio::join!(waiting, stop);
     assert_eq!(seen.ok(200)["order_status"], "pending");
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(25));
     app.get("/readyz").send().await.problem(503, "service_unavailable");
     app.get("/healthz").send().await.ok(200);
     app.get(&path).bearer(&token).send().await.ok(200);
@@ -124,8 +124,8 @@ async fn a_held_payment_is_canceled_by_the_shop_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stripe_that_is_away_is_a_503() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let setup = Setup { stripe_base: Some(format!("http://{nobody}")), ..Setup::default() };
+    // Nobody listens on this port, which only root may take.
+    let setup = Setup { stripe_base: Some("http://127.0.0.1:1".to_owned()), ..Setup::default() };
     let app = TestApp::start_with(setup).await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/payment_intent");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, text};
+use crate::app::{TestApp, text, until};
 
 fn whats(timeline: &Value) -> Vec<String> {
     let line = |entry: &Value| format!("{} {}", text(&entry["kind"]), text(&entry["what"]));
@@ -21,18 +21,15 @@ async fn the_shop_sees_all_and_the_holder_what_concerns_them() {
     app.at_stripe("/v1/payment_intents", &form).await;
     app.post(&format!("/v1/orders/{order_id}/refunds")).shop().send().await.ok(201);
     let path = format!("/v1/orders/{order_id}/timeline");
-    let whole = || async { app.get(&path).shop().send().await.ok(200) };
     let is_ignored =
         |entry: &Value| entry["outcome"] == "ignored" && entry["what"] == "payment_intent.succeeded";
-    let mut seen = whole().await;
-    for _ in 0..200 {
-        let has = |what: &str| whats(&seen).iter().any(|line| line == what);
-        if seen["data"].as_array().unwrap().iter().any(is_ignored) && has("fact charge.refunded") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-        seen = whole().await;
-    }
+    let seen = until("what happened at Stripe", async || {
+        let seen = app.get(&path).shop().send().await.ok(200);
+        let is_refunded = whats(&seen).iter().any(|line| line == "fact charge.refunded");
+        let has_ignored = seen["data"].as_array().unwrap().iter().any(is_ignored);
+        (is_refunded && has_ignored).then_some(seen)
+    })
+    .await;
     assert_eq!((&seen["object"], &seen["has_more"]), (&json!("list"), &json!(false)));
     let entries = seen["data"].as_array().unwrap();
     let times: Vec<_> = entries.iter().map(|entry| text(&entry["at"])).collect();

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// How long any condition may take to come true.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const SECRET_KEY: &str = "sk_test_sandbox";
 pub(crate) const PUBLISHABLE_KEY: &str = "pk_test_sandbox";

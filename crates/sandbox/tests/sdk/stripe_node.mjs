@@ -89,6 +89,10 @@ const checks = {
     assert.equal(paid.payment_method.card.last4, '4242');
     const charge = await stripe.charges.retrieve(paid.latest_charge.id);
     assert.equal(charge.payment_intent, created.id);
+    const noted = await stripe.charges.update(charge.id, { metadata: { order_id: 'ord_1' } });
+    assert.equal(noted.metadata.order_id, 'ord_1');
+    const listed = await stripe.charges.list({ payment_intent: created.id });
+    assert.deepEqual(listed.data.map(({ id }) => id), [charge.id]);
   },
 
   async 'cancel'() {
@@ -180,6 +184,19 @@ const checks = {
     const method = await stripe.paymentMethods.attach('pm_card_visa', { customer: customer.id });
     const methods = await stripe.customers.listPaymentMethods(customer.id);
     assert.equal(methods.data[0].id, method.id);
+    const read = await stripe.paymentMethods.retrieve(method.id);
+    assert.equal(read.customer, customer.id);
+    const named = await stripe.paymentMethods.update(method.id, { billing_details: { name: 'Ada' } });
+    assert.equal(named.billing_details.name, 'Ada');
+    const listed = await stripe.paymentMethods.list({ customer: customer.id, type: 'card' });
+    assert.deepEqual(listed.data.map(({ id }) => id), [method.id]);
+    assert.equal((await stripe.paymentMethods.detach(method.id)).customer, null);
+    const changed = await stripe.customers.update(customer.id, { name: 'Ada' });
+    assert.deepEqual([changed.name, changed.email], ['Ada', 'c@example.com']);
+    assert.equal((await stripe.customers.retrieve(customer.id)).name, 'Ada');
+    const found = await stripe.customers.list({ email: 'c@example.com', limit: 1 });
+    assert.equal(found.data[0].id, customer.id);
+    assert.equal((await stripe.customers.del(customer.id)).deleted, true);
   },
 
   async 'card numbers'() {
@@ -282,6 +299,8 @@ const checks = {
     assert.equal(paid.line_items.data.length, 2);
     const found = await stripe.checkout.sessions.list({ payment_intent: paid.payment_intent.id });
     assert.equal(found.data[0].id, session.id);
+    const noted = await stripe.checkout.sessions.update(session.id, { metadata: { order_id: 'ord_2' } });
+    assert.equal(noted.metadata.order_id, 'ord_2');
     const expired = await stripe.checkout.sessions.expire((await create()).id);
     assert.equal(expired.status, 'expired');
     const error = await failure(stripe.checkout.sessions.expire(expired.id));
@@ -342,6 +361,10 @@ const checks = {
       enabled_events: ['charge.refunded'],
     });
     assert.ok(endpoint.secret.startsWith('whsec_'));
+    const read = await stripe.webhookEndpoints.retrieve(endpoint.id);
+    assert.deepEqual([read.url, read.secret], ['https://example.com/hook', undefined]);
+    const listed = await stripe.webhookEndpoints.list({ limit: 1 });
+    assert.equal(listed.data[0].id, endpoint.id);
     const updated = await stripe.webhookEndpoints.update(endpoint.id, { disabled: true });
     assert.equal(updated.status, 'disabled');
     const deleted = await stripe.webhookEndpoints.del(endpoint.id);
@@ -383,6 +406,8 @@ const checks = {
       ['card_payments', 'inactive'],
       ['transfers', 'inactive'],
     ]);
+    const transfers = await stripe.accounts.retrieveCapability(account.id, 'transfers');
+    assert.deepEqual([transfers.requested, transfers.status], [true, 'inactive']);
     const link = await stripe.accountLinks.create({
       account: account.id,
       type: 'account_onboarding',
@@ -403,6 +428,8 @@ const checks = {
     await stripe.accounts.update(account.id, { metadata: { seller: '7' } });
     const found = await stripe.accounts.list({ limit: 1 });
     assert.equal(found.data[0].metadata.seller, '7');
+    const rejected = await stripe.accounts.reject(account.id, { reason: 'fraud' });
+    assert.equal(rejected.requirements.disabled_reason, 'rejected.platform_fraud');
     assert.equal((await stripe.accounts.del(account.id)).deleted, true);
     const gone = await failure(stripe.accounts.retrieve(account.id));
     assert.ok(gone instanceof Stripe.errors.StripePermissionError);
@@ -446,6 +473,13 @@ const checks = {
     assert.deepEqual(fees.data.map(({ amount, account }) => [amount, account]), [[100, id]]);
     const back = await stripe.applicationFees.createRefund(fees.data[0].id, { amount: 40 });
     assert.equal(back.amount, 40);
+    const [fee] = fees.data;
+    assert.equal((await stripe.applicationFees.retrieve(fee.id)).amount_refunded, 40);
+    assert.equal((await stripe.applicationFees.retrieveRefund(fee.id, back.id)).amount, 40);
+    const noted = await stripe.applicationFees.updateRefund(fee.id, back.id, { metadata: { why: 'late' } });
+    assert.equal(noted.metadata.why, 'late');
+    const refunds = await stripe.applicationFees.listRefunds(fee.id);
+    assert.deepEqual(refunds.data.map((one) => one.id), [back.id]);
     const lone = await failure(stripe.paymentIntents.create(paid));
     assert.equal(lone.param, 'application_fee_amount');
     const sent = await stripe.paymentIntents.create({ ...paid, transfer_data: { destination: id } });
@@ -459,6 +493,11 @@ const checks = {
     });
     const reversal = await stripe.transfers.retrieveReversal(transfer.id, refund.transfer_reversal);
     assert.equal(reversal.amount, 500);
+    const why = { metadata: { why: 'late' } };
+    assert.equal((await stripe.transfers.updateReversal(transfer.id, reversal.id, why)).metadata.why, 'late');
+    const reversals = await stripe.transfers.listReversals(transfer.id);
+    assert.deepEqual(reversals.data.map((one) => one.id), [reversal.id]);
+    assert.equal((await stripe.transfers.update(transfer.id, why)).metadata.why, 'late');
     await stripe.transfers.createReversal(transfer.id);
     assert.equal((await stripe.transfers.retrieve(transfer.id)).reversed, true);
   },

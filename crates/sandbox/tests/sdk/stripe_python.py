@@ -69,6 +69,47 @@ def pays():
     paid = intents.confirm(created.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"]})
     assert paid.status == "succeeded" and paid.latest_charge.paid
     assert intents.retrieve(created.id).metadata["order_id"] == "ord_1"
+    updated = intents.update(created.id, {"metadata": {"order_id": "ord_2"}})
+    assert updated.metadata["order_id"] == "ord_2"
+
+
+def charges():
+    paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
+    client.v1.refunds.create({"payment_intent": paid.id, "amount": 400})
+    charge = client.v1.charges.retrieve(paid.latest_charge, {"expand": ["refunds"]})
+    assert charge.payment_intent == paid.id and charge.amount_refunded == 400
+    # The list asks for its next page where the charge says it is.
+    assert [refund.amount for refund in charge.refunds.list().data] == [400]
+    noted = client.v1.charges.update(charge.id, {"metadata": {"order_id": "ord_1"}})
+    assert noted.metadata["order_id"] == "ord_1"
+    assert [one.id for one in client.v1.charges.list({"payment_intent": paid.id}).data] == [charge.id]
+
+
+def customers_and_payment_methods():
+    customers, methods = client.v1.customers, client.v1.payment_methods
+    customer = customers.create({"email": "c@example.com"})
+    method = methods.create({"type": "card", "card": {"token": "tok_visa"}})
+    assert methods.attach(method.id, {"customer": customer.id}).customer == customer.id
+    assert methods.retrieve(method.id).card.last4 == "4242"
+    assert methods.update(method.id, {"billing_details": {"name": "Ada"}}).billing_details.name == "Ada"
+    assert [one.id for one in customers.payment_methods.list(customer.id).data] == [method.id]
+    listed = methods.list({"customer": customer.id, "type": "card"})
+    assert [one.id for one in listed.data] == [method.id]
+    assert methods.detach(method.id).customer is None
+    assert customers.update(customer.id, {"name": "Ada"}).email == "c@example.com"
+    assert customers.retrieve(customer.id).name == "Ada"
+    assert customers.list({"email": "c@example.com", "limit": 1}).data[0].id == customer.id
+    assert customers.delete(customer.id).deleted
+
+
+def webhook_endpoints():
+    endpoints = client.v1.webhook_endpoints
+    made = endpoints.create({"url": "https://example.com/hook", "enabled_events": ["charge.refunded"]})
+    assert made.secret.startswith("whsec_")
+    assert endpoints.retrieve(made.id).url == "https://example.com/hook"
+    assert endpoints.list({"limit": 1}).data[0].id == made.id
+    assert endpoints.update(made.id, {"disabled": True}).status == "disabled"
+    assert endpoints.delete(made.id).deleted
 
 
 def captures_and_cancels():
@@ -133,6 +174,10 @@ def refunds():
     client.v1.refunds.create({"charge": paid.latest_charge})
     again = lambda: client.v1.refunds.create({"charge": paid.latest_charge})
     assert failure(stripe.InvalidRequestError, again).code == "charge_already_refunded"
+    noted = client.v1.refunds.update(part.id, {"metadata": {"order_id": "ord_2"}})
+    assert noted.metadata["order_id"] == "ord_2"
+    not_open = failure(stripe.InvalidRequestError, lambda: client.v1.refunds.cancel(part.id))
+    assert not_open.http_status == 400
     listed = client.v1.refunds.list({"payment_intent": paid.id})
     assert [refund.amount for refund in listed.data] == [600, 400]
 
@@ -146,6 +191,7 @@ def disputes():
     staged = client.v1.disputes.update(opened.id, {"evidence": {"customer_name": "Ada"}, "submit": False})
     assert staged.evidence.customer_name == "Ada" and staged.evidence_details.submission_count == 0
     assert client.v1.disputes.close(opened.id).status == "lost"
+    assert client.v1.disputes.retrieve(opened.id).status == "lost"
 
 
 def balance():
@@ -174,6 +220,8 @@ def checkout_sessions():
     client.raw_request("post", f"/_sandbox/checkout/sessions/{session.id}/pay")
     held = sessions.retrieve(session.id, {"expand": ["payment_intent"]})
     assert held.status == "complete" and held.payment_intent.status == "requires_capture"
+    assert sessions.list({"payment_intent": held.payment_intent.id}).data[0].id == session.id
+    assert sessions.update(session.id, {"metadata": {"order_id": "ord_2"}}).metadata["order_id"] == "ord_2"
     expired = sessions.expire(sessions.create(params).id)
     assert expired.status == "expired" and expired.url is None
     failure(stripe.InvalidRequestError, lambda: sessions.expire(expired.id))
@@ -223,6 +271,8 @@ def connect():
     token = platform.oauth.token(grant)
     seller = token.stripe_user_id
     assert platform.v1.accounts.retrieve(seller).charges_enabled
+    own = stripe.StripeClient(token.access_token, base_addresses=bases)
+    assert own.v1.accounts.retrieve_current().id == seller
     options = {"stripe_account": seller}
     paid = intents.create(
         {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "application_fee_amount": 100}, options
@@ -232,7 +282,11 @@ def connect():
     assert client.v1.products.retrieve(mug.id, options=options).name == "Mug"
     fee = client.v1.application_fees.list({"charge": paid.latest_charge}).data[0]
     assert fee.amount == 100 and fee.account == seller
-    client.v1.application_fees.refunds.create(fee.id)
+    refunds = client.v1.application_fees.refunds
+    back = refunds.create(fee.id)
+    assert refunds.retrieve(fee.id, back.id).amount == 100
+    assert refunds.update(fee.id, back.id, {"metadata": {"why": "late"}}).metadata["why"] == "late"
+    assert [one.id for one in refunds.list(fee.id).data] == [back.id]
     assert client.v1.application_fees.retrieve(fee.id).refunded
     failure(stripe.oauth_error.InvalidGrantError, lambda: platform.oauth.token(grant))
     stranger = {"stripe_user_id": "acct_unknown"}
@@ -241,7 +295,12 @@ def connect():
     failure(stripe.PermissionError, lambda: intents.list(options=options))
 
     account = client.v1.accounts.create({"type": "custom", "country": "DE"})
-    client.v1.accounts.capabilities.update(account.id, "transfers", {"requested": True})
+    capabilities = client.v1.accounts.capabilities
+    capabilities.update(account.id, "transfers", {"requested": True})
+    assert capabilities.retrieve(account.id, "transfers").requested
+    assert "transfers" in [one.id for one in capabilities.list(account.id).data]
+    client.v1.accounts.update(account.id, {"metadata": {"seller": "7"}})
+    assert client.v1.accounts.list({"limit": 1}).data[0].metadata["seller"] == "7"
     link = {
         "account": account.id,
         "type": "account_onboarding",
@@ -257,8 +316,15 @@ def connect():
     sent = intents.create(held)
     transfer = client.v1.transfers.list({"destination": account.id}).data[0]
     assert transfer.source_transaction == sent.latest_charge
-    assert client.v1.transfers.reversals.create(transfer.id, {"amount": 400}).amount == 400
+    why, reversals = {"metadata": {"why": "late"}}, client.v1.transfers.reversals
+    reversal = reversals.create(transfer.id, {"amount": 400})
+    assert reversals.retrieve(transfer.id, reversal.id).amount == 400
+    assert reversals.update(transfer.id, reversal.id, why).metadata["why"] == "late"
+    assert [one.id for one in reversals.list(transfer.id).data] == [reversal.id]
     assert client.v1.transfers.retrieve(transfer.id).amount_reversed == 400
+    assert client.v1.transfers.update(transfer.id, why).metadata["why"] == "late"
+    rejected = client.v1.accounts.reject(account.id, {"reason": "fraud"})
+    assert rejected.requirements.disabled_reason == "rejected.platform_fraud"
     assert client.v1.accounts.delete(account.id).deleted
 
 
@@ -282,14 +348,19 @@ def events():
     def listed():
         newest = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1}).data[0]
         assert newest.data.object["id"] == paid.id
+        return newest
 
-    until(listed)
+    newest = until(listed)
+    assert client.v1.events.retrieve(newest.id).type == "payment_intent.succeeded"
 
 
 def main():
     failed = 0
     checks = [
         pays,
+        charges,
+        customers_and_payment_methods,
+        webhook_endpoints,
         captures_and_cancels,
         declines_are_card_errors,
         other_errors_have_their_classes,

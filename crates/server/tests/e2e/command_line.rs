@@ -90,24 +90,36 @@ fn a_wrong_setting_is_refused_by_its_name() {
     }
 }
 
+/// The names of the settings in a part of `.env.example`.
+fn settings(example: &str) -> Vec<&str> {
+    let settings = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    settings.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect()
+}
+
 #[test]
 fn help_lists_every_setting() {
     let example = include_str!("../../../../.env.example");
     let home = tempfile::tempdir().unwrap();
-    let help = text(&output(quittance(home.path()).args(["serve", "--help"])).stdout);
-    let settings = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
-    let names: Vec<&str> = settings.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect();
-    assert!(names.len() > 10, "{names:?}");
-    for name in &names {
-        assert!(help.contains(&format!("[env: {name}")), "{name} is in .env.example and not in --help");
-    }
-    for part in help.split("[env: ").skip(1) {
-        let name = part.split(['=', ']']).next().unwrap_or_default();
-        assert!(names.contains(&name), "{name} is in --help and not in .env.example");
+    let (of_both, of_sandbox) = example.split_once("# --- Only for `quittance sandbox`").expect("a section");
+    let (of_both, of_sandbox) = (settings(of_both), settings(of_sandbox));
+    assert!(of_both.len() > 10 && of_sandbox.len() > 3, "{of_both:?} {of_sandbox:?}");
+    for (command, listed, known) in [
+        ("serve", of_both.clone(), of_both.clone()),
+        ("sandbox", of_sandbox.clone(), [of_both.clone(), of_sandbox].concat()),
+    ] {
+        let help = text(&output(quittance(home.path()).args([command, "--help"])).stdout);
+        for name in listed {
+            let is_shown = help.contains(&format!("[env: {name}"));
+            assert!(is_shown, "{name} is in .env.example and not in {command} --help");
+        }
+        for part in help.split("[env: ").skip(1) {
+            let name = part.split(['=', ']']).next().unwrap_or_default();
+            assert!(known.contains(&name), "{name} is in {command} --help and not in .env.example");
+        }
     }
     // What `quittance` alone shows is the same and the commands.
     let top = text(&output(quittance(home.path()).arg("--help")).stdout);
-    for name in names.iter().chain(&["migrate", "openapi", "keys", "sandbox"]) {
+    for name in of_both.iter().chain(&["migrate", "openapi", "keys", "sandbox"]) {
         assert!(top.contains(name), "{name}");
     }
 }

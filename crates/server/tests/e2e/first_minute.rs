@@ -145,7 +145,8 @@ async fn it_stops_in_good_order_while_somebody_waits() {
     // Whoever waits has Stripe asked: then the request has arrived.
     wait_for("the wait to begin", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
-        metrics.contains("quittance_payment_refreshes_total 1").then_some(())
+        let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));
+        asked.is_some_and(|count| count != "0").then_some(())
     })
     .await;
     let begun = Instant::now();
@@ -153,5 +154,5 @@ async fn it_stops_in_good_order_while_somebody_waits() {
     let answer = waiting.await.unwrap().expect(200);
     assert_eq!(answer.body["order_status"], "pending");
     assert_eq!(process.end().await.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(25), "it took {:?}", begun.elapsed());
 }

@@ -20,7 +20,11 @@ quittance_test_support::on_both_databases! {
     what_never_arrives_of_direct_charges_is_found_by_hand,
     a_late_event_keeps_no_customer_waiting,
     a_late_event_of_a_direct_charge_keeps_no_customer_waiting,
+    what_was_left_half_done_is_driven_on_and_mended_by_hand,
 }
+
+/// How long a customer waits at most to hear of money whose event is late: Stripe is asked well before.
+const TOLD_WITHIN_S: u8 = 3;
 
 /// What happened at Stripe while no event reached the service, and the status that follows.
 struct Story {
@@ -292,6 +296,44 @@ async fn found_by_hand(database: &TestDatabase, through: Through) {
     assert_eq!(state(&world).await, healed, "a second run changes nothing");
 }
 
+async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &TestDatabase) {
+    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let untouched = shop.place("untouched").await;
+    let paid = shop.payable("paid").await;
+    shop.confirm(&paid.payment_intent_id).await;
+    shop.see_paid(&paid.order_id).await;
+    all_delivered(&world).await;
+
+    // The process dies while it waits for Stripe's answer, and a column is wrong.
+    world.control("chaos/next", "route=POST%20%2Fv1%2Fpayment_intents&fault=hang&hang_ms=600000").await;
+    let left = shop.place("left").await;
+    let call = shop.paying(&left);
+    let unanswered = tokio::spawn(async move { call.try_send().await });
+    let begun = format!("payments WHERE order_id = '{left}'");
+    wait_for("the attempt to be recorded", async || (world.count(&begun).await == 1).then_some(())).await;
+    world.kill();
+    assert!(unanswered.await.expect("a task").is_err(), "it was answered before the end");
+    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    world.let_leases_end().await;
+    let corrupt = format!("UPDATE orders SET status = 'canceled' WHERE id = '{untouched}'");
+    database.execute(&corrupt).await;
+
+    let done = tally(&world, &[]);
+    assert_eq!(of(&done, "payments and refunds driven on"), 1, "{done:?}");
+    assert_eq!((of(&done, "orders derived anew from their facts"), of(&done, "of them mended")), (3, 1));
+    let status = format!("SELECT status AS value FROM orders WHERE id = '{untouched}'");
+    assert_eq!(world.texts(&status).await, ["pending"]);
+    let intents = shop.stripe.list("/v1/payment_intents").await;
+    let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == left.as_str());
+    let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("not one PaymentIntent: {intents:?}") };
+    let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{left}'");
+    assert_eq!(world.texts(&known).await, [intent["id"].as_str().expect("an id")]);
+
+    let again = tally(&world, &[]);
+    assert_eq!((of(&again, "payments and refunds driven on"), of(&again, "of them mended")), (0, 0));
+}
+
 /// Waits until the second of the last event is over at Stripe, because what is read in it is no news; and until the
 /// worker has read the account of a seller that has just come once more.
 async fn settle(world: &World<'_>, shop: &Shop) {
@@ -323,12 +365,12 @@ async fn nobody_waits_for_a_late_event(database: &TestDatabase, through: Through
     world.control("deliveries", "mode=delay&delay_ms=30000").await;
     let payable = shop.payable("element").await;
     shop.confirm(&payable.payment_intent_id).await;
-    let seen = shop.waiting(&payable.order_id, 20).send().await.expect(200);
+    let seen = shop.waiting(&payable.order_id, TOLD_WITHIN_S).send().await.expect(200);
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
     let hosted = shop.hosted("page").await;
     shop.pay_page(&hosted.session_id, "pm_card_visa").await.expect(200);
-    let path = format!("/v1/checkout_sessions/{}?wait=20", hosted.session_id);
+    let path = format!("/v1/checkout_sessions/{}?wait={TOLD_WITHIN_S}", hosted.session_id);
     let seen = world.api.with(None).get(path).send().await.expect(200);
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 

@@ -20,6 +20,7 @@ mod leaving;
 #[cfg(feature = "crash-points")]
 mod money_faults;
 mod oauth;
+mod operations;
 mod outage;
 mod outbound;
 mod outbound_crashes;
@@ -28,6 +29,7 @@ mod rails;
 mod readiness;
 mod receiver;
 mod redirect_race;
+mod sandbox_log;
 mod sdk;
 mod seed;
 #[cfg(feature = "crash-points")]

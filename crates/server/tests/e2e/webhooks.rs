@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{Kind, TestDatabase};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::event::{Event, Source, delivery, sign};
-use crate::process::wait_for;
+use crate::process::{text, wait_for};
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::Shop;
-use crate::world::{NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks, World};
+use crate::world::{NEXT_WEBHOOK_SECRET, NO_WALK, WEBHOOK_SECRET, Webhooks, World};
 
 quittance_test_support::on_both_databases! {
     one_event_a_hundred_times_at_once,
@@ -26,6 +26,7 @@ quittance_test_support::on_both_databases! {
     what_is_not_signed_is_refused,
     what_can_not_be_read_is_kept,
     old_bytes_are_forgotten,
+    what_was_kept_as_failed_is_taken_in_again,
 }
 
 async fn source(shop: &Shop, name: &str) -> Source {
@@ -264,10 +265,11 @@ async fn what_is_not_signed_is_refused(database: &TestDatabase) {
     let mut flipped = bytes.clone();
     let at = String::from_utf8_lossy(&bytes).find("\"succeeded\"").expect("its status") + 1;
     flipped[at] ^= 1;
+    // The very bounds of a signature's age are tested where the clock stands still.
     let refused = [
         (flipped, signed.clone()),
         (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, 301)),
-        (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, -310)),
+        (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, -400)),
         (bytes.clone(), sign(&bytes, "whsec_wrong", 0)),
         (bytes.clone(), signed.replace("v1=", "v0=")),
         (bytes.clone(), "nonsense".to_owned()),
@@ -282,7 +284,7 @@ async fn what_is_not_signed_is_refused(database: &TestDatabase) {
     assert_eq!(world.count("inbox").await, 0);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
 
-    for (secret, age_s) in [(WEBHOOK_SECRET, 299), (NEXT_WEBHOOK_SECRET, 0)] {
+    for (secret, age_s) in [(WEBHOOK_SECRET, 200), (NEXT_WEBHOOK_SECRET, 0)] {
         let bytes = source.processing().bytes();
         delivery(&world.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
     }
@@ -293,6 +295,53 @@ async fn what_is_not_signed_is_refused(database: &TestDatabase) {
     delivery(&world.api, &bytes, &both).send().await.expect(200);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
     assert_eq!(world.count("inbox").await, 3);
+}
+
+async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
+    let shop = Shop::open(&world).await;
+    let (paid, processing) = (source(&shop, "paid").await, source(&shop, "processing").await);
+    let spoilt = source(&shop, "spoilt").await;
+    let events = [paid.succeeded(), processing.processing(), spoilt.succeeded()];
+    for event in &events {
+        let mut unreadable = event.clone();
+        unreadable.object()["status"] = json!(7);
+        unreadable.deliver(&world.api).await.expect(200);
+    }
+    assert_eq!(world.count("inbox WHERE outcome = 'failed'").await, 3);
+    // A later version can read two of them.
+    for event in &events[..2] {
+        let quoted = event.0.to_string().replace('\'', "''");
+        let payload = match database.kind() {
+            Kind::Sqlite => format!("CAST('{quoted}' AS BLOB)"),
+            Kind::Postgres => format!("convert_to('{quoted}', 'UTF8')"),
+        };
+        let sql = format!("UPDATE inbox SET payload = {payload} WHERE event_id = '{}'", event.id());
+        database.execute(&sql).await;
+    }
+    let replay = || {
+        let ended = world.run(&["replay"], &[]);
+        assert!(ended.status.success(), "{}", text(&ended.stderr));
+        let said = text(&ended.stdout);
+        said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for said in [&["applied", "2", "failed", "1"][..], &["failed", "1"]] {
+        assert_eq!(replay(), said);
+        for (source, status) in [(&paid, "paid"), (&processing, "processing"), (&spoilt, "pending")] {
+            assert_eq!(shop.order(&source.payable.order_id).await["status"], status);
+        }
+        assert_eq!(paid_rows(&world, &paid.payable.order_id).await, 1);
+        let outcome =
+            |event: &Event| format!("inbox WHERE event_id = '{}' AND outcome = 'failed'", event.id());
+        let mut failed = Vec::new();
+        for event in &events {
+            failed.push(world.count(&outcome(event)).await);
+        }
+        assert_eq!(failed, [0, 0, 1]);
+    }
+    let remaining = format!("DELETE FROM inbox WHERE event_id = '{}'", events[2].id());
+    database.execute(&remaining).await;
+    assert_eq!(replay().join(" "), "No event was kept as failed.");
 }
 
 async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
