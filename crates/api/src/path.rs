@@ -13,7 +13,7 @@ macro_rules! paths {
     ($($name:ident of $id:ty: $about:literal, $example:literal;)*) => {
         $(
             #[doc = $about]
-            // A text until it is asked for: who may ask is looked at first.
+            // A text until it is asked for: where only a secret key will do, that is looked at first.
             #[derive(Deserialize, IntoParams)]
             #[into_params(parameter_in = Path)]
             pub(crate) struct $name {
