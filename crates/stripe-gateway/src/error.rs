@@ -11,8 +11,8 @@ pub enum Error {
     /// Stripe said no, and will say so again.
     #[error("Stripe refused the request ({0})")]
     Refused(Box<Refusal>),
-    /// No answer that settles anything: no connection, a timeout, or a 409, 429 or 5xx that outlasted the
-    /// retries. What was asked for may have been done all the same.
+    /// No answer that settles anything: no connection, a timeout, a 409, 429 or 5xx that outlasted the retries, or an
+    /// answer that is not Stripe's. What was asked for may have been done all the same.
     #[error("Stripe gave no final answer ({})", Trace { status: *status, request_id: request_id.as_deref() })]
     Unavailable {
         /// The HTTP status, if there was an answer; a 2xx if it was cut off.
@@ -81,7 +81,7 @@ const DESTINATIONS: [&str; 2] =
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Stripe's `type`, for example `invalid_request_error`; none if the answer was not in Stripe's shape.
+    /// Stripe's `type`, for example `invalid_request_error`; OAuth has none.
     pub kind: Option<String>,
     /// Stripe's `code`, for example `resource_missing`; of OAuth its `error`, for example `invalid_grant`.
     pub code: Option<String>,
