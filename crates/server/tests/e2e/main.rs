@@ -12,6 +12,7 @@ mod deliveries;
 mod event;
 mod expiry;
 mod first_minute;
+mod front;
 mod hang_ups;
 mod healing;
 mod impostors;
@@ -28,6 +29,7 @@ mod rails;
 mod readiness;
 mod receiver;
 mod redirect_race;
+mod refused_refunds;
 mod sdk;
 mod seed;
 #[cfg(feature = "crash-points")]
