@@ -1,6 +1,6 @@
 //! Giving money back: recorded under the lock of its order, then asked of Stripe under the refund's own key.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason;
@@ -25,6 +25,9 @@ const KEY_FORGOTTEN: Duration = Duration::hours(24);
 /// but no earlier and no later than this.
 const LOOK_AGAIN_MIN: Duration = Duration::minutes(1);
 const LOOK_AGAIN_MAX: Duration = Duration::hours(1);
+
+/// No refund that may still be made is left for longer than this.
+const PATIENCE_MAX: Duration = Duration::hours(24);
 
 /// What is to go back.
 #[derive(Debug, Clone)]
@@ -115,7 +118,7 @@ impl Payments {
         let listed = match self.stripe.list_refunds(&work.account, &work.payment_intent_id).await {
             // This says nothing of what was sent under the key.
             Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => {
-                return if age < KEY_FORGOTTEN {
+                return if age < KEY_FORGOTTEN || is_patient(work) {
                     self.look_later(work, "its account is out of reach").await
                 } else {
                     self.refuse_refund(id, refusal).await
@@ -137,7 +140,9 @@ impl Payments {
             next_since: now(),
             redrive_at: now() + LEASE,
         };
-        let Some(renewed) = self.store.renew_refund_key(spent).await? else { return Ok(work.stored.clone()) };
+        let Some(renewed) = self.store.renew_refund_key(spent).await? else {
+            return Ok(work.stored.clone());
+        };
         tracing::warn!("Stripe has made nothing of this refund for a day; it is asked for anew.");
         let result = self.create_refund(&renewed).await;
         self.refund_answered(&renewed, result).await
@@ -194,9 +199,28 @@ impl Payments {
             Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
                 Err(Error::Stripe(StripeError::Refused(refusal)))
             }
+            Err(StripeError::Refused(refusal)) if is_patient(work) && !refusal.is_refund_impossible() => {
+                self.put_off_refused(work, refusal).await
+            }
             Err(StripeError::Refused(refusal)) => self.refuse_refund(id, refusal).await,
             Err(error) => Err(Error::Stripe(error)),
         }
+    }
+
+    /// Leaves a refund to be done that Stripe refused for a reason that may pass. Nothing was made under its key, and
+    /// Stripe would say so again for a day; so it gets the next one.
+    async fn put_off_refused(
+        &self,
+        work: &RefundAtWork,
+        refusal: Box<Refusal>,
+    ) -> Result<StoredRefund, Error> {
+        let until = now() + patience(work.key);
+        let id = work.stored.refund.id.clone();
+        let spent = SpentKey { id, number: work.key.number, next_since: until, redrive_at: until };
+        if self.store.renew_refund_key(spent).await?.is_some() {
+            warn_of_refusal(work, refusal, until);
+        }
+        Ok(work.stored.clone())
     }
 
     async fn refuse_refund(&self, id: &RefundId, refusal: Box<Refusal>) -> Result<StoredRefund, Error> {
@@ -210,6 +234,28 @@ impl Payments {
     }
 }
 
+/// Whether nobody waits for the refund: then what may pass is waited for.
+fn is_patient(work: &RefundAtWork) -> bool {
+    work.stored.refund.cause.is_automatic()
+}
+
 fn age_of(key: RefundKey) -> Duration {
     now() - key.since
+}
+
+/// How long a refused refund is left before it is asked for under its next key: an hour, twice as long after each key,
+/// and a day at most.
+fn patience(key: RefundKey) -> Duration {
+    Duration::hours(1 << key.number.clamp(0, 5)).min(PATIENCE_MAX)
+}
+
+fn warn_of_refusal(work: &RefundAtWork, refusal: Box<Refusal>, until: DateTime<Utc>) {
+    tracing::error!(
+        error = &RefusalError(refusal) as &dyn std::error::Error,
+        cause = work.stored.refund.cause.as_str(),
+        until = %until,
+        "Stripe refused a refund that nobody asked for; it stays pending, and is tried again. If a balance is too small, \
+         fill it up; if the payment is missing or its account is out of reach, look at the key in STRIPE_SECRET_KEY and \
+         at the seller's connection; or give the money back in Stripe's dashboard."
+    );
 }

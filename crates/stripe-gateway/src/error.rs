@@ -76,6 +76,17 @@ const SESSION_NOT_OPEN: &str = "Only Checkout Sessions with a status in";
 const DESTINATIONS: [&str; 2] =
     ["transfer_data[destination]", "payment_intent_data[transfer_data][destination]"];
 
+/// Why a refund can never be made as it was asked for, whatever changes at Stripe: what it would give back is gone, or is
+/// the bank's to give back, or is no amount. Stripe names what is wrong with an amount beside it by the parameter alone.
+/// See <https://docs.stripe.com/error-codes>.
+const REFUND_IMPOSSIBLE: [&str; 5] = [
+    "charge_already_refunded",
+    "charge_disputed",
+    "refund_disputed_payment",
+    "amount_too_large",
+    "amount_too_small",
+];
+
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -121,10 +132,11 @@ impl Refusal {
             && self.message.as_deref().is_some_and(|words| words.starts_with(SESSION_NOT_OPEN))
     }
 
-    /// Whether all that the PaymentIntent brought was given back before.
+    /// Whether a refund that was refused so will be refused for ever. Any other refusal of one may pass: a balance is
+    /// filled up, a key or an account is mended.
     #[must_use]
-    pub fn is_already_refunded(&self) -> bool {
-        self.has_code("charge_already_refunded")
+    pub fn is_refund_impossible(&self) -> bool {
+        REFUND_IMPOSSIBLE.iter().any(|code| self.has_code(code)) || self.param.as_deref() == Some("amount")
     }
 
     /// Whether the idempotency key was used before with other parameters.

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use crate::books::Books;
 use crate::front::Front;
 use crate::process::wait_for;
-use crate::shop::{Payable, Shop};
+use crate::shop::{AMOUNT, Payable, Shop};
 use crate::tally::all_delivered;
 use crate::world::{NO_WALK, Webhooks, World};
 
 quittance_test_support::on_both_databases! {
+    what_stripe_refuses_for_now_goes_back_later,
+    what_stripe_refuses_for_ever_has_failed,
     what_a_person_asks_for_is_refused_at_once,
     an_answer_that_is_not_stripes_refuses_no_refund,
     what_stripe_completes_after_an_error_is_not_made_twice,
@@ -34,6 +36,17 @@ async fn paid(shop: &Shop, name: &str) -> Payable {
     shop.confirm(&payable.payment_intent_id).await;
     shop.see_paid(&payable.order_id).await;
     payable
+}
+
+/// An order that is paid, and paid once more on a page that was closed.
+async fn paid_twice(shop: &Shop, name: &str) -> String {
+    let order_id = shop.place(name).await;
+    let page = shop.hosting(&order_id).insist().await.expect(200).text_of("checkout_session_id");
+    let intent = shop.paying(&order_id).insist().await.expect(200).text_of("payment_intent_id");
+    shop.confirm(&intent).await;
+    shop.see_paid(&order_id).await;
+    shop.control(&format!("checkout/sessions/{page}/succeed"), "").await;
+    order_id
 }
 
 fn refusal(code: &str) -> Value {
@@ -72,6 +85,49 @@ async fn given_back(world: &World<'_>, shop: &Shop, order_id: &str) -> (usize, i
     let books = Books::read(world, shop).await;
     let at_stripe = books.of(order_id);
     (at_stripe.refunds.len(), at_stripe.refunded())
+}
+
+async fn what_stripe_refuses_for_now_goes_back_later(database: &TestDatabase) {
+    let (world, shop, front) = behind_a_front(database).await;
+    front.say(400, &refusal("balance_insufficient"));
+    let order_id = paid_twice(&shop, "twice").await;
+    see_refund(&world, "key_number = 1").await;
+    let refund = only_refund(&shop, &order_id).await;
+    let shown = ["cause", "status", "failure_reason", "stripe_refund_id"].map(|field| refund[field].clone());
+    assert_eq!(shown, [json!("surplus"), json!("pending"), json!(null), json!(null)], "{refund}");
+    let timeline = shop.timeline(&order_id).await;
+    let is_refused =
+        |entry: &&Value| entry["what"] == "refunds.create" && entry["reason"] == "balance_insufficient";
+    assert_eq!(timeline.iter().filter(is_refused).count(), 1, "{timeline:?}");
+    assert!(world.logs().contains("it stays pending, and is tried again"), "nobody was told what to do");
+    // It is not asked for before its time, and never under a key that Stripe has answered.
+    for number in 2..=3 {
+        world.let_redrives_be_due().await;
+        see_refund(&world, &format!("key_number = {number}")).await;
+    }
+    let id = refund["id"].as_str().expect("an id");
+    assert_eq!(front.keys(), [id.to_owned(), format!("{id}-1"), format!("{id}-2")]);
+    assert_eq!(world.count("outbox WHERE kind = 'refund.failed'").await, 0);
+
+    front.let_through();
+    world.let_redrives_be_due().await;
+    see_refund(&world, "stripe_refund_id IS NOT NULL").await;
+    all_delivered(&world).await;
+    assert_eq!(front.keys().last(), Some(&format!("{id}-3")));
+    assert_eq!(only_refund(&shop, &order_id).await["status"], "succeeded");
+    assert_eq!(given_back(&world, &shop, &order_id).await, (1, AMOUNT));
+}
+
+async fn what_stripe_refuses_for_ever_has_failed(database: &TestDatabase) {
+    let (world, shop, front) = behind_a_front(database).await;
+    front.say(400, &refusal("charge_disputed"));
+    let order_id = paid_twice(&shop, "twice").await;
+    see_refund(&world, "refused = 'charge_disputed'").await;
+    let refund = only_refund(&shop, &order_id).await;
+    assert_eq!((&refund["status"], &refund["cause"]), (&json!("failed"), &json!("surplus")), "{refund}");
+    assert_eq!(world.count("refunds WHERE redrive_at IS NOT NULL").await, 0);
+    assert_eq!(world.count("outbox WHERE kind = 'refund.failed'").await, 1);
+    assert_eq!(front.keys().len(), 1);
 }
 
 async fn what_a_person_asks_for_is_refused_at_once(database: &TestDatabase) {
