@@ -86,6 +86,12 @@ impl RefundCause {
         }
     }
 
+    /// Whether the service decided on it by itself: then nobody waits for what becomes of it.
+    #[must_use]
+    pub fn is_automatic(self) -> bool {
+        matches!(self, Self::Surplus | Self::Review)
+    }
+
     /// The cause that this word means.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

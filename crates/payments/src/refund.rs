@@ -1,9 +1,12 @@
 //! Giving money back: recorded under the lock of its order, then asked of Stripe under the refund's own key.
 
+use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason;
-use quittance_persistence::{AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, StoredRefund};
+use quittance_persistence::{
+    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, RefundKey, SpentKey, StoredRefund,
+};
 use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe, Refusal};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -11,7 +14,20 @@ use uuid::Uuid;
 use crate::drive::{KEY_AGE_MAX, UNREACHABLE};
 use crate::error::RefusalError;
 use crate::pay::GRACE;
+use crate::worker::LEASE;
 use crate::{Error, Payments, now};
+
+/// From this age on nothing can come of a key any more: since [`KEY_AGE_MAX`] nothing was sent under it, and Stripe need
+/// not know it any longer. See <https://docs.stripe.com/api/idempotent_requests>.
+const KEY_FORGOTTEN: Duration = Duration::hours(24);
+
+/// A refund of which Stripe left open whether it makes it is looked for again after as long as its key is old by then,
+/// but no earlier and no later than this.
+const LOOK_AGAIN_MIN: Duration = Duration::minutes(1);
+const LOOK_AGAIN_MAX: Duration = Duration::hours(1);
+
+/// No refund that may still be made is left for longer than this.
+const PATIENCE_MAX: Duration = Duration::hours(24);
 
 /// What is to go back.
 #[derive(Debug, Clone)]
@@ -80,26 +96,33 @@ impl Payments {
     }
 
     async fn ask_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
-        let id = &work.stored.refund.id;
-        if now() - work.stored.created_at >= KEY_AGE_MAX {
-            return self.find_refund(work).await;
+        if age_of(work.key) >= KEY_AGE_MAX {
+            return self.look_for_refund(work).await;
         }
-        match self.create_refund(work, id.as_str()).await {
-            Err(StripeError::Unavailable { replayed: true, .. }) => self.find_refund(work).await,
+        match self.create_refund(work).await {
+            Err(StripeError::Unavailable { replayed: true, .. }) => self.look_for_refund(work).await,
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
-                self.find_refund(work).await
+                self.look_for_refund(work).await
             }
             result => self.refund_answered(work, result).await,
         }
     }
 
-    /// Looks for a refund whose key can not be used any more. If Stripe has none, it is asked for under a new key:
-    /// whatever was sent under the old one has come to nothing.
-    async fn find_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
+    /// Looks for a refund that can not be had by asking for it again. As long as something may still come of what was
+    /// sent under its key, one that is not there is only looked for again: a server error of Stripe's leaves open what
+    /// it did, and Stripe may complete it later (<https://docs.stripe.com/error-low-level>). After that it is asked
+    /// for under the next key.
+    async fn look_for_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
+        let age = age_of(work.key);
         let listed = match self.stripe.list_refunds(&work.account, &work.payment_intent_id).await {
+            // This says nothing of what was sent under the key.
             Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => {
-                return self.refuse_refund(id, refusal).await;
+                return if age < KEY_FORGOTTEN || is_patient(work) {
+                    self.look_later(work, "its account is out of reach").await
+                } else {
+                    self.refuse_refund(id, refusal).await
+                };
             }
             listed => listed?,
         };
@@ -108,16 +131,43 @@ impl Payments {
             self.waiting.poke();
             return stored.ok_or(Error::NotFound);
         }
-        let result = self.create_refund(work, &format!("{id}-{}", work.redrives)).await;
-        self.refund_answered(work, result).await
+        if age < KEY_FORGOTTEN {
+            return self.look_later(work, "it is not there yet").await;
+        }
+        let spent = SpentKey {
+            id: id.clone(),
+            number: work.key.number,
+            next_since: now(),
+            redrive_at: now() + LEASE,
+        };
+        let Some(renewed) = self.store.renew_refund_key(spent).await? else {
+            return Ok(work.stored.clone());
+        };
+        tracing::warn!("Stripe has made nothing of this refund for a day; it is asked for anew.");
+        let result = self.create_refund(&renewed).await;
+        self.refund_answered(&renewed, result).await
+    }
+
+    async fn look_later(&self, work: &RefundAtWork, why: &str) -> Result<StoredRefund, Error> {
+        let until = now() + age_of(work.key).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
+        self.store.put_off_refund(work.stored.refund.id.clone(), until).await?;
+        tracing::warn!(
+            until = %until,
+            "Stripe left open whether it makes this refund, and {why}. It is looked for again, and asked for anew a day \
+             after it was first asked for. Do not give it back by hand before."
+        );
+        Ok(work.stored.clone())
     }
 
     async fn create_refund(
         &self,
         work: &RefundAtWork,
-        idempotency_key: &str,
     ) -> Result<quittance_stripe_gateway::Refunded, StripeError> {
         let refund = &work.stored.refund;
+        let idempotency_key = match work.key.number {
+            0 => refund.id.to_string(),
+            number => format!("{}-{number}", refund.id),
+        };
         let new = RefundAtStripe {
             refund_id: refund.id.clone(),
             order_id: work.stored.order_id.clone(),
@@ -127,7 +177,7 @@ impl Payments {
             reason: refund.reason.as_deref().and_then(RefundReason::from_word),
             terms: refund.terms,
         };
-        let result = self.stripe.create_refund(&new, idempotency_key).await;
+        let result = self.stripe.create_refund(&new, &idempotency_key).await;
         let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());
         self.note(&work.stored.order_id, refund.id.as_str(), "refunds.create", outcome).await;
         result
@@ -146,11 +196,31 @@ impl Payments {
                 self.waiting.poke();
                 stored.ok_or(Error::NotFound)
             }
-            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
-                self.refuse_refund(id, refusal).await
+            Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
+                Err(Error::Stripe(StripeError::Refused(refusal)))
             }
+            Err(StripeError::Refused(refusal)) if is_patient(work) && !refusal.is_refund_impossible() => {
+                self.put_off_refused(work, refusal).await
+            }
+            Err(StripeError::Refused(refusal)) => self.refuse_refund(id, refusal).await,
             Err(error) => Err(Error::Stripe(error)),
         }
+    }
+
+    /// Leaves a refund to be done that Stripe refused for a reason that may pass. Nothing was made under its key, and
+    /// Stripe would say so again for a day; so it gets the next one.
+    async fn put_off_refused(
+        &self,
+        work: &RefundAtWork,
+        refusal: Box<Refusal>,
+    ) -> Result<StoredRefund, Error> {
+        let until = now() + patience(work.key);
+        let id = work.stored.refund.id.clone();
+        let spent = SpentKey { id, number: work.key.number, next_since: until, redrive_at: until };
+        if self.store.renew_refund_key(spent).await?.is_some() {
+            warn_of_refusal(work, refusal, until);
+        }
+        Ok(work.stored.clone())
     }
 
     async fn refuse_refund(&self, id: &RefundId, refusal: Box<Refusal>) -> Result<StoredRefund, Error> {
@@ -162,4 +232,30 @@ impl Payments {
         self.store.refuse_refund(id.clone(), reason, now()).await?;
         Err(error)
     }
+}
+
+/// Whether nobody waits for the refund: then what may pass is waited for.
+fn is_patient(work: &RefundAtWork) -> bool {
+    work.stored.refund.cause.is_automatic()
+}
+
+fn age_of(key: RefundKey) -> Duration {
+    now() - key.since
+}
+
+/// How long a refused refund is left before it is asked for under its next key: an hour, twice as long after each key,
+/// and a day at most.
+fn patience(key: RefundKey) -> Duration {
+    Duration::hours(1 << key.number.clamp(0, 5)).min(PATIENCE_MAX)
+}
+
+fn warn_of_refusal(work: &RefundAtWork, refusal: Box<Refusal>, until: DateTime<Utc>) {
+    tracing::error!(
+        error = &RefusalError(refusal) as &dyn std::error::Error,
+        cause = work.stored.refund.cause.as_str(),
+        until = %until,
+        "Stripe refused a refund that nobody asked for; it stays pending, and is tried again. If a balance is too small, \
+         fill it up; if the payment is missing or its account is out of reach, look at the key in STRIPE_SECRET_KEY and \
+         at the seller's connection; or give the money back in Stripe's dashboard."
+    );
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use quittance_domain::id::OrderId;
-use quittance_persistence::{AttemptAtWork, RefundAtWork, SellerAtWork, WorkClaim};
+use quittance_persistence::{AttemptAtWork, RefundAtWork, SellerAtWork, StoredRefund, WorkClaim};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::{Error, Payments, now, span};
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// How long claimed work is this worker's alone; after that, it or another tries again.
-const LEASE: chrono::Duration = chrono::Duration::seconds(60);
+pub(crate) const LEASE: chrono::Duration = chrono::Duration::seconds(60);
 
 /// How often old answers are thrown away.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
@@ -140,7 +140,7 @@ impl Worker {
             let payments = self.payments.clone();
             async move {
                 let result = payments.send_refund(&work).await;
-                report_refund(&work, result.err());
+                report_refund(&work, result);
             }
         })
         .await
@@ -257,25 +257,28 @@ fn report_seller(work: &SellerAtWork, error: Option<Error>) {
     }
 }
 
-fn report_refund(work: &RefundAtWork, error: Option<Error>) {
+fn report_refund(work: &RefundAtWork, result: Result<StoredRefund, Error>) {
     let (order_id, refund) = (&work.stored.order_id, &work.stored.refund);
     let _entered = tracing::info_span!("refund", order.id = %order_id, refund.id = %refund.id).entered();
-    count("refund", error.is_none());
-    match error {
-        None => tracing::info!("A refund is with Stripe."),
-        Some(error @ (Error::Refused(_) | Error::AccountUnreachable)) => tracing::error!(
+    let is_done = result.as_ref().is_ok_and(|stored| !stored.refund.is_unsent());
+    count("refund", is_done);
+    match result {
+        Ok(_) if is_done => tracing::info!("A refund is with Stripe."),
+        // Why it was put off was said where that was decided.
+        Ok(_) => {}
+        Err(error @ (Error::Refused(_) | Error::AccountUnreachable)) => tracing::error!(
             error = &error as &dyn std::error::Error,
             cause = refund.cause.as_str(),
             "Stripe refused a refund: the money was not given back. Look at the order's timeline, and give it back \
              in Stripe's dashboard if it must be."
         ),
-        Some(error) if work.redrives > REDRIVES_BEFORE_ALARM => tracing::error!(
+        Err(error) if work.redrives > REDRIVES_BEFORE_ALARM => tracing::error!(
             error = &error as &dyn std::error::Error,
             redrives = work.redrives,
             "A refund can not be carried out. If Stripe is up, look at its request log for this refund id, and at \
              the key in STRIPE_SECRET_KEY."
         ),
-        Some(error) => tracing::warn!(
+        Err(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
             redrives = work.redrives,
             "A refund could not be carried out; it is tried again in a minute."

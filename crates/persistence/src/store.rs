@@ -21,8 +21,8 @@ use crate::model::{
     Cursor, Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, NewSeller,
     Observed, OrderChange, OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange,
     ProductChanged, Pulse, Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, SellerAtWork,
-    SellerChange, SellerChanged, SellerFilter, SessionLookup, Shelf, StateTaken, StoreConfig, StoredDispute,
-    StoredRefund, StripeCall, TimelineEntry, UnlinkBegun, Walk, WorkClaim,
+    SellerChange, SellerChanged, SellerFilter, SessionLookup, Shelf, SpentKey, StateTaken, StoreConfig,
+    StoredDispute, StoredRefund, StripeCall, TimelineEntry, UnlinkBegun, Walk, WorkClaim,
 };
 use crate::outbound_model::{
     Backlog, ClaimedDeliveries, DeliveryClaim, DeliveryToken, EndedAttempt, Message, MessageFilter,
@@ -191,6 +191,13 @@ phases! {
 
     /// Records that Stripe will not make this refund.
     fn refuse_refund(id: RefundId, reason: String, now: DateTime<Utc>) -> ();
+
+    /// Has the worker take a refund up again at this time, if Stripe has not made it by then.
+    fn put_off_refund(id: RefundId, redrive_at: DateTime<Utc>) -> ();
+
+    /// Gives a refund its next idempotency key, once for each that is spent. Nothing if somebody else has done so, or if
+    /// there is no more to be asked for.
+    fn renew_refund_key(spent: SpentKey) -> Option<RefundAtWork>;
 
     /// Refunds that Stripe still has to be asked for, taken for a while.
     fn claim_refunds(claim: WorkClaim) -> Vec<RefundAtWork>;

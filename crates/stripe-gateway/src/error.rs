@@ -11,8 +11,8 @@ pub enum Error {
     /// Stripe said no, and will say so again.
     #[error("Stripe refused the request ({0})")]
     Refused(Box<Refusal>),
-    /// No answer that settles anything: no connection, a timeout, or a 409, 429 or 5xx that outlasted the
-    /// retries. What was asked for may have been done all the same.
+    /// No answer that settles anything: no connection, a timeout, a 409, 429 or 5xx that outlasted the retries, or an
+    /// answer that is not Stripe's. What was asked for may have been done all the same.
     #[error("Stripe gave no final answer ({})", Trace { status: *status, request_id: request_id.as_deref() })]
     Unavailable {
         /// The HTTP status, if there was an answer; a 2xx if it was cut off.
@@ -73,12 +73,23 @@ impl Error {
 const DESTINATIONS: [&str; 2] =
     ["transfer_data[destination]", "payment_intent_data[transfer_data][destination]"];
 
+/// Why a refund can never be made as it was asked for, whatever changes at Stripe: what it would give back is gone, or is
+/// the bank's to give back, or is no amount. Stripe names what is wrong with an amount beside it by the parameter alone.
+/// See <https://docs.stripe.com/error-codes>.
+const REFUND_IMPOSSIBLE: [&str; 5] = [
+    "charge_already_refunded",
+    "charge_disputed",
+    "refund_disputed_payment",
+    "amount_too_large",
+    "amount_too_small",
+];
+
 /// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Stripe's `type`, for example `invalid_request_error`; none if the answer was not in Stripe's shape.
+    /// Stripe's `type`, for example `invalid_request_error`; OAuth has none.
     pub kind: Option<String>,
     /// Stripe's `code`, for example `resource_missing`; of OAuth its `error`, for example `invalid_grant`.
     pub code: Option<String>,
@@ -101,6 +112,13 @@ impl Refusal {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.status == 404 && self.has_code("resource_missing")
+    }
+
+    /// Whether a refund that was refused so will be refused for ever. Any other refusal of one may pass: a balance is
+    /// filled up, a key or an account is mended.
+    #[must_use]
+    pub fn is_refund_impossible(&self) -> bool {
+        REFUND_IMPOSSIBLE.iter().any(|code| self.has_code(code)) || self.param.as_deref() == Some("amount")
     }
 
     /// Whether the idempotency key was used before with other parameters.

@@ -48,7 +48,9 @@ pub struct Refunded {
 
 impl Stripe {
     /// Makes a refund, or returns the one that was made with this key before. The same input gives the same
-    /// request.
+    /// request. A refusal that will never pass is
+    /// [`is_refund_impossible`](crate::Refusal::is_refund_impossible); any other may be asked about again, under another
+    /// key, because Stripe gives it again for as long as it knows this one.
     pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<Refunded, Error> {
         let ours = [("order_id", new.order_id.to_string()), ("refund_id", new.refund_id.to_string())];
         let metadata: HashMap<String, String> = ours.map(|(key, id)| (key.to_owned(), id)).into();

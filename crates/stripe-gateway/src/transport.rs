@@ -229,8 +229,11 @@ impl Transport {
                 body,
             }),
             (200..=299, Err(cut_off)) => Err(Failed::on_the_way(cut_off, Some((status, &headers)))),
-            // Of an answer that says no, the status says enough where the body was cut off.
-            (status, body) => Err(Failed::with_answer(status, &headers, &body.unwrap_or_default())),
+            // Of one that is no refusal, the status says enough where the body was cut off.
+            (status, body) => {
+                let words = ErrorWords::of(&call.verb, &body.unwrap_or_default());
+                Err(Failed::with_answer(status, &headers, words))
+            }
         }
     }
 
@@ -286,15 +289,15 @@ impl Failed {
         Self { error, may_repeat: true, retry_after: None }
     }
 
-    /// There was an answer, and it was no 2xx.
-    fn with_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    /// There was an answer, and it was no 2xx. One without Stripe's words is somebody else's between Stripe and us, a
+    /// proxy's for one, whatever its status: it refuses nothing.
+    fn with_answer(status: u16, headers: &HeaderMap, words: Option<ErrorWords>) -> Self {
         let request_id = text(headers, &REQUEST_ID);
         let replayed = is_true(headers, &IDEMPOTENT_REPLAYED);
-        let words =
-            serde_json::from_slice(body).map(|ErrorBody { error }| error.into_words()).unwrap_or_default();
         // See <https://docs.stripe.com/error-low-level> for which of them may be different the next time.
         let is_passing = matches!(status, 408 | 409 | 424 | 429 | 500..);
-        let is_final = matches!(status, 400..=499) && !is_passing;
+        let is_final = matches!(status, 400..=499) && !is_passing && words.is_some();
+        let words = words.unwrap_or_default();
         let error = if is_final {
             Error::Refused(Box::new(Refusal {
                 status,
@@ -336,19 +339,6 @@ enum WrittenError {
     OAuth(String),
 }
 
-impl WrittenError {
-    fn into_words(self) -> ErrorWords {
-        match self {
-            Self::Words(words) => words,
-            // A text of somebody else's between Stripe and us is no word of OAuth's.
-            Self::OAuth(word) => {
-                let is_plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                ErrorWords { code: Some(word).filter(|_| is_plain), ..ErrorWords::default() }
-            }
-        }
-    }
-}
-
 #[derive(Default, Deserialize)]
 struct ErrorWords {
     r#type: Option<String>,
@@ -356,6 +346,22 @@ struct ErrorWords {
     decline_code: Option<String>,
     param: Option<String>,
     message: Option<String>,
+}
+
+impl ErrorWords {
+    /// What an answer says, if it is an error in the shape that Stripe has for such a call.
+    fn of(verb: &Verb<'_>, body: &[u8]) -> Option<Self> {
+        let ErrorBody { error } = serde_json::from_slice(body).ok()?;
+        match (error, verb) {
+            // Every error of the API has a type.
+            (WrittenError::Words(words), _) => Some(words).filter(|words| words.r#type.is_some()),
+            (WrittenError::OAuth(word), Verb::OAuth { .. }) => {
+                let is_plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                is_plain.then(|| Self { code: Some(word), ..Self::default() })
+            }
+            (WrittenError::OAuth(_), Verb::Get { .. } | Verb::Post { .. }) => None,
+        }
+    }
 }
 
 /// How long to wait before the next retry: a random part of a time that doubles, so that many callers who

@@ -89,14 +89,15 @@ impl History {
         Some(DueRefund { payment_id: attempt.id.clone(), amount, cause })
     }
 
-    /// What can still go back of what an attempt brought: what was received, less what went back or may still go.
-    /// `None` if nothing was received.
+    /// What can still go back of what an attempt brought: what was received, less what went back or may still go, and
+    /// less what the bank took. `None` if nothing was received.
     #[must_use]
     pub fn refundable(&self, payment_id: &PaymentId) -> Option<Money> {
         let attempt = self.attempt(payment_id)?;
         let received = attempt.facts.received()?;
         let held: i64 = self.refunds_of(attempt).map(Refund::held).sum();
-        Money::new((received.minor() - held).max(0), received.currency()).ok()
+        let left = received.minor().saturating_sub(held).saturating_sub(self.charged_back_of(attempt));
+        Money::new(left.max(0), received.currency()).ok()
     }
 
     /// The attempt whose money a person would give back: the one that paid, else the one under review.
@@ -129,11 +130,28 @@ impl History {
         })
     }
 
-    /// What an attempt brought and has not gone back, in minor units.
+    /// What an attempt brought and has not gone back, by a refund or a lost dispute, in minor units; below zero if more
+    /// went back than came.
     fn kept_of(&self, attempt: &Attempt) -> i64 {
         // A success of which nothing was received is still one to look at.
         let received = attempt.facts.successes().map(|success| success.amount_received.max(1)).max();
-        received.unwrap_or(0).saturating_sub(self.returned_of(attempt))
+        received
+            .unwrap_or(0)
+            .saturating_sub(self.returned_of(attempt))
+            .saturating_sub(self.charged_back_of(attempt))
+    }
+
+    /// What the customer's bank took of an attempt's money by disputes that are lost, in minor units of what was
+    /// received; what is won on appeal has come back. A dispute in another currency says nothing that could be
+    /// subtracted: then a person has to look.
+    fn charged_back_of(&self, attempt: &Attempt) -> i64 {
+        let is_of_it = |currency: &str| attempt.facts.successes().any(|success| success.currency == currency);
+        let lost = self.disputes.iter().filter(|dispute| {
+            dispute.payment_id == attempt.id
+                && dispute.outcome() == DisputeOutcome::Lost
+                && is_of_it(&dispute.facts.state().currency)
+        });
+        lost.map(|dispute| dispute.facts.state().amount.max(0)).fold(0, i64::saturating_add)
     }
 
     /// What of an attempt's money went back, in minor units.

@@ -5,14 +5,16 @@ use proptest::sample::select;
 use quittance_domain::checkout::Rail;
 use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::history::{Closure, DueRefund, History, Restock, ReviewRefund};
+use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Attempt, Mismatch, OpenStatus, ReviewReason, Seen, Success};
 use quittance_domain::refund::{RefundCause, RefundStatus};
 use quittance_domain::standing::AnnouncementKind;
 
 use crate::stage::{
-    PRICE, RefundTold, Sampler, Step, attempt, disputed, euros, event, exhaustive, happen, history, open,
-    payment_id, refund, refund_id, refunded, right_success, session_attempt, settle, sighting, tell,
+    DisputeTold, PRICE, RefundTold, Sampler, Step, attempt, disputed, disputed_in_part, euros, event,
+    exhaustive, happen, history, open, payment_id, refund, refund_id, refunded, right_success,
+    session_attempt, settle, sighting, tell,
 };
 use crate::stripe::{Act, Stripe};
 
@@ -217,6 +219,46 @@ fn an_order_ends_unpaid_only_when_the_money_is_gone() {
     let told = history.standing().announcements_since(&before).into_iter().map(|told| told.kind);
     let expected = [AnnouncementKind::Canceled, AnnouncementKind::RefundSucceeded];
     assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+/// What the bank took is gone as if it had been refunded, and comes back if the dispute is won on appeal.
+#[test]
+fn money_under_review_that_a_lost_dispute_took_needs_no_review() {
+    let lost = |cents| disputed_in_part(0, 1, cents, 7, DisputeStatus::Lost);
+    let to_cents = |history: &History| history.refundable(&payment_id(0)).map(Money::minor);
+    let end = [Step::Asked(Closure::Canceled), canceled(0), right(0)];
+    let mut history = after(1, &end);
+    happen(&mut history, &[&disputed(0, 1, 6, DisputeStatus::NeedsResponse)], Restock::Short);
+    assert_eq!((history.standing().status, to_cents(&history)), (OrderStatus::Review, Some(PRICE)));
+    happen(&mut history, &[&lost(PRICE)], Restock::Short);
+    assert_eq!((history.standing().status, to_cents(&history)), (OrderStatus::Canceled, Some(0)));
+    happen(&mut history, &[&disputed(0, 1, 8, DisputeStatus::Won)], Restock::Short);
+    assert_eq!(history.standing().review_reason, Some(ReviewReason::SucceededAfterCancel));
+    assert_eq!(to_cents(&history), Some(PRICE), "it has come back");
+
+    // A part is left to look at, and to give back.
+    let mut history = after(1, &[&end[..], &[lost(PRICE - 1)]].concat());
+    assert_eq!((history.standing().status, to_cents(&history)), (OrderStatus::Review, Some(1)));
+    happen(&mut history, &[&refunded(0, 1, 1, 8, RefundStatus::Succeeded)], Restock::Short);
+    assert_eq!((history.standing().status, to_cents(&history)), (OrderStatus::Canceled, Some(0)));
+    // More went back than came.
+    happen(&mut history, &[&refunded(0, 2, PRICE, 8, RefundStatus::Succeeded)], Restock::Short);
+    assert_eq!((history.standing().status, to_cents(&history)), (OrderStatus::Canceled, Some(0)));
+
+    // An order that is to end waits for that, too.
+    let wrong = Success { amount_received: 1, ..right_success() };
+    let history = after(1, &[Step::Asked(Closure::Canceled), success(0, wrong), lost(1)]);
+    assert_eq!(
+        (history.standing().status, history.decisions.closed),
+        (OrderStatus::Canceled, Some(Closure::Canceled))
+    );
+
+    let sighting = sighting(7, "lost");
+    let told =
+        DisputeTold { number: 1, cents: PRICE, currency: "usd", sighting, status: DisputeStatus::Lost };
+    let history = after(1, &[&end[..], &[Step::Dispute(0, told)]].concat());
+    assert_eq!(history.standing().status, OrderStatus::Review, "of another currency, a person has to count");
+    assert_eq!(to_cents(&history), Some(PRICE));
 }
 
 #[test]

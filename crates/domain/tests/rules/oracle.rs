@@ -1,11 +1,13 @@
 //! What an order's standing has to be, read off tables that repeat the words of the design:
 //! no merging, only all that was told, looked at as a whole.
 
+use std::collections::BTreeMap;
+
 use quittance_domain::checkout::{Rail, SessionStatus};
 use quittance_domain::dispute::{DisputeOutcome, DisputeStatus};
 use quittance_domain::history::{Closure, Restock};
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Attempt, OpenStatus, ReviewReason, Seen, Success};
+use quittance_domain::payment::{Attempt, Fact, OpenStatus, ReviewReason, Seen, Success};
 use quittance_domain::refund::RefundStatus;
 use quittance_domain::standing::Settled;
 
@@ -116,8 +118,10 @@ struct KnownAttempt {
     is_refused: bool,
     /// Whether nothing can come of it any more.
     is_over: bool,
-    /// What of its money went back.
+    /// What of its money went back by refunds.
     returned: i64,
+    /// What of its money was lost by disputes.
+    lost: i64,
     disputes: Vec<DisputeOutcome>,
 }
 
@@ -135,7 +139,7 @@ impl KnownAttempt {
 
     /// Whether it brought something of which not all has gone back. A success of nothing is something, too.
     fn is_kept(&self) -> bool {
-        self.successes.iter().any(|(received, _)| (*received).max(1) > self.returned)
+        self.successes.iter().any(|(received, _)| (*received).max(1) > self.returned + self.lost)
     }
 }
 
@@ -267,6 +271,7 @@ impl<'a> Oracle<'a> {
                 }
                 (Word::Open(_), _) => session == Some(SessionStatus::Failed),
             };
+        let disputes = self.disputes(place);
         KnownAttempt {
             word,
             failed: failed.map(str::to_owned),
@@ -275,7 +280,11 @@ impl<'a> Oracle<'a> {
             is_refused,
             is_over,
             returned: self.returned(place),
-            disputes: self.disputes(place),
+            lost: disputes
+                .iter()
+                .map(|(outcome, cents)| cents * i64::from(*outcome == DisputeOutcome::Lost))
+                .sum(),
+            disputes: disputes.into_iter().map(|(outcome, _)| outcome).collect(),
         }
     }
 
@@ -346,8 +355,17 @@ impl<'a> Oracle<'a> {
         returned.sum()
     }
 
-    fn disputes(&self, place: usize) -> Vec<DisputeOutcome> {
-        let mut latest: Vec<(usize, (u8, i64, usize), DisputeOutcome)> = Vec::new();
+    /// How each dispute stands, and what it is about of the money that came: of another currency, nothing.
+    fn disputes(&self, place: usize) -> Vec<(DisputeOutcome, i64)> {
+        let came_in = |currency| {
+            let successes = self.told.iter().filter_map(|step| match step {
+                Step::Told(of, Fact { seen: Seen::Succeeded(got), .. }) if *of == place => Some(got),
+                Step::Session(of, _, paid) if *of == place => paid.as_ref(),
+                _ => None,
+            });
+            successes.into_iter().any(|got| got.currency == currency)
+        };
+        let mut latest = BTreeMap::new();
         for step in &self.told {
             let Step::Dispute(of, told) = step else { continue };
             if *of != place {
@@ -356,14 +374,14 @@ impl<'a> Oracle<'a> {
             let row =
                 DISPUTES.iter().position(|(_, status, _)| *status == told.status).expect("a row for each");
             let (stage, _, outcome) = DISPUTES[row];
-            let seen = (told.number, (stage, told.sighting.created, row), outcome);
-            match latest.iter_mut().find(|known| known.0 == told.number) {
-                Some(known) if known.1 < seen.1 => *known = seen,
-                Some(_) => {}
-                None => latest.push(seen),
+            let cents = told.cents * i64::from(came_in(told.currency));
+            let seen = ((stage, told.sighting.created, row), outcome, cents);
+            let known = latest.entry(told.number).or_insert(seen);
+            if known.0 < seen.0 {
+                *known = seen;
             }
         }
-        latest.into_iter().map(|(.., outcome)| outcome).collect()
+        latest.into_values().map(|(_, outcome, cents)| (outcome, cents)).collect()
     }
 }
 

@@ -12,8 +12,8 @@ use quittance_domain::refund::RefundStatus;
 use quittance_domain::standing::Settled;
 
 use crate::stage::{
-    PRICE, START, Step, attempt, declined, disputed, event, exhaustive, happen, history, open, payment_id,
-    payment_intent_id, refunded, refused, right_success, session_attempt, standing_after,
+    PRICE, START, Step, attempt, declined, disputed_in_part, event, exhaustive, happen, history, open,
+    payment_id, payment_intent_id, refunded, refused, right_success, session_attempt, standing_after,
 };
 use crate::walk::{End, Scenario, Walk};
 
@@ -520,8 +520,10 @@ fn any_step() -> impl Strategy<Value = Step> {
             refunded(place, 2 * place + number, cents, second, status)
         },
     );
-    let dispute = (0..2_usize, 0..3_i64, select(DisputeStatus::ALL.to_vec()))
-        .prop_map(|(place, second, status)| disputed(place, place, second, status));
+    let dispute =
+        (0..2_usize, 0..3_i64, select(DisputeStatus::ALL.to_vec())).prop_map(|(place, second, status)| {
+            disputed_in_part(place, place, [PRICE, PRICE / 3][place], second, status)
+        });
     prop_oneof![
         2 => select(vec![Closure::Canceled, Closure::Expired]).prop_map(Step::Asked),
         10 => any_fact(),

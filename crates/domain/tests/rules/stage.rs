@@ -159,6 +159,8 @@ pub(crate) struct RefundTold {
 pub(crate) struct DisputeTold {
     /// Which dispute.
     pub(crate) number: usize,
+    pub(crate) cents: i64,
+    pub(crate) currency: &'static str,
     pub(crate) sighting: Sighting,
     pub(crate) status: DisputeStatus,
 }
@@ -197,7 +199,7 @@ impl fmt::Debug for Step {
             }
             Self::Dispute(place, told) => {
                 let second = told.sighting.created - START;
-                write!(f, "{place}@{second}: dispute {} {:?}", told.number, told.status)
+                write!(f, "{place}@{second}: dispute {} of {} {:?}", told.number, told.cents, told.status)
             }
             Self::Asked(closure) => write!(f, "asked to be {}", closure.as_str()),
         }
@@ -215,9 +217,21 @@ pub(crate) fn refunded(place: usize, number: usize, cents: i64, second: i64, sta
     Step::Refund(place, RefundTold { number, is_named: false, cents, reason: None, sighting, status })
 }
 
-/// Stripe tells that the dispute of this number stands so.
+/// Stripe tells that the dispute of this number, of all that was to be paid, stands so.
 pub(crate) fn disputed(place: usize, number: usize, second: i64, status: DisputeStatus) -> Step {
-    Step::Dispute(place, DisputeTold { number, sighting: sighting(second, status.as_str()), status })
+    disputed_in_part(place, number, PRICE, second, status)
+}
+
+/// Stripe tells that the dispute of this number, of so many cents, stands so.
+pub(crate) fn disputed_in_part(
+    place: usize,
+    number: usize,
+    cents: i64,
+    second: i64,
+    status: DisputeStatus,
+) -> Step {
+    let sighting = sighting(second, status.as_str());
+    Step::Dispute(place, DisputeTold { number, cents, currency: "eur", sighting, status })
 }
 
 /// An observation of the attempt at this place, as its own event would carry it.
@@ -258,8 +272,8 @@ pub(crate) fn dispute_observation(place: usize, told: &DisputeTold) -> DisputeOb
         sighting: told.sighting.clone(),
         state: DisputeState {
             status: told.status,
-            amount: PRICE,
-            currency: "eur".to_owned(),
+            amount: told.cents,
+            currency: told.currency.to_owned(),
             reason: None,
             evidence_due_by: None,
         },

@@ -182,6 +182,13 @@ impl Stripe {
         of_it.filter(|refund| refund.status == RefundStatus::Succeeded).map(|refund| refund.cents).sum()
     }
 
+    /// What the bank took of a payment: a dispute is of all that was received.
+    pub(crate) fn charged_back(&self, place: usize) -> i64 {
+        let is_lost =
+            |dispute: &DisputeObject| dispute.place == place && dispute.status == DisputeStatus::Lost;
+        if self.disputes.iter().any(is_lost) { self.payments[place].received } else { 0 }
+    }
+
     /// How an order stands that this one payment is to pay, whatever was told of it.
     pub(crate) fn truth(&self) -> OrderStatus {
         let [payment] = self.payments.as_slice() else { panic!("the truth about one payment") };
@@ -377,6 +384,8 @@ impl Stripe {
     fn tell_dispute(&mut self, number: usize) {
         let sighting = sighting(self.second, &self.event());
         let DisputeObject { place, status } = self.disputes[number];
-        self.told.push(Step::Dispute(place, DisputeTold { number, sighting, status }));
+        let cents = self.payments[place].received;
+        let told = DisputeTold { number, cents, currency: "eur", sighting, status };
+        self.told.push(Step::Dispute(place, told));
     }
 }

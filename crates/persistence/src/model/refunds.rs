@@ -83,6 +83,31 @@ pub struct RefundAtWork {
     pub payment_intent_id: String,
     /// How often it was driven again.
     pub redrives: i32,
+    /// Under which idempotency key Stripe is asked for it.
+    pub key: RefundKey,
+}
+
+/// Which of a refund's idempotency keys is in use. Whoever works on the refund uses this one, so that Stripe makes one
+/// refund of all they ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefundKey {
+    /// How many were used before it, of which nothing can come any more.
+    pub number: i32,
+    /// From when on it may have been used.
+    pub since: DateTime<Utc>,
+}
+
+/// That nothing can come of a refund's key any more, so that it gets the next one.
+#[derive(Debug, Clone)]
+pub struct SpentKey {
+    /// The refund.
+    pub id: RefundId,
+    /// The number of the key that is spent.
+    pub number: i32,
+    /// From when on the next one may be used.
+    pub next_since: DateTime<Utc>,
+    /// When the worker is to take the refund up again.
+    pub redrive_at: DateTime<Utc>,
 }
 
 /// A dispute as its readers see it.

@@ -29,6 +29,8 @@ pub(crate) struct RefundRow {
     pub(crate) refused: Option<String>,
     pub(crate) redrive_at: Option<DateTime<Utc>>,
     pub(crate) redrives: i32,
+    pub(crate) key_number: i32,
+    pub(crate) key_since: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }

@@ -16,7 +16,8 @@ use super::rows::{instant, parse};
 use super::schema::{disputes, refunds};
 use crate::Error;
 use crate::model::{
-    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, StoredDispute, StoredRefund, WorkClaim,
+    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, RefundKey, SpentKey, StoredDispute,
+    StoredRefund, WorkClaim,
 };
 
 /// Why a refund will never be made whose place another one has taken: Stripe told of it without our id.
@@ -123,6 +124,37 @@ impl Database {
             }
             ledger.commit(conn, &limits, now).await?;
             Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn put_off_refund(&self, id: RefundId, redrive_at: DateTime<Utc>) -> Result<(), Error> {
+        self.write(async |conn| {
+            if lock_unsent(conn, &id).await?.is_some() {
+                diesel::update(refunds::table.find(id.as_str()))
+                    .set(refunds::redrive_at.eq(Some(instant(redrive_at))))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn renew_refund_key(&self, spent: SpentKey) -> Result<Option<RefundAtWork>, Error> {
+        self.write(async |conn| {
+            let known = lock_unsent(conn, &spent.id).await?;
+            let Some(known) = known.filter(|known| known.key.number == spent.number) else { return Ok(None) };
+            let key = RefundKey { number: spent.number + 1, since: instant(spent.next_since) };
+            diesel::update(refunds::table.find(spent.id.as_str()))
+                .set((
+                    refunds::key_number.eq(key.number),
+                    refunds::key_since.eq(Some(key.since)),
+                    refunds::redrive_at.eq(Some(instant(spent.redrive_at))),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(Some(RefundAtWork { key, ..known }))
         })
         .await
     }
@@ -247,6 +279,10 @@ impl Ledger {
     fn refund_at_work(&self, id: &RefundId) -> Result<RefundAtWork, Error> {
         let stored = self.stored_refund(id)?;
         let row = self.refunds.iter().find(|row| row.id == id.as_str());
+        let key = RefundKey {
+            number: row.map_or(0, |row| row.key_number),
+            since: row.and_then(|row| row.key_since).unwrap_or(stored.created_at),
+        };
         let attempt = self.history.attempt(&stored.refund.payment_id);
         let payment_intent_id = attempt.and_then(|attempt| attempt.payment_intent_id.clone());
         let (Some(attempt), Some(payment_intent_id)) = (attempt, payment_intent_id) else {
@@ -257,6 +293,7 @@ impl Ledger {
             mode: attempt.expected.mode,
             payment_intent_id,
             redrives: row.map_or(0, |row| row.redrives),
+            key,
             stored,
         })
     }
@@ -275,6 +312,12 @@ async fn order_of(conn: &mut Conn, id: &RefundId) -> Result<Option<OrderId>, Err
     let order_id: Option<String> =
         refunds::table.find(id.as_str()).select(refunds::order_id).first(conn).await.optional()?;
     order_id.map(|id| parse("refund", &id)).transpose()
+}
+
+/// Locks the order of a refund that Stripe still has to be asked for.
+async fn lock_unsent(conn: &mut Conn, id: &RefundId) -> Result<Option<RefundAtWork>, Error> {
+    let at_work = lock_of(conn, id).await?.map(|ledger| ledger.refund_at_work(id)).transpose()?;
+    Ok(at_work.filter(|at_work| at_work.stored.refund.is_unsent()))
 }
 
 /// Locks the order of a refund.

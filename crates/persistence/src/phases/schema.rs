@@ -111,6 +111,8 @@ table! {
         refused -> Nullable<Text>,
         redrive_at -> Nullable<Instant>,
         redrives -> Integer,
+        key_number -> Integer,
+        key_since -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
     }

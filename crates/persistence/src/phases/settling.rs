@@ -262,6 +262,8 @@ impl Ledger {
                 refused: refund.refused.clone(),
                 redrive_at: (!sent).then(|| known.and_then(|row| row.redrive_at).unwrap_or(send_at)),
                 redrives: known.filter(|_| !sent).map_or(0, |row| row.redrives),
+                key_number: known.map_or(0, |row| row.key_number),
+                key_since: known.and_then(|row| row.key_since),
                 created_at: known.map_or(instant(now), |row| row.created_at),
                 updated_at: known.map_or(instant(now), |row| row.updated_at),
             };

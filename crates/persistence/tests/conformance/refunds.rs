@@ -10,8 +10,8 @@ use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::Mismatch;
 use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
 use quittance_persistence::{
-    AskedTerms, Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, Reply, Store, StoredRefund,
-    WorkClaim,
+    AskedTerms, Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, RefundKey, Reply, SpentKey,
+    Store, StoredRefund, WorkClaim,
 };
 use quittance_test_support::{
     MoneyEvent, Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
@@ -31,6 +31,8 @@ on_both_databases! {
     what_came_too_much_goes_back_by_itself,
     money_under_review_goes_back_by_policy,
     refunds_are_driven_on,
+    a_refund_has_one_key_at_a_time,
+    what_stripe_has_made_gets_no_other_key,
     a_refused_refund_is_not_made,
     a_refund_heard_before_its_payment_is_asked_for,
     what_is_there_of_an_order_is_always_read,
@@ -330,6 +332,57 @@ async fn refunds_are_driven_on(database: &TestDatabase) {
     hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
     database.execute("UPDATE refunds SET redrive_at = created_at").await;
     assert!(claim(1000).await.is_empty());
+    invariants::check(database).await;
+}
+
+/// Whoever works on a refund, from wherever they have it.
+async fn a_refund_has_one_key_at_a_time(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let work = begun(&store, &payment.order.id, Some(700)).await;
+    let refund = work.stored.refund.id.clone();
+    assert_eq!(work.key, RefundKey { number: 0, since: later(10) });
+    let renewing = (0..8).map(|_| {
+        let (store, spent) = (store.clone(), spent(&refund, 0, 500));
+        tokio::spawn(async move { store.renew_refund_key(spent).await })
+    });
+    let renewed = join_all(renewing).await.into_iter();
+    let renewed: Vec<_> = renewed.filter_map(|one| one.expect("a task").expect("an answer")).collect();
+    let next = RefundKey { number: 1, since: later(500) };
+    assert_eq!(renewed.iter().map(|one| one.key).collect::<Vec<_>>(), [next], "a key is spent once");
+    assert_eq!(store.refund(refund.clone()).await.expect("a read").expect("a refund").key, next);
+    let claim = async |seconds: i64| {
+        let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
+        store.claim_refunds(claim).await.expect("a commit")
+    };
+    assert!(claim(519).await.is_empty(), "it is not asked for before its time");
+    assert_eq!(claim(520).await[0].key, next);
+    store.put_off_refund(refund.clone(), later(900)).await.expect("a commit");
+    assert!(claim(899).await.is_empty());
+    assert_eq!(claim(900).await[0].key, next, "that it waits spends no key");
+    // What else is learned of its order leaves the key as it is.
+    begun(&store, &payment.order.id, Some(1)).await;
+    hear(&store, payment.refund("re_2", None, 2, (RefundStatus::Succeeded, 5))).await;
+    assert_eq!(store.refund(refund).await.expect("a read").expect("a refund").key, next);
+    invariants::check(database).await;
+}
+
+fn spent(id: &RefundId, number: i32, seconds: i64) -> SpentKey {
+    SpentKey { id: id.clone(), number, next_since: later(seconds), redrive_at: later(seconds + 20) }
+}
+
+async fn what_stripe_has_made_gets_no_other_key(database: &TestDatabase) {
+    let store = database.store().await;
+    let payment = paid(&store).await;
+    let refund = begun(&store, &payment.order.id, Some(700)).await.stored.refund.id;
+    hear(&store, payment.refund("re_1", Some(&refund), 700, (RefundStatus::Pending, 5))).await;
+    assert!(store.renew_refund_key(spent(&refund, 0, 500)).await.expect("an answer").is_none());
+    store.put_off_refund(refund.clone(), later(900)).await.expect("nothing to do");
+    let refused = begun(&store, &payment.order.id, Some(100)).await.stored.refund.id;
+    store.refuse_refund(refused.clone(), "charge_disputed".into(), later(12)).await.expect("a commit");
+    assert!(store.renew_refund_key(spent(&refused, 0, 500)).await.expect("an answer").is_none());
+    store.put_off_refund(refused, later(900)).await.expect("nothing to do");
+    assert!(store.renew_refund_key(spent(&id_of_nobody(), 0, 500)).await.expect("an answer").is_none());
     invariants::check(database).await;
 }
 

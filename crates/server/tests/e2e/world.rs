@@ -147,6 +147,12 @@ impl<'a> World<'a> {
         self.database.execute(&format!("UPDATE sellers SET check_at = {LONG_AGO} WHERE {unfinished}")).await;
     }
 
+    /// Lets the idempotency keys of refunds be so old.
+    pub(crate) async fn let_refund_keys_be(&self, age: chrono::Duration) {
+        let since = (chrono::Utc::now() - age).format("%Y-%m-%d %H:%M:%S+00:00");
+        self.database.execute(&format!("UPDATE refunds SET key_since = '{since}'")).await;
+    }
+
     /// Has the worker look at every order now that it would look at some time.
     pub(crate) async fn let_checks_be_due(&self) {
         let sql = format!("UPDATE orders SET check_at = {LONG_AGO} WHERE check_at IS NOT NULL");

@@ -97,9 +97,6 @@ async fn refusals_that_callers_act_on_are_told_apart() {
         (Answer::error(404, &missing), [true, false]),
         (Answer::error(400, &state), [false, false]),
         (Answer::error(400, &mismatch), [false, true]),
-        // A 404 that is not Stripe's says nothing of the PaymentIntent.
-        (Answer::Reply(404, vec![], "<html>nginx</html>".to_owned()), [false, false]),
-        (Answer::Reply(401, vec![], r#"{"error":"no object"}"#.to_owned()), [false, false]),
     ] {
         let server = StandIn::answering(vec![answer]);
         match server.stripe().cancel_payment_intent(&Account::own(), ID, "key").await {
@@ -112,6 +109,28 @@ async fn refusals_that_callers_act_on_are_told_apart() {
     }
 }
 
+/// What stands between Stripe and us may answer in Stripe's place.
+#[actix_web::test]
+async fn an_answer_that_is_not_stripes_refuses_nothing() {
+    for (status, body) in [
+        (400, ""),
+        (401, r#"{"error":"unauthorized"}"#),
+        (403, "<html>Forbidden</html>"),
+        (403, r#"{"error":{"code":403,"message":"Forbidden"}}"#),
+        (403, r#"{"error":{"code":"Forbidden","message":"No."}}"#),
+        (404, "<html>nginx</html>"),
+        (404, r#"{"message":"no Route matched with those values"}"#),
+        (407, r#"{"error":{}}"#),
+    ] {
+        let server = StandIn::answering(vec![Answer::Reply(status, vec![], body.to_owned())]);
+        match server.stripe().cancel_payment_intent(&Account::own(), ID, "key").await {
+            Err(Error::Unavailable { status: Some(told), replayed: false, .. }) => assert_eq!(told, status),
+            other => panic!("{body}: {other:?}"),
+        }
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
 #[actix_web::test]
 async fn an_account_out_of_reach_is_no_fault_of_the_key() {
     let invalid = |code: &str| json!({ "type": "invalid_request_error", "code": code });
@@ -119,7 +138,6 @@ async fn an_account_out_of_reach_is_no_fault_of_the_key() {
         (account_invalid(), [true, false]),
         (Answer::error(403, &invalid("more_permissions_required")), [false, true]),
         (Answer::error(401, &invalid("api_key_expired")), [false, true]),
-        (Answer::Reply(403, vec![], "<html>Forbidden</html>".to_owned()), [false, true]),
         (Answer::error(400, &invalid("account_invalid")), [false, false]),
         (Answer::error(404, &invalid("resource_missing")), [false, false]),
     ] {
@@ -146,7 +164,13 @@ async fn a_destination_out_of_reach_is_told_apart() {
         (missing("transfer_data[destination]"), true),
         (missing("payment_intent_data[transfer_data][destination]"), true),
         (missing("on_behalf_of"), false),
-        (json!({ "code": "parameter_invalid_empty", "param": "transfer_data[destination]" }), false),
+        (
+            json!({
+                "type": "invalid_request_error", "code": "parameter_invalid_empty",
+                "param": "transfer_data[destination]",
+            }),
+            false,
+        ),
     ] {
         match create(&StandIn::answering(vec![Answer::error(400, &error)])).await {
             Err(Error::Refused(refusal)) => {

@@ -126,10 +126,11 @@ async fn a_bad_code_is_told_apart_from_a_bad_key() {
 }
 
 #[actix_web::test]
-async fn a_refusal_shows_stripes_word_and_nobody_elses() {
+async fn a_refusal_has_stripes_word_and_nobody_elses() {
     for (word, shown) in [
         ("invalid_grant", "Stripe refused the request (status 400, request req_bad, code invalid_grant)"),
-        ("Denied for jenny@example.com", "Stripe refused the request (status 400, request req_bad)"),
+        // The text of a proxy's is no word of OAuth's.
+        ("Denied for jenny@example.com", "Stripe gave no final answer (status 400, request req_bad)"),
     ] {
         let server = StandIn::answering(vec![oauth_error(400, word)]);
         let error = server.stripe().exchange_code(&code()).await.expect_err("refused");

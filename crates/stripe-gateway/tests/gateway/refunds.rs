@@ -119,6 +119,31 @@ async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
 }
 
 #[actix_web::test]
+async fn what_can_never_be_given_back_is_told_apart() {
+    let coded = |code: &str| json!({ "code": code });
+    for (error, expected) in [
+        (coded("charge_already_refunded"), true),
+        (coded("charge_disputed"), true),
+        (coded("refund_disputed_payment"), true),
+        (coded("amount_too_large"), true),
+        (coded("amount_too_small"), true),
+        (json!({ "param": "amount" }), true),
+        (coded("balance_insufficient"), false),
+        (coded("insufficient_funds"), false),
+        (json!({ "code": "resource_missing", "param": "payment_intent" }), false),
+        (coded("account_invalid"), false),
+        (json!({}), false),
+    ] {
+        let error = with(json!({ "type": "invalid_request_error" }), &error);
+        let server = StandIn::answering(vec![Answer::error(400, &error)]);
+        match server.stripe().create_refund(&new_refund(), KEY).await {
+            Err(Error::Refused(refusal)) => assert_eq!(refusal.is_refund_impossible(), expected, "{refusal}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[actix_web::test]
 async fn every_page_of_a_list_is_read() {
     let refund = |id: &str| with(refund(), &json!({ "id": id }));
     let server = StandIn::answering(vec![

@@ -1,0 +1,2 @@
+ALTER TABLE refunds DROP COLUMN key_since;
+ALTER TABLE refunds DROP COLUMN key_number;
