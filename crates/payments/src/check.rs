@@ -20,7 +20,7 @@ impl Payments {
         for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
             let findings = match self.ask(work).await.map_err(Error::Stripe) {
                 Err(error) if error.is_out_of_reach(&work.attempt) => {
-                    self.lose_unless_paid(work).await?;
+                    self.lose_unless_paid(work, &error).await?;
                     continue;
                 }
                 findings => findings?,
@@ -43,8 +43,8 @@ impl Payments {
     }
 
     /// What was paid stays paid, also where nothing more can be learned of it.
-    async fn lose_unless_paid(&self, work: &AttemptAtWork) -> Result<(), Error> {
-        if work.attempt.is_closed() { Ok(()) } else { self.lose(work).await }
+    async fn lose_unless_paid(&self, work: &AttemptAtWork, error: &Error) -> Result<(), Error> {
+        if work.attempt.is_closed() { Ok(()) } else { self.lose(work, error).await }
     }
 
     /// Everything that Stripe has to say of an attempt.

@@ -3,7 +3,7 @@
 use quittance_domain::id::SellerId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Account, Attempt};
+use quittance_domain::payment::{Account, Attempt, Mode};
 use quittance_domain::seller::{Blocker, Seller};
 use quittance_stripe_gateway::Refusal;
 
@@ -123,13 +123,30 @@ impl Error {
     }
 
     /// Whether this says that an attempt is out of our reach: Stripe lets us use its account no more, or will not make
-    /// it because the account that its money is for has left. One that is on our own account stays ours.
+    /// it because the account that its money is for has left, or has it [no more](Self::is_of_deleted). One that is on
+    /// our own account stays ours.
     pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
             Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
                     || (refusal.is_destination_unreachable() && !attempt.is_made())
+                    || self.is_of_deleted(attempt)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this says that Stripe has an attempt no more: who deletes all test data in the Dashboard deletes it.
+    /// Where money is real nothing vanishes, and whatever says so is to be looked at by a person.
+    pub(crate) fn is_of_deleted(&self, attempt: &Attempt) -> bool {
+        use quittance_stripe_gateway::Error::Refused;
+        match self {
+            Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
+                refusal.is_missing()
+                    && !refusal.is_destination_unreachable()
+                    && attempt.is_made()
+                    && attempt.expected.mode == Mode::Test
             }
             _ => false,
         }

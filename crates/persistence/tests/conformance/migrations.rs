@@ -37,6 +37,7 @@ macro_rules! migration {
 /// Takes the schema back by so many migrations.
 async fn take_back(database: &TestDatabase, count: usize) {
     let newest_first = [
+        migration!(database, "2026-11-25-000000_stripe_account", "20261125000000"),
         migration!(database, "2026-11-24-000000_sellers", "20261124000000"),
         migration!(database, "2026-11-23-000002_returns", "20261123000002"),
         migration!(database, "2026-11-23-000001_outbound", "20261123000001"),
@@ -73,7 +74,7 @@ async fn rows_of_the_first_version_are_found_and_looked_at(database: &TestDataba
     let untouched = place(&store).await;
     let before = [order(&store, &open.order.id).await, order(&store, &paid.order.id).await];
     store.close();
-    take_back(database, 4).await;
+    take_back(database, 5).await;
     let store = migrated_anew(database).await;
     for order_before in before {
         assert_eq!(order(&store, &order_before.id).await, order_before);
@@ -97,7 +98,7 @@ async fn what_was_told_before_there_were_sellers_is_told_still(database: &TestDa
                 AS value FROM outbox ORDER BY id";
     let (told_before, paid_before) = (database.texts(told).await, order(&store, &paid.order.id).await);
     store.close();
-    take_back(database, 1).await;
+    take_back(database, 2).await;
     let store = migrated_anew(database).await;
     assert_eq!(database.texts(told).await, told_before);
     assert_eq!(order(&store, &paid.order.id).await, paid_before);
@@ -123,7 +124,7 @@ async fn orders_with_refunds_or_disputes_are_marked(database: &TestDatabase) {
     hear(&store, refunded.refund("re_1", None, 700, (RefundStatus::Succeeded, 5))).await;
     hear(&store, disputed.dispute("du_1", (DisputeStatus::NeedsResponse, 5))).await;
     store.close();
-    take_back(database, 2).await;
+    take_back(database, 3).await;
     let store = migrated_anew(database).await;
     assert_eq!(store.refunds(refunded.order.id).await.expect("a read").len(), 1);
     assert_eq!(store.disputes(disputed.order.id).await.expect("a read").len(), 1);
