@@ -217,6 +217,13 @@ phases! {
     /// was not walked for the longest time first.
     fn accounts_to_walk(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
 
+    /// Has a connected account read at once, by its seller: what was asked of it was refused.
+    fn look_at_account(account: Account, now: DateTime<Utc>) -> ();
+
+    /// Has every order looked at on whose attempts on this account was given up though Stripe has made them: it can be
+    /// asked about them again.
+    fn look_at_given_up(account: Account, now: DateTime<Utc>) -> ();
+
     /// The Stripe account that the data of this mode is of: this one, if there was none yet.
     fn tie_stripe_account(mode: Mode, account_id: String, now: DateTime<Utc>) -> String;
 
