@@ -196,3 +196,56 @@ impl From<quittance_stripe_gateway::Error> for Error {
         Self::Stripe(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quittance_domain::checkout::Rail;
+    use quittance_domain::id::PaymentId;
+    use quittance_domain::payment::{CaptureMethod, Expected, Facts};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn attempt(mode: Mode, payment_intent_id: Option<&str>) -> Attempt {
+        let amount = Money::new(2500, "eur".parse().expect("a currency")).expect("an amount");
+        Attempt {
+            id: PaymentId::from_uuid(Uuid::nil()),
+            rail: Rail::PaymentIntent,
+            expected: Expected { account: Account::own(), mode, amount, application_fee: None },
+            destination: None,
+            capture_method: CaptureMethod::Automatic,
+            payment_intent_id: payment_intent_id.map(str::to_owned),
+            checkout_session_id: None,
+            facts: Facts::default(),
+            capture: None,
+            abandoned: false,
+            refused: None,
+        }
+    }
+
+    fn refused(status: u16, param: &str) -> Error {
+        Error::Stripe(quittance_stripe_gateway::Error::Refused(Box::new(Refusal {
+            status,
+            kind: Some("invalid_request_error".to_owned()),
+            code: Some("resource_missing".to_owned()),
+            decline_code: None,
+            param: Some(param.to_owned()),
+            message: None,
+            request_id: None,
+            answered_s: None,
+            replayed: false,
+        })))
+    }
+
+    /// Where money is real, that Stripe has a payment no more is never believed.
+    #[test]
+    fn only_made_test_data_can_have_been_deleted() {
+        let missing = refused(404, "intent");
+        assert!(missing.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))));
+        assert!(!missing.is_out_of_reach(&attempt(Mode::Live, Some("pi_1"))));
+        assert!(!missing.is_out_of_reach(&attempt(Mode::Test, None)));
+        for other in [refused(400, "customer"), refused(404, "transfer_data[destination]")] {
+            assert!(!other.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))), "{other:?}");
+        }
+    }
+}
