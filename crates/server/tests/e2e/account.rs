@@ -84,7 +84,7 @@ async fn another_account_is_refused_once_stripe_says_whose_the_key_is(database: 
 }
 
 async fn the_right_account_is_waited_for(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
+    let mut world = World::start_with(database, Webhooks::Lost, &[WALKING]).await;
     let shop = Shop::open(&world).await;
     shop.place("before").await;
     world.kill();
