@@ -2,7 +2,7 @@
 
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::id::OrderId;
-use quittance_domain::payment::PaymentStatus;
+use quittance_domain::payment::{Attempt, PaymentStatus};
 use quittance_persistence::{AttemptAtWork, ClosureAsked, Findings};
 use quittance_stripe_gateway::Error as StripeError;
 
@@ -20,7 +20,7 @@ impl Payments {
         for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
             let findings = match self.ask(work).await.map_err(Error::Stripe) {
                 Err(error) if error.is_out_of_reach(&work.attempt) => {
-                    self.lose_unless_paid(work).await?;
+                    self.lose_unless_paid(work, &error).await?;
                     continue;
                 }
                 findings => findings?,
@@ -43,8 +43,8 @@ impl Payments {
     }
 
     /// What was paid stays paid, also where nothing more can be learned of it.
-    async fn lose_unless_paid(&self, work: &AttemptAtWork) -> Result<(), Error> {
-        if work.attempt.is_closed() { Ok(()) } else { self.lose(work).await }
+    async fn lose_unless_paid(&self, work: &AttemptAtWork, error: &Error) -> Result<(), Error> {
+        if work.attempt.is_closed() { Ok(()) } else { self.lose(work, error).await }
     }
 
     /// Everything that Stripe has to say of an attempt.
@@ -89,10 +89,11 @@ impl Payments {
 }
 
 /// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid, and we know
-/// why.
+/// why. That it was given up says nothing of what became of it at Stripe.
 pub(crate) fn may_have_moved(work: &AttemptAtWork) -> bool {
     let attempt = &work.attempt;
-    let is_over = attempt.is_closed() && attempt.facts.status() != PaymentStatus::Succeeded;
+    let is_closed = Attempt { refused: None, ..attempt.clone() }.is_closed();
+    let is_over = is_closed && attempt.facts.status() != PaymentStatus::Succeeded;
     attempt.is_made() && (!is_over || failed_untold(work))
 }
 

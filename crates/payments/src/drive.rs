@@ -25,6 +25,9 @@ pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::minutes(10);
 /// Why an attempt or a refund came to nothing whose account is out of our reach.
 pub(crate) const UNREACHABLE: &str = "seller_disconnected";
 
+/// Why an attempt came to nothing that Stripe has no more.
+const DELETED: &str = "deleted_at_stripe";
+
 /// How many things can follow from each other for one attempt: make it, tell details, close it, and one spare.
 const STEPS_MAX: usize = 4;
 
@@ -44,22 +47,27 @@ impl Payments {
                 }
             };
             match step.instrument(span(&work.order_id, &work.attempt.id)).await {
-                Err(error) if error.is_out_of_reach(&work.attempt) => self.lose(&work).await?,
+                Err(error) if error.is_out_of_reach(&work.attempt) => self.lose(&work, &error).await?,
                 done => done?,
             }
         }
         Ok(())
     }
 
-    /// Gives an attempt up that lives on an account which Stripe lets us use no more: nobody can be told to pay with it,
-    /// and nothing of it can be closed. What is heard of it later counts all the same.
-    pub(crate) async fn lose(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    /// Gives an attempt up that lives on an account which Stripe lets us use no more, or that was deleted: nobody can be
+    /// told to pay with it, and nothing of it can be closed. What is heard of it later counts all the same.
+    pub(crate) async fn lose(&self, work: &AttemptAtWork, error: &Error) -> Result<(), Error> {
+        let (reason, what) = if error.is_of_deleted(&work.attempt) {
+            (DELETED, "Stripe has this payment no more, as if its test data had been deleted")
+        } else {
+            (UNREACHABLE, "The connected account of this payment is out of reach")
+        };
         tracing::warn!(
             order.id = %work.order_id,
             payment.id = %work.attempt.id,
-            "The connected account of this payment is out of reach; the payment is given up."
+            "{what}; the payment is given up."
         );
-        self.store.lose_attempt(work.attempt.id.clone(), UNREACHABLE.to_owned(), now()).await?;
+        self.store.lose_attempt(work.attempt.id.clone(), reason.to_owned(), now()).await?;
         self.waiting.poke();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use quittance_domain::id::SellerId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Account, Attempt};
+use quittance_domain::payment::{Account, Attempt, Mode};
 use quittance_domain::seller::{Blocker, Seller};
 use quittance_stripe_gateway::Refusal;
 
@@ -123,13 +123,30 @@ impl Error {
     }
 
     /// Whether this says that an attempt is out of our reach: Stripe lets us use its account no more, or will not make
-    /// it because the account that its money is for has left. One that is on our own account stays ours.
+    /// it because the account that its money is for has left, or has it [no more](Self::is_of_deleted). One that is on
+    /// our own account stays ours.
     pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
             Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
                     || (refusal.is_destination_unreachable() && !attempt.is_made())
+                    || self.is_of_deleted(attempt)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this says that Stripe has an attempt no more: who deletes all test data in the Dashboard deletes it.
+    /// Where money is real nothing vanishes, and whatever says so is to be looked at by a person.
+    pub(crate) fn is_of_deleted(&self, attempt: &Attempt) -> bool {
+        use quittance_stripe_gateway::Error::Refused;
+        match self {
+            Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
+                refusal.is_missing()
+                    && !refusal.is_destination_unreachable()
+                    && attempt.is_made()
+                    && attempt.expected.mode == Mode::Test
             }
             _ => false,
         }
@@ -177,5 +194,58 @@ pub struct RefusalError(pub Box<Refusal>);
 impl From<quittance_stripe_gateway::Error> for Error {
     fn from(error: quittance_stripe_gateway::Error) -> Self {
         Self::Stripe(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quittance_domain::checkout::Rail;
+    use quittance_domain::id::PaymentId;
+    use quittance_domain::payment::{CaptureMethod, Expected, Facts};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn attempt(mode: Mode, payment_intent_id: Option<&str>) -> Attempt {
+        let amount = Money::new(2500, "eur".parse().expect("a currency")).expect("an amount");
+        Attempt {
+            id: PaymentId::from_uuid(Uuid::nil()),
+            rail: Rail::PaymentIntent,
+            expected: Expected { account: Account::own(), mode, amount, application_fee: None },
+            destination: None,
+            capture_method: CaptureMethod::Automatic,
+            payment_intent_id: payment_intent_id.map(str::to_owned),
+            checkout_session_id: None,
+            facts: Facts::default(),
+            capture: None,
+            abandoned: false,
+            refused: None,
+        }
+    }
+
+    fn refused(status: u16, param: &str) -> Error {
+        Error::Stripe(quittance_stripe_gateway::Error::Refused(Box::new(Refusal {
+            status,
+            kind: Some("invalid_request_error".to_owned()),
+            code: Some("resource_missing".to_owned()),
+            decline_code: None,
+            param: Some(param.to_owned()),
+            message: None,
+            request_id: None,
+            answered_s: None,
+            replayed: false,
+        })))
+    }
+
+    /// Where money is real, that Stripe has a payment no more is never believed.
+    #[test]
+    fn only_made_test_data_can_have_been_deleted() {
+        let missing = refused(404, "intent");
+        assert!(missing.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))));
+        assert!(!missing.is_out_of_reach(&attempt(Mode::Live, Some("pi_1"))));
+        assert!(!missing.is_out_of_reach(&attempt(Mode::Test, None)));
+        for other in [refused(400, "customer"), refused(404, "transfer_data[destination]")] {
+            assert!(!other.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))), "{other:?}");
+        }
     }
 }

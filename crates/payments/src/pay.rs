@@ -161,7 +161,10 @@ impl Payments {
             }
             let (answer, order) = match self.make_or_read(&work).await {
                 Err(error) if error.is_out_of_reach(&work.attempt) => {
-                    self.lose(&work).await?;
+                    self.lose(&work, &error).await?;
+                    if error.is_of_deleted(&work.attempt) {
+                        continue;
+                    }
                     return Err(Error::AccountUnreachable);
                 }
                 read => read?,

@@ -11,7 +11,7 @@ use quittance_domain::id::{
     DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, SellerId, WebhookEndpointId,
 };
 use quittance_domain::order::{Order, OrderStatus};
-use quittance_domain::payment::{Account, Observation};
+use quittance_domain::payment::{Account, Mode, Observation};
 use quittance_domain::refund::RefundObservation;
 use quittance_domain::seller::{AccountState, Seller};
 use tokio::runtime::Handle;
@@ -224,6 +224,19 @@ phases! {
     /// Connected accounts on which payments were charged and whose walk nobody has now, so many at most, the one that
     /// was not walked for the longest time first.
     fn accounts_to_walk(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
+
+    /// Has a connected account read at once, by its seller: what was asked of it was refused.
+    fn look_at_account(account: Account, now: DateTime<Utc>) -> ();
+
+    /// Has every order looked at on whose attempts on this account was given up though Stripe has made them: it can be
+    /// asked about them again.
+    fn look_at_given_up(account: Account, now: DateTime<Utc>) -> ();
+
+    /// The Stripe account that the data of this mode is of: this one, if there was none yet.
+    fn tie_stripe_account(mode: Mode, account_id: String, now: DateTime<Utc>) -> String;
+
+    /// The Stripe account that the data of this mode is of, if one was seen.
+    fn stripe_account(mode: Mode) -> Option<String>;
 
     /// Which of these events were not taken in yet.
     fn unseen_events(event_ids: Vec<String>) -> HashSet<String>;

@@ -5,8 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::request::is_account_id;
+
 /// Where the sandbox listens when nothing else is said. The port is the one Stripe's own mock uses.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 12_111);
+
+/// The id of the platform's own account when nothing else is said: the same for every sandbox and at every start.
+pub const DEFAULT_ACCOUNT: &str = "acct_1SandboxPlatform";
 
 /// The settings of a sandbox. As `clap::Args` it can be flattened into a command.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +23,16 @@ pub struct Config {
     /// URL under which browsers reach the sandbox, for the pages of Checkout, 3D Secure and Connect [default: the address it listens on]
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+
+    /// Id of the platform's own account
+    #[arg(
+        long,
+        env = "QUITTANCE_SANDBOX_ACCOUNT",
+        default_value = DEFAULT_ACCOUNT,
+        value_name = "ACCT",
+        value_parser = account_id
+    )]
+    pub account: String,
 
     /// SQLite file that keeps the state over a restart [default: none, the state is in memory]
     #[arg(long, env = "QUITTANCE_SANDBOX_STATE", value_name = "FILE")]
@@ -125,6 +140,7 @@ impl Default for Config {
         Self {
             listen: DEFAULT_LISTEN,
             public_url: None,
+            account: DEFAULT_ACCOUNT.to_owned(),
             state_file: None,
             webhook_endpoints: Vec::new(),
             connect_webhook_endpoints: Vec::new(),
@@ -191,6 +207,14 @@ pub enum InvalidWebhookTarget {
 
 pub(crate) fn is_http_url(text: &str) -> bool {
     reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn account_id(text: &str) -> Result<String, &'static str> {
+    if is_account_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("an account's id is acct_ and letters and digits")
+    }
 }
 
 fn milliseconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

@@ -100,6 +100,7 @@ mod tests {
     fn what_is_due_has_happened_when_the_clock_has_been_moved() {
         let settings = Settings {
             public_url: String::new(),
+            platform_id: String::new(),
             debit_delay: Duration::ZERO,
             delayed_debit_delay: Duration::ZERO,
             refund_delay: Duration::ZERO,

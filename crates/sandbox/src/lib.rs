@@ -54,7 +54,7 @@ mod test_quirks;
 mod test_vouchers;
 mod timers;
 
-pub use config::{ChaosConfig, Config, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
+pub use config::{ChaosConfig, Config, DEFAULT_ACCOUNT, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
 pub use server::{Error, Handle, Sandbox};
 pub use storage::StorageError;
 

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::API_VERSION;
 use crate::api_error::ApiError;
 use crate::params::Params;
-use crate::resources::accounts::PLATFORM_ACCOUNT_ID;
 use crate::state::{Account, Tx};
 
 /// What a caller's key allows.
@@ -54,7 +53,11 @@ pub(crate) type Handler = fn(&mut Call<'_, '_>) -> Result<Value, ApiError>;
 
 impl Caller {
     /// Reads key and account from the headers, or from the parameters where Stripe.js puts them.
-    pub(crate) fn identify(request: &HttpRequest, params: &mut Params) -> Result<Self, ApiError> {
+    pub(crate) fn identify(
+        request: &HttpRequest,
+        params: &mut Params,
+        platform_id: &str,
+    ) -> Result<Self, ApiError> {
         let in_body = params.string("key")?;
         let account_in_body = params.string("_stripe_account")?;
         // Stripe.js repeats the version in the body; the sandbox has one version only.
@@ -66,7 +69,7 @@ impl Caller {
         let role = role_of(&key)?;
         let header = request.headers().get("stripe-account").and_then(|value| value.to_str().ok());
         let account = match header.map(str::to_owned).or(account_in_body) {
-            Some(id) if id != PLATFORM_ACCOUNT_ID => Account(id),
+            Some(id) if id != platform_id => Account(id),
             _ => Account::platform(),
         };
         Ok(Self { role, account, shown_key: redact(&key), application: None, key_hash: hash_of_key(&key) })

@@ -171,7 +171,7 @@ async fn answer(
     fault: Option<ApiFault>,
 ) -> Result<Answer, ApiError> {
     let mut params = read_params(request, body)?;
-    let caller = Caller::identify(request, &mut params)?;
+    let caller = Caller::identify(request, &mut params, &shared.store.settings.platform_id)?;
     let caller = shared.store.peek(|tx| access::admit(tx, caller, request.method(), request.path()))?;
     if caller.role == Role::Publishable && !route.allows_publishable {
         return Err(ApiError::unauthorized(

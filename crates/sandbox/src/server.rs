@@ -89,6 +89,7 @@ impl Sandbox {
                 Some(url) => url.trim_end_matches('/').to_owned(),
                 None => format!("http://{local_addr}"),
             },
+            platform_id: config.account,
             debit_delay: config.debit_delay,
             delayed_debit_delay: config.delayed_debit_delay,
             refund_delay: config.refund_delay,
@@ -129,6 +130,12 @@ impl Sandbox {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.local_addr)
+    }
+
+    /// The id of the platform's own account, which `GET /v1/account` tells.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.store.settings.platform_id
     }
 
     /// A handle that stays usable while the sandbox runs.

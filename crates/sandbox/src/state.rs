@@ -236,6 +236,8 @@ impl State {
 pub(crate) struct Settings {
     /// The URL browsers use, without a slash at the end.
     pub(crate) public_url: String,
+    /// The id of the platform's own account.
+    pub(crate) platform_id: String,
     pub(crate) debit_delay: Duration,
     pub(crate) delayed_debit_delay: Duration,
     pub(crate) refund_delay: Duration,

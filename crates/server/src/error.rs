@@ -39,6 +39,8 @@ pub(crate) enum Error {
     Sender(#[source] quittance_outbound::SenderError),
     #[error("metrics could not be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    #[error("Stripe could not be asked whose key STRIPE_SECRET_KEY is")]
+    AccountUnknown(#[source] quittance_stripe_gateway::Error),
     #[error("Stripe's list of events could not be walked")]
     Walk(#[from] quittance_webhook::WalkError),
     #[error("orders could not be reconciled")]
@@ -50,6 +52,11 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) fn setting(variable: &'static str, problem: impl Into<String>) -> Self {
         Self::Setting { variable, problem: problem.into() }
+    }
+
+    /// A task of the service has ended by itself.
+    pub(crate) fn task(error: tokio::task::JoinError) -> Self {
+        Self::Server(io::Error::other(error))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `quittance`: a headless payments service for Stripe.
 
+mod account;
 mod banner;
 #[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "its comments are what --help shows")]
 mod cli;

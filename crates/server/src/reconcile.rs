@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use quittance_domain::payment::Account;
 use quittance_payments::{ConnectSettings, Payments, Scope, Tally, Waiting};
 use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
 
+use crate::account::{Stored, compare};
 use crate::cli::ReconcileArgs;
 use crate::commands::open;
 use crate::config::Stripe as StripeChoice;
@@ -26,11 +26,11 @@ const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     logging::start(&args.log)?;
-    let began_at = Utc::now();
-    let since = since(&args.since, began_at)?;
+    let since = since(&args.since, Utc::now())?;
     let (stripe, connect) = stripe(&args)?;
     let store = open(args.database, args.limits.into(), sellers_supported(&args.supported)?).await?;
     store.ready().await?;
+    compare(&store, &stripe, if args.dry_run { Stored::Read } else { Stored::Write }).await?;
     let waiting = Waiting::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
     let walk = Walker::new(store.clone(), stripe.clone(), receiver.clone());
@@ -43,9 +43,6 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     let walked = walk
         .walk(since, args.dry_run, |walked| bar.set_message(format!("{} events listed", walked.listed)))
         .await?;
-    if !args.dry_run {
-        store.walked(Account::own(), began_at).await?;
-    }
     let scope = Scope { since, dry_run: args.dry_run };
     let step = |tally: &Tally| {
         bar.set_message(format!("{} orders asked about, {} derived anew", tally.asked, tally.derived));

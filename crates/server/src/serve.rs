@@ -18,13 +18,14 @@ use quittance_outbound::{News, OutboundConfig, Sender, SystemLookup, Worker as O
 use quittance_payments::{Payments, Waiting, Worker};
 use quittance_persistence::{Cursor, Shelf, Store};
 use quittance_sandbox::Sandbox;
-use quittance_stripe_gateway::StripeConfig;
+use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig, Walker, forget_payloads};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::account::{self, AccountCheck, Stored};
 use crate::banner::{Banner, SandboxBanner};
 use crate::cli::ServeArgs;
 use crate::commands::record_of;
@@ -66,16 +67,22 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Error> {
     let listener = listen(&config)?;
     let mut service = Service::start(config, store, metrics, listener).await?;
     print!("{}", service.banner);
-    tokio::select! {
-        result = &mut service.server => result.map_err(joined).and_then(|result| result.map_err(Error::Server))?,
-        () = stop_signal() => {}
-    }
-    service.stop().await
+    let refused = tokio::select! {
+        result = &mut service.server => {
+            result.map_err(Error::task)?.map_err(Error::Server)?;
+            None
+        }
+        error = service.account.refused() => Some(error),
+        () = stop_signal() => None,
+    };
+    service.stop().await?;
+    refused.map_or(Ok(()), Err)
 }
 
 /// What runs, and what it takes to stop it.
 struct Service {
     banner: String,
+    account: AccountCheck,
     api: Api,
     server: JoinHandle<std::io::Result<()>>,
     server_handle: actix_web::dev::ServerHandle,
@@ -108,6 +115,8 @@ impl Service {
         let address = listener.local_addr().map_err(Error::Server)?;
         let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let connected = connect(&config)?;
+        let stripe = stripe_client(&connected.stripe)?;
+        let account = check_account(&connected, &store, &stripe).await?;
         let sandbox_url = connected.sandbox.as_ref().map(Sandbox::url);
         let demo_key = match &sandbox_url {
             Some(_) => Some(prepare_sandbox(&config, &connected, &store, address).await?),
@@ -122,7 +131,6 @@ impl Service {
             Some(sandbox) => format!("{sandbox}/v3/"),
             None => STRIPE_JS_URL.to_owned(),
         };
-        let stripe = stripe_client(&connected.stripe)?;
         let waiting = Waiting::start(store.clone());
         let mode = connected.mode.unwrap_or(match stripe.mode() {
             Mode::Live => PublicMode::Live,
@@ -152,11 +160,13 @@ impl Service {
         let (stop_background, background_stopped) = watch::channel(false);
         let mut background = JoinSet::new();
         let walker = Walker::new(store.clone(), stripe, receiver.clone());
-        background.spawn(walker.run(config.event_walk_period, background_stopped.clone()));
+        let walking = walker.run(config.event_walk_period, background_stopped.clone());
+        background.spawn(account.hold(walking, background_stopped.clone()));
         let forgetting = forget_payloads(store.clone(), config.inbox_retention, background_stopped.clone());
         background.spawn(forgetting);
         background.spawn(outbound.run(background_stopped.clone()));
-        background.spawn(Worker::new(payments).run(background_stopped));
+        let working = Worker::new(payments).run(background_stopped.clone());
+        background.spawn(account.hold(working, background_stopped));
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = connected.sandbox.map(|sandbox| tokio::spawn(sandbox.run(until(sandbox_stopped))));
         let server = http(api.clone(), listener)?;
@@ -164,6 +174,7 @@ impl Service {
         let server = tokio::spawn(server);
         Ok(Self {
             banner,
+            account,
             api,
             server,
             server_handle,
@@ -181,15 +192,16 @@ impl Service {
         self.api.set_ready(false);
         self.server_handle.stop(true).await;
         self.api.drained().await;
+        self.account.stop();
         // The walker hands what it finds to the receiver, so it stops first.
         self.stop_background.send_replace(true);
         while let Some(ended) = self.background.join_next().await {
-            ended.map_err(joined)?;
+            ended.map_err(Error::task)?;
         }
         self.receiver.close().await;
         self.stop_sandbox.send_replace(true);
         if let Some(sandbox) = self.sandbox {
-            sandbox.await.map_err(joined)?.map_err(Error::Sandbox)?;
+            sandbox.await.map_err(Error::task)?.map_err(Error::Sandbox)?;
         }
         self.store.close();
         tracing::info!("Stopped.");
@@ -205,6 +217,18 @@ fn http(api: Api, listener: TcpListener) -> Result<Server, Error> {
         .listen(listener)
         .map_err(Error::Server)?;
     Ok(server.run())
+}
+
+/// Compares the account of our key with the one that the database is of. The sandbox of our own answers nobody yet, and
+/// is asked without HTTP.
+async fn check_account(connected: &Connected, store: &Store, stripe: &Stripe) -> Result<AccountCheck, Error> {
+    match &connected.sandbox {
+        Some(sandbox) => {
+            let compared = account::check(store, stripe.mode(), sandbox.account(), Stored::Write).await;
+            AccountCheck::passed(compared)
+        }
+        None => AccountCheck::begin(store.clone(), stripe.clone()).await,
+    }
 }
 
 fn connect(config: &Config) -> Result<Connected, Error> {
@@ -362,8 +386,4 @@ async fn keep_up(metrics: PrometheusHandle) {
 async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone: then it is time to stop, too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-fn joined(error: tokio::task::JoinError) -> Error {
-    Error::Server(std::io::Error::other(error))
 }

@@ -12,6 +12,7 @@ use stripe_client_core::StripeRequest;
 use stripe_connect::account::{
     CreateAccount, CreateAccountCapabilities, CreateAccountCapabilitiesCardPayments,
     CreateAccountCapabilitiesTransfers, CreateAccountType, ListAccount, RetrieveAccount,
+    RetrieveForMyAccountAccount,
 };
 use stripe_shared::AccountBusinessType;
 use stripe_types::RangeQueryTs;
@@ -156,6 +157,14 @@ impl Stripe {
     pub async fn retrieve_account(&self, account_id: &str) -> Result<AccountAnswer, Error> {
         let request = RetrieveAccount::new(checked_id(account_id)?).build();
         self.account(get("accounts.retrieve", &Account::own(), request)).await
+    }
+
+    /// The id of the account that our key is of, `acct_…`. A restricted key may be refused it.
+    /// See <https://docs.stripe.com/api/accounts/retrieve>.
+    pub async fn own_account_id(&self) -> Result<String, Error> {
+        let own = Account::own();
+        let call = get("accounts.retrieve_own", &own, RetrieveForMyAccountAccount::new().build());
+        self.transport.call(&call, |reply| View::read(&reply.body)?.id()).await
     }
 
     /// Looks for the account of a seller by its `metadata.seller_id`, among those made since a time: how a create is

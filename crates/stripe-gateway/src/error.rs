@@ -108,7 +108,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether what was asked for does not exist on this account.
+    /// Whether what the request was about does not exist on this account, by its path. A parameter that names what
+    /// does not exist is refused with 400. See <https://docs.stripe.com/error-codes#resource-missing>.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.status == 404 && self.has_code("resource_missing")

@@ -27,6 +27,8 @@ pub struct EventPage {
     pub events: Vec<ListedEvent>,
     /// The id after which the next page begins, if there is one.
     pub next: Option<String>,
+    /// The second, at Stripe's clock, in which it was asked for.
+    pub began_s: i64,
 }
 
 /// An event of a list.
@@ -65,7 +67,7 @@ impl Stripe {
             let page = Page::read(&reply.body)?;
             let events =
                 page.objects().map(|json| ListedEvent::read(json, account)).collect::<Result<_, _>>()?;
-            Ok(EventPage { events, next: page.next()? })
+            Ok(EventPage { events, next: page.next()?, began_s: reply.began_at_stripe_s })
         };
         self.transport.call(&call, read).await
     }

@@ -47,6 +47,22 @@ pub struct Walked {
     pub applied: usize,
 }
 
+/// How far an account's list could be read.
+enum Listed {
+    /// All of it: everything that was made before `seen_until`, at Stripe's clock, was seen.
+    ToTheEnd { walked: Walked, seen_until: Option<DateTime<Utc>> },
+    /// Stripe would not show it, or not all of it.
+    OutOfReach(Walked),
+}
+
+impl Listed {
+    fn walked(&self) -> Walked {
+        match self {
+            Self::ToTheEnd { walked, .. } | Self::OutOfReach(walked) => *walked,
+        }
+    }
+}
+
 /// Why a walk did not reach its end. What it has taken in stays.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
@@ -106,9 +122,17 @@ impl Walker {
         let claimed = self.store.claim_walk(account.clone(), began_at, began_at + lease).await?;
         let Some(walk) = claimed else { return Ok(None) };
         let since = walk.seen_until.map_or(began_at - FIRST_REACH, |until| until - OVERLAP);
-        let walked = self.walk_account(account, since, false, |_| ()).await?;
-        self.store.walked(account.clone(), began_at).await?;
-        Ok(Some(walked))
+        match self.walk_account(account, since, false, |_| ()).await? {
+            Listed::ToTheEnd { walked, seen_until } => {
+                self.store.walked(account.clone(), seen_until.unwrap_or(began_at)).await?;
+                Ok(Some(walked))
+            }
+            // What could not be seen is not marked as seen: the next walk begins where this one did.
+            Listed::OutOfReach(walked) => {
+                self.store.look_at_account(account.clone(), Utc::now()).await?;
+                Ok(Some(walked))
+            }
+        }
     }
 
     /// Takes in every event made since a time that had not arrived, of our own account and of connected ones on which
@@ -124,9 +148,9 @@ impl Walker {
         accounts.extend(self.store.accounts_to_walk(u16::MAX, Utc::now() + ANY_LEASE).await?);
         for account in accounts {
             let before = all;
-            let walked =
+            let listed =
                 self.walk_account(&account, since, dry_run, |walked| step(&before.and(*walked))).await?;
-            all = before.and(walked);
+            all = before.and(listed.walked());
         }
         Ok(all)
     }
@@ -137,15 +161,19 @@ impl Walker {
         since: DateTime<Utc>,
         dry_run: bool,
         mut step: impl FnMut(&Walked) + Send,
-    ) -> Result<Walked, WalkError> {
+    ) -> Result<Listed, WalkError> {
         let mut walked = Walked::default();
         let mut after: Option<String> = None;
+        let mut began_s = None;
         loop {
             let page = match self.stripe.list_events(account, since, after.as_deref()).await {
-                // Its owner has ended our access: there is nothing more to learn.
-                Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => return Ok(walked),
+                // Its owner has ended our access, perhaps for a while only.
+                Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => {
+                    return Ok(Listed::OutOfReach(walked));
+                }
                 page => page?,
             };
+            began_s.get_or_insert(page.began_s);
             let ids = page.events.iter().map(|event| event.id.clone()).collect();
             let missing = self.store.unseen_events(ids).await?;
             walked.listed += page.events.len();
@@ -160,10 +188,11 @@ impl Walker {
                 walked.applied += outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count();
             }
             step(&walked);
-            match page.next {
-                Some(last) => after = Some(last),
-                None => return Ok(walked),
-            }
+            let Some(last) = page.next else {
+                let seen_until = began_s.and_then(|second| DateTime::from_timestamp(second, 0));
+                return Ok(Listed::ToTheEnd { walked, seen_until });
+            };
+            after = Some(last);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use quittance_domain::id::SellerId;
+use quittance_domain::payment::Account;
 use quittance_domain::seller::{Link, Seller};
 use quittance_persistence::{SellerAtWork, SellerWork};
 use quittance_stripe_gateway::Error as StripeError;
@@ -62,6 +63,10 @@ impl Payments {
         let asked = Instant::now();
         match self.stripe.retrieve_account(account_id).await {
             Ok(answer) => {
+                if seller.link == Link::Disconnected {
+                    // Before it is connected again: if that is not reached, all of this is done once more.
+                    self.store.look_at_given_up(Account::connected(account_id), now()).await?;
+                }
                 let seller = self.store.account_read(id, answer.began_s, answer.state, now()).await?;
                 Ok(Read { counts: seller.knowledge.seen_s <= answer.began_s, seller })
             }

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::Duration;
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::SellerId;
+use quittance_domain::payment::Account;
 use quittance_domain::seller::{Origin, Seller};
 use quittance_persistence::{Completion, ConnectSeller, NewSeller, StateTaken};
 use quittance_stripe_gateway::{AccountLink, Error as StripeError, FrozenRequest, NewAccount, Stripe};
@@ -81,6 +82,7 @@ impl Payments {
                 (now().timestamp(), None)
             }
         };
+        self.store.look_at_given_up(Account::connected(&account.account_id), now()).await?;
         let connected = self
             .store
             .connect_seller(ConnectSeller {

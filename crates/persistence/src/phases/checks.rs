@@ -5,13 +5,14 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::payment::Account;
 use quittance_domain::refund::RefundStatus;
 
 use super::super::Database;
-use super::super::dialect::for_update_skip_locked;
+use super::super::dialect::{for_update, for_update_skip_locked};
 use super::ledger::Ledgers;
 use super::rows::{instant, parse};
-use super::schema::orders;
+use super::schema::{orders, payments};
 use super::settling::REFUND_PATIENCE;
 use crate::Error;
 use crate::model::{OrderToCheck, WorkClaim};
@@ -59,6 +60,31 @@ impl Database {
                 .execute(conn)
                 .await?;
             due.iter().map(|id| parse("order", id)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn look_at_given_up(&self, account: Account, now: DateTime<Utc>) -> Result<(), Error> {
+        self.write(async |conn| {
+            let made =
+                payments::payment_intent_id.is_not_null().or(payments::checkout_session_id.is_not_null());
+            let given_up = payments::table
+                .filter(payments::account.eq(account.as_str()))
+                .filter(payments::refused.is_not_null())
+                .filter(made)
+                .select(payments::order_id);
+            let locked: Vec<String> = for_update!(
+                orders::table.filter(orders::id.eq_any(given_up)).order(orders::id.asc()).select(orders::id)
+            )
+            .load(conn)
+            .await?;
+            let now = instant(now);
+            let later = orders::check_at.is_null().or(orders::check_at.gt(now));
+            diesel::update(orders::table.filter(orders::id.eq_any(&locked)).filter(later))
+                .set(orders::check_at.eq(Some(now)))
+                .execute(conn)
+                .await?;
+            Ok(())
         })
         .await
     }

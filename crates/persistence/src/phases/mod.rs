@@ -28,6 +28,7 @@ mod seller_rows;
 mod sellers;
 mod settling;
 mod stock;
+mod stripe_accounts;
 mod timeline;
 mod transaction;
 mod upkeep;

@@ -150,6 +150,17 @@ table! {
 }
 
 table! {
+    use diesel::sql_types::Text;
+    use super::super::super::dialect::Instant;
+
+    stripe_accounts (mode) {
+        mode -> Text,
+        account_id -> Text,
+        first_seen_at -> Instant,
+    }
+}
+
+table! {
     use diesel::sql_types::{Nullable, Text};
     use super::super::super::dialect::Instant;
 

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::payment::Expected;
+use quittance_domain::payment::{Account, Expected};
 use quittance_domain::seller::{Link, SoldBy, Supported};
 
+use super::super::Database;
 use super::super::dialect::{Conn, for_share};
 use super::ledger::Ledger;
 use super::rows::{OrderRow, instant};
@@ -53,4 +54,19 @@ pub(super) async fn look_at_seller(
     let connected = sellers::table.find(seller_id).filter(sellers::link.eq(Link::Connected.as_str()));
     diesel::update(connected).set(sellers::check_at.eq(Some(instant(now)))).execute(conn).await?;
     Ok(())
+}
+
+impl Database {
+    pub(crate) async fn look_at_account(&self, account: Account, now: DateTime<Utc>) -> Result<(), Error> {
+        self.write(async |conn| {
+            let of_account = sellers::account_id.eq(account.as_str());
+            let found: Option<String> =
+                sellers::table.filter(of_account).select(sellers::id).first(conn).await.optional()?;
+            match found {
+                Some(seller_id) => look_at_seller(conn, &seller_id, now).await,
+                None => Ok(()),
+            }
+        })
+        .await
+    }
 }

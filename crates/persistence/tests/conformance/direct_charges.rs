@@ -24,6 +24,8 @@ on_both_databases! {
     what_a_seller_makes_with_our_ids_is_not_ours,
     a_session_that_a_seller_makes_with_our_ids_is_not_ours,
     an_attempt_out_of_reach_makes_room_and_still_counts,
+    what_was_given_up_on_an_account_is_looked_at_when_it_is_back,
+    an_account_that_was_refused_is_read_at_once,
     everything_goes_back_as_it_came,
     accounts_with_payments_are_walked_in_turn,
 }
@@ -183,6 +185,60 @@ async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestData
     let other = store.attempt(second.id).await.expect("a read").expect("an attempt");
     assert!(!other.attempt.is_closed());
     invariants::check(database).await;
+}
+
+/// Which orders are due to be looked at.
+async fn due(store: &Store, seconds: i64) -> Vec<quittance_domain::id::OrderId> {
+    let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
+    store.claim_checks(claim).await.expect("a commit")
+}
+
+async fn what_was_given_up_on_an_account_is_looked_at_when_it_is_back(database: &TestDatabase) {
+    let store = database.store().await;
+    let seller = connect(&store, "acct_a", ChargeType::Direct).await;
+    let other = connect(&store, "acct_b", ChargeType::Direct).await;
+    let mut payments = Vec::new();
+    for seller in [&seller, &seller, &seller, &other] {
+        payments.push(payment_on(&store, place_through(&store, seller).await).await);
+    }
+    let [lost, kept, unmade, elsewhere] = &payments[..] else { panic!("four") };
+    for payment in [lost, kept, elsewhere] {
+        payment.is_answered(&store, Mode::Test).await;
+    }
+    for payment in [lost, unmade, elsewhere] {
+        let reason = "seller_disconnected".to_owned();
+        store.lose_attempt(payment.id.clone(), reason, later(1)).await.expect("a commit");
+    }
+    assert!(due(&store, 2).await.is_empty());
+    store.look_at_given_up(Account::connected("acct_a"), later(3)).await.expect("a commit");
+    assert_eq!(due(&store, 3).await, std::slice::from_ref(&lost.order.id));
+    let found = store.order_to_check(lost.order.id.clone()).await.expect("a read").expect("an order");
+    store.checked(found, later(4)).await.expect("a commit");
+    assert!(due(&store, 5).await.is_empty(), "once");
+    // A look that is wanted earlier stands.
+    store.look_at_given_up(Account::connected("acct_a"), later(6)).await.expect("a commit");
+    store.look_at_given_up(Account::connected("acct_a"), later(9)).await.expect("a commit");
+    assert_eq!(due(&store, 6).await, std::slice::from_ref(&lost.order.id));
+}
+
+async fn an_account_that_was_refused_is_read_at_once(database: &TestDatabase) {
+    let store = database.store().await;
+    for account_id in ["acct_a", "acct_b", "acct_c"] {
+        let seller = connect(&store, account_id, ChargeType::Direct).await;
+        store
+            .account_read(seller.id, quittance_test_support::NOW_S + 3, account_state(), later(3))
+            .await
+            .expect("a commit");
+    }
+    hear_sellers(&store, &[SellerEvent::of("acct_c", 9, SellerNews::Deauthorized)]).await;
+    claim(&store, 10).await;
+    assert!(claim(&store, 11).await.is_empty());
+    for account in ["acct_a", "acct_c", "acct_nobody", ""] {
+        store.look_at_account(Account::connected(account), later(12)).await.expect("a commit");
+    }
+    let read = claim(&store, 12).await;
+    let read: Vec<_> = read.iter().map(|work| work.seller.account_id.as_deref()).collect();
+    assert_eq!(read, [Some("acct_a")]);
 }
 
 fn new_refund(order: &Order, terms: AskedTerms) -> NewRefund {

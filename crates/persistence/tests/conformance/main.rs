@@ -31,6 +31,7 @@ mod seller_messages;
 mod sellers;
 mod sessions;
 mod stock;
+mod stripe_accounts;
 mod timeline;
 mod unlinking;
 mod work;

@@ -19,36 +19,43 @@ on_both_databases! {
     orders_with_refunds_or_disputes_are_marked,
 }
 
-/// What takes one migration back, on this database, with the version that it is recorded under.
+/// What takes one migration back, on this database, with its name.
 macro_rules! migration {
-    ($database:expr, $name:literal, $version:literal) => {
+    ($database:expr, $name:literal) => {
         (
+            $name,
             match $database.kind() {
                 Kind::Sqlite => include_str!(concat!("../../../../migrations/sqlite/", $name, "/down.sql")),
                 Kind::Postgres => {
                     include_str!(concat!("../../../../migrations/postgres/", $name, "/down.sql"))
                 }
             },
-            $version,
         )
     };
 }
 
-/// Takes the schema back by so many migrations.
-async fn take_back(database: &TestDatabase, count: usize) {
+/// Takes the schema back to before this migration.
+async fn take_back(database: &TestDatabase, to_before: &str) {
     let newest_first = [
-        migration!(database, "2026-11-25-000000_refund_keys", "20261125000000"),
-        migration!(database, "2026-11-24-000000_sellers", "20261124000000"),
-        migration!(database, "2026-11-23-000002_returns", "20261123000002"),
-        migration!(database, "2026-11-23-000001_outbound", "20261123000001"),
-        migration!(database, "2026-11-23-000000_money", "20261123000000"),
+        migration!(database, "2026-11-26-000000_inbox_retention"),
+        migration!(database, "2026-11-25-000001_stripe_account"),
+        migration!(database, "2026-11-25-000000_refund_keys"),
+        migration!(database, "2026-11-24-000000_sellers"),
+        migration!(database, "2026-11-23-000002_returns"),
+        migration!(database, "2026-11-23-000001_outbound"),
+        migration!(database, "2026-11-23-000000_money"),
     ];
-    for (down, version) in &newest_first[..count] {
+    for (name, down) in newest_first {
         database.execute(down).await;
+        let version = name.split('_').next().expect("a version").replace('-', "");
         database
             .execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"))
             .await;
+        if name == to_before {
+            return;
+        }
     }
+    panic!("there is no migration {to_before}");
 }
 
 async fn due(store: &Store, seconds: i64) -> Vec<quittance_domain::id::OrderId> {
@@ -74,7 +81,7 @@ async fn rows_of_the_first_version_are_found_and_looked_at(database: &TestDataba
     let untouched = place(&store).await;
     let before = [order(&store, &open.order.id).await, order(&store, &paid.order.id).await];
     store.close();
-    take_back(database, 5).await;
+    take_back(database, "2026-11-23-000000_money").await;
     let store = migrated_anew(database).await;
     for order_before in before {
         assert_eq!(order(&store, &order_before.id).await, order_before);
@@ -98,7 +105,7 @@ async fn what_was_told_before_there_were_sellers_is_told_still(database: &TestDa
                 AS value FROM outbox ORDER BY id";
     let (told_before, paid_before) = (database.texts(told).await, order(&store, &paid.order.id).await);
     store.close();
-    take_back(database, 2).await;
+    take_back(database, "2026-11-24-000000_sellers").await;
     let store = migrated_anew(database).await;
     assert_eq!(database.texts(told).await, told_before);
     assert_eq!(order(&store, &paid.order.id).await, paid_before);
@@ -124,7 +131,7 @@ async fn orders_with_refunds_or_disputes_are_marked(database: &TestDatabase) {
     hear(&store, refunded.refund("re_1", None, 700, (RefundStatus::Succeeded, 5))).await;
     hear(&store, disputed.dispute("du_1", (DisputeStatus::NeedsResponse, 5))).await;
     store.close();
-    take_back(database, 3).await;
+    take_back(database, "2026-11-23-000002_returns").await;
     let store = migrated_anew(database).await;
     assert_eq!(store.refunds(refunded.order.id).await.expect("a read").len(), 1);
     assert_eq!(store.disputes(disputed.order.id).await.expect("a read").len(), 1);

@@ -45,7 +45,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let by = params.word::<ConnectedBy>("connected_by")?.unwrap_or(ConnectedBy::Platform);
     let client_id = params.string("client_id")?;
     let country = params.string("country")?;
-    if !is_account_id(&id) || id == accounts::PLATFORM_ACCOUNT_ID {
+    if !is_account_id(&id) || id == call.tx.settings.platform_id {
         return Err(params.invalid("id", "Invalid id: an account's id is acct_ and letters and digits."));
     }
     if let Some(country) = country.as_ref().filter(|country| !accounts::is_country(country)) {

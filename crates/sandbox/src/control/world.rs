@@ -1,6 +1,6 @@
 //! What customers and banks do, by a call: pay, settle, dispute, decide, let a hold expire.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
 use crate::params::{Params, words};
@@ -19,6 +19,8 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/payment_intents/{id}/settle", settle),
     Route::post("/_sandbox/payment_intents/{id}/succeed", succeed),
     Route::post("/_sandbox/payment_intents/{id}/expire", expire_authorization),
+    Route::post("/_sandbox/payment_intents/{id}/forget", forget_intent),
+    Route::post("/_sandbox/checkout/sessions/{id}/forget", forget_session),
     Route::post("/_sandbox/checkout/sessions/{id}/pay", pay_session),
     Route::post("/_sandbox/checkout/sessions/{id}/succeed", succeed_session),
     Route::post("/_sandbox/refunds/{id}/settle", settle_refund),
@@ -96,6 +98,22 @@ fn expire_authorization(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let expired = attempts::expire_authorization(call.tx, call.id);
     let expired = expired.ok_or_else(|| ApiError::refused("No money is held for this PaymentIntent."))?;
     Ok(expired.render())
+}
+
+/// The merchant has deleted all test data in the Dashboard; here, this PaymentIntent.
+fn forget_intent(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let intent = find_intent(call)?;
+    call.tx.delete::<PaymentIntent>(&intent.id);
+    Ok(json!({ "id": intent.id, "object": "payment_intent", "deleted": true }))
+}
+
+/// As `forget_intent`, for a Checkout Session.
+fn forget_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let session = find_session(call)?;
+    call.tx.delete::<CheckoutSession>(&session.id);
+    Ok(json!({ "id": session.id, "object": "checkout.session", "deleted": true }))
 }
 
 /// A customer pays on the Session's page, without a browser.

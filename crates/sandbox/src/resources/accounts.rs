@@ -21,8 +21,6 @@ pub(crate) use endpoints::{
 };
 pub(crate) use requirements::Requirements;
 
-/// The platform's own account.
-pub(crate) const PLATFORM_ACCOUNT_ID: &str = "acct_1SandboxPlatform";
 /// The application that accounts made through the API are connected to.
 const PLATFORM_APPLICATION: &str = "ca_SandboxPlatform";
 
@@ -334,9 +332,9 @@ impl ConnectedAccount {
 }
 
 /// The platform's own account, which can do everything.
-pub(crate) fn render_platform() -> Value {
+pub(crate) fn render_platform(id: &str) -> Value {
     let mut account = ConnectedAccount::new(
-        PLATFORM_ACCOUNT_ID.to_owned(),
+        id.to_owned(),
         AccountType::Standard,
         Connection::None,
         // The day the version of the API is named after.

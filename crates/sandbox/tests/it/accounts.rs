@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
+use quittance_sandbox::Config;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -169,6 +170,25 @@ async fn changes_are_told_with_what_was_before() {
     assert!(api.event_types().await.is_empty(), "the platform's own list has none of it");
     let mine = api.create(&[]).await.ok();
     assert_eq!(own.next().await.body["data"]["object"]["id"], mine["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platforms_own_account_is_as_it_was_set() {
+    for given in [None, Some("acct_1Other")] {
+        let usual = config();
+        let account = given.map_or(usual.account.clone(), str::to_owned);
+        let sandbox = Running::start(Config { account: account.clone(), ..usual });
+        let api = &sandbox.api;
+        assert_eq!(api.get("/v1/account", &[]).await.ok()["id"], *account);
+        assert_eq!(api.get(&format!("/v1/accounts/{account}"), &[]).await.ok()["id"], *account);
+        // Whoever names it as the connected account means the platform itself.
+        let intent = api.with("stripe-account", account.clone()).create(&[]).await.ok();
+        let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
+        assert_eq!(api.get(&path, &[]).await.ok()["id"], intent["id"]);
+        // Gone, as if all test data had been deleted.
+        api.post(&format!("/_sandbox{}/forget", &path[3..]), &[]).await.ok();
+        assert_eq!(api.get(&path, &[]).await.error(404)["code"], "resource_missing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,9 @@ use crate::world::{NO_WALK, Webhooks, World, let_expire};
 quittance_test_support::on_both_databases! {
     who_leaves_at_stripe_leaves_nothing_in_flight,
     who_left_at_stripe_unheard_is_found_out,
+    what_happens_while_a_seller_is_away_is_heard_when_it_is_back,
+    what_was_given_up_is_asked_about_when_its_seller_is_back,
+    what_was_given_up_is_asked_about_when_its_seller_is_found_back,
     open_orders_are_canceled_before_a_seller_is_let_go,
     money_on_its_way_keeps_a_seller,
     by_force_a_seller_is_let_go_all_the_same,
@@ -160,6 +163,76 @@ async fn who_left_at_stripe_unheard_is_found_out(database: &TestDatabase) {
     platform.see(&seller, "connected", &json!(false)).await;
     assert_eq!(shop.order(&orders.paid.order_id).await["status"], "paid");
     nothing_is_in_flight(&world).await;
+}
+
+/// Nobody but the walk finds out that it has left, and nothing is delivered.
+async fn what_happens_while_a_seller_is_away_is_heard_when_it_is_back(database: &TestDatabase) {
+    let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
+    let world = World::start_with(database, Webhooks::Delivered, &settings).await;
+    let platform = Platform::of(&world);
+    let shop = Shop::open_through(&world, Through::Direct).await;
+    let seller = shop.seller.clone().expect("a seller");
+    let orders = Orders::place(&shop).await;
+    let owner = platform.owner(&seller).await;
+    all_delivered(&world).await;
+    world.control("deliveries", "mode=drop").await;
+    platform.leave(&seller).await;
+    platform.see(&seller, "connected", &json!(false)).await;
+
+    let path = format!("payment_intents/{}/settle", orders.debit.payment_intent_id);
+    shop.control(&path, "outcome=succeeded").await;
+    let form = format!("payment_intent={}&amount=400", orders.paid.payment_intent_id);
+    owner.post("/v1/refunds").form(&form).send().await.expect(200);
+    assert_ne!(status(&shop, &orders.debit.order_id).await, "paid");
+
+    platform.connect(&seller.account_id).await;
+    shop.see_become(&orders.debit.order_id, "paid").await;
+    shop.see_become(&orders.paid.order_id, "partially_refunded").await;
+}
+
+/// A debit that is given up because its seller has left, unheard, and that succeeds at Stripe, unheard too.
+async fn given_up(world: &World<'_>, shop: &Shop, seller: &Seller) -> Payable {
+    let debit = debit(shop, "debit").await;
+    all_delivered(world).await;
+    world.control("deliveries", "mode=drop").await;
+    let platform = Platform::of(world);
+    platform.leave(seller).await;
+    let_expire(world.database, &debit.order_id).await;
+    shop.see_become(&debit.order_id, "expired").await;
+    platform.see(seller, "connected", &json!(false)).await;
+    let path = format!("payment_intents/{}/settle", debit.payment_intent_id);
+    shop.control(&path, "outcome=succeeded").await;
+    debit
+}
+
+/// Nobody walks, and nobody asks for the order.
+async fn what_was_given_up_is_asked_about_when_its_seller_is_back(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let shop = Shop::open_through(&world, Through::Direct).await;
+    let seller = shop.seller.clone().expect("a seller");
+    let debit = given_up(&world, &shop, &seller).await;
+    Platform::of(&world).connect(&seller.account_id).await;
+    shop.see_become(&debit.order_id, "paid").await;
+    assert_eq!(shop.order(&debit.order_id).await["amount_paid"], AMOUNT);
+    let due = format!("orders WHERE id = '{}' AND check_at IS NOT NULL", debit.order_id);
+    wait_for("the look to be over", async || (world.count(&due).await == 0).then_some(())).await;
+}
+
+/// It was not through us that it was let in again.
+async fn what_was_given_up_is_asked_about_when_its_seller_is_found_back(database: &TestDatabase) {
+    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
+    let platform = Platform::of(&world);
+    let shop = Shop::open_through(&world, Through::Direct).await;
+    let seller = shop.seller.clone().expect("a seller");
+    let debit = given_up(&world, &shop, &seller).await;
+    let url = platform.authorize("elsewhere").await;
+    let came_back = platform.approve(&url, &seller.account_id).await;
+    let form = format!("grant_type=authorization_code&code={}", came_back.code);
+    world.stripe.post("/oauth/token").form(&form).send().await.expect(200);
+    assert_eq!(platform.seller(&seller).await["connected"], false, "somebody told: this shows nothing");
+    let refresh = platform.api.post(format!("/v1/sellers/{}/refresh", seller.id));
+    assert_eq!(refresh.insist().await.expect(200).body["connected"], true);
+    shop.see_become(&debit.order_id, "paid").await;
 }
 
 async fn open_orders_are_canceled_before_a_seller_is_let_go(database: &TestDatabase) {

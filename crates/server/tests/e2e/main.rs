@@ -1,6 +1,7 @@
 //! The `quittance` binary as others meet it: over HTTP, by its command line, through crashes and outages, on
 //! SQLite and on PostgreSQL, with the sandbox as a process of its own on Stripe's side.
 
+mod account;
 mod books;
 mod capture;
 mod chaos;
@@ -41,5 +42,6 @@ mod shop;
 mod stock;
 mod tally;
 mod timeline;
+mod vanished;
 mod webhooks;
 mod world;

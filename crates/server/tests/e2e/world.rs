@@ -22,6 +22,9 @@ pub(crate) const NEXT_WEBHOOK_SECRET: &str = "whsec_e2e_next";
 pub(crate) const SECRET_KEY: &str = "qsk_e2e0123456789abcdefghijklmnopqrstuvwxyz";
 pub(crate) const TOKEN_KEY: &str = "e2e-token-key-0123456789abcdefghijklmnopqrstuvwxyz";
 
+/// The account of the sandbox, if nothing else is said.
+pub(crate) const ACCOUNT: &str = "acct_1SandboxPlatform";
+
 /// Where Stripe's pages may send customers back to.
 pub(crate) const RETURN_ORIGIN: &str = "https://shop.example";
 
@@ -69,7 +72,7 @@ impl<'a> World<'a> {
         let home = tempfile::tempdir().expect("a temporary directory");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
         let stripe = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY));
-        let sandbox = start_sandbox(home.path(), &stripe, &api, webhooks);
+        let sandbox = start_sandbox(home.path(), &stripe, &api, webhooks, ACCOUNT);
         let mut world = Self { database, webhooks, api, stripe, service: None, _sandbox: sandbox, home };
         wait_for("the sandbox", async || world.stripe.get("/v1/events").try_send().await.ok())
             .await
@@ -80,9 +83,22 @@ impl<'a> World<'a> {
 
     /// Starts the service, which must not run, with some more settings, and waits until it is ready.
     pub(crate) async fn revive(&mut self, settings: &[(&str, &str)]) {
+        let api = self.api.clone();
+        ready(self.begin(settings), &api).await;
+    }
+
+    /// Starts the service, which must not run, with some more settings.
+    pub(crate) fn begin(&mut self, settings: &[(&str, &str)]) -> &mut Process {
         let process =
             start_service(self.home.path(), "service", self.database, &self.api, &self.stripe, settings);
-        ready(self.service.insert(process), &self.api).await;
+        self.service.insert(process)
+    }
+
+    /// Starts another sandbox, of this account, where nobody listens yet. Its webhooks are lost.
+    pub(crate) async fn another_sandbox(&self, at: &Client, account: &str) -> Process {
+        let sandbox = start_sandbox(self.home.path(), at, &self.api, Webhooks::Lost, account);
+        wait_for("the sandbox", async || at.get("/v1/events").try_send().await.ok()).await.expect(200);
+        sandbox
     }
 
     /// Starts another service on the same database, with some more settings.
@@ -109,7 +125,12 @@ impl<'a> World<'a> {
 
     /// What the service, not the test, has asked of Stripe so far.
     pub(crate) fn asked_of_stripe(&self) -> Vec<Value> {
-        let record = std::fs::read_to_string(record(self.home.path(), &self.stripe)).expect("a record");
+        self.asked_at(&self.stripe)
+    }
+
+    /// The same of another sandbox.
+    pub(crate) fn asked_at(&self, stripe: &Client) -> Vec<Value> {
+        let record = std::fs::read_to_string(record(self.home.path(), stripe)).expect("a record");
         let asked = record.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         asked.filter(|asked| asked["user_agent"] != "").collect()
     }
@@ -191,14 +212,17 @@ fn record(home: &Path, stripe: &Client) -> PathBuf {
     folder.unwrap_or_else(|| home.to_owned()).join(format!("e2e-{}.jsonl", port(stripe)))
 }
 
-fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks) -> Process {
+fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks, account: &str) -> Process {
     let mut command = quittance(home);
+    let state_file = format!("sandbox-{}.db", port(stripe));
     command.args([
         "sandbox",
         "--listen",
         &format!("127.0.0.1:{}", port(stripe)),
         "--state-file",
-        "sandbox.db",
+        &state_file,
+        "--account",
+        account,
     ]);
     command.args(["--webhook-retry-base-ms", "20"]);
     // Longer than any test takes.

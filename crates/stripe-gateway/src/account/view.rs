@@ -57,6 +57,11 @@ struct Dashboard {
 stripe_object!(View: "account", "account");
 
 impl View {
+    /// Its id, whatever else it says.
+    pub(crate) fn id(self) -> Result<String, String> {
+        own_id(self.id, Self::NAME)
+    }
+
     /// Its id and what was seen, in our words; the error says what is missing.
     pub(crate) fn observe(self) -> Result<(String, AccountState), String> {
         let account_id = own_id(self.id, Self::NAME)?;

@@ -137,6 +137,18 @@ async fn a_read_is_dated_by_stripes_clock() {
 }
 
 #[actix_web::test]
+async fn whose_key_it_is_is_read_whatever_else_the_account_says() {
+    let own = json!({ "id": "acct_1SWplatform", "object": "account" });
+    let server = StandIn::answering(vec![Answer::ok(&own), Answer::ok(&with(own, &json!({ "id": "" })))]);
+    let stripe = server.stripe();
+    assert_eq!(stripe.own_account_id().await.expect("read"), "acct_1SWplatform");
+    assert!(matches!(stripe.own_account_id().await, Err(Error::Unreadable { .. })));
+    let request = &server.requests()[0];
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/account"));
+    assert_eq!(request.header("stripe-account"), None);
+}
+
+#[actix_web::test]
 async fn an_account_that_is_gone_is_told_as_such() {
     let server = StandIn::answering(vec![account_invalid()]);
     match server.stripe().retrieve_account(ID).await {

@@ -6,7 +6,9 @@ use quittance_stripe_gateway::{Error, ListedEvent, event};
 use serde_json::{Value, json};
 
 use crate::calls::since;
-use crate::stand_in::{Answer, StandIn, checkout_session, event_of, payment_intent, refund, with};
+use crate::stand_in::{
+    Answer, DATE, DATE_S, StandIn, checkout_session, event_of, payment_intent, refund, with,
+};
 
 fn listed(id: &str, created: i64) -> Value {
     let paid = json!({ "status": "succeeded", "amount_received": 2500 });
@@ -66,6 +68,13 @@ async fn a_page_is_asked_for_with_the_types_that_change_something() {
     assert_eq!(requests[0].fields(), asked(&[]));
     assert_eq!(requests[1].fields(), asked(&["starting_after=evt_8"]));
     assert_eq!(requests.len(), 2);
+}
+
+#[actix_web::test]
+async fn a_page_is_dated_by_stripes_clock() {
+    let server = StandIn::answering(vec![Answer::page(&[], false).with("Date", DATE)]);
+    let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
+    assert!((DATE_S - 21..DATE_S).contains(&page.began_s), "{}", page.began_s);
 }
 
 /// How a seller stands is told where it is listed; another event tells of a refund.

@@ -4,6 +4,7 @@ mod batches;
 mod failures;
 mod shutdown;
 mod signatures;
+mod walks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -300,7 +300,8 @@ pub(crate) fn visible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError>
 fn retrieve_own(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let account = super::find(call.tx, &call.tx.account.0);
-    Ok(account.map_or_else(super::render_platform, ConnectedAccount::render))
+    let platform_id = &call.tx.settings.platform_id;
+    Ok(account.map_or_else(|| super::render_platform(platform_id), ConnectedAccount::render))
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -354,8 +355,8 @@ fn refuse_for_connected(tx: &Tx<'_>) -> Result<(), ApiError> {
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
-    if call.id == super::PLATFORM_ACCOUNT_ID && call.tx.account.is_platform() {
-        return Ok(super::render_platform());
+    if call.id == call.tx.settings.platform_id && call.tx.account.is_platform() {
+        return Ok(super::render_platform(call.id));
     }
     visible(call).map(|account| account.render())
 }

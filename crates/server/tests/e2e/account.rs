@@ -1,0 +1,132 @@
+//! One database is of one Stripe account: with the key of another, nothing is done.
+
+use quittance_test_support::TestDatabase;
+
+use crate::client::Client;
+use crate::process::{free_port, text, wait_for};
+use crate::shop::Shop;
+use crate::world::{ACCOUNT, STRIPE_KEY, TOKEN_KEY, Webhooks, World};
+
+quittance_test_support::on_both_databases! {
+    another_account_is_refused_at_the_start,
+    another_account_is_refused_once_stripe_says_whose_the_key_is,
+    the_right_account_is_waited_for,
+    a_key_that_may_not_say_whose_it_is_is_taken,
+    the_sandbox_is_refused_where_a_real_account_was,
+}
+
+const OTHER: &str = "acct_1Other";
+
+/// Somebody walks Stripe's events all the time, if anybody may.
+const WALKING: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
+
+/// A place where a sandbox can be started.
+fn elsewhere() -> Client {
+    Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY))
+}
+
+/// Checks that it is said what is wrong and what is to be done.
+#[track_caller]
+fn says_what_to_do(said: &str, known: &str, given: &str) {
+    for part in ["STRIPE_SECRET_KEY", "DATABASE_URL", known, given] {
+        assert!(said.contains(part), "{part} is not named: {said}");
+    }
+}
+
+/// What the service has asked of the sandbox there, beside whose account it is.
+fn asked_beside_the_account(world: &World<'_>, at: &Client) -> Vec<String> {
+    let asked = world.asked_at(at);
+    let paths = asked.iter().map(|asked| asked["path"].as_str().expect("a path").to_owned());
+    paths.filter(|path| path != "/v1/account").collect()
+}
+
+async fn another_account_is_refused_at_the_start(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let payable = shop.payable("before").await;
+    let other = elsewhere();
+    let _sandbox = world.another_sandbox(&other, OTHER).await;
+    world.kill();
+
+    let settings = [("STRIPE_API_BASE", other.base()), WALKING];
+    let status = world.begin(&settings).end().await;
+    assert_eq!(status.code(), Some(1));
+    says_what_to_do(&world.logs(), ACCOUNT, OTHER);
+    for arguments in [&["reconcile"][..], &["reconcile", "--dry-run"]] {
+        let refused = world.run(arguments, &settings[..1]);
+        assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+        says_what_to_do(&text(&refused.stderr), ACCOUNT, OTHER);
+    }
+    assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
+
+    world.revive(&[WALKING]).await;
+    shop.confirm(&payable.payment_intent_id).await;
+    shop.see_paid(&payable.order_id).await;
+}
+
+async fn another_account_is_refused_once_stripe_says_whose_the_key_is(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let order_id = shop.place("before").await;
+    world.kill();
+    let other = elsewhere();
+    world.revive(&[("STRIPE_API_BASE", other.base()), WALKING]).await;
+    assert_eq!(shop.order(&order_id).await["status"], "pending", "what needs no Stripe is answered");
+    let _sandbox = world.another_sandbox(&other, OTHER).await;
+    let status = world.service().end().await;
+    assert_eq!(status.code(), Some(1), "it ends by itself, in good order");
+    let logs = world.logs();
+    says_what_to_do(&logs, ACCOUNT, OTHER);
+    assert!(logs.contains("Stopped."), "{logs}");
+    assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
+    world.revive(&[]).await;
+    assert_eq!(shop.order(&order_id).await["status"], "pending");
+}
+
+async fn the_right_account_is_waited_for(database: &TestDatabase) {
+    let mut world = World::start_with(database, Webhooks::Lost, &[WALKING]).await;
+    let shop = Shop::open(&world).await;
+    shop.place("before").await;
+    world.kill();
+    let later = elsewhere();
+    world.revive(&[("STRIPE_API_BASE", later.base()), WALKING]).await;
+    let _sandbox = world.another_sandbox(&later, ACCOUNT).await;
+    let shop = Shop { stripe: later.clone(), ..shop };
+    let payable = shop.payable("after").await;
+    shop.confirm(&payable.payment_intent_id).await;
+    // The event is lost, and nobody asks for the order: it is the walk that finds it, which was held back till then.
+    shop.see_become(&payable.order_id, "paid").await;
+    wait_for("the walk", async || {
+        asked_beside_the_account(&world, &later).iter().any(|path| path == "/v1/events").then_some(())
+    })
+    .await;
+}
+
+/// What a wrong key is told: 401. So is a restricted one, by 403.
+async fn a_key_that_may_not_say_whose_it_is_is_taken(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    world.kill();
+    let live = [("STRIPE_SECRET_KEY", "sk_live_e2e"), ("STRIPE_PUBLISHABLE_KEY", "pk_live_e2e")];
+    world.revive(&live).await;
+    let logs = world.logs();
+    assert_eq!(logs.matches("A restricted key needs to read Accounts").count(), 1, "{logs}");
+    assert_eq!(world.count("stripe_accounts").await, 1);
+    let account = world.texts("SELECT mode || ' ' || account_id AS value FROM stripe_accounts").await;
+    assert_eq!(account, [format!("test {ACCOUNT}")]);
+}
+
+async fn the_sandbox_is_refused_where_a_real_account_was(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    world.kill();
+    database.execute(&format!("UPDATE stripe_accounts SET account_id = '{OTHER}'")).await;
+    let settings = [
+        ("STRIPE_SECRET_KEY", ""),
+        ("STRIPE_PUBLISHABLE_KEY", ""),
+        ("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:0"),
+        ("QUITTANCE_TOKEN_KEY", TOKEN_KEY),
+    ];
+    let status = world.begin(&settings).end().await;
+    assert_eq!(status.code(), Some(1));
+    says_what_to_do(&world.logs(), OTHER, ACCOUNT);
+    assert_eq!(world.count("products").await, 0, "nothing of the sandbox's is in the database");
+}
