@@ -220,6 +220,7 @@ mod tests {
             capture: None,
             abandoned: false,
             refused: None,
+            outdated: false,
         }
     }
 

@@ -132,10 +132,7 @@ impl Service {
             None => STRIPE_JS_URL.to_owned(),
         };
         let waiting = Waiting::start(store.clone());
-        let mode = connected.mode.unwrap_or(match stripe.mode() {
-            Mode::Live => PublicMode::Live,
-            Mode::Test => PublicMode::Test,
-        });
+        let mode = connected.mode.unwrap_or_else(|| public_mode(&stripe));
         let payments = Payments::new(store.clone(), stripe.clone(), waiting.clone())
             .with_connect(config.sellers.clone());
         let news = News::default();
@@ -206,6 +203,14 @@ impl Service {
         self.store.close();
         tracing::info!("Stopped.");
         Ok(())
+    }
+}
+
+/// Whether the API says that money is real.
+fn public_mode(stripe: &Stripe) -> PublicMode {
+    match stripe.mode() {
+        Mode::Live => PublicMode::Live,
+        Mode::Test => PublicMode::Test,
     }
 }
 
