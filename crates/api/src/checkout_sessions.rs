@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::web::{Json, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use quittance_domain::payment::{OpenStatus, PaymentStatus as DomainStatus};
 use quittance_payments::{CheckoutRequest, HostedPage, Patience};
 use quittance_persistence::SessionLookup;
 use serde::Serialize;
@@ -135,13 +134,7 @@ async fn find(api: &Api, session_id: &str) -> Result<SessionLookup, Problem> {
 /// Whether there is something to tell a success page: the customer's part is done, or nothing can be paid here any
 /// more. A try that failed is no news: on Stripe's page the customer tries again.
 fn is_news(found: &SessionLookup) -> bool {
-    let waits = matches!(
-        found.status,
-        DomainStatus::Open(
-            OpenStatus::RequiresPaymentMethod | OpenStatus::RequiresConfirmation | OpenStatus::RequiresAction
-        )
-    );
-    found.is_over || !waits
+    found.is_over || !found.status.awaits_customer()
 }
 
 /// How a Session stands, as soon as there is news for a success page.

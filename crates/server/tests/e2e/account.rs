@@ -1,6 +1,10 @@
 //! One database is of one Stripe account: with the key of another, nothing is done.
 
+use std::sync::{Arc, Mutex};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use quittance_test_support::TestDatabase;
+use serde_json::json;
 
 use crate::client::Client;
 use crate::process::{free_port, text, wait_for};
@@ -10,6 +14,7 @@ use crate::world::{ACCOUNT, STRIPE_KEY, TOKEN_KEY, Webhooks, World};
 quittance_test_support::on_both_databases! {
     another_account_is_refused_at_the_start,
     another_account_is_refused_once_stripe_says_whose_the_key_is,
+    nothing_is_asked_before_it_is_known_whose_the_key_is,
     the_right_account_is_waited_for,
     a_key_that_may_not_say_whose_it_is_is_taken,
     the_sandbox_is_refused_where_a_real_account_was,
@@ -81,6 +86,55 @@ async fn another_account_is_refused_once_stripe_says_whose_the_key_is(database: 
     assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
     world.revive(&[]).await;
     assert_eq!(shop.order(&order_id).await["status"], "pending");
+}
+
+/// Stripe says late whose the key is, and would answer all else.
+async fn nothing_is_asked_before_it_is_known_whose_the_key_is(database: &TestDatabase) {
+    let mut world = World::start(database, Webhooks::Lost).await;
+    let shop = Shop::open(&world).await;
+    let payable = shop.payable("open").await;
+    world.kill();
+    let overdue = "UPDATE orders SET check_at = '2020-01-01 00:00:00+00:00'";
+    database.execute(&format!("{overdue} WHERE id = '{}'", payable.order_id)).await;
+    let late = late_stripe();
+    world.revive(&[("STRIPE_API_BASE", &*late.base), WALKING]).await;
+    let status = world.service().end().await;
+    assert_eq!(status.code(), Some(1));
+    says_what_to_do(&world.logs(), ACCOUNT, OTHER);
+    let asked = late.asked.lock().expect("what was asked").clone();
+    assert_eq!(asked, ["/v1/account"; TIMES_LATE + 1]);
+}
+
+/// How often it is asked in vain whose a key is: longer than a start waits.
+const TIMES_LATE: usize = 6;
+
+struct Late {
+    base: String,
+    /// The paths that were asked for.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+/// Answers like a Stripe that is up in part: not at first whose the key is.
+fn late_stripe() -> Late {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let shared = Arc::clone(&asked);
+    let server = HttpServer::new(move || {
+        let asked = Arc::clone(&shared);
+        App::new().default_service(web::to(move |request: HttpRequest| {
+            let mut asked = asked.lock().expect("what was asked");
+            asked.push(request.path().to_owned());
+            let is_late = asked.len() <= TIMES_LATE;
+            std::future::ready(match request.path() {
+                "/v1/account" if is_late => HttpResponse::ServiceUnavailable().finish(),
+                "/v1/account" => HttpResponse::Ok().json(json!({ "object": "account", "id": OTHER })),
+                _ => HttpResponse::Ok().json(json!({ "object": "list", "data": [], "has_more": false })),
+            })
+        }))
+    });
+    let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", server.addrs()[0]);
+    tokio::spawn(server.run());
+    Late { base, asked }
 }
 
 async fn the_right_account_is_waited_for(database: &TestDatabase) {
