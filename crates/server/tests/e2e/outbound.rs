@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quittance_test_support::TestDatabase;
 use serde_json::{Value, json};
@@ -42,6 +42,9 @@ async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
         healthy.iter().all(|path| receiver.heard(path) == ORDERS).then_some(())
     })
     .await;
+    // Whoever waits for one that hangs waits until it is given up.
+    let given_up = "SELECT count(*) FROM delivery_attempts WHERE outcome = 'timed_out'";
+    assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for one that hangs");
     let got = receiver.got();
     let hanging = got.iter().filter(|got| got.path.starts_with("/hang")).count();
     assert!(hanging >= HANGING, "all that hang were tried");
@@ -59,8 +62,6 @@ async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
          p50 {p50:?}, p99 {p99:?}",
         latencies.len(),
     );
-    // Whoever waits for one that hangs waits for 15 s. A busy machine alone makes it more than one.
-    assert!(p99 < Duration::from_secs(5), "{p99:?}");
     let undelivered = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
     wait_for("what was delivered to be recorded", async || {
         let pending = database.scalar_i64(undelivered).await;
