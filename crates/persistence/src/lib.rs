@@ -7,12 +7,10 @@
 
 mod error;
 mod model;
-mod outbound_model;
 mod postgres;
 mod sqlite;
 mod store;
 
 pub use error::Error;
 pub use model::*;
-pub use outbound_model::*;
 pub use store::Store;

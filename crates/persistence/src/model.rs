@@ -1,6 +1,7 @@
 //! What goes into the phases and comes out of them.
 
 mod healing;
+mod outbound;
 mod refunds;
 mod sellers;
 mod timeline;
@@ -22,6 +23,7 @@ use quittance_domain::payment::{Attempt, CaptureMethod, Expected, PaymentStatus}
 use quittance_domain::seller::{Blocker, Supported};
 
 pub use healing::*;
+pub use outbound::*;
 pub use refunds::*;
 pub use sellers::*;
 pub use timeline::*;

@@ -17,16 +17,14 @@ use quittance_domain::seller::{AccountState, Seller};
 use tokio::runtime::Handle;
 
 use crate::model::{
-    AttemptAtWork, Begun, CaptureAsked, Claim, Claimed, ClosureAsked, ClosureBy, Completion, ConnectSeller,
-    Cursor, Delivery, FailedEvent, Findings, KeyedRequest, NewAttempt, NewOrder, NewRefund, NewSeller,
-    Observed, OrderChange, OrderChanged, OrderFilter, OrderToCheck, Page, Placed, PoolStatus, ProductChange,
-    ProductChanged, Pulse, Recomputed, RefundAtWork, RefundBegun, Reply, SecretKey, SellerAtWork,
-    SellerChange, SellerChanged, SellerFilter, SessionLookup, Shelf, SpentKey, StateTaken, StoreConfig,
-    StoredDispute, StoredRefund, StripeCall, TimelineEntry, UnlinkBegun, Walk, WorkClaim,
-};
-use crate::outbound_model::{
-    Backlog, ClaimedDeliveries, DeliveryClaim, DeliveryToken, EndedAttempt, Message, MessageFilter,
-    OutboundWork, Recorded, Renderer, Resent, SecretRoll, WebhookEndpoint, WebhookEndpointChange,
+    AttemptAtWork, Backlog, Begun, CaptureAsked, Claim, Claimed, ClaimedDeliveries, ClosureAsked, ClosureBy,
+    Completion, ConnectSeller, Cursor, Delivery, DeliveryClaim, DeliveryToken, EndedAttempt, FailedEvent,
+    Findings, KeyedRequest, Message, MessageFilter, NewAttempt, NewOrder, NewRefund, NewSeller, Observed,
+    OrderChange, OrderChanged, OrderFilter, OrderToCheck, OutboundWork, Page, Placed, PoolStatus,
+    ProductChange, ProductChanged, Pulse, Recomputed, Recorded, RefundAtWork, RefundBegun, Renderer, Reply,
+    Resent, SecretKey, SecretRoll, SellerAtWork, SellerChange, SellerChanged, SellerFilter, SessionLookup,
+    Shelf, SpentKey, StateTaken, StoreConfig, StoredDispute, StoredRefund, StripeCall, TimelineEntry,
+    UnlinkBegun, Walk, WebhookEndpoint, WebhookEndpointChange, WorkClaim,
 };
 use crate::{Error, postgres, sqlite};
 

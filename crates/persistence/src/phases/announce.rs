@@ -25,8 +25,9 @@ use super::schema::{outbound_turns, outbox, products};
 use super::seller_rows::sellers_by_id;
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint};
 use crate::Error;
-use crate::model::{Completion, StoredDispute, StoredRefund};
-use crate::outbound_model::{Message, Renderer, Resent, Snapshot, Unrendered, WebhookEndpoint};
+use crate::model::{
+    Completion, Message, Renderer, Resent, Snapshot, StoredDispute, StoredRefund, Unrendered, WebhookEndpoint,
+};
 
 /// Whose turn it is to announce.
 const TURN: &str = "announce";

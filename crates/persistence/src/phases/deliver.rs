@@ -18,7 +18,7 @@ use super::rows::{instant, parse};
 use super::schema::{deliveries, messages, outbox, webhook_endpoints as endpoints};
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint, store_endpoint};
 use crate::Error;
-use crate::outbound_model::{
+use crate::model::{
     Backlog, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DeliveryToken, EndedAttempt, OutboundWork,
     Recorded, Renderer, WebhookEndpoint,
 };

@@ -17,8 +17,7 @@ use super::rows::{instant, parse};
 use super::schema::{deliveries, delivery_attempts, messages, webhook_endpoints as endpoints};
 use super::webhook_endpoints::lock_endpoint;
 use crate::Error;
-use crate::model::{Completion, Cursor, Page};
-use crate::outbound_model::{Message, MessageFilter, Resent};
+use crate::model::{Completion, Cursor, Message, MessageFilter, Page, Resent};
 
 /// How many messages are looked at at once when an endpoint is told what it missed.
 const RECOVERED_AT_ONCE: i64 = 500;

@@ -10,7 +10,7 @@ use super::super::dialect::Db;
 use super::rows::{document, instant, parse, read, word};
 use super::schema::{deliveries, delivery_attempts, messages, webhook_endpoints};
 use crate::Error;
-use crate::outbound_model::{DeliveryAttempt, Message, MessageDelivery, SigningSecret, WebhookEndpoint};
+use crate::model::{DeliveryAttempt, Message, MessageDelivery, SigningSecret, WebhookEndpoint};
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = webhook_endpoints, check_for_backend(Db), treat_none_as_default_value = false)]

@@ -13,8 +13,9 @@ use super::replies::store_reply;
 use super::rows::instant;
 use super::schema::webhook_endpoints as endpoints;
 use crate::Error;
-use crate::model::{Completion, Cursor, Page};
-use crate::outbound_model::{SecretRoll, SigningSecret, WebhookEndpoint, WebhookEndpointChange};
+use crate::model::{
+    Completion, Cursor, Page, SecretRoll, SigningSecret, WebhookEndpoint, WebhookEndpointChange,
+};
 
 impl Database {
     pub(crate) async fn insert_webhook_endpoint(
