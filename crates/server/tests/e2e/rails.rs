@@ -152,12 +152,24 @@ async fn force(shop: &Shop, kind: &str, id: &str) {
     shop.control(&format!("{kind}/{id}/succeed"), "").await;
 }
 
+/// The customer pays. Where the other success was heard of before, this was closed: then it is forced, too.
 async fn confirm(shop: &Shop, payment_intent_id: &str) {
-    shop.confirm_by(payment_intent_id, "pm_card_visa").await.expect(200);
+    let answer = shop.confirm_by(payment_intent_id, "pm_card_visa").await;
+    if answer.status != 200 {
+        assert_eq!(answer.body["error"]["payment_intent"]["status"], "canceled", "{}", answer.text);
+        force(shop, "payment_intents", payment_intent_id).await;
+    }
 }
 
+/// As [`confirm`], on Stripe's page.
 async fn pay_page(shop: &Shop, session_id: &str) {
-    shop.pay_page(session_id, "pm_card_visa").await.expect(200);
+    let answer = shop.pay_page(session_id, "pm_card_visa").await;
+    if answer.status != 200 {
+        let path = format!("/v1/checkout/sessions/{session_id}");
+        let session = shop.stripe.get(path).send().await.expect(200);
+        assert_eq!(session.body["status"], "expired", "{}", answer.text);
+        force(shop, "checkout/sessions", session_id).await;
+    }
 }
 
 /// Every order is paid, once, and what was captured less what was refunded is its total.
