@@ -1,4 +1,4 @@
-// What this receiver reads of an event. The whole is in the OpenAPI document, under `webhooks`.
+// The event fields that this receiver uses. The OpenAPI document describes every field, under `webhooks`.
 
 export type Item = { product_id: string; name: string; quantity: number; amount: number };
 
