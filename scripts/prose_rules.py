@@ -94,7 +94,25 @@ PHRASES = [
     phrase(r"by hand", 'write "manually"'),
     phrase(r"half-?way", 'write "partway" or name the step'),
     phrase(r"goods that go|way out again", "state the fact"),
-    phrase(r"catalogue|behaviour|licen[c]es?|fulfilment|cancelled|cancelling|cancelation|colour|honour(?:s|ed)?|favour"
+    phrase(r"there (?:is|are|was|were) (?:nothing|none)", 'write "no … exists", "nothing" or "without"'),
+    phrase(r"(?:id|version|copy|list|name|hash|part) of (?:it|them)", 'write "its ID", "its version"'),
+    phrase(r"(?:of ours|of theirs|of yours|of Stripe['’]s(?=[.,;:)]|\s(?:on|that|in|for|is|are|and|or|to)\b))",
+           'write "our …", "Stripe\'s …"'),
+    phrase(r"own words?|words? for (?:it|this|that)|this word means|['’]s words?|(?:in|by) (?:its|their|our) words?",
+           'write "value", "name" or "text"'),
+    phrase(r"(?:is|are|was|were|been) said|sa(?:ys|id|y) so", 'write "states", "specifies" or "confirms"'),
+    phrase(r"(?:is|are|was|were|be|been) asked", 'name the actor: "Quittance asks Stripe", "Quittance requests"'),
+    phrase(r"(?:comes?|came) to nothing|nothing (?:comes?|came)", 'write "fails" or "has no effect"'),
+    phrase(r"time is (?:over|up)|time was (?:over|up)", 'write "expired"'),
+    phrase(r"money (?:has come|came|comes|come)", 'write "is received" or "is paid"'),
+    phrase(r"under way", 'write "in progress"'),
+    phrase(r"(?:tried|tries|asked|asks) again", 'write "retried"'),
+    phrase(r"taken (?:for|as)", 'write "treated as"'),
+    phrase(r"as at stripe", 'write "as on Stripe" or "like Stripe"'),
+    phrase(r"lets? (?:the|an?) \w+ in", 'write "authorize" or "allow"'),
+    phrase(r"any more(?=\s*(?:[.,;:)]|$))", 'write "no longer" or "anymore"'),
+    phrase(r"by chance", 'write "random" or "randomly"'),
+    phrase(r"catalogue|behaviour|licen[c]es?|fulfilment|cancelled|cancelling|cancelations?|colour|honour(?:s|ed)?|favour"
            r"|recognis\w+|serialis\w+|normalis\w+|optimis\w+|initialis\w+|synchronis\w+|authoris\w+|organis\w+"
            r"|towards|afterwards|whilst|amongst|centre|labelled|modelled|travell\w+",
            "use American spelling"),
@@ -102,11 +120,14 @@ PHRASES = [
 
 # Clauses that must not open a sentence.
 OPENINGS = [
-    opening(r"(?:What|Who|Whoever|Whom|Whose|Whatever|Whichever|That|Of|Where|Wherever|Which)\b(?!['’]s Changed)",
+    opening(r"(?:What|Who|Whoever|Whom|Whose|Whatever|Whichever|That|Of|Where|Wherever|Which)\b",
             "open with a concrete noun or an imperative"),
-    opening(r"How(?! to)\b", 'open with a noun: "The time …", "The number of …"'),
-    opening(r"(?:Nothing|None|No one|Nowhere)\b", "name the thing or the actor"),
-    opening(r"(?:Ours|Theirs|The same|As above|Likewise|So is|So are|So does|Nor|Neither)\b",
+    opening(r"(?:How(?! to)|Why)\b", 'open with a noun: "The time …", "The number of …", "The reason …"'),
+    opening(r"(?:By|Through|On|To|From|In|With|For|Under|Against|At) (?:what|when|which|whom|whose|where|how)\b",
+            "open with a concrete noun or an imperative"),
+    opening(r"(?:None|No one|Nowhere|Ours|Theirs|Likewise|Nor|So (?:is|are|does|do)|The same(?=[,:;.]|\s(?:for|as|of|with|in)\b))"
+            r"(?!\w)", "write a full sentence with a noun"),
+    opening(r"(?:Those|One|All|Such|Everything|Anything) (?:that|which|who|of)\b|As (?:[\[_]|(?:above|there|here|at|in)\b)",
             "write a full sentence with a noun"),
 ]
 
