@@ -181,7 +181,7 @@ async fn announce(shared: Arc<Shared>) {
             match shared.store.announce(ANNOUNCED_AT_ONCE, shared.config.render.clone(), Utc::now()).await {
                 Ok(0) => break,
                 Ok(count) => {
-                    CrashPoint::MessagesAnnounced.reach();
+                    CrashPoint::MessagesCreated.reach();
                     shared.news.tell();
                     if count < usize::from(ANNOUNCED_AT_ONCE) {
                         shared.wait(std::future::pending(), ANNOUNCE_PAUSE).await;

@@ -83,7 +83,7 @@ impl Payments {
                 self.store.take_in(payment_id.clone(), findings, now()).await?
             }
         };
-        CrashPoint::AnswerRecorded.reach();
+        CrashPoint::ResponseRecorded.reach();
         self.taken_in(observed)
     }
 

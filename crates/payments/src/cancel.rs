@@ -13,7 +13,7 @@ impl Payments {
     pub async fn cancel(&self, order_id: OrderId, by: ClosureBy) -> Result<Order, Error> {
         self.detached(async move |payments: Self| {
             let asked = payments.store.ask_closure(order_id.clone(), Closure::Canceled, by, now()).await?;
-            CrashPoint::ClosureAsked.reach();
+            CrashPoint::CloseRequested.reach();
             match asked {
                 ClosureAsked::NotFound => Err(Error::NotFound),
                 ClosureAsked::NotPossible(status) => Err(Error::NotCancelable(status)),

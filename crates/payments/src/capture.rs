@@ -18,7 +18,7 @@ impl Payments {
     pub async fn capture(&self, order_id: OrderId, amount: Option<i64>) -> Result<Order, Error> {
         self.detached(async move |payments: Self| {
             let asked = payments.store.ask_capture(order_id.clone(), amount, now()).await?;
-            CrashPoint::CaptureAsked.reach();
+            CrashPoint::CaptureRequested.reach();
             match asked {
                 CaptureAsked::Recorded(work) => payments.drive(&work.attempt.id).await?,
                 CaptureAsked::NotFound => return Err(Error::NotFound),

@@ -75,7 +75,7 @@ impl Payments {
         match self.store.expire_order(order_id.clone(), now()).await? {
             ClosureAsked::Done(_) => self.waiting.poke(),
             ClosureAsked::CloseFirst(work) => {
-                quittance_crash_points::CrashPoint::ExpiryAsked.reach();
+                quittance_crash_points::CrashPoint::ExpiryRequested.reach();
                 match self.drive(&work.attempt.id).await {
                     // The money is on its way after all: the order goes on.
                     Ok(()) | Err(Error::NotCancelable(_)) => {}

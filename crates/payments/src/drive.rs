@@ -102,7 +102,7 @@ impl Payments {
         }
         match self.send(work, &request).await {
             Ok(answer) => {
-                CrashPoint::AttemptMade.reach();
+                CrashPoint::AttemptCreated.reach();
                 Ok(answer)
             }
             Err(StripeError::Unavailable { replayed: true, .. }) => self.find(work, "stripe_error").await,
@@ -180,7 +180,7 @@ impl Payments {
         self.note(&work.order_id, work.attempt.id.as_str(), "payment_intents.update", outcome).await;
         match result {
             Ok(answer) => {
-                CrashPoint::DetailsTold.reach();
+                CrashPoint::DetailsSent.reach();
                 self.record(&work.attempt.id, &answer.into(), Some(version)).await.map(drop)
             }
             Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {

@@ -191,7 +191,7 @@ impl Payments {
         let id = &work.stored.refund.id;
         match result {
             Ok(answer) => {
-                CrashPoint::RefundMade.reach();
+                CrashPoint::RefundCreated.reach();
                 let stored = self.store.observe_refund(id.clone(), answer.observation, now()).await?;
                 self.waiting.poke();
                 stored.ok_or(Error::NotFound)

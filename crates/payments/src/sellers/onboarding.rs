@@ -170,7 +170,7 @@ impl Payments {
             self.store.refuse_seller(id.clone()).await?;
             return Err(Error::SellerNotFound);
         };
-        CrashPoint::AccountMade.reach();
+        CrashPoint::AccountCreated.reach();
         Ok(self
             .store
             .account_made(id.clone(), answer.account_id, answer.began_s, answer.state, now())

@@ -17,7 +17,7 @@ impl Payments {
     pub async fn unlink_seller(&self, id: SellerId, force: bool) -> Result<Seller, Error> {
         self.detached(async move |payments: Self| {
             let begun = payments.store.begin_unlink(id, force, now()).await?;
-            CrashPoint::UnlinkBegun.reach();
+            CrashPoint::UnlinkStarted.reach();
             match begun {
                 UnlinkBegun::NotFound => Err(Error::SellerNotFound),
                 UnlinkBegun::NotAllowed(seller) => Err(Error::SellerInUse(Box::new(seller))),

@@ -50,11 +50,11 @@ pub(crate) async fn through(world: &mut World<'_>, point: CrashPoint, flow: impl
 /// Points that only other ways reach than to pay or cancel an order on the shop's own page.
 const OF_OTHER_WAYS: [CrashPoint; 6] = [
     CrashPoint::AttemptAbandoned,
-    CrashPoint::ExpiryAsked,
-    CrashPoint::CaptureAsked,
+    CrashPoint::ExpiryRequested,
+    CrashPoint::CaptureRequested,
     CrashPoint::PaymentIntentCaptured,
     CrashPoint::RefundRecorded,
-    CrashPoint::RefundMade,
+    CrashPoint::RefundCreated,
 ];
 
 async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &TestDatabase) {
@@ -103,13 +103,13 @@ async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String,
             shop.see_paid(&payable.order_id).await;
             (payable.order_id, Money::kept("paid", AMOUNT))
         }
-        CrashPoint::ExpiryAsked => {
+        CrashPoint::ExpiryRequested => {
             let payable = shop.payable(name).await;
             let_expire(database, &payable.order_id).await;
             shop.see_become(&payable.order_id, "expired").await;
             (payable.order_id, Money::kept("expired", 0))
         }
-        CrashPoint::CaptureAsked | CrashPoint::PaymentIntentCaptured => {
+        CrashPoint::CaptureRequested | CrashPoint::PaymentIntentCaptured => {
             let held = shop.held(name).await;
             shop.see_become(&held.order_id, "authorized").await;
             let captured = shop.capturing(&held.order_id, Some(900)).key(&key).insist().await.expect(200);
@@ -191,11 +191,11 @@ async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
 /// Points after which nobody but the worker may ever look at an attempt again.
 const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
     CrashPoint::AttemptRecorded,
-    CrashPoint::AttemptMade,
-    CrashPoint::AnswerRecorded,
+    CrashPoint::AttemptCreated,
+    CrashPoint::ResponseRecorded,
     CrashPoint::DetailsChanged,
-    CrashPoint::DetailsTold,
-    CrashPoint::ClosureAsked,
+    CrashPoint::DetailsSent,
+    CrashPoint::CloseRequested,
     CrashPoint::AttemptClosed,
 ];
 
@@ -245,7 +245,7 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
     let is_told = intent["shipping"]["address"]["line1"] == "12 St James's Square";
     let status = shop.order(order_id).await["status"].clone();
     match point {
-        CrashPoint::ClosureAsked | CrashPoint::AttemptClosed => {
+        CrashPoint::CloseRequested | CrashPoint::AttemptClosed => {
             assert_eq!(
                 (&intent["status"], &status),
                 (&"canceled".into(), &"canceled".into()),
@@ -253,7 +253,7 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
                 point.name()
             );
         }
-        CrashPoint::DetailsChanged | CrashPoint::DetailsTold => {
+        CrashPoint::DetailsChanged | CrashPoint::DetailsSent => {
             assert!(is_told, "{}: {intent}", point.name());
         }
         _ => {

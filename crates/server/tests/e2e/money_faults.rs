@@ -62,12 +62,12 @@ impl Act {
     fn points(self) -> [CrashPoint; 2] {
         match self {
             Self::CreateIntent | Self::CreateSession => {
-                [CrashPoint::AttemptRecorded, CrashPoint::AttemptMade]
+                [CrashPoint::AttemptRecorded, CrashPoint::AttemptCreated]
             }
-            Self::Cancel | Self::Expire => [CrashPoint::ClosureAsked, CrashPoint::AttemptClosed],
-            Self::Capture => [CrashPoint::CaptureAsked, CrashPoint::PaymentIntentCaptured],
-            Self::Refund => [CrashPoint::RefundRecorded, CrashPoint::RefundMade],
-            Self::Update => [CrashPoint::DetailsChanged, CrashPoint::DetailsTold],
+            Self::Cancel | Self::Expire => [CrashPoint::CloseRequested, CrashPoint::AttemptClosed],
+            Self::Capture => [CrashPoint::CaptureRequested, CrashPoint::PaymentIntentCaptured],
+            Self::Refund => [CrashPoint::RefundRecorded, CrashPoint::RefundCreated],
+            Self::Update => [CrashPoint::DetailsChanged, CrashPoint::DetailsSent],
         }
     }
 }

@@ -60,7 +60,7 @@ async fn is_made_once(world: &World<'_>, platform: &Platform, name: &str, before
 async fn a_client_that_repeats_itself_finds_one_seller(database: &TestDatabase) {
     let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let platform = Platform::of(&world);
-    for point in [CrashPoint::SellerRecorded, CrashPoint::AccountMade] {
+    for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
         let before = made(&world).await.len();
         arm(&mut world, point).await;
         let answered = OnceCell::new();
@@ -90,7 +90,7 @@ async fn a_client_that_repeats_itself_finds_one_seller(database: &TestDatabase) 
     let of_account = format!("sellers WHERE account_id = '{account_id}'");
     assert_eq!(world.count(&of_account).await, 1);
     assert_eq!(platform.seller(&connected).await["ready"], true);
-    for point in [CrashPoint::UnlinkBegun, CrashPoint::Deauthorized] {
+    for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
         let shop = Shop::open_through(&world, Through::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
         let live = shop.payable(point.name()).await;
@@ -121,7 +121,7 @@ async fn has_left(world: &World<'_>, platform: &Platform, shop: &Shop, order_id:
 async fn what_nobody_repeats_is_driven_on(database: &TestDatabase) {
     let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let platform = Platform::of(&world);
-    for point in [CrashPoint::SellerRecorded, CrashPoint::AccountMade] {
+    for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
         let before = made(&world).await.len();
         arm(&mut world, point).await;
         let body = json!({ "type": "express", "country": "DE", "reference": point.name() });
@@ -130,7 +130,7 @@ async fn what_nobody_repeats_is_driven_on(database: &TestDatabase) {
         die_and_revive(&mut world).await;
         is_made_once(&world, &platform, point.name(), before).await;
     }
-    for point in [CrashPoint::UnlinkBegun, CrashPoint::Deauthorized] {
+    for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
         let shop = Shop::open_through(&world, Through::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
         let live = shop.payable(point.name()).await;
@@ -153,7 +153,7 @@ async fn a_seller_that_is_kept_stays_through_a_crash(database: &TestDatabase) {
     shop.see_become(&debit.order_id, "processing").await;
     platform.change(&seller, "payouts_enabled=false").await;
     platform.see(&seller, "can_unlink", &json!(true)).await;
-    arm(&mut world, CrashPoint::UnlinkBegun).await;
+    arm(&mut world, CrashPoint::UnlinkStarted).await;
     let cut = platform.api.delete(path(&seller)).try_send().await;
     assert!(cut.is_err(), "it is never reached");
     die_and_revive(&mut world).await;
@@ -171,7 +171,7 @@ async fn what_a_seller_makes_in_the_window_is_not_ours(database: &TestDatabase) 
     let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let shop = Shop::open_through(&world, Through::Direct).await;
     let order_id = shop.place("window").await;
-    arm(&mut world, CrashPoint::AttemptMade).await;
+    arm(&mut world, CrashPoint::AttemptCreated).await;
     let cut = shop.paying(&order_id).try_send().await;
     assert!(cut.is_err(), "it is never reached");
     let status = world.service().end().await;
@@ -179,7 +179,7 @@ async fn what_a_seller_makes_in_the_window_is_not_ours(database: &TestDatabase) 
     let (ours, payment_id) =
         Impostor::of(&world, shop.clone()).await.made_by_us("/v1/payment_intents", &order_id).await;
     // Nobody takes the attempt up before the seller's own is heard of.
-    world.revive(&[NO_WALK[0], (VARIABLE, CrashPoint::AttemptMade.name())]).await;
+    world.revive(&[NO_WALK[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
     let impostor = Impostor::of(&world, shop.clone()).await;
     impostor.change_nothing(&order_id, &payment_id).await;
     drop(impostor);
