@@ -1,14 +1,14 @@
-# The usual verbs. What they do is in scripts/ and in the binary: nothing is written here a second time.
+# Shortcuts for the commands in scripts/ and in the binary.
 
-# Lists the verbs.
+# Lists the recipes.
 default:
     @just --list
 
-# Serves the API with SQLite and the built-in sandbox; arguments go to `quittance`.
+# Serves the API with SQLite and the built-in sandbox. Arguments are passed to `quittance`.
 run *arguments:
     cargo run -- {{ arguments }}
 
-# All checks, or some of them: see `scripts/test --help`.
+# Runs all checks, or some of them: see `scripts/test --help`.
 test *arguments:
     scripts/test {{ arguments }}
 
@@ -16,27 +16,27 @@ test *arguments:
 fmt:
     cargo fmt --all
 
-# Everything but the tests.
+# Runs every check except the tests.
 lint:
-    scripts/test --only format,lint,docs,arrows,licences
+    scripts/test --only format,prose,lint,docs,layers,licenses
 
-# Measures against a PostgreSQL that flushes every commit to disk: see docs/benchmarks.md.
+# Runs the benchmarks on a PostgreSQL that flushes every commit to disk: see docs/benchmarks.md.
 bench *arguments:
     scripts/bench {{ arguments }}
 
-# Writes the OpenAPI document that the code makes.
+# Updates the OpenAPI document from the code.
 openapi:
     cargo run --quiet -- openapi > openapi/quittance.json.new
     mv openapi/quittance.json.new openapi/quittance.json
 
-# A throw-away PostgreSQL: `just postgres run COMMAND`, or start, url, stop.
+# Manages a temporary PostgreSQL: `just postgres run COMMAND`, or start, url, stop.
 postgres *arguments:
     scripts/postgres {{ arguments }}
 
-# Runs the stand-in for Stripe alone; arguments go to `quittance sandbox`.
+# Runs the Stripe sandbox alone. Arguments are passed to `quittance sandbox`.
 sandbox *arguments:
     cargo run -- sandbox {{ arguments }}
 
-# Service and PostgreSQL in containers.
+# Runs the service and PostgreSQL in containers.
 up *arguments:
     docker compose up --build {{ arguments }}
