@@ -128,7 +128,7 @@ OPENINGS = [
             "open with a concrete noun or an imperative"),
     opening(r"(?:None|No one|Nowhere|Ours|Theirs|Likewise|Nor|So (?:is|are|does|do)|The same(?=[,:;.]|\s(?:for|as|of|with|in)\b))"
             r"(?!\w)", "write a full sentence with a noun"),
-    opening(r"(?:Those|One|All|Such|Everything|Anything) (?:that|which|who|of)\b|As (?:[\[_]|(?:above|there|here|at|in)\b)",
+    opening(r"(?:Those|One|All|Such|Everything|Anything) (?:that|which|who)\b|Those of\b|As (?:[\[_]|(?:above|there|here|at|in)\b)",
             "write a full sentence with a noun"),
 ]
 
