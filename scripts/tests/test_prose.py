@@ -109,7 +109,7 @@ class Files(unittest.TestCase):
         source = (
             "//! First line,\n//! second line.\n\nconst A: char = '\"'; // a note\n"
             'const B: &str = "a text for people";\nconst C: &str = "SELECT one two three";\n'
-            "#[test]\nfn order_is_paid() {}\n"
+            "#[test]\nfn order_is_paid() {}\non_both_databases! {\n    order_is_open,\n}\n"
         )
         self.assertEqual(
             [
@@ -117,6 +117,7 @@ class Files(unittest.TestCase):
                 (prose.COMMENT, 4, "a note"),
                 (prose.TEXT, 5, "a text for people"),
                 (prose.NAME, 8, "Order is paid"),
+                (prose.NAME, 10, "Order is open"),
             ],
             texts("crates/domain/src/order.rs", source),
         )
