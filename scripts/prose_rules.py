@@ -96,6 +96,8 @@ PHRASES = [
     phrase(r"half-?way", 'write "partway" or name the step'),
     phrase(r"goods that go|way out again", "state the fact"),
     phrase(r"there (?:is|are|was|were) (?:nothing|none)", 'write "no … exists", "nothing" or "without"'),
+    phrase(r"such an? one|nothing but|as often as (?:it|they) takes?", 'write "one", "only" or "repeatedly"'),
+    phrase(r"ids? of (?:an?|the|its|this|that|our) \w+", 'write "order ID", "payment ID"'),
     phrase(r"(?:id|version|copy|list|name|hash|part) of (?:it|them)", 'write "its ID", "its version"'),
     phrase(r"(?:of ours|of theirs|of yours|of Stripe['’]s(?=[.,;:)]|\s(?:on|that|in|for|is|are|and|or|to)\b))",
            'write "our …", "Stripe\'s …"'),
@@ -117,6 +119,12 @@ PHRASES = [
            r"|recognis\w+|serialis\w+|normalis\w+|optimis\w+|initialis\w+|synchronis\w+|authoris\w+|organis\w+"
            r"|towards|afterwards|whilst|amongst|centre|labelled|modelled|travell\w+",
            "use American spelling"),
+]
+
+# Terms whose case matters. They are checked in documents and comments only.
+TERMS = [
+    (re.compile(r"(?<![\w`._/{<-])ids?(?![\w_}/>-])"), 'write "ID", or name the field in backticks'),
+    (re.compile(r"(?<![\w`._/{<-])urls?(?![\w_}/>-])"), 'write "URL", or name the field in backticks'),
 ]
 
 # Clauses that must not open a sentence.

@@ -41,6 +41,7 @@ ODD = [
     ("That changes nothing.", "That"),
     ("How long an order is open.", "How"),
     ("Quittance has its own behaviour.", "behaviour"),
+    ("The ids are sorted.", "ids"),
 ]
 
 PLAIN = [
@@ -49,6 +50,7 @@ PLAIN = [
     "# What a webhook contains",
     "What does it cost?",
     "Returns the order, or `None` if it is deleted: `can not`, `anew`.",
+    "The IDs are sorted by `id`, as in GET /v1/orders/{id}.",
     "If `state` is invalid, the request fails with 400.",
     "Wait until the seller can accept payments.",
     "```\nWhat is of it can not go back.\n```",
