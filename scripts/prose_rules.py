@@ -124,7 +124,6 @@ PHRASES = [
 # Terms whose case matters. They are checked in documents and comments only.
 TERMS = [
     (re.compile(r"(?<![\w`._/{<-])ids?(?![\w_}/>-])"), 'write "ID", or name the field in backticks'),
-    (re.compile(r"(?<![\w`._/{<-])urls?(?![\w_}/>-])"), 'write "URL", or name the field in backticks'),
 ]
 
 # Clauses that must not open a sentence.
