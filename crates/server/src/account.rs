@@ -1,8 +1,8 @@
-//! One database is of one Stripe account: with the key of another, what was made is not found, sellers look as if they
-//! had left, and what is made now is never heard of.
+//! Checks that the database belongs to the Stripe account of the configured key.
 //!
-//! So the account of the key is compared with the one that the database is of, before anything is asked of Stripe by
-//! itself. Where Stripe can not say now, the service answers all the same, and Stripe is asked until it does.
+//! With another account's key, Stripe wouldn't find existing objects, sellers would look disconnected, and events of new
+//! payments would never arrive. So the accounts are compared before any background work calls Stripe. If Stripe is
+//! unavailable at startup, the service answers requests anyway and repeats the comparison until it succeeds.
 
 use std::time::Duration;
 
@@ -16,46 +16,46 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 
-/// How long a start waits for Stripe to say whose key it is.
-const START_PATIENCE: Duration = Duration::from_secs(2);
+/// How long startup waits for Stripe to return the key's account.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long until Stripe, or the database, is asked again.
+/// The time between two comparisons while Stripe or the database is unavailable.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
-/// How far the comparison has come.
+/// The progress of the account comparison.
 pub(crate) struct AccountCheck {
-    /// Compares, where that is not done.
+    /// The comparison, if it is still running.
     task: Option<JoinHandle<Result<(), Error>>>,
-    /// Whether nothing more is to be waited for before Stripe is asked for anything.
+    /// Whether background work may call Stripe.
     is_done: watch::Receiver<bool>,
 }
 
 impl AccountCheck {
-    /// Compares the account of the key with that of the database: to the end if Stripe answers in a moment, else in the
-    /// background. The error is that they differ.
-    pub(crate) async fn begin(store: Store, stripe: Stripe) -> Result<Self, Error> {
+    /// Starts comparing the key's account with the database's account. If Stripe doesn't answer within
+    /// [`STARTUP_TIMEOUT`], the comparison continues in the background. Fails if the accounts differ.
+    pub(crate) async fn start(store: Store, stripe: Stripe) -> Result<Self, Error> {
         let (done, is_done) = watch::channel(false);
         let mut task = tokio::spawn(async move {
             compare_until_known(&store, &stripe).await?;
             done.send_replace(true);
             Ok(())
         });
-        match tokio::time::timeout(START_PATIENCE, &mut task).await {
-            Ok(ended) => Self::passed(ended.map_err(Error::task)?),
+        match tokio::time::timeout(STARTUP_TIMEOUT, &mut task).await {
+            Ok(ended) => Self::completed(ended.map_err(Error::task)?),
             Err(_) => Ok(Self { task: Some(task), is_done }),
         }
     }
 
-    /// For a comparison that has ended.
-    pub(crate) fn passed(result: Result<(), Error>) -> Result<Self, Error> {
+    /// Wraps the result of a comparison that has ended.
+    pub(crate) fn completed(result: Result<(), Error>) -> Result<Self, Error> {
         result?;
-        // A closed channel says what it said last.
+        // A receiver still sees the last value after its channel is closed.
         let (_, is_done) = watch::channel(true);
         Ok(Self { task: None, is_done })
     }
 
-    /// For work that asks Stripe by itself: runs it once it is known that the key is the right one.
-    pub(crate) fn hold<F>(
+    /// Delays background work that calls Stripe until the comparison has succeeded.
+    pub(crate) fn delay<F>(
         &self,
         work: F,
         mut stop: watch::Receiver<bool>,
@@ -67,7 +67,7 @@ impl AccountCheck {
         async move {
             tokio::select! {
                 known = is_done.wait_for(|is_done| *is_done) => {
-                    // An error means that the accounts differ, or that it is not asked any more.
+                    // An error means that the accounts differ or that the comparison was stopped.
                     if known.is_err() {
                         return;
                     }
@@ -78,8 +78,8 @@ impl AccountCheck {
         }
     }
 
-    /// Waits for the news, in the background, that the accounts differ.
-    pub(crate) async fn refused(&mut self) -> Error {
+    /// Returns the error of a background comparison that found different accounts. Never returns otherwise.
+    pub(crate) async fn mismatch(&mut self) -> Error {
         let Some(task) = &mut self.task else { return std::future::pending().await };
         match task.await {
             Ok(Ok(())) => std::future::pending().await,
@@ -91,7 +91,7 @@ impl AccountCheck {
         }
     }
 
-    /// Asks no more.
+    /// Stops the background comparison.
     pub(crate) fn stop(self) {
         if let Some(task) = self.task {
             task.abort();
@@ -99,12 +99,12 @@ impl AccountCheck {
     }
 }
 
-/// Asks until there is an answer.
+/// Compares the accounts, and retries until Stripe and the database have answered.
 async fn compare_until_known(store: &Store, stripe: &Stripe) -> Result<(), Error> {
     let mut is_first = true;
     loop {
         let error: Box<dyn std::error::Error + Send + Sync> =
-            match compare(store, stripe, Stored::Write).await {
+            match compare(store, stripe, AccountRecord::ReadOrInsert).await {
                 Err(Error::AccountUnknown(error)) => Box::new(error),
                 Err(Error::Database(error)) => Box::new(error),
                 known => return known,
@@ -112,34 +112,31 @@ async fn compare_until_known(store: &Store, stripe: &Stripe) -> Result<(), Error
         if std::mem::take(&mut is_first) {
             tracing::warn!(
                 error = &*error as &dyn std::error::Error,
-                "Stripe could not be asked whose key STRIPE_SECRET_KEY is. Until it can be, nothing is asked of it but \
-                 what requests need; it is tried again."
+                "failed to read the Stripe account of STRIPE_SECRET_KEY; retrying, and background work that calls Stripe \
+                 waits until it succeeds"
             );
         }
         tokio::time::sleep(RETRY_PERIOD).await;
     }
 }
 
-/// What becomes of the account in the database.
+/// How a comparison uses the database's account record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// It is read.
+pub(crate) enum AccountRecord {
     Read,
-    /// It is read, and written if there was none.
-    Write,
+    /// Reads the record, or inserts it if the database has none for this mode.
+    ReadOrInsert,
 }
 
-/// Compares the account of the key with the one that the database is of. A key that may not read its own account is
-/// taken for the right one.
-pub(crate) async fn compare(store: &Store, stripe: &Stripe, stored: Stored) -> Result<(), Error> {
+/// Compares the key's account with the database's account. Accepts a key that isn't allowed to read its own account.
+pub(crate) async fn compare(store: &Store, stripe: &Stripe, record: AccountRecord) -> Result<(), Error> {
     match stripe.own_account_id().await {
-        Ok(account_id) => check(store, stripe.mode(), &account_id, stored).await,
+        Ok(account_id) => check(store, stripe.mode(), &account_id, record).await,
         Err(StripeError::Refused(refusal)) => {
             tracing::warn!(
                 stripe.refusal = %refusal,
-                "Stripe does not say of which account the key in STRIPE_SECRET_KEY is, so it is not known whether this \
-                 database is of that account. A restricted key needs to read Accounts for that; a wrong key is refused \
-                 everything."
+                "failed to read the Stripe account of STRIPE_SECRET_KEY; can't check that this database belongs to it. \
+                 Restricted keys need permission to read Accounts. Stripe rejects every request with an invalid key."
             );
             Ok(())
         }
@@ -147,34 +144,41 @@ pub(crate) async fn compare(store: &Store, stripe: &Stripe, stored: Stored) -> R
     }
 }
 
-/// Compares an account with the one that the database is of.
-pub(crate) async fn check(store: &Store, mode: Mode, account_id: &str, stored: Stored) -> Result<(), Error> {
-    let known = match stored {
-        Stored::Read => store.stripe_account(mode).await?,
-        Stored::Write => Some(store.tie_stripe_account(mode, account_id.to_owned(), Utc::now()).await?),
+/// Compares an account with the database's account. Fails if they differ.
+pub(crate) async fn check(
+    store: &Store,
+    mode: Mode,
+    account_id: &str,
+    record: AccountRecord,
+) -> Result<(), Error> {
+    let recorded = match record {
+        AccountRecord::Read => store.stripe_account(mode).await?,
+        AccountRecord::ReadOrInsert => {
+            Some(store.tie_stripe_account(mode, account_id.to_owned(), Utc::now()).await?)
+        }
     };
-    match known {
-        Some(known) if known != account_id => Err(differs(mode, &known, account_id)),
+    match recorded {
+        Some(recorded) if recorded != account_id => Err(account_mismatch(mode, &recorded, account_id)),
         _ => Ok(()),
     }
 }
 
-fn differs(mode: Mode, known: &str, account_id: &str) -> Error {
+fn account_mismatch(mode: Mode, recorded: &str, account_id: &str) -> Error {
     let mode = mode.as_str();
     let problem = if account_id == SANDBOX_ACCOUNT {
         format!(
-            "leads to the sandbox ({account_id}), which stands in for Stripe where no key is set, and this database is of \
-             the Stripe account {known} in {mode} mode. Use the key of {known}, or another DATABASE_URL for the sandbox"
+            "selects the sandbox ({account_id}), but this database belongs to the Stripe account {recorded} in {mode} \
+             mode. Set the key of {recorded}, or another DATABASE_URL for the sandbox"
         )
-    } else if known == SANDBOX_ACCOUNT {
+    } else if recorded == SANDBOX_ACCOUNT {
         format!(
-            "is a key of the Stripe account {account_id}, and this database was filled by the sandbox ({known}). Use \
-             another DATABASE_URL for {account_id}, or no key to go on with the sandbox"
+            "belongs to the Stripe account {account_id}, but this database contains sandbox data ({recorded}). Set \
+             another DATABASE_URL for {account_id}, or unset the key to keep using the sandbox"
         )
     } else {
         format!(
-            "is a key of the Stripe account {account_id}, and this database is of {known} in {mode} mode. Use the key of \
-             {known}, or another DATABASE_URL for {account_id}"
+            "belongs to the Stripe account {account_id}, but this database belongs to {recorded} in {mode} mode. Set the \
+             key of {recorded}, or another DATABASE_URL for {account_id}"
         )
     };
     Error::setting("STRIPE_SECRET_KEY", problem)

@@ -1,17 +1,17 @@
-//! What a newcomer sees first.
+//! The startup banner on standard output.
 
 use std::fmt::Write;
 
 use quittance_domain::catalog::Product;
 
-/// What there is to tell.
+/// The content of the startup banner.
 pub(crate) struct Banner<'a> {
     pub(crate) url: &'a str,
     pub(crate) database: &'a str,
     pub(crate) sandbox: Option<SandboxBanner<'a>>,
 }
 
-/// What there is to tell where no real Stripe is.
+/// The part of the banner for sandbox mode.
 pub(crate) struct SandboxBanner<'a> {
     pub(crate) url: &'a str,
     pub(crate) secret_key: &'a str,
@@ -27,7 +27,7 @@ impl Banner<'_> {
             database = self.database,
         );
         if let Some(sandbox) = &self.sandbox {
-            // Writing to a String can not fail.
+            // Writing to a string never fails.
             let _ = sandbox.write(&mut text, self.url);
         }
         text
@@ -37,16 +37,16 @@ impl Banner<'_> {
 impl SandboxBanner<'_> {
     fn write(&self, text: &mut String, url: &str) -> std::fmt::Result {
         let (sandbox, key) = (self.url, self.secret_key);
-        writeln!(text, "  Shop      {url}/demo takes the test card 4242 4242 4242 4242")?;
-        writeln!(text, "  Sandbox   {sandbox} stands in for Stripe: no key, no internet, no real cards")?;
+        writeln!(text, "  Shop      {url}/demo (pay with the test card 4242 4242 4242 4242)")?;
+        writeln!(text, "  Sandbox   {sandbox} (stands in for Stripe; don't use real cards)")?;
         writeln!(
             text,
-            "  Sellers   connect there too: POST {url}/v1/sellers/oauth/authorize leads to its page"
+            "  Sellers   {url}/demo/sellers.html (connect sellers in the sandbox with the key below)"
         )?;
         writeln!(text, "  Key       {key}\n")?;
         let Some(product) = self.product else { return Ok(()) };
         let (id, name, price) = (&product.id, &product.name, product.unit_price);
-        writeln!(text, "  Four lines that end with a paid order ({name}, {price}):\n")?;
+        writeln!(text, "  To pay an order ({name}, {price}), run these four lines one by one:\n")?;
         writeln!(
             text,
             "ORDER=$(curl -s {url}/v1/orders -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \

@@ -1,4 +1,4 @@
-//! Every command but `serve`.
+//! The commands `migrate`, `openapi`, `keys`, `replay` and `sandbox`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use quittance_stripe_gateway::event;
 use uuid::Uuid;
 
 use crate::cli::{DatabaseArgs, KeysAction, LimitArgs, LogArgs, SupportedArgs};
-use crate::connect::sellers_supported;
+use crate::config::sellers_supported;
 use crate::error::Error;
 use crate::logging;
 use crate::signals::stop_signal;
 
-/// For commands that touch no order, and no seller.
+/// Limits for commands that change neither orders nor sellers.
 const NO_LIMITS: Limits =
     Limits { max_declines: usize::MAX, max_open_orders: i64::MAX, review_refund: ReviewRefund::Never };
 
-/// How many kept events are read at once.
+/// The number of failed events read at once.
 const REPLAY_PAGE: u8 = 100;
 
-/// How long a command waits for a connection.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long a command waits for a database connection.
+const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {
     open(database, NO_LIMITS, Supported::default()).await?.migrate().await?;
-    println!("The database's schema is up to date.");
+    println!("The database schema is up to date.");
     Ok(())
 }
 
@@ -46,14 +46,14 @@ pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(
     match action {
         KeysAction::Create { name } => {
             let key = SecretKeyText::generate();
-            store.insert_secret_key(record_of(name, &key)).await?;
+            store.insert_secret_key(secret_key_record(name, &key)).await?;
             println!("{}", key.expose());
         }
         KeysAction::List => {
             for key in store.secret_keys().await? {
-                let made = key.created_at.format("%Y-%m-%d %H:%M:%SZ");
+                let created_at = key.created_at.format("%Y-%m-%d %H:%M:%SZ");
                 let state = key.revoked_at.map_or("active", |_| "revoked");
-                println!("{}  {made}  {state:8}  {}", key.id, key.name);
+                println!("{}  {created_at}  {state:8}  {}", key.id, key.name);
             }
         }
         KeysAction::Revoke { id } => {
@@ -64,46 +64,46 @@ pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(
             if !revoked {
                 return Err(Error::NoSuchKey(id));
             }
-            println!("{id} is revoked.");
+            println!("Revoked {id}.");
         }
     }
     Ok(())
 }
 
-/// Takes in again what was kept as failed, event by event, and says what became of it.
+/// Reprocesses failed events one by one, and prints the number of events for each outcome.
 pub(crate) async fn replay(
     database: DatabaseArgs,
     limits: LimitArgs,
     supported: &SupportedArgs,
 ) -> Result<(), Error> {
     let store = open(database, limits.into(), sellers_supported(supported)?).await?;
-    let mut became: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut last = None;
     loop {
         let page = store.failed_events(last.clone(), REPLAY_PAGE).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.event_id.clone());
-        for kept in page {
-            let outcome = replay_one(&store, kept).await?;
-            *became.entry(outcome.as_str()).or_default() += 1;
+        for failed in page {
+            let outcome = replay_one(&store, failed).await?;
+            *outcomes.entry(outcome.as_str()).or_default() += 1;
         }
     }
-    if became.is_empty() {
-        println!("No event was kept as failed.");
+    if outcomes.is_empty() {
+        println!("No failed events.");
     }
-    for (outcome, count) in became {
+    for (outcome, count) in outcomes {
         println!("{outcome:10} {count:6}");
     }
     Ok(())
 }
 
-async fn replay_one(store: &Store, kept: FailedEvent) -> Result<Outcome, Error> {
-    let Ok(mut event) = event::read(&kept.payload) else { return Ok(Outcome::Failed) };
-    event.id.clone_from(&kept.event_id);
-    let delivery = Delivery { event, payload: kept.payload, received_at: kept.received_at };
+async fn replay_one(store: &Store, failed: FailedEvent) -> Result<Outcome, Error> {
+    let Ok(mut event) = event::read(&failed.payload) else { return Ok(Outcome::Failed) };
+    event.id.clone_from(&failed.event_id);
+    let delivery = Delivery { event, payload: failed.payload, received_at: failed.received_at };
     match store.replay(delivery).await {
         Err(error) if error.is_of_data() => {
-            eprintln!("{} can still not be applied: {error}", kept.event_id);
+            eprintln!("failed to apply event {}; it stays failed: {error}", failed.event_id);
             Ok(Outcome::Failed)
         }
         result => Ok(result?),
@@ -111,16 +111,16 @@ async fn replay_one(store: &Store, kept: FailedEvent) -> Result<Outcome, Error> 
 }
 
 pub(crate) async fn sandbox(config: quittance_sandbox::Config, log: LogArgs) -> Result<(), Error> {
-    logging::start(&log)?;
+    logging::init(&log)?;
     let sandbox = Sandbox::bind(config).map_err(Error::Sandbox)?;
     println!("The sandbox, a stand-in for Stripe, listens on {}", sandbox.url());
-    println!("It is no place for real cards: use Stripe's test cards, such as 4242 4242 4242 4242.");
-    println!("Any key that begins with sk_test_ or pk_test_ is taken.");
+    println!("Use Stripe's test cards, such as 4242 4242 4242 4242. Never use real cards.");
+    println!("Use any key that begins with sk_test_, rk_test_ or pk_test_.");
     sandbox.run(stop_signal()).await.map_err(Error::Sandbox)
 }
 
-/// The record of a secret key.
-pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
+/// Returns the database record of a secret key, which contains only the key's hash.
+pub(crate) fn secret_key_record(name: String, key: &SecretKeyText) -> SecretKey {
     SecretKey {
         id: KeyId::from_uuid(Uuid::now_v7()),
         name,
@@ -130,12 +130,18 @@ pub(crate) fn record_of(name: String, key: &SecretKeyText) -> SecretKey {
     }
 }
 
+/// Opens the database with a single connection.
 pub(crate) async fn open(
     database: DatabaseArgs,
     limits: Limits,
     sellers_supported: Supported,
 ) -> Result<Store, Error> {
-    let config =
-        StoreConfig { url: database.database_url, limits, sellers_supported, connections: 1, wait: WAIT };
+    let config = StoreConfig {
+        url: database.database_url,
+        limits,
+        sellers_supported,
+        connections: 1,
+        wait: DATABASE_WAIT,
+    };
     Ok(Store::open(config).await?)
 }

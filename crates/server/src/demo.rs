@@ -1,4 +1,4 @@
-//! A few things to buy, for whoever tries the service out.
+//! Demo products for sandbox mode.
 
 use chrono::Utc;
 use quittance_domain::catalog::{Metadata, Product};
@@ -9,28 +9,29 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// Names, descriptions, prices in cents, and how many there are, where they are counted: so few that the shop says it.
-const DEMO: [(&str, &str, i64, Option<u32>); 4] = [
+/// Name, description, price in cents and stock of each product. The counted stock is low enough for the demo shop to
+/// show it.
+const PRODUCTS: [(&str, &str, i64, Option<u32>); 4] = [
     ("Pour-over kettle", "Gooseneck, 0.9 l, brushed steel", 6_400, None),
     ("Ceramic dripper", "For one or two cups, matt white", 2_250, None),
     ("Paper filters", "100 pieces, unbleached", 490, None),
     ("Filter coffee, Huila", "250 g, roasted this week: panela, red apple", 1_180, Some(5)),
 ];
 
-/// Puts demo products into an empty catalogue.
+/// Adds the demo products to an empty catalog.
 pub(crate) async fn seed(store: &Store) -> Result<(), Error> {
-    let any = Cursor { limit: 1, starting_after: None };
-    if !store.products(Shelf::All, any).await?.data.is_empty() {
+    let first = Cursor { limit: 1, starting_after: None };
+    if !store.products(Shelf::All, first).await?.data.is_empty() {
         return Ok(());
     }
-    let eur = "eur".parse().expect("the euro is a currency");
-    for (name, description, unit_amount, stock) in DEMO.into_iter().rev() {
+    let eur = "eur".parse().expect("the euro is a supported currency");
+    for (name, description, unit_amount, stock) in PRODUCTS.into_iter().rev() {
         let now = Utc::now();
         let product = Product {
             id: ProductId::from_uuid(Uuid::now_v7()),
             name: name.to_owned(),
             description: Some(description.to_owned()),
-            unit_price: Money::new(unit_amount, eur).expect("a demo price is a price"),
+            unit_price: Money::new(unit_amount, eur).expect("demo prices are valid amounts"),
             active: true,
             stock,
             seller_id: None,

@@ -1,51 +1,51 @@
-//! Why the program can not go on.
+//! Errors that stop a command.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the program can not go on.
+/// An error that stops a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{variable} {problem}")]
     Setting { variable: &'static str, problem: String },
-    #[error("the runtime could not be started")]
+    #[error("failed to start the async runtime")]
     Runtime(#[source] io::Error),
-    #[error("cannot listen on {address} (QUITTANCE_LISTEN)")]
+    #[error("failed to listen on {address} (QUITTANCE_LISTEN)")]
     Listen {
         address: std::net::SocketAddr,
         #[source]
         source: io::Error,
     },
-    #[error("the server stopped")]
+    #[error("the HTTP server stopped unexpectedly")]
     Server(#[source] io::Error),
-    #[error("the sandbox could not be started (QUITTANCE_SANDBOX_LISTEN)")]
+    #[error("failed to run the sandbox (QUITTANCE_SANDBOX_LISTEN)")]
     Sandbox(#[source] quittance_sandbox::Error),
-    #[error("the sandbox could not be told where events go")]
+    #[error("failed to register the webhook endpoint with the sandbox")]
     SandboxEndpoint(#[source] quittance_sandbox::InvalidWebhookTarget),
-    #[error("the database could not be used (DATABASE_URL)")]
+    #[error("failed to use the database (DATABASE_URL)")]
     Database(#[source] quittance_persistence::Error),
     #[error(
-        "another process serves {path}: one SQLite file has one server. Stop it, or set DATABASE_URL to another \
-         file or to a PostgreSQL server"
+        "another process serves {path}, and an SQLite file allows only one server. Stop that process, or set \
+         DATABASE_URL to another file or to a PostgreSQL server"
     )]
     DatabaseInUse { path: PathBuf },
-    #[error("{path} could not be used")]
+    #[error("failed to use the file {path}")]
     File {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("events could not be sent to the shop's own systems")]
+    #[error("failed to create the HTTP client for webhook messages")]
     Sender(#[source] quittance_outbound::SenderError),
-    #[error("metrics could not be set up")]
+    #[error("failed to set up metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
-    #[error("Stripe could not be asked whose key STRIPE_SECRET_KEY is")]
+    #[error("failed to read the Stripe account of STRIPE_SECRET_KEY")]
     AccountUnknown(#[source] quittance_stripe_gateway::Error),
-    #[error("Stripe's list of events could not be walked")]
-    Walk(#[from] quittance_webhook::WalkError),
-    #[error("orders could not be reconciled")]
+    #[error("failed to backfill events from Stripe's event list")]
+    EventBackfill(#[from] quittance_webhook::WalkError),
+    #[error("failed to reconcile orders")]
     Reconcile(#[from] quittance_payments::Error),
-    #[error("there is no key {0} that could be revoked")]
+    #[error("no active key has the ID {0}")]
     NoSuchKey(String),
 }
 
@@ -54,7 +54,7 @@ impl Error {
         Self::Setting { variable, problem: problem.into() }
     }
 
-    /// A task of the service has ended by itself.
+    /// Reports a service task that panicked or was aborted.
     pub(crate) fn task(error: tokio::task::JoinError) -> Self {
         Self::Server(io::Error::other(error))
     }

@@ -1,18 +1,18 @@
-//! One server for one SQLite file.
+//! A lock that lets only one server open an SQLite file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use crate::error::Error;
 
-/// Holds the right to serve an SQLite file. The system takes it back when the process ends, however it ends.
+/// A lock on an SQLite file. The operating system releases it when the process ends, even after a crash.
 pub(crate) struct ServeLock {
     _file: File,
 }
 
 impl ServeLock {
-    /// Takes the lock beside the database file.
-    pub(crate) fn take(database: &Path) -> Result<Self, Error> {
+    /// Locks `<database>.lock`, next to the database file.
+    pub(crate) fn acquire(database: &Path) -> Result<Self, Error> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");
         let file = OpenOptions::new()

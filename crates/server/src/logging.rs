@@ -1,4 +1,4 @@
-//! Log lines: readable on a terminal, JSON elsewhere, on standard error.
+//! Logging to standard error: readable text on a terminal, JSON otherwise.
 
 use std::io::IsTerminal;
 
@@ -7,18 +7,18 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{LogArgs, LogFormat};
 use crate::error::Error;
 
-/// Starts logging. Does nothing if it was started before.
-pub(crate) fn start(args: &LogArgs) -> Result<(), Error> {
+/// Installs the log subscriber. Does nothing if one is already installed.
+pub(crate) fn init(args: &LogArgs) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&args.filter)
-        .map_err(|error| Error::setting("QUITTANCE_LOG", format!("is no filter: {error}")))?;
-    let terminal = std::io::stderr().is_terminal();
-    let default = if terminal { LogFormat::Pretty } else { LogFormat::Json };
+        .map_err(|error| Error::setting("QUITTANCE_LOG", format!("isn't a valid log filter: {error}")))?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let default = if is_terminal { LogFormat::Pretty } else { LogFormat::Json };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match args.format.unwrap_or(default) {
-        LogFormat::Pretty => builder.with_ansi(terminal).try_init(),
+    let installed = match args.format.unwrap_or(default) {
+        LogFormat::Pretty => builder.with_ansi(is_terminal).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    // Whoever started it before has chosen how to log.
-    drop(started);
+    // The subscriber that is already installed keeps its own format.
+    drop(installed);
     Ok(())
 }

@@ -1,12 +1,11 @@
-//! `quittance`: a headless payments service for Stripe.
+//! `quittance`: a headless payments API for Stripe.
 
 mod account;
 mod banner;
-#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "its comments are what --help shows")]
+#[allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "its comments are the text of --help")]
 mod cli;
 mod commands;
 mod config;
-mod connect;
 mod demo;
 mod error;
 mod lock;
@@ -30,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Error::Runtime(error)),
     };
     let outcome = runtime.block_on(run(cli));
-    // What is still running has nothing to finish: everything that matters was awaited.
+    // Everything that must finish was awaited, so remaining tasks can be dropped.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Error> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(settings) => serve::serve(*settings).await,
+        Command::Serve(args) => serve::serve(*args).await,
         Command::Migrate(database) => commands::migrate(database).await,
         Command::Openapi => {
             commands::openapi();
@@ -50,17 +49,17 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Replay { database, limits, supported } => {
             commands::replay(database, limits, &supported).await
         }
-        Command::Reconcile(settings) => reconcile::reconcile(*settings).await,
+        Command::Reconcile(args) => reconcile::reconcile(*args).await,
         Command::Sandbox { sandbox, log } => commands::sandbox(sandbox, log).await,
     }
 }
 
-/// Tells a person what went wrong, cause by cause, and where a program expects it: the exit code.
+/// Prints an error and its causes to standard error, and returns the exit code.
 fn fail(error: &Error) -> ExitCode {
     eprintln!("quittance: {error}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        eprintln!("  because: {cause}");
+        eprintln!("  caused by: {cause}");
         source = cause.source();
     }
     ExitCode::FAILURE

@@ -1,4 +1,5 @@
-//! `quittance reconcile`: healing by hand, with a spinner and a tally. How much there is to do is not known before.
+//! `quittance reconcile`: repairs everything at once. It shows a spinner, because the amount of work isn't known in
+//! advance, and ends with a tally.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,100 +11,102 @@ use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
 
-use crate::account::{Stored, compare};
+use crate::account::{AccountRecord, compare};
 use crate::cli::ReconcileArgs;
 use crate::commands::open;
-use crate::config::Stripe as StripeChoice;
-use crate::connect::{real_stripe, sellers_supported, stripe_client};
+use crate::config::{StripeBackend, client_config, sellers_supported, stripe_client};
 use crate::error::Error;
 use crate::logging;
 
-/// The key that the sandbox is asked with.
+/// The secret key for requests to the sandbox.
 const SANDBOX_KEY: &str = "sk_test_sandbox";
 
-/// How often the spinner turns.
-const TICK: Duration = Duration::from_millis(100);
+/// The time between two frames of the spinner.
+const SPINNER_PERIOD: Duration = Duration::from_millis(100);
 
 pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
-    logging::start(&args.log)?;
-    let since = since(&args.since, Utc::now())?;
-    let (stripe, connect) = stripe(&args)?;
+    logging::init(&args.log)?;
+    let since = parse_since(&args.since, Utc::now())?;
+    let (stripe, connect) = connect_to_stripe(&args)?;
     let store = open(args.database, args.limits.into(), sellers_supported(&args.supported)?).await?;
     store.ready().await?;
-    compare(&store, &stripe, if args.dry_run { Stored::Read } else { Stored::Write }).await?;
+    let record = if args.dry_run { AccountRecord::Read } else { AccountRecord::ReadOrInsert };
+    compare(&store, &stripe, record).await?;
     let waiting = Waiting::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
-    let walk = Walker::new(store.clone(), stripe.clone(), receiver.clone());
+    let backfill = Walker::new(store.clone(), stripe.clone(), receiver.clone());
     let payments = Payments::new(store.clone(), stripe, waiting).with_connect(connect);
 
-    let bar = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("the template is one"),
-    );
-    bar.enable_steady_tick(TICK);
-    let walked = walk
-        .walk(since, args.dry_run, |walked| bar.set_message(format!("{} events listed", walked.listed)))
+    let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}");
+    let spinner = ProgressBar::new_spinner().with_style(style.expect("the template is valid"));
+    spinner.enable_steady_tick(SPINNER_PERIOD);
+    let events = backfill
+        .walk(since, args.dry_run, |events| spinner.set_message(format!("{} events listed", events.listed)))
         .await?;
     let scope = Scope { since, dry_run: args.dry_run };
     let step = |tally: &Tally| {
-        bar.set_message(format!("{} orders asked about, {} derived anew", tally.asked, tally.derived));
+        let (compared, recomputed) = (tally.asked, tally.derived);
+        spinner.set_message(format!("{compared} orders compared, {recomputed} recomputed"));
     };
     let tally = payments.reconcile(scope, step).await?;
-    bar.finish_and_clear();
+    spinner.finish_and_clear();
     receiver.close().await;
     store.close();
-    print!("{}", summary(walked, tally, args.dry_run));
+    print!("{}", summary(events, tally, args.dry_run));
     Ok(())
 }
 
-/// A point in time, or how far back from now.
-fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+/// Parses a time, or a duration before `now`.
+fn parse_since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     if let Ok(time) = text.parse::<DateTime<Utc>>() {
         return Ok(time);
     }
-    let span = humantime::parse_duration(text).ok().and_then(|span| chrono::TimeDelta::from_std(span).ok());
-    span.and_then(|span| now.checked_sub_signed(span)).ok_or_else(|| {
-        Error::setting("--since", format!("is {text:?}: it takes 2026-01-31T09:00:00Z, 24h or 3days"))
+    let duration = humantime::parse_duration(text).ok().and_then(|it| chrono::TimeDelta::from_std(it).ok());
+    duration.and_then(|duration| now.checked_sub_signed(duration)).ok_or_else(|| {
+        let problem =
+            format!("is {text:?}, but must be a time (2026-01-31T09:00:00Z) or a duration (24h, 3days)");
+        Error::setting("--since", problem)
     })
 }
 
-/// Which Stripe is asked, and as whom sellers are let go.
-fn stripe(args: &ReconcileArgs) -> Result<(Stripe, ConnectSettings), Error> {
-    let choice = StripeChoice::read(args.stripe.clone(), args.sandbox_listen, ChaosConfig::default())?;
-    let client_id = choice.connect().client_id.clone();
-    let config = match choice {
-        StripeChoice::Real { secret_key, api_base, connect, .. } => {
-            real_stripe(secret_key, api_base, &connect)
+/// Returns the client for Stripe or the sandbox, and the settings for disconnecting sellers.
+fn connect_to_stripe(args: &ReconcileArgs) -> Result<(Stripe, ConnectSettings), Error> {
+    let backend = StripeBackend::from_args(args.stripe.clone(), args.sandbox_listen, ChaosConfig::default())?;
+    let client_id = backend.connect().client_id.clone();
+    let config = match backend {
+        StripeBackend::Stripe { secret_key, api_base, connect, .. } => {
+            client_config(secret_key, api_base, &connect)
         }
-        StripeChoice::Sandbox { listen, .. } => {
+        StripeBackend::Sandbox { listen, .. } => {
             StripeConfig::new(SANDBOX_KEY.to_owned().into(), format!("http://{listen}"))
         }
     };
-    // No seller is made here: how new ones begin plays no part.
+    // Reconciling creates no sellers, so the terms of new sellers don't matter.
     Ok((stripe_client(&config)?, ConnectSettings { client_id, ..ConnectSettings::default() }))
 }
 
-fn summary(walked: Walked, tally: Tally, dry_run: bool) -> String {
-    // A dry run drives nothing on, and says what would be.
-    let (taken_in, changed, mended, count) = if dry_run {
-        ("would be taken in", "of them would change", "of them would be mended", walked.missing)
+/// Formats the tally as one count per line. A dry run reports what a real run would change.
+fn summary(events: Walked, tally: Tally, dry_run: bool) -> String {
+    let (applied_count, applied, updated, repaired) = if dry_run {
+        (events.missing, "missing events to apply", "orders to update", "order statuses to repair")
     } else {
-        ("of them changed something", "of them changed", "of them mended", walked.applied)
+        (events.applied, "missing events applied", "orders updated", "order statuses repaired")
     };
     let rows = [
-        (walked.listed, "events listed by Stripe"),
-        (walked.missing, "of them had not arrived"),
-        (count, taken_in),
-        (tally.driven, "payments and refunds driven on"),
-        (tally.asked, "orders asked about at Stripe"),
-        (tally.behind, changed),
-        (tally.failed, "of them could not be asked about; the service tries again"),
-        (tally.derived, "orders derived anew from their facts"),
-        (tally.mended, mended),
+        (events.listed, "events listed by Stripe"),
+        (events.missing, "events missing here"),
+        (applied_count, applied),
+        (tally.driven, "payments and refunds resumed"),
+        (tally.asked, "orders compared with Stripe"),
+        (tally.behind, updated),
+        (tally.failed, "orders that failed to compare; the service retries them"),
+        (tally.derived, "order statuses recomputed"),
+        (tally.mended, repaired),
     ];
     let mut text = String::new();
-    for (count, what) in rows {
-        // Writing to a text does not fail.
-        let _ = writeln!(text, "{count:>8}  {what}");
+    for (count, label) in rows {
+        // Writing to a string never fails.
+        let _ = writeln!(text, "{count:>8}  {label}");
     }
     text
 }

@@ -1,10 +1,10 @@
-//! When the system, or a person at the keyboard, wants the program to stop.
+//! Signals that stop the process.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Returns on SIGTERM and on Ctrl-C.
+/// Returns when the process receives SIGTERM or Ctrl-C.
 pub(crate) async fn stop_signal() {
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for at start");
+    let mut terminate = signal(SignalKind::terminate()).expect("the SIGTERM handler can be installed");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}

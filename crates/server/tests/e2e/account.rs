@@ -82,7 +82,7 @@ async fn another_account_is_refused_once_stripe_says_whose_the_key_is(database: 
     assert_eq!(status.code(), Some(1), "it ends by itself, in good order");
     let logs = world.logs();
     says_what_to_do(&logs, ACCOUNT, OTHER);
-    assert!(logs.contains("Stopped."), "{logs}");
+    assert!(logs.contains("stopped"), "{logs}");
     assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
     world.revive(&[]).await;
     assert_eq!(shop.order(&order_id).await["status"], "pending");
@@ -163,7 +163,7 @@ async fn a_key_that_may_not_say_whose_it_is_is_taken(database: &TestDatabase) {
     let live = [("STRIPE_SECRET_KEY", "sk_live_e2e"), ("STRIPE_PUBLISHABLE_KEY", "pk_live_e2e")];
     world.revive(&live).await;
     let logs = world.logs();
-    assert_eq!(logs.matches("A restricted key needs to read Accounts").count(), 1, "{logs}");
+    assert_eq!(logs.matches("Restricted keys need permission to read Accounts").count(), 1, "{logs}");
     assert_eq!(world.count("stripe_accounts").await, 1);
     let account = world.texts("SELECT mode || ' ' || account_id AS value FROM stripe_accounts").await;
     assert_eq!(account, [format!("test {ACCOUNT}")]);

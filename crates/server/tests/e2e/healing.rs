@@ -268,13 +268,16 @@ async fn found_by_hand(database: &TestDatabase, through: Through) {
 
     let dry = tally(&world, &["--dry-run"]);
     assert_eq!(state(&world).await, before, "a dry run changes nothing");
-    let missing = of(&dry, "of them had not arrived");
-    assert_eq!((of(&dry, "events listed by Stripe"), of(&dry, "would be taken in")), (missing, missing));
-    assert_eq!(of(&dry, "of them would change"), stories.len() as u64, "{dry:?}");
+    let missing = of(&dry, "events missing here");
+    assert_eq!(
+        (of(&dry, "events listed by Stripe"), of(&dry, "missing events to apply")),
+        (missing, missing)
+    );
+    assert_eq!(of(&dry, "orders to update"), stories.len() as u64, "{dry:?}");
 
     let done = tally(&world, &["--since", "1h"]);
-    assert_eq!(of(&done, "of them had not arrived"), missing);
-    assert!(of(&done, "of them changed something") > 0, "{done:?}");
+    assert_eq!(of(&done, "events missing here"), missing);
+    assert!(of(&done, "missing events applied") > 0, "{done:?}");
     check(&world, &shop, &stories).await;
     let healed = state(&world).await;
     assert_ne!(healed, before);
@@ -283,12 +286,12 @@ async fn found_by_hand(database: &TestDatabase, through: Through) {
     world.kill();
     let again = tally(&world, &[]);
     for nothing in [
-        "of them had not arrived",
-        "of them changed something",
-        "payments and refunds driven on",
-        "of them changed",
-        "of them could not be asked about; the service tries again",
-        "of them mended",
+        "events missing here",
+        "missing events applied",
+        "payments and refunds resumed",
+        "orders updated",
+        "orders that failed to compare; the service retries them",
+        "order statuses repaired",
     ] {
         assert_eq!(of(&again, nothing), 0, "{again:?}");
     }
@@ -320,8 +323,8 @@ async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &Test
     database.execute(&corrupt).await;
 
     let done = tally(&world, &[]);
-    assert_eq!(of(&done, "payments and refunds driven on"), 1, "{done:?}");
-    assert_eq!((of(&done, "orders derived anew from their facts"), of(&done, "of them mended")), (3, 1));
+    assert_eq!(of(&done, "payments and refunds resumed"), 1, "{done:?}");
+    assert_eq!((of(&done, "order statuses recomputed"), of(&done, "order statuses repaired")), (3, 1));
     let status = format!("SELECT status AS value FROM orders WHERE id = '{untouched}'");
     assert_eq!(world.texts(&status).await, ["pending"]);
     let intents = shop.stripe.list("/v1/payment_intents").await;
@@ -331,7 +334,7 @@ async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &Test
     assert_eq!(world.texts(&known).await, [intent["id"].as_str().expect("an id")]);
 
     let again = tally(&world, &[]);
-    assert_eq!((of(&again, "payments and refunds driven on"), of(&again, "of them mended")), (0, 0));
+    assert_eq!((of(&again, "payments and refunds resumed"), of(&again, "order statuses repaired")), (0, 0));
 }
 
 /// Waits until the second of the last event is over at Stripe, because what is read in it is no news; and until the
