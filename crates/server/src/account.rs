@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 
-/// How long startup waits for Stripe to return the key's account.
+/// The longest time that startup waits for Stripe to return the key's account.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time between two comparisons while Stripe or the database is unavailable.
@@ -120,11 +120,11 @@ async fn compare_until_known(store: &Store, stripe: &Stripe) -> Result<(), Error
     }
 }
 
-/// How a comparison uses the database's account record.
+/// A mode of access to the database's account record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccountRecord {
     Read,
-    /// Reads the record, or inserts it if the database has none for this mode.
+    /// Reads the record. If it doesn't exist for this mode, inserts it.
     ReadOrInsert,
 }
 

@@ -61,10 +61,10 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct ReconcileArgs {
-    /// How far to look back: a time (2026-01-31T09:00:00Z) or a duration (24h, 3days). Stripe lists events for 30 days
+    /// Start of the period: a time (2026-01-31T09:00:00Z) or a duration (24h, 3days). Stripe lists events for 30 days
     #[arg(long, value_name = "TIME-OR-DURATION", default_value = "3days")]
     pub(crate) since: String,
-    /// Print what would change, but change nothing here or at Stripe
+    /// Print the pending changes without making them, neither here nor at Stripe
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -298,7 +298,7 @@ pub(crate) struct AccessArgs {
     /// First secret key for your servers: qsk_ followed by 32 to 200 letters, digits, - or _
     #[arg(long, env = "QUITTANCE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
     pub(crate) secret_key: Option<SecretString>,
-    /// Key that signs order tokens, at least 32 characters. While you roll it, set both, separated by a comma: the first
+    /// Key that signs order tokens, at least 32 characters. While you roll it, set both, separated by a comma. The first
     /// one signs [default with SQLite: generated once, in a file next to the database]
     #[arg(
         long,

@@ -27,7 +27,7 @@ const NO_LIMITS: Limits =
 /// The number of failed events read at once.
 const REPLAY_PAGE: u8 = 100;
 
-/// How long a command waits for a database connection.
+/// The longest time that a command waits for a database connection.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {

@@ -29,7 +29,7 @@ use retention::retention;
 /// The shortest token key that Quittance accepts.
 pub(crate) const TOKEN_KEY_CHARS_MIN: usize = 32;
 
-/// How long a request waits for a database connection before it fails with 503.
+/// The longest time that a request waits for a database connection before it fails with 503.
 const DATABASE_WAIT: Duration = Duration::from_secs(5);
 
 /// The shortest time between two event backfills.

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Error::Runtime(error)),
     };
     let outcome = runtime.block_on(run(cli));
-    // Everything that must finish was awaited, so remaining tasks can be dropped.
+    // All tasks that must finish were awaited, so the rest can be dropped.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

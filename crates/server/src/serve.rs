@@ -1,7 +1,7 @@
 //! `quittance serve`: starts the service, and stops it in order.
 //!
-//! Shutdown: `/readyz` turns to 503, the server finishes requests in progress, background workers finish started work,
-//! the batcher commits queued events, the sandbox stops, and database connections close.
+//! Shutdown: `/readyz` turns to 503, and the server finishes requests in progress. Then background workers finish
+//! started work, and the batcher commits queued events. At last the sandbox stops and database connections close.
 
 mod connection;
 mod metrics;
@@ -33,7 +33,8 @@ use crate::logging;
 use crate::signals::stop_signal;
 use connection::Connection;
 
-/// How long requests in progress may take after a shutdown begins, in seconds. The longest `?wait=` ends early.
+/// The longest time, in seconds, that requests in progress may take after a shutdown begins. Status lookups with
+/// `?wait=` end early.
 const SHUTDOWN_TIMEOUT_S: u64 = 30;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<(), Error> {
@@ -160,7 +161,7 @@ struct Background {
 }
 
 impl Background {
-    /// Starts the workers. Those that call Stripe wait until `account` confirms that the key is the right one.
+    /// Starts the workers. Workers that call Stripe wait until `account` confirms that the key is the right one.
     fn start(jobs: Jobs, config: &Config, store: &Store, account: &AccountCheck) -> Self {
         let (stop, is_stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();

@@ -31,7 +31,7 @@ impl Connection {
                 if connect.client_id.is_some() && connect.webhook_secrets.is_empty() {
                     tracing::warn!(
                         "STRIPE_CONNECT_CLIENT_ID is set without STRIPE_CONNECT_WEBHOOK_SECRET; Quittance rejects \
-                         sellers' events and learns of changes late, from requests to Stripe"
+                         sellers' events and sees changes late, when it refreshes sellers from Stripe"
                     );
                 }
                 let stripe = stripe_client(&client_config(secret_key.clone(), api_base.clone(), connect))?;
