@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::request::is_account_id;
+use crate::http::url::is_http_url;
+use crate::storage::ids::is_account_id;
 
 /// Where the sandbox listens when nothing else is said. The port is the one Stripe's own mock uses.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 12_111);
@@ -203,10 +204,6 @@ pub enum InvalidWebhookTarget {
     /// There is no secret after the URL.
     #[error("a webhook endpoint is written URL,SECRET, and the secret is missing")]
     Secret,
-}
-
-pub(crate) fn is_http_url(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn account_id(text: &str) -> Result<String, &'static str> {

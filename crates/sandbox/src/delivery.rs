@@ -1,7 +1,7 @@
-//! Delivers webhooks, and wakes for what else is due.
+//! The background worker: it delivers webhooks and runs timers.
 //!
-//! Deliveries are signed (<https://docs.stripe.com/webhooks#verify-manually>), made concurrently, and tried
-//! again with a growing wait until the endpoint answers with a 2xx.
+//! Deliveries are signed (<https://docs.stripe.com/webhooks#verify-manually>), run concurrently, and are retried with
+//! exponential backoff until the endpoint responds with a 2xx status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +12,28 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::chaos::DeliveryFault;
-use crate::clock::Moment;
-use crate::events::{Delivery, DeliveryState, Event};
-use crate::resources::webhook_endpoints::WebhookEndpoint;
-use crate::state::{Account, Keep, Origin, Resource, Store, Tx};
-use crate::timers;
+use crate::objects::delivery::{Delivery, DeliveryState};
+use crate::objects::event::Event;
+use crate::objects::webhook_endpoint::WebhookEndpoint;
+use crate::operations::timers;
+use crate::state::{Keep, Origin, Store, Tx};
+use crate::storage::clock::Moment;
+use crate::storage::table::{Account, Resource};
 
 /// Deliveries under way at the same time.
 const MAX_CONCURRENT: usize = 64;
+
 /// How long an endpoint may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The longest wait between two tries.
 const MAX_RETRY_WAIT: Duration = Duration::from_hours(1);
+
 /// The longest sleep, so that a machine that was suspended catches up.
 const MAX_SLEEP: Duration = Duration::from_mins(1);
+
 /// How long deliveries under way may take at shutdown; what is not finished is resumed at the next start.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -233,7 +240,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{RetryPolicy, signature};
-    use crate::clock::Moment;
+    use crate::storage::clock::Moment;
 
     #[test]
     fn signs_as_stripe_documents_it() {

@@ -17,53 +17,49 @@
 //! # }
 //! ```
 //!
-//! The rooms: `routes` takes every request (keys, parameters, idempotency), `resources` has one file per
-//! resource, `state` holds all objects and changes them in transactions, `storage` keeps them in a file,
-//! `events` records what happened, `delivery` tells the endpoints, `timers` works off what comes due by the clock,
-//! and `chaos` lets things go wrong on purpose.
+//! # Modules
+//!
+//! Each module imports only modules below it:
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | `server` | HTTP server: authentication, account access, idempotency, expansion, injected faults |
+//! | `endpoints` | parameters, handlers and routes, one file per resource; the control API |
+//! | `pages` | browser pages: hosted Checkout, 3D Secure, onboarding, OAuth, Stripe.js |
+//! | `delivery` | background worker: webhook deliveries and timers |
+//! | `operations` | changes that span several objects: payments, refunds, disputes, transfers, events |
+//! | `state` | all objects, and the transactions that change them |
+//! | `objects` | stored objects and their rendering |
+//! | `chaos` | fault injection: which call or delivery fails, and how |
+//! | `config` | settings |
+//! | `http` | form bodies, parameters, errors, pagination |
+//! | `storage` | clock, IDs, tables, and the state file |
+//! | `test_data` | Stripe's test cards, bank accounts and vouchers |
 
 // A rendered object has more fields than `json!` takes by default.
 #![recursion_limit = "256"]
 
-mod access;
-mod api_error;
 mod chaos;
-mod clock;
 mod config;
-mod control;
 mod delivery;
-mod events;
-mod expand;
-mod form;
-mod idempotency;
-mod ids;
-mod list;
-mod money;
+mod endpoints;
+mod http;
+mod objects;
+mod operations;
 mod pages;
-mod params;
-mod record;
-mod request;
-mod resources;
-mod routes;
 mod server;
 mod state;
 mod storage;
-mod test_banks;
-mod test_cards;
-mod test_quirks;
-mod test_vouchers;
-mod timers;
+mod test_data;
 
 pub use config::{ChaosConfig, Config, DEFAULT_ACCOUNT, DEFAULT_LISTEN, InvalidWebhookTarget, WebhookTarget};
+pub use http::version::API_VERSION;
 pub use server::{Error, Handle, Sandbox};
-pub use storage::StorageError;
+pub use storage::file::StorageError;
 
 /// Every endpoint of Stripe's that there is: its method, and its path with `{id}` and `{child}` for what differs.
 pub fn endpoints() -> impl Iterator<Item = (String, &'static str)> {
-    let routes = resources::ROUTES.iter().copied().flatten();
+    let routes = endpoints::routes();
     let of_stripe = routes.filter(|route| !route.path.starts_with("/_sandbox/"));
     of_stripe.map(|route| (route.method.to_string(), route.path))
 }
-
-/// The version of Stripe's API that objects and events are rendered in.
-pub const API_VERSION: &str = "2026-09-30.endive";

@@ -1,145 +1,41 @@
-//! Everything the sandbox knows, and the one way to change it.
+//! The sandbox's state and its transactions.
 //!
-//! A [`Tx`] is one request's (or one timer's) piece of work. It runs under the state's lock without waiting
-//! for anything, and is kept or rolled back as a whole; what it changed is handed to the storage before
-//! the lock is released, so the file sees changes in the order they happened.
+//! A [`Tx`] is the work of one request or one timer. It runs under the state's lock without waiting, and it is committed
+//! or rolled back as a whole. Its writes are queued for the state file before the lock is released, so the file receives
+//! changes in the order in which they happened.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::chaos::{Chaos, ChaosPlan};
-use crate::clock::{Clock, Moment};
-use crate::control::ClockSetting;
-use crate::events::{Delivery, Event};
-use crate::idempotency::SavedResponse;
-use crate::resources::account_links::AccountLink;
-use crate::resources::accounts::ConnectedAccount;
-use crate::resources::application_fees::{ApplicationFee, FeeRefund};
-use crate::resources::balance_transactions::BalanceTransaction;
-use crate::resources::charges::Charge;
-use crate::resources::checkout_sessions::CheckoutSession;
-use crate::resources::customers::Customer;
-use crate::resources::disputes::Dispute;
-use crate::resources::oauth::{OAuthCode, OAuthToken};
-use crate::resources::payment_intents::PaymentIntent;
-use crate::resources::payment_intents::attempts::Challenge;
-use crate::resources::payment_intents::settlements::Settlement;
-use crate::resources::payment_methods::PaymentMethod;
-use crate::resources::prices::Price;
-use crate::resources::products::Product;
-use crate::resources::refunds::Refund;
-use crate::resources::transfers::{DestinationPayment, Reversal, Transfer};
-use crate::resources::webhook_endpoints::WebhookEndpoint;
-use crate::storage::{Ack, Storage, StorageError, StoredRow, Write};
-
-/// The account an object belongs to: a connected account's id, or empty for the platform's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Account(pub(crate) String);
-
-impl Account {
-    pub(crate) fn platform() -> Self {
-        Self::default()
-    }
-
-    pub(crate) fn is_platform(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// Something with an id that the state holds in a table.
-pub(crate) trait Resource: Clone + Serialize + DeserializeOwned + Send + 'static {
-    /// Its kind in the state file.
-    const KIND: &'static str;
-
-    fn id(&self) -> &str;
-
-    /// When a timer has to look at it again.
-    fn due(&self) -> Option<Moment> {
-        None
-    }
-
-    /// Whether it is kept over a restart.
-    fn is_kept(&self) -> bool {
-        true
-    }
-}
-
-struct Row<T> {
-    account: Account,
-    seq: u64,
-    value: T,
-}
-
-/// All objects of one type, of all accounts. Ids are unique over accounts; reading asks for the account too.
-pub(crate) struct Table<T> {
-    rows: HashMap<String, Row<T>>,
-    order: BTreeMap<(Account, u64), String>,
-    due: BTreeSet<(Moment, String)>,
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { rows: HashMap::new(), order: BTreeMap::new(), due: BTreeSet::new() }
-    }
-}
-
-impl<T: Resource> Table<T> {
-    pub(crate) fn get(&self, account: &Account, id: &str) -> Option<&T> {
-        self.rows.get(id).filter(|row| row.account == *account).map(|row| &row.value)
-    }
-
-    /// The object of this id and the account it belongs to.
-    pub(crate) fn find(&self, id: &str) -> Option<(&Account, &T)> {
-        self.rows.get(id).map(|row| (&row.account, &row.value))
-    }
-
-    /// An account's objects, the newest first.
-    pub(crate) fn newest_first(&self, account: &Account) -> impl Iterator<Item = &T> {
-        let range = (account.clone(), 0)..=(account.clone(), u64::MAX);
-        self.order.range(range).rev().filter_map(|(_, id)| self.rows.get(id)).map(|row| &row.value)
-    }
-
-    /// The objects of all accounts, in no particular order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&Account, &T)> {
-        self.rows.values().map(|row| (&row.account, &row.value))
-    }
-
-    /// Ids that are due at `now`, and the moment at which the next one will be.
-    pub(crate) fn due(&self, now: Moment) -> (Vec<String>, Option<Moment>) {
-        let ready = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect();
-        (ready, self.due.iter().map(|(at, _)| *at).find(|at| *at > now))
-    }
-
-    /// The moment at which the first one is due, be it past.
-    pub(crate) fn next_due(&self) -> Option<Moment> {
-        self.due.first().map(|(at, _)| *at)
-    }
-
-    fn insert(&mut self, row: Row<T>) -> Option<Row<T>> {
-        let id = row.value.id().to_owned();
-        let old = self.remove(&id);
-        if let Some(at) = row.value.due() {
-            self.due.insert((at, id.clone()));
-        }
-        self.order.insert((row.account.clone(), row.seq), id.clone());
-        self.rows.insert(id, row);
-        old
-    }
-
-    fn remove(&mut self, id: &str) -> Option<Row<T>> {
-        let row = self.rows.remove(id)?;
-        if let Some(at) = row.value.due() {
-            self.due.remove(&(at, id.to_owned()));
-        }
-        self.order.remove(&(row.account.clone(), row.seq));
-        Some(row)
-    }
-}
+use crate::chaos::Chaos;
+use crate::objects::account::ConnectedAccount;
+use crate::objects::account_link::AccountLink;
+use crate::objects::application_fee::{ApplicationFee, FeeRefund};
+use crate::objects::balance_transaction::BalanceTransaction;
+use crate::objects::challenge::Challenge;
+use crate::objects::charge::Charge;
+use crate::objects::checkout_session::CheckoutSession;
+use crate::objects::clock_setting::ClockSetting;
+use crate::objects::customer::Customer;
+use crate::objects::delivery::Delivery;
+use crate::objects::destination_payment::DestinationPayment;
+use crate::objects::dispute::Dispute;
+use crate::objects::event::Event;
+use crate::objects::oauth::{OAuthCode, OAuthToken};
+use crate::objects::payment_intent::PaymentIntent;
+use crate::objects::payment_method::PaymentMethod;
+use crate::objects::price::Price;
+use crate::objects::product::Product;
+use crate::objects::refund::Refund;
+use crate::objects::saved_response::SavedResponse;
+use crate::objects::settlement::Settlement;
+use crate::objects::transfer::{Reversal, Transfer};
+use crate::objects::webhook_endpoint::WebhookEndpoint;
+use crate::storage::clock::{Clock, Moment};
+use crate::storage::file::{Ack, Storage, StorageError, StoredRow, Write};
+use crate::storage::table::{Account, Resource, Row, Table};
 
 /// Gives the table of a type; `tables!` implements it.
 pub(crate) trait Has<T> {
@@ -207,20 +103,6 @@ tables! {
     clock_setting: ClockSetting,
 }
 
-impl<T: Resource> Table<T> {
-    fn load(&mut self, row: StoredRow, last_seq: &mut u64) -> Result<(), StorageError> {
-        let seq = row.seq.unsigned_abs();
-        let value = serde_json::from_str(&row.body).map_err(|source| StorageError::Row {
-            kind: row.kind,
-            id: row.id,
-            source,
-        })?;
-        *last_seq = seq.max(*last_seq);
-        self.insert(Row { account: Account(row.account), seq, value });
-        Ok(())
-    }
-}
-
 impl State {
     /// The table of a type.
     pub(crate) fn of<T>(&self) -> &Table<T>
@@ -242,8 +124,6 @@ pub(crate) struct Settings {
     pub(crate) delayed_debit_delay: Duration,
     pub(crate) refund_delay: Duration,
     pub(crate) dispute_delay: Duration,
-    /// The faults to begin with.
-    pub(crate) chaos: ChaosPlan,
 }
 
 /// Which request something happened in; empty for what the sandbox does by itself.
@@ -291,8 +171,8 @@ impl Tx<'_> {
     where
         State: Has<T>,
     {
-        let seq = match self.state.of::<T>().rows.get(value.id()) {
-            Some(row) => row.seq,
+        let seq = match self.state.of::<T>().seq(value.id()) {
+            Some(seq) => seq,
             None => self.next_seq(),
         };
         if value.is_kept() {
@@ -312,7 +192,7 @@ impl Tx<'_> {
     where
         State: Has<T>,
     {
-        if let Some(seq) = self.state.of::<T>().rows.get(value.id()).map(|row| row.seq) {
+        if let Some(seq) = self.state.of::<T>().seq(value.id()) {
             self.put_in_memory(seq, value);
         }
     }
@@ -376,6 +256,7 @@ impl Store {
     /// Reads the rows of a file into a new store.
     pub(crate) fn load(
         settings: Settings,
+        chaos: Chaos,
         storage: Storage,
         rows: Vec<StoredRow>,
     ) -> Result<Self, StorageError> {
@@ -387,7 +268,6 @@ impl Store {
         if let Some((_, setting)) = state.clock_setting.all().next() {
             clock.set_advanced(setting.advanced());
         }
-        let chaos = Chaos::new(settings.chaos.clone());
         let changed = watch::Sender::new(());
         Ok(Self { state: Mutex::new(state), storage, settings, clock, chaos, changed })
     }

@@ -6,19 +6,22 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api_error::{ApiError, Stage};
-use crate::ids;
-use crate::money::shown;
+use crate::http::amounts::shown;
+use crate::http::error::{ApiError, Stage};
+use crate::http::string_enum::Word;
+use crate::objects::checkout_session::{CheckoutSession, SessionStatus, SubmitType};
+use crate::objects::line_item::LineItem;
+use crate::objects::payment_intent::{PaymentIntent, Status};
+use crate::objects::payment_method_type::PaymentMethodType;
+use crate::operations::checkout_sessions::{self, Answer, Payment};
+use crate::operations::payment_methods;
+use crate::pages::html::{escape, see_other};
 use crate::pages::palette::PALETTE;
 use crate::pages::stripe_js::{JAVASCRIPT, answer, wrapped};
-use crate::params::Word;
-use crate::resources::checkout_sessions::{
-    self, Answer, CheckoutSession, LineItem, Payment, SessionStatus, SubmitType,
-};
-use crate::resources::payment_intents::{PaymentIntent, Status};
-use crate::resources::payment_methods::{PaymentMethod, PaymentMethodType};
-use crate::routes::Shared;
-use crate::state::{Account, Keep, Origin, Tx};
+use crate::state::{Keep, Origin, Store, Tx};
+use crate::storage::clock::Moment;
+use crate::storage::ids;
+use crate::storage::table::Account;
 
 const TEMPLATE: &str = include_str!("checkout/checkout.html");
 const STYLE: &str = include_str!("checkout/checkout.css");
@@ -47,22 +50,6 @@ async fn style() -> HttpResponse {
 
 async fn script() -> HttpResponse {
     answer(JAVASCRIPT, wrapped(&[SCRIPT]))
-}
-
-/// Text for HTML, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 fn page(status: u16, title: &str, content: &str) -> HttpResponse {
@@ -94,28 +81,20 @@ fn unknown() -> HttpResponse {
     )
 }
 
-pub(super) fn see_other(url: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, url))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
-}
-
 /// Looks a Session up, with what its page shows.
 fn look<R>(
-    shared: &Shared,
+    store: &Store,
     id: &str,
     work: impl FnOnce(&Tx<'_>, &Account, &CheckoutSession) -> R,
 ) -> Option<R> {
-    shared.store.peek(|tx| {
+    store.peek(|tx| {
         let (account, session) = tx.state.of::<CheckoutSession>().find(id)?;
         Some(work(tx, account, session))
     })
 }
 
-async fn show(shared: web::Data<Shared>, id: web::Path<String>) -> HttpResponse {
-    look(&shared, &id, |tx, account, session| match session.status {
+async fn show(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
+    look(&store, &id, |tx, account, session| match session.status {
         SessionStatus::Complete => over(
             200,
             "You\u{2019}re all done here",
@@ -136,8 +115,8 @@ async fn show(shared: web::Data<Shared>, id: web::Path<String>) -> HttpResponse 
 }
 
 /// Where the card's bank sends the customer: on to the shop, or back to the form.
-async fn come_back(shared: web::Data<Shared>, id: web::Path<String>) -> HttpResponse {
-    look(&shared, &id, |tx, _, session| match session.status {
+async fn come_back(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
+    look(&store, &id, |tx, _, session| match session.status {
         SessionStatus::Complete => see_other(&session.success_url()),
         _ => see_other(&session.page_url(&tx.settings.public_url)),
     })
@@ -247,16 +226,12 @@ struct Submission {
     payment_method: Option<String>,
 }
 
-async fn submit(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    form: web::Form<Submission>,
-) -> HttpResponse {
-    let Some(account) = look(&shared, &id, |_, account, _| account.clone()) else {
+async fn submit(store: web::Data<Store>, id: web::Path<String>, form: web::Form<Submission>) -> HttpResponse {
+    let Some(account) = look(&store, &id, |_, account, _| account.clone()) else {
         return told(&ApiError::missing("checkout.session", &id, "session"));
     };
     let Submission { email, payment_method } = form.into_inner();
-    let paid = shared.store.transact(&account, Origin::default(), |tx| {
+    let paid = store.transact(&account, Origin::default(), |tx| {
         let paid = pay(tx, &id, email, payment_method.as_deref());
         match &paid {
             // A decline is an outcome, and is kept.
@@ -280,7 +255,7 @@ fn pay(
     payment_method: Option<&str>,
 ) -> Result<Answer, ApiError> {
     let method = match payment_method {
-        Some(method) => Some(PaymentMethod::resolve(tx, method)?),
+        Some(method) => Some(payment_methods::resolve(tx, method)?),
         None => None,
     };
     let email = email.filter(|email| !email.is_empty());
@@ -289,7 +264,7 @@ fn pay(
 
 fn told(error: &ApiError) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(error.status).unwrap_or_default();
-    let mut body = error.body(&ids::request(), crate::clock::Moment::of_the_machine().seconds());
+    let mut body = error.body(&ids::request(), Moment::of_the_machine().seconds());
     // The customer's browser learns what it shows, and nothing that only the shop may know.
     if let Some(fields) = body["error"].as_object_mut() {
         fields.retain(|name, _| {

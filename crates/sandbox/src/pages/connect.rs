@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::checkout::escape;
-use super::palette::PALETTE;
-use crate::resources::accounts::Onboarding;
+use crate::objects::account::Onboarding;
+use crate::pages::html::escape;
+use crate::pages::palette::PALETTE;
 
 const TEMPLATE: &str = include_str!("connect.html");
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkout;
 mod connect;
+mod html;
 pub(crate) mod oauth;
 pub(crate) mod onboarding;
 mod palette;

@@ -4,15 +4,17 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::checkout::{escape, see_other};
-use super::connect::{Outcome, failed, page};
-use crate::config::is_http_url;
-use crate::form;
-use crate::params::Params;
-use crate::resources::accounts::{self, AccountType, ConnectedAccount, Connection};
-use crate::resources::oauth::{is_client_id, issue_code};
-use crate::routes::Shared;
-use crate::state::{Account, Keep, Origin, Tx};
+use crate::http::form;
+use crate::http::params::Params;
+use crate::http::url::is_http_url;
+use crate::objects::account::{self, AccountType, ConnectedAccount, Connection};
+use crate::operations::oauth::issue_code;
+use crate::operations::{account_lookup, accounts};
+use crate::pages::connect::{Outcome, failed, page};
+use crate::pages::html::{escape, see_other};
+use crate::state::{Keep, Origin, Store, Tx};
+use crate::storage::ids::is_client_id;
+use crate::storage::table::Account;
 
 /// The longest name or address that is taken from the page.
 const MAX_CHARS: usize = 200;
@@ -107,14 +109,14 @@ fn read(query: &str) -> Result<(Question, Prefill), Box<HttpResponse>> {
     let prefill = Prefill {
         name: prefilled("business_name"),
         email: prefilled("email"),
-        country: Some(prefilled("country")).filter(|code| accounts::is_country(code)).unwrap_or_default(),
+        country: Some(prefilled("country")).filter(|code| account::is_country(code)).unwrap_or_default(),
     };
     Ok((question, prefill))
 }
 
-async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+async fn show(store: web::Data<Store>, request: HttpRequest) -> HttpResponse {
     match read(request.query_string()) {
-        Ok((question, prefill)) => shared.store.peek(|tx| form_page(tx, &question, &prefill)),
+        Ok((question, prefill)) => store.peek(|tx| form_page(tx, &question, &prefill)),
         Err(answer) => *answer,
     }
 }
@@ -195,7 +197,7 @@ struct Submission {
     outcome: Option<Outcome>,
 }
 
-async fn submit(shared: web::Data<Shared>, form: web::Form<Submission>) -> HttpResponse {
+async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpResponse {
     let submission = form.into_inner();
     let question = &submission.question;
     if let Some(problem) = question.problem() {
@@ -205,7 +207,7 @@ async fn submit(shared: web::Data<Shared>, form: web::Form<Submission>) -> HttpR
         return question.error("access_denied", "The user denied your request");
     }
     let platform = Account::platform();
-    let code = shared.store.transact(&platform, Origin::default(), |tx| {
+    let code = store.transact(&platform, Origin::default(), |tx| {
         let account = choose(tx, &submission);
         let code = account.map(|id| issue_code(tx, &id, &question.client_id, question.is_read_only()));
         (code, Keep::Changes)
@@ -226,7 +228,7 @@ async fn submit(shared: web::Data<Shared>, form: web::Form<Submission>) -> HttpR
 /// The account that the owner has chosen, made if it is new; `None` if it can not be connected.
 fn choose(tx: &mut Tx<'_>, submission: &Submission) -> Option<String> {
     if let Some(id) = submission.account.as_ref().filter(|id| *id != "new") {
-        let own = accounts::find(tx, id).filter(|account| account.connection != Connection::Controlled);
+        let own = account_lookup::find(tx, id).filter(|account| account.connection != Connection::Controlled);
         return own.map(|account| account.id.clone());
     }
     let text = |value: &Option<String>| {
@@ -235,8 +237,8 @@ fn choose(tx: &mut Tx<'_>, submission: &Submission) -> Option<String> {
         value.filter(|value| !value.is_empty())
     };
     let now = tx.now.seconds();
-    let mut account = ConnectedAccount::new(accounts::new_id(), AccountType::Standard, Connection::None, now);
-    let country = submission.country.as_deref().filter(|code| accounts::is_country(code));
+    let mut account = ConnectedAccount::new(account::new_id(), AccountType::Standard, Connection::None, now);
+    let country = submission.country.as_deref().filter(|code| account::is_country(code));
     account.settle_in(country.unwrap_or("US"));
     account.email = text(&submission.email);
     if let Some(name) = text(&submission.business_name) {

@@ -3,12 +3,12 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::checkout::{escape, see_other};
-use super::connect::{Outcome, failed, page};
-use crate::resources::account_links::{self, Visit};
-use crate::resources::accounts::ConnectedAccount;
-use crate::routes::Shared;
-use crate::state::{Account, Keep, Origin};
+use crate::objects::account::ConnectedAccount;
+use crate::operations::account_links::{self, Visit};
+use crate::pages::connect::{Outcome, failed, page};
+use crate::pages::html::{escape, see_other};
+use crate::state::{Keep, Origin, Store};
+use crate::storage::table::Account;
 
 /// Adds the page's routes.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -28,11 +28,10 @@ fn unknown() -> HttpResponse {
 }
 
 /// Following the link uses it up; the page that it shows goes on by a secret of its own.
-async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> HttpResponse {
+async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> HttpResponse {
     let (id, secret) = path.into_inner();
     let platform = Account::platform();
-    let visit = shared
-        .store
+    let visit = store
         .transact(&platform, Origin::default(), |tx| (account_links::visit(tx, &id, &secret), Keep::Changes));
     match visit.await {
         Ok(Some(Visit::Begun(account, session))) => form(&account, &session),
@@ -74,14 +73,14 @@ fn form(account: &ConnectedAccount, session: &str) -> HttpResponse {
 }
 
 async fn submit(
-    shared: web::Data<Shared>,
+    store: web::Data<Store>,
     path: web::Path<(String, String)>,
     form: web::Form<Submission>,
 ) -> HttpResponse {
     let (id, session) = path.into_inner();
     let name = form.business_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let platform = Account::platform();
-    let left = shared.store.transact(&platform, Origin::default(), |tx| {
+    let left = store.transact(&platform, Origin::default(), |tx| {
         (account_links::leave(tx, &id, &session, name, form.outcome.onboarding()), Keep::Changes)
     });
     match left.await {

@@ -7,7 +7,7 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
-use crate::test_cards::CARDS;
+use crate::test_data::cards::CARDS;
 
 /// What both scripts share: requests to the API with a publishable key.
 const API: &str = include_str!("stripe_js/api.js");

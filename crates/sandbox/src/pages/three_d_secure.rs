@@ -4,12 +4,12 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::palette::PALETTE;
-use crate::money::decimal;
-use crate::resources::payment_intents::attempts::{Challenge, finish_challenge};
-use crate::resources::payment_intents::{PaymentIntent, Status};
-use crate::routes::Shared;
-use crate::state::{Keep, Origin};
+use crate::http::amounts::decimal;
+use crate::objects::challenge::Challenge;
+use crate::objects::payment_intent::{PaymentIntent, Status};
+use crate::operations::attempts::finish_challenge;
+use crate::pages::palette::PALETTE;
+use crate::state::{Keep, Origin, Store};
 
 const TEMPLATE: &str = include_str!("three_d_secure.html");
 
@@ -66,9 +66,9 @@ fn closed_page() -> HttpResponse {
     )
 }
 
-async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> HttpResponse {
+async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> HttpResponse {
     let (id, token) = path.into_inner();
-    let amount = shared.store.peek(|tx| {
+    let amount = store.peek(|tx| {
         let (account, challenge) = tx.state.of::<Challenge>().find(&id)?;
         let intent = tx.state.of::<PaymentIntent>().get(account, &id)?;
         (challenge.token == token).then(|| {
@@ -90,17 +90,16 @@ async fn show(shared: web::Data<Shared>, path: web::Path<(String, String)>) -> H
 }
 
 async fn submit(
-    shared: web::Data<Shared>,
+    store: web::Data<Store>,
     path: web::Path<(String, String)>,
     frame: web::Query<Frame>,
     form: web::Form<ChoiceForm>,
 ) -> HttpResponse {
     let (id, token) = path.into_inner();
     let passed = matches!(form.outcome, Choice::Complete);
-    let account =
-        shared.store.peek(|tx| tx.state.of::<Challenge>().find(&id).map(|(account, _)| account.clone()));
+    let account = store.peek(|tx| tx.state.of::<Challenge>().find(&id).map(|(account, _)| account.clone()));
     let Some(account) = account else { return closed_page() };
-    let finished = shared.store.transact(&account, Origin::default(), |tx| {
+    let finished = store.transact(&account, Origin::default(), |tx| {
         (finish_challenge(tx, &id, &token, passed), Keep::Changes)
     });
     let is_in_dialog = frame.in_dialog.is_some();

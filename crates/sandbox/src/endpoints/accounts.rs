@@ -1,0 +1,174 @@
+//! Connected accounts: <https://docs.stripe.com/api/accounts>.
+
+use serde_json::{Value, json};
+
+use crate::endpoints::account_params::{Fields, read_controller, read_country};
+use crate::endpoints::route::{Call, Route};
+use crate::http::error::ApiError;
+use crate::http::pagination::{Page, created_filter};
+use crate::http::string_enum::words;
+use crate::objects::account::{self, AccountType, ConnectedAccount, Connection};
+use crate::operations::{account_lookup, accounts};
+use crate::state::Tx;
+use crate::storage::table::Account;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::get("/v1/account", retrieve_own),
+    Route::post("/v1/accounts", create),
+    Route::get("/v1/accounts", list),
+    Route::get("/v1/accounts/{id}", retrieve),
+    Route::post("/v1/accounts/{id}", update),
+    Route::delete("/v1/accounts/{id}", delete),
+    Route::post("/v1/accounts/{id}/reject", reject_by_platform),
+];
+
+/// Parameters Stripe has for accounts and the sandbox has not.
+const UNSUPPORTED: &[&str] = &[
+    "account_token",
+    "company",
+    "documents",
+    "external_account",
+    "groups",
+    "individual",
+    "settings",
+    "tos_acceptance",
+];
+
+words! {
+    /// Why a platform rejects an account.
+    RejectReason { Fraud = "fraud", TermsOfService = "terms_of_service", Other = "other" }
+}
+
+/// The account that the path names, if the caller may see it.
+pub(crate) fn visible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
+    let may_see = call.tx.account.is_platform() || call.tx.account.0 == call.id;
+    let account = account_lookup::connected(call.tx, call.id).filter(|_| may_see);
+    account.cloned().ok_or_else(|| ApiError::no_access(call.shown_key, call.id))
+}
+
+fn retrieve_own(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let account = account_lookup::find(call.tx, &call.tx.account.0);
+    let platform_id = &call.tx.settings.platform_id;
+    Ok(account.map_or_else(|| account::render_platform(platform_id), ConnectedAccount::render))
+}
+
+fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let now = call.tx.now.seconds();
+    let type_ = params.word::<AccountType>("type")?;
+    let controller = params.nested("controller")?;
+    if type_ == Some(AccountType::None) {
+        return Err(params.invalid("type", "Invalid type: must be one of custom, express, or standard"));
+    }
+    if type_.is_some() && controller.is_some() {
+        return Err(params.invalid(
+            "controller",
+            "You may not provide the `type` parameter and `controller` parameters simultaneously. They are \
+             mutually exclusive.",
+        ));
+    }
+    let country = read_country(&mut params)?;
+    let fields = Fields::parse(&mut params)?;
+    params.refuse_unsupported(UNSUPPORTED)?;
+    let usual = if controller.is_some() { AccountType::None } else { AccountType::Standard };
+    let mut account =
+        ConnectedAccount::new(account::new_id(), type_.unwrap_or(usual), Connection::Controlled, now);
+    if let Some(controller) = controller {
+        account.controller = read_controller(controller)?;
+    }
+    params.finish()?;
+    refuse_for_connected(call.tx)?;
+    account.settle_in(country.as_deref().unwrap_or("US"));
+    account.require_details();
+    // What a platform asks for if it says nothing; of a custom account it has to say it.
+    if fields.capabilities.is_empty() && account.type_ != AccountType::Custom {
+        account.request_usual(now);
+    }
+    fields.apply(&mut account, now)?;
+    accounts::put(call.tx, account.clone());
+    Ok(account.render())
+}
+
+/// Only a platform has connected accounts.
+fn refuse_for_connected(tx: &Tx<'_>) -> Result<(), ApiError> {
+    if tx.account.is_platform() {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(
+        "You can only create new accounts if you've signed up for Connect, which you can do at \
+         https://dashboard.stripe.com/connect.",
+    )
+    .with_code("platform_account_required"))
+}
+
+fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    if call.id == call.tx.settings.platform_id && call.tx.account.is_platform() {
+        return Ok(account::render_platform(call.id));
+    }
+    visible(call).map(|account| account.render())
+}
+
+fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let fields = Fields::parse(&mut params)?;
+    params.refuse_unsupported(UNSUPPORTED)?;
+    params.finish()?;
+    let mut account = visible(call)?;
+    refuse_uncontrolled(&account)?;
+    fields.apply(&mut account, call.tx.now.seconds())?;
+    accounts::save(call.tx, &account);
+    Ok(account.render())
+}
+
+/// An account that let the platform in by OAuth is its owner's.
+pub(crate) fn refuse_uncontrolled(account: &ConnectedAccount) -> Result<(), ApiError> {
+    if account.connection == Connection::Controlled {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(format!(
+        "This application does not have the required permissions for this endpoint on account '{}'.",
+        account.id
+    ))
+    .with_code("more_permissions_required"))
+}
+
+fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let account = visible(call)?;
+    refuse_uncontrolled(&account)?;
+    let id = account.id.clone();
+    accounts::disconnect(call.tx, account);
+    Ok(json!({ "id": id, "object": "account", "deleted": true }))
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let page = Page::parse(&mut params)?;
+    let created = created_filter(&mut params)?;
+    params.finish()?;
+    // A connected account has none of its own.
+    let is_platform = call.tx.account.is_platform();
+    let platform = Account::platform();
+    let all = call.tx.state.of::<ConnectedAccount>().newest_first(&platform);
+    let accounts: Vec<&ConnectedAccount> = all
+        .filter(|account| is_platform && account.is_connected())
+        .filter(|account| created.contains(&account.created))
+        .collect();
+    page.cut(&accounts, "account", "/v1/accounts", |account| &account.id, |account| account.render())
+}
+
+fn reject_by_platform(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let reason = params.word::<RejectReason>("reason")?.ok_or_else(|| params.missing("reason"))?;
+    params.finish()?;
+    let account = visible(call)?;
+    refuse_uncontrolled(&account)?;
+    let word = match reason {
+        RejectReason::Fraud => "rejected.platform_fraud",
+        RejectReason::TermsOfService => "rejected.platform_terms_of_service",
+        RejectReason::Other => "rejected.platform_other",
+    };
+    Ok(accounts::reject(call.tx, account, word).render())
+}

@@ -1,0 +1,148 @@
+//! Fault injection.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::chaos::{ApiFault, ChaosPlan, Deliveries, DeliveryMode, Run, Scripted};
+use crate::endpoints::route::{Call, Route};
+use crate::http::error::ApiError;
+use crate::http::params::Params;
+use crate::http::string_enum::Word;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::get("/_sandbox/chaos", read),
+    Route::post("/_sandbox/chaos", change),
+    Route::delete("/_sandbox/chaos", stop),
+    Route::post("/_sandbox/chaos/next", plan_next),
+    Route::get("/_sandbox/deliveries", read_deliveries),
+    Route::post("/_sandbox/deliveries", switch_deliveries),
+];
+
+fn read_percent(params: &mut Params, name: &str) -> Result<Option<u8>, ApiError> {
+    let Some(percent) = params.integer(name)? else { return Ok(None) };
+    let percent = u8::try_from(percent).ok().filter(|percent| *percent <= 100);
+    percent.map(Some).ok_or_else(|| params.invalid(name, "Must be between 0 and 100."))
+}
+
+fn read_ms(params: &mut Params, name: &str) -> Result<Option<Duration>, ApiError> {
+    let Some(ms) = params.integer(name)? else { return Ok(None) };
+    let ms = u32::try_from(ms).map_err(|_| params.invalid(name, "Must be a number of milliseconds."))?;
+    Ok(Some(Duration::from_millis(ms.into())))
+}
+
+fn read_faults<F: Word>(params: &mut Params, name: &str) -> Result<Option<Vec<F>>, ApiError> {
+    let Some(given) = params.strings(name)? else { return Ok(None) };
+    let known = |word: &String| F::ALL.iter().find(|(name, _)| name == word).map(|(_, fault)| *fault);
+    let faults: Option<Vec<F>> = given.iter().map(known).collect();
+    let names: Vec<&str> = F::ALL.iter().map(|(word, _)| *word).collect();
+    faults.map(Some).ok_or_else(|| params.invalid(name, format!("The faults are {}.", names.join(", "))))
+}
+
+/// Reads `POST /v1/payment_intents 1 cut_after`: the first call of this route.
+fn read_step(text: &str) -> Option<Scripted> {
+    let [method, path, call, fault] = text.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+    let fault = ApiFault::ALL.iter().find(|(word, _)| *word == fault)?.1;
+    Some(Scripted { route: format!("{method} {path}"), call: call.parse().ok()?, fault })
+}
+
+/// Begins anew with other faults: all counts start from one.
+fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let default = ChaosPlan::default();
+    let seed = params.integer("seed")?.unwrap_or_default();
+    let script = params.strings("script")?.unwrap_or_default();
+    let script: Option<Vec<Scripted>> = script.iter().map(|text| read_step(text)).collect();
+    let plan = ChaosPlan {
+        seed: seed.unsigned_abs(),
+        api_percent: read_percent(&mut params, "api_percent")?.unwrap_or_default(),
+        api_faults: read_faults(&mut params, "api_faults")?.unwrap_or(default.api_faults),
+        delivery_percent: read_percent(&mut params, "delivery_percent")?.unwrap_or_default(),
+        delivery_faults: read_faults(&mut params, "delivery_faults")?.unwrap_or(default.delivery_faults),
+        script: script.ok_or_else(|| {
+            params
+                .invalid("script", "A step is written as: POST /v1/payment_intents/{id}/confirm 1 cut_after")
+        })?,
+        hang: read_ms(&mut params, "hang_ms")?.unwrap_or(default.hang),
+        delay: read_ms(&mut params, "delay_ms")?.unwrap_or(default.delay),
+    };
+    params.finish()?;
+    call.tx.chaos.with(|run| *run = Run { plan, deliveries: run.deliveries, ..Run::default() });
+    Ok(render(call))
+}
+
+fn read(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    Ok(render(call))
+}
+
+/// Ends the faults.
+fn stop(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    call.tx.chaos.with(|run| run.plan = ChaosPlan::default());
+    Ok(render(call))
+}
+
+/// Lets one of the next calls of a route go wrong, and leaves everything else as it is.
+fn plan_next(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let route = params.required_string("route")?;
+    let fault = params.word::<ApiFault>("fault")?.ok_or_else(|| params.missing("fault"))?;
+    let nth = params.integer("nth")?.unwrap_or(1);
+    let nth = u64::try_from(nth).ok().filter(|nth| *nth > 0);
+    let nth =
+        nth.ok_or_else(|| params.invalid("nth", "Must be 1 for the next call, 2 for the one after it, …"))?;
+    let hang = read_ms(&mut params, "hang_ms")?;
+    if !call.tx.chaos.has_route(&route) {
+        return Err(params.invalid("route", "A route is written as: POST /v1/payment_intents/{id}/confirm"));
+    }
+    params.finish()?;
+    call.tx.chaos.with(|run| {
+        let so_far = run.calls.get(&route).copied().unwrap_or_default();
+        run.plan.hang = hang.unwrap_or(run.plan.hang);
+        // The last word counts.
+        run.plan.script.retain(|step| step.route != route || step.call != so_far + nth);
+        run.plan.script.push(Scripted { route, call: so_far + nth, fault });
+    });
+    Ok(render(call))
+}
+
+/// Loses or delays all webhooks from now on, or no longer.
+fn switch_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let mode = params.word::<DeliveryMode>("mode")?.ok_or_else(|| params.missing("mode"))?;
+    let delay = read_ms(&mut params, "delay_ms")?;
+    params.finish()?;
+    call.tx.chaos.with(|run| {
+        let delay = delay.unwrap_or(run.deliveries.delay);
+        run.deliveries = Deliveries { mode, delay };
+    });
+    Ok(render_deliveries(call))
+}
+
+fn read_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    Ok(render_deliveries(call))
+}
+
+fn render_deliveries(call: &Call<'_, '_>) -> Value {
+    let Deliveries { mode, delay } = call.tx.chaos.with(|run| run.deliveries);
+    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    json!({ "object": "deliveries", "mode": mode, "delay_ms": delay_ms })
+}
+
+/// The plan, and what has gone wrong by it so far.
+fn render(call: &Call<'_, '_>) -> Value {
+    call.tx.chaos.with(|run| {
+        json!({
+            "object": "chaos",
+            "seed": run.plan.seed,
+            "api_percent": run.plan.api_percent,
+            "api_faults": run.plan.api_faults,
+            "delivery_percent": run.plan.delivery_percent,
+            "delivery_faults": run.plan.delivery_faults,
+            "script": run.plan.script.iter().map(Scripted::text).collect::<Vec<_>>(),
+            "faults": run.log,
+        })
+    })
+}

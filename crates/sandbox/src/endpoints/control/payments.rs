@@ -1,0 +1,213 @@
+//! Actions of customers and banks: payment, settlement, disputes, and expiry of authorizations.
+
+use serde_json::{Value, json};
+
+use crate::endpoints::payment_method_params::GivenMethod;
+use crate::endpoints::route::{Call, Route};
+use crate::http::error::ApiError;
+use crate::http::params::Params;
+use crate::http::string_enum::words;
+use crate::objects::charge::Charge;
+use crate::objects::checkout_session::CheckoutSession;
+use crate::objects::dispute::{Dispute, DisputeReason, DisputeStatus};
+use crate::objects::payment_intent::{PaymentIntent, Status};
+use crate::objects::payment_method::PaymentMethod;
+use crate::objects::refund::{Refund, RefundFailure};
+use crate::operations::checkout_sessions::{self, Answer, Payment};
+use crate::operations::disputes::{self, Complaint};
+use crate::operations::settlements::{self, DebitOutcome};
+use crate::operations::{attempts, cancellation, refunds};
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::post("/_sandbox/payment_intents/{id}/settle", settle),
+    Route::post("/_sandbox/payment_intents/{id}/succeed", succeed),
+    Route::post("/_sandbox/payment_intents/{id}/expire", expire_authorization),
+    Route::post("/_sandbox/payment_intents/{id}/forget", forget_intent),
+    Route::post("/_sandbox/checkout/sessions/{id}/forget", forget_session),
+    Route::post("/_sandbox/checkout/sessions/{id}/pay", pay_session),
+    Route::post("/_sandbox/checkout/sessions/{id}/succeed", succeed_session),
+    Route::post("/_sandbox/refunds/{id}/settle", settle_refund),
+    Route::post("/_sandbox/charges/{id}/dispute", dispute_charge),
+    Route::post("/_sandbox/disputes/{id}/decide", decide),
+];
+
+words! {
+    /// How a bank ends what is under way.
+    Outcome { Succeeded = "succeeded", Failed = "failed" }
+}
+
+words! {
+    /// How a bank decides a dispute.
+    Decision { Won = "won", Lost = "lost", WarningClosed = "warning_closed" }
+}
+
+words! {
+    /// What a customer goes to the bank with.
+    DisputeKind { Chargeback = "chargeback", Inquiry = "inquiry" }
+}
+
+fn find_intent(call: &Call<'_, '_>) -> Result<PaymentIntent, ApiError> {
+    let intent = call.tx.get::<PaymentIntent>(call.id).cloned();
+    intent.ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))
+}
+
+fn find_session(call: &Call<'_, '_>) -> Result<CheckoutSession, ApiError> {
+    let session = call.tx.get::<CheckoutSession>(call.id).cloned();
+    session.ok_or_else(|| ApiError::missing("checkout.session", call.id, "session"))
+}
+
+/// Ends a debit that is processing or a voucher that is awaited: as planned, or with the given outcome.
+fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let outcome = match params.word::<Outcome>("outcome")? {
+        None => DebitOutcome::AsPlanned,
+        Some(Outcome::Succeeded) => DebitOutcome::Succeeded,
+        Some(Outcome::Failed) => DebitOutcome::Failed,
+    };
+    params.finish()?;
+    find_intent(call)?;
+    let settled = settlements::settle(call.tx, call.id, outcome);
+    settled.map(|intent| intent.render()).ok_or_else(|| {
+        ApiError::refused("No bank debit of this PaymentIntent is processing, and no voucher is awaited.")
+    })
+}
+
+/// The method of a forced success, `pm_card_visa` if none is given.
+fn read_method(call: &Call<'_, '_>, params: &mut Params) -> Result<PaymentMethod, ApiError> {
+    let given = GivenMethod::parse(params, call.tx.now.seconds())?;
+    given.unwrap_or_else(|| GivenMethod::Id("pm_card_visa".to_owned())).resolve(call.tx)
+}
+
+fn already_paid() -> ApiError {
+    ApiError::refused("The money of this PaymentIntent has come already.")
+}
+
+/// Pays a PaymentIntent whatever its status, also a canceled one.
+fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let method = read_method(call, &mut params)?;
+    params.finish()?;
+    let intent = find_intent(call)?;
+    if matches!(intent.status, Status::Succeeded | Status::RequiresCapture) {
+        return Err(already_paid());
+    }
+    Ok(attempts::force_success(call.tx, intent, &method).render())
+}
+
+/// The bank gives up holding the money of an authorised payment, which Stripe then cancels.
+fn expire_authorization(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    find_intent(call)?;
+    let expired = cancellation::expire_authorization(call.tx, call.id);
+    let expired = expired.ok_or_else(|| ApiError::refused("No money is held for this PaymentIntent."))?;
+    Ok(expired.render())
+}
+
+/// The merchant has deleted all test data in the Dashboard; here, this PaymentIntent.
+fn forget_intent(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let intent = find_intent(call)?;
+    call.tx.delete::<PaymentIntent>(&intent.id);
+    Ok(json!({ "id": intent.id, "object": "payment_intent", "deleted": true }))
+}
+
+/// As `forget_intent`, for a Checkout Session.
+fn forget_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let session = find_session(call)?;
+    call.tx.delete::<CheckoutSession>(&session.id);
+    Ok(json!({ "id": session.id, "object": "checkout.session", "deleted": true }))
+}
+
+/// A customer pays on the Session's page, without a browser.
+fn pay_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let email = params.string("email")?.unwrap_or_else(|| "jenny.rosen@example.com".to_owned());
+    let method = read_method(call, &mut params)?;
+    params.finish()?;
+    find_session(call)?;
+    let payment = Payment { method: Some(method), email: Some(email) };
+    let answer = checkout_sessions::pay(call.tx, call.id, payment)?;
+    let mut rendered = find_session(call)?.render(&call.tx.settings.public_url);
+    // Where the customer's browser would go.
+    rendered["sandbox_next_url"] = match answer {
+        Answer::Complete { success_url: url } | Answer::Authenticate { url } => url.into(),
+    };
+    Ok(rendered)
+}
+
+/// The money of a Session comes whatever its status, also if it has expired.
+fn succeed_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let method = read_method(call, &mut params)?;
+    params.finish()?;
+    let session = find_session(call)?;
+    let intent = session.payment_intent.as_ref().and_then(|id| call.tx.get::<PaymentIntent>(id));
+    if intent.is_some_and(|intent| matches!(intent.status, Status::Succeeded | Status::RequiresCapture)) {
+        return Err(already_paid());
+    }
+    if session.total() == 0 {
+        return Err(ApiError::refused("This Checkout Session costs nothing."));
+    }
+    checkout_sessions::force_success(call.tx, session, &method);
+    Ok(find_session(call)?.render(&call.tx.settings.public_url))
+}
+
+/// The bank takes or refuses a refund; one that has succeeded can still fail.
+fn settle_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let outcome = params.word::<Outcome>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
+    let reason = params.word::<RefundFailure>("failure_reason")?;
+    params.finish()?;
+    let refund = call.tx.get::<Refund>(call.id).cloned();
+    let refund = refund.ok_or_else(|| ApiError::missing("refund", call.id, "id"))?;
+    let refund = match outcome {
+        Outcome::Succeeded if refund.is_open() => refunds::succeed(call.tx, refund),
+        Outcome::Failed if refund.counts() => {
+            refunds::fail(call.tx, refund, reason.unwrap_or(RefundFailure::Unknown))
+        }
+        _ => return Err(ApiError::refused("This refund has ended already.")),
+    };
+    Ok(refund.render())
+}
+
+/// A customer disputes a charge with the bank, or asks about it.
+fn dispute_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let reason = params.word("reason")?.unwrap_or(DisputeReason::Fraudulent);
+    let amount = params.integer("amount")?;
+    let kind = params.word("kind")?.unwrap_or(DisputeKind::Chargeback);
+    params.finish()?;
+    let charge = call.tx.get::<Charge>(call.id).cloned();
+    let charge = charge.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
+    let rest = if charge.is_captured() { disputes::undisputed(call.tx, &charge) } else { 0 };
+    let amount = amount.unwrap_or(rest);
+    if !(1..=rest).contains(&amount) {
+        return Err(ApiError::refused(format!("Of this charge {rest} can be disputed.")).with_param("amount"));
+    }
+    let complaint = Complaint { amount, reason, is_inquiry: kind == DisputeKind::Inquiry };
+    let dispute = disputes::open(call.tx, &charge.id, &complaint);
+    let dispute = dispute.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
+    Ok(disputes::render(call.tx, &dispute))
+}
+
+/// The bank decides a dispute.
+fn decide(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let decision = params.word::<Decision>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
+    params.finish()?;
+    let dispute = call.tx.get::<Dispute>(call.id).cloned();
+    let dispute = dispute.ok_or_else(|| ApiError::missing("dispute", call.id, "dispute"))?;
+    let outcome = match decision {
+        Decision::Won => DisputeStatus::Won,
+        Decision::Lost => DisputeStatus::Lost,
+        Decision::WarningClosed => DisputeStatus::WarningClosed,
+    };
+    if dispute.status.is_closed() || dispute.status.is_inquiry() != outcome.is_inquiry() {
+        return Err(ApiError::refused(
+            "Only an open dispute can be won or lost, and only an open inquiry can be closed.",
+        ));
+    }
+    let dispute = disputes::close(call.tx, dispute, outcome);
+    Ok(disputes::render(call.tx, &dispute))
+}

@@ -1,0 +1,133 @@
+//! Parameters that select payment method types.
+
+use crate::http::error::ApiError;
+use crate::http::params::{Change, Params};
+use crate::http::string_enum::Word;
+use crate::objects::payment_intent::PaymentIntent;
+use crate::objects::payment_method_type::{Narrowing, PaymentMethodType};
+
+/// The first version in which callers do not list the types any more:
+/// <https://docs.stripe.com/changelog/endive/2026-09-30/removes-the-payment-method-types-parameter-from-payment-intents-and-setup-intents>.
+const VERSION_WITHOUT_LIST: &str = "2026-09-30";
+
+/// Every type that Stripe's documentation names, of which the sandbox has some.
+const STRIPES: &str = "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact \
+    billie bizum blik boleto card cashapp crypto customer_balance eps fpx giropay grabpay ideal kakao_pay klarna \
+    konbini kr_card link mb_way mobilepay multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow \
+    paypal paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish \
+    twint upi us_bank_account wechat_pay zip";
+
+/// What a request says about the types.
+pub(crate) struct Types {
+    /// By `payment_method_types`, of callers that speak an earlier version.
+    listed: Option<Vec<PaymentMethodType>>,
+    allowed: Option<Vec<String>>,
+    excluded: Change<Vec<String>>,
+}
+
+impl Types {
+    pub(crate) fn read(params: &mut Params) -> Result<Self, ApiError> {
+        let names = ["payment_method_types", "allowed_payment_method_types", "excluded_payment_method_types"];
+        let given: Vec<&str> = names.into_iter().filter(|name| params.has(name)).collect();
+        if let [first, second, ..] = given[..] {
+            return Err(only_one(params, first, second));
+        }
+        let listed = read_listed(params)?;
+        let allowed = params.strings(names[1])?;
+        let excluded = params.list_change(names[2])?;
+        for (name, list) in [(names[1], &allowed), (names[2], &set(&excluded))] {
+            let unknown = list
+                .iter()
+                .flatten()
+                .find(|type_| !STRIPES.split_ascii_whitespace().any(|one| one == *type_));
+            if let Some(unknown) = unknown {
+                let known = STRIPES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
+                return Err(params.invalid(name, format!("Invalid {name}: {unknown} is none of {known}")));
+            }
+        }
+        Ok(Self { listed, allowed, excluded })
+    }
+
+    /// Changes what `intent` takes, which has its currency already.
+    pub(crate) fn apply(self, intent: &mut PaymentIntent) -> Result<(), ApiError> {
+        if let Some(listed) = self.listed {
+            intent.payment_method_types = listed;
+            intent.automatic_payment_methods = None;
+            intent.narrowing = Narrowing::default();
+            return Ok(());
+        }
+        if self.allowed.is_some() {
+            intent.automatic_payment_methods = None;
+            intent.narrowing = Narrowing { allowed: self.allowed, excluded: None };
+        }
+        self.excluded.apply(&mut intent.narrowing.excluded);
+        if intent.automatic_payment_methods.is_some() || intent.narrowing != Narrowing::default() {
+            intent.payment_method_types = intent.narrowing.types_for(&intent.currency);
+        }
+        if intent.payment_method_types.is_empty() {
+            return Err(ApiError::invalid(
+                "No valid payment method types for this Payment Intent. Please ensure that you have activated payment \
+                 methods compatible with your chosen currency in your dashboard \
+                 (https://dashboard.stripe.com/settings/payment_methods) and that the amount is not lower than the \
+                 minimum (https://stripe.com/docs/currencies#minimum-and-maximum-charge-amounts) and try again.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn set(change: &Change<Vec<String>>) -> Option<Vec<String>> {
+    match change {
+        Change::Set(list) => Some(list.clone()),
+        Change::Keep | Change::Unset => None,
+    }
+}
+
+/// The error for parameters that exclude each other.
+pub(crate) fn only_one(params: &Params, first: &str, second: &str) -> ApiError {
+    params.invalid(second, format!("You may only specify one of these parameters: {first}, {second}."))
+}
+
+/// Whether a caller of this version may still list the types.
+pub(crate) fn may_list(version: &str) -> bool {
+    version < VERSION_WITHOUT_LIST
+}
+
+/// Refuses `payment_method_types` of a caller that speaks a version without it.
+pub(crate) fn refuse_list(params: &Params, version: &str) -> Result<(), ApiError> {
+    let name = "payment_method_types";
+    if may_list(version) || !params.has(name) {
+        return Ok(());
+    }
+    Err(params
+        .invalid(
+            name,
+            "The parameter payment_method_types is no longer supported in this API version. Use dynamic payment \
+             methods, allowed_payment_method_types, or excluded_payment_method_types.",
+        )
+        .with_code("payment_method_types_no_longer_supported"))
+}
+
+fn read_listed(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
+    let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
+    let mut types = Vec::with_capacity(names.len());
+    for name in &names {
+        let known = PaymentMethodType::ALL.iter().find(|(word, _)| word == name);
+        let (_, one) = known.ok_or_else(|| {
+            params.invalid(
+                "payment_method_types",
+                format!(
+                    "The payment method type \"{name}\" is invalid or not supported by the sandbox. It has \
+                     card, sepa_debit, us_bank_account, and multibanco."
+                ),
+            )
+        })?;
+        if !types.contains(one) {
+            types.push(*one);
+        }
+    }
+    if types.is_empty() {
+        return Err(params.missing("payment_method_types"));
+    }
+    Ok(Some(types))
+}

@@ -1,0 +1,99 @@
+//! One-time prices of products: <https://docs.stripe.com/api/prices>.
+
+use serde_json::Value;
+
+use crate::endpoints::route::{Call, Route};
+use crate::endpoints::{price_params, product_params};
+use crate::http::amounts;
+use crate::http::error::ApiError;
+use crate::http::pagination::{Page, created_filter};
+use crate::http::params::{MAX_TEXT_CHARS, Params};
+use crate::objects::price::{BillingScheme, Price, PriceType};
+use crate::objects::product::Product;
+use crate::operations::catalog;
+use crate::state::Tx;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::post("/v1/prices", create),
+    Route::get("/v1/prices", list),
+    Route::get("/v1/prices/{id}", retrieve),
+];
+
+/// What it has besides for prices that are made by themselves.
+const UNSUPPORTED_ALONE: &[&str] =
+    &["lookup_key", "tiers", "tiers_mode", "transfer_lookup_key", "transform_quantity"];
+
+/// Parameters of a product that `product_data` of a price does not have.
+const NOT_FOR_PRODUCT_DATA: &[&str] =
+    &["description", "images", "marketing_features", "package_dimensions", "shippable", "url"];
+
+fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let now = call.tx.now.seconds();
+    params.refuse_unsupported(UNSUPPORTED_ALONE)?;
+    if params.word("billing_scheme")? == Some(BillingScheme::Tiered) {
+        return Err(params.invalid(
+            "billing_scheme",
+            "The sandbox does not support billing_scheme=tiered, although Stripe does.",
+        ));
+    }
+    let (given, new) = (params.string("product")?, params.nested("product_data")?);
+    let mut price = price_params::read(&mut params, "", now)?;
+    price.active = params.boolean("active")?.unwrap_or(true);
+    params.text("nickname", MAX_TEXT_CHARS)?.apply(&mut price.nickname);
+    price.product = match (given, new) {
+        (Some(_), Some(_)) => {
+            return Err(params.invalid(
+                "product_data",
+                "You may only specify one of these parameters: product, product_data.",
+            ));
+        }
+        (None, None) => return Err(params.missing("product")),
+        (Some(id), None) if call.tx.get::<Product>(&id).is_none() => {
+            return Err(ApiError::missing("product", &id, "product").with_status(400));
+        }
+        (Some(id), None) => id,
+        (None, Some(new)) => add_of_price(call.tx, new)?,
+    };
+    params.finish()?;
+    let rendered = price.render();
+    catalog::add_price(call.tx, price);
+    Ok(rendered)
+}
+
+/// Makes the product that a new price brings along (`product_data`); returns its id.
+fn add_of_price(tx: &mut Tx<'_>, mut params: Params) -> Result<String, ApiError> {
+    params.refuse_unknown(NOT_FOR_PRODUCT_DATA)?;
+    let product = product_params::read_new(&mut params, tx.now.seconds())?;
+    params.finish()?;
+    let id = product.id.clone();
+    catalog::add_product(tx, product);
+    Ok(id)
+}
+
+fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let price = call.tx.get::<Price>(call.id).map(Price::render);
+    price.ok_or_else(|| ApiError::missing("price", call.id, "price"))
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let page = Page::parse(&mut params)?;
+    let created = created_filter(&mut params)?;
+    let product = params.string("product")?;
+    let active = params.boolean("active")?;
+    let currency = amounts::currency(&mut params)?;
+    let type_ = params.word::<PriceType>("type")?;
+    params.refuse_unsupported(&["lookup_keys", "recurring"])?;
+    params.finish()?;
+    let prices: Vec<&Price> = call
+        .tx
+        .newest_first::<Price>()
+        .filter(|price| created.contains(&price.created) && type_ != Some(PriceType::Recurring))
+        .filter(|price| product.as_ref().is_none_or(|product| price.product == *product))
+        .filter(|price| active.is_none_or(|active| price.active == active))
+        .filter(|price| currency.as_ref().is_none_or(|currency| price.currency == *currency))
+        .collect();
+    page.cut(&prices, "price", "/v1/prices", |price| &price.id, |price| price.render())
+}

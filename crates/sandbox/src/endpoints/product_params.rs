@@ -1,0 +1,163 @@
+//! Parameters of products.
+
+use crate::http::error::ApiError;
+use crate::http::params::{Change, MAX_TEXT_CHARS, MetadataChange, Params};
+use crate::http::url::is_http_url;
+use crate::objects::product::{Product, ProductType};
+
+/// The limits that Stripe's documentation names.
+const MAX_IMAGES: usize = 8;
+
+const MAX_MARKETING_FEATURES: usize = 15;
+const MAX_MARKETING_FEATURE_CHARS: usize = 80;
+const MAX_DESCRIPTION_CHARS: usize = 40_000;
+const MAX_STATEMENT_DESCRIPTOR_CHARS: usize = 22;
+
+/// What Stripe has for products and the sandbox has not.
+const UNSUPPORTED: &[&str] = &["package_dimensions", "tax_details"];
+
+/// The parameters that create and update share.
+pub(crate) struct Fields {
+    active: Option<bool>,
+    description: Change<String>,
+    images: Change<Vec<String>>,
+    marketing_features: Change<Vec<String>>,
+    metadata: Option<MetadataChange>,
+    name: Option<String>,
+    shippable: Option<bool>,
+    statement_descriptor: Option<String>,
+    tax_code: Change<String>,
+    unit_label: Change<String>,
+    url: Change<String>,
+}
+
+impl Fields {
+    pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
+        params.refuse_unsupported(UNSUPPORTED)?;
+        Ok(Self {
+            active: params.boolean("active")?,
+            description: params.text("description", MAX_DESCRIPTION_CHARS)?,
+            images: read_images(params)?,
+            marketing_features: read_marketing_features(params)?,
+            metadata: params.metadata()?,
+            name: params.string("name")?,
+            shippable: params.boolean("shippable")?,
+            statement_descriptor: read_statement_descriptor(params)?,
+            tax_code: read_tax_code(params)?,
+            unit_label: params.text("unit_label", MAX_TEXT_CHARS)?,
+            url: read_url(params)?,
+        })
+    }
+
+    pub(crate) fn apply(self, product: &mut Product) -> Result<(), ApiError> {
+        product.active = self.active.unwrap_or(product.active);
+        self.description.apply(&mut product.description);
+        for (change, list) in
+            [(self.images, &mut product.images), (self.marketing_features, &mut product.marketing_features)]
+        {
+            match change {
+                Change::Keep => {}
+                Change::Unset => list.clear(),
+                Change::Set(new) => *list = new,
+            }
+        }
+        if let Some(name) = self.name {
+            product.name = name;
+        }
+        product.shippable = self.shippable.or(product.shippable);
+        product.statement_descriptor = self.statement_descriptor.or(product.statement_descriptor.take());
+        self.tax_code.apply(&mut product.tax_code);
+        self.unit_label.apply(&mut product.unit_label);
+        self.url.apply(&mut product.url);
+        match self.metadata {
+            Some(change) => change.apply(&mut product.metadata),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads `images`, the addresses of pictures.
+pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
+    let change = params.list_change("images")?;
+    match &change {
+        Change::Set(images) if images.len() > MAX_IMAGES => {
+            Err(params.invalid("images", format!("You may pass at most {MAX_IMAGES} images.")))
+        }
+        Change::Set(images) if images.iter().any(|image| !is_http_url(image)) => {
+            Err(params.invalid("images", "Not a valid URL").with_code("url_invalid"))
+        }
+        _ => Ok(change),
+    }
+}
+
+fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
+    let given = match params.objects_change("marketing_features")? {
+        Change::Keep => return Ok(Change::Keep),
+        Change::Unset => return Ok(Change::Unset),
+        Change::Set(given) => given,
+    };
+    if given.len() > MAX_MARKETING_FEATURES {
+        let message = format!("You may pass at most {MAX_MARKETING_FEATURES} marketing features.");
+        return Err(params.invalid("marketing_features", message));
+    }
+    let mut names = Vec::with_capacity(given.len());
+    for mut feature in given {
+        match feature.text("name", MAX_MARKETING_FEATURE_CHARS)? {
+            Change::Set(name) => names.push(name),
+            Change::Keep | Change::Unset => return Err(feature.missing("name")),
+        }
+        feature.finish()?;
+    }
+    Ok(Change::Set(names))
+}
+
+fn read_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiError> {
+    let Some(text) = params.string("statement_descriptor")? else { return Ok(None) };
+    let is_bad = text.chars().count() > MAX_STATEMENT_DESCRIPTOR_CHARS
+        || text.contains(['<', '>', '\\', '"', '\''])
+        || !text.chars().any(char::is_alphabetic);
+    if is_bad {
+        return Err(params.invalid(
+            "statement_descriptor",
+            "The statement descriptor must be at most 22 characters, contain at least one letter, and none of \
+             < > \\ \" '.",
+        ));
+    }
+    Ok(Some(text))
+}
+
+/// Every code of the shape `txcd_99999999` is taken for one of Stripe's.
+fn read_tax_code(params: &mut Params) -> Result<Change<String>, ApiError> {
+    let change = params.text("tax_code", MAX_TEXT_CHARS)?;
+    let is_code = |text: &str| {
+        text.strip_prefix("txcd_")
+            .is_some_and(|digits| digits.len() == 8 && digits.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    match &change {
+        Change::Set(text) if !is_code(text) => {
+            Err(ApiError::missing("tax code", text, "tax_code").with_status(400))
+        }
+        _ => Ok(change),
+    }
+}
+
+fn read_url(params: &mut Params) -> Result<Change<String>, ApiError> {
+    let change = params.text("url", MAX_TEXT_CHARS)?;
+    match &change {
+        Change::Set(url) if !is_http_url(url) => {
+            Err(params.invalid("url", "Not a valid URL").with_code("url_invalid"))
+        }
+        _ => Ok(change),
+    }
+}
+
+/// A new product of the parameters, which still has to be put.
+pub(crate) fn read_new(params: &mut Params, now_seconds: i64) -> Result<Product, ApiError> {
+    // Ids of the caller's own would have to be told apart by account.
+    params.refuse_unsupported(&["id"])?;
+    let fields = Fields::parse(params)?;
+    let name = fields.name.clone().ok_or_else(|| params.missing("name"))?;
+    let mut product = Product::new(name, ProductType::Service, now_seconds);
+    fields.apply(&mut product)?;
+    Ok(product)
+}

@@ -1,0 +1,227 @@
+//! Refunds: <https://docs.stripe.com/api/refunds>.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::endpoints::route::{Call, Route};
+use crate::http::amounts::decimal;
+use crate::http::error::ApiError;
+use crate::http::pagination::{Page, created_filter};
+use crate::http::params::{MetadataChange, Params};
+use crate::http::string_enum::Word;
+use crate::objects::charge::Charge;
+use crate::objects::payment_intent::PaymentIntent;
+use crate::objects::payment_method_type::PaymentMethodType;
+use crate::objects::refund::{Refund, RefundReason, RefundStatus};
+use crate::operations::connect::{self, TakeBack};
+use crate::operations::disputes;
+use crate::operations::refunds::{emit_update, list_url, start, take_back};
+use crate::state::Tx;
+use crate::storage::ids;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::post("/v1/refunds", create),
+    Route::get("/v1/refunds", list),
+    Route::get("/v1/charges/{id}/refunds", list_of_path),
+    Route::get("/v1/refunds/{id}", retrieve),
+    Route::post("/v1/refunds/{id}", update),
+    Route::post("/v1/refunds/{id}/cancel", cancel),
+];
+
+/// What a refund is asked for with.
+struct Wish {
+    charge: Option<String>,
+    payment_intent: Option<String>,
+    amount: Option<i64>,
+    instructions_email: Option<String>,
+    metadata: Option<MetadataChange>,
+    reason: Option<RefundReason>,
+    take_back: TakeBack,
+}
+
+impl Wish {
+    fn parse(mut params: Params) -> Result<Self, ApiError> {
+        let wish = Self {
+            charge: params.string("charge")?,
+            payment_intent: params.string("payment_intent")?,
+            amount: params.integer("amount")?,
+            instructions_email: params.string("instructions_email")?,
+            metadata: params.metadata()?,
+            reason: params.word("reason")?,
+            take_back: TakeBack::parse(&mut params)?,
+        };
+        params.refuse_unsupported(&["currency", "customer", "origin"])?;
+        if wish.charge.is_some() && wish.payment_intent.is_some() {
+            return Err(params
+                .invalid("charge", "You may only specify one of these parameters: charge, payment_intent."));
+        }
+        if wish.amount.is_some_and(|amount| amount < 1) {
+            return Err(params
+                .invalid("amount", "This value must be greater than or equal to 1.")
+                .with_code("parameter_invalid_integer"));
+        }
+        params.finish()?;
+        Ok(wish)
+    }
+
+    /// The charge whose money goes back.
+    fn find_charge(&self, tx: &Tx<'_>) -> Result<Charge, ApiError> {
+        let charge = match (&self.charge, &self.payment_intent) {
+            (Some(id), _) => tx.get::<Charge>(id).ok_or_else(|| ApiError::missing("charge", id, "charge"))?,
+            (None, Some(id)) => {
+                let intent = tx.get::<PaymentIntent>(id);
+                let intent =
+                    intent.ok_or_else(|| ApiError::missing("payment_intent", id, "payment_intent"))?;
+                let charge = intent.latest_charge().and_then(|charge| tx.get::<Charge>(charge));
+                charge.ok_or_else(|| nothing_to_refund(id))?
+            }
+            (None, None) => {
+                return Err(ApiError::invalid(
+                    "One of the following params should be provided for this request: payment_intent or charge.",
+                )
+                .with_code("parameter_missing"));
+            }
+        };
+        if charge.is_captured() { Ok(charge.clone()) } else { Err(nothing_to_refund(&charge.payment_intent)) }
+    }
+}
+
+impl TakeBack {
+    pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            is_transfer_reversed: params.boolean("reverse_transfer")?.unwrap_or(false),
+            is_fee_refunded: params.boolean("refund_application_fee")?.unwrap_or(false),
+        })
+    }
+}
+
+fn nothing_to_refund(intent: &str) -> ApiError {
+    ApiError::refused(format!("This PaymentIntent ({intent}) does not have a successful charge to refund."))
+}
+
+fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let wish = Wish::parse(std::mem::take(&mut call.params))?;
+    let charge = wish.find_charge(call.tx)?;
+    let rest = charge.refundable();
+    if disputes::is_charged_back(call.tx, &charge.id) {
+        return Err(ApiError::refused(format!(
+            "Charge {} has been charged back; cannot issue a refund.",
+            charge.id
+        ))
+        .with_code("charge_disputed"));
+    }
+    if rest == 0 {
+        return Err(ApiError::refused(format!("Charge {} has already been refunded.", charge.id))
+            .with_code("charge_already_refunded"));
+    }
+    let amount = wish.amount.unwrap_or(rest);
+    if amount > rest {
+        return Err(ApiError::refused(format!(
+            "Refund amount ({}) is greater than unrefunded amount on charge ({})",
+            decimal(amount, &charge.currency),
+            decimal(rest, &charge.currency)
+        ))
+        .with_param("amount"));
+    }
+    let mut metadata = BTreeMap::new();
+    if let Some(change) = wish.metadata {
+        change.apply(&mut metadata)?;
+    }
+    let is_voucher = charge.payment_method.type_() == PaymentMethodType::Multibanco;
+    let email = wish.instructions_email.or_else(|| charge.payment_method.billing_details.email.clone());
+    let id = ids::object(charge.id_prefix("re", "pyr"));
+    let transfer_reversal = connect::take_back(call.tx, &charge, &id, amount, wish.take_back)?;
+    let refund = Refund {
+        id,
+        created: call.tx.now.seconds(),
+        amount,
+        balance_transaction: None,
+        charge: charge.id.clone(),
+        currency: charge.currency.clone(),
+        failure_balance_transaction: None,
+        failure_reason: None,
+        instructions_email: email.filter(|_| is_voucher),
+        is_of_card: charge.payment_method.type_() == PaymentMethodType::Card,
+        metadata,
+        payment_intent: charge.payment_intent.clone(),
+        reason: wish.reason,
+        status: RefundStatus::Succeeded,
+        transfer_reversal,
+        planned: None,
+    };
+    Ok(start(call.tx, charge, refund).render())
+}
+
+fn find(call: &Call<'_, '_>) -> Result<Refund, ApiError> {
+    let refund = call.tx.get::<Refund>(call.id).cloned();
+    refund.ok_or_else(|| ApiError::missing("refund", call.id, "id"))
+}
+
+fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    find(call).map(|refund| refund.render())
+}
+
+fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let metadata = params.metadata()?;
+    params.finish()?;
+    let mut refund = find(call)?;
+    if let Some(change) = metadata {
+        change.apply(&mut refund.metadata)?;
+    }
+    call.tx.put(refund.clone());
+    emit_update(call.tx, &refund);
+    Ok(refund.render())
+}
+
+fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    std::mem::take(&mut call.params).finish()?;
+    let refund = find(call)?;
+    if refund.status != RefundStatus::RequiresAction {
+        return Err(ApiError::refused(format!(
+            "This refund could not be canceled because it has a status of {}. Only a refund with one of the \
+             following statuses may be canceled: requires_action.",
+            refund.status.as_str()
+        )));
+    }
+    let refund = take_back(call.tx, refund, RefundStatus::Canceled);
+    emit_update(call.tx, &refund);
+    Ok(refund.render())
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let mut params = std::mem::take(&mut call.params);
+    let charge = params.string("charge")?;
+    let intent = params.string("payment_intent")?;
+    page_of(call.tx, params, charge.as_deref(), intent.as_deref(), "/v1/refunds")
+}
+
+/// The address that a charge's list of refunds names for its further pages.
+fn list_of_path(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+    let params = std::mem::take(&mut call.params);
+    if call.tx.get::<Charge>(call.id).is_none() {
+        return Err(ApiError::missing("charge", call.id, "id"));
+    }
+    page_of(call.tx, params, Some(call.id), None, &list_url(call.id))
+}
+
+fn page_of(
+    tx: &Tx<'_>,
+    mut params: Params,
+    charge: Option<&str>,
+    intent: Option<&str>,
+    url: &str,
+) -> Result<Value, ApiError> {
+    let page = Page::parse(&mut params)?;
+    let created = created_filter(&mut params)?;
+    params.finish()?;
+    let refunds: Vec<&Refund> = tx
+        .newest_first::<Refund>()
+        .filter(|refund| created.contains(&refund.created))
+        .filter(|refund| charge.is_none_or(|charge| refund.charge == charge))
+        .filter(|refund| intent.is_none_or(|intent| refund.payment_intent == intent))
+        .collect();
+    page.cut(&refunds, "refund", url, |refund| &refund.id, |refund| refund.render())
+}

@@ -1,0 +1,464 @@
+//! Connected accounts: <https://docs.stripe.com/api/accounts>.
+//!
+//! Each connected account owns its own objects. The platform accesses them with the `Stripe-Account` header as long as
+//! the account is connected.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::http::string_enum::words;
+use crate::objects::requirements::Requirements;
+use crate::storage::ids;
+use crate::storage::table::Resource;
+
+/// The application that accounts made through the API are connected to.
+const PLATFORM_APPLICATION: &str = "ca_SandboxPlatform";
+
+/// What `business_profile` holds.
+pub(crate) const PROFILE_FIELDS: &[&str] = &[
+    "mcc",
+    "name",
+    "product_description",
+    "specified_commercial_transactions_act_url",
+    "support_email",
+    "support_phone",
+    "support_url",
+    "url",
+];
+
+/// What Stripe wants to know of a new account.
+const FIRST_REQUIREMENTS: &[&str] = &[
+    "business_profile.mcc",
+    "business_profile.url",
+    "business_type",
+    "external_account",
+    "tos_acceptance.date",
+    "tos_acceptance.ip",
+];
+
+const EURO_COUNTRIES: &str = "AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK";
+
+const CURRENCIES: &[(&str, &str)] = &[
+    ("AE", "aed"),
+    ("AU", "aud"),
+    ("BR", "brl"),
+    ("CA", "cad"),
+    ("CH", "chf"),
+    ("CZ", "czk"),
+    ("DK", "dkk"),
+    ("GB", "gbp"),
+    ("HK", "hkd"),
+    ("HU", "huf"),
+    ("IN", "inr"),
+    ("JP", "jpy"),
+    ("MX", "mxn"),
+    ("MY", "myr"),
+    ("NO", "nok"),
+    ("NZ", "nzd"),
+    ("PL", "pln"),
+    ("RO", "ron"),
+    ("SE", "sek"),
+    ("SG", "sgd"),
+    ("TH", "thb"),
+];
+
+words! {
+    /// The kind of an account: <https://docs.stripe.com/connect/accounts>. `none` is one made with `controller`.
+    AccountType { Standard = "standard", Express = "express", Custom = "custom", None = "none" }
+}
+
+words! {
+    /// Who runs the business.
+    BusinessType {
+        Company = "company",
+        GovernmentEntity = "government_entity",
+        Individual = "individual",
+        NonProfit = "non_profit",
+    }
+}
+
+words! {
+    /// Who is in charge of something: fees, losses, requirements.
+    Responsible {
+        Account = "account",
+        Application = "application",
+        ApplicationCustom = "application_custom",
+        ApplicationExpress = "application_express",
+        Stripe = "stripe",
+    }
+}
+
+words! {
+    /// What the account's people see of Stripe.
+    Dashboard { Full = "full", Express = "express", None = "none" }
+}
+
+words! {
+    /// Whether an account can do something: <https://docs.stripe.com/connect/account-capabilities>.
+    CapabilityStatus {
+        Active = "active",
+        Inactive = "inactive",
+        Pending = "pending",
+        Unrequested = "unrequested",
+    }
+}
+
+/// Something an account can do, once Stripe lets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Capability {
+    pub(crate) status: CapabilityStatus,
+    /// When the platform asked for it, in seconds; absent if it has not.
+    pub(crate) requested_at: Option<i64>,
+}
+
+/// Who is responsible for what of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Controller {
+    pub(crate) fees: Responsible,
+    pub(crate) losses: Responsible,
+    pub(crate) requirements: Responsible,
+    pub(crate) dashboard: Dashboard,
+}
+
+impl Controller {
+    /// What a `type` stands for: <https://docs.stripe.com/connect/migrate-to-controller-properties>.
+    pub(crate) fn of_type(type_: AccountType) -> Self {
+        use Responsible::{Account, Application, ApplicationCustom, ApplicationExpress, Stripe};
+        let (fees, losses, requirements, dashboard) = match type_ {
+            AccountType::Standard | AccountType::None => (Account, Stripe, Stripe, Dashboard::Full),
+            AccountType::Express => (ApplicationExpress, Application, Stripe, Dashboard::Express),
+            AccountType::Custom => (ApplicationCustom, Application, Application, Dashboard::None),
+        };
+        Self { fees, losses, requirements, dashboard }
+    }
+}
+
+/// How the platform may act for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Connection {
+    /// The platform made it.
+    Controlled,
+    /// Its owner let the application in by OAuth.
+    Authorized { client_id: String, is_read_only: bool },
+    /// Not at all: not yet, or not any more.
+    None,
+}
+
+/// An account of somebody who sells through the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConnectedAccount {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) type_: AccountType,
+    pub(crate) controller: Controller,
+    pub(crate) connection: Connection,
+    pub(crate) business_profile: BTreeMap<String, String>,
+    pub(crate) business_type: Option<BusinessType>,
+    pub(crate) capabilities: BTreeMap<String, Capability>,
+    pub(crate) charges_enabled: bool,
+    pub(crate) country: String,
+    pub(crate) default_currency: String,
+    pub(crate) details_submitted: bool,
+    pub(crate) display_name: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) future_requirements: Requirements,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) payouts_enabled: bool,
+    pub(crate) requirements: Requirements,
+}
+
+impl Resource for ConnectedAccount {
+    const KIND: &'static str = "account";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// How a person leaves the onboarding page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onboarding {
+    /// Everything is there and verified.
+    Complete,
+    /// The details are submitted, and Stripe wants one thing more.
+    Incomplete,
+    /// The details are submitted, and Stripe is looking at them.
+    Pending,
+}
+
+/// A new id of an account: `acct_` and 16 characters.
+pub(crate) fn new_id() -> String {
+    format!("acct_1{}", ids::random(15))
+}
+
+impl ConnectedAccount {
+    /// An account of which nothing is known yet.
+    pub(crate) fn new(id: String, type_: AccountType, connection: Connection, created: i64) -> Self {
+        Self {
+            id,
+            created,
+            type_,
+            controller: Controller::of_type(type_),
+            connection,
+            business_profile: BTreeMap::new(),
+            business_type: None,
+            capabilities: BTreeMap::new(),
+            charges_enabled: false,
+            country: "US".to_owned(),
+            default_currency: "usd".to_owned(),
+            details_submitted: false,
+            display_name: None,
+            email: None,
+            future_requirements: Requirements::default(),
+            metadata: BTreeMap::new(),
+            payouts_enabled: false,
+            requirements: Requirements::default(),
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection != Connection::None
+    }
+
+    /// The client id of the application that acts for it.
+    pub(crate) fn application(&self) -> &str {
+        match &self.connection {
+            Connection::Authorized { client_id, .. } => client_id,
+            Connection::Controlled | Connection::None => PLATFORM_APPLICATION,
+        }
+    }
+
+    /// The name of the business, if it is known.
+    pub(crate) fn business_name(&self) -> Option<&String> {
+        self.business_profile.get("name")
+    }
+
+    pub(crate) fn set_business_name(&mut self, name: &str) {
+        self.business_profile.insert("name".to_owned(), name.to_owned());
+    }
+
+    /// Whether the account's people see Stripe's own dashboard, and not the platform alone.
+    pub(crate) fn has_dashboard(&self) -> bool {
+        self.controller.dashboard != Dashboard::None
+    }
+
+    pub(crate) fn has_capability(&self, name: &str) -> bool {
+        self.capabilities.get(name).is_some_and(|capability| capability.status == CapabilityStatus::Active)
+    }
+
+    /// Asks for a capability, or gives it up. It is active at once if nothing more has to be known of the account.
+    pub(crate) fn request(&mut self, name: &str, is_requested: bool, now_seconds: i64) {
+        let status = match (is_requested, self.capabilities.get(name)) {
+            (true, Some(known)) if known.status != CapabilityStatus::Unrequested => known.status,
+            (true, _) if self.is_complete() => CapabilityStatus::Active,
+            (true, _) => CapabilityStatus::Inactive,
+            (false, _) => CapabilityStatus::Unrequested,
+        };
+        let before = self.capabilities.get(name).and_then(|known| known.requested_at);
+        let requested_at = is_requested.then(|| before.unwrap_or(now_seconds));
+        self.capabilities.insert(name.to_owned(), Capability { status, requested_at });
+    }
+
+    fn is_complete(&self) -> bool {
+        self.details_submitted && self.requirements.disabled_reason.is_none()
+    }
+
+    /// What can be charged follows from what is known of the account and what it may do.
+    pub(crate) fn follow(&mut self) {
+        let can_charge = self.has_capability("card_payments")
+            || self
+                .capabilities
+                .iter()
+                .any(|(name, one)| name.ends_with("_payments") && one.status == CapabilityStatus::Active);
+        self.charges_enabled = self.is_complete() && can_charge;
+        self.payouts_enabled = self.is_complete();
+    }
+
+    fn set_requested(&mut self, status: CapabilityStatus) {
+        for capability in self.capabilities.values_mut() {
+            if capability.status != CapabilityStatus::Unrequested {
+                capability.status = status;
+            }
+        }
+    }
+
+    /// A person has gone through the onboarding.
+    pub(crate) fn onboard(&mut self, how: Onboarding) {
+        self.details_submitted = true;
+        if self.display_name.is_none() {
+            self.display_name = self.business_name().cloned();
+        }
+        let (requirements, status) = match how {
+            Onboarding::Complete => (Requirements::default(), CapabilityStatus::Active),
+            Onboarding::Incomplete => {
+                (Requirements::past_due(&["individual.verification.document"]), CapabilityStatus::Inactive)
+            }
+            Onboarding::Pending => {
+                (Requirements::pending(&["individual.verification.document"]), CapabilityStatus::Pending)
+            }
+        };
+        self.requirements = requirements;
+        self.set_requested(status);
+        self.follow();
+    }
+
+    /// Nothing can be charged or paid out any more.
+    pub(crate) fn shut(&mut self, disabled_reason: &str) {
+        self.requirements.disabled_reason = Some(disabled_reason.to_owned());
+        self.set_requested(CapabilityStatus::Inactive);
+        self.follow();
+    }
+
+    pub(crate) fn render(&self) -> Value {
+        let capabilities = self.capabilities.iter().filter_map(|(name, capability)| {
+            let status = match capability.status {
+                CapabilityStatus::Unrequested => return None,
+                status => status,
+            };
+            Some((name.clone(), json!(status)))
+        });
+        json!({
+            "id": self.id,
+            "object": "account",
+            "business_profile": self.render_profile(),
+            "business_type": self.business_type,
+            "capabilities": Value::Object(capabilities.collect()),
+            "charges_enabled": self.charges_enabled,
+            "controller": self.render_controller(),
+            "country": self.country,
+            "created": self.created,
+            "default_currency": self.default_currency,
+            "details_submitted": self.details_submitted,
+            "email": self.email,
+            "external_accounts": {
+                "object": "list",
+                "data": [],
+                "has_more": false,
+                "url": format!("/v1/accounts/{}/external_accounts", self.id),
+            },
+            "future_requirements": self.future_requirements.render(),
+            "metadata": self.metadata,
+            "payouts_enabled": self.payouts_enabled,
+            "requirements": self.requirements.render(),
+            "settings": settings(self.display_name.as_deref(), self.controller.losses),
+            "tos_acceptance": { "date": null, "ip": null, "user_agent": null },
+            "type": self.type_,
+        })
+    }
+
+    fn render_profile(&self) -> Value {
+        let mut profile: Map<String, Value> =
+            PROFILE_FIELDS.iter().map(|field| ((*field).to_owned(), Value::Null)).collect();
+        profile.extend(self.business_profile.iter().map(|(name, value)| (name.clone(), json!(value))));
+        profile.insert("support_address".to_owned(), Value::Null);
+        Value::Object(profile)
+    }
+
+    fn render_controller(&self) -> Value {
+        if self.connection != Connection::Controlled {
+            return json!({ "type": "account" });
+        }
+        json!({
+            "fees": { "payer": self.controller.fees },
+            "is_controller": true,
+            "losses": { "payments": self.controller.losses },
+            "requirement_collection": self.controller.requirements,
+            "stripe_dashboard": { "type": self.controller.dashboard },
+            "type": "application",
+        })
+    }
+}
+
+impl ConnectedAccount {
+    /// Stripe wants to know who a new account is.
+    pub(crate) fn require_details(&mut self) {
+        self.requirements = Requirements::past_due(FIRST_REQUIREMENTS);
+    }
+
+    /// Asks for what an account needs to sell.
+    pub(crate) fn request_usual(&mut self, now_seconds: i64) {
+        self.request("card_payments", true, now_seconds);
+        self.request("transfers", true, now_seconds);
+    }
+
+    /// Sets the country, and the currency that goes with it.
+    pub(crate) fn settle_in(&mut self, country: &str) {
+        self.country = country.to_ascii_uppercase();
+        let in_euros = EURO_COUNTRIES.split(' ').any(|code| code == self.country);
+        let known = CURRENCIES.iter().find(|(code, _)| *code == self.country).map(|(_, currency)| *currency);
+        self.default_currency = if in_euros { "eur" } else { known.unwrap_or("usd") }.to_owned();
+    }
+}
+
+/// The platform's own account, which can do everything.
+pub(crate) fn render_platform(id: &str) -> Value {
+    let mut account = ConnectedAccount::new(
+        id.to_owned(),
+        AccountType::Standard,
+        Connection::None,
+        // The day the version of the API is named after.
+        1_790_726_400,
+    );
+    account.email = Some("platform@example.com".to_owned());
+    account.set_business_name("Sandbox Platform");
+    account.request_usual(account.created);
+    account.onboard(Onboarding::Complete);
+    account.render()
+}
+
+fn settings(display_name: Option<&str>, losses: Responsible) -> Value {
+    json!({
+        "branding": { "icon": null, "logo": null, "primary_color": null, "secondary_color": null },
+        "card_payments": {
+            "decline_on": { "avs_failure": false, "cvc_failure": false },
+            "statement_descriptor_prefix": null,
+            "statement_descriptor_prefix_kana": null,
+            "statement_descriptor_prefix_kanji": null,
+        },
+        "dashboard": { "display_name": display_name, "timezone": "Etc/UTC" },
+        "invoices": { "default_account_tax_ids": null, "hosted_payment_method_save": "offer" },
+        "payments": {
+            "statement_descriptor": null,
+            "statement_descriptor_kana": null,
+            "statement_descriptor_kanji": null,
+            "statement_descriptor_prefix_kana": null,
+            "statement_descriptor_prefix_kanji": null,
+        },
+        "payouts": {
+            "debit_negative_balances": losses != Responsible::Application,
+            "schedule": { "delay_days": 2, "interval": "daily" },
+            "statement_descriptor": null,
+        },
+        "sepa_debit_payments": {},
+    })
+}
+
+/// An application, as events show it.
+pub(crate) fn render_application(client_id: &str) -> Value {
+    json!({ "id": client_id, "object": "application", "name": "Sandbox Platform" })
+}
+
+/// Whether a text has the shape of a country's code.
+pub(crate) fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.chars().all(|letter| letter.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AccountType, ConnectedAccount, Connection};
+
+    #[test]
+    fn the_currency_follows_the_country() {
+        let mut account =
+            ConnectedAccount::new("acct_1".to_owned(), AccountType::Express, Connection::None, 0);
+        for (country, currency) in [("de", "eur"), ("GB", "gbp"), ("US", "usd"), ("ZZ", "usd")] {
+            account.settle_in(country);
+            assert_eq!(
+                (account.country.as_str(), account.default_currency.as_str()),
+                (country.to_ascii_uppercase().as_str(), currency)
+            );
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Responses saved under idempotency keys.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::storage::clock::Moment;
+use crate::storage::table::Resource;
+
+const LIFETIME: Duration = Duration::from_hours(24);
+
+/// The first answer under a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SavedResponse {
+    pub(crate) id: String,
+    pub(crate) path: String,
+    pub(crate) fingerprint: String,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) request_id: String,
+    pub(crate) created_ms: i64,
+}
+
+impl SavedResponse {
+    pub(crate) fn expires(&self) -> Moment {
+        Moment(self.created_ms).after(LIFETIME)
+    }
+}
+
+impl Resource for SavedResponse {
+    const KIND: &'static str = "saved_response";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// An expired answer is removed by the timer.
+    fn due(&self) -> Option<Moment> {
+        Some(self.expires())
+    }
+}

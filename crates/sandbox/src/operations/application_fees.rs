@@ -1,0 +1,124 @@
+//! Collection and refunds of application fees.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::objects::application_fee::{ApplicationFee, FeeRefund};
+use crate::objects::balance_transaction::BalanceTransactionType;
+use crate::operations::account_lookup;
+use crate::operations::balance::{self, Movement};
+use crate::state::Tx;
+use crate::storage::ids;
+use crate::storage::table::Account;
+
+/// What a fee is taken of.
+pub(crate) struct FeeSource<'a> {
+    /// The account that pays it.
+    pub(crate) account: &'a str,
+    /// The charge on that account.
+    pub(crate) charge: &'a str,
+    /// The charge on the platform that sent the money there, if one did.
+    pub(crate) originating_transaction: Option<&'a str>,
+    pub(crate) currency: &'a str,
+}
+
+fn movement<'a>(
+    type_: BalanceTransactionType,
+    category: &'a str,
+    source: &'a str,
+    amount: i64,
+    currency: &'a str,
+) -> Movement<'a> {
+    Movement {
+        type_,
+        reporting_category: category,
+        source,
+        amount,
+        fee: 0,
+        currency,
+        description: None,
+        pends_for: Duration::ZERO,
+    }
+}
+
+/// The platform gets its fee; returns its id.
+pub(crate) fn collect(tx: &mut Tx<'_>, source: &FeeSource<'_>, amount: i64) -> String {
+    let application =
+        account_lookup::find(tx, source.account).map(|account| account.application().to_owned());
+    let id = ids::object("fee");
+    tx.on_account(Account::platform(), |tx| {
+        let moved = movement(
+            BalanceTransactionType::ApplicationFee,
+            "platform_earning",
+            &id,
+            amount,
+            source.currency,
+        );
+        let fee = ApplicationFee {
+            id: id.clone(),
+            created: tx.now.seconds(),
+            account: source.account.to_owned(),
+            application: application.unwrap_or_default(),
+            amount,
+            amount_refunded: 0,
+            balance_transaction: balance::record(tx, moved),
+            charge: source.charge.to_owned(),
+            currency: source.currency.to_owned(),
+            originating_transaction: source.originating_transaction.map(str::to_owned),
+        };
+        tx.put(fee.clone());
+        tx.emit("application_fee.created", render(tx, &fee));
+    });
+    id
+}
+
+/// The platform gives a part of its fee back, of which that much is left.
+pub(crate) fn give_back(
+    tx: &mut Tx<'_>,
+    mut fee: ApplicationFee,
+    amount: i64,
+    metadata: BTreeMap<String, String>,
+) -> FeeRefund {
+    let id = ids::object("fr");
+    let back =
+        movement(BalanceTransactionType::Adjustment, "platform_earning_refund", &id, amount, &fee.currency);
+    tx.on_account(Account(fee.account.clone()), |tx| balance::record(tx, back));
+    tx.on_account(Account::platform(), |tx| {
+        let moved = movement(
+            BalanceTransactionType::ApplicationFeeRefund,
+            "platform_earning_refund",
+            &id,
+            -amount,
+            &fee.currency,
+        );
+        let refund = FeeRefund {
+            id: id.clone(),
+            created: tx.now.seconds(),
+            amount,
+            balance_transaction: balance::record(tx, moved),
+            currency: fee.currency.clone(),
+            fee: fee.id.clone(),
+            metadata,
+        };
+        fee.amount_refunded += amount;
+        tx.put(refund.clone());
+        tx.put(fee.clone());
+        tx.emit("application_fee.refunded", render(tx, &fee));
+        refund
+    })
+}
+
+/// A fee, whoever's call asks for it.
+pub(crate) fn of_platform(tx: &Tx<'_>, id: &str) -> Option<ApplicationFee> {
+    tx.state.of::<ApplicationFee>().get(&Account::platform(), id).cloned()
+}
+
+pub(crate) fn refunds_of<'a>(tx: &'a Tx<'_>, fee: &str) -> Vec<&'a FeeRefund> {
+    tx.newest_first::<FeeRefund>().filter(|refund| refund.fee == fee).collect()
+}
+
+pub(crate) fn render(tx: &Tx<'_>, fee: &ApplicationFee) -> Value {
+    fee.render(&refunds_of(tx, &fee.id))
+}

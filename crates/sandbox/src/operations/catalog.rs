@@ -1,0 +1,26 @@
+//! Products and their prices.
+
+use serde_json::Value;
+
+use crate::objects::price::Price;
+use crate::objects::product::Product;
+use crate::state::Tx;
+
+/// The prices of a product, the newest first.
+pub(crate) fn of_product<'a>(tx: &'a Tx<'_>, product: &str) -> impl Iterator<Item = &'a Price> {
+    tx.newest_first::<Price>().filter(move |price| price.product == product)
+}
+
+/// Keeps a new price, and tells of it.
+pub(crate) fn add_price(tx: &mut Tx<'_>, price: Price) {
+    let rendered = price.render();
+    tx.put(price);
+    tx.emit("price.created", rendered);
+}
+
+pub(crate) fn add_product(tx: &mut Tx<'_>, product: Product) -> Value {
+    let rendered = product.render();
+    tx.put(product);
+    tx.emit("product.created", rendered.clone());
+    rendered
+}

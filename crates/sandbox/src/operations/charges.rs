@@ -1,0 +1,43 @@
+//! Charges that receive funds.
+
+use std::time::Duration;
+
+use crate::objects::balance_transaction::BalanceTransactionType;
+use crate::objects::charge::{Charge, ChargeStatus};
+use crate::objects::payment_method_type::PaymentMethodType;
+use crate::operations::balance::{self, Movement};
+use crate::operations::connect;
+use crate::state::Tx;
+use crate::test_data::card_effects::Quirk;
+
+/// Takes `amount`; what is left of the authorisation is released.
+pub(crate) fn capture(tx: &mut Tx<'_>, charge: &mut Charge, amount: i64) {
+    charge.status = ChargeStatus::Succeeded;
+    charge.captured = true;
+    charge.amount_captured = amount;
+    charge.amount_refunded = charge.amount - amount;
+    let group = charge.transfer_group.clone().unwrap_or_else(|| format!("group_{}", charge.payment_intent));
+    let shares = connect::share_out(tx, charge, amount, &group);
+    charge.application_fee = shares.application_fee;
+    charge.transfer = shares.transfer;
+    if charge.transfer.is_some() {
+        charge.transfer_group = Some(group);
+    }
+    let quirk = charge.payment_method.quirk;
+    let is_card = charge.payment_method.type_() == PaymentMethodType::Card;
+    let movement = Movement {
+        type_: if is_card { BalanceTransactionType::Charge } else { BalanceTransactionType::Payment },
+        reporting_category: "charge",
+        source: &charge.id,
+        amount,
+        fee: balance::payment_fee(amount),
+        currency: &charge.currency,
+        description: charge.description.clone(),
+        pends_for: match quirk {
+            Quirk::BypassesPending => Duration::ZERO,
+            _ => balance::PENDING_TIME,
+        },
+    };
+    charge.balance_transaction = Some(balance::record_with_fee(tx, movement, shares.fee_paid));
+    charge.disputed_at_ms = quirk.is_disputed().then(|| tx.now.after(tx.settings.dispute_delay).0);
+}

@@ -1,0 +1,53 @@
+//! Updates of a Checkout Session that follow its PaymentIntent.
+
+use crate::http::error::ApiError;
+use crate::objects::checkout_session::{CheckoutSession, PaymentStatus, SessionStatus};
+use crate::objects::payment_intent::{PaymentIntent, Status};
+use crate::objects::payment_method::PaymentMethod;
+use crate::state::Tx;
+
+/// Brings a Session up to date with its PaymentIntent.
+pub(crate) fn follow(tx: &mut Tx<'_>, intent: &PaymentIntent) {
+    let session = intent.checkout_session.as_ref().and_then(|id| tx.get::<CheckoutSession>(id));
+    let Some(mut session) = session.cloned() else { return };
+    let is_complete = session.status == SessionStatus::Complete;
+    let was_processing = is_complete && session.payment_status == PaymentStatus::Unpaid;
+    let event = match intent.status {
+        Status::Succeeded | Status::RequiresCapture | Status::Processing | Status::RequiresAction
+            if !is_complete =>
+        {
+            "checkout.session.completed"
+        }
+        // An authorisation that is captured later has been completed before, and nothing is told.
+        Status::Succeeded if was_processing && !intent.is_manual() => {
+            "checkout.session.async_payment_succeeded"
+        }
+        Status::Succeeded => "",
+        Status::RequiresPaymentMethod if was_processing => "checkout.session.async_payment_failed",
+        _ => return,
+    };
+    if intent.status == Status::Succeeded {
+        session.payment_status = PaymentStatus::Paid;
+    }
+    if !is_complete {
+        session.status = SessionStatus::Complete;
+        let method = intent.payment_method().and_then(|id| tx.get::<PaymentMethod>(id));
+        session.customer_details = method.map(|method| method.billing_details.clone());
+    }
+    tx.put(session.clone());
+    if !event.is_empty() {
+        tx.emit(event, session.render(&tx.settings.public_url));
+    }
+}
+
+/// Refuses to touch the PaymentIntent of a Session that is still open: only its page may.
+pub(crate) fn refuse_if_open(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
+    let session = intent.checkout_session.as_ref().and_then(|id| tx.get::<CheckoutSession>(id));
+    match session {
+        Some(session) if session.status == SessionStatus::Open => Err(intent.unexpected_state(
+            "You cannot perform this action on PaymentIntents created by Checkout. Try expiring the Checkout \
+             Session instead.",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,13 @@
+//! Validation of customer IDs.
+
+use crate::http::error::ApiError;
+use crate::objects::customer::Customer;
+use crate::state::Tx;
+
+/// Refuses a customer that is not there, as a parameter of another object.
+pub(crate) fn check(tx: &Tx<'_>, id: &str) -> Result<(), ApiError> {
+    match tx.get::<Customer>(id) {
+        Some(customer) if !customer.is_deleted => Ok(()),
+        _ => Err(ApiError::missing("customer", id, "customer").with_status(400)),
+    }
+}

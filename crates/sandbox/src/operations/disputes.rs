@@ -1,0 +1,173 @@
+//! Opening and closing of disputes.
+//!
+//! A dispute withdraws its amount and a fee from the balance when it opens. If it is won, the amount is returned. An
+//! inquiry withdraws nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::objects::balance_transaction::{BalanceTransaction, BalanceTransactionType};
+use crate::objects::charge::Charge;
+use crate::objects::dispute::{Dispute, DisputeReason, DisputeStatus};
+use crate::objects::payment_method::Details;
+use crate::operations::balance::{self, DISPUTE_FEE, Movement};
+use crate::state::Tx;
+use crate::storage::ids;
+use crate::test_data::card_effects::Quirk;
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// How many days a shop has to answer; the last one counts until its end.
+const DAYS_TO_ANSWER: i64 = 9;
+
+/// How long an inquiry stays open.
+const INQUIRY_TIME: Duration = Duration::from_hours(120 * 24);
+
+/// What a customer goes to the bank with.
+pub(crate) struct Complaint {
+    pub(crate) amount: i64,
+    pub(crate) reason: DisputeReason,
+    pub(crate) is_inquiry: bool,
+}
+
+/// Opens the disputes that a test card has in store.
+pub(crate) fn open_by_quirk(tx: &mut Tx<'_>, charge: &Charge) {
+    let amount = undisputed(tx, charge);
+    let whole = |reason, is_inquiry| vec![Complaint { amount, reason, is_inquiry }];
+    let complaints = match charge.payment_method.quirk {
+        Quirk::DisputedAsFraud => whole(DisputeReason::Fraudulent, false),
+        Quirk::DisputedAsNotReceived => whole(DisputeReason::ProductNotReceived, false),
+        Quirk::Inquired => whole(DisputeReason::Fraudulent, true),
+        Quirk::DisputedTwice => {
+            let half = amount / 2;
+            let part = |amount, reason| Complaint { amount, reason, is_inquiry: false };
+            vec![
+                part(amount - half, DisputeReason::ProductUnacceptable),
+                part(half, DisputeReason::ProductNotReceived),
+            ]
+        }
+        _ => return,
+    };
+    for complaint in complaints.iter().filter(|complaint| complaint.amount > 0) {
+        open(tx, &charge.id, complaint);
+    }
+}
+
+/// Opens a dispute of a captured charge.
+pub(crate) fn open(tx: &mut Tx<'_>, charge: &str, complaint: &Complaint) -> Option<Dispute> {
+    let mut charge = tx.get::<Charge>(charge)?.clone();
+    let now = tx.now.seconds();
+    let due_by = (now / SECONDS_PER_DAY + DAYS_TO_ANSWER + 1) * SECONDS_PER_DAY - 1;
+    let (status, planned) = if complaint.is_inquiry {
+        (DisputeStatus::WarningNeedsResponse, (DisputeStatus::WarningClosed, tx.now.after(INQUIRY_TIME).0))
+    } else {
+        (DisputeStatus::NeedsResponse, (DisputeStatus::Lost, (due_by + 1) * 1_000))
+    };
+    let mut dispute = Dispute {
+        id: ids::object("du"),
+        created: now,
+        amount: complaint.amount,
+        balance_transactions: Vec::new(),
+        charge: charge.id.clone(),
+        currency: charge.currency.clone(),
+        brand: match &charge.payment_method.details {
+            Details::Card(card) => Some(card.brand.clone()),
+            _ => None,
+        },
+        due_by,
+        evidence: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        is_past_due: false,
+        payment_intent: charge.payment_intent.clone(),
+        reason: complaint.reason,
+        status,
+        submission_count: 0,
+        planned: Some(planned),
+    };
+    if !complaint.is_inquiry {
+        move_balance(tx, &mut dispute, -complaint.amount, DISPUTE_FEE, "dispute");
+    }
+    charge.disputed = true;
+    tx.put(charge);
+    tx.put(dispute.clone());
+    tx.emit("charge.dispute.created", render(tx, &dispute));
+    if !complaint.is_inquiry {
+        tx.emit("charge.dispute.funds_withdrawn", render(tx, &dispute));
+    }
+    Some(dispute)
+}
+
+/// The bank decides, or the shop gives in.
+pub(crate) fn close(tx: &mut Tx<'_>, mut dispute: Dispute, outcome: DisputeStatus) -> Dispute {
+    dispute.status = outcome;
+    dispute.planned = None;
+    if outcome == DisputeStatus::Won {
+        let amount = dispute.amount;
+        move_balance(tx, &mut dispute, amount, 0, "dispute_reversal");
+    }
+    tx.put(dispute.clone());
+    tx.emit("charge.dispute.closed", render(tx, &dispute));
+    if outcome == DisputeStatus::Won {
+        tx.emit("charge.dispute.funds_reinstated", render(tx, &dispute));
+    }
+    dispute
+}
+
+/// An inquiry about a charge that has been refunded wholly has nothing more to ask.
+pub(crate) fn close_inquiries(tx: &mut Tx<'_>, charge: &str) {
+    let open: Vec<Dispute> = of_charge(tx, charge)
+        .filter(|one| one.status.is_inquiry() && !one.status.is_closed())
+        .cloned()
+        .collect();
+    for dispute in open {
+        close(tx, dispute, DisputeStatus::WarningClosed);
+    }
+}
+
+fn of_charge<'a>(tx: &'a Tx<'_>, charge: &'a str) -> impl Iterator<Item = &'a Dispute> {
+    tx.newest_first::<Dispute>().filter(move |dispute| dispute.charge == charge)
+}
+
+/// Whether the bank has taken money of this charge back and not returned it.
+pub(crate) fn is_charged_back(tx: &Tx<'_>, charge: &str) -> bool {
+    of_charge(tx, charge).any(|one| !one.status.is_inquiry() && one.status != DisputeStatus::Won)
+}
+
+/// How much of a charge is not yet disputed, inquired about, or refunded.
+pub(crate) fn undisputed(tx: &Tx<'_>, charge: &Charge) -> i64 {
+    let taken =
+        of_charge(tx, &charge.id).filter(|one| !one.status.is_closed() || one.status == DisputeStatus::Lost);
+    charge.refundable() - taken.map(|one| one.amount).sum::<i64>()
+}
+
+fn move_balance(tx: &mut Tx<'_>, dispute: &mut Dispute, amount: i64, fee: i64, reporting_category: &str) {
+    let movement = Movement {
+        type_: BalanceTransactionType::Adjustment,
+        reporting_category,
+        source: &dispute.id,
+        amount,
+        fee,
+        currency: &dispute.currency,
+        description: Some(format!("Chargeback of charge {}", dispute.charge)),
+        pends_for: Duration::ZERO,
+    };
+    let id = balance::record(tx, movement);
+    dispute.balance_transactions.push(id);
+}
+
+pub(crate) fn render(tx: &Tx<'_>, dispute: &Dispute) -> Value {
+    let movements = dispute.balance_transactions.iter().filter_map(|id| tx.get::<BalanceTransaction>(id));
+    let movements: Vec<Value> = movements.map(|movement| movement.render(tx.now)).collect();
+    dispute.render(&movements, !is_charged_back(tx, &dispute.charge))
+}
+
+/// Closes a dispute as planned.
+pub(crate) fn come_due(tx: &mut Tx<'_>, id: &str) {
+    let Some(mut dispute) = tx.get::<Dispute>(id).cloned() else { return };
+    if let Some((outcome, _)) = dispute.planned {
+        dispute.is_past_due = dispute.status == DisputeStatus::NeedsResponse;
+        close(tx, dispute, outcome);
+    }
+}

@@ -1,0 +1,21 @@
+//! Registration of webhook endpoints.
+
+use crate::objects::delivery::Delivery;
+use crate::objects::webhook_endpoint::WebhookEndpoint;
+use crate::state::Tx;
+
+/// Puts an endpoint and lets the deliveries go that waited for it.
+pub(crate) fn register(tx: &mut Tx<'_>, endpoint: WebhookEndpoint) {
+    let waiting: Vec<_> = tx
+        .state
+        .of::<Delivery>()
+        .all()
+        .filter(|(_, delivery)| delivery.endpoint == endpoint.id && delivery.is_held)
+        .map(|(account, delivery)| (account.clone(), delivery.clone()))
+        .collect();
+    tx.put(endpoint);
+    for (account, delivery) in waiting {
+        let now = tx.now;
+        tx.on_account(account, |tx| tx.mark(delivery.retry_at(now)));
+    }
+}

@@ -1,0 +1,59 @@
+//! Account access checks. The platform may act for itself and for the accounts connected to it. The keys of a connected
+//! account act for that account alone. <https://docs.stripe.com/connect/authentication>
+
+use actix_web::http::Method;
+
+use crate::http::error::ApiError;
+use crate::objects::account::Connection;
+use crate::objects::oauth::OAuthToken;
+use crate::operations::account_lookup;
+use crate::server::caller::Caller;
+use crate::state::Tx;
+use crate::storage::table::Account;
+
+/// Checks the account a call names, or refuses it.
+pub(crate) fn admit(
+    tx: &Tx<'_>,
+    mut caller: Caller,
+    method: &Method,
+    path: &str,
+) -> Result<Caller, ApiError> {
+    let no_access = |caller: &Caller| ApiError::no_access(&caller.shown_key, &caller.account.0);
+    if let Some(token) = tx.state.of::<OAuthToken>().get(&Account::platform(), &caller.key_hash) {
+        if token.is_revoked {
+            return Err(ApiError::unauthorized(format!("Expired API Key provided: {}", caller.shown_key))
+                .with_code("api_key_expired"));
+        }
+        let own = Account(token.account.clone());
+        if !caller.account.is_platform() && caller.account != own {
+            return Err(no_access(&caller));
+        }
+        let application =
+            account_lookup::find(tx, &token.account).map(|account| account.application().to_owned());
+        caller.application = application.filter(|_| !token.is_own);
+        caller.account = own;
+        return Ok(caller);
+    }
+    if caller.account.is_platform() {
+        return Ok(caller);
+    }
+    let account = account_lookup::find(tx, &caller.account.0).ok_or_else(|| no_access(&caller))?;
+    // What customers and banks do goes on after an account has been disconnected.
+    if path.starts_with("/_sandbox/") {
+        return Ok(caller);
+    }
+    match &account.connection {
+        Connection::None => Err(no_access(&caller)),
+        Connection::Authorized { is_read_only: true, .. } if *method != Method::GET => {
+            Err(ApiError::forbidden(format!(
+                "This application does not have the required permissions for this endpoint on account '{}'.",
+                account.id
+            ))
+            .with_code("more_permissions_required"))
+        }
+        Connection::Authorized { .. } | Connection::Controlled => {
+            caller.application = Some(account.application().to_owned());
+            Ok(caller)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Responses of API calls with an injected fault.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header;
+use actix_web::web::Bytes;
+
+use crate::chaos::ApiFault;
+use crate::http::error::ApiError;
+use crate::storage::clock::Moment;
+
+/// A body that breaks off, and the connection with it.
+struct Broken;
+
+impl MessageBody for Broken {
+    type Error = std::io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(1)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("cut on purpose"))))
+    }
+}
+
+fn cut() -> HttpResponse {
+    HttpResponse::Ok()
+        .message_body(Broken)
+        .map_or_else(HttpResponse::from_error, HttpResponse::map_into_boxed_body)
+}
+
+fn bad_gateway() -> HttpResponse {
+    let page =
+        "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
+    HttpResponse::BadGateway().insert_header((header::CONTENT_TYPE, "text/html")).body(page)
+}
+
+fn failed(error: &ApiError, request_id: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(error.status).unwrap_or_default();
+    let mut answer = HttpResponse::build(status);
+    answer.insert_header(("Request-Id", request_id));
+    if error.status != 429 {
+        answer.insert_header(("Stripe-Should-Retry", "true"));
+    }
+    answer.json(error.body(request_id, Moment::of_the_machine().seconds()))
+}
+
+/// Answers a call that goes wrong.
+pub(crate) async fn fail(fault: ApiFault, hang: Duration, request_id: &str) -> HttpResponse {
+    match fault {
+        ApiFault::Conflict => failed(
+            &ApiError::refused(
+                "This object cannot be accessed right now because another API request or Stripe process is currently \
+                 accessing it. If you see this error intermittently, retry the request.",
+            )
+            .with_status(409)
+            .with_code("lock_timeout"),
+            request_id,
+        ),
+        ApiFault::RateLimit => failed(
+            &ApiError::refused("Request rate limit exceeded. Learn more about rate limits: https://stripe.com/docs/rate-limits.")
+                .with_status(429)
+                .with_code("rate_limit"),
+            request_id,
+        ),
+        ApiFault::ServerError | ApiFault::ServerErrorAfter => {
+            failed(&ApiError::internal("An unknown error occurred."), request_id)
+        }
+        ApiFault::BadGateway | ApiFault::BadGatewayAfter => bad_gateway(),
+        ApiFault::Hang | ApiFault::HangAfter => {
+            tokio::time::sleep(hang).await;
+            cut()
+        }
+        ApiFault::Cut | ApiFault::CutAfter => cut(),
+    }
+}

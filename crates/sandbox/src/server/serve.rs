@@ -1,0 +1,254 @@
+//! Request handling: API keys, parameters, idempotency and headers. Every endpoint is called by [`serve`], which also
+//! injects faults.
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
+
+use crate::chaos::ApiFault;
+use crate::endpoints::route::{Call, Role, Route};
+use crate::http::error::{ApiError, Stage};
+use crate::http::form;
+use crate::http::params::Params;
+use crate::http::version::api_version;
+use crate::server::caller::Caller;
+use crate::server::idempotency::{IdempotentRequest, InFlight};
+use crate::server::record::Record;
+use crate::server::{access, expand, faults};
+use crate::state::{Keep, Origin, Store, Tx};
+use crate::storage::ids;
+
+/// What every request shares.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) record: Option<Arc<Record>>,
+}
+
+/// An answer before it is sent.
+struct Answer {
+    status: u16,
+    body: String,
+    /// The request that first got this answer, if it is replayed.
+    original_request: Option<String>,
+}
+
+impl Answer {
+    fn error(error: &ApiError, request_id: &str, now_seconds: i64) -> Self {
+        let body = pretty(&error.body(request_id, now_seconds));
+        Self { status: error.status, body, original_request: None }
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    // Stripe indents its answers; a value always serialises.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// Answers a request for an endpoint.
+pub(crate) async fn serve(
+    route: &'static Route,
+    shared: &Shared,
+    request: &HttpRequest,
+    body: Result<Bytes, actix_web::Error>,
+) -> HttpResponse {
+    let request_id = ids::request();
+    if let Some(record) = &shared.record {
+        record.write(request, body.as_deref().unwrap_or_default());
+    }
+    let fault = shared.store.chaos.api_fault(route.method.as_str(), route.path);
+    if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.is_after()) {
+        return faults::fail(fault, hang, &request_id).await;
+    }
+    let answered = match body {
+        Ok(body) => answer(route, shared, request, &body, &request_id, fault.map(|(fault, _)| fault)).await,
+        // The body is too long, or was cut off.
+        Err(error) => {
+            let status = error.as_response_error().status_code().as_u16();
+            Err(ApiError::invalid("The request's body could not be read.").with_status(status))
+        }
+    };
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(error) => Answer::error(&error, &request_id, shared.store.clock.now().seconds()),
+    };
+    match fault {
+        // What was done stays done; only the caller does not hear of it.
+        Some((fault, hang)) if fault != ApiFault::ServerErrorAfter => {
+            faults::fail(fault, hang, &request_id).await
+        }
+        _ => respond(request, answer, &request_id),
+    }
+}
+
+/// Answers a request for no endpoint.
+pub(crate) fn unknown(request: &HttpRequest, now_seconds: i64) -> HttpResponse {
+    let request_id = ids::request();
+    let error = ApiError::unknown_route(request.method().as_str(), request.path());
+    respond(request, Answer::error(&error, &request_id, now_seconds), &request_id)
+}
+
+fn respond(request: &HttpRequest, answer: Answer, request_id: &str) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CACHE_CONTROL, "no-cache, no-store"))
+        .insert_header(("Request-Id", request_id));
+    if let Ok(version) = api_version(request.headers()) {
+        response.insert_header(("Stripe-Version", version));
+    }
+    for name in ["Stripe-Account", "Idempotency-Key"] {
+        if let Some(value) = request.headers().get(name) {
+            response.insert_header((name, value.clone()));
+        }
+    }
+    if let Some(original) = answer.original_request {
+        response.insert_header(("Idempotent-Replayed", "true")).insert_header(("Original-Request", original));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"Stripe\""));
+    }
+    match answer.status {
+        409 | 500 => {
+            response.insert_header(("Stripe-Should-Retry", "true"));
+        }
+        400..=499 => {
+            response.insert_header(("Stripe-Should-Retry", "false"));
+        }
+        _ => {}
+    }
+    tracing::debug!(
+        http.method = %request.method(),
+        http.route = request.match_pattern().unwrap_or_default(),
+        http.status = answer.status,
+        stripe.request_id = request_id,
+        "Answered a request"
+    );
+    response.body(answer.body)
+}
+
+async fn answer(
+    route: &'static Route,
+    shared: &Shared,
+    request: &HttpRequest,
+    body: &Bytes,
+    request_id: &str,
+    fault: Option<ApiFault>,
+) -> Result<Answer, ApiError> {
+    let mut params = read_params(request, body)?;
+    let caller = Caller::identify(request, &mut params, &shared.store.settings.platform_id)?;
+    let caller = shared.store.peek(|tx| access::admit(tx, caller, request.method(), request.path()))?;
+    if caller.role == Role::Publishable && !route.allows_publishable {
+        return Err(ApiError::unauthorized(
+            "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a \
+             list of your API keys at https://dashboard.stripe.com/account/apikeys.",
+        )
+        .with_code("secret_key_required"));
+    }
+    let version = api_version(request.headers())?;
+    let expand = params.strings("expand")?.unwrap_or_default();
+    let idempotent = idempotent_request(request, &caller, body)?;
+    let _guard = match &idempotent {
+        Some(idempotent) => Some(shared.in_flight.enter(idempotent)?),
+        None => None,
+    };
+    let in_path = |name| request.match_info().get(name).unwrap_or_default();
+    let (id, child) = (in_path("id"), in_path("child"));
+    let key = idempotent.as_ref().map(|idempotent| idempotent.key.clone());
+    let application = caller.application.clone();
+    let origin = Origin { request_id: Some(request_id.to_owned()), idempotency_key: key, application };
+    shared
+        .store
+        .transact(&caller.account, origin, |tx| {
+            execute(tx, idempotent.as_ref(), request_id, fault, |tx| {
+                let mut value = (route.handler)(&mut Call {
+                    tx,
+                    params,
+                    id,
+                    child,
+                    role: caller.role,
+                    shown_key: &caller.shown_key,
+                    version: &version,
+                })?;
+                expand::expand(tx, &mut value, &expand)?;
+                Ok(value)
+            })
+        })
+        .await
+        .map_err(|error| ApiError::internal(format!("The sandbox failed: {error}.")))?
+}
+
+/// The idempotency key of a POST and what it was sent with.
+fn idempotent_request(
+    request: &HttpRequest,
+    caller: &Caller,
+    body: &Bytes,
+) -> Result<Option<IdempotentRequest>, ApiError> {
+    let Some(key) = request.headers().get("idempotency-key").filter(|_| request.method() == Method::POST)
+    else {
+        return Ok(None);
+    };
+    let key = key.to_str().map_err(|_| ApiError::idempotency(400, "Idempotency keys must be ASCII text."))?;
+    IdempotentRequest::new(key, &caller.account, request.path(), body).map(Some)
+}
+
+/// Replays what the key already got, or executes and saves what Stripe saves: the results of endpoints that
+/// began to execute.
+fn execute(
+    tx: &mut Tx<'_>,
+    idempotent: Option<&IdempotentRequest>,
+    request_id: &str,
+    fault: Option<ApiFault>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<Value, ApiError>,
+) -> (Result<Answer, ApiError>, Keep) {
+    match idempotent.map(|idempotent| idempotent.saved(tx)) {
+        None | Some(Ok(None)) => {}
+        Some(Ok(Some(saved))) => {
+            let original_request = Some(saved.request_id);
+            return (Ok(Answer { status: saved.status, body: saved.body, original_request }), Keep::Nothing);
+        }
+        Some(Err(error)) => return (Err(error), Keep::Nothing),
+    }
+    let answer = match work(tx) {
+        Ok(value) => Answer { status: 200, body: pretty(&value), original_request: None },
+        Err(error) if error.stage == Stage::Validation => return (Err(error), Keep::Nothing),
+        Err(error) => {
+            if error.stage == Stage::Execution {
+                tx.roll_back();
+            }
+            Answer::error(&error, request_id, tx.now.seconds())
+        }
+    };
+    // As at Stripe, a failure of its own is what the key gets from then on, whatever was done.
+    let answer = match fault {
+        Some(ApiFault::ServerErrorAfter) => {
+            Answer::error(&ApiError::internal("An unknown error occurred."), request_id, tx.now.seconds())
+        }
+        _ => answer,
+    };
+    if let Some(idempotent) = idempotent {
+        idempotent.save(tx, answer.status, &answer.body, request_id);
+    }
+    (Ok(answer), Keep::Changes)
+}
+
+/// Parameters come in the query of a GET or DELETE and in the body of a POST.
+fn read_params(request: &HttpRequest, body: &Bytes) -> Result<Params, ApiError> {
+    let mut entries = form::parse(request.query_string().as_bytes())?;
+    if request.method() == Method::POST {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_form = content_type.is_none_or(|text| text.starts_with("application/x-www-form-urlencoded"));
+        if !is_form && !body.is_empty() {
+            return Err(ApiError::invalid(
+                "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you \
+                 have any questions, we can help at https://support.stripe.com/.",
+            ));
+        }
+        entries.extend(form::parse(body)?);
+    }
+    Ok(Params::new(entries))
+}
