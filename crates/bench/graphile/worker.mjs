@@ -1,13 +1,13 @@
-// Posts COUNT messages by graphile-worker: one job each, signed as the service signs. Ends when it is killed.
+// Posts COUNT messages with graphile-worker: one job each, signed like the messages of the service. Runs until killed.
 import { createHmac } from 'node:crypto';
 import http from 'node:http';
 import { run, runMigrations } from 'graphile-worker';
 import pg from 'pg';
 
 const { DATABASE_URL: connectionString, TARGET, BODY, SECRET } = process.env;
-const concurrentJobs = Number(process.env.CONCURRENCY);
+const concurrency = Number(process.env.CONCURRENCY);
 const key = Buffer.from(SECRET, 'base64');
-const agent = new http.Agent({ keepAlive: true, maxSockets: concurrentJobs });
+const agent = new http.Agent({ keepAlive: true, maxSockets: concurrency });
 
 function post({ id, body }) {
   const timestamp = Math.floor(Date.now() / 1000);
@@ -40,8 +40,8 @@ await client.query(
 await client.end();
 await run({
   connectionString,
-  concurrency: concurrentJobs,
-  maxPoolSize: concurrentJobs,
+  concurrency,
+  maxPoolSize: concurrency,
   noHandleSignals: true,
   taskList: { post },
 });

@@ -1,4 +1,4 @@
-//! The database that is measured on: made for it, and removed after it.
+//! The benchmark's database. It is created before the benchmark and dropped at the end.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-use crate::rows::Dialect;
+use crate::seed::Dialect;
 use crate::{Result, process};
 
-/// Names the server.
-const SERVER: &str = "TEST_DATABASE_URL";
+/// The environment variable with the server's URL.
+const SERVER_URL_VARIABLE: &str = "TEST_DATABASE_URL";
 
-/// Settings without which a commit is no promise.
-const DURABLE: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
-/// Settings that figures depend on.
-const TELLING: [&str; 6] = [
+/// Settings that make commits durable. The benchmark requires them.
+const DURABILITY_SETTINGS: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
+/// Other settings that affect the results.
+const REPORTED_SETTINGS: [&str; 6] = [
     "wal_sync_method",
     "shared_buffers",
     "max_wal_size",
@@ -28,19 +28,17 @@ const TELLING: [&str; 6] = [
     "default_toast_compression",
 ];
 
-/// How often is looked whether the service is at rest.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
+/// The interval of checks whether the service has published all events.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A database of our own.
+/// A database used only by this benchmark.
 pub(crate) enum Database {
-    /// On a server.
     Postgres(Box<Postgres>),
-    /// In a file.
     Sqlite(Sqlite),
 }
 
 pub(crate) struct Postgres {
-    /// Connected to the database that `TEST_DATABASE_URL` names, to make and remove ours.
+    /// A connection to the database of `TEST_DATABASE_URL`, used to create and drop this one.
     server: Client,
     client: Client,
     config: Config,
@@ -56,29 +54,33 @@ pub(crate) struct Sqlite {
 }
 
 #[derive(QueryableByName)]
-struct Number {
+struct CountRow {
     #[diesel(sql_type = BigInt)]
     value: i64,
 }
 
 impl Database {
-    /// A file in a directory that is removed with this.
-    pub(crate) fn file() -> Result<Self> {
+    /// Creates a SQLite database in a temporary directory.
+    pub(crate) fn create_sqlite() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("bench.db");
         let url = format!("sqlite://{}", path.display());
         Ok(Self::Sqlite(Sqlite { _directory: directory, path, url }))
     }
 
-    /// A database on the server of `TEST_DATABASE_URL`.
-    pub(crate) async fn on_server() -> Result<Self> {
-        let server_url = std::env::var(SERVER)
-            .map_err(|_| format!("{SERVER} names no PostgreSQL server: `scripts/bench` starts one"))?;
+    /// Creates a database on the PostgreSQL server of `TEST_DATABASE_URL`.
+    pub(crate) async fn create_postgres() -> Result<Self> {
+        let server_url = std::env::var(SERVER_URL_VARIABLE).map_err(|_| {
+            format!("{SERVER_URL_VARIABLE} is not set; run `scripts/bench` to start a server")
+        })?;
         let server = connect(&server_url.parse()?).await?;
-        for name in DURABLE {
+        for name in DURABILITY_SETTINGS {
             let value = show(&server, name).await?;
             if value != "on" {
-                return Err(format!("{name} is {value}: what is measured must be durable").into());
+                return Err(format!(
+                    "{name} is {value}, but the benchmark requires durable commits: set it to on"
+                )
+                .into());
             }
         }
         let backend: i32 = server.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
@@ -98,7 +100,7 @@ impl Database {
         }
     }
 
-    /// How to connect to it, where it is on a server.
+    /// Returns how to connect to PostgreSQL, or `None` for SQLite.
     pub(crate) fn config(&self) -> Option<&Config> {
         match self {
             Self::Postgres(postgres) => Some(&postgres.config),
@@ -106,7 +108,7 @@ impl Database {
         }
     }
 
-    /// The server's first process, where it runs here.
+    /// Returns the PostgreSQL server's main process, if it runs on this machine.
     pub(crate) fn postmaster(&self) -> Option<u32> {
         match self {
             Self::Postgres(postgres) => postgres.postmaster,
@@ -114,12 +116,12 @@ impl Database {
         }
     }
 
-    /// What figures depend on.
+    /// Returns the database version and the settings that affect the results.
     pub(crate) async fn settings(&self) -> Result<Vec<(&'static str, String)>> {
         match self {
             Self::Postgres(postgres) => {
                 let mut settings = vec![("PostgreSQL", show(&postgres.server, "server_version").await?)];
-                for name in DURABLE.into_iter().chain(TELLING) {
+                for name in DURABILITY_SETTINGS.into_iter().chain(REPORTED_SETTINGS) {
                     settings.push((name, show(&postgres.server, name).await?));
                 }
                 Ok(settings)
@@ -130,9 +132,9 @@ impl Database {
         }
     }
 
-    /// Places orders with an attempt each, of which the shop's own systems are told already, or not. The service must
-    /// have made the tables.
-    pub(crate) async fn prepare(&self, orders: Range<usize>, told: bool) -> Result<()> {
+    /// Seeds orders with an attempt each. `published` says if their `order.created` events are already published.
+    /// The service must have created the tables.
+    pub(crate) async fn seed(&self, orders: Range<usize>, published: bool) -> Result<()> {
         let dialect = match self {
             Self::Postgres(_) => Dialect::Postgres,
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -143,23 +145,23 @@ impl Database {
         if orders.is_empty() {
             return Ok(());
         }
-        self.execute(&dialect.orders(orders, told)).await
+        self.execute(&dialect.orders(orders, published)).await
     }
 
-    /// How many events to the shop's own systems are no messages yet.
-    pub(crate) async fn untold(&self) -> Result<i64> {
-        self.number("SELECT count(*) FROM outbox WHERE NOT announced").await
+    /// Returns the number of events that the service hasn't published as messages yet.
+    pub(crate) async fn unpublished_events(&self) -> Result<i64> {
+        self.count("SELECT count(*) FROM outbox WHERE NOT announced").await
     }
 
-    /// Waits until the service has made messages of all that was written, and then does what the database would do
-    /// some day anyway, so that it does not fall into a measurement.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        while self.untold().await? > 0 {
-            tokio::time::sleep(LOOK_PERIOD).await;
+    /// Waits until the service has published all events. Then runs the database's maintenance, so that it doesn't
+    /// start during a measurement.
+    pub(crate) async fn drain_and_vacuum(&self) -> Result<()> {
+        while self.unpublished_events().await? > 0 {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         match self {
             Self::Postgres(postgres) => {
-                // A VACUUM can not be one of several statements.
+                // VACUUM can't run in a multi-statement query.
                 for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
                     postgres.client.batch_execute(statement).await?;
                 }
@@ -169,23 +171,23 @@ impl Database {
         }
     }
 
-    /// Checks that every order is paid, and that this is told exactly once of each.
+    /// Checks that every order is paid, with exactly one `order.paid` event.
     pub(crate) async fn verify_paid(&self, orders: usize) -> Result<()> {
         let paid = "SELECT count(*) FROM orders WHERE status = 'paid' AND amount_paid = 2500";
-        let told = "SELECT count(*) FROM outbox WHERE kind = 'order.paid'";
-        let told_of = "SELECT count(DISTINCT order_id) FROM outbox WHERE kind = 'order.paid'";
-        let kept = "SELECT count(*) FROM inbox WHERE outcome = 'applied' AND order_id IS NOT NULL";
+        let events = "SELECT count(*) FROM outbox WHERE kind = 'order.paid'";
+        let orders_with_event = "SELECT count(DISTINCT order_id) FROM outbox WHERE kind = 'order.paid'";
+        let applied = "SELECT count(*) FROM inbox WHERE outcome = 'applied' AND order_id IS NOT NULL";
         let decided = "SELECT count(*) FROM decisions WHERE kind = 'accepted'";
-        for query in [paid, told, told_of, kept, decided, "SELECT count(*) FROM orders"] {
+        for query in [paid, events, orders_with_event, applied, decided, "SELECT count(*) FROM orders"] {
             self.verify(query, orders).await?;
         }
         Ok(())
     }
 
-    /// Checks that so many orders were placed beside those that we prepared.
-    pub(crate) async fn verify_placed(&self, prepared: usize, placed: usize) -> Result<()> {
-        self.verify("SELECT count(*) FROM orders", prepared + placed).await?;
-        self.verify("SELECT count(*) FROM outbox WHERE kind = 'order.created'", prepared + placed).await
+    /// Checks the number of placed orders, in addition to the seeded ones.
+    pub(crate) async fn verify_placed(&self, seeded: usize, placed: usize) -> Result<()> {
+        self.verify("SELECT count(*) FROM orders", seeded + placed).await?;
+        self.verify("SELECT count(*) FROM outbox WHERE kind = 'order.created'", seeded + placed).await
     }
 
     pub(crate) async fn remove(self) -> Result<()> {
@@ -198,11 +200,11 @@ impl Database {
     }
 
     async fn verify(&self, query: &str, expected: usize) -> Result<()> {
-        let found = self.number(query).await?;
-        if usize::try_from(found)? == expected {
+        let actual = self.count(query).await?;
+        if usize::try_from(actual)? == expected {
             Ok(())
         } else {
-            Err(format!("{query}: {found}, and not {expected}").into())
+            Err(format!("{query}: expected {expected}, got {actual}").into())
         }
     }
 
@@ -213,12 +215,12 @@ impl Database {
         }
     }
 
-    async fn number(&self, query: &str) -> Result<i64> {
+    async fn count(&self, query: &str) -> Result<i64> {
         match self {
             Self::Postgres(postgres) => Ok(postgres.client.query_one(query, &[]).await?.get(0)),
             Self::Sqlite(sqlite) => {
                 let query = format!("SELECT ({query}) AS value");
-                Ok(diesel::sql_query(query).get_result::<Number>(&mut sqlite.connect()?)?.value)
+                Ok(diesel::sql_query(query).get_result::<CountRow>(&mut sqlite.connect()?)?.value)
             }
         }
     }
@@ -227,7 +229,7 @@ impl Database {
 impl Sqlite {
     fn connect(&self) -> Result<SqliteConnection> {
         let mut connection =
-            SqliteConnection::establish(self.path.to_str().ok_or("a path that is no text")?)?;
+            SqliteConnection::establish(self.path.to_str().ok_or("the temporary path is not valid UTF-8")?)?;
         connection.batch_execute("PRAGMA busy_timeout = 20000; PRAGMA foreign_keys = ON")?;
         Ok(connection)
     }
@@ -245,14 +247,14 @@ async fn show(client: &Client, setting: &str) -> Result<String> {
             return Ok(row.get(0).unwrap_or_default().to_owned());
         }
     }
-    Err(format!("no setting {setting}").into())
+    Err(format!("PostgreSQL has no setting {setting}").into())
 }
 
-/// The URL of another database on the same server.
+/// Returns the URL of another database on the same server.
 fn with_database(server: &str, name: &str) -> Result<String> {
-    let (place, options) =
+    let (base, options) =
         server.split_once('?').map_or((server, String::new()), |(p, o)| (p, format!("?{o}")));
-    let (scheme, rest) = place.split_once("://").ok_or("TEST_DATABASE_URL is no URL")?;
+    let (scheme, rest) = base.split_once("://").ok_or("TEST_DATABASE_URL is not a URL")?;
     let host = rest.split('/').next().unwrap_or_default();
     Ok(format!("{scheme}://{host}/{name}{options}"))
 }

@@ -1,5 +1,5 @@
-//! Load over HTTP/1.1 connections that are kept alive, at as little cost as can be: the requests are bytes that
-//! were made before, and of an answer only its status and its end are looked at.
+//! A load generator over HTTP/1.1 keep-alive connections. It uses little CPU: requests are serialized ahead of time,
+//! and it parses only the status and the length of a response.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 
-/// How long a run took, and each request of it.
+/// The duration of a run, and the latency of each request.
 #[derive(Default)]
 pub(crate) struct Timings {
     pub(crate) elapsed: Duration,
     pub(crate) latencies_us: Vec<u64>,
 }
 
-/// Sends all requests, each as soon as one of the connections is free. Every answer must have this status.
+/// Sends all requests, each as soon as a connection is free. Fails if a response has another status.
 pub(crate) async fn run(
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     for stream in streams {
         let (requests, next) = (Rc::clone(&requests), Rc::clone(&next));
         tasks.spawn_local(async move {
-            let mut connection = Connection { stream, answer: vec![0; 64 * 1024] };
+            let mut connection = Connection { stream, response: vec![0; 64 * 1024] };
             let mut latencies_us = Vec::with_capacity(requests.len() / connections * 2);
             while let Some(request) = requests.get(next.replace(next.get() + 1)) {
                 let sent = Instant::now();
@@ -49,56 +49,56 @@ pub(crate) async fn run(
         });
     }
     let mut latencies_us = Vec::with_capacity(requests.len());
-    while let Some(ended) = tasks.join_next().await {
-        latencies_us.extend(ended??);
+    while let Some(result) = tasks.join_next().await {
+        latencies_us.extend(result??);
     }
     Ok(Timings { elapsed: start.elapsed(), latencies_us })
 }
 
-/// One request on a connection of its own; the body of the answer, which must have this status.
-pub(crate) async fn once(address: SocketAddr, request: &[u8], status: &str) -> Result<String> {
+/// Sends one request on a new connection and returns the response body. Fails if the response has another status.
+pub(crate) async fn send_once(address: SocketAddr, request: &[u8], status: &str) -> Result<String> {
     let mut connection =
-        Connection { stream: TcpStream::connect(address).await?, answer: vec![0; 1024 * 1024] };
-    let answer = connection.exchange(request, status).await?;
-    let answer = String::from_utf8_lossy(answer);
-    Ok(answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned()))
+        Connection { stream: TcpStream::connect(address).await?, response: vec![0; 1024 * 1024] };
+    let response = connection.exchange(request, status).await?;
+    let response = String::from_utf8_lossy(response);
+    Ok(response.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned()))
 }
 
 struct Connection {
     stream: TcpStream,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 impl Connection {
-    /// Sends a request and reads its answer to the end.
+    /// Sends a request and reads the whole response.
     async fn exchange(&mut self, request: &[u8], status: &str) -> Result<&[u8]> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
         loop {
-            let read = self.stream.read(&mut self.answer[filled..]).await?;
+            let read = self.stream.read(&mut self.response[filled..]).await?;
             filled += read;
-            let answer = &self.answer[..filled];
-            match length(answer)? {
+            let response = &self.response[..filled];
+            match response_length(response)? {
                 Some(length) if filled == length => break,
-                _ if read == 0 || filled == self.answer.len() => {
-                    return Err(format!("half an answer: {}", String::from_utf8_lossy(answer)).into());
+                _ if read == 0 || filled == self.response.len() => {
+                    return Err(format!("incomplete response: {}", String::from_utf8_lossy(response)).into());
                 }
                 _ => {}
             }
         }
-        let answer = &self.answer[..filled];
-        if answer.get(9..12) == Some(status.as_bytes()) {
-            Ok(answer)
+        let response = &self.response[..filled];
+        if response.get(9..12) == Some(status.as_bytes()) {
+            Ok(response)
         } else {
-            Err(format!("not a {status}: {}", String::from_utf8_lossy(answer)).into())
+            Err(format!("expected status {status}: {}", String::from_utf8_lossy(response)).into())
         }
     }
 }
 
-/// How many bytes the answer has that begins so. `None` until its head is whole.
-fn length(answer: &[u8]) -> Result<Option<usize>> {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&answer[..end])?;
+/// Returns the total length of a response from its first bytes, or `None` until its head is complete.
+fn response_length(response: &[u8]) -> Result<Option<usize>> {
+    let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&response[..end])?;
     for line in head.split("\r\n") {
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
@@ -106,19 +106,28 @@ fn length(answer: &[u8]) -> Result<Option<usize>> {
             return Ok(Some(end + 4 + value.trim().parse::<usize>()?));
         }
     }
-    Err(format!("an answer without its length: {head}").into())
+    Err(format!("response without Content-Length: {head}").into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::length;
+    use super::response_length;
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 17\r\n\r\n";
 
     #[test]
-    fn an_answer_ends_where_its_head_says() {
-        assert_eq!(length(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap(), None);
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 17\r\n\r\n";
-        assert_eq!(length(head.as_bytes()).unwrap(), Some(head.len() + 17));
-        assert_eq!(length(format!("{head}{{\"rec").as_bytes()).unwrap(), Some(head.len() + 17));
-        assert!(length(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+    fn response_length_of_complete_head_includes_body() {
+        assert_eq!(response_length(HEAD.as_bytes()).unwrap(), Some(HEAD.len() + 17));
+        assert_eq!(response_length(format!("{HEAD}{{\"rec").as_bytes()).unwrap(), Some(HEAD.len() + 17));
+    }
+
+    #[test]
+    fn response_length_of_incomplete_head_is_unknown() {
+        assert_eq!(response_length(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap(), None);
+    }
+
+    #[test]
+    fn response_length_without_content_length_is_an_error() {
+        assert!(response_length(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! PostgreSQL's own load generator, running the SQL that the service runs, one transaction for each event: what a
-//! handler without batches could reach at best, if it did nothing else and had no HTTP.
+//! Runs pgbench, PostgreSQL's load generator, with the service's SQL and one transaction per event. This is the upper
+//! bound for a handler without batches, because pgbench has no HTTP, JSON, or signatures to process.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,19 +13,19 @@ use tokio_postgres::config::Host;
 
 use crate::database::Database;
 use crate::load::Timings;
-use crate::report::Measured;
-use crate::{REDELIVERED_ONE_OF, Result, event, process, rows};
+use crate::report::Measurement;
+use crate::{REDELIVER_EVERY, Result, event, process, seed};
 
-/// How many connections it comes over.
+/// The number of pgbench's connections.
 pub(crate) const CLIENTS: usize = 16;
 
-/// A success taken in, with the payload as the service would store it: look up and lock, write what follows, and
-/// keep the event. A redelivered one ends where its id is found to be taken.
-const EVENT: &str = include_str!("pgbench/event.sql");
-/// An order with its payment, as a status lookup reads it.
-const LOOKUP: &str = include_str!("pgbench/lookup.sql");
+/// Applies a `payment_intent.succeeded` event, as the service does: stores it, locks the order, and writes the changes.
+/// A redelivered event stops at the unique event ID.
+const EVENT_SCRIPT: &str = include_str!("pgbench/event.sql");
+/// Reads an order with its payment, as a status lookup does.
+const LOOKUP_SCRIPT: &str = include_str!("pgbench/lookup.sql");
 
-/// A program that can be run on a database.
+/// Runs pgbench on a database.
 pub(crate) struct Pgbench<'a> {
     database: &'a Database,
     config: &'a Config,
@@ -33,33 +33,33 @@ pub(crate) struct Pgbench<'a> {
 }
 
 impl<'a> Pgbench<'a> {
-    pub(crate) fn of(database: &'a Database) -> Result<Self> {
-        let config = database.config().ok_or("pgbench is for PostgreSQL")?;
+    pub(crate) fn new(database: &'a Database) -> Result<Self> {
+        let config = database.config().ok_or("pgbench requires PostgreSQL")?;
         Ok(Self { database, config, directory: tempfile::tempdir()? })
     }
 
-    /// Takes in a success for each of these orders, and redelivers some.
-    pub(crate) async fn apply_events(&self, orders: Range<usize>) -> Result<Measured> {
+    /// Applies one event per order, and redelivers some.
+    pub(crate) async fn apply_events(&self, orders: Range<usize>) -> Result<Measurement> {
         let each = orders.len() / CLIENTS;
         let variables = [
             ("first", orders.start.to_string()),
             ("each", each.to_string()),
-            ("round", (REDELIVERED_ONE_OF + 1).to_string()),
+            ("round", (REDELIVER_EVERY + 1).to_string()),
             ("i", "0".to_owned()),
             ("n", "-1".to_owned()),
             ("payload", event::payload(orders.start)),
-            ("facts", rows::FACTS_PAID.to_owned()),
+            ("facts", seed::FACTS_PAID.to_owned()),
         ];
-        let transactions = each + each / REDELIVERED_ONE_OF;
-        self.run(EVENT, &variables, transactions, orders.len()).await
+        let transactions = each + each / REDELIVER_EVERY;
+        self.run(EVENT_SCRIPT, &variables, transactions, orders.len()).await
     }
 
-    /// Reads orders at random.
-    pub(crate) async fn look_up(&self, orders: usize, lookups: usize) -> Result<Measured> {
+    /// Looks up random orders.
+    pub(crate) async fn run_lookups(&self, orders: usize, lookups: usize) -> Result<Measurement> {
         let last = [("last", (orders - 1).to_string())];
-        // As the service had, it has a warm-up.
-        self.run(LOOKUP, &last, lookups / CLIENTS, lookups).await?;
-        self.run(LOOKUP, &last, lookups / CLIENTS, lookups).await
+        // Warm up first, as for the service.
+        self.run(LOOKUP_SCRIPT, &last, lookups / CLIENTS, lookups).await?;
+        self.run(LOOKUP_SCRIPT, &last, lookups / CLIENTS, lookups).await
     }
 
     async fn run(
@@ -68,14 +68,14 @@ impl<'a> Pgbench<'a> {
         variables: &[(&str, String)],
         transactions_each: usize,
         count: usize,
-    ) -> Result<Measured> {
+    ) -> Result<Measurement> {
         let postmaster = self.database.postmaster();
         let before = process::usage(std::process::id(), postmaster)?;
         let timings = self.start(script, variables, transactions_each).await?;
         let mut usage = process::usage(std::process::id(), postmaster)?.since(before);
-        // There is no service here.
+        // The service doesn't take part in this run.
         (usage.service_us, usage.service_rss_kib) = (0, 0);
-        Ok(Measured::new(count, timings, usage))
+        Ok(Measurement::new(count, timings, usage))
     }
 
     async fn start(
@@ -97,17 +97,17 @@ impl<'a> Pgbench<'a> {
         self.connection(&mut command)?;
         let output =
             command.stderr(Stdio::piped()).output().await.map_err(|error| format!("pgbench: {error}"))?;
-        let (said, complained) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-        // pgbench ends well although clients gave up.
-        if !output.status.success() || complained.contains("error:") || complained.contains("aborted") {
-            return Err(format!("pgbench: {said}{complained}").into());
+        let (stdout, stderr) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        // pgbench exits with 0 even if clients aborted.
+        if !output.status.success() || stderr.contains("error:") || stderr.contains("aborted") {
+            return Err(format!("pgbench: {stdout}{stderr}").into());
         }
-        let tps: f64 = said
+        let tps: f64 = stdout
             .lines()
             .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
-            .ok_or_else(|| format!("pgbench printed no tps: {said}"))?;
+            .ok_or_else(|| format!("pgbench did not print a tps value: {stdout}"))?;
         let latencies_us = latencies_us(directory)?;
-        #[allow(clippy::cast_precision_loss, reason = "transactions are some thousands")]
+        #[allow(clippy::cast_precision_loss, reason = "there are only thousands of transactions")]
         let elapsed = Duration::from_secs_f64(latencies_us.len() as f64 / tps);
         Ok(Timings { elapsed, latencies_us })
     }
@@ -121,7 +121,7 @@ impl<'a> Pgbench<'a> {
         };
         command.env("PGPORT", config.get_ports().first().unwrap_or(&5432).to_string());
         command.env("PGUSER", config.get_user().unwrap_or("postgres"));
-        command.env("PGDATABASE", config.get_dbname().ok_or("no database")?);
+        command.env("PGDATABASE", config.get_dbname().ok_or("the URL names no database")?);
         if let Some(password) = config.get_password() {
             command.env("PGPASSWORD", std::str::from_utf8(password)?);
         }
@@ -129,7 +129,7 @@ impl<'a> Pgbench<'a> {
     }
 }
 
-/// How long each transaction took, from the logs, which are removed.
+/// Reads the latency of each transaction from pgbench's logs, and removes the logs.
 fn latencies_us(directory: &Path) -> Result<Vec<u64>> {
     let mut latencies_us = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -137,7 +137,8 @@ fn latencies_us(directory: &Path) -> Result<Vec<u64>> {
         if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("pgbench_log"))
         {
             for line in std::fs::read_to_string(&path)?.lines() {
-                latencies_us.push(line.split(' ').nth(2).ok_or("a log without times")?.parse()?);
+                latencies_us
+                    .push(line.split(' ').nth(2).ok_or("a pgbench log line has no latency")?.parse()?);
             }
             std::fs::remove_file(&path)?;
         }

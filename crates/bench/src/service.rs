@@ -1,23 +1,23 @@
-//! The service: the release build, as a process of its own.
+//! Runs the service's release build as a process.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::{Result, load, rows};
+use crate::{Result, load, seed};
 
-/// What events are signed with.
-pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_benchmark";
-const SECRET_KEY: &str = "qsk_of_the_benchmark_000000000000000000000000";
+/// The secret that signs Stripe's events.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_benchmark";
+const SECRET_KEY: &str = "qsk_benchmark_00000000000000000000000000000000";
 
-/// A process that serves, until this is dropped.
+/// A running service. Dropping it kills the process.
 pub(crate) struct Service {
     child: Child,
     address: SocketAddr,
 }
 
-/// How many transactions took events in, and how many events.
+/// The number of webhook transactions, and of events in them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batches {
     transactions: f64,
@@ -29,13 +29,13 @@ impl Batches {
         Self { transactions: self.transactions - before.transactions, events: self.events - before.events }
     }
 
-    pub(crate) fn mean(self) -> f64 {
+    pub(crate) fn mean_events(self) -> f64 {
         self.events / self.transactions
     }
 }
 
 impl Service {
-    /// Starts it on this database. Nothing that is measured asks Stripe, so there is none.
+    /// Starts the service. No measured request calls Stripe, so the Stripe URL leads nowhere.
     pub(crate) fn start(program: &Path, database_url: &str) -> Result<Self> {
         let mut command = Command::new(program);
         command
@@ -48,7 +48,7 @@ impl Service {
         Self::spawn(program, command, database_url)
     }
 
-    /// Starts it in sandbox mode in this directory: then it may send messages to this machine.
+    /// Starts the service in sandbox mode, in which it can send messages to loopback addresses.
     pub(crate) fn start_with_sandbox(program: &Path, database_url: &str, home: &Path) -> Result<Self> {
         let mut command = Command::new(program.canonicalize()?);
         command.arg("serve").env_clear().current_dir(home).env("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:0");
@@ -59,17 +59,17 @@ impl Service {
         let mut child = command
             .env("DATABASE_URL", database_url)
             .env("QUITTANCE_LISTEN", "127.0.0.1:0")
-            .env("QUITTANCE_TOKEN_KEY", "of-the-benchmark-which-nobody-attacks")
+            .env("QUITTANCE_TOKEN_KEY", "token-key-for-benchmarks-only-000000")
             .env("QUITTANCE_SECRET_KEY", SECRET_KEY)
             .env("QUITTANCE_RATE_LIMIT", "0")
             .env("QUITTANCE_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
-        let stdout = child.stdout.take().ok_or("no standard output")?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
         let mut lines = BufReader::new(stdout).lines();
         let address = loop {
-            let line = lines.next().ok_or("the service ended before it said where it listens")??;
+            let line = lines.next().ok_or("the service exited before it printed its address")??;
             if let Some(address) =
                 line.trim().strip_prefix("API").and_then(|url| url.trim().strip_prefix("http://"))
             {
@@ -87,7 +87,7 @@ impl Service {
         self.child.id()
     }
 
-    /// A request that asks how the payment of an order stands.
+    /// Returns a request for an order's payment status.
     pub(crate) fn status_lookup(&self, order_id: &str) -> Vec<u8> {
         format!(
             "GET /v1/orders/{order_id}/payment HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET_KEY}\r\n\
@@ -97,11 +97,11 @@ impl Service {
         .into_bytes()
     }
 
-    /// A request that places an order.
+    /// Returns a request that places an order.
     pub(crate) fn order_placement(&self) -> Vec<u8> {
         let body = format!(
             r#"{{"items":[{{"product_id":"{}","quantity":2}}],"customer":{{"email":"jenny.rosen@example.com","name":"Jenny Rosen"}}}}"#,
-            rows::PRODUCT_ID
+            seed::PRODUCT_ID
         );
         format!(
             "POST /v1/orders HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET_KEY}\r\n\
@@ -112,7 +112,7 @@ impl Service {
         .into_bytes()
     }
 
-    /// A request that adds an endpoint of the shop's own systems.
+    /// Returns a request that creates a webhook endpoint.
     pub(crate) fn endpoint_creation(&self, url: &str) -> Vec<u8> {
         let body = format!(r#"{{"url":"{url}"}}"#);
         format!(
@@ -124,8 +124,8 @@ impl Service {
         .into_bytes()
     }
 
-    /// A request that removes one.
-    pub(crate) fn endpoint_removal(&self, id: &str) -> Vec<u8> {
+    /// Returns a request that deletes a webhook endpoint.
+    pub(crate) fn endpoint_deletion(&self, id: &str) -> Vec<u8> {
         format!(
             "DELETE /v1/webhook_endpoints/{id} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {SECRET_KEY}\r\n\r\n",
             self.address
@@ -133,24 +133,24 @@ impl Service {
         .into_bytes()
     }
 
-    /// How events were batched so far.
+    /// Reads from the metrics how the service has batched events.
     pub(crate) async fn batches(&self) -> Result<Batches> {
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        let text = load::once(self.address, request.as_bytes(), "200").await?;
-        let figure = |name: &str| -> Result<f64> {
+        let text = load::send_once(self.address, request.as_bytes(), "200").await?;
+        let metric = |name: &str| -> Result<f64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            Ok(line.ok_or_else(|| format!("no {name} among the metrics"))?.trim().parse()?)
+            Ok(line.ok_or_else(|| format!("the metrics lack {name}"))?.trim().parse()?)
         };
         Ok(Batches {
-            transactions: figure("quittance_webhook_batch_events_count")?,
-            events: figure("quittance_webhook_batch_events_sum")?,
+            transactions: metric("quittance_webhook_batch_events_count")?,
+            events: metric("quittance_webhook_batch_events_sum")?,
         })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Everything it said is committed.
+        // Every acknowledged request is committed, so the process can be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

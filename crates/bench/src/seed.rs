@@ -1,23 +1,23 @@
-//! Orders with one recorded attempt each, as the service itself leaves them after it has made a PaymentIntent.
+//! Seeds orders with one payment attempt each, in the state after the service has created a PaymentIntent.
 //!
-//! Ids are made from numbers, so that SQL, pgbench and the load can each name the same rows without asking. Orders
-//! sort in the order of their making, as real ones do; Stripe's ids do not.
+//! IDs are derived from numbers, so SQL, pgbench, and the load generator can compute the same IDs. Order IDs sort by
+//! creation time, as real ones do. Stripe's IDs don't.
 
 use std::ops::Range;
 
-/// An odd number, so that multiplying by it visits every number below 2³² once.
+/// An odd number, so multiplying by it modulo 2³² is a bijection.
 const SCRAMBLE: usize = 2_654_435_761;
 const MODULUS: usize = 1 << 32;
 
-/// The second in which everything was made, as Stripe counts.
+/// The creation time of all seeded objects, as a Unix timestamp.
 pub(crate) const CREATED: &str = "1795370000";
 
-/// What is known of an attempt that waits for its customer.
+/// The facts of an attempt that awaits the customer's payment.
 const FACTS_OPEN: &str = r#"{"open":{"created":1795370000,"rank":0,"event":"","status":"requires_payment_method","failure":null},"failures":{},"canceled":false,"successes":[]}"#;
-/// The same after the success of `payment_intent_succeeded.json`.
+/// The facts after the event in `payment_intent_succeeded.json`.
 pub(crate) const FACTS_PAID: &str = r#"{"open":{"created":1795370000,"rank":0,"event":"","status":"requires_payment_method","failure":null},"failures":{},"canceled":false,"successes":[{"amount":2500,"currency":"eur","amount_received":2500,"application_fee":null}]}"#;
 
-/// The one product there is.
+/// The only product.
 pub(crate) const PRODUCT_ID: &str = "prd_00000000000000000000000001";
 
 pub(crate) fn order_id(n: usize) -> String {
@@ -40,12 +40,12 @@ pub(crate) fn event_id(n: usize) -> String {
     format!("evt_{:024}", scramble(n))
 }
 
-/// Another number for each number.
+/// Maps each number below 2³² to a different one.
 pub(crate) fn scramble(n: usize) -> usize {
     n * SCRAMBLE % MODULUS
 }
 
-/// How a database writes what the statements need.
+/// The SQL dialect of a database.
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
     Postgres,
@@ -67,7 +67,7 @@ impl Dialect {
         }
     }
 
-    /// Statements that make the product.
+    /// Returns a statement that creates the product.
     pub(crate) fn product(self) -> String {
         format!(
             "INSERT INTO products (id, name, description, unit_amount, currency, active, metadata, created_at, \
@@ -80,9 +80,9 @@ impl Dialect {
         )
     }
 
-    /// Statements that place these orders, each with an attempt that waits for its customer. Where they are `told`,
-    /// the shop's own systems have heard of them long ago.
-    pub(crate) fn orders(self, orders: Range<usize>, told: bool) -> String {
+    /// Returns statements that create orders, each with an attempt that awaits payment. If `published`, their
+    /// `order.created` events count as already published.
+    pub(crate) fn orders(self, orders: Range<usize>, published: bool) -> String {
         let (first, last) = (orders.start, orders.end - 1);
         let numbers = format!(
             "WITH RECURSIVE numbers (n) AS (SELECT CAST({first} AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})"
@@ -107,7 +107,7 @@ impl Dialect {
              SELECT 'pay_' || {number}, 'ord_' || {number}, '', 'test', 2500, 'eur', NULL, 'automatic', \
              'pi_' || {scrambled}, '{hash}', '{FACTS_OPEN}', NULL, {no}, '{request}', 1, NULL, 0, {now} FROM numbers; \
              {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, announced) \
-             SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now}, {told} FROM numbers",
+             SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now}, {published} FROM numbers",
             hash = "5e".repeat(32),
             no = match self {
                 Self::Postgres => "false",
@@ -124,10 +124,14 @@ mod tests {
     use super::{event_id, order_id, payment_id, payment_intent_id};
 
     #[test]
-    fn ids_look_like_ids() {
+    fn ids_of_numbers_are_padded_to_full_length() {
         assert_eq!(order_id(42), "ord_00000000000000000000000042");
         assert_eq!(payment_id(42), "pay_00000000000000000000000042");
         assert_eq!(payment_intent_id(1), "pi_000000000000002654435761");
+    }
+
+    #[test]
+    fn event_ids_of_different_numbers_differ() {
         assert_ne!(event_id(1), event_id(2));
     }
 }
