@@ -26,9 +26,6 @@ use crate::error::Error;
 use outbound::Outbound;
 use retention::retention;
 
-/// The shortest token key that Quittance accepts.
-pub(crate) const TOKEN_KEY_CHARS_MIN: usize = 32;
-
 /// The longest time that a request waits for a database connection before it fails with 503.
 const DATABASE_WAIT: Duration = Duration::from_secs(5);
 

@@ -4,6 +4,7 @@
 //! started work, and the batcher commits queued events. At last the sandbox stops and database connections close.
 
 mod connection;
+mod derived_secret;
 mod metrics;
 mod sandbox;
 

@@ -9,8 +9,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
-use crate::config::TOKEN_KEY_CHARS_MIN;
 use crate::error::Error;
+
+/// The shortest token key that Quittance accepts.
+pub(crate) const TOKEN_KEY_CHARS_MIN: usize = 32;
 
 /// Returns the key in `<database>.token-key`. If the file doesn't exist, generates a key and makes the file readable
 /// by its owner only.

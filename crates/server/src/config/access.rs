@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use quittance_api::{IpNet, ReturnOrigins, SecretKeyText};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::TOKEN_KEY_CHARS_MIN;
 use super::database::Database;
 use super::stripe::StripeBackend;
 use crate::cli::AccessArgs;
 use crate::error::Error;
-use crate::token_key;
+use crate::token_key::{self, TOKEN_KEY_CHARS_MIN};
 
 /// Checks the URL under which clients reach the service, and strips its trailing slash.
 pub(super) fn public_url(url: &str) -> Result<String, Error> {

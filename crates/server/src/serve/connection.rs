@@ -6,7 +6,7 @@ use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use secrecy::SecretString;
 
-use super::sandbox;
+use super::derived_secret::secrets_or_derived;
 use crate::config::{Config, StripeBackend, client_config, stripe_client};
 use crate::error::Error;
 
@@ -45,18 +45,24 @@ impl Connection {
                 })
             }
             StripeBackend::Sandbox { listen, webhook_secrets, connect, chaos } => {
-                let sandbox = sandbox::bind(config, *listen, *chaos)?;
+                let sandbox = Sandbox::bind(quittance_sandbox::Config {
+                    listen: *listen,
+                    state_file: Some(config.database.sandbox_state()),
+                    chaos: *chaos,
+                    ..quittance_sandbox::Config::default()
+                })
+                .map_err(Error::Sandbox)?;
                 let secret_key = "sk_test_sandbox".to_owned().into();
                 Ok(Self {
                     stripe: stripe_client(&StripeConfig::new(secret_key, sandbox.url()))?,
                     publishable_key: "pk_test_sandbox".to_owned(),
                     mode: PublicMode::Sandbox,
-                    webhook_secrets: sandbox::secrets_or_derived(
+                    webhook_secrets: secrets_or_derived(
                         config,
                         webhook_secrets,
                         "the sandbox's webhook secret",
                     ),
-                    connect_webhook_secrets: sandbox::secrets_or_derived(
+                    connect_webhook_secrets: secrets_or_derived(
                         config,
                         &connect.webhook_secrets,
                         "the sandbox's webhook secret for connected accounts",

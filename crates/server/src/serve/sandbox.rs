@@ -1,32 +1,18 @@
-//! The sandbox in the same process, with everything a new user needs: webhooks, a secret key and demo products.
+//! Prepares the sandbox for new users: webhooks, a secret key and demo products.
 
 use std::net::SocketAddr;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
 use quittance_api::SecretKeyText;
 use quittance_persistence::Store;
-use quittance_sandbox::{ChaosConfig, Sandbox};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use quittance_sandbox::Sandbox;
+use secrecy::ExposeSecret;
 
 use super::connection::Connection;
+use super::derived_secret::derived_secret;
 use crate::commands::secret_key_record;
 use crate::config::Config;
 use crate::demo;
 use crate::error::Error;
-
-/// Binds the sandbox to its address.
-pub(super) fn bind(config: &Config, listen: SocketAddr, chaos: ChaosConfig) -> Result<Sandbox, Error> {
-    Sandbox::bind(quittance_sandbox::Config {
-        listen,
-        state_file: Some(config.database.sandbox_state()),
-        chaos,
-        ..quittance_sandbox::Config::default()
-    })
-    .map_err(Error::Sandbox)
-}
 
 /// Registers the webhook endpoints with the sandbox, and adds a secret key and demo products. Returns the key.
 pub(super) async fn prepare(
@@ -51,26 +37,6 @@ pub(super) async fn prepare(
     store.insert_secret_key(secret_key_record("sandbox".to_owned(), &key)).await?;
     demo::seed(store).await?;
     Ok(key)
-}
-
-/// Returns the configured secrets. If none is configured, derives one.
-pub(super) fn secrets_or_derived(
-    config: &Config,
-    secrets: &[SecretString],
-    purpose: &str,
-) -> Vec<SecretString> {
-    match secrets {
-        [] => vec![derived_secret(config, "whsec_", purpose)],
-        secrets => secrets.to_vec(),
-    }
-}
-
-/// Derives a secret from the token key, so that it stays the same after a restart and needs no file.
-fn derived_secret(config: &Config, prefix: &str, purpose: &str) -> SecretString {
-    let key = config.token_keys.first().map(ExposeSecret::expose_secret).unwrap_or_default();
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC accepts keys of any length");
-    mac.update(purpose.as_bytes());
-    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())).into()
 }
 
 /// Returns the host under which this machine reaches a listener. An unspecified address becomes loopback.
