@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::web::{Json, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use quittance_payments::{CheckoutRequest, HostedPage, Patience};
+use quittance_payments::{CheckoutRequest, HostedPage, LookupTimeout};
 use quittance_persistence::SessionLookup;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -148,8 +148,8 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
             return Ok(found);
         }
         tokio::select! {
-            order = api.payments().await_settled(found.order.id, Patience { wait, after }) => {
-                after = order?.settled_version;
+            order = api.payments().await_outcome(found.order.id, LookupTimeout { wait, after }) => {
+                after = order?.outcome_version;
             }
             () = api.stopping() => return find(api, session_id).await,
         }

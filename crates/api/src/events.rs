@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quittance_domain::outbound::{About, EVENT_TYPES, EventType};
-use quittance_domain::seller::Supported;
-use quittance_persistence::{Renderer, Snapshot, Unrendered};
+use quittance_domain::seller::SupportedSellers;
+use quittance_persistence::{MessageDraft, Renderer, Snapshot};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{
@@ -78,12 +78,12 @@ envelopes! {
 
 /// Makes the payloads of messages. Whether a seller is ready depends on which sellers the platform takes.
 #[must_use]
-pub fn message_renderer(sellers_supported: &Supported) -> Renderer {
+pub fn message_renderer(sellers_supported: &SupportedSellers) -> Renderer {
     let supported = sellers_supported.clone();
     Renderer(Arc::new(move |message| render(message, &supported)))
 }
 
-fn render(message: &Unrendered, supported: &Supported) -> String {
+fn render(message: &MessageDraft, supported: &SupportedSellers) -> String {
     let (id, kind) = (message.id.to_string(), message.kind.clone());
     let timestamp = Timestamp::from(message.happened_at);
     let (api_version, sequence) = (API_VERSION, message.sequence.unwrap_or_default());

@@ -12,7 +12,7 @@ use actix_web::http::header;
 use chrono::{Duration, Utc};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{KeyId, OrderId};
-use quittance_persistence::{Claim, Claimed, Completion, KeyedRequest, Reply, ReplySecret};
+use quittance_persistence::{Claim, ClaimKeyOutcome, Completion, IdempotentRequest, Reply, ReplySecret};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -152,7 +152,7 @@ impl Request {
         Ok(self.respond(answer))
     }
 
-    fn keyed(&self, scope: Scope) -> Result<Option<KeyedRequest>, Problem> {
+    fn keyed(&self, scope: Scope) -> Result<Option<IdempotentRequest>, Problem> {
         let Some(key) = self.key.clone() else { return Ok(None) };
         let fingerprint = self.fingerprint();
         let scope = match scope {
@@ -167,7 +167,7 @@ impl Request {
             Scope::Public => format!("public:{fingerprint}"),
         };
         let now = Utc::now();
-        Ok(Some(KeyedRequest {
+        Ok(Some(IdempotentRequest {
             scope,
             key,
             fingerprint,
@@ -214,19 +214,19 @@ impl Request {
 }
 
 impl Api {
-    async fn start(&self, keyed: Option<KeyedRequest>) -> Result<Start, Problem> {
+    async fn start(&self, keyed: Option<IdempotentRequest>) -> Result<Start, Problem> {
         let Some(keyed) = keyed else { return Ok(Start::Work(Work { claim: None })) };
         match self.store().claim_key(keyed).await? {
-            Claimed::New(claim) => {
+            ClaimKeyOutcome::New(claim) => {
                 CrashPoint::KeyClaimed.reach();
                 Ok(Start::Work(Work { claim: Some(claim) }))
             }
-            Claimed::Replay(reply) => {
+            ClaimKeyOutcome::Replay(reply) => {
                 let secret = self.secret_of(&reply, None).await?;
                 Ok(Start::Answered(Answer { reply, secret, is_replayed: true }))
             }
-            Claimed::InFlight => Err(Problem::idempotency_key_in_use()),
-            Claimed::Mismatch => Err(Problem::new(
+            ClaimKeyOutcome::InFlightAttempt => Err(Problem::idempotency_key_in_use()),
+            ClaimKeyOutcome::Mismatch => Err(Problem::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key belongs to a request with another path or body.",
             )),

@@ -54,7 +54,7 @@ use actix_web::web::{self, PayloadConfig, ThinData};
 use actix_web::{App, Error, HttpRequest};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
-use quittance_domain::seller::Supported;
+use quittance_domain::seller::SupportedSellers;
 use quittance_outbound::Guard;
 use quittance_payments::Payments;
 use quittance_persistence::Store;
@@ -122,7 +122,7 @@ pub struct ApiConfig {
     /// The signing secrets of Stripe's endpoint for the events of connected accounts; without one they are not taken.
     pub connect_webhook_secrets: Vec<SecretString>,
     /// Which sellers the platform takes.
-    pub sellers_supported: Supported,
+    pub sellers_supported: SupportedSellers,
 }
 
 /// The API of one process. Clones share everything.

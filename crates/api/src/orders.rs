@@ -10,8 +10,8 @@ use quittance_domain::order as domain;
 use quittance_domain::order::{MAX_LINES, Quantity};
 use quittance_payments as payments;
 use quittance_persistence::{
-    ClosureBy, Cursor, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Reply,
-    ReplySecret,
+    ChangeOrderOutcome, CloseRequester, Cursor, CustomerChange, NewOrder, OrderChange, OrderFilter,
+    PlaceOrderOutcome, Reply, ReplySecret,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -203,20 +203,20 @@ pub(crate) struct OrderFilterParams {
 impl Order {
     /// It, as it is shown to this audience: what the platform takes is between it and the seller.
     pub(crate) fn of(order: domain::Order, audience: Audience) -> Self {
-        let sold_by = order.sold_by;
-        let application_fee = sold_by.as_ref().map(|sold_by| sold_by.application_fee);
+        let seller_terms = order.seller_terms;
+        let application_fee = seller_terms.as_ref().map(|seller_terms| seller_terms.application_fee);
         Self {
             id: order.id.into(),
             object: "order",
             status: order.status.into(),
             currency: order.total.currency().code(),
             amount_total: order.total.minor(),
-            charge_type: sold_by.as_ref().map(|sold_by| sold_by.charge_type.into()),
+            charge_type: seller_terms.as_ref().map(|seller_terms| seller_terms.charge_type.into()),
             application_fee_amount: match audience {
                 Audience::Shop => application_fee,
                 Audience::Holder => None,
             },
-            seller_id: sold_by.map(|sold_by| sold_by.seller_id.into()),
+            seller_id: seller_terms.map(|seller_terms| seller_terms.seller_id.into()),
             amount_paid: order.amount_paid.minor(),
             amount_refunded: order.amount_refunded.minor(),
             items: order.lines.into_iter().map(OrderItem::from).collect(),
@@ -367,13 +367,13 @@ async fn place(
     let store = api.store().clone();
     let answer = move |order: &domain::Order| placed(order, audience);
     let work = async move |work: Work| match store.place_order(new, work.completion(answer)).await? {
-        Placed::Done(order) => {
+        PlaceOrderOutcome::Done(order) => {
             CrashPoint::OrderPlaced.reach();
             Ok(Done::stored(answer(&order)))
         }
-        Placed::Unpriced(error) => Err(error.into()),
-        Placed::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
-        Placed::TooManyOpenOrders => Err(Problem::too_many_open_orders()),
+        PlaceOrderOutcome::Unpriced(error) => Err(error.into()),
+        PlaceOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
+        PlaceOrderOutcome::TooManyOpenOrders => Err(Problem::too_many_open_orders()),
     };
     request.run(&api, Scope::from(&caller), work).await
 }
@@ -443,12 +443,12 @@ async fn update(
         return Ok(Json(Order::of(order, audience)));
     }
     match api.payments().change_order(change).await? {
-        OrderChanged::Done(order) => Ok(Json(Order::of(order, audience))),
-        OrderChanged::NotFound => Err(Problem::not_found()),
-        OrderChanged::NotOpen(status) => Err(Problem::order_not_open(status)),
-        OrderChanged::CloseFirst(_) => Err(payments::Error::Closing.into()),
-        OrderChanged::Unpriced(error) => Err(error.into()),
-        OrderChanged::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
+        ChangeOrderOutcome::Done(order) => Ok(Json(Order::of(order, audience))),
+        ChangeOrderOutcome::NotFound => Err(Problem::not_found()),
+        ChangeOrderOutcome::NotOpen(status) => Err(Problem::order_not_open(status)),
+        ChangeOrderOutcome::CloseFirst(_) => Err(payments::Error::Closing.into()),
+        ChangeOrderOutcome::Unpriced(error) => Err(error.into()),
+        ChangeOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
     }
 }
 
@@ -478,8 +478,8 @@ async fn cancel(
     request.read(|_| Ok(()))?;
     let audience = right.audience();
     let by = match audience {
-        Audience::Shop => ClosureBy::Shop,
-        Audience::Holder => ClosureBy::Holder,
+        Audience::Shop => CloseRequester::Shop,
+        Audience::Holder => CloseRequester::Holder,
     };
     let payments = api.payments().clone();
     let work = async move |_: Work| {

@@ -6,7 +6,7 @@ use actix_web::web::{Json, Path, ThinData};
 use actix_web::{HttpRequest, get};
 use quittance_domain::id::OrderId;
 use quittance_domain::order as domain;
-use quittance_payments::Patience;
+use quittance_payments::LookupTimeout;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -96,10 +96,10 @@ impl From<domain::Order> for PaymentLookup {
     }
 }
 
-fn read_patience(query: &mut Object<'_>) -> Read<Patience> {
+fn read_patience(query: &mut Object<'_>) -> Read<LookupTimeout> {
     let wait = read_wait(query);
     let after = query.optional("after", |field| field.integer_in_text(0..=i64::MAX));
-    Ok(Patience { wait: wait?, after: after?.unwrap_or_default() })
+    Ok(LookupTimeout { wait: wait?, after: after?.unwrap_or_default() })
 }
 
 /// Reads how long a lookup is to wait at most.
@@ -127,10 +127,10 @@ async fn may_look(
 }
 
 /// The order once there is news, or as it is when patience or the service comes to its end.
-async fn look(api: &Api, order_id: OrderId, patience: Patience) -> Result<Json<PaymentLookup>, Problem> {
+async fn look(api: &Api, order_id: OrderId, patience: LookupTimeout) -> Result<Json<PaymentLookup>, Problem> {
     if !patience.wait.is_zero() {
         tokio::select! {
-            order = api.payments().await_settled(order_id.clone(), patience) => return Ok(Json(order?.into())),
+            order = api.payments().await_outcome(order_id.clone(), patience) => return Ok(Json(order?.into())),
             () = api.stopping() => {}
         }
     }

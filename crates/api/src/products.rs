@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, patch, post};
 use quittance_domain::catalog::Product as DomainProduct;
 use quittance_domain::id::ProductId;
 use quittance_domain::money::{MAX_MINOR, Money};
-use quittance_persistence::{ProductChange, ProductChanged, Reply, Shelf};
+use quittance_persistence::{ChangeProductOutcome, ProductChange, ProductVisibility, Reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -223,10 +223,10 @@ fn read_stock(field: Field<'_>) -> Read<u32> {
 }
 
 /// What a caller sees of the catalogue.
-fn shelf(caller: &Caller) -> Shelf {
+fn shelf(caller: &Caller) -> ProductVisibility {
     match caller {
-        Caller::Key(_) => Shelf::All,
-        Caller::Anonymous | Caller::Token(_) => Shelf::Active,
+        Caller::Key(_) => ProductVisibility::All,
+        Caller::Anonymous | Caller::Token(_) => ProductVisibility::Active,
     }
 }
 
@@ -269,7 +269,7 @@ async fn list(
 async fn get(api: ThinData<Api>, caller: Caller, path: Path<ProductPath>) -> Result<Json<Product>, Problem> {
     let id = path.id()?;
     let found = api.store().product(id).await?;
-    let seen = found.filter(|product| product.active || shelf(&caller) == Shelf::All);
+    let seen = found.filter(|product| product.active || shelf(&caller) == ProductVisibility::All);
     Ok(Json(seen.ok_or_else(Problem::not_found)?.into()))
 }
 
@@ -319,9 +319,9 @@ async fn update(
     let id = path.id()?;
     let change = request.read(read_change)?;
     match api.store().change_product(id, change, now()).await? {
-        ProductChanged::Done(product) => Ok(Json(product.into())),
-        ProductChanged::NotFound => Err(Problem::not_found()),
-        ProductChanged::UnknownSeller => Err(Problem::unknown_seller()),
-        ProductChanged::Price(error) => Err(Problem::of_amount("/unit_amount", error)),
+        ChangeProductOutcome::Done(product) => Ok(Json(product.into())),
+        ChangeProductOutcome::NotFound => Err(Problem::not_found()),
+        ChangeProductOutcome::UnknownSeller => Err(Problem::unknown_seller()),
+        ChangeProductOutcome::Price(error) => Err(Problem::of_amount("/unit_amount", error)),
     }
 }

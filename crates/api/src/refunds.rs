@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post};
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason as DomainReason;
 use quittance_payments::RefundRequest;
-use quittance_persistence::{AskedTerms, Reply, StoredRefund};
+use quittance_persistence::{RefundTermsRequest, Reply, StoredRefund};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -130,7 +130,7 @@ fn read_create(body: &mut Object<'_>, order_id: OrderId) -> Read<RefundRequest> 
         order_id,
         amount: amount?,
         reason: reason?,
-        terms: AskedTerms {
+        terms: RefundTermsRequest {
             reverse_transfer: reverse_transfer?,
             refund_application_fee: refund_application_fee?,
         },

@@ -9,8 +9,8 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use quittance_domain::id::SellerId;
 use quittance_domain::money::MAX_MINOR;
 use quittance_domain::seller as domain;
-use quittance_domain::seller::{FeeTerms, MAX_BASIS_POINTS, Supported};
-use quittance_persistence::{Cursor, Reply, SellerChange, SellerChanged, SellerFilter};
+use quittance_domain::seller::{FeeTerms, MAX_BASIS_POINTS, SupportedSellers};
+use quittance_persistence::{ChangeSellerOutcome, Cursor, Reply, SellerChange, SellerFilter};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -188,9 +188,9 @@ pub(crate) struct UnlinkParams {
 
 impl Seller {
     /// It, on a platform that takes these sellers.
-    pub(crate) fn of(seller: &domain::Seller, supported: &Supported) -> Self {
+    pub(crate) fn of(seller: &domain::Seller, supported: &SupportedSellers) -> Self {
         let readiness = seller.readiness(supported);
-        let state = seller.knowledge.state.as_ref();
+        let state = seller.snapshot.state.as_ref();
         let is = |flag: fn(&domain::AccountState) -> bool| state.is_some_and(flag);
         Self {
             id: seller.id.to_string(),
@@ -383,9 +383,9 @@ async fn update(
     let id = path.id()?;
     let change = request.read(|seller| read_change(seller, id))?;
     match api.store().change_seller(change).await? {
-        SellerChanged::Done(seller) => Ok(shown(&api, &seller)),
-        SellerChanged::NotFound => Err(Problem::not_found()),
-        SellerChanged::Fee(error) => Err(Problem::of_fee(error)),
+        ChangeSellerOutcome::Done(seller) => Ok(shown(&api, &seller)),
+        ChangeSellerOutcome::NotFound => Err(Problem::not_found()),
+        ChangeSellerOutcome::Fee(error) => Err(Problem::of_fee(error)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::get;
 use actix_web::web::{Json, Path, ThinData};
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_persistence as persistence;
 use serde::Serialize;
 use serde_json::Value;
@@ -87,7 +87,7 @@ impl TimelineEntry {
             persistence::TimelineKind::Act | persistence::TimelineKind::Decision => true,
             // What we found by asking has no outcome: it counts.
             persistence::TimelineKind::Fact => {
-                entry.outcome.as_deref().is_none_or(|outcome| outcome == Outcome::Applied.as_str())
+                entry.outcome.as_deref().is_none_or(|outcome| outcome == EventOutcome::Applied.as_str())
             }
             persistence::TimelineKind::Request | persistence::TimelineKind::Effect => false,
         };

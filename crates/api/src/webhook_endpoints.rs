@@ -8,7 +8,7 @@ use quittance_domain::id::WebhookEndpointId;
 use quittance_domain::outbound::{EventPattern, SECRET_OVERLAP};
 use quittance_outbound::{Guard, new_secret};
 use quittance_persistence::{
-    Message as DomainMessage, Reply, ReplySecret, Resent, SecretRoll, SigningSecret,
+    Message as DomainMessage, Reply, ReplySecret, ResendOutcome, SecretRoll, SigningSecret,
     WebhookEndpoint as DomainEndpoint, WebhookEndpointChange,
 };
 use secrecy::ExposeSecret;
@@ -281,11 +281,11 @@ fn rolled(endpoint: &DomainEndpoint) -> Reply {
 }
 
 /// What a request to send came to.
-pub(crate) fn sent<T>(resent: Resent<T>, render: impl FnOnce(&T) -> Reply) -> Result<Done, Problem> {
+pub(crate) fn sent<T>(resent: ResendOutcome<T>, render: impl FnOnce(&T) -> Reply) -> Result<Done, Problem> {
     match resent {
-        Resent::Done(done) => Ok(Done::stored(render(&done))),
-        Resent::NotFound => Err(Problem::not_found()),
-        Resent::Disabled => Err(Problem::webhook_endpoint_disabled()),
+        ResendOutcome::Done(done) => Ok(Done::stored(render(&done))),
+        ResendOutcome::NotFound => Err(Problem::not_found()),
+        ResendOutcome::Disabled => Err(Problem::webhook_endpoint_disabled()),
     }
 }
 

@@ -150,7 +150,7 @@ impl Database {
 
     /// Returns the number of events that the service hasn't published as messages yet.
     pub(crate) async fn unpublished_events(&self) -> Result<i64> {
-        self.count("SELECT count(*) FROM outbox WHERE NOT announced").await
+        self.count("SELECT count(*) FROM outbox WHERE NOT published").await
     }
 
     /// Waits until the service has published all events. Then runs the database's maintenance, so that it doesn't

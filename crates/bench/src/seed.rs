@@ -97,16 +97,16 @@ impl Dialect {
         format!(
             "{numbers} INSERT INTO orders (id, lines, amount_total, currency, customer_email, customer_name, \
              customer_reference, shipping, metadata, client_address, status, review_reason, amount_paid, \
-             current_payment_id, closing, version, settled_version, details_version, created_at, updated_at) \
+             current_payment_id, closing, version, outcome_version, details_version, created_at, updated_at) \
              SELECT 'ord_' || {number}, '{line}', 2500, 'eur', 'jenny.rosen@example.com', 'Jenny Rosen', \
              NULL, '{shipping}', '{{}}', NULL, 'pending', NULL, 0, 'pay_' || {number}, NULL, 2, 0, 1, {now}, {now} \
              FROM numbers; \
              {numbers} INSERT INTO payments (id, order_id, account, mode, amount, currency, application_fee, \
              capture_method, payment_intent_id, client_secret_hash, facts, refused, closed, request, \
-             details_told, redrive_at, redrives, created_at) \
+             sent_details_version, resume_at, resume_count, created_at) \
              SELECT 'pay_' || {number}, 'ord_' || {number}, '', 'test', 2500, 'eur', NULL, 'automatic', \
              'pi_' || {scrambled}, '{hash}', '{FACTS_OPEN}', NULL, {no}, '{request}', 1, NULL, 0, {now} FROM numbers; \
-             {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, announced) \
+             {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, published) \
              SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now}, {published} FROM numbers",
             hash = "5e".repeat(32),
             no = match self {

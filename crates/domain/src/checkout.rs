@@ -7,14 +7,14 @@ use crate::payment::{Account, Mode, Success};
 
 /// Where the customer pays an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rail {
+pub enum PaymentFlow {
     /// On the shop's own page, in Stripe's Payment Element.
     PaymentIntent,
     /// On Stripe's page.
     CheckoutSession,
 }
 
-impl Rail {
+impl PaymentFlow {
     /// The word for it in the database: Stripe's name of the object.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -27,7 +27,7 @@ impl Rail {
     /// The rail that this word means.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::PaymentIntent, Self::CheckoutSession].into_iter().find(|rail| rail.as_str() == word)
+        [Self::PaymentIntent, Self::CheckoutSession].into_iter().find(|flow| flow.as_str() == word)
     }
 }
 

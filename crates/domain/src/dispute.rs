@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DisputeId, PaymentId};
-use crate::payment::{Account, Mode, Sighting};
+use crate::payment::{Account, Mode, Provenance};
 
 /// How a dispute stands, in Stripe's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,8 +131,8 @@ pub struct DisputeFacts {
 impl DisputeFacts {
     /// Nothing but this fact.
     #[must_use]
-    pub fn of(sighting: Sighting, state: DisputeState) -> Self {
-        let Sighting { created, event } = sighting;
+    pub fn of(provenance: Provenance, state: DisputeState) -> Self {
+        let Provenance { created, event } = provenance;
         Self { known: Known { stage: state.status.stage(), created, state, event } }
     }
 
@@ -189,7 +189,7 @@ pub struct DisputeObservation {
     /// The PaymentIntent whose charge is disputed.
     pub payment_intent_id: String,
     /// When it was seen.
-    pub sighting: Sighting,
+    pub provenance: Provenance,
     /// What was seen.
     pub state: DisputeState,
 }

@@ -4,7 +4,7 @@ use crate::checkout::SessionObservation;
 use crate::dispute::DisputeObservation;
 use crate::payment::{Account, Mismatch, Mode, Observation};
 use crate::refund::RefundObservation;
-use crate::seller::SellerNews;
+use crate::seller::AccountEvent;
 
 /// A verified event of Stripe's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub struct Event {
     /// Whether money is real there.
     pub mode: Mode,
     /// What it says.
-    pub content: Content,
+    pub content: EventContent,
 }
 
 /// What an event says, as far as we understand it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum EventContent {
     /// How a PaymentIntent stood.
     Payment(Box<Observation>),
     /// How a Checkout Session stood.
@@ -35,9 +35,9 @@ pub enum Content {
     /// How a dispute stood.
     Dispute(Box<DisputeObservation>),
     /// That money of a PaymentIntent moved, without the object that says how: Stripe is to be asked.
-    Moved(Box<Moved>),
+    MoneyMovement(Box<MoneyMovement>),
     /// Something about the connected account that it happened on.
-    Seller(SellerNews),
+    Seller(AccountEvent),
     /// Something that changes nothing here.
     Unhandled,
     /// A type that we handle, with an object that we can not read. Kept, to be read again after an upgrade.
@@ -46,7 +46,7 @@ pub enum Content {
 
 /// Whose money moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub struct MoneyMovement {
     /// The account it lives on.
     pub account: Account,
     /// Whether money is real there.
@@ -57,7 +57,7 @@ pub struct Moved {
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum EventOutcome {
     /// Its fact was merged into an attempt's.
     Applied,
     /// It was here before.
@@ -70,7 +70,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl EventOutcome {
     /// The word for it in the database and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

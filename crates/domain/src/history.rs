@@ -5,12 +5,12 @@
 //! say, because it depends on what we did and when: each is made once, by [`History::decide`], and recorded
 //! for good.
 
-mod absorbing;
-mod giving_back;
+mod observations;
+mod refunds;
 
-pub use giving_back::{DueRefund, ReviewRefund};
+pub use refunds::{DueRefund, ReviewRefund};
 
-use crate::checkout::Rail;
+use crate::checkout::PaymentFlow;
 use crate::dispute::Dispute;
 use crate::id::PaymentId;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus};
@@ -18,14 +18,14 @@ use crate::refund::Refund;
 
 /// How an order is to end, or has ended, unpaid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Closure {
+pub enum CloseReason {
     /// By the shop's or the customer's wish.
     Canceled,
     /// Because its time was over.
     Expired,
 }
 
-impl Closure {
+impl CloseReason {
     /// The word for it in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -48,21 +48,21 @@ pub enum Decision {
     /// This attempt's success pays the order.
     Accepted(PaymentId),
     /// The order has ended unpaid.
-    Closed(Closure),
+    Closed(CloseReason),
     /// Money came after the order had expired: whether its goods could be taken from the stock again.
-    Restocked(Restock),
+    RestockAttempted(RestockOutcome),
 }
 
 /// Whether the goods of an expired order could be taken from the stock again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Restock {
+pub enum RestockOutcome {
     /// They were, all of them.
     Taken,
     /// There were too few; nothing was taken.
     Short,
 }
 
-impl Restock {
+impl RestockOutcome {
     /// The word for it in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -85,9 +85,9 @@ pub struct Decisions {
     /// The attempt whose success pays the order.
     pub accepted: Option<PaymentId>,
     /// How the order has ended unpaid.
-    pub closed: Option<Closure>,
+    pub closed: Option<CloseReason>,
     /// Whether an order that was paid after it had expired got its goods again.
-    pub restocked: Option<Restock>,
+    pub restocked: Option<RestockOutcome>,
 }
 
 impl Decisions {
@@ -96,7 +96,7 @@ impl Decisions {
         match decision {
             Decision::Accepted(payment) => self.accepted = Some(payment.clone()),
             Decision::Closed(closure) => self.closed = Some(*closure),
-            Decision::Restocked(restock) => self.restocked = Some(*restock),
+            Decision::RestockAttempted(restock) => self.restocked = Some(*restock),
         }
     }
 }
@@ -113,7 +113,7 @@ pub struct History {
     /// The decisions.
     pub decisions: Decisions,
     /// The end that was asked for and is not reached yet: the live attempt must be closed at Stripe first.
-    pub closing: Option<Closure>,
+    pub closing: Option<CloseReason>,
 }
 
 /// What the shop allows.
@@ -129,7 +129,7 @@ pub struct Limits {
 
 /// Which version of the customer's details the order has, and which Stripe was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Details {
+pub struct DetailsVersions {
     /// The order's.
     pub current: i64,
     /// What Stripe was last told.
@@ -146,7 +146,7 @@ pub enum Task {
     /// Cancel the PaymentIntent, or expire the Checkout Session.
     Close,
     /// Read it: Stripe has told us of a completed Checkout Session, and not of its money.
-    Look,
+    Refresh,
     /// Tell Stripe where the receipt and the goods go.
     UpdateDetails,
 }
@@ -174,28 +174,28 @@ impl History {
     ///
     /// `details` says whether Stripe still has to be told where the goods go.
     #[must_use]
-    pub fn task(&self, attempt: &Attempt, details: Details, limits: &Limits) -> Option<Task> {
+    pub fn task(&self, attempt: &Attempt, details: DetailsVersions, limits: &Limits) -> Option<Task> {
         if attempt.is_closed() {
             return None;
         }
-        if !attempt.is_made() {
+        if !attempt.exists_at_stripe() {
             return Some(Task::Create);
         }
-        if attempt.is_held() && attempt.capture.is_some() && !self.has_ended() {
+        if attempt.is_authorized() && attempt.capture.is_some() && !self.has_ended() {
             Some(Task::Capture)
-        } else if attempt.is_money_untold() {
+        } else if attempt.is_payment_outcome_unknown() {
             // Stripe closes no complete Checkout Session: first we have to know what became of its money.
-            Some(Task::Look)
-        } else if self.is_unwanted(attempt, limits) {
+            Some(Task::Refresh)
+        } else if self.must_close(attempt, limits) {
             Some(Task::Close)
         } else {
-            let is_behind = attempt.rail == Rail::PaymentIntent && details.told < details.current;
+            let is_behind = attempt.flow == PaymentFlow::PaymentIntent && details.told < details.current;
             is_behind.then_some(Task::UpdateDetails)
         }
     }
 
     /// Whether nobody is to pay with this attempt any more.
-    fn is_unwanted(&self, attempt: &Attempt, limits: &Limits) -> bool {
+    fn must_close(&self, attempt: &Attempt, limits: &Limits) -> bool {
         let waits = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresPaymentMethod);
         self.has_ended()
             || self.closing.is_some()
@@ -227,9 +227,9 @@ impl History {
         if self.decisions.accepted.is_some() {
             return None;
         }
-        let fitting = self.fitting_attempt().map(|attempt| attempt.id.clone());
+        let fitting = self.matching_attempt().map(|attempt| attempt.id.clone());
         match (fitting, self.decisions.closed, self.decisions.restocked) {
-            (Some(id), None, _) | (Some(id), Some(Closure::Expired), Some(Restock::Taken)) => {
+            (Some(id), None, _) | (Some(id), Some(CloseReason::Expired), Some(RestockOutcome::Taken)) => {
                 Some(Decision::Accepted(id))
             }
             // While money is kept that a person has to look at, the order has not ended unpaid.
@@ -242,18 +242,18 @@ impl History {
     }
 
     /// Whether the goods of the order are to be taken from the stock again, because it was paid after it had
-    /// expired. Whoever tries it records [`Decision::Restocked`], and settles again.
+    /// expired. Whoever tries it records [`Decision::RestockAttempted`], and settles again.
     #[must_use]
-    pub fn wants_restock(&self) -> bool {
+    pub fn needs_restock(&self) -> bool {
         let Decisions { accepted, closed, restocked } = &self.decisions;
         accepted.is_none()
-            && *closed == Some(Closure::Expired)
+            && *closed == Some(CloseReason::Expired)
             && restocked.is_none()
-            && self.fitting_attempt().is_some()
+            && self.matching_attempt().is_some()
     }
 
-    fn fitting_attempt(&self) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.fitting_success().is_some())
+    fn matching_attempt(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.matching_success().is_some())
     }
 
     /// Makes and takes in every decision that is due, and returns them to be recorded.

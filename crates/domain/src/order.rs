@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Metadata, Product};
-use crate::checkout::Rail;
+use crate::checkout::PaymentFlow;
 use crate::id::{OrderId, PaymentId, ProductId, SellerId};
 use crate::money::{AmountError, Money};
 use crate::payment::{Account, Failure, OpenStatus, PaymentStatus, ReviewReason};
-use crate::seller::SoldBy;
+use crate::seller::SellerTerms;
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;
@@ -167,7 +167,7 @@ pub struct Address {
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
-    /// Placed, nothing settled yet.
+    /// Placed; no payment has an outcome yet.
     Pending,
     /// An attempt is in flight at a bank.
     Processing,
@@ -257,7 +257,7 @@ pub struct CurrentPayment {
     /// Our id of the attempt.
     pub id: PaymentId,
     /// Where the customer pays it.
-    pub rail: Rail,
+    pub flow: PaymentFlow,
     /// The account that it is made on.
     pub account: Account,
     /// Stripe's id of its PaymentIntent, once known.
@@ -280,7 +280,7 @@ pub struct Order {
     /// What it costs.
     pub total: Money,
     /// Through whom it is sold; `None` is the platform itself.
-    pub sold_by: Option<SoldBy>,
+    pub seller_terms: Option<SellerTerms>,
     /// Who buys.
     pub customer: Customer,
     /// Where the goods go, once that is known.
@@ -300,7 +300,7 @@ pub struct Order {
     /// Grows with every change that a reader could see.
     pub version: i64,
     /// The version at which its payment was last settled one way or another; 0 before that.
-    pub settled_version: i64,
+    pub outcome_version: i64,
     /// Grows when customer or shipping change; an attempt remembers the number that Stripe was last told.
     pub details_version: i64,
     /// When it is closed if it is not paid by then.
@@ -315,7 +315,7 @@ impl Order {
     /// Whether there is something to tell a customer who waits: the payment has succeeded, is in flight, is
     /// held, is closed, or has failed.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub fn has_outcome(&self) -> bool {
         match &self.payment {
             None => !self.status.is_open(),
             Some(payment) => {

@@ -334,7 +334,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::AnnouncementKind;
+    use crate::order_state::OrderEventKind;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_348_800, 0).unwrap()
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn whatever_is_told_of_an_order_is_a_type_of_event() {
-        for kind in AnnouncementKind::ALL {
+        for kind in OrderEventKind::ALL {
             assert!(EVENT_TYPES.iter().any(|known| known.name == kind.as_str()), "{kind:?}");
         }
     }

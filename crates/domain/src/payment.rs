@@ -15,7 +15,7 @@ use crate::checkout::SessionStatus;
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
 
-pub use attempt::{Attempt, Expected, Mismatch, ReviewReason};
+pub use attempt::{Attempt, ExpectedPayment, Mismatch, ReviewReason};
 
 /// Whether money is real: Stripe's `livemode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl CaptureMethod {
 
 /// Where a fact was seen: orders what is open by time, then by rank, then by this.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct Provenance {
     /// The second at Stripe's clock: an event's `created`, or the second in which our read began.
     pub created: i64,
     /// The event's id; empty for an object that we read ourselves.
@@ -155,7 +155,7 @@ pub struct Success {
 
 /// What was seen of a PaymentIntent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum ObservedState {
     /// It can still go anywhere.
     Open {
         /// Its status.
@@ -173,9 +173,9 @@ pub enum Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// When, and how we know.
-    pub sighting: Sighting,
+    pub provenance: Provenance,
     /// What.
-    pub seen: Seen,
+    pub seen: ObservedState,
 }
 
 /// A PaymentIntent as an event carried it or a read returned it: whose it is, and the fact about it.
@@ -278,20 +278,20 @@ impl Facts {
     pub fn of(fact: Fact) -> Self {
         let mut facts = Self::default();
         match fact.seen {
-            Seen::Open { status, failure } => {
+            ObservedState::Open { status, failure } => {
                 if let Some(failure) = &failure {
                     facts.failures.insert(failure.id.clone(), failure.clone());
                 }
                 facts.open = Some(Open {
-                    created: fact.sighting.created,
+                    created: fact.provenance.created,
                     rank: Open::rank(status, failure.is_some()),
-                    event: fact.sighting.event,
+                    event: fact.provenance.event,
                     status,
                     failure,
                 });
             }
-            Seen::Canceled => facts.canceled = true,
-            Seen::Succeeded(success) => {
+            ObservedState::Canceled => facts.canceled = true,
+            ObservedState::Succeeded(success) => {
                 facts.successes.insert(success);
             }
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{PaymentId, RefundId};
 use crate::money::Money;
-use crate::payment::{Account, Attempt, Mode, Sighting};
+use crate::payment::{Account, Attempt, Mode, Provenance};
 
 /// How a refund stands, in Stripe's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl RefundStatus {
 
     /// Whether the money went, or may still go.
     #[must_use]
-    pub fn holds_money(self) -> bool {
+    pub fn reserves_money(self) -> bool {
         !matches!(self, Self::Failed | Self::Canceled)
     }
 
@@ -176,8 +176,8 @@ pub struct RefundFacts {
 impl RefundFacts {
     /// Nothing but this fact.
     #[must_use]
-    pub fn of(sighting: Sighting, status: RefundStatus, failure_reason: Option<String>) -> Self {
-        let Sighting { created, event } = sighting;
+    pub fn of(provenance: Provenance, status: RefundStatus, failure_reason: Option<String>) -> Self {
+        let Provenance { created, event } = provenance;
         Self { known: Some(Known { stage: status.stage(), created, status, event, failure_reason }) }
     }
 
@@ -238,7 +238,7 @@ impl Refund {
     /// What of the money went back or may still go, in minor units.
     #[must_use]
     pub fn held(&self) -> i64 {
-        if self.status().holds_money() && !self.is_released_hold() { self.amount.minor() } else { 0 }
+        if self.status().reserves_money() && !self.is_released_hold() { self.amount.minor() } else { 0 }
     }
 
     /// What of the money went back, in minor units.
@@ -260,7 +260,7 @@ impl Refund {
 
     /// Whether an observation, of a refund whose id at Stripe we do not know, says that it is this one. Metadata can
     /// be edited at Stripe, so the amount has to fit as well.
-    pub(crate) fn is_meant_by(&self, seen: &RefundObservation) -> bool {
+    pub(crate) fn matches_metadata(&self, seen: &RefundObservation) -> bool {
         self.stripe_refund_id.is_none()
             && seen.refund_id.as_ref() == Some(&self.id)
             && seen.amount == self.amount
@@ -285,7 +285,7 @@ pub struct RefundObservation {
     /// Why, in Stripe's words.
     pub reason: Option<String>,
     /// When it was seen.
-    pub sighting: Sighting,
+    pub provenance: Provenance,
     /// How it stands.
     pub status: RefundStatus,
     /// Why it failed.

@@ -1,7 +1,7 @@
 //! Sellers of a marketplace: connected Stripe accounts through which a platform sells, and takes its fee.
 //!
 //! A seller is one connected account. What Stripe says of it arrives as [`AccountState`]s, by events that come in any
-//! order and by reads; [`Knowledge`] keeps the newest. Whether money can be charged through it, why not, and what its
+//! order and by reads; [`AccountSnapshot`] keeps the newest. Whether money can be charged through it, why not, and what its
 //! owner should do is a pure function of that: [`Seller::readiness`].
 
 mod fee;
@@ -15,7 +15,7 @@ use crate::id::SellerId;
 use crate::payment::Account;
 
 pub use fee::{FeeTerms, InvalidFee, MAX_BASIS_POINTS};
-pub use readiness::{Blocker, NextAction, Readiness, Supported};
+pub use readiness::{Blocker, NextAction, Readiness, SupportedSellers};
 
 /// On whose account a seller's customers are charged.
 /// See <https://docs.stripe.com/connect/charges>.
@@ -74,7 +74,7 @@ impl Origin {
 
 /// Whether the platform may use a seller's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum ConnectionStatus {
     /// It may.
     Connected,
     /// It is about to end: open orders are closed first, and none is paid any more.
@@ -85,7 +85,7 @@ pub enum Link {
     Disconnected,
 }
 
-impl Link {
+impl ConnectionStatus {
     /// Every one there is.
     pub const ALL: [Self; 4] = [Self::Connected, Self::Unlinking, Self::Unlinked, Self::Disconnected];
 
@@ -103,7 +103,7 @@ impl Link {
     /// The link that this word means.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|link| link.as_str() == word)
+        Self::ALL.into_iter().find(|connection_status| connection_status.as_str() == word)
     }
 }
 
@@ -164,19 +164,19 @@ pub struct AccountState {
 /// What is known of an account, and from when. Events come late, twice and in any order, and only to the second: so
 /// an event never replaces what is newer, and what an event has touched is settled only by a read that began later.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Knowledge {
+pub struct AccountSnapshot {
     /// What Stripe said, last.
     pub state: Option<AccountState>,
     /// The second, at Stripe's clock, from which that is.
-    pub seen_s: i64,
+    pub snapshot_at_s: i64,
     /// The second of the latest event about the account.
-    pub told_s: i64,
+    pub last_event_at_s: i64,
 }
 
-impl Knowledge {
+impl AccountSnapshot {
     /// Takes in what an event of this second says, if it carries the account.
-    pub fn absorb_event(&mut self, created_s: i64, state: Option<AccountState>) {
-        self.told_s = self.told_s.max(created_s);
+    pub fn apply_event(&mut self, created_s: i64, state: Option<AccountState>) {
+        self.last_event_at_s = self.last_event_at_s.max(created_s);
         if let Some(state) = state {
             self.keep(created_s, state);
         }
@@ -184,14 +184,14 @@ impl Knowledge {
 
     /// Takes in what was read, by a request that began in this second. Returns whether that settles it: if not, the
     /// account has to be read once more, because an event may be newer than what was read.
-    pub fn absorb_read(&mut self, began_s: i64, state: AccountState) -> bool {
+    pub fn apply_read(&mut self, began_s: i64, state: AccountState) -> bool {
         self.keep(began_s, state);
-        began_s > self.told_s
+        began_s > self.last_event_at_s
     }
 
     fn keep(&mut self, second: i64, state: AccountState) {
-        if second >= self.seen_s || self.state.is_none() {
-            self.seen_s = second;
+        if second >= self.snapshot_at_s || self.state.is_none() {
+            self.snapshot_at_s = second;
             self.state = Some(state);
         }
     }
@@ -207,7 +207,7 @@ pub struct Seller {
     /// How it came to the platform.
     pub origin: Origin,
     /// Whether the platform may use the account.
-    pub link: Link,
+    pub connection_status: ConnectionStatus,
     /// On whose account its customers are charged.
     pub charge_type: ChargeType,
     /// What the platform takes.
@@ -217,7 +217,7 @@ pub struct Seller {
     /// The platform's own words about it.
     pub metadata: Metadata,
     /// What is known of the account.
-    pub knowledge: Knowledge,
+    pub snapshot: AccountSnapshot,
     /// When Stripe was last asked about it.
     pub checked_at: Option<DateTime<Utc>>,
     /// Grows with every change that a reader could see.
@@ -230,7 +230,7 @@ pub struct Seller {
 
 /// Through whom an order is sold, and on which terms: as they were when its items were priced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SoldBy {
+pub struct SellerTerms {
     /// The seller.
     pub seller_id: SellerId,
     /// Stripe's id of the seller's account, `acct_…`.
@@ -241,10 +241,10 @@ pub struct SoldBy {
     pub application_fee: i64,
 }
 
-impl SoldBy {
+impl SellerTerms {
     /// The account on which the customer is charged.
     #[must_use]
-    pub fn charged_on(&self) -> Account {
+    pub fn charge_account(&self) -> Account {
         match self.charge_type {
             ChargeType::Direct => Account::connected(&self.account_id),
             ChargeType::Destination => Account::own(),
@@ -266,7 +266,7 @@ impl SoldBy {
 
 /// What an event says of a seller's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SellerNews {
+pub enum AccountEvent {
     /// How it stood: `account.updated`.
     Updated(Box<AccountState>),
     /// That something about it has changed: Stripe is to be asked.
@@ -277,7 +277,7 @@ pub enum SellerNews {
 
 /// What the platform's systems are told of a change to a seller, by comparing how it stood with how it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SellerAnnouncement {
+pub enum SellerEventKind {
     /// It can be charged through now.
     Ready,
     /// It can not be charged through any more.
@@ -288,7 +288,7 @@ pub enum SellerAnnouncement {
     Updated,
 }
 
-impl SellerAnnouncement {
+impl SellerEventKind {
     /// The type of the event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -305,27 +305,29 @@ impl Seller {
     /// Whether the platform may use the account.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        matches!(self.link, Link::Connected | Link::Unlinking) && self.account_id.is_some()
+        matches!(self.connection_status, ConnectionStatus::Connected | ConnectionStatus::Unlinking)
+            && self.account_id.is_some()
     }
 
     /// Whether it can be charged through, why not, and what its owner should do.
     #[must_use]
-    pub fn readiness(&self, supported: &Supported) -> Readiness {
+    pub fn readiness(&self, supported: &SupportedSellers) -> Readiness {
         Readiness::of(self, supported)
     }
 
     /// What there is to tell of a change from `before` to how it stands now.
     #[must_use]
-    pub fn announcement_since(&self, before: &Self, supported: &Supported) -> Option<SellerAnnouncement> {
+    pub fn event_since(&self, before: &Self, supported: &SupportedSellers) -> Option<SellerEventKind> {
         let (was, is) = (before.readiness(supported), self.readiness(supported));
         if before.is_connected() && !self.is_connected() {
-            Some(SellerAnnouncement::Disconnected)
+            Some(SellerEventKind::Disconnected)
         } else if is.ready != was.ready {
-            Some(if is.ready { SellerAnnouncement::Ready } else { SellerAnnouncement::Restricted })
+            Some(if is.ready { SellerEventKind::Ready } else { SellerEventKind::Restricted })
         } else {
-            let changed =
-                self.knowledge.state != before.knowledge.state || self.link != before.link || is != was;
-            changed.then_some(SellerAnnouncement::Updated)
+            let changed = self.snapshot.state != before.snapshot.state
+                || self.connection_status != before.connection_status
+                || is != was;
+            changed.then_some(SellerEventKind::Updated)
         }
     }
 
@@ -336,7 +338,7 @@ impl Seller {
             return None;
         }
         let regular = now + CHECK_PERIOD;
-        let requirements = self.knowledge.state.as_ref().map(|state| &state.requirements);
+        let requirements = self.snapshot.state.as_ref().map(|state| &state.requirements);
         let Some(deadline) = requirements.and_then(|requirements| requirements.current_deadline) else {
             return Some(regular);
         };

@@ -1,4 +1,4 @@
-//! Events to the shop's own systems: announced, signed by the Standard Webhooks specification, delivered, and tried
+//! Events to the shop's own systems: published, signed by the Standard Webhooks specification, delivered, and tried
 //! again.
 //!
 //! What is to be told is written in the transaction that changed an order. The [`Worker`] makes messages of it, takes
@@ -15,4 +15,4 @@ pub use guard::{Guard, Lookup, Schemes, SystemLookup, UrlRefused};
 pub use ipnet::IpNet;
 pub use sender::{Answered, Sender, SenderError};
 pub use signature::{new_secret, sign};
-pub use worker::{News, OutboundConfig, Worker};
+pub use worker::{OutboundConfig, Wakeup, Worker};

@@ -11,7 +11,7 @@ use quittance_crash_points::CrashPoint;
 use quittance_domain::id::WebhookEndpointId;
 use quittance_domain::outbound::{AttemptOutcome, DisabledReason, after_attempt};
 use quittance_persistence::{
-    ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DeliveryToken, EndedAttempt, Error as StoreError,
+    ClaimedDelivery, DeliveryBatch, DeliveryClaim, DeliveryResult, DeliveryToken, Error as StoreError,
     Renderer, Store, WebhookEndpoint,
 };
 use rand::seq::SliceRandom;
@@ -30,10 +30,10 @@ const LEASE: chrono::Duration = chrono::Duration::seconds(60);
 /// How long before the end of its lease an attempt must have begun: it takes up to 15 s, and is then recorded.
 const LEASE_NEEDED: chrono::Duration = chrono::Duration::seconds(25);
 
-/// How many rows of the outbox are announced in one transaction.
+/// How many rows of the outbox are published in one transaction.
 const ANNOUNCED_AT_ONCE: u16 = 500;
 
-/// How long is waited after what was announced was less than that. What comes meanwhile is announced together: while
+/// How long is waited after what was published was less than that. What comes meanwhile is published together: while
 /// much is being written, every transaction of this takes from those that write.
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(25);
 
@@ -71,9 +71,9 @@ pub struct OutboundConfig {
 
 /// Tells the worker that something was written which it would find only a moment later.
 #[derive(Debug, Clone, Default)]
-pub struct News(Arc<Notify>);
+pub struct Wakeup(Arc<Notify>);
 
-impl News {
+impl Wakeup {
     /// There is something new.
     pub fn tell(&self) {
         self.0.notify_one();
@@ -90,8 +90,8 @@ struct Shared {
     store: Store,
     sender: Sender,
     config: OutboundConfig,
-    news: News,
-    unannounced: Notify,
+    news: Wakeup,
+    unpublished: Notify,
     lanes: Lanes,
     sending: Semaphore,
     ended: mpsc::UnboundedSender<Ended>,
@@ -100,7 +100,7 @@ struct Shared {
 
 /// A delivery that is not under way any more.
 enum Ended {
-    Attempted(WebhookEndpointId, Box<EndedAttempt>),
+    Attempted(WebhookEndpointId, Box<DeliveryResult>),
     /// It was not begun in time.
     LetGo(WebhookEndpointId, DeliveryToken),
 }
@@ -108,7 +108,7 @@ enum Ended {
 impl Worker {
     /// A worker on this store, which sends by this sender. `news` is told by whoever writes to the outbox.
     #[must_use]
-    pub fn new(store: Store, sender: Sender, config: OutboundConfig, news: News) -> Self {
+    pub fn new(store: Store, sender: Sender, config: OutboundConfig, news: Wakeup) -> Self {
         describe();
         let (tell, ended) = mpsc::unbounded_channel();
         let shared = Shared {
@@ -116,7 +116,7 @@ impl Worker {
             sender,
             config,
             news,
-            unannounced: Notify::new(),
+            unpublished: Notify::new(),
             lanes: Lanes::default(),
             sending: Semaphore::new(SENDING_MAX),
             ended: tell,
@@ -129,7 +129,7 @@ impl Worker {
     /// tried again by another worker, or the next one.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let Self { shared, ended } = self;
-        let announcing = tokio::spawn(announce(Arc::clone(&shared)));
+        let announcing = tokio::spawn(publish(Arc::clone(&shared)));
         let keeping = tokio::spawn(keep_house(Arc::clone(&shared)));
         let (no_more, ended_all) = watch::channel(false);
         let recording = tokio::spawn(record(Arc::clone(&shared), ended, ended_all));
@@ -174,11 +174,11 @@ impl Shared {
 }
 
 /// Makes messages of what was written, whenever the dispatcher has seen something.
-async fn announce(shared: Arc<Shared>) {
+async fn publish(shared: Arc<Shared>) {
     while !shared.is_stopping() {
-        shared.wait(shared.unannounced.notified(), Duration::MAX).await;
+        shared.wait(shared.unpublished.notified(), Duration::MAX).await;
         while !shared.is_stopping() {
-            match shared.store.announce(ANNOUNCED_AT_ONCE, shared.config.render.clone(), Utc::now()).await {
+            match shared.store.publish(ANNOUNCED_AT_ONCE, shared.config.render.clone(), Utc::now()).await {
                 Ok(0) => break,
                 Ok(count) => {
                     CrashPoint::MessagesCreated.reach();
@@ -190,7 +190,7 @@ async fn announce(shared: Arc<Shared>) {
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "Events could not be announced to the shop's systems; it is tried again."
+                        "Events could not be published to the shop's systems; it is tried again."
                     );
                     break;
                 }
@@ -222,11 +222,11 @@ async fn dispatch(shared: Arc<Shared>) {
     attempts.shutdown().await;
 }
 
-async fn take_on(shared: &Shared) -> Result<Vec<ClaimedDeliveries>, StoreError> {
+async fn take_on(shared: &Shared) -> Result<Vec<DeliveryBatch>, StoreError> {
     let now = Utc::now();
     let mut work = shared.store.outbound_work(now).await?;
-    if work.unannounced {
-        shared.unannounced.notify_one();
+    if work.unpublished {
+        shared.unpublished.notify_one();
     }
     // No endpoint is always the last one for which there is room.
     work.due.shuffle(&mut rand::rng());
@@ -242,7 +242,7 @@ async fn take_on(shared: &Shared) -> Result<Vec<ClaimedDeliveries>, StoreError> 
     Ok(claimed)
 }
 
-fn begin(shared: &Arc<Shared>, claimed: ClaimedDeliveries, attempts: &mut JoinSet<()>) {
+fn begin(shared: &Arc<Shared>, claimed: DeliveryBatch, attempts: &mut JoinSet<()>) {
     let lease_until = Utc::now() + LEASE;
     let endpoint = Arc::new(claimed.endpoint);
     let turn = shared.lanes.take_on(&endpoint.id, claimed.deliveries.len());
@@ -286,11 +286,11 @@ async fn attempt(
     let _ = shared.ended.send(Ended::Attempted(endpoint.id.clone(), Box::new(ended)));
 }
 
-fn ended_attempt(delivery: ClaimedDelivery, answered: Answered, at: DateTime<Utc>) -> EndedAttempt {
+fn ended_attempt(delivery: ClaimedDelivery, answered: Answered, at: DateTime<Utc>) -> DeliveryResult {
     let tries = delivery.tries + 1;
     let chance = rand::random_range(0..=1000);
     let (state, due_at) = after_attempt(answered.outcome, tries, chance, answered.retry_after, Utc::now());
-    EndedAttempt {
+    DeliveryResult {
         claim: delivery.claim,
         outcome: answered.outcome,
         status: answered.status,
@@ -362,7 +362,7 @@ async fn record(
     }
 }
 
-async fn record_attempts(shared: &Shared, attempts: Vec<EndedAttempt>) {
+async fn record_attempts(shared: &Shared, attempts: Vec<DeliveryResult>) {
     for _ in 0..RECORD_TRIES {
         let count = attempts.len();
         let render = shared.config.render.clone();

@@ -1,28 +1,29 @@
 //! Canceling an order: recorded, then closed at Stripe, and only then canceled.
 
 use quittance_crash_points::CrashPoint;
-use quittance_domain::history::Closure;
+use quittance_domain::history::CloseReason;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
-use quittance_persistence::{ClosureAsked, ClosureBy};
+use quittance_persistence::{CloseOutcome, CloseRequester};
 
 use crate::{Error, Payments, now};
 
 impl Payments {
     /// Ends an order unpaid. If the money came after all, the order is paid and this says so.
-    pub async fn cancel(&self, order_id: OrderId, by: ClosureBy) -> Result<Order, Error> {
+    pub async fn cancel(&self, order_id: OrderId, by: CloseRequester) -> Result<Order, Error> {
         self.detached(async move |payments: Self| {
-            let asked = payments.store.ask_closure(order_id.clone(), Closure::Canceled, by, now()).await?;
+            let outcome =
+                payments.store.request_close(order_id.clone(), CloseReason::Canceled, by, now()).await?;
             CrashPoint::CloseRequested.reach();
-            match asked {
-                ClosureAsked::NotFound => Err(Error::NotFound),
-                ClosureAsked::NotPossible(status) => Err(Error::NotCancelable(status)),
-                ClosureAsked::Done(order) => {
-                    payments.waiting.poke();
+            match outcome {
+                CloseOutcome::NotFound => Err(Error::NotFound),
+                CloseOutcome::NotPossible(status) => Err(Error::NotCancelable(status)),
+                CloseOutcome::Done(order) => {
+                    payments.waiting.notify();
                     Ok(order)
                 }
-                ClosureAsked::CloseFirst(work) => {
-                    payments.drive(&work.attempt.id).await?;
+                CloseOutcome::CloseFirst(work) => {
+                    payments.resume(&work.attempt.id).await?;
                     payments.canceled(order_id).await
                 }
             }

@@ -4,7 +4,7 @@ use quittance_crash_points::CrashPoint;
 use quittance_domain::history::Task;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::Order;
-use quittance_persistence::{AttemptAtWork, CaptureAsked};
+use quittance_persistence::{CaptureOutcome, PendingAttempt};
 use quittance_stripe_gateway::Error as StripeError;
 use uuid::Uuid;
 
@@ -17,14 +17,14 @@ impl Payments {
     /// not taken is released for good.
     pub async fn capture(&self, order_id: OrderId, amount: Option<i64>) -> Result<Order, Error> {
         self.detached(async move |payments: Self| {
-            let asked = payments.store.ask_capture(order_id.clone(), amount, now()).await?;
+            let outcome = payments.store.request_capture(order_id.clone(), amount, now()).await?;
             CrashPoint::CaptureRequested.reach();
-            match asked {
-                CaptureAsked::Recorded(work) => payments.drive(&work.attempt.id).await?,
-                CaptureAsked::NotFound => return Err(Error::NotFound),
-                CaptureAsked::NotPossible(status) => return Err(Error::NotCapturable(status)),
-                CaptureAsked::OtherAmount(amount) => return Err(Error::CaptureBegun(amount)),
-                CaptureAsked::TooMuch(held) => return Err(Error::CaptureTooLarge(held)),
+            match outcome {
+                CaptureOutcome::Recorded(work) => payments.resume(&work.attempt.id).await?,
+                CaptureOutcome::NotFound => return Err(Error::NotFound),
+                CaptureOutcome::NotPossible(status) => return Err(Error::NotCapturable(status)),
+                CaptureOutcome::OtherAmount(amount) => return Err(Error::CaptureBegun(amount)),
+                CaptureOutcome::TooMuch(held) => return Err(Error::CaptureTooLarge(held)),
             }
             let order = payments.store.order(order_id).await?.ok_or(Error::NotFound)?;
             if order.status.was_paid() { Ok(order) } else { Err(Error::NotCapturable(order.status)) }
@@ -34,7 +34,7 @@ impl Payments {
 
     /// Asks Stripe for what was recorded. A payment can be captured once, so that the call can be repeated with a
     /// new key without harm.
-    pub(crate) async fn take(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    pub(crate) async fn take(&self, work: &PendingAttempt) -> Result<(), Error> {
         let (Some(id), Some(amount)) = (&work.attempt.payment_intent_id, work.attempt.capture) else {
             return Ok(());
         };

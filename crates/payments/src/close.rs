@@ -4,11 +4,11 @@
 //! give its first answer again, also when the payment has moved on since.
 
 use quittance_crash_points::CrashPoint;
-use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::history::Task;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{OpenStatus, PaymentStatus};
-use quittance_persistence::AttemptAtWork;
+use quittance_persistence::PendingAttempt;
 use quittance_stripe_gateway::Error as StripeError;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::{Error, Payments, now};
 impl Payments {
     /// Cancels the attempt's PaymentIntent, or expires its Checkout Session. One that can not be closed any more
     /// tells us what it has become.
-    pub(crate) async fn close(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    pub(crate) async fn close(&self, work: &PendingAttempt) -> Result<(), Error> {
         let (operation, result) = match Target::of(work) {
             None => return Ok(()),
             Some(Target::PaymentIntent(id)) => {
@@ -43,12 +43,12 @@ impl Payments {
         }
     }
 
-    async fn cancel_at_stripe(&self, work: &AttemptAtWork, id: &str) -> Result<Answer, StripeError> {
+    async fn cancel_at_stripe(&self, work: &PendingAttempt, id: &str) -> Result<Answer, StripeError> {
         let account = &work.attempt.expected.account;
         self.stripe.cancel_payment_intent(account, id, &fresh_key(work)).await.map(Answer::from)
     }
 
-    async fn expire_at_stripe(&self, work: &AttemptAtWork, id: &str) -> Result<Answer, StripeError> {
+    async fn expire_at_stripe(&self, work: &PendingAttempt, id: &str) -> Result<Answer, StripeError> {
         let account = &work.attempt.expected.account;
         self.stripe.expire_checkout_session(account, id, &fresh_key(work)).await.map(Answer::from)
     }
@@ -60,7 +60,7 @@ impl Payments {
             .as_ref()
             .is_some_and(|payment| payment.status == PaymentStatus::Open(OpenStatus::Processing));
         if is_in_flight && task == Some(Task::Close) {
-            self.store.withdraw_closure(order.id.clone(), now()).await?;
+            self.store.withdraw_close(order.id.clone(), now()).await?;
             return Err(Error::NotCancelable(OrderStatus::Processing));
         }
         Ok(())
@@ -75,18 +75,18 @@ enum Target<'a> {
 
 impl<'a> Target<'a> {
     /// A Session is expired while it is open; after that, only its PaymentIntent can be canceled.
-    fn of(work: &'a AttemptAtWork) -> Option<Self> {
+    fn of(work: &'a PendingAttempt) -> Option<Self> {
         let attempt = &work.attempt;
         let is_over =
             matches!(attempt.facts.session(), Some(SessionStatus::Complete | SessionStatus::Failed));
-        match (attempt.rail, &attempt.checkout_session_id, &attempt.payment_intent_id) {
-            (Rail::CheckoutSession, Some(session), _) if !is_over => Some(Self::Session(session)),
+        match (attempt.flow, &attempt.checkout_session_id, &attempt.payment_intent_id) {
+            (PaymentFlow::CheckoutSession, Some(session), _) if !is_over => Some(Self::Session(session)),
             (_, _, Some(payment_intent)) => Some(Self::PaymentIntent(payment_intent)),
             _ => None,
         }
     }
 }
 
-fn fresh_key(work: &AttemptAtWork) -> String {
+fn fresh_key(work: &PendingAttempt) -> String {
     format!("{}-close-{}", work.attempt.id, Uuid::now_v7().simple())
 }

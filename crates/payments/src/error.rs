@@ -21,7 +21,7 @@ pub enum Error {
     Closing,
     /// A payment of the order is on its way or held, and can not be replaced by another.
     #[error("a payment is on its way: the order is {}", .0.as_str())]
-    InFlight(OrderStatus),
+    InFlightAttempt(OrderStatus),
     /// Nothing is held for the order that could be taken.
     #[error("nothing is held for an order that is {}", .0.as_str())]
     NotCapturable(OrderStatus),
@@ -71,7 +71,7 @@ pub enum Error {
     OAuthNotConfigured,
     /// What came back from Stripe's page is not taken.
     #[error("the state of the authorization is {}", .0.as_str())]
-    OAuthState(StateRefused),
+    OAuthState(OAuthStateError),
     /// Stripe does not take the code: it was used, has expired, or was never ours.
     #[error("Stripe does not take the code of the authorization")]
     OAuthCodeInvalid,
@@ -117,21 +117,21 @@ impl Error {
     /// Why nothing can be begun while an order stands so: because money is on its way, or because it is closed.
     pub(crate) fn in_flight(status: OrderStatus) -> Self {
         match status {
-            OrderStatus::Processing | OrderStatus::Authorized => Self::InFlight(status),
+            OrderStatus::Processing | OrderStatus::Authorized => Self::InFlightAttempt(status),
             _ => Self::Closing,
         }
     }
 
     /// Whether this says that an attempt is out of our reach: Stripe lets us use its account no more, or will not make
-    /// it because the account that its money is for has left, or has it [no more](Self::is_of_deleted). One that is on
+    /// it because the account that its money is for has left, or has it [no more](Self::is_deleted_at_stripe). One that is on
     /// our own account stays ours.
     pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
             Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
-                    || (refusal.is_destination_unreachable() && !attempt.is_made())
-                    || self.is_of_deleted(attempt)
+                    || (refusal.is_destination_unreachable() && !attempt.exists_at_stripe())
+                    || self.is_deleted_at_stripe(attempt)
             }
             _ => false,
         }
@@ -139,13 +139,13 @@ impl Error {
 
     /// Whether this says that Stripe has an attempt no more: who deletes all test data in the Dashboard deletes it.
     /// Where money is real nothing vanishes, and whatever says so is to be looked at by a person.
-    pub(crate) fn is_of_deleted(&self, attempt: &Attempt) -> bool {
+    pub(crate) fn is_deleted_at_stripe(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
             Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 refusal.is_missing()
                     && !refusal.is_destination_unreachable()
-                    && attempt.is_made()
+                    && attempt.exists_at_stripe()
                     && attempt.expected.mode == Mode::Test
             }
             _ => false,
@@ -154,7 +154,7 @@ impl Error {
 
     /// Whether Stripe does not take our key: nobody can pay until an operator mends the configuration.
     #[must_use]
-    pub fn is_of_configuration(&self) -> bool {
+    pub fn is_configuration_error(&self) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         matches!(self, Self::Stripe(Refused(refusal)) if refusal.is_about_the_key())
     }
@@ -162,7 +162,7 @@ impl Error {
 
 /// Why what came back from Stripe's authorization page is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StateRefused {
+pub enum OAuthStateError {
     /// Nobody began with this state.
     Unknown,
     /// It was taken before.
@@ -173,7 +173,7 @@ pub enum StateRefused {
     OtherBinding,
 }
 
-impl StateRefused {
+impl OAuthStateError {
     /// A word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -199,9 +199,9 @@ impl From<quittance_stripe_gateway::Error> for Error {
 
 #[cfg(test)]
 mod tests {
-    use quittance_domain::checkout::Rail;
+    use quittance_domain::checkout::PaymentFlow;
     use quittance_domain::id::PaymentId;
-    use quittance_domain::payment::{CaptureMethod, Expected, Facts};
+    use quittance_domain::payment::{CaptureMethod, ExpectedPayment, Facts};
     use uuid::Uuid;
 
     use super::*;
@@ -210,8 +210,8 @@ mod tests {
         let amount = Money::new(2500, "eur".parse().expect("a currency")).expect("an amount");
         Attempt {
             id: PaymentId::from_uuid(Uuid::nil()),
-            rail: Rail::PaymentIntent,
-            expected: Expected { account: Account::own(), mode, amount, application_fee: None },
+            flow: PaymentFlow::PaymentIntent,
+            expected: ExpectedPayment { account: Account::own(), mode, amount, application_fee: None },
             destination: None,
             capture_method: CaptureMethod::Automatic,
             payment_intent_id: payment_intent_id.map(str::to_owned),

@@ -11,14 +11,14 @@ mod cancel;
 mod capture;
 mod check;
 mod close;
-mod drive;
 mod error;
-mod journal;
 mod pay;
 mod reconcile;
 mod refund;
+mod resume;
 mod sellers;
 mod status;
+mod stripe_calls;
 mod waiting;
 mod worker;
 
@@ -28,19 +28,19 @@ use chrono::{DateTime, Utc};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
-use quittance_persistence::{OrderChange, OrderChanged, Store};
+use quittance_persistence::{ChangeOrderOutcome, OrderChange, Store};
 use quittance_stripe_gateway::Stripe;
 use tokio::runtime::Handle;
 
-pub use error::{Error, StateRefused};
+pub use error::{Error, OAuthStateError};
 pub use pay::{CheckoutRequest, HostedPage, Payable, client_secret_hash};
 pub use quittance_stripe_gateway::{AccountKind, AccountLink, BusinessType, Collection};
-pub use reconcile::{Scope, Tally};
+pub use reconcile::{ReconcileReport, Scope};
 pub use refund::RefundRequest;
 pub use sellers::{
     AccountLinkRequest, Authorization, ConnectSettings, OAuthAnswer, SellerRequest, StripeProductMade,
 };
-pub use status::Patience;
+pub use status::LookupTimeout;
 pub use waiting::Waiting;
 pub use worker::Worker;
 
@@ -89,18 +89,18 @@ impl Payments {
     /// New items have another price, so a live attempt is closed at Stripe first; the next one is made for the new
     /// total. Apart from that the change stands once it is committed, whatever Stripe answers: telling it is tried
     /// again.
-    pub async fn change_order(&self, change: OrderChange) -> Result<OrderChanged, Error> {
+    pub async fn change_order(&self, change: OrderChange) -> Result<ChangeOrderOutcome, Error> {
         self.detached(async move |payments: Self| {
             for _ in 0..pay::TRIES {
                 match payments.store.change_order(change.clone()).await? {
-                    OrderChanged::CloseFirst(work) => {
+                    ChangeOrderOutcome::CloseFirst(work) => {
                         CrashPoint::AttemptAbandoned.reach();
                         payments.close_for_another(&work).await?;
                     }
                     changed => {
                         CrashPoint::DetailsChanged.reach();
-                        if let OrderChanged::Done(Order { payment: Some(payment), .. }) = &changed {
-                            payments.drive_or_leave(&payment.id).await;
+                        if let ChangeOrderOutcome::Done(Order { payment: Some(payment), .. }) = &changed {
+                            payments.resume_or_defer(&payment.id).await;
                         }
                         return Ok(changed);
                     }

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
-use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::history::Task;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
-use quittance_domain::payment::{Account, CaptureMethod, Expected, PaymentStatus};
-use quittance_domain::seller::SoldBy;
-use quittance_persistence::{AttemptAtWork, Begun, NewAttempt};
+use quittance_domain::payment::{Account, CaptureMethod, ExpectedPayment, PaymentStatus};
+use quittance_domain::seller::SellerTerms;
+use quittance_persistence::{BeginAttemptOutcome, NewAttempt, PendingAttempt};
 use quittance_stripe_gateway::{
     CheckoutSession, FrozenRequest, NewCheckoutSession, NewPaymentIntent, PaymentDetails, PaymentIntent,
     Stripe,
@@ -78,12 +78,12 @@ pub fn client_secret_hash(client_secret: &str) -> String {
 }
 
 /// How an attempt is asked for.
-enum Wish {
+enum PaymentRequest {
     Element(Option<CaptureMethod>),
     Checkout(CheckoutRequest),
 }
 
-impl Wish {
+impl PaymentRequest {
     fn capture_method(&self) -> Option<CaptureMethod> {
         match self {
             Self::Element(capture_method) => *capture_method,
@@ -101,7 +101,7 @@ impl Payments {
         capture_method: Option<CaptureMethod>,
     ) -> Result<Payable, Error> {
         self.detached(async move |payments: Self| {
-            let wish = Wish::Element(capture_method);
+            let wish = PaymentRequest::Element(capture_method);
             let (work, answer, order) = payments.live_attempt(order_id, &wish).await?;
             let status = order.payment.as_ref().map(|payment| payment.status);
             match (answer, status) {
@@ -118,7 +118,7 @@ impl Payments {
     /// live PaymentIntent, or a Session asked for in other words, is closed first.
     pub async fn checkout(&self, order_id: OrderId, request: CheckoutRequest) -> Result<HostedPage, Error> {
         self.detached(async move |payments: Self| {
-            let wish = Wish::Checkout(request);
+            let wish = PaymentRequest::Checkout(request);
             let (_, answer, order) = payments.live_attempt(order_id, &wish).await?;
             match answer {
                 Answer::Session(session) => hosted_page(*session, order),
@@ -132,37 +132,39 @@ impl Payments {
     async fn live_attempt(
         &self,
         order_id: OrderId,
-        wish: &Wish,
-    ) -> Result<(AttemptAtWork, Answer, Order), Error> {
+        wish: &PaymentRequest,
+    ) -> Result<(PendingAttempt, Answer, Order), Error> {
         for _ in 0..TRIES {
             let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
             let work = match self.store.begin_attempt(self.new_attempt(&order, wish)?).await? {
-                Begun::Recorded(work) => {
+                BeginAttemptOutcome::Recorded(work) => {
                     CrashPoint::AttemptRecorded.reach();
                     work
                 }
-                Begun::Live(work) => work,
-                Begun::CloseFirst(work) => {
+                BeginAttemptOutcome::Live(work) => work,
+                BeginAttemptOutcome::CloseFirst(work) => {
                     CrashPoint::AttemptAbandoned.reach();
                     self.close_for_another(&work).await?;
                     continue;
                 }
-                Begun::Stale => continue,
-                Begun::SellerNotReady { seller_id, blockers } => {
+                BeginAttemptOutcome::Stale => continue,
+                BeginAttemptOutcome::SellerNotReady { seller_id, blockers } => {
                     return Err(Error::SellerNotReady { seller_id, blockers });
                 }
-                Begun::NotFound => return Err(Error::NotFound),
-                Begun::NotPayable(status) if status.is_open() => return Err(Error::in_flight(status)),
-                Begun::NotPayable(status) => return Err(Error::NotPayable(status)),
-                Begun::TooManyAttempts => return Err(Error::TooManyAttempts),
+                BeginAttemptOutcome::NotFound => return Err(Error::NotFound),
+                BeginAttemptOutcome::NotPayable(status) if status.is_open() => {
+                    return Err(Error::in_flight(status));
+                }
+                BeginAttemptOutcome::NotPayable(status) => return Err(Error::NotPayable(status)),
+                BeginAttemptOutcome::TooManyAttempts => return Err(Error::TooManyAttempts),
             };
             if wish.capture_method().is_some_and(|wanted| wanted != work.attempt.capture_method) {
                 return Err(Error::CaptureMethodFixed);
             }
             let (answer, order) = match self.make_or_read(&work).await {
                 Err(error) if error.is_out_of_reach(&work.attempt) => {
-                    self.lose(&work, &error).await?;
-                    if error.is_of_deleted(&work.attempt) {
+                    self.mark_unreachable(&work, &error).await?;
+                    if error.is_deleted_at_stripe(&work.attempt) {
                         continue;
                     }
                     return Err(Error::AccountUnreachable);
@@ -186,8 +188,8 @@ impl Payments {
     }
 
     /// Closes an attempt that stands in the way of another.
-    pub(crate) async fn close_for_another(&self, work: &AttemptAtWork) -> Result<(), Error> {
-        match self.drive(&work.attempt.id).await {
+    pub(crate) async fn close_for_another(&self, work: &PendingAttempt) -> Result<(), Error> {
+        match self.resume(&work.attempt.id).await {
             // The money was on its way already: that is how the order is being paid.
             Err(Error::NotCancelable(status)) => Err(Error::in_flight(status)),
             result => result,
@@ -195,8 +197,8 @@ impl Payments {
     }
 
     /// What Stripe has of an attempt, fresh, with the order after its news was taken in.
-    async fn make_or_read(&self, work: &AttemptAtWork) -> Result<(Answer, Order), Error> {
-        if work.attempt.is_made() && work.task == Some(Task::Close) {
+    async fn make_or_read(&self, work: &PendingAttempt) -> Result<(Answer, Order), Error> {
+        if work.attempt.exists_at_stripe() && work.task == Some(Task::Close) {
             return Err(Error::Closing);
         }
         let answer = match self.read_attempt(work).await? {
@@ -219,24 +221,24 @@ impl Payments {
         .await
     }
 
-    fn new_attempt(&self, order: &Order, wish: &Wish) -> Result<NewAttempt, Error> {
+    fn new_attempt(&self, order: &Order, wish: &PaymentRequest) -> Result<NewAttempt, Error> {
         let id = PaymentId::from_uuid(Uuid::now_v7());
-        let sold_by = order.sold_by.as_ref();
-        let destination = sold_by.and_then(SoldBy::destination).map(str::to_owned);
-        let expected = Expected {
-            account: sold_by.map_or_else(Account::own, SoldBy::charged_on),
+        let seller_terms = order.seller_terms.as_ref();
+        let destination = seller_terms.and_then(SellerTerms::destination).map(str::to_owned);
+        let expected = ExpectedPayment {
+            account: seller_terms.map_or_else(Account::own, SellerTerms::charge_account),
             mode: self.stripe.mode(),
             amount: order.total,
-            application_fee: sold_by.and_then(SoldBy::charged_fee),
+            application_fee: seller_terms.and_then(SellerTerms::charged_fee),
         };
         let capture_method = wish.capture_method().unwrap_or_default();
-        let (rail, asked, request, live_until) = match wish {
-            Wish::Element(_) => {
+        let (flow, request_params, request, live_until) = match wish {
+            PaymentRequest::Element(_) => {
                 let request =
                     freeze_payment_intent(order, &id, &expected, destination.clone(), capture_method);
-                (Rail::PaymentIntent, String::new(), request, None)
+                (PaymentFlow::PaymentIntent, String::new(), request, None)
             }
-            Wish::Checkout(wish) => {
+            PaymentRequest::Checkout(wish) => {
                 let expires_at = order.expires_at.clamp(now() + SESSION_LIFE_MIN, now() + SESSION_LIFE_MAX);
                 let request = freeze_session(
                     order,
@@ -247,22 +249,22 @@ impl Payments {
                     wish,
                     expires_at,
                 );
-                let asked = format!("{}\n{}", wish.success_url, wish.cancel_url);
-                (Rail::CheckoutSession, asked, request, Some(expires_at))
+                let request_params = format!("{}\n{}", wish.success_url, wish.cancel_url);
+                (PaymentFlow::CheckoutSession, request_params, request, Some(expires_at))
             }
         };
         Ok(NewAttempt {
             id,
             order_id: order.id.clone(),
-            rail,
-            asked,
+            flow,
+            request_params,
             expected,
             destination,
             capture_method,
             request: serde_json::to_string(&request).map_err(|_| unwritable())?,
-            details_told: order.details_version,
+            sent_details_version: order.details_version,
             now: now(),
-            redrive_at: now() + GRACE,
+            resume_at: now() + GRACE,
             live_until,
         })
     }
@@ -275,7 +277,7 @@ fn details_of(order: &Order) -> PaymentDetails {
 fn freeze_payment_intent(
     order: &Order,
     id: &PaymentId,
-    expected: &Expected,
+    expected: &ExpectedPayment,
     destination: Option<String>,
     capture_method: CaptureMethod,
 ) -> FrozenRequest {
@@ -295,7 +297,7 @@ fn freeze_payment_intent(
 fn freeze_session(
     order: &Order,
     id: &PaymentId,
-    expected: &Expected,
+    expected: &ExpectedPayment,
     destination: Option<String>,
     capture_method: CaptureMethod,
     request: &CheckoutRequest,

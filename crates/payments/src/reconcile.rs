@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use quittance_domain::id::OrderId;
 use quittance_domain::payment::Facts;
-use quittance_persistence::{Findings, OrderToCheck};
+use quittance_persistence::{AttemptObservations, OrderToCheck};
 
 use crate::check::may_have_moved;
 use crate::{Error, Payments, Worker, now};
@@ -22,17 +22,17 @@ pub struct Scope {
 
 /// What was found and done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReconcileReport {
     /// Payments and refunds that were left half-done and have been driven on.
-    pub driven: usize,
+    pub resumed: usize,
     /// Orders that Stripe was asked about.
-    pub asked: usize,
+    pub refreshed: usize,
     /// Orders of which Stripe knew more than we did.
     pub behind: usize,
     /// Orders whose cached columns were derived anew.
     pub derived: usize,
     /// Orders whose cached columns were wrong.
-    pub mended: usize,
+    pub repaired: usize,
     /// Orders that Stripe could not be asked about: they are tried again by the worker.
     pub failed: usize,
 }
@@ -40,14 +40,18 @@ pub struct Tally {
 impl Payments {
     /// Drives on what is half-done, asks Stripe about every order that may have moved, and derives cached columns
     /// anew. `step` is called after each order.
-    pub async fn reconcile(&self, scope: Scope, mut step: impl FnMut(&Tally) + Send) -> Result<Tally, Error> {
-        let mut tally = Tally::default();
+    pub async fn reconcile(
+        &self,
+        scope: Scope,
+        mut step: impl FnMut(&ReconcileReport) + Send,
+    ) -> Result<ReconcileReport, Error> {
+        let mut tally = ReconcileReport::default();
         if !scope.dry_run {
             let worker = Worker::new(self.clone());
             loop {
-                let driven = worker.work_once().await;
-                tally.driven += driven;
-                if driven == 0 {
+                let resumed = worker.work_once().await;
+                tally.resumed += resumed;
+                if resumed == 0 {
                     break;
                 }
             }
@@ -65,8 +69,8 @@ impl Payments {
         let mut after = None;
         loop {
             let part = self.store.recompute(after, PAGE, scope.dry_run, now()).await?;
-            tally.derived += part.looked_at;
-            tally.mended += part.mended.len();
+            tally.derived += part.checked_count;
+            tally.repaired += part.repaired.len();
             step(&tally);
             if part.last.is_none() {
                 return Ok(tally);
@@ -75,9 +79,14 @@ impl Payments {
         }
     }
 
-    async fn reconcile_order(&self, id: OrderId, dry_run: bool, tally: &mut Tally) -> Result<(), Error> {
+    async fn reconcile_order(
+        &self,
+        id: OrderId,
+        dry_run: bool,
+        tally: &mut ReconcileReport,
+    ) -> Result<(), Error> {
         let Some(before) = self.store.order_to_check(id.clone()).await? else { return Ok(()) };
-        tally.asked += 1;
+        tally.refreshed += 1;
         let result = if dry_run {
             self.is_behind(&before).await
         } else {
@@ -129,7 +138,7 @@ impl Payments {
 }
 
 /// Whether what was read of an attempt shows something that we do not know.
-fn tells_more(known: &Facts, findings: &Findings) -> bool {
+fn tells_more(known: &Facts, findings: &AttemptObservations) -> bool {
     let mut merged = known.clone();
     if let Some(seen) = &findings.payment_intent {
         merged.merge(Facts::of(seen.fact.clone()));

@@ -5,15 +5,16 @@ use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::refund::RefundReason;
 use quittance_persistence::{
-    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, RefundKey, SpentKey, StoredRefund,
+    BeginRefundOutcome, Completion, NewRefund, PendingRefund, RefundKey, RefundTermsRequest, SpentRefundKey,
+    StoredRefund,
 };
 use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe, Refusal};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::drive::{KEY_AGE_MAX, UNREACHABLE};
 use crate::error::RefusalError;
 use crate::pay::GRACE;
+use crate::resume::{KEY_AGE_MAX, UNREACHABLE};
 use crate::worker::LEASE;
 use crate::{Error, Payments, now};
 
@@ -39,7 +40,7 @@ pub struct RefundRequest {
     /// Why.
     pub reason: Option<RefundReason>,
     /// What else goes back with it.
-    pub terms: AskedTerms,
+    pub terms: RefundTermsRequest,
 }
 
 impl Payments {
@@ -61,16 +62,16 @@ impl Payments {
                 reason: request.reason,
                 terms: request.terms,
                 now: now(),
-                redrive_at: now() + GRACE,
+                resume_at: now() + GRACE,
             };
             let work = match payments.store.begin_refund(new, completion).await? {
-                RefundBegun::Recorded(work) => work,
-                RefundBegun::NotFound => return Err(Error::NotFound),
-                RefundBegun::NotPaid(status) => return Err(Error::NotRefundable(status)),
-                RefundBegun::Disputed => return Err(Error::Disputed),
-                RefundBegun::TooMuch(left) => return Err(Error::RefundTooLarge(left)),
-                RefundBegun::NoTransfer => return Err(Error::NoTransferToReverse),
-                RefundBegun::NoApplicationFee => return Err(Error::NoApplicationFee),
+                BeginRefundOutcome::Recorded(work) => work,
+                BeginRefundOutcome::NotFound => return Err(Error::NotFound),
+                BeginRefundOutcome::NotPaid(status) => return Err(Error::NotRefundable(status)),
+                BeginRefundOutcome::Disputed => return Err(Error::Disputed),
+                BeginRefundOutcome::TooMuch(left) => return Err(Error::RefundTooLarge(left)),
+                BeginRefundOutcome::NoTransfer => return Err(Error::NoTransferToReverse),
+                BeginRefundOutcome::NoApplicationFee => return Err(Error::NoApplicationFee),
             };
             CrashPoint::RefundRecorded.reach();
             match payments.send_refund(&work).await {
@@ -90,19 +91,19 @@ impl Payments {
     }
 
     /// Asks Stripe for a refund that was recorded, or finds the one that was made.
-    pub(crate) async fn send_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
+    pub(crate) async fn send_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
         let span = tracing::info_span!("refund", order.id = %work.stored.order_id, refund.id = %work.stored.refund.id);
         self.ask_refund(work).instrument(span).await
     }
 
-    async fn ask_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
+    async fn ask_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
         if age_of(work.key) >= KEY_AGE_MAX {
-            return self.look_for_refund(work).await;
+            return self.find_refund(work).await;
         }
         match self.create_refund(work).await {
-            Err(StripeError::Unavailable { replayed: true, .. }) => self.look_for_refund(work).await,
+            Err(StripeError::Unavailable { replayed: true, .. }) => self.find_refund(work).await,
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
-                self.look_for_refund(work).await
+                self.find_refund(work).await
             }
             result => self.refund_answered(work, result).await,
         }
@@ -112,7 +113,7 @@ impl Payments {
     /// sent under its key, one that is not there is only looked for again: a server error of Stripe's leaves open what
     /// it did, and Stripe may complete it later (<https://docs.stripe.com/error-low-level>). After that it is asked
     /// for under the next key.
-    async fn look_for_refund(&self, work: &RefundAtWork) -> Result<StoredRefund, Error> {
+    async fn find_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
         let age = age_of(work.key);
         let listed = match self.stripe.list_refunds(&work.account, &work.payment_intent_id).await {
@@ -127,18 +128,18 @@ impl Payments {
             listed => listed?,
         };
         if let Some(found) = listed.into_iter().find(|refund| refund.refund_id.as_ref() == Some(id)) {
-            let stored = self.store.observe_refund(id.clone(), found, now()).await?;
-            self.waiting.poke();
+            let stored = self.store.apply_refund_observation(id.clone(), found, now()).await?;
+            self.waiting.notify();
             return stored.ok_or(Error::NotFound);
         }
         if age < KEY_FORGOTTEN {
             return self.look_later(work, "it is not there yet").await;
         }
-        let spent = SpentKey {
+        let spent = SpentRefundKey {
             id: id.clone(),
             number: work.key.number,
             next_since: now(),
-            redrive_at: now() + LEASE,
+            resume_at: now() + LEASE,
         };
         let Some(renewed) = self.store.renew_refund_key(spent).await? else {
             return Ok(work.stored.clone());
@@ -148,9 +149,9 @@ impl Payments {
         self.refund_answered(&renewed, result).await
     }
 
-    async fn look_later(&self, work: &RefundAtWork, why: &str) -> Result<StoredRefund, Error> {
+    async fn look_later(&self, work: &PendingRefund, why: &str) -> Result<StoredRefund, Error> {
         let until = now() + age_of(work.key).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
-        self.store.put_off_refund(work.stored.refund.id.clone(), until).await?;
+        self.store.postpone_refund(work.stored.refund.id.clone(), until).await?;
         tracing::warn!(
             until = %until,
             "Stripe left open whether it makes this refund, and {why}. It is looked for again, and asked for anew a day \
@@ -161,7 +162,7 @@ impl Payments {
 
     async fn create_refund(
         &self,
-        work: &RefundAtWork,
+        work: &PendingRefund,
     ) -> Result<quittance_stripe_gateway::Refunded, StripeError> {
         let refund = &work.stored.refund;
         let idempotency_key = match work.key.number {
@@ -185,15 +186,16 @@ impl Payments {
 
     async fn refund_answered(
         &self,
-        work: &RefundAtWork,
+        work: &PendingRefund,
         result: Result<quittance_stripe_gateway::Refunded, StripeError>,
     ) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
         match result {
             Ok(answer) => {
                 CrashPoint::RefundCreated.reach();
-                let stored = self.store.observe_refund(id.clone(), answer.observation, now()).await?;
-                self.waiting.poke();
+                let stored =
+                    self.store.apply_refund_observation(id.clone(), answer.observation, now()).await?;
+                self.waiting.notify();
                 stored.ok_or(Error::NotFound)
             }
             Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
@@ -211,12 +213,12 @@ impl Payments {
     /// Stripe would say so again for a day; so it gets the next one.
     async fn put_off_refused(
         &self,
-        work: &RefundAtWork,
+        work: &PendingRefund,
         refusal: Box<Refusal>,
     ) -> Result<StoredRefund, Error> {
         let until = now() + patience(work.key);
         let id = work.stored.refund.id.clone();
-        let spent = SpentKey { id, number: work.key.number, next_since: until, redrive_at: until };
+        let spent = SpentRefundKey { id, number: work.key.number, next_since: until, resume_at: until };
         if self.store.renew_refund_key(spent).await?.is_some() {
             warn_of_refusal(work, refusal, until);
         }
@@ -235,7 +237,7 @@ impl Payments {
 }
 
 /// Whether nobody waits for the refund: then what may pass is waited for.
-fn is_patient(work: &RefundAtWork) -> bool {
+fn is_patient(work: &PendingRefund) -> bool {
     work.stored.refund.cause.is_automatic()
 }
 
@@ -249,7 +251,7 @@ fn patience(key: RefundKey) -> Duration {
     Duration::hours(1 << key.number.clamp(0, 5)).min(PATIENCE_MAX)
 }
 
-fn warn_of_refusal(work: &RefundAtWork, refusal: Box<Refusal>, until: DateTime<Utc>) {
+fn warn_of_refusal(work: &PendingRefund, refusal: Box<Refusal>, until: DateTime<Utc>) {
     tracing::error!(
         error = &RefusalError(refusal) as &dyn std::error::Error,
         cause = work.stored.refund.cause.as_str(),

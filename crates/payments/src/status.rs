@@ -26,7 +26,7 @@ const REMEMBERED_MAX: usize = 10_000;
 
 /// How long a caller waits for news of an order.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct LookupTimeout {
     /// How long at most.
     pub wait: Duration,
     /// The version of the order that the caller has seen: only what settles later is news.
@@ -59,22 +59,22 @@ impl Refreshes {
 impl Payments {
     /// The order, as soon as its payment is settled and newer than what the caller has seen; as it is when
     /// patience runs out. While it waits, Stripe is asked now and then: a webhook may be late.
-    pub async fn await_settled(&self, order_id: OrderId, patience: Patience) -> Result<Order, Error> {
+    pub async fn await_outcome(&self, order_id: OrderId, patience: LookupTimeout) -> Result<Order, Error> {
         self.detached(async move |payments: Self| payments.settled(order_id, patience).await).await
     }
 
-    async fn settled(&self, order_id: OrderId, patience: Patience) -> Result<Order, Error> {
+    async fn settled(&self, order_id: OrderId, patience: LookupTimeout) -> Result<Order, Error> {
         let deadline = Instant::now() + patience.wait;
         let mut refresh_at = Instant::now() + WEBHOOK_LEAD;
         loop {
             let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
-            let news = order.is_settled() && order.settled_version > patience.after;
+            let news = order.has_outcome() && order.outcome_version > patience.after;
             if news || Instant::now() >= deadline {
                 return Ok(order);
             }
             // What settles later has a higher version than this one.
             let seen = order.version.max(patience.after);
-            let settled = self.waiting.settled_after(order_id.clone(), seen);
+            let settled = self.waiting.outcome_after(order_id.clone(), seen);
             if tokio::time::timeout_at(refresh_at.min(deadline), settled).await.is_err()
                 && Instant::now() >= refresh_at
             {

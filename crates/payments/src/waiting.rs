@@ -33,12 +33,12 @@ impl Waiting {
     }
 
     /// Says that something was committed: whoever waits for it hears of it now.
-    pub fn poke(&self) {
+    pub fn notify(&self) {
         self.look.notify_one();
     }
 
     /// Returns once the order's payment has settled in a version after the one seen.
-    pub(crate) async fn settled_after(&self, order_id: OrderId, seen_version: i64) {
+    pub(crate) async fn outcome_after(&self, order_id: OrderId, seen_version: i64) {
         let (tell, told) = oneshot::channel();
         self.lock().entry(order_id).or_default().push(Waiter { seen_version, tell });
         self.look.notify_one();
@@ -56,10 +56,10 @@ impl Waiting {
         waiters.keys().cloned().collect()
     }
 
-    fn tell(&self, order_id: &OrderId, settled_version: i64) {
+    fn tell(&self, order_id: &OrderId, outcome_version: i64) {
         let mut waiters = self.lock();
         if let Some(waiting) = waiters.get_mut(order_id) {
-            let told = waiting.extract_if(.., |waiter| settled_version > waiter.seen_version);
+            let told = waiting.extract_if(.., |waiter| outcome_version > waiter.seen_version);
             for waiter in told {
                 let _ = waiter.tell.send(());
             }
@@ -82,7 +82,7 @@ async fn poll(waiting: Waiting, store: Store) {
         match store.pulses(wanted).await {
             Ok(pulses) => {
                 for pulse in pulses {
-                    waiting.tell(&pulse.order_id, pulse.settled_version);
+                    waiting.tell(&pulse.order_id, pulse.outcome_version);
                 }
             }
             Err(error) => {

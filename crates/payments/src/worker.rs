@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use quittance_domain::id::OrderId;
-use quittance_persistence::{AttemptAtWork, RefundAtWork, SellerAtWork, StoredRefund, WorkClaim};
+use quittance_persistence::{PendingAttempt, PendingRefund, PendingSeller, StoredRefund, WorkClaim};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -99,10 +99,10 @@ impl Worker {
         };
         match self.payments.store.recompute(after.clone(), RECOMPUTE_PART, false, now()).await {
             Ok(part) => {
-                for id in part.mended {
+                for id in part.repaired {
                     tracing::error!(
                         order.id = %id,
-                        "An order's cached status was not what follows from its facts; it is mended. Please report \
+                        "An order's cached status was not what follows from its facts; it is repaired. Please report \
                          this."
                     );
                 }
@@ -128,7 +128,7 @@ impl Worker {
         each(self.payments.store.claim_work(claim()).await, |work| {
             let payments = self.payments.clone();
             async move {
-                let result = payments.drive(&work.attempt.id).await;
+                let result = payments.resume(&work.attempt.id).await;
                 report(&work, &result);
             }
         })
@@ -202,10 +202,10 @@ fn taken<T>(claimed: Result<Vec<T>, quittance_persistence::Error>) -> Vec<T> {
 
 fn count(work: &'static str, is_done: bool) {
     let outcome = if is_done { "done" } else { "failed" };
-    metrics::counter!("quittance_worker_redrives_total", "work" => work, "outcome" => outcome).increment(1);
+    metrics::counter!("quittance_worker_resumes_total", "work" => work, "outcome" => outcome).increment(1);
 }
 
-fn report(work: &AttemptAtWork, result: &Result<(), Error>) {
+fn report(work: &PendingAttempt, result: &Result<(), Error>) {
     let _entered = span(&work.order_id, &work.attempt.id).entered();
     count("payment", result.is_ok());
     match result {
@@ -214,21 +214,21 @@ fn report(work: &AttemptAtWork, result: &Result<(), Error>) {
         Err(Error::NotCancelable(_) | Error::Refused(_)) => {
             tracing::info!("A payment that was left half-done came to nothing: Stripe refused it.");
         }
-        Err(error) if work.redrives > REDRIVES_BEFORE_ALARM => tracing::error!(
+        Err(error) if work.resume_count > REDRIVES_BEFORE_ALARM => tracing::error!(
             error = error as &dyn std::error::Error,
-            redrives = work.redrives,
+            resume_count = work.resume_count,
             "A payment can not be driven on. If Stripe is up, look at its request log for this payment id, \
              and at the key in STRIPE_SECRET_KEY."
         ),
         Err(error) => tracing::warn!(
             error = error as &dyn std::error::Error,
-            redrives = work.redrives,
+            resume_count = work.resume_count,
             "A payment could not be driven on; it is tried again in a minute."
         ),
     }
 }
 
-fn report_seller(work: &SellerAtWork, error: Option<Error>) {
+fn report_seller(work: &PendingSeller, error: Option<Error>) {
     let _entered = tracing::info_span!("seller", seller.id = %work.seller.id).entered();
     count("seller", error.is_none());
     match error {
@@ -257,7 +257,7 @@ fn report_seller(work: &SellerAtWork, error: Option<Error>) {
     }
 }
 
-fn report_refund(work: &RefundAtWork, result: Result<StoredRefund, Error>) {
+fn report_refund(work: &PendingRefund, result: Result<StoredRefund, Error>) {
     let (order_id, refund) = (&work.stored.order_id, &work.stored.refund);
     let _entered = tracing::info_span!("refund", order.id = %order_id, refund.id = %refund.id).entered();
     let is_done = result.as_ref().is_ok_and(|stored| !stored.refund.is_unsent());
@@ -272,15 +272,15 @@ fn report_refund(work: &RefundAtWork, result: Result<StoredRefund, Error>) {
             "Stripe refused a refund: the money was not given back. Look at the order's timeline, and give it back \
              in Stripe's dashboard if it must be."
         ),
-        Err(error) if work.redrives > REDRIVES_BEFORE_ALARM => tracing::error!(
+        Err(error) if work.resume_count > REDRIVES_BEFORE_ALARM => tracing::error!(
             error = &error as &dyn std::error::Error,
-            redrives = work.redrives,
+            resume_count = work.resume_count,
             "A refund can not be carried out. If Stripe is up, look at its request log for this refund id, and at \
              the key in STRIPE_SECRET_KEY."
         ),
         Err(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            redrives = work.redrives,
+            resume_count = work.resume_count,
             "A refund could not be carried out; it is tried again in a minute."
         ),
     }

@@ -48,12 +48,12 @@ impl Error {
 
     /// Whether the data is at fault, so that trying again is in vain.
     #[must_use]
-    pub fn is_of_data(&self) -> bool {
+    pub fn is_data_error(&self) -> bool {
         matches!(self, Self::Data(_) | Self::Corrupt { .. })
     }
 
     /// Whether another transaction was in the way, so that the same phase may succeed at once.
-    pub(crate) fn is_of_contention(&self) -> bool {
+    pub(crate) fn is_contention(&self) -> bool {
         matches!(self, Self::Contended(_))
     }
 }
@@ -65,7 +65,7 @@ impl From<DieselError> for Error {
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => match info.message() {
                 // PostgreSQL's 40P01: diesel has no kind of its own for it.
                 message if message.contains("deadlock detected") => Self::Contended(error),
-                message if is_of_connection(message) => Self::Unavailable(Box::new(error)),
+                message if is_connection_error(message) => Self::Unavailable(Box::new(error)),
                 _ => Self::Data(error),
             },
             DieselError::DatabaseError(
@@ -84,7 +84,7 @@ impl From<DieselError> for Error {
 }
 
 /// Messages of a server that goes away, has no room or gives up waiting, and of a disk that does not answer.
-fn is_of_connection(message: &str) -> bool {
+fn is_connection_error(message: &str) -> bool {
     [
         "connection",
         "terminating",

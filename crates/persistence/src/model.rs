@@ -13,14 +13,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
-use quittance_domain::checkout::Rail;
+use quittance_domain::checkout::PaymentFlow;
 use quittance_domain::event::Event;
 use quittance_domain::history::{Limits, Task};
 use quittance_domain::id::{KeyId, OrderId, PaymentId, ProductId, SellerId, WebhookEndpointId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quantity, Shipping};
-use quittance_domain::payment::{Attempt, CaptureMethod, Expected, PaymentStatus};
-use quittance_domain::seller::{Blocker, Supported};
+use quittance_domain::payment::{Attempt, CaptureMethod, ExpectedPayment, PaymentStatus};
+use quittance_domain::seller::{Blocker, SupportedSellers};
 
 pub use healing::*;
 pub use outbound::*;
@@ -36,7 +36,7 @@ pub struct StoreConfig {
     /// What the shop allows.
     pub limits: Limits,
     /// Which sellers the platform takes.
-    pub sellers_supported: Supported,
+    pub sellers_supported: SupportedSellers,
     /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
     pub connections: usize,
     /// How long to wait for a connection before the database counts as unreachable.
@@ -74,7 +74,7 @@ pub struct Cursor<Id> {
 
 /// Which products of the catalogue are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shelf {
+pub enum ProductVisibility {
     /// Only what can be ordered now.
     Active,
     /// Everything.
@@ -104,7 +104,7 @@ pub struct ProductChange {
 
 /// What became of a change to a product.
 #[derive(Debug)]
-pub enum ProductChanged {
+pub enum ChangeProductOutcome {
     /// The product as it is now.
     Done(quittance_domain::catalog::Product),
     /// There is no such product.
@@ -149,7 +149,7 @@ pub struct Shortage {
 
 /// What became of an order to be placed.
 #[derive(Debug)]
-pub enum Placed {
+pub enum PlaceOrderOutcome {
     /// It stands.
     Done(Order),
     /// It has no price.
@@ -190,7 +190,7 @@ pub struct CustomerChange {
 
 /// What became of a change to an order.
 #[derive(Debug)]
-pub enum OrderChanged {
+pub enum ChangeOrderOutcome {
     /// The order as it is now.
     Done(Order),
     /// There is no such order.
@@ -199,7 +199,7 @@ pub enum OrderChanged {
     NotOpen(OrderStatus),
     /// Nothing was changed: the price can not change while this attempt is live. It is recorded that it is to be
     /// closed at Stripe first.
-    CloseFirst(AttemptAtWork),
+    CloseFirst(PendingAttempt),
     /// The new items have no price.
     Unpriced(PricingError),
     /// Too few are left of these products.
@@ -229,12 +229,12 @@ pub struct NewAttempt {
     /// Which order it is to pay.
     pub order_id: OrderId,
     /// Where the customer pays it.
-    pub rail: Rail,
+    pub flow: PaymentFlow,
     /// What its caller asked for beyond the order itself, in a form that can be compared: a live attempt on the
     /// same rail is used again only if it was asked for in the same words.
-    pub asked: String,
+    pub request_params: String,
     /// What its success must have to count.
-    pub expected: Expected,
+    pub expected: ExpectedPayment,
     /// The connected account to which the money is transferred, if it is not charged there.
     pub destination: Option<String>,
     /// When the money is to be taken.
@@ -242,25 +242,25 @@ pub struct NewAttempt {
     /// The request to Stripe, frozen.
     pub request: String,
     /// The order's `details_version` that the request was made from.
-    pub details_told: i64,
+    pub sent_details_version: i64,
     /// When.
     pub now: DateTime<Utc>,
     /// When the worker may drive it on, should this process not finish it.
-    pub redrive_at: DateTime<Utc>,
+    pub resume_at: DateTime<Utc>,
     /// The order must not expire before this.
     pub live_until: Option<DateTime<Utc>>,
 }
 
 /// What became of an attempt to be recorded.
 #[derive(Debug)]
-pub enum Begun {
+pub enum BeginAttemptOutcome {
     /// It is recorded; now Stripe is to be asked.
-    Recorded(AttemptAtWork),
+    Recorded(PendingAttempt),
     /// The order has a live attempt: this one is to be used.
-    Live(AttemptAtWork),
+    Live(PendingAttempt),
     /// Nothing was recorded but that this live attempt, on another rail or asked for in other words, is to be
     /// closed at Stripe first.
-    CloseFirst(AttemptAtWork),
+    CloseFirst(PendingAttempt),
     /// There is no such order.
     NotFound,
     /// It is paid, under review, being closed, or has ended.
@@ -280,7 +280,7 @@ pub enum Begun {
 
 /// An attempt with what is needed to work on it at Stripe.
 #[derive(Debug, Clone)]
-pub struct AttemptAtWork {
+pub struct PendingAttempt {
     /// Its order.
     pub order_id: OrderId,
     /// The attempt.
@@ -290,7 +290,7 @@ pub struct AttemptAtWork {
     /// When it was recorded: after 24 hours Stripe may have forgotten the idempotency key.
     pub recorded_at: DateTime<Utc>,
     /// How often it was driven again.
-    pub redrives: i32,
+    pub resume_count: i32,
     /// What is to be done at Stripe, if anything.
     pub task: Option<Task>,
     /// The order's `details_version` now.
@@ -300,14 +300,14 @@ pub struct AttemptAtWork {
     /// Where the goods go.
     pub shipping: Option<Shipping>,
     /// What its caller asked for beyond the order itself.
-    pub asked: String,
+    pub request_params: String,
 }
 
 /// What became of the wish to take what is held.
 #[derive(Debug)]
-pub enum CaptureAsked {
+pub enum CaptureOutcome {
     /// It is recorded, also if it was before; now Stripe is to be asked.
-    Recorded(AttemptAtWork),
+    Recorded(PendingAttempt),
     /// There is no such order.
     NotFound,
     /// Nothing is held for it, or it is being closed.
@@ -320,7 +320,7 @@ pub enum CaptureAsked {
 
 /// What became of an observation.
 #[derive(Debug)]
-pub enum Observed {
+pub enum ObserveOutcome {
     /// It was merged; the order as it is now, and what is left to do for the attempt.
     Merged(Order, Option<Task>),
     /// It is none of this attempt.
@@ -329,11 +329,11 @@ pub enum Observed {
 
 /// What became of the wish to end an order unpaid.
 #[derive(Debug)]
-pub enum ClosureAsked {
+pub enum CloseOutcome {
     /// It has ended.
     Done(Order),
     /// It ends once this attempt is closed at Stripe.
-    CloseFirst(AttemptAtWork),
+    CloseFirst(PendingAttempt),
     /// There is no such order.
     NotFound,
     /// It can not end unpaid as it stands.
@@ -342,7 +342,7 @@ pub enum ClosureAsked {
 
 /// Who asks to end an order, which says in which status that may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClosureBy {
+pub enum CloseRequester {
     /// Whoever holds the order's token: not while money is on its way or held.
     Holder,
     /// The shop: also while money is held.
@@ -373,13 +373,13 @@ pub struct FailedEvent {
 
 /// Where an order was last seen by one who waits for news of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulse {
+pub struct OrderVersion {
     /// Which order.
     pub order_id: OrderId,
     /// Its version.
     pub version: i64,
     /// The version at which its payment was last settled.
-    pub settled_version: i64,
+    pub outcome_version: i64,
 }
 
 /// How the payment of a Checkout Session stands.
@@ -395,7 +395,7 @@ pub struct SessionLookup {
 
 /// What makes up the identity of a request with an `Idempotency-Key`.
 #[derive(Debug, Clone)]
-pub struct KeyedRequest {
+pub struct IdempotentRequest {
     /// Who sent it: keys of different callers have nothing to do with each other.
     pub scope: String,
     /// The key.
@@ -442,13 +442,13 @@ pub struct Reply {
 
 /// What to do with a request that carries an `Idempotency-Key`.
 #[derive(Debug)]
-pub enum Claimed {
+pub enum ClaimKeyOutcome {
     /// Work on it.
     New(Claim),
     /// It was answered: answer the same.
     Replay(Reply),
     /// It is being worked on.
-    InFlight,
+    InFlightAttempt,
     /// The key belongs to another request.
     Mismatch,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Product;
-use quittance_domain::event::Outcome;
-use quittance_domain::history::Closure;
+use quittance_domain::event::EventOutcome;
+use quittance_domain::history::CloseReason;
 use quittance_domain::id::{
     DisputeId, KeyId, MessageId, OrderId, PaymentId, ProductId, RefundId, SellerId, WebhookEndpointId,
 };
@@ -17,14 +17,16 @@ use quittance_domain::seller::{AccountState, Seller};
 use tokio::runtime::Handle;
 
 use crate::model::{
-    AttemptAtWork, Backlog, Begun, CaptureAsked, Claim, Claimed, ClaimedDeliveries, ClosureAsked, ClosureBy,
-    Completion, ConnectSeller, Cursor, Delivery, DeliveryClaim, DeliveryToken, EndedAttempt, FailedEvent,
-    Findings, KeyedRequest, Message, MessageFilter, NewAttempt, NewOrder, NewRefund, NewSeller, Observed,
-    OrderChange, OrderChanged, OrderFilter, OrderToCheck, OutboundWork, Page, Placed, PoolStatus,
-    ProductChange, ProductChanged, Pulse, Recomputed, Recorded, RefundAtWork, RefundBegun, Renderer, Reply,
-    Resent, SecretKey, SecretRoll, SellerAtWork, SellerChange, SellerChanged, SellerFilter, SessionLookup,
-    Shelf, SpentKey, StateTaken, StoreConfig, StoredDispute, StoredRefund, StripeCall, TimelineEntry,
-    UnlinkBegun, Walk, WebhookEndpoint, WebhookEndpointChange, WorkClaim,
+    AttemptObservations, Backlog, BeginAttemptOutcome, BeginRefundOutcome, BeginUnlinkOutcome,
+    CaptureOutcome, ChangeOrderOutcome, ChangeProductOutcome, ChangeSellerOutcome, Claim, ClaimKeyOutcome,
+    CloseOutcome, CloseRequester, Completion, ConnectSeller, ConsumeStateOutcome, Cursor, Delivery,
+    DeliveryBatch, DeliveryClaim, DeliveryResult, DeliveryToken, EventBackfill, FailedEvent,
+    IdempotentRequest, Message, MessageFilter, NewAttempt, NewOrder, NewRefund, NewSeller, ObserveOutcome,
+    OrderChange, OrderFilter, OrderToCheck, OrderVersion, OutboundWork, Page, PendingAttempt, PendingRefund,
+    PendingSeller, PlaceOrderOutcome, PoolStatus, ProductChange, ProductVisibility, RecomputeOutcome,
+    RecordAttemptsOutcome, Renderer, Reply, ResendOutcome, SecretKey, SecretRoll, SellerChange, SellerFilter,
+    SessionLookup, SpentRefundKey, StoreConfig, StoredDispute, StoredRefund, StripeCall, TimelineEntry,
+    WebhookEndpoint, WebhookEndpointChange, WorkClaim,
 };
 use crate::{Error, postgres, sqlite};
 
@@ -109,13 +111,13 @@ phases! {
     fn insert_product(product: Product, completion: Option<Completion<Product>>) -> Product;
 
     /// Changes a product. With its seller, what stands for it at Stripe is forgotten.
-    fn change_product(id: ProductId, change: ProductChange, now: DateTime<Utc>) -> ProductChanged;
+    fn change_product(id: ProductId, change: ProductChange, now: DateTime<Utc>) -> ChangeProductOutcome;
 
     /// A product by its id.
     fn product(id: ProductId) -> Option<Product>;
 
     /// The catalogue, newest first.
-    fn products(shelf: Shelf, cursor: Cursor<ProductId>) -> Page<Product>;
+    fn products(shelf: ProductVisibility, cursor: Cursor<ProductId>) -> Page<Product>;
 
     /// Stripe's id of the product that stands for this one on its seller's account, `prod_…`, once it was made.
     fn stripe_product(product_id: ProductId) -> Option<String>;
@@ -129,7 +131,7 @@ phases! {
     ) -> Option<String>;
 
     /// Prices an order from the catalogue and places it.
-    fn place_order(order: NewOrder, completion: Option<Completion<Order>>) -> Placed;
+    fn place_order(order: NewOrder, completion: Option<Completion<Order>>) -> PlaceOrderOutcome;
 
     /// An order by its id.
     fn order(id: OrderId) -> Option<Order>;
@@ -141,39 +143,39 @@ phases! {
     fn orders(filter: OrderFilter, cursor: Cursor<OrderId>) -> Page<Order>;
 
     /// Changes who buys, where the goods go, or the shop's own words.
-    fn change_order(change: OrderChange) -> OrderChanged;
+    fn change_order(change: OrderChange) -> ChangeOrderOutcome;
 
     /// Hashes of the client secrets that open this order to whoever shows one of them.
     fn client_secret_hashes(order_id: OrderId) -> Vec<String>;
 
     /// Records an attempt to pay, or finds the live one. Nothing is charged through a seller that is not ready.
-    fn begin_attempt(attempt: NewAttempt) -> Begun;
+    fn begin_attempt(attempt: NewAttempt) -> BeginAttemptOutcome;
 
     /// Takes in what Stripe answered about an attempt. `client_secret_hash` is kept if it is given;
-    /// `details_told` is the `details_version` that Stripe was told with this call.
-    fn observe(
+    /// `sent_details_version` is the `details_version` that Stripe was told with this call.
+    fn apply_observation(
         payment_id: PaymentId,
         observation: Observation,
         client_secret_hash: Option<String>,
-        details_told: Option<i64>,
+        sent_details_version: Option<i64>,
         now: DateTime<Utc>
-    ) -> Observed;
+    ) -> ObserveOutcome;
 
     /// Takes in everything that Stripe answered about an attempt.
-    fn take_in(payment_id: PaymentId, findings: Findings, now: DateTime<Utc>) -> Observed;
+    fn apply_observations(payment_id: PaymentId, findings: AttemptObservations, now: DateTime<Utc>) -> ObserveOutcome;
 
     /// Records how much of a held payment is to be taken: `amount` in minor units, everything if it is not said.
-    fn ask_capture(order_id: OrderId, amount: Option<i64>, now: DateTime<Utc>) -> CaptureAsked;
+    fn request_capture(order_id: OrderId, amount: Option<i64>, now: DateTime<Utc>) -> CaptureOutcome;
 
     /// Takes the wish to take what is held back, because Stripe would not do it.
     fn withdraw_capture(payment_id: PaymentId, now: DateTime<Utc>) -> ();
 
     /// Records a refund. The reply is stored in the same transaction, so that a repetition of the request gives
     /// nothing back twice.
-    fn begin_refund(refund: NewRefund, completion: Option<Completion<StoredRefund>>) -> RefundBegun;
+    fn begin_refund(refund: NewRefund, completion: Option<Completion<StoredRefund>>) -> BeginRefundOutcome;
 
     /// A refund with what is needed to work on it.
-    fn refund(id: RefundId) -> Option<RefundAtWork>;
+    fn refund(id: RefundId) -> Option<PendingRefund>;
 
     /// The refunds of an order, newest first.
     fn refunds(order_id: OrderId) -> Vec<StoredRefund>;
@@ -185,20 +187,20 @@ phases! {
     fn dispute(id: DisputeId) -> Option<StoredDispute>;
 
     /// Takes in what Stripe answered about a refund that we asked for.
-    fn observe_refund(id: RefundId, observation: RefundObservation, now: DateTime<Utc>) -> Option<StoredRefund>;
+    fn apply_refund_observation(id: RefundId, observation: RefundObservation, now: DateTime<Utc>) -> Option<StoredRefund>;
 
     /// Records that Stripe will not make this refund.
     fn refuse_refund(id: RefundId, reason: String, now: DateTime<Utc>) -> ();
 
     /// Has the worker take a refund up again at this time, if Stripe has not made it by then.
-    fn put_off_refund(id: RefundId, redrive_at: DateTime<Utc>) -> ();
+    fn postpone_refund(id: RefundId, resume_at: DateTime<Utc>) -> ();
 
     /// Gives a refund its next idempotency key, once for each that is spent. Nothing if somebody else has done so, or if
     /// there is no more to be asked for.
-    fn renew_refund_key(spent: SpentKey) -> Option<RefundAtWork>;
+    fn renew_refund_key(spent: SpentRefundKey) -> Option<PendingRefund>;
 
     /// Refunds that Stripe still has to be asked for, taken for a while.
-    fn claim_refunds(claim: WorkClaim) -> Vec<RefundAtWork>;
+    fn claim_refunds(claim: WorkClaim) -> Vec<PendingRefund>;
 
     /// Orders that are to be compared with what Stripe says, or to expire, taken for a while.
     fn claim_checks(claim: WorkClaim) -> Vec<OrderId>;
@@ -208,45 +210,45 @@ phases! {
 
     /// Records that an order as it was found was compared with what Stripe says, and when it is to be again; unless
     /// somebody has wished for it meanwhile.
-    fn checked(found: OrderToCheck, now: DateTime<Utc>) -> ();
+    fn record_check(found: OrderToCheck, now: DateTime<Utc>) -> ();
 
     /// Asks for an order to end because its time is over, if it still is.
-    fn expire_order(id: OrderId, now: DateTime<Utc>) -> ClosureAsked;
+    fn expire_order(id: OrderId, now: DateTime<Utc>) -> CloseOutcome;
 
     /// Takes the walk of Stripe's list of this account's events for a while, if nobody else has it.
-    fn claim_walk(account: Account, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<Walk>;
+    fn claim_event_backfill(account: Account, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<EventBackfill>;
 
     /// Records that every event of this account made before this was seen.
-    fn walked(account: Account, seen_until: DateTime<Utc>) -> ();
+    fn record_event_backfill(account: Account, seen_until: DateTime<Utc>) -> ();
 
     /// Connected accounts on which payments were charged and whose walk nobody has now, so many at most, the one that
     /// was not walked for the longest time first.
-    fn accounts_to_walk(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
+    fn accounts_due_for_backfill(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
 
     /// Has a connected account read at once, by its seller: what was asked of it was refused.
-    fn look_at_account(account: Account, now: DateTime<Utc>) -> ();
+    fn schedule_account_refresh(account: Account, now: DateTime<Utc>) -> ();
 
     /// Has every order looked at on whose attempts on this account was given up though Stripe has made them: it can be
     /// asked about them again.
-    fn look_at_given_up(account: Account, now: DateTime<Utc>) -> ();
+    fn schedule_unreachable_refresh(account: Account, now: DateTime<Utc>) -> ();
 
     /// The Stripe account that the data of this mode is of: this one, if there was none yet.
-    fn tie_stripe_account(mode: Mode, account_id: String, now: DateTime<Utc>) -> String;
+    fn bind_stripe_account(mode: Mode, account_id: String, now: DateTime<Utc>) -> String;
 
     /// The Stripe account that the data of this mode is of, if one was seen.
     fn stripe_account(mode: Mode) -> Option<String>;
 
     /// Which of these events were not taken in yet.
-    fn unseen_events(event_ids: Vec<String>) -> HashSet<String>;
+    fn unknown_events(event_ids: Vec<String>) -> HashSet<String>;
 
     /// Derives the cached columns of some orders anew, in the order of their ids; writes nothing if `dry_run`.
-    fn recompute(after: Option<OrderId>, limit: u8, dry_run: bool, now: DateTime<Utc>) -> Recomputed;
+    fn recompute(after: Option<OrderId>, limit: u8, dry_run: bool, now: DateTime<Utc>) -> RecomputeOutcome;
 
     /// Orders that were changed since a time and whose payment Stripe knows of, in the order of their ids.
     fn orders_to_reconcile(since: DateTime<Utc>, after: Option<OrderId>, limit: u8) -> Vec<OrderId>;
 
     /// Keeps a note of a request to Stripe, for the timeline.
-    fn note_call(call: StripeCall) -> ();
+    fn record_stripe_call(call: StripeCall) -> ();
 
     /// Everything that happened to an order, oldest first.
     fn timeline(order_id: OrderId) -> Vec<TimelineEntry>;
@@ -259,31 +261,31 @@ phases! {
 
     /// Records that an attempt can not be reached any more, made or not, because of its account. Its order's seller
     /// is to be read at once.
-    fn lose_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
+    fn mark_attempt_unreachable(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
     /// Records that Stripe will not take these details for this attempt, so that they are not sent again.
-    fn give_up_details(payment_id: PaymentId, details_told: i64, now: DateTime<Utc>) -> ();
+    fn skip_details_update(payment_id: PaymentId, sent_details_version: i64, now: DateTime<Utc>) -> ();
 
     /// Asks for an order to end unpaid.
-    fn ask_closure(order_id: OrderId, closure: Closure, by: ClosureBy, now: DateTime<Utc>) -> ClosureAsked;
+    fn request_close(order_id: OrderId, closure: CloseReason, by: CloseRequester, now: DateTime<Utc>) -> CloseOutcome;
 
     /// Takes the wish to end an order back, because Stripe would not close its attempt.
-    fn withdraw_closure(order_id: OrderId, now: DateTime<Utc>) -> ();
+    fn withdraw_close(order_id: OrderId, now: DateTime<Utc>) -> ();
 
     /// Attempts on which something is left to do at Stripe, taken for a while.
-    fn claim_work(claim: WorkClaim) -> Vec<AttemptAtWork>;
+    fn claim_work(claim: WorkClaim) -> Vec<PendingAttempt>;
 
     /// An attempt with what is needed to work on it.
-    fn attempt(payment_id: PaymentId) -> Option<AttemptAtWork>;
+    fn attempt(payment_id: PaymentId) -> Option<PendingAttempt>;
 
     /// Takes in a batch of verified events, in one transaction; what became of each, in their order.
-    fn apply(deliveries: Vec<Delivery>) -> Vec<Outcome>;
+    fn apply(deliveries: Vec<Delivery>) -> Vec<EventOutcome>;
 
     /// Records a seller whose account Stripe is to make.
     fn insert_seller(seller: NewSeller, completion: Option<Completion<Seller>>) -> Seller;
 
     /// Records the account that Stripe has made for a seller, and how it stands: asked in the second `began_s`.
-    fn account_made(
+    fn record_created_account(
         id: SellerId,
         account_id: String,
         began_s: i64,
@@ -305,20 +307,20 @@ phases! {
     fn sellers(filter: SellerFilter, cursor: Cursor<SellerId>) -> Page<Seller>;
 
     /// Changes on which terms a seller sells, or the platform's own words about it.
-    fn change_seller(change: SellerChange) -> SellerChanged;
+    fn change_seller(change: SellerChange) -> ChangeSellerOutcome;
 
     /// Sellers about which something is to be done at Stripe, taken for a while.
-    fn claim_seller_checks(claim: WorkClaim) -> Vec<SellerAtWork>;
+    fn claim_seller_checks(claim: WorkClaim) -> Vec<PendingSeller>;
 
     /// Takes in how a seller's account stands, read by a request that began in the second `began_s`.
-    fn account_read(id: SellerId, began_s: i64, state: AccountState, now: DateTime<Utc>) -> Seller;
+    fn record_account_snapshot(id: SellerId, began_s: i64, state: AccountState, now: DateTime<Utc>) -> Seller;
 
     /// Takes in that the platform may not use a seller's account: a request that began in the second `began_s` was
     /// told so.
-    fn account_gone(id: SellerId, began_s: i64, now: DateTime<Utc>) -> Seller;
+    fn record_account_disconnect(id: SellerId, began_s: i64, now: DateTime<Utc>) -> Seller;
 
     /// Begins to end the use of a seller's account: from now on nobody can begin to pay through it.
-    fn begin_unlink(id: SellerId, force: bool, now: DateTime<Utc>) -> UnlinkBegun;
+    fn begin_unlink(id: SellerId, force: bool, now: DateTime<Utc>) -> BeginUnlinkOutcome;
 
     /// Takes the wish to end the use of a seller's account back.
     fn stop_unlink(id: SellerId, now: DateTime<Utc>) -> Seller;
@@ -338,7 +340,7 @@ phases! {
     ) -> ();
 
     /// Uses up what somebody brought back from Stripe, if it was given to them and was not used before.
-    fn take_oauth_state(state_hash: String, binding_hash: String, now: DateTime<Utc>) -> StateTaken;
+    fn consume_oauth_state(state_hash: String, binding_hash: String, now: DateTime<Utc>) -> ConsumeStateOutcome;
 
     /// Forgets what was given out and was to be used before a time; how many there were.
     fn forget_oauth_states(before: DateTime<Utc>) -> usize;
@@ -350,13 +352,13 @@ phases! {
     fn failed_events(after: Option<String>, limit: u8) -> Vec<FailedEvent>;
 
     /// Takes in an event that was kept as failed; what became of it this time.
-    fn replay(delivery: Delivery) -> Outcome;
+    fn replay(delivery: Delivery) -> EventOutcome;
 
     /// Where these orders are.
-    fn pulses(order_ids: Vec<OrderId>) -> Vec<Pulse>;
+    fn pulses(order_ids: Vec<OrderId>) -> Vec<OrderVersion>;
 
     /// Takes a request with an idempotency key on, or finds what was answered to it.
-    fn claim_key(request: KeyedRequest) -> Claimed;
+    fn claim_key(request: IdempotentRequest) -> ClaimKeyOutcome;
 
     /// Stores the answer to a request.
     fn complete_key(claim: Claim, reply: Reply) -> ();
@@ -413,21 +415,21 @@ phases! {
         render: Renderer,
         now: DateTime<Utc>,
         completion: Option<Completion<Message>>
-    ) -> Resent<Message>;
+    ) -> ResendOutcome<Message>;
 
     /// What is left to do for the shop's own systems: a look without a transaction.
     fn outbound_work(now: DateTime<Utc>) -> OutboundWork;
 
     /// Makes messages of new rows of the outbox, and their deliveries to the endpoints that are enabled and want
     /// them; how many. One process at a time does so; for the others there is nothing to do.
-    fn announce(limit: u16, render: Renderer, now: DateTime<Utc>) -> usize;
+    fn publish(limit: u16, render: Renderer, now: DateTime<Utc>) -> usize;
 
     /// Takes deliveries on that are due.
-    fn claim_deliveries(claim: DeliveryClaim) -> Vec<ClaimedDeliveries>;
+    fn claim_deliveries(claim: DeliveryClaim) -> Vec<DeliveryBatch>;
 
     /// Records how attempts ended, and disables endpoints that want nothing or failed for days. What another
     /// worker has taken on meanwhile is not changed.
-    fn record_attempts(ended: Vec<EndedAttempt>, render: Renderer, now: DateTime<Utc>) -> Recorded;
+    fn record_attempts(ended: Vec<DeliveryResult>, render: Renderer, now: DateTime<Utc>) -> RecordAttemptsOutcome;
 
     /// Lets deliveries go that were taken on and not begun, so that others need not wait for the leases to end.
     fn let_deliveries_go(claims: Vec<DeliveryToken>) -> ();
@@ -444,7 +446,7 @@ phases! {
         endpoint_id: Option<WebhookEndpointId>,
         now: DateTime<Utc>,
         completion: Option<Completion<Message>>
-    ) -> Resent<Message>;
+    ) -> ResendOutcome<Message>;
 
     /// Sends an endpoint every message since a time that it wants and was not delivered; how many.
     fn recover(
@@ -452,7 +454,7 @@ phases! {
         since: DateTime<Utc>,
         now: DateTime<Utc>,
         completion: Option<Completion<usize>>
-    ) -> Resent<usize>;
+    ) -> ResendOutcome<usize>;
 
     /// How much waits to be delivered.
     fn outbound_backlog() -> Backlog;

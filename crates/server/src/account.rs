@@ -154,7 +154,7 @@ pub(crate) async fn check(
     let recorded = match record {
         AccountRecord::Read => store.stripe_account(mode).await?,
         AccountRecord::ReadOrInsert => {
-            Some(store.tie_stripe_account(mode, account_id.to_owned(), Utc::now()).await?)
+            Some(store.bind_stripe_account(mode, account_id.to_owned(), Utc::now()).await?)
         }
     };
     match recorded {

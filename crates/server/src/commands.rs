@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use quittance_api::SecretKeyText;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
-use quittance_domain::seller::Supported;
+use quittance_domain::seller::SupportedSellers;
 use quittance_persistence::{Delivery, FailedEvent, SecretKey, Store, StoreConfig};
 use quittance_sandbox::Sandbox;
 use quittance_stripe_gateway::event;
@@ -31,7 +31,7 @@ const REPLAY_PAGE: u8 = 100;
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn migrate(database: DatabaseArgs) -> Result<(), Error> {
-    open(database, NO_LIMITS, Supported::default()).await?.migrate().await?;
+    open(database, NO_LIMITS, SupportedSellers::default()).await?.migrate().await?;
     println!("The database schema is up to date.");
     Ok(())
 }
@@ -41,7 +41,7 @@ pub(crate) fn openapi() {
 }
 
 pub(crate) async fn keys(action: KeysAction, database: DatabaseArgs) -> Result<(), Error> {
-    let store = open(database, NO_LIMITS, Supported::default()).await?;
+    let store = open(database, NO_LIMITS, SupportedSellers::default()).await?;
     store.migrate().await?;
     match action {
         KeysAction::Create { name } => {
@@ -97,14 +97,14 @@ pub(crate) async fn replay(
     Ok(())
 }
 
-async fn replay_one(store: &Store, failed: FailedEvent) -> Result<Outcome, Error> {
-    let Ok(mut event) = event::read(&failed.payload) else { return Ok(Outcome::Failed) };
+async fn replay_one(store: &Store, failed: FailedEvent) -> Result<EventOutcome, Error> {
+    let Ok(mut event) = event::read(&failed.payload) else { return Ok(EventOutcome::Failed) };
     event.id.clone_from(&failed.event_id);
     let delivery = Delivery { event, payload: failed.payload, received_at: failed.received_at };
     match store.replay(delivery).await {
-        Err(error) if error.is_of_data() => {
+        Err(error) if error.is_data_error() => {
             eprintln!("failed to apply event {}; it stays failed: {error}", failed.event_id);
-            Ok(Outcome::Failed)
+            Ok(EventOutcome::Failed)
         }
         result => Ok(result?),
     }
@@ -134,7 +134,7 @@ pub(crate) fn secret_key_record(name: String, key: &SecretKeyText) -> SecretKey 
 pub(crate) async fn open(
     database: DatabaseArgs,
     limits: Limits,
-    sellers_supported: Supported,
+    sellers_supported: SupportedSellers,
 ) -> Result<Store, Error> {
     let config = StoreConfig {
         url: database.database_url,

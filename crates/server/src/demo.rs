@@ -4,7 +4,7 @@ use chrono::Utc;
 use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::id::ProductId;
 use quittance_domain::money::Money;
-use quittance_persistence::{Cursor, Shelf, Store};
+use quittance_persistence::{Cursor, ProductVisibility, Store};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -21,7 +21,7 @@ const PRODUCTS: [(&str, &str, i64, Option<u32>); 4] = [
 /// Adds the demo products to an empty catalog.
 pub(crate) async fn seed(store: &Store) -> Result<(), Error> {
     let first = Cursor { limit: 1, starting_after: None };
-    if !store.products(Shelf::All, first).await?.data.is_empty() {
+    if !store.products(ProductVisibility::All, first).await?.data.is_empty() {
         return Ok(());
     }
     let eur = "eur".parse().expect("the euro is a supported currency");

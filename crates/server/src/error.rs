@@ -42,7 +42,7 @@ pub(crate) enum Error {
     #[error("failed to read the Stripe account of STRIPE_SECRET_KEY")]
     AccountUnknown(#[source] quittance_stripe_gateway::Error),
     #[error("failed to backfill events from Stripe's event list")]
-    EventBackfill(#[from] quittance_webhook::WalkError),
+    EventBackfill(#[from] quittance_webhook::EventBackfillError),
     #[error("failed to reconcile orders")]
     Reconcile(#[from] quittance_payments::Error),
     #[error("no active key has the ID {0}")]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use quittance_payments::{ConnectSettings, Payments, Scope, Tally, Waiting};
+use quittance_payments::{ConnectSettings, Payments, ReconcileReport, Scope, Waiting};
 use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
-use quittance_webhook::{Receiver, ReceiverConfig, Walked, Walker};
+use quittance_webhook::{EventBackfillReport, EventBackfiller, Receiver, ReceiverConfig};
 
 use crate::account::{AccountRecord, compare};
 use crate::cli::ReconcileArgs;
@@ -34,7 +34,7 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     compare(&store, &stripe, record).await?;
     let waiting = Waiting::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
-    let backfill = Walker::new(store.clone(), stripe.clone(), receiver.clone());
+    let backfill = EventBackfiller::new(store.clone(), stripe.clone(), receiver.clone());
     let payments = Payments::new(store.clone(), stripe, waiting).with_connect(connect);
 
     let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}");
@@ -44,8 +44,8 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
         .walk(since, args.dry_run, |events| spinner.set_message(format!("{} events listed", events.listed)))
         .await?;
     let scope = Scope { since, dry_run: args.dry_run };
-    let step = |tally: &Tally| {
-        let (compared, recomputed) = (tally.asked, tally.derived);
+    let step = |tally: &ReconcileReport| {
+        let (compared, recomputed) = (tally.refreshed, tally.derived);
         spinner.set_message(format!("{compared} orders compared, {recomputed} recomputed"));
     };
     let tally = payments.reconcile(scope, step).await?;
@@ -86,7 +86,7 @@ fn connect_to_stripe(args: &ReconcileArgs) -> Result<(Stripe, ConnectSettings), 
 }
 
 /// Formats the tally as one count per line. A dry run reports what a real run would change.
-fn summary(events: Walked, tally: Tally, dry_run: bool) -> String {
+fn summary(events: EventBackfillReport, tally: ReconcileReport, dry_run: bool) -> String {
     let (applied_count, applied, updated, repaired) = if dry_run {
         (events.missing, "missing events to apply", "orders to update", "order statuses to repair")
     } else {
@@ -96,12 +96,12 @@ fn summary(events: Walked, tally: Tally, dry_run: bool) -> String {
         (events.listed, "events listed by Stripe"),
         (events.missing, "events missing here"),
         (applied_count, applied),
-        (tally.driven, "payments and refunds resumed"),
-        (tally.asked, "orders compared with Stripe"),
+        (tally.resumed, "payments and refunds resumed"),
+        (tally.refreshed, "orders compared with Stripe"),
         (tally.behind, updated),
         (tally.failed, "orders that failed to compare; the service retries them"),
         (tally.derived, "order statuses recomputed"),
-        (tally.mended, repaired),
+        (tally.repaired, repaired),
     ];
     let mut text = String::new();
     for (count, label) in rows {

@@ -14,11 +14,11 @@ use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use metrics_exporter_prometheus::PrometheusHandle;
 use quittance_api::{Api, ApiConfig, SecretKeyText};
-use quittance_outbound::{News, OutboundConfig, Sender, SystemLookup, Worker as OutboundWorker};
+use quittance_outbound::{OutboundConfig, Sender, SystemLookup, Wakeup, Worker as OutboundWorker};
 use quittance_payments::{Payments, Waiting, Worker};
-use quittance_persistence::{Cursor, Shelf, Store};
+use quittance_persistence::{Cursor, ProductVisibility, Store};
 use quittance_stripe_gateway::Stripe;
-use quittance_webhook::{Receiver, ReceiverConfig, Walker, forget_payloads};
+use quittance_webhook::{EventBackfiller, Receiver, ReceiverConfig, forget_payloads};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -100,10 +100,10 @@ impl Service {
         let waiting = Waiting::start(store.clone());
         let payments = Payments::new(store.clone(), connection.stripe.clone(), waiting.clone())
             .with_connect(config.sellers.clone());
-        let news = News::default();
+        let news = Wakeup::default();
         let receiver = receiver(store.clone(), connection.webhook_secrets.clone(), waiting, news.clone());
         let jobs = Jobs {
-            backfill: Walker::new(store.clone(), connection.stripe.clone(), receiver.clone()),
+            backfill: EventBackfiller::new(store.clone(), connection.stripe.clone(), receiver.clone()),
             payments: Worker::new(payments.clone()),
             outbound: outbound_worker(&config, store.clone(), news)?,
         };
@@ -150,7 +150,7 @@ impl Service {
 
 /// The workers that [`Background`] runs.
 struct Jobs {
-    backfill: Walker,
+    backfill: EventBackfiller,
     payments: Worker,
     outbound: OutboundWorker,
 }
@@ -225,15 +225,15 @@ async fn check_account(connection: &Connection, store: &Store) -> Result<Account
 }
 
 /// Starts the event receiver. After each commit, it wakes waiting clients and the outbound worker.
-fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: News) -> Receiver {
+fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: Wakeup) -> Receiver {
     let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
     Receiver::start(store, config, move || {
-        waiting.poke();
+        waiting.notify();
         news.tell();
     })
 }
 
-fn outbound_worker(config: &Config, store: Store, news: News) -> Result<OutboundWorker, Error> {
+fn outbound_worker(config: &Config, store: Store, news: Wakeup) -> Result<OutboundWorker, Error> {
     let sender = Sender::new(config.outbound.guard.clone(), SystemLookup).map_err(Error::Sender)?;
     let render = quittance_api::message_renderer(&config.store.sellers_supported);
     let config = OutboundConfig { render, retention: config.outbound.retention };
@@ -248,7 +248,7 @@ async fn banner(
     demo_key: Option<&SecretKeyText>,
 ) -> Result<String, Error> {
     let first = Cursor { limit: 1, starting_after: None };
-    let product = store.products(Shelf::Active, first).await?.data.into_iter().next();
+    let product = store.products(ProductVisibility::Active, first).await?.data.into_iter().next();
     let database = match &config.database {
         Database::Sqlite(path) => path.display().to_string(),
         Database::Postgres => "PostgreSQL".to_owned(),

@@ -27,7 +27,7 @@ use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
 use crate::transport::{Call, Reply};
 use crate::view::{Ids, StripeObject};
 use crate::{PaymentDetails, Stripe};
-use view::{Observed, View};
+use view::{ObserveOutcome, View};
 
 /// A Checkout Session that is to be made for an attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl Stripe {
         let (url, expires_at) = (view.url.take(), view.expires_at);
         // Of a replayed answer the PaymentIntent is dated by when its Session was made, which was no later.
         let provenance = self.provenance(account, reply, &view.told());
-        let Observed { session, payment_intent } = view.observe(&provenance)?;
+        let ObserveOutcome { session, payment_intent } = view.observe(&provenance)?;
         Ok(CheckoutSession {
             observation: session,
             payment_intent,

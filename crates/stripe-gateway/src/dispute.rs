@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::checked_id;
 use crate::transport::Reply;
-use crate::view::{Provenance, Reference, StripeObject, Told, own_id, stripe_object};
+use crate::view::{ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
 
 impl Stripe {
     /// Reads every dispute of a PaymentIntent, newest first.
@@ -28,7 +28,7 @@ impl Stripe {
         let mut disputes = Vec::new();
         let each = |reply: &Reply, json: &[u8]| {
             let view = View::read(json)?;
-            let told = Told { created: view.created, livemode: view.livemode };
+            let told = ObjectHeader { created: view.created, livemode: view.livemode };
             let observed = view.observe(self.provenance(account, reply, &told))?;
             disputes.push(observed.ok_or("the dispute is of no PaymentIntent")?);
             Ok(())
@@ -63,7 +63,7 @@ stripe_object!(View: "dispute", "dispute");
 impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
-    pub(crate) fn observe(self, provenance: Provenance) -> Result<Option<DisputeObservation>, String> {
+    pub(crate) fn observe(self, provenance: ObjectContext) -> Result<Option<DisputeObservation>, String> {
         let stripe_dispute_id = own_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
@@ -76,7 +76,14 @@ impl View {
             reason: self.reason,
             evidence_due_by: self.evidence_details.and_then(|details| details.due_by),
         };
-        let Provenance { account, mode, sighting } = provenance;
-        Ok(Some(DisputeObservation { account, mode, stripe_dispute_id, payment_intent_id, sighting, state }))
+        let ObjectContext { account, mode, provenance } = provenance;
+        Ok(Some(DisputeObservation {
+            account,
+            mode,
+            stripe_dispute_id,
+            payment_intent_id,
+            provenance,
+            state,
+        }))
     }
 }

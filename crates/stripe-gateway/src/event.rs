@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
-use quittance_domain::event::{Content, Event, Moved};
-use quittance_domain::payment::{Account, Mode, Observation, PaymentStatus, Seen, Sighting};
-use quittance_domain::seller::SellerNews;
+use quittance_domain::event::{Event, EventContent, MoneyMovement};
+use quittance_domain::payment::{Account, Mode, Observation, ObservedState, PaymentStatus, Provenance};
+use quittance_domain::seller::AccountEvent;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::{Provenance, Reference, StripeObject, stripe_object};
+use crate::view::{ObjectContext, Reference, StripeObject, stripe_object};
 use crate::{account, checkout_session, dispute, payment_intent, refund};
 
 /// What an event is about.
@@ -32,7 +32,7 @@ enum Object {
 
 impl Object {
     /// Whether it tells of a connected account itself: what happens to the platform's own is nothing to us.
-    fn is_of_a_seller(self) -> bool {
+    fn is_seller_error(self) -> bool {
         matches!(self, Self::Account | Self::Application | Self::Capability)
     }
 }
@@ -137,11 +137,12 @@ pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
     };
     let handled = HANDLED_TYPES.iter().find(|(name, _)| *name == envelope.r#type);
     let content = match handled {
-        Some((_, object)) if object.is_of_a_seller() && account == Some(Account::own()) => Content::Unhandled,
-        Some((_, object)) => {
-            content(*object, &envelope, created, mode, account.clone()).unwrap_or_else(Content::Unreadable)
+        Some((_, object)) if object.is_seller_error() && account == Some(Account::own()) => {
+            EventContent::Unhandled
         }
-        None => Content::Unhandled,
+        Some((_, object)) => content(*object, &envelope, created, mode, account.clone())
+            .unwrap_or_else(EventContent::Unreadable),
+        None => EventContent::Unhandled,
     };
     Ok(Event {
         id: envelope.id.into_owned(),
@@ -159,7 +160,7 @@ fn content(
     created: Option<i64>,
     mode: Option<Mode>,
     account: Option<Account>,
-) -> Result<Content, String> {
+) -> Result<EventContent, String> {
     let created = created.ok_or("the event has no created")?;
     let mode = mode.ok_or("the event has no livemode")?;
     let account = account.ok_or("the event's account is no id")?;
@@ -170,40 +171,40 @@ fn content(
         .ok_or("the event carries no object")?
         .get()
         .as_bytes();
-    let sighting = Sighting { created, event: envelope.id.clone().into_owned() };
-    let provenance = Provenance { account, mode, sighting };
+    let provenance = Provenance { created, event: envelope.id.clone().into_owned() };
+    let provenance = ObjectContext { account, mode, provenance };
     let content = match object {
         Object::PaymentIntent => {
             let observation = payment(&envelope.r#type, json, provenance)?;
-            Some(Content::Payment(Box::new(observation)))
+            Some(EventContent::Payment(Box::new(observation)))
         }
         Object::CheckoutSession => {
             let observation = session(&envelope.r#type, json, &provenance)?;
-            observation.map(|observation| Content::Session(Box::new(observation)))
+            observation.map(|observation| EventContent::Session(Box::new(observation)))
         }
         Object::Refund => {
             let observation = refund::View::read(json)?.observe(provenance)?;
-            observation.map(|observation| Content::Refund(Box::new(observation)))
+            observation.map(|observation| EventContent::Refund(Box::new(observation)))
         }
         Object::Dispute => {
             let observation = dispute::View::read(json)?.observe(provenance)?;
-            observation.map(|observation| Content::Dispute(Box::new(observation)))
+            observation.map(|observation| EventContent::Dispute(Box::new(observation)))
         }
-        Object::Account => Some(Content::Seller(updated(json, &provenance.account)?)),
-        Object::Capability => Some(Content::Seller(changed(json, &provenance.account)?)),
+        Object::Account => Some(EventContent::Seller(updated(json, &provenance.account)?)),
+        Object::Capability => Some(EventContent::Seller(changed(json, &provenance.account)?)),
         Object::Application => {
             Application::read(json)?;
-            Some(Content::Seller(SellerNews::Deauthorized))
+            Some(EventContent::Seller(AccountEvent::Deauthorized))
         }
-        Object::Charge => moved(json, provenance)?.map(|moved| Content::Moved(Box::new(moved))),
+        Object::Charge => moved(json, provenance)?.map(|moved| EventContent::MoneyMovement(Box::new(moved))),
     };
-    Ok(content.unwrap_or(Content::Unhandled))
+    Ok(content.unwrap_or(EventContent::Unhandled))
 }
 
-fn payment(kind: &str, json: &[u8], provenance: Provenance) -> Result<Observation, String> {
+fn payment(kind: &str, json: &[u8], provenance: ObjectContext) -> Result<Observation, String> {
     let observation = payment_intent::view::View::read(json)?.observe(provenance)?;
     // An event is believed to be a success only if both its type and its object say so.
-    let succeeded = matches!(observation.fact.seen, Seen::Succeeded(_));
+    let succeeded = matches!(observation.fact.seen, ObservedState::Succeeded(_));
     if kind == SUCCEEDED && !succeeded {
         return Err(disagreement(PaymentStatus::Succeeded.as_str()));
     }
@@ -211,7 +212,11 @@ fn payment(kind: &str, json: &[u8], provenance: Provenance) -> Result<Observatio
 }
 
 /// Nothing, if the Session is of no payment.
-fn session(kind: &str, json: &[u8], provenance: &Provenance) -> Result<Option<SessionObservation>, String> {
+fn session(
+    kind: &str,
+    json: &[u8],
+    provenance: &ObjectContext,
+) -> Result<Option<SessionObservation>, String> {
     let view = checkout_session::view::View::read(json)?;
     if !view.is_payment() {
         return Ok(None);
@@ -243,20 +248,20 @@ struct Charge {
 stripe_object!(Charge: "charge", "charge");
 
 /// Nothing, if the charge was made without a PaymentIntent.
-fn moved(json: &[u8], provenance: Provenance) -> Result<Option<Moved>, String> {
+fn moved(json: &[u8], provenance: ObjectContext) -> Result<Option<MoneyMovement>, String> {
     let charge = Charge::read(json)?;
-    let Provenance { account, mode, sighting: _ } = provenance;
+    let ObjectContext { account, mode, provenance: _ } = provenance;
     let payment_intent_id = charge.payment_intent.and_then(Reference::into_id);
-    Ok(payment_intent_id.map(|payment_intent_id| Moved { account, mode, payment_intent_id }))
+    Ok(payment_intent_id.map(|payment_intent_id| MoneyMovement { account, mode, payment_intent_id }))
 }
 
 /// How the account stood on which the event happened.
-fn updated(json: &[u8], account: &Account) -> Result<SellerNews, String> {
+fn updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let (account_id, state) = account::view::View::read(json)?.observe()?;
     if account_id != account.as_str() {
         return Err("the account is not the event's".to_owned());
     }
-    Ok(SellerNews::Updated(Box::new(state)))
+    Ok(AccountEvent::Updated(Box::new(state)))
 }
 
 /// The platform, as far as it tells what it is.
@@ -277,13 +282,13 @@ struct Capability {
 stripe_object!(Capability: "capability", "capability");
 
 /// An account's capabilities are part of it: Stripe is asked for them all.
-fn changed(json: &[u8], account: &Account) -> Result<SellerNews, String> {
+fn changed(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let capability = Capability::read(json)?;
     match capability.account.and_then(Reference::into_id) {
         Some(account_id) if account_id != account.as_str() => {
             Err("the capability's account is not the event's".to_owned())
         }
-        _ => Ok(SellerNews::Changed),
+        _ => Ok(AccountEvent::Changed),
     }
 }
 

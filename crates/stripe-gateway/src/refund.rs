@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{checked_id, post};
 use crate::transport::Reply;
-use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, stripe_object};
+use crate::view::{Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
 
 /// A refund that is to be made of what a PaymentIntent brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Stripe {
     ) -> Result<RefundObservation, String> {
         let view = View::read(json)?;
         // A refund does not say whether its money is real.
-        let told = Told { created: view.created, livemode: None };
+        let told = ObjectHeader { created: view.created, livemode: None };
         let observed = view.observe(self.provenance(account, reply, &told))?;
         observed.ok_or_else(|| "the refund is of no PaymentIntent".to_owned())
     }
@@ -134,7 +134,7 @@ stripe_object!(View: "refund", "refund");
 impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
-    pub(crate) fn observe(self, provenance: Provenance) -> Result<Option<RefundObservation>, String> {
+    pub(crate) fn observe(self, provenance: ObjectContext) -> Result<Option<RefundObservation>, String> {
         let stripe_refund_id = own_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
@@ -149,7 +149,7 @@ impl View {
             Money::new(amount, currency).map_err(|_| "the refund's amount is none of its currency")?;
         let status = self.status.as_deref().ok_or("the refund has no status")?;
         let status = RefundStatus::from_word(status).ok_or("the refund's status is none that we know")?;
-        let Provenance { account, mode, sighting } = provenance;
+        let ObjectContext { account, mode, provenance } = provenance;
         Ok(Some(RefundObservation {
             account,
             mode,
@@ -158,7 +158,7 @@ impl View {
             refund_id: self.metadata.and_then(Ids::refund_id),
             amount,
             reason: self.reason,
-            sighting,
+            provenance,
             status,
             failure_reason: self.failure_reason,
         }))

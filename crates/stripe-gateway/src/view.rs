@@ -4,7 +4,7 @@
 //! leaves fields out. So only what a fact is made of is asked for, and only when it is.
 
 use quittance_domain::id::{OrderId, PaymentId, RefundId, SellerId};
-use quittance_domain::payment::{Account, Mode, Sighting};
+use quittance_domain::payment::{Account, Mode, Provenance};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -68,17 +68,17 @@ impl Reference {
 
 /// Where an object was seen.
 #[derive(Clone)]
-pub(crate) struct Provenance {
+pub(crate) struct ObjectContext {
     /// The account that it lives on.
     pub(crate) account: Account,
     /// Whether money is real there.
     pub(crate) mode: Mode,
     /// When, and by which event.
-    pub(crate) sighting: Sighting,
+    pub(crate) provenance: Provenance,
 }
 
 /// What an object says of itself.
-pub(crate) struct Told {
+pub(crate) struct ObjectHeader {
     /// The second at Stripe's clock in which it was made.
     pub(crate) created: Option<i64>,
     /// Whether money is real where it lives.
@@ -96,11 +96,11 @@ impl Reply {
 
 impl Stripe {
     /// Where the object of an answer was seen.
-    pub(crate) fn provenance(&self, account: &Account, reply: &Reply, told: &Told) -> Provenance {
-        Provenance {
+    pub(crate) fn provenance(&self, account: &Account, reply: &Reply, told: &ObjectHeader) -> ObjectContext {
+        ObjectContext {
             account: account.clone(),
             mode: told.livemode.map_or(self.mode, Mode::from_livemode),
-            sighting: Sighting { created: reply.dated(told.created), event: String::new() },
+            provenance: Provenance { created: reply.dated(told.created), event: String::new() },
         }
     }
 }

@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use quittance_domain::history::{Limits, ReviewRefund};
-use quittance_domain::seller::Supported;
+use quittance_domain::seller::SupportedSellers;
 use quittance_persistence::{Store, StoreConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ impl TestDatabase {
         StoreConfig {
             url: self.url.clone(),
             limits: Limits { max_declines: 10, max_open_orders: 20, review_refund: ReviewRefund::Never },
-            sellers_supported: Supported::default(),
+            sellers_supported: SupportedSellers::default(),
             connections: 8,
             wait: Duration::from_secs(20),
         }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
-use quittance_domain::event::{Content, Event, Moved};
+use quittance_domain::event::{Event, EventContent, MoneyMovement};
 use quittance_domain::id::RefundId;
-use quittance_domain::payment::{Account, Mode, Sighting, Success};
+use quittance_domain::payment::{Account, Mode, Provenance, Success};
 use quittance_domain::refund::{RefundObservation, RefundStatus};
 use quittance_persistence::Delivery;
 use serde_json::{Value, json};
@@ -24,11 +24,11 @@ pub struct MoneyEvent {
     /// `created`.
     pub created: i64,
     /// What it says.
-    pub content: Content,
+    pub content: EventContent,
 }
 
-fn sighting(created: i64) -> Sighting {
-    Sighting { created, event: format!("evt_{}", Uuid::now_v7().simple()) }
+fn provenance(created: i64) -> Provenance {
+    Provenance { created, event: format!("evt_{}", Uuid::now_v7().simple()) }
 }
 
 impl Payment {
@@ -79,7 +79,7 @@ impl Payment {
             refund_id: refund_id.cloned(),
             amount: money(amount, self.order.total.currency().code()),
             reason: None,
-            sighting: sighting(NOW_S + created),
+            provenance: provenance(NOW_S + created),
             status,
             failure_reason: None,
         }
@@ -93,7 +93,7 @@ impl Payment {
             mode: Mode::Test,
             stripe_dispute_id: id.to_owned(),
             payment_intent_id: self.payment_intent_id.clone(),
-            sighting: sighting(NOW_S + created),
+            provenance: provenance(NOW_S + created),
             state: DisputeState {
                 status,
                 amount: self.order.total.minor(),
@@ -108,13 +108,13 @@ impl Payment {
     #[must_use]
     pub fn moved(&self) -> MoneyEvent {
         let payment_intent_id = self.payment_intent_id.clone();
-        let moved = Moved { account: self.account(), mode: Mode::Test, payment_intent_id };
-        MoneyEvent::new("charge.refunded", Content::Moved(Box::new(moved)))
+        let moved = MoneyMovement { account: self.account(), mode: Mode::Test, payment_intent_id };
+        MoneyEvent::new("charge.refunded", EventContent::MoneyMovement(Box::new(moved)))
     }
 }
 
 impl MoneyEvent {
-    fn new(kind: &str, content: Content) -> Self {
+    fn new(kind: &str, content: EventContent) -> Self {
         Self {
             id: format!("evt_{}", Uuid::now_v7().simple()),
             kind: kind.to_owned(),
@@ -154,9 +154,9 @@ impl MoneyEvent {
     }
 }
 
-fn object(content: &Content) -> Value {
+fn object(content: &EventContent) -> Value {
     match content {
-        Content::Session(seen) => json!({
+        EventContent::Session(seen) => json!({
             "id": seen.checkout_session_id,
             "object": "checkout.session",
             "livemode": false,
@@ -167,7 +167,7 @@ fn object(content: &Content) -> Value {
             "status": seen.status.as_str(),
             "metadata": { "order_id": seen.order_id, "payment_id": seen.payment_id },
         }),
-        Content::Refund(seen) => json!({
+        EventContent::Refund(seen) => json!({
             "id": seen.stripe_refund_id,
             "object": "refund",
             "amount": seen.amount.minor(),
@@ -177,7 +177,7 @@ fn object(content: &Content) -> Value {
             "status": seen.status.as_str(),
             "metadata": { "refund_id": seen.refund_id },
         }),
-        Content::Dispute(seen) => json!({
+        EventContent::Dispute(seen) => json!({
             "id": seen.stripe_dispute_id,
             "object": "dispute",
             "livemode": false,
@@ -188,26 +188,30 @@ fn object(content: &Content) -> Value {
             "status": seen.state.status.as_str(),
             "evidence_details": { "due_by": seen.state.evidence_due_by },
         }),
-        Content::Moved(moved) => json!({
+        EventContent::MoneyMovement(moved) => json!({
             "id": format!("ch_{}", moved.payment_intent_id),
             "object": "charge",
             "livemode": false,
             "payment_intent": moved.payment_intent_id,
         }),
-        Content::Payment(_) | Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => Value::Null,
+        EventContent::Payment(_)
+        | EventContent::Seller(_)
+        | EventContent::Unhandled
+        | EventContent::Unreadable(_) => Value::Null,
     }
 }
 
 /// The account that it happened on.
-fn account(content: &Content) -> Account {
+fn account(content: &EventContent) -> Account {
     match content {
-        Content::Session(seen) => seen.account.clone(),
-        Content::Refund(seen) => seen.account.clone(),
-        Content::Dispute(seen) => seen.account.clone(),
-        Content::Moved(moved) => moved.account.clone(),
-        Content::Payment(_) | Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => {
-            Account::own()
-        }
+        EventContent::Session(seen) => seen.account.clone(),
+        EventContent::Refund(seen) => seen.account.clone(),
+        EventContent::Dispute(seen) => seen.account.clone(),
+        EventContent::MoneyMovement(moved) => moved.account.clone(),
+        EventContent::Payment(_)
+        | EventContent::Seller(_)
+        | EventContent::Unhandled
+        | EventContent::Unreadable(_) => Account::own(),
     }
 }
 
@@ -219,22 +223,22 @@ impl From<SessionObservation> for MoneyEvent {
             SessionStatus::Complete => "checkout.session.completed",
             SessionStatus::Failed => "checkout.session.async_payment_failed",
         };
-        let made = Self::new(kind, Content::Unhandled);
+        let made = Self::new(kind, EventContent::Unhandled);
         let seen = SessionObservation { event: made.id.clone(), ..seen };
-        Self { content: Content::Session(Box::new(seen)), ..made }
+        Self { content: EventContent::Session(Box::new(seen)), ..made }
     }
 }
 
 impl From<RefundObservation> for MoneyEvent {
     fn from(seen: RefundObservation) -> Self {
-        let (id, created) = (seen.sighting.event.clone(), seen.sighting.created);
-        Self { id, created, ..Self::new("refund.updated", Content::Refund(Box::new(seen))) }
+        let (id, created) = (seen.provenance.event.clone(), seen.provenance.created);
+        Self { id, created, ..Self::new("refund.updated", EventContent::Refund(Box::new(seen))) }
     }
 }
 
 impl From<DisputeObservation> for MoneyEvent {
     fn from(seen: DisputeObservation) -> Self {
-        let (id, created) = (seen.sighting.event.clone(), seen.sighting.created);
-        Self { id, created, ..Self::new("charge.dispute.updated", Content::Dispute(Box::new(seen))) }
+        let (id, created) = (seen.provenance.event.clone(), seen.provenance.created);
+        Self { id, created, ..Self::new("charge.dispute.updated", EventContent::Dispute(Box::new(seen))) }
     }
 }

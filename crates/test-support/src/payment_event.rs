@@ -1,10 +1,10 @@
 //! Events about a PaymentIntent: as Stripe writes them, and as the gateway understands them.
 
 use bytes::Bytes;
-use quittance_domain::event::{Content, Event};
+use quittance_domain::event::{Event, EventContent};
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::payment::{
-    Account, Fact, Failure, Mode, Observation, OpenStatus, PaymentStatus, Seen, Sighting, Success,
+    Account, Fact, Failure, Mode, Observation, ObservedState, OpenStatus, PaymentStatus, Provenance, Success,
 };
 use quittance_persistence::Delivery;
 use serde_json::{Value, json};
@@ -33,11 +33,11 @@ pub struct PaymentEvent {
     /// `data.object.metadata.payment_id`.
     pub payment_id: Option<PaymentId>,
     /// What the object says.
-    pub seen: Seen,
+    pub seen: ObservedState,
 }
 
 impl Payment {
-    fn event(&self, happened: &'static str, seen: Seen) -> PaymentEvent {
+    fn event(&self, happened: &'static str, seen: ObservedState) -> PaymentEvent {
         PaymentEvent {
             id: format!("evt_{}", Uuid::now_v7().simple()),
             happened,
@@ -60,7 +60,7 @@ impl Payment {
     /// It is in this state.
     #[must_use]
     pub fn open(&self, happened: &'static str, status: OpenStatus) -> PaymentEvent {
-        self.event(happened, Seen::Open { status, failure: None })
+        self.event(happened, ObservedState::Open { status, failure: None })
     }
 
     /// It is in flight at a bank.
@@ -78,7 +78,10 @@ impl Payment {
             decline_code: Some("insufficient_funds".to_owned()),
             message: Some("Your card has insufficient funds.".to_owned()),
         });
-        self.event("payment_failed", Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure })
+        self.event(
+            "payment_failed",
+            ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure },
+        )
     }
 
     /// All of the money came.
@@ -93,13 +96,13 @@ impl Payment {
         let currency = currency.to_owned();
         let application_fee = self.application_fee();
         let success = Success { amount, currency, amount_received: amount, application_fee };
-        self.event("succeeded", Seen::Succeeded(success))
+        self.event("succeeded", ObservedState::Succeeded(success))
     }
 
     /// It is closed.
     #[must_use]
     pub fn canceled(&self) -> PaymentEvent {
-        self.event("canceled", Seen::Canceled)
+        self.event("canceled", ObservedState::Canceled)
     }
 }
 
@@ -127,7 +130,7 @@ impl PaymentEvent {
             order_id: self.order_id.clone(),
             payment_id: self.payment_id.clone(),
             fact: Fact {
-                sighting: Sighting { created: self.created, event: self.id.clone() },
+                provenance: Provenance { created: self.created, event: self.id.clone() },
                 seen: self.seen.clone(),
             },
         }
@@ -142,7 +145,7 @@ impl PaymentEvent {
             created: self.created,
             account: self.account.clone(),
             mode: self.mode,
-            content: Content::Payment(Box::new(self.observation())),
+            content: EventContent::Payment(Box::new(self.observation())),
         };
         Delivery { event, payload: self.payload(), received_at: now() }
     }
@@ -178,12 +181,12 @@ impl PaymentEvent {
             "metadata": { "order_id": self.order_id, "payment_id": self.payment_id },
         });
         let status = match &self.seen {
-            Seen::Open { status, failure } => {
+            ObservedState::Open { status, failure } => {
                 object["last_payment_error"] = failure.as_ref().map_or(Value::Null, error);
                 PaymentStatus::Open(*status)
             }
-            Seen::Canceled => PaymentStatus::Canceled,
-            Seen::Succeeded(success) => {
+            ObservedState::Canceled => PaymentStatus::Canceled,
+            ObservedState::Succeeded(success) => {
                 object["amount"] = json!(success.amount);
                 object["amount_received"] = json!(success.amount_received);
                 object["currency"] = json!(success.currency);

@@ -1,13 +1,15 @@
 //! Sample products, orders and attempts.
 
 use quittance_domain::catalog::{Metadata, Product};
-use quittance_domain::checkout::Rail;
+use quittance_domain::checkout::PaymentFlow;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Customer, Order, Quantity, Shipping};
-use quittance_domain::payment::{Account, CaptureMethod, Expected, Mode};
-use quittance_domain::seller::SoldBy;
-use quittance_persistence::{AttemptAtWork, Begun, NewAttempt, NewOrder, Placed, Store};
+use quittance_domain::payment::{Account, CaptureMethod, ExpectedPayment, Mode};
+use quittance_domain::seller::SellerTerms;
+use quittance_persistence::{
+    BeginAttemptOutcome, NewAttempt, NewOrder, PendingAttempt, PlaceOrderOutcome, Store,
+};
 use uuid::Uuid;
 
 use crate::clock::{later, now};
@@ -100,24 +102,24 @@ pub fn address_order(product: &Product, address: &str) -> NewOrder {
 /// An attempt at paying the whole of an order, in test mode, on the account and on the terms that it is sold on.
 #[must_use]
 pub fn new_attempt(order: &Order) -> NewAttempt {
-    let sold_by = order.sold_by.as_ref();
+    let seller_terms = order.seller_terms.as_ref();
     NewAttempt {
         id: id(PaymentId::from_uuid),
         order_id: order.id.clone(),
-        rail: Rail::PaymentIntent,
-        asked: String::new(),
-        expected: Expected {
-            account: sold_by.map(SoldBy::charged_on).unwrap_or_default(),
+        flow: PaymentFlow::PaymentIntent,
+        request_params: String::new(),
+        expected: ExpectedPayment {
+            account: seller_terms.map(SellerTerms::charge_account).unwrap_or_default(),
             mode: Mode::Test,
             amount: order.total,
-            application_fee: sold_by.and_then(SoldBy::charged_fee),
+            application_fee: seller_terms.and_then(SellerTerms::charged_fee),
         },
-        destination: sold_by.and_then(SoldBy::destination).map(str::to_owned),
+        destination: seller_terms.and_then(SellerTerms::destination).map(str::to_owned),
         capture_method: CaptureMethod::Automatic,
         request: r#"{"amount":2500}"#.to_owned(),
-        details_told: order.details_version,
+        sent_details_version: order.details_version,
         now: now(),
-        redrive_at: later(30),
+        resume_at: later(30),
         live_until: None,
     }
 }
@@ -126,7 +128,7 @@ pub fn new_attempt(order: &Order) -> NewAttempt {
 pub async fn place(store: &Store) -> Order {
     let product = store.insert_product(product(), None).await.expect("a product");
     match store.place_order(new_order(&product), None).await.expect("an order") {
-        Placed::Done(order) => order,
+        PlaceOrderOutcome::Done(order) => order,
         other => panic!("{other:?}"),
     }
 }
@@ -136,7 +138,7 @@ pub async fn place_counted(store: &Store, stock: u32) -> Order {
     let product = Product { stock: Some(stock), ..product() };
     let product = store.insert_product(product, None).await.expect("a product");
     match store.place_order(new_order(&product), None).await.expect("an order") {
-        Placed::Done(order) => order,
+        PlaceOrderOutcome::Done(order) => order,
         other => panic!("{other:?}"),
     }
 }
@@ -144,13 +146,17 @@ pub async fn place_counted(store: &Store, stock: u32) -> Order {
 /// An attempt at paying the whole of an order on Stripe's page.
 #[must_use]
 pub fn new_session(order: &Order) -> NewAttempt {
-    NewAttempt { rail: Rail::CheckoutSession, asked: "/thanks".to_owned(), ..new_attempt(order) }
+    NewAttempt {
+        flow: PaymentFlow::CheckoutSession,
+        request_params: "/thanks".to_owned(),
+        ..new_attempt(order)
+    }
 }
 
 /// Records an attempt at paying an order that has none.
-pub async fn attempt_for(store: &Store, order: &Order) -> AttemptAtWork {
+pub async fn attempt_for(store: &Store, order: &Order) -> PendingAttempt {
     match store.begin_attempt(new_attempt(order)).await.expect("an attempt") {
-        Begun::Recorded(attempt) => attempt,
+        BeginAttemptOutcome::Recorded(attempt) => attempt,
         other => panic!("{other:?}"),
     }
 }
@@ -170,13 +176,13 @@ impl Payment {
     /// The account that it is made on.
     #[must_use]
     pub fn account(&self) -> Account {
-        self.order.sold_by.as_ref().map(SoldBy::charged_on).unwrap_or_default()
+        self.order.seller_terms.as_ref().map(SellerTerms::charge_account).unwrap_or_default()
     }
 
     /// The platform's fee that Stripe is told of.
     #[must_use]
     pub fn application_fee(&self) -> Option<i64> {
-        self.order.sold_by.as_ref().and_then(SoldBy::charged_fee)
+        self.order.seller_terms.as_ref().and_then(SellerTerms::charged_fee)
     }
 
     /// Places an order and records an attempt at paying it.

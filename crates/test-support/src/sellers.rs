@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use quittance_domain::catalog::Product;
-use quittance_domain::event::{Content, Event};
+use quittance_domain::event::{Event, EventContent};
 use quittance_domain::id::SellerId;
 use quittance_domain::order::Order;
 use quittance_domain::payment::{Account, Mode};
 use quittance_domain::seller::{
-    AccountState, Capability, ChargeType, FeeTerms, Requirements, Seller, SellerNews,
+    AccountEvent, AccountState, Capability, ChargeType, FeeTerms, Requirements, Seller,
 };
-use quittance_persistence::{ConnectSeller, Delivery, Observed, Placed, Store};
+use quittance_persistence::{ConnectSeller, Delivery, ObserveOutcome, PlaceOrderOutcome, Store};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ pub async fn place_through(store: &Store, seller: &Seller) -> Order {
     let product = Product { seller_id: Some(seller.id.clone()), ..product() };
     let product = store.insert_product(product, None).await.expect("a product");
     match store.place_order(new_order(&product), None).await.expect("an order") {
-        Placed::Done(order) => order,
+        PlaceOrderOutcome::Done(order) => order,
         other => panic!("{other:?}"),
     }
 }
@@ -66,9 +66,10 @@ impl Payment {
     /// Stripe has answered in this mode that its PaymentIntent is made: now its id is known.
     pub async fn is_answered(&self, store: &Store, mode: Mode) {
         let mut answer = PaymentEvent { mode, ..self.created() }.observation();
-        answer.fact.sighting.event = String::new();
-        let observed = store.observe(self.id.clone(), answer, None, None, now()).await.expect("a commit");
-        assert!(matches!(observed, Observed::Merged(..)), "{observed:?}");
+        answer.fact.provenance.event = String::new();
+        let observed =
+            store.apply_observation(self.id.clone(), answer, None, None, now()).await.expect("a commit");
+        assert!(matches!(observed, ObserveOutcome::Merged(..)), "{observed:?}");
     }
 }
 
@@ -84,13 +85,13 @@ pub struct SellerEvent {
     /// `livemode`.
     pub mode: Mode,
     /// What it says.
-    pub news: SellerNews,
+    pub news: AccountEvent,
 }
 
 impl SellerEvent {
     /// An event of this account, so many seconds after [`now`].
     #[must_use]
-    pub fn of(account_id: &str, seconds: i64, news: SellerNews) -> Self {
+    pub fn of(account_id: &str, seconds: i64, news: AccountEvent) -> Self {
         Self {
             id: format!("evt_{}", Uuid::now_v7().simple()),
             created: NOW_S + seconds,
@@ -103,16 +104,16 @@ impl SellerEvent {
     /// How the account stood so many seconds after [`now`].
     #[must_use]
     pub fn updated(account_id: &str, seconds: i64, state: AccountState) -> Self {
-        Self::of(account_id, seconds, SellerNews::Updated(Box::new(state)))
+        Self::of(account_id, seconds, AccountEvent::Updated(Box::new(state)))
     }
 
     /// It, as the gateway understands it, with bytes that stand for it.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         let kind = match self.news {
-            SellerNews::Updated(_) => "account.updated",
-            SellerNews::Changed => "capability.updated",
-            SellerNews::Deauthorized => "account.application.deauthorized",
+            AccountEvent::Updated(_) => "account.updated",
+            AccountEvent::Changed => "capability.updated",
+            AccountEvent::Deauthorized => "account.application.deauthorized",
         };
         let payload = json!({ "id": self.id, "type": kind, "account": self.account.as_str() });
         let event = Event {
@@ -121,7 +122,7 @@ impl SellerEvent {
             created: self.created,
             account: self.account.clone(),
             mode: self.mode,
-            content: Content::Seller(self.news.clone()),
+            content: EventContent::Seller(self.news.clone()),
         };
         Delivery { event, payload: Bytes::from(payload.to_string()), received_at: now() }
     }

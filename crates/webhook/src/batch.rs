@@ -4,17 +4,17 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quittance_crash_points::CrashPoint;
-use quittance_domain::event::{Content, Outcome};
+use quittance_domain::event::{EventContent, EventOutcome};
 use quittance_domain::payment::Account;
 use quittance_persistence::{Delivery, Error, Store};
 
-use crate::queue::{Exit, Queued};
+use crate::queue::{QueueReceiver, QueuedEvent};
 use crate::{ReceiveError, figures};
 
 /// What writers need. One or two run at once.
 pub(crate) struct Writer {
     pub(crate) store: Store,
-    pub(crate) exit: Exit,
+    pub(crate) exit: QueueReceiver,
     pub(crate) applied: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -30,13 +30,13 @@ impl Writer {
     }
 
     /// Writes a batch. Where an event's data is at fault, halves are written, down to the event alone.
-    async fn write(&self, batch: Vec<Queued>) {
+    async fn write(&self, batch: Vec<QueuedEvent>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let deliveries = part.iter().map(|queued| queued.delivery.clone()).collect();
             match self.store.apply(deliveries).await {
                 Ok(outcomes) => self.acknowledge(part, outcomes),
-                Err(error) if !error.is_of_data() => {
+                Err(error) if !error.is_data_error() => {
                     // Trying the other parts would keep everybody waiting for the same answer.
                     return refuse(parts.into_iter().flatten().chain(part).collect(), error);
                 }
@@ -54,16 +54,16 @@ impl Writer {
     }
 
     /// The events are committed: says so to each who delivered one.
-    fn acknowledge(&self, part: Vec<Queued>, outcomes: Vec<Outcome>) {
+    fn acknowledge(&self, part: Vec<QueuedEvent>, outcomes: Vec<EventOutcome>) {
         debug_assert_eq!(part.len(), outcomes.len(), "an outcome for each event");
         CrashPoint::EventsApplied.reach();
-        if outcomes.contains(&Outcome::Applied) {
+        if outcomes.contains(&EventOutcome::Applied) {
             (self.applied)();
         }
         for (queued, outcome) in part.into_iter().zip(outcomes) {
             let event = &queued.delivery.event;
             figures::taken_in(event, outcome);
-            if let (Content::Unreadable(reason), Outcome::Failed) = (&event.content, outcome) {
+            if let (EventContent::Unreadable(reason), EventOutcome::Failed) = (&event.content, outcome) {
                 tracing::warn!(
                     stripe.event.id = event.id,
                     stripe.event.type = event.kind,
@@ -83,11 +83,11 @@ impl Writer {
     }
 
     /// Keeps the bytes of an event that can not be applied.
-    async fn keep(&self, poison: Queued, error: &Error) {
+    async fn keep(&self, poison: QueuedEvent, error: &Error) {
         let reason = with_sources(error);
         let event = &poison.delivery.event;
         let mut kept = self.store.keep_failed(poison.delivery.clone(), reason.clone()).await;
-        if kept.as_ref().is_err_and(Error::is_of_data) {
+        if kept.as_ref().is_err_and(Error::is_data_error) {
             // The bytes can always be stored, a text may hold what the database has no place for.
             kept = self.store.keep_failed(without_nul(poison.delivery.clone()), reason.clone()).await;
         }
@@ -99,9 +99,9 @@ impl Writer {
                     "An event can not be applied: {reason}. Its bytes are kept in the inbox as failed. Once the \
                      cause is gone, `quittance replay` applies it."
                 );
-                figures::taken_in(event, Outcome::Failed);
+                figures::taken_in(event, EventOutcome::Failed);
                 CrashPoint::EventsApplied.reach();
-                poison.answer(Ok(Outcome::Failed));
+                poison.answer(Ok(EventOutcome::Failed));
             }
             Err(error) => refuse(vec![poison], error),
         }
@@ -109,7 +109,7 @@ impl Writer {
 }
 
 /// Nothing of these events is known to be committed: Stripe must send them again.
-fn refuse(events: Vec<Queued>, error: Error) {
+fn refuse(events: Vec<QueuedEvent>, error: Error) {
     tracing::error!(
         events = events.len(),
         "Events could not be stored: {}. Stripe sends them again.",

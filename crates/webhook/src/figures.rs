@@ -1,7 +1,7 @@
 //! What is counted.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use quittance_domain::event::{Content, Event, Outcome};
+use quittance_domain::event::{Event, EventContent, EventOutcome};
 use quittance_stripe_gateway::signature::SignatureError;
 
 use crate::ReceiveError;
@@ -23,9 +23,9 @@ pub(crate) fn describe() {
 }
 
 /// An event was committed. Types that we do not handle are counted together: Stripe has hundreds.
-pub(crate) fn taken_in(event: &Event, outcome: Outcome) {
+pub(crate) fn taken_in(event: &Event, outcome: EventOutcome) {
     let kind = match event.content {
-        Content::Unhandled => "other".to_owned(),
+        EventContent::Unhandled => "other".to_owned(),
         _ => event.kind.clone(),
     };
     counter!(EVENTS, "type" => kind, "outcome" => outcome.as_str()).increment(1);

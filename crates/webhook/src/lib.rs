@@ -8,19 +8,19 @@
 //! What a caller may rely on: `Ok` means that the event's bytes and what follows from them are on disk. Anything
 //! else means that Stripe must send the event again, which does no harm: an event counts once.
 //!
-//! [`Walker`] finds the events that never arrived, in Stripe's own list of them.
+//! [`EventBackfiller`] finds the events that never arrived, in Stripe's own list of them.
 
 mod batch;
 mod config;
 mod error;
+mod event_backfill;
 mod figures;
 mod queue;
 mod receiver;
 mod retention;
-mod walk;
 
 pub use config::ReceiverConfig;
 pub use error::ReceiveError;
+pub use event_backfill::{EventBackfillError, EventBackfillReport, EventBackfiller};
 pub use receiver::Receiver;
 pub use retention::forget_payloads;
-pub use walk::{WalkError, Walked, Walker};

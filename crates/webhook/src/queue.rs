@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_persistence::Delivery;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -11,30 +11,30 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::{ReceiveError, ReceiverConfig, figures};
 
 /// An event that waits, and where to say what became of it.
-pub(crate) struct Queued {
+pub(crate) struct QueuedEvent {
     pub(crate) delivery: Delivery,
-    answer: oneshot::Sender<Result<Outcome, ReceiveError>>,
+    answer: oneshot::Sender<Result<EventOutcome, ReceiveError>>,
 }
 
 /// What became of an event, as soon as that is known.
-pub(crate) type Answer = oneshot::Receiver<Result<Outcome, ReceiveError>>;
+pub(crate) type Answer = oneshot::Receiver<Result<EventOutcome, ReceiveError>>;
 
-impl Queued {
+impl QueuedEvent {
     /// Says what became of the event. Whoever delivered it may have hung up: that changes nothing.
-    pub(crate) fn answer(self, answer: Result<Outcome, ReceiveError>) {
+    pub(crate) fn answer(self, answer: Result<EventOutcome, ReceiveError>) {
         let _ = self.answer.send(answer);
     }
 }
 
 /// Where events are put in.
-pub(crate) struct Entrance {
+pub(crate) struct QueueSender {
     /// Gone once the queue is closed.
-    sender: RwLock<Option<mpsc::Sender<Queued>>>,
+    sender: RwLock<Option<mpsc::Sender<QueuedEvent>>>,
     crowded: Arc<AtomicBool>,
 }
 
 /// Where batches are taken out. Writers take turns.
-pub(crate) struct Exit {
+pub(crate) struct QueueReceiver {
     line: Mutex<Line>,
     max_events: usize,
     max_bytes: usize,
@@ -42,16 +42,16 @@ pub(crate) struct Exit {
 }
 
 struct Line {
-    receiver: mpsc::Receiver<Queued>,
+    receiver: mpsc::Receiver<QueuedEvent>,
     /// The event that did not fit into the last batch.
-    held_over: Option<Queued>,
+    held_over: Option<QueuedEvent>,
 }
 
-pub(crate) fn queue(config: &ReceiverConfig) -> (Entrance, Exit) {
+pub(crate) fn queue(config: &ReceiverConfig) -> (QueueSender, QueueReceiver) {
     let (sender, receiver) = mpsc::channel(config.queue.max(1));
     let crowded = Arc::new(AtomicBool::new(false));
-    let entrance = Entrance { sender: RwLock::new(Some(sender)), crowded: Arc::clone(&crowded) };
-    let exit = Exit {
+    let entrance = QueueSender { sender: RwLock::new(Some(sender)), crowded: Arc::clone(&crowded) };
+    let exit = QueueReceiver {
         line: Mutex::new(Line { receiver, held_over: None }),
         max_events: config.max_batch_events.max(1),
         max_bytes: config.max_batch_bytes,
@@ -60,13 +60,13 @@ pub(crate) fn queue(config: &ReceiverConfig) -> (Entrance, Exit) {
     (entrance, exit)
 }
 
-impl Entrance {
+impl QueueSender {
     /// Puts an event in, if there is room.
     pub(crate) fn put(&self, delivery: Delivery) -> Result<Answer, ReceiveError> {
         let (answer, answered) = oneshot::channel();
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.as_ref().ok_or(ReceiveError::Closed)?;
-        match sender.try_send(Queued { delivery, answer }) {
+        match sender.try_send(QueuedEvent { delivery, answer }) {
             Ok(()) => {
                 figures::queue(sender.max_capacity() - sender.capacity());
                 Ok(answered)
@@ -91,10 +91,10 @@ impl Entrance {
     }
 }
 
-impl Exit {
+impl QueueReceiver {
     /// Waits for an event and takes it with all that wait behind it, as far as they fit into one batch.
     /// `None` once the queue is closed and empty.
-    pub(crate) async fn next_batch(&self) -> Option<Vec<Queued>> {
+    pub(crate) async fn next_batch(&self) -> Option<Vec<QueuedEvent>> {
         let mut line = self.line.lock().await;
         let first = match line.held_over.take() {
             Some(held_over) => held_over,

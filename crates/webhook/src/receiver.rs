@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use quittance_crash_points::CrashPoint;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_persistence::{Delivery, Error, Store};
 use quittance_stripe_gateway::{event, signature};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::batch::Writer;
-use crate::queue::{Answer, Entrance, queue};
+use crate::queue::{Answer, QueueSender, queue};
 use crate::{ReceiveError, ReceiverConfig, figures};
 
 /// Receives the events of one of Stripe's webhook endpoints. Clones, and receivers of other endpoints made by
@@ -24,7 +24,7 @@ pub struct Receiver {
 }
 
 struct Inner {
-    entrance: Entrance,
+    entrance: QueueSender,
     /// Ends when the last writer has.
     writers: watch::Receiver<()>,
 }
@@ -66,7 +66,7 @@ impl Receiver {
         payload: Bytes,
         signature_header: &str,
         now: DateTime<Utc>,
-    ) -> Result<Outcome, ReceiveError> {
+    ) -> Result<EventOutcome, ReceiveError> {
         let result = match self.put(payload, signature_header, now) {
             Ok(answer) => answered(answer).await,
             Err(error) => Err(error),
@@ -90,7 +90,7 @@ impl Receiver {
 
     /// Takes events in that were read from Stripe itself, and so need no signature; what became of each, in their
     /// order.
-    pub(crate) async fn take_in(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, ReceiveError> {
+    pub(crate) async fn take_in(&self, deliveries: Vec<Delivery>) -> Result<Vec<EventOutcome>, ReceiveError> {
         let answers: Result<Vec<_>, _> =
             deliveries.into_iter().map(|delivery| self.inner.entrance.put(delivery)).collect();
         let mut outcomes = Vec::new();
@@ -109,7 +109,7 @@ impl Receiver {
     }
 }
 
-async fn answered(answer: Answer) -> Result<Outcome, ReceiveError> {
+async fn answered(answer: Answer) -> Result<EventOutcome, ReceiveError> {
     answer
         .await
         .unwrap_or_else(|lost| Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost))))))

@@ -33,7 +33,7 @@ CREATE TABLE orders (
     current_payment_id text,
     closing            text,
     version            bigint NOT NULL DEFAULT 1,
-    settled_version    bigint NOT NULL DEFAULT 0,
+    outcome_version    bigint NOT NULL DEFAULT 0,
     details_version    bigint NOT NULL DEFAULT 1,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL
@@ -60,16 +60,16 @@ CREATE TABLE payments (
     refused            text,
     closed             boolean NOT NULL DEFAULT false,
     request            text NOT NULL,
-    details_told       bigint NOT NULL,
-    redrive_at         timestamptz,
-    redrives           integer NOT NULL DEFAULT 0,
+    sent_details_version       bigint NOT NULL,
+    resume_at         timestamptz,
+    resume_count           integer NOT NULL DEFAULT 0,
     created_at         timestamptz NOT NULL,
     CONSTRAINT payments_one_per_payment_intent UNIQUE (account, payment_intent_id)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX payments_one_live_per_order ON payments (order_id) WHERE NOT closed;
 CREATE INDEX payments_by_order ON payments (order_id);
 CREATE INDEX payments_by_payment_intent ON payments (payment_intent_id);
-CREATE INDEX payments_to_redrive ON payments (redrive_at) WHERE redrive_at IS NOT NULL;
+CREATE INDEX payments_to_resume ON payments (resume_at) WHERE resume_at IS NOT NULL;
 
 -- Each kind of decision is made once for an order, for good.
 CREATE TABLE decisions (

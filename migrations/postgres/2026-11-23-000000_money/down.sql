@@ -1,14 +1,14 @@
 DROP TABLE address_locks;
-DROP TABLE walks;
+DROP TABLE event_backfills;
 DROP TABLE stripe_calls;
 DROP TABLE disputes;
 DROP TABLE refunds;
 DROP INDEX payments_one_per_checkout_session;
-ALTER TABLE payments DROP COLUMN asked;
+ALTER TABLE payments DROP COLUMN request_params;
 ALTER TABLE payments DROP COLUMN abandoned;
 ALTER TABLE payments DROP COLUMN capture;
 ALTER TABLE payments DROP COLUMN checkout_session_id;
-ALTER TABLE payments DROP COLUMN rail;
+ALTER TABLE payments DROP COLUMN flow;
 DROP INDEX orders_to_check;
 ALTER TABLE orders DROP COLUMN holds;
 ALTER TABLE orders DROP COLUMN check_at;

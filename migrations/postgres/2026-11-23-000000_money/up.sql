@@ -16,11 +16,11 @@ UPDATE orders SET
                     THEN created_at + interval '35 minutes' END;
 CREATE INDEX orders_to_check ON orders (check_at) WHERE check_at IS NOT NULL;
 
-ALTER TABLE payments ADD COLUMN rail text NOT NULL DEFAULT 'payment_intent';
+ALTER TABLE payments ADD COLUMN flow text NOT NULL DEFAULT 'payment_intent';
 ALTER TABLE payments ADD COLUMN checkout_session_id text;
 ALTER TABLE payments ADD COLUMN capture bigint;
 ALTER TABLE payments ADD COLUMN abandoned boolean NOT NULL DEFAULT false;
-ALTER TABLE payments ADD COLUMN asked text NOT NULL DEFAULT '';
+ALTER TABLE payments ADD COLUMN request_params text NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX payments_one_per_checkout_session ON payments (checkout_session_id, account)
     WHERE checkout_session_id IS NOT NULL;
 
@@ -37,8 +37,8 @@ CREATE TABLE refunds (
     stripe_refund_id text,
     facts            jsonb NOT NULL,
     refused          text,
-    redrive_at       timestamptz,
-    redrives         integer NOT NULL DEFAULT 0,
+    resume_at       timestamptz,
+    resume_count         integer NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL
 );
@@ -48,7 +48,7 @@ CREATE UNIQUE INDEX refunds_one_per_stripe_refund ON refunds (stripe_refund_id, 
 CREATE UNIQUE INDEX refunds_one_automatic_per_cause ON refunds (payment_id, cause)
     WHERE cause IN ('surplus', 'review') AND refused IS NULL;
 CREATE INDEX refunds_by_order ON refunds (order_id);
-CREATE INDEX refunds_to_redrive ON refunds (redrive_at) WHERE redrive_at IS NOT NULL;
+CREATE INDEX refunds_to_resume ON refunds (resume_at) WHERE resume_at IS NOT NULL;
 
 CREATE TABLE disputes (
     id                text PRIMARY KEY,
@@ -76,12 +76,12 @@ CREATE TABLE stripe_calls (
 CREATE INDEX stripe_calls_by_order ON stripe_calls (order_id);
 
 -- How far a list of Stripe's was walked, and until when somebody walks it.
-CREATE TABLE walks (
+CREATE TABLE event_backfills (
     name        text PRIMARY KEY,
     seen_until  timestamptz,
     lease_until timestamptz
 );
-INSERT INTO walks (name) VALUES ('events');
+INSERT INTO event_backfills (name) VALUES ('events');
 
 -- Rows to be locked and nothing else: whoever places an order without credentials takes the one that its address
 -- falls on, so that the open orders of an address are counted by one transaction at a time.

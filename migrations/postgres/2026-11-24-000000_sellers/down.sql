@@ -16,5 +16,5 @@ ALTER TABLE orders DROP COLUMN seller_id;
 ALTER TABLE products DROP COLUMN stripe_product_id;
 ALTER TABLE products DROP COLUMN seller_id;
 DROP TABLE oauth_states;
-DELETE FROM walks WHERE name <> 'events';
+DELETE FROM event_backfills WHERE name <> 'events';
 DROP TABLE sellers;

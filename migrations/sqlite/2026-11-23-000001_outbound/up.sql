@@ -1,15 +1,15 @@
 -- Events to the shop's own systems. A row of `outbox` becomes a message, with its payload as it is sent every time,
 -- and one delivery for each endpoint that was to hear of it when the message was made.
 
-ALTER TABLE outbox ADD COLUMN announced boolean NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN published boolean NOT NULL DEFAULT 0;
 -- Only what is new is in it, so it stays as small as the backlog.
-CREATE INDEX outbox_unannounced ON outbox (id) WHERE NOT announced;
+CREATE INDEX outbox_unpublished ON outbox (id) WHERE NOT published;
 
 -- Whoever holds the lock on a row does that work; all others leave it to them.
-CREATE TABLE outbound_turns (
+CREATE TABLE outbound_locks (
     work text PRIMARY KEY
 );
-INSERT INTO outbound_turns (work) VALUES ('announce');
+INSERT INTO outbound_locks (work) VALUES ('announce');
 
 -- `secrets` must be usable: they sign. A removed endpoint stays until its deliveries are forgotten, without secrets.
 CREATE TABLE webhook_endpoints (

@@ -1,1 +1,1 @@
-ALTER TABLE orders DROP COLUMN has_returns;
+ALTER TABLE orders DROP COLUMN has_refunds_or_disputes;

@@ -7,14 +7,14 @@ CREATE TABLE old_outbox (
     subject    text NOT NULL,
     sequence   bigint NOT NULL,
     created_at text NOT NULL,
-    announced  boolean NOT NULL DEFAULT 0,
+    published  boolean NOT NULL DEFAULT 0,
     CONSTRAINT outbox_once UNIQUE (order_id, kind, subject)
 );
-INSERT INTO old_outbox (id, order_id, kind, subject, sequence, created_at, announced)
-    SELECT id, order_id, kind, subject, sequence, created_at, announced FROM outbox WHERE order_id IS NOT NULL;
+INSERT INTO old_outbox (id, order_id, kind, subject, sequence, created_at, published)
+    SELECT id, order_id, kind, subject, sequence, created_at, published FROM outbox WHERE order_id IS NOT NULL;
 DROP TABLE outbox;
 ALTER TABLE old_outbox RENAME TO outbox;
-CREATE INDEX outbox_unannounced ON outbox (id) WHERE NOT announced;
+CREATE INDEX outbox_unpublished ON outbox (id) WHERE NOT published;
 ALTER TABLE refunds DROP COLUMN refund_application_fee;
 ALTER TABLE refunds DROP COLUMN reverse_transfer;
 ALTER TABLE payments DROP COLUMN destination;
@@ -26,5 +26,5 @@ ALTER TABLE orders DROP COLUMN seller_id;
 ALTER TABLE products DROP COLUMN stripe_product_id;
 ALTER TABLE products DROP COLUMN seller_id;
 DROP TABLE oauth_states;
-DELETE FROM walks WHERE name <> 'events';
+DELETE FROM event_backfills WHERE name <> 'events';
 DROP TABLE sellers;

@@ -10,7 +10,7 @@ CREATE TABLE sellers (
     account_id       text,
     mode             text NOT NULL,
     origin           text NOT NULL,
-    link             text NOT NULL,
+    connection_status             text NOT NULL,
     unlink_forced    boolean NOT NULL,
     charge_type      text NOT NULL,
     fee_basis_points integer NOT NULL CHECK (fee_basis_points BETWEEN 0 AND 10000),
@@ -19,9 +19,9 @@ CREATE TABLE sellers (
     reference        text,
     metadata         text NOT NULL,
     state            text,
-    seen_s           bigint NOT NULL,
-    told_s           bigint NOT NULL,
-    linked_s         bigint NOT NULL,
+    snapshot_at_s           bigint NOT NULL,
+    last_event_at_s           bigint NOT NULL,
+    connected_at_s         bigint NOT NULL,
     request          text,
     checked_at       text,
     check_at         text,
@@ -71,15 +71,15 @@ CREATE TABLE new_outbox (
     subject    text NOT NULL,
     sequence   bigint NOT NULL,
     created_at text NOT NULL,
-    announced  boolean NOT NULL DEFAULT 0,
+    published  boolean NOT NULL DEFAULT 0,
     CONSTRAINT outbox_about_one CHECK ((order_id IS NULL) <> (seller_id IS NULL)),
     CONSTRAINT outbox_once UNIQUE (order_id, kind, subject)
 );
-INSERT INTO new_outbox (id, order_id, kind, subject, sequence, created_at, announced)
-    SELECT id, order_id, kind, subject, sequence, created_at, announced FROM outbox;
+INSERT INTO new_outbox (id, order_id, kind, subject, sequence, created_at, published)
+    SELECT id, order_id, kind, subject, sequence, created_at, published FROM outbox;
 DROP TABLE outbox;
 ALTER TABLE new_outbox RENAME TO outbox;
 CREATE UNIQUE INDEX outbox_once_of_seller ON outbox (seller_id, kind, subject) WHERE seller_id IS NOT NULL;
-CREATE INDEX outbox_unannounced ON outbox (id) WHERE NOT announced;
+CREATE INDEX outbox_unpublished ON outbox (id) WHERE NOT published;
 
 ALTER TABLE messages ADD COLUMN seller_id text;

@@ -33,7 +33,7 @@ impl From<Error> for Problem {
             ),
             Error::NotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
             Error::Closing => Self::new(Code::OrderClosing, "The order is being closed."),
-            Error::InFlight(status) => Self::in_flight(status),
+            Error::InFlightAttempt(status) => Self::in_flight(status),
             Error::TooManyAttempts => {
                 Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
             }
@@ -139,7 +139,7 @@ impl Problem {
 
     /// Stripe gave no answer that settles anything, perhaps because of our own key.
     fn stripe_away(error: &Error) -> Self {
-        if error.is_of_configuration() {
+        if error.is_configuration_error() {
             tracing::error!(
                 error = error as &dyn StdError,
                 "Stripe does not take the key in STRIPE_SECRET_KEY, or the key may not do this. Nobody can pay until \

@@ -1,7 +1,7 @@
 //! Problems with sellers.
 
 use quittance_domain::seller::{Blocker, InvalidFee};
-use quittance_payments::StateRefused;
+use quittance_payments::OAuthStateError;
 
 use super::{FieldError, Problem};
 use crate::auth::Audience;
@@ -85,12 +85,12 @@ impl Problem {
     }
 
     /// What came back from Stripe's authorization page is not taken.
-    pub(super) fn of_state(refused: StateRefused) -> Self {
+    pub(super) fn of_state(refused: OAuthStateError) -> Self {
         let (code, detail) = match refused {
-            StateRefused::Unknown => (Code::OAuthStateUnknown, "The state was not made here."),
-            StateRefused::Used => (Code::OAuthStateUsed, "The state was used before. Begin anew."),
-            StateRefused::Expired => (Code::OAuthStateExpired, "The state is too old. Begin anew."),
-            StateRefused::OtherBinding => {
+            OAuthStateError::Unknown => (Code::OAuthStateUnknown, "The state was not made here."),
+            OAuthStateError::Used => (Code::OAuthStateUsed, "The state was used before. Begin anew."),
+            OAuthStateError::Expired => (Code::OAuthStateExpired, "The state is too old. Begin anew."),
+            OAuthStateError::OtherBinding => {
                 (Code::OAuthBindingMismatch, "Somebody else began with this state.")
             }
         };

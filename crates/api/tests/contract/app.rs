@@ -11,8 +11,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use quittance_api::{Api, ApiConfig, IpNet, PublicMode, ReturnOrigins, SecretKeyText};
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
-use quittance_domain::seller::{ChargeType, FeeTerms, Supported};
-use quittance_outbound::{Guard, News, OutboundConfig, Sender, SystemLookup, Worker};
+use quittance_domain::seller::{ChargeType, FeeTerms, SupportedSellers};
+use quittance_outbound::{Guard, OutboundConfig, Sender, SystemLookup, Wakeup, Worker};
 use quittance_payments::{ConnectSettings, Payments, Waiting};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::{Config as SandboxConfig, Sandbox};
@@ -54,7 +54,7 @@ pub(crate) struct Setup {
     pub(crate) order_lifetime: Duration,
     pub(crate) with_outbound: bool,
     pub(crate) with_connect: bool,
-    pub(crate) sellers_supported: Supported,
+    pub(crate) sellers_supported: SupportedSellers,
 }
 
 impl Default for Setup {
@@ -70,7 +70,7 @@ impl Default for Setup {
             order_lifetime: Duration::from_mins(35),
             with_outbound: false,
             with_connect: true,
-            sellers_supported: Supported::default(),
+            sellers_supported: SupportedSellers::default(),
         }
     }
 }
@@ -223,11 +223,11 @@ fn connect_settings(setup: &Setup) -> ConnectSettings {
 }
 
 /// Delivers messages to the shop's own systems, on this machine too.
-fn start_outbound(store: Store, supported: &Supported) {
+fn start_outbound(store: Store, supported: &SupportedSellers) {
     let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
     let render = quittance_api::message_renderer(supported);
     let config = OutboundConfig { render, retention: chrono::Duration::days(90) };
-    let worker = Worker::new(store, sender, config, News::default());
+    let worker = Worker::new(store, sender, config, Wakeup::default());
     tokio::spawn(async move {
         let (_never, stop) = tokio::sync::watch::channel(false);
         worker.run(stop).await;
@@ -267,7 +267,7 @@ impl TestApp {
         let receiver_config =
             ReceiverConfig { secrets: vec![WEBHOOK_SECRET.into()], ..ReceiverConfig::default() };
         let poked = waiting.clone();
-        let receiver = Receiver::start(store.clone(), receiver_config, move || poked.poke());
+        let receiver = Receiver::start(store.clone(), receiver_config, move || poked.notify());
         let mut stripe = StripeConfig::new(STRIPE_KEY.into(), sandbox_url.clone());
         stripe.max_retries = 0;
         let payments = Payments::new(store.clone(), Stripe::new(&stripe).unwrap(), waiting)

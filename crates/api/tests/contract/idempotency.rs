@@ -1,7 +1,7 @@
 //! Requests that are sent twice.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quittance_persistence::{Claimed, KeyedRequest};
+use quittance_persistence::{ClaimKeyOutcome, IdempotentRequest};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -11,9 +11,15 @@ use crate::app::{Setup, TestApp, basket, contains, text, until};
 const KEY: &str = "a-key-of-some-length-1";
 
 /// A claim on a key by an order that the shop places with this body, at a time that the test chooses.
-async fn claim(app: &TestApp, key: &str, body: &str, now: DateTime<Utc>, lease: TimeDelta) -> Claimed {
+async fn claim(
+    app: &TestApp,
+    key: &str,
+    body: &str,
+    now: DateTime<Utc>,
+    lease: TimeDelta,
+) -> ClaimKeyOutcome {
     let row = app.store.secret_key_by_hash(app.key.hash()).await.unwrap().unwrap();
-    let request = KeyedRequest {
+    let request = IdempotentRequest {
         scope: row.id.to_string(),
         key: key.to_owned(),
         fingerprint: hex::encode(Sha256::digest(format!("POST\n/v1/orders\n{body}"))),
@@ -98,7 +104,7 @@ async fn a_key_at_work_is_not_worked_on_again() {
     for (key, now, lease) in
         [("at-work", Utc::now(), TimeDelta::hours(1)), ("left", an_hour_ago, TimeDelta::minutes(59))]
     {
-        assert!(matches!(claim(&app, key, &body, now, lease).await, Claimed::New(_)));
+        assert!(matches!(claim(&app, key, &body, now, lease).await, ClaimKeyOutcome::New(_)));
     }
     let place = |key| {
         let call = app.post("/v1/orders").shop().key(key);
@@ -190,9 +196,9 @@ async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
         let an_hour_ago = Utc::now() - TimeDelta::hours(1);
         let answer = until("the key to be let go", async || {
             match claim(&app, &format!("gone-{round}"), &body, an_hour_ago, TimeDelta::zero()).await {
-                Claimed::InFlight => return None,
-                Claimed::New(claim) => app.store.release_key(claim).await.unwrap(),
-                Claimed::Replay(_) | Claimed::Mismatch => {}
+                ClaimKeyOutcome::InFlightAttempt => return None,
+                ClaimKeyOutcome::New(claim) => app.store.release_key(claim).await.unwrap(),
+                ClaimKeyOutcome::Replay(_) | ClaimKeyOutcome::Mismatch => {}
             }
             Some(again().await).filter(|answer| answer.status != 409)
         });

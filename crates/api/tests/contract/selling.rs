@@ -6,7 +6,7 @@ use crate::app::{Setup, TestApp, basket, return_urls, text};
 use crate::marketplace::path_of;
 
 /// What an order says about its seller.
-fn sold_by(order: &Value) -> [Value; 3] {
+fn seller_terms(order: &Value) -> [Value; 3] {
     ["seller_id", "charge_type", "application_fee_amount"].map(|name| order[name].clone())
 }
 
@@ -36,15 +36,19 @@ async fn an_order_is_of_one_seller_and_keeps_its_terms() {
     let app = TestApp::start().await;
     let (seller, other) = (app.connected_seller("ada").await, app.connected_seller("eve").await);
     let order = app.order_of(&seller).await;
-    assert_eq!(sold_by(&order), [seller["id"].clone(), json!("direct"), json!(null)], "whoever placed it");
+    assert_eq!(
+        seller_terms(&order),
+        [seller["id"].clone(), json!("direct"), json!(null)],
+        "whoever placed it"
+    );
     let path = format!("/v1/orders/{}", text(&order["id"]));
     let token = text(&order["client_token"]);
-    assert_eq!(sold_by(&app.get(&path).bearer(&token).send().await.ok(200)), sold_by(&order));
+    assert_eq!(seller_terms(&app.get(&path).bearer(&token).send().await.ok(200)), seller_terms(&order));
     let order = app.get(&path).shop().send().await.ok(200);
     // 2.5 % of 49.98 is 1.2495, and 0.30 on top.
-    assert_eq!(sold_by(&order), [seller["id"].clone(), json!("direct"), json!(155)]);
+    assert_eq!(seller_terms(&order), [seller["id"].clone(), json!("direct"), json!(155)]);
     app.change_seller(&seller, &json!({"charge_type": "destination", "fee_basis_points": 0})).await;
-    assert_eq!(sold_by(&app.get(&path).shop().send().await.ok(200)), sold_by(&order));
+    assert_eq!(seller_terms(&app.get(&path).shop().send().await.ok(200)), seller_terms(&order));
     let (own, foreign) = (app.product(100).await, app.product_of(&other, 100).await);
     let of_seller = text(&order["items"][0]["product_id"]);
     let items = |ids: &[&str]| -> Value {
@@ -63,9 +67,9 @@ async fn an_order_is_of_one_seller_and_keeps_its_terms() {
     }
     let again = json!({"items": items(&[&of_seller])});
     let changed = app.patch(&path).shop().json(&again).send().await.ok(200);
-    assert_eq!(sold_by(&changed), [seller["id"].clone(), json!("destination"), json!(30)]);
+    assert_eq!(seller_terms(&changed), [seller["id"].clone(), json!("destination"), json!(30)]);
     let changed = app.patch(&path).shop().json(&json!({"items": items(&[&own])})).send().await.ok(200);
-    assert_eq!(sold_by(&changed), [json!(null), json!(null), json!(null)]);
+    assert_eq!(seller_terms(&changed), [json!(null), json!(null), json!(null)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +133,7 @@ async fn what_the_platform_sells_has_neither_transfer_nor_fee() {
     let app = TestApp::start().await;
     let (order_id, token, _) = app.paid_order().await;
     let order = app.get(&format!("/v1/orders/{order_id}")).bearer(&token).send().await.ok(200);
-    assert_eq!(sold_by(&order), [json!(null), json!(null), json!(null)]);
+    assert_eq!(seller_terms(&order), [json!(null), json!(null), json!(null)]);
     let before = app.sent();
     for (name, code) in
         [("reverse_transfer", "no_transfer_to_reverse"), ("refund_application_fee", "no_application_fee")]
@@ -152,15 +156,15 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready() {
     app.change_account(&seller, "charges_enabled=false&payouts_enabled=false").await;
     let told = app.seller_becomes(&seller, "ready", &json!(false)).await;
     let before = app.sent();
-    for (rail, body) in [("payment_intent", json!({})), ("checkout_session", return_urls())] {
-        let paying = || app.post(&format!("{path}/{rail}")).json(&body);
+    for (flow, body) in [("payment_intent", json!({})), ("checkout_session", return_urls())] {
+        let paying = || app.post(&format!("{path}/{flow}")).json(&body);
         let refused = paying().bearer(&token).send().await.problem(409, "seller_not_ready");
         assert_eq!(refused["errors"], json!(null), "what a seller lacks is not the customer's business");
         let refused = paying().shop().send().await.problem(409, "seller_not_ready");
         let errors = refused["errors"].as_array().unwrap();
         let codes: Value = errors.iter().map(|error| error["code"].clone()).collect::<Vec<_>>().into();
-        assert_eq!(codes, told["blockers"], "{rail}");
-        assert!(errors.iter().all(|error| error["pointer"] == "/seller_id"), "{rail}");
+        assert_eq!(codes, told["blockers"], "{flow}");
+        assert!(errors.iter().all(|error| error["pointer"] == "/seller_id"), "{flow}");
     }
     assert_eq!(app.sent(), before, "Stripe is not asked");
     app.change_account(&seller, "charges_enabled=true&payouts_enabled=true").await;
@@ -171,7 +175,7 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sellers_of_other_countries_and_currencies_are_not_charged_through() {
-    let sellers_supported = quittance_domain::seller::Supported {
+    let sellers_supported = quittance_domain::seller::SupportedSellers {
         countries: ["FR".to_owned()].into(),
         currencies: ["usd".to_owned()].into(),
     };

@@ -1,7 +1,7 @@
 //! One attempt to pay an order: what it must have, what was seen of it, and what of that counts.
 
 use super::{Account, CaptureMethod, Facts, Mode, Observation, OpenStatus, PaymentStatus, Success};
-use crate::checkout::{Rail, SessionObservation, SessionStatus};
+use crate::checkout::{PaymentFlow, SessionObservation, SessionStatus};
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
 
@@ -58,7 +58,7 @@ impl ReviewReason {
 
 /// What a PaymentIntent must have for its success to count: recorded before Stripe hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedPayment {
     /// The account it must live on.
     pub account: Account,
     /// Whether money must be real.
@@ -69,7 +69,7 @@ pub struct Expected {
     pub application_fee: Option<i64>,
 }
 
-impl Expected {
+impl ExpectedPayment {
     /// The gate on amounts: a success counts only if this returns `Ok`. `capture` is what the shop chose to take
     /// of a held payment, if it did.
     pub fn check(&self, success: &Success, capture: Option<i64>) -> Result<(), ReviewReason> {
@@ -92,9 +92,9 @@ pub struct Attempt {
     /// Our id of it.
     pub id: PaymentId,
     /// Where the customer pays it.
-    pub rail: Rail,
+    pub flow: PaymentFlow,
     /// What it must have to count.
-    pub expected: Expected,
+    pub expected: ExpectedPayment,
     /// The connected account to which the money is transferred, if it is not charged there.
     pub destination: Option<String>,
     /// When the money is to be taken.
@@ -155,12 +155,12 @@ impl Attempt {
         if self.refused.is_some() {
             return true;
         }
-        match (self.facts.status(), self.rail, self.facts.session()) {
+        match (self.facts.status(), self.flow, self.facts.session()) {
             (PaymentStatus::Succeeded, ..)
-            | (PaymentStatus::Canceled, Rail::PaymentIntent, _)
-            | (PaymentStatus::Open(_), Rail::CheckoutSession, Some(SessionStatus::Failed)) => true,
+            | (PaymentStatus::Canceled, PaymentFlow::PaymentIntent, _)
+            | (PaymentStatus::Open(_), PaymentFlow::CheckoutSession, Some(SessionStatus::Failed)) => true,
             // While a Session is open, its customer may get another PaymentIntent for a canceled one.
-            (PaymentStatus::Canceled, Rail::CheckoutSession, session) => {
+            (PaymentStatus::Canceled, PaymentFlow::CheckoutSession, session) => {
                 session.is_some_and(|session| session != SessionStatus::Open)
             }
             (PaymentStatus::Open(_), ..) => false,
@@ -169,41 +169,41 @@ impl Attempt {
 
     /// Whether Stripe has told us of what we asked it to make.
     #[must_use]
-    pub fn is_made(&self) -> bool {
-        match self.rail {
-            Rail::PaymentIntent => self.payment_intent_id.is_some(),
-            Rail::CheckoutSession => self.checkout_session_id.is_some(),
+    pub fn exists_at_stripe(&self) -> bool {
+        match self.flow {
+            PaymentFlow::PaymentIntent => self.payment_intent_id.is_some(),
+            PaymentFlow::CheckoutSession => self.checkout_session_id.is_some(),
         }
     }
 
     /// Whether the money is held for the shop to take.
     #[must_use]
-    pub fn is_held(&self) -> bool {
+    pub fn is_authorized(&self) -> bool {
         self.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture)
     }
 
     /// Whether a Checkout Session is complete, and what is known of its PaymentIntent is older than that.
     #[must_use]
-    pub fn is_money_untold(&self) -> bool {
+    pub fn is_payment_outcome_unknown(&self) -> bool {
         self.facts.session() == Some(SessionStatus::Complete) && self.facts.status().awaits_customer()
     }
 
     /// Whether the customer has done their part, and the money may be on its way: this can not be called back. Of
     /// what is out of reach nothing is waited for.
     #[must_use]
-    pub fn is_on_its_way(&self) -> bool {
+    pub fn is_processing(&self) -> bool {
         let is_at_bank = || {
             matches!(
                 self.facts.status(),
                 PaymentStatus::Open(OpenStatus::Processing | OpenStatus::AwaitsTransfer)
             )
         };
-        self.refused.is_none() && (is_at_bank() || self.is_money_untold())
+        self.refused.is_none() && (is_at_bank() || self.is_payment_outcome_unknown())
     }
 
     /// The success that is what was asked for, if one came.
     #[must_use]
-    pub fn fitting_success(&self) -> Option<&Success> {
+    pub fn matching_success(&self) -> Option<&Success> {
         self.facts.successes().find(|success| self.check(success).is_ok())
     }
 
@@ -218,7 +218,7 @@ impl Attempt {
     /// Whether an observation is of this attempt of this order: by Stripe's id, or where we do not know that yet, by
     /// what its metadata says. Anybody with an account of their own can make PaymentIntents that carry our ids.
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
-        self.is_of(&observation.account, observation.mode)?;
+        self.belongs_to(&observation.account, observation.mode)?;
         if let Some(known) = &self.payment_intent_id {
             return is_same(known, &observation.payment_intent_id);
         }
@@ -226,7 +226,7 @@ impl Attempt {
             order_id,
             observation.order_id.as_ref(),
             observation.payment_id.as_ref(),
-            &observation.fact.sighting.event,
+            &observation.fact.provenance.event,
         )
     }
 
@@ -236,8 +236,8 @@ impl Attempt {
         order_id: &OrderId,
         observation: &SessionObservation,
     ) -> Result<(), Mismatch> {
-        self.is_of(&observation.account, observation.mode)?;
-        if self.rail != Rail::CheckoutSession {
+        self.belongs_to(&observation.account, observation.mode)?;
+        if self.flow != PaymentFlow::CheckoutSession {
             return Err(Mismatch::UnknownAttempt);
         }
         if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id) {
@@ -255,7 +255,7 @@ impl Attempt {
     }
 
     /// Whether something lives on the attempt's account, in its mode.
-    pub(crate) fn is_of(&self, account: &Account, mode: Mode) -> Result<(), Mismatch> {
+    pub(crate) fn belongs_to(&self, account: &Account, mode: Mode) -> Result<(), Mismatch> {
         if *account != self.expected.account {
             Err(Mismatch::WrongAccount)
         } else if mode != self.expected.mode {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Capability, ChargeType, Link, Requirements, Seller};
+use super::{Capability, ChargeType, ConnectionStatus, Requirements, Seller};
 
 /// Which sellers the platform takes. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Supported {
+pub struct SupportedSellers {
     /// ISO 3166-1 alpha-2 codes of countries, upper case.
     pub countries: BTreeSet<String>,
     /// Default currencies of accounts, lower case.
     pub currencies: BTreeSet<String>,
 }
 
-impl Supported {
+impl SupportedSellers {
     fn has_country(&self, country: Option<&str>) -> bool {
         self.countries.is_empty() || country.is_some_and(|country| self.countries.contains(country))
     }
@@ -86,7 +86,7 @@ impl Blocker {
     }
 
     /// Whether a platform may end its use of an account because of this.
-    fn lets_unlink(self) -> bool {
+    fn allows_unlink(self) -> bool {
         matches!(
             self,
             Self::DetailsNotSubmitted
@@ -168,23 +168,23 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    pub(super) fn of(seller: &Seller, supported: &Supported) -> Self {
+    pub(super) fn of(seller: &Seller, supported: &SupportedSellers) -> Self {
         let blockers = blockers(seller, supported);
         Self {
             ready: blockers.is_empty(),
             next_action: next_action(seller, &blockers),
-            can_unlink: blockers.iter().any(|blocker| blocker.lets_unlink()),
+            can_unlink: blockers.iter().any(|blocker| blocker.allows_unlink()),
             blockers,
         }
     }
 }
 
-fn blockers(seller: &Seller, supported: &Supported) -> Vec<Blocker> {
+fn blockers(seller: &Seller, supported: &SupportedSellers) -> Vec<Blocker> {
     if !seller.is_connected() {
         return vec![Blocker::NotConnected];
     }
-    let unlinking = (seller.link == Link::Unlinking).then_some(Blocker::Unlinking);
-    let Some(state) = &seller.knowledge.state else {
+    let unlinking = (seller.connection_status == ConnectionStatus::Unlinking).then_some(Blocker::Unlinking);
+    let Some(state) = &seller.snapshot.state else {
         return unlinking.into_iter().chain([Blocker::NotChecked]).collect();
     };
     let needs_transfers = seller.charge_type == ChargeType::Destination;
@@ -208,7 +208,7 @@ fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
     if has(Blocker::NotConnected) {
         return if is_being_made(seller) { NextAction::AwaitVerification } else { NextAction::Connect };
     }
-    let Some(state) = &seller.knowledge.state else { return NextAction::AwaitVerification };
+    let Some(state) = &seller.snapshot.state else { return NextAction::AwaitVerification };
     let requirements = &state.requirements;
     let disabled = requirements.disabled_reason.as_deref().unwrap_or_default();
     if disabled.starts_with("rejected.")
@@ -237,7 +237,7 @@ fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
 
 /// Whether Stripe was asked to make the account, and has not answered yet.
 fn is_being_made(seller: &Seller) -> bool {
-    seller.account_id.is_none() && seller.link == Link::Connected
+    seller.account_id.is_none() && seller.connection_status == ConnectionStatus::Connected
 }
 
 fn wants_information(requirements: &Requirements) -> bool {

@@ -1,10 +1,10 @@
 //! Attempts on a seller's own account: the seller sees our ids there, and may write them wherever it likes.
 
 use quittance_domain::checkout::SessionStatus;
-use quittance_domain::history::{Closure, History, Restock};
+use quittance_domain::history::{CloseReason, History, RestockOutcome};
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{
-    Account, Attempt, Expected, Mismatch, Observation, OpenStatus, Seen, Success,
+    Account, Attempt, ExpectedPayment, Mismatch, Observation, ObservedState, OpenStatus, Success,
 };
 use quittance_domain::refund::RefundTerms;
 
@@ -21,44 +21,46 @@ fn seller() -> Account {
 
 /// The attempt on the seller's account, of which Stripe's answer was lost.
 fn lost(plain: Attempt) -> Attempt {
-    let expected = Expected { account: seller(), application_fee: Some(FEE), ..plain.expected };
+    let expected = ExpectedPayment { account: seller(), application_fee: Some(FEE), ..plain.expected };
     Attempt { expected, payment_intent_id: None, checkout_session_id: None, ..plain }
 }
 
-fn success() -> Seen {
-    Seen::Succeeded(Success { application_fee: Some(FEE), ..right_success() })
+fn success() -> ObservedState {
+    ObservedState::Succeeded(Success { application_fee: Some(FEE), ..right_success() })
 }
 
 /// As an event of the seller's account carries it.
-fn told(seen: Seen) -> Observation {
+fn told(seen: ObservedState) -> Observation {
     Observation { account: seller(), ..observation(0, event(3, "told", seen)) }
 }
 
 /// As Stripe answers to us.
-fn answered(seen: Seen) -> Observation {
+fn answered(seen: ObservedState) -> Observation {
     let mut answer = told(seen);
-    answer.fact.sighting.event = String::new();
+    answer.fact.provenance.event = String::new();
     answer
 }
 
 #[test]
 fn an_event_with_our_ids_proves_nothing_before_stripe_has_answered_us() {
     let unanswered = History { attempts: vec![lost(attempt(0))], ..History::default() };
-    for seen in [open(OpenStatus::RequiresPaymentMethod), success(), Seen::Canceled, declined("ch_1")] {
+    for seen in
+        [open(OpenStatus::RequiresPaymentMethod), success(), ObservedState::Canceled, declined("ch_1")]
+    {
         let mut history = unanswered.clone();
-        let answer = history.absorb(&payment_id(0), &order_id(), &told(seen));
+        let answer = history.apply_observation(&payment_id(0), &order_id(), &told(seen));
         assert_eq!(answer, Err(Mismatch::UnknownAttempt));
         assert_eq!(history, unanswered);
     }
     let mut history = unanswered;
     let created = answered(open(OpenStatus::RequiresPaymentMethod));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &created), Ok(()));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &created), Ok(()));
     let forged = Observation { payment_intent_id: "pi_forged".to_owned(), ..told(success()) };
-    let answer = history.absorb(&payment_id(0), &order_id(), &forged);
+    let answer = history.apply_observation(&payment_id(0), &order_id(), &forged);
     assert_eq!(answer, Err(Mismatch::OtherPaymentIntent));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &told(success())), Ok(()));
-    settle(&mut history, Restock::Short);
-    assert_eq!(history.standing().status, OrderStatus::Paid);
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &told(success())), Ok(()));
+    settle(&mut history, RestockOutcome::Short);
+    assert_eq!(history.order_state().status, OrderStatus::Paid);
 }
 
 #[test]
@@ -67,15 +69,15 @@ fn nor_does_a_session() {
     let mut seen = session_observation(0, SessionStatus::Complete, Some(right_success()));
     seen.account = seller();
     let mut history = unanswered.clone();
-    let answer = history.absorb_session(&payment_id(0), &order_id(), &seen);
+    let answer = history.apply_session(&payment_id(0), &order_id(), &seen);
     assert_eq!(answer, Err(Mismatch::UnknownAttempt));
     // Nor does a PaymentIntent, of which the Session has not told.
-    let answer = history.absorb(&payment_id(0), &order_id(), &told(success()));
+    let answer = history.apply_observation(&payment_id(0), &order_id(), &told(success()));
     assert_eq!(answer, Err(Mismatch::UnknownAttempt));
     assert_eq!(history, unanswered);
     seen.event = String::new();
-    assert_eq!(history.absorb_session(&payment_id(0), &order_id(), &seen), Ok(()));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &told(success())), Ok(()));
+    assert_eq!(history.apply_session(&payment_id(0), &order_id(), &seen), Ok(()));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &told(success())), Ok(()));
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn on_our_own_account_metadata_is_ours() {
     let unanswered = Attempt { payment_intent_id: None, ..attempt(0) };
     let mut history = History { attempts: vec![unanswered], ..History::default() };
     let seen = observation(0, event(3, "created", open(OpenStatus::RequiresPaymentMethod)));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &seen), Ok(()));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &seen), Ok(()));
     assert_eq!(history.attempts[0].payment_intent_id, Some(payment_intent_id(0)));
 }
 
@@ -92,19 +94,19 @@ fn what_is_out_of_reach_keeps_no_order_from_ending_and_still_counts_if_it_comes_
     for status in [OpenStatus::Processing, OpenStatus::RequiresCapture, OpenStatus::RequiresPaymentMethod] {
         let reachable = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..lost(attempt(0)) };
         let mut history = History { attempts: vec![reachable], ..History::default() };
-        history.absorb(&payment_id(0), &order_id(), &told(open(status))).unwrap();
+        history.apply_observation(&payment_id(0), &order_id(), &told(open(status))).unwrap();
         history.attempts[0].refused = Some("seller_disconnected".to_owned());
         assert!(history.live_attempt().is_none(), "{status:?}");
-        assert_eq!(history.standing().status, OrderStatus::Pending, "{status:?}");
+        assert_eq!(history.order_state().status, OrderStatus::Pending, "{status:?}");
 
-        history.closing = Some(Closure::Expired);
-        settle(&mut history, Restock::Taken);
-        assert_eq!(history.standing().status, OrderStatus::Expired, "{status:?}");
+        history.closing = Some(CloseReason::Expired);
+        settle(&mut history, RestockOutcome::Taken);
+        assert_eq!(history.order_state().status, OrderStatus::Expired, "{status:?}");
 
-        history.absorb(&payment_id(0), &order_id(), &told(success())).unwrap();
+        history.apply_observation(&payment_id(0), &order_id(), &told(success())).unwrap();
         assert_eq!(history.attempts[0].refused, None, "it is in reach again");
-        settle(&mut history, Restock::Taken);
-        assert_eq!(history.standing().status, OrderStatus::Paid, "{status:?}");
+        settle(&mut history, RestockOutcome::Taken);
+        assert_eq!(history.order_state().status, OrderStatus::Paid, "{status:?}");
     }
 }
 

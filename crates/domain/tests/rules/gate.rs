@@ -1,13 +1,14 @@
 //! What does not fit never pays an order, and what is not the order's changes nothing of it.
 
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
-use quittance_domain::history::{Closure, History, Restock};
+use quittance_domain::history::{CloseReason, History, RestockOutcome};
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::OrderStatus;
+use quittance_domain::order_state::PaymentOutcome;
 use quittance_domain::payment::{
-    Account, Attempt, Expected, Mismatch, Mode, Observation, OpenStatus, ReviewReason, Seen, Success,
+    Account, Attempt, ExpectedPayment, Mismatch, Mode, Observation, ObservedState, OpenStatus, ReviewReason,
+    Success,
 };
-use quittance_domain::standing::Settled;
 use uuid::Uuid;
 
 use crate::stage::{
@@ -20,7 +21,7 @@ const FEE: i64 = 126;
 
 fn attempt_with_fee(application_fee: Option<i64>) -> Attempt {
     let plain = attempt(0);
-    Attempt { expected: Expected { application_fee, ..plain.expected }, ..plain }
+    Attempt { expected: ExpectedPayment { application_fee, ..plain.expected }, ..plain }
 }
 
 /// Successes that are wrong in one way, for an attempt that must have this fee.
@@ -63,19 +64,19 @@ fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
         Scenario {
             name,
             history: History { attempts: vec![attempt_with_fee(application_fee)], ..History::default() },
-            stock: Restock::Short,
+            stock: RestockOutcome::Short,
             steps: vec![
                 told(0, "created", open(OpenStatus::RequiresPaymentMethod)),
                 told(2, "declined", declined("ch_1")),
                 told(4, "processing", open(OpenStatus::Processing)),
-                Step::Asked(Closure::Canceled),
-                told(4, "succeeded", Seen::Succeeded(success)),
+                Step::Asked(CloseReason::Canceled),
+                told(4, "succeeded", ObservedState::Succeeded(success)),
             ],
             end: End::Same {
                 status: OrderStatus::Review,
                 reason: Some(reason),
                 amount_paid: 0,
-                settled: Some(Settled::Succeeded(payment_id(0))),
+                settled: Some(PaymentOutcome::Succeeded(payment_id(0))),
             },
         }
         .run();
@@ -116,13 +117,13 @@ fn stages() -> Vec<History> {
         &[],
         &[told(1, "processing", open(OpenStatus::Processing))],
         &[told(1, "declined", declined("ch_1"))],
-        &[told(1, "succeeded", Seen::Succeeded(right_success()))],
-        &[Step::Asked(Closure::Canceled), told(1, "canceled", Seen::Canceled)],
+        &[told(1, "succeeded", ObservedState::Succeeded(right_success()))],
+        &[Step::Asked(CloseReason::Canceled), told(1, "canceled", ObservedState::Canceled)],
     ];
     let reach = |steps: &[Step]| {
         let mut reached = history(1);
         for step in steps {
-            happen(&mut reached, &[step], Restock::Short);
+            happen(&mut reached, &[step], RestockOutcome::Short);
         }
         reached
     };
@@ -132,8 +133,8 @@ fn stages() -> Vec<History> {
 #[test]
 fn what_is_not_the_orders_changes_nothing() {
     let facts = [
-        Seen::Succeeded(right_success()),
-        Seen::Canceled,
+        ObservedState::Succeeded(right_success()),
+        ObservedState::Canceled,
         declined("ch_9"),
         open(OpenStatus::RequiresCapture),
     ];
@@ -142,7 +143,7 @@ fn what_is_not_the_orders_changes_nothing() {
             let right = observation(0, event(9, "stranger", seen.clone()));
             for (name, payment_id, stranger, mismatch) in strangers(&right) {
                 let mut told = history.clone();
-                let answer = told.absorb(&payment_id, &order_id(), &stranger);
+                let answer = told.apply_observation(&payment_id, &order_id(), &stranger);
                 assert_eq!(answer, Err(mismatch), "{name}");
                 assert_eq!(told, history, "{name}");
                 assert_eq!(told.decide(), None, "{name}");
@@ -159,18 +160,24 @@ fn an_attempt_whose_id_was_lost_is_found_by_what_we_wrote_on_it_alone() {
 
     let mut unnamed = history.clone();
     let stranger = Observation { payment_id: None, ..right.clone() };
-    assert_eq!(unnamed.absorb(&payment_id(0), &order_id(), &stranger), Err(Mismatch::UnknownAttempt));
+    assert_eq!(
+        unnamed.apply_observation(&payment_id(0), &order_id(), &stranger),
+        Err(Mismatch::UnknownAttempt)
+    );
     let stranger = Observation { account: Account::connected("acct_other"), ..right.clone() };
-    assert_eq!(unnamed.absorb(&payment_id(0), &order_id(), &stranger), Err(Mismatch::WrongAccount));
+    assert_eq!(
+        unnamed.apply_observation(&payment_id(0), &order_id(), &stranger),
+        Err(Mismatch::WrongAccount)
+    );
     let stranger = Observation { order_id: Some(another_order()), ..right.clone() };
-    assert_eq!(unnamed.absorb(&payment_id(0), &order_id(), &stranger), Err(Mismatch::OtherOrder));
+    assert_eq!(unnamed.apply_observation(&payment_id(0), &order_id(), &stranger), Err(Mismatch::OtherOrder));
     assert_eq!(unnamed, history);
 
     let mut adopted = history;
-    assert_eq!(adopted.absorb(&payment_id(0), &order_id(), &right), Ok(()));
+    assert_eq!(adopted.apply_observation(&payment_id(0), &order_id(), &right), Ok(()));
     assert_eq!(adopted.attempts[0].payment_intent_id, Some(payment_intent_id(0)));
     let second = Observation { payment_intent_id: "pi_second".to_owned(), ..right.clone() };
-    let answer = adopted.absorb(&payment_id(0), &order_id(), &second);
+    let answer = adopted.apply_observation(&payment_id(0), &order_id(), &second);
     assert_eq!(answer, Err(Mismatch::OtherPaymentIntent), "it has one PaymentIntent, for good");
 }
 
@@ -181,22 +188,22 @@ fn another_order() -> OrderId {
 /// What is ours stays ours, whatever somebody with a key of its account writes on it.
 #[test]
 fn metadata_that_was_edited_does_not_lose_a_payment() {
-    let right = observation(0, event(3, "succeeded", Seen::Succeeded(right_success())));
+    let right = observation(0, event(3, "succeeded", ObservedState::Succeeded(right_success())));
     for (named_order, named_payment) in
         [(None, None), (Some(another_order()), Some(payment_id(0))), (Some(order_id()), Some(payment_id(1)))]
     {
         let mut history = history(2);
         let edited =
             Observation { order_id: named_order.clone(), payment_id: named_payment.clone(), ..right.clone() };
-        assert_eq!(history.absorb(&payment_id(0), &order_id(), &edited), Ok(()));
-        settle(&mut history, Restock::Short);
-        assert_eq!(history.standing().status, OrderStatus::Paid);
+        assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &edited), Ok(()));
+        settle(&mut history, RestockOutcome::Short);
+        assert_eq!(history.order_state().status, OrderStatus::Paid);
         let edited =
             SessionObservation { order_id: named_order, payment_id: named_payment, ..paid_session() };
         let mut history = History { attempts: vec![session_attempt(0)], ..History::default() };
-        assert_eq!(history.absorb_session(&payment_id(0), &order_id(), &edited), Ok(()));
-        settle(&mut history, Restock::Short);
-        assert_eq!(history.standing().status, OrderStatus::Paid);
+        assert_eq!(history.apply_session(&payment_id(0), &order_id(), &edited), Ok(()));
+        settle(&mut history, RestockOutcome::Short);
+        assert_eq!(history.order_state().status, OrderStatus::Paid);
     }
 }
 
@@ -224,11 +231,11 @@ fn a_session_that_is_not_the_orders_changes_nothing() {
             with(|it| it.payment_intent_id = Some("pi_7".to_owned())),
             Mismatch::OtherPaymentIntent,
         ),
-        ("rail", 1, with(|it| it.payment_id = Some(payment_id(1))), Mismatch::UnknownAttempt),
+        ("flow", 1, with(|it| it.payment_id = Some(payment_id(1))), Mismatch::UnknownAttempt),
         ("unknown", 9, paid_session(), Mismatch::UnknownAttempt),
     ] {
         let mut told = history.clone();
-        let answer = told.absorb_session(&payment_id(place), &order_id(), &stranger);
+        let answer = told.apply_session(&payment_id(place), &order_id(), &stranger);
         assert_eq!((answer, &told), (Err(mismatch), &history), "another {name}");
     }
 }
@@ -237,12 +244,12 @@ fn a_session_that_is_not_the_orders_changes_nothing() {
 fn a_session_tells_of_its_payment_intent_and_pays_where_no_fee_is_due() {
     for (fee, status) in [(None, OrderStatus::Paid), (Some(FEE), OrderStatus::Pending)] {
         let plain = session_attempt(0);
-        let expected = Expected { application_fee: fee, ..plain.expected };
+        let expected = ExpectedPayment { application_fee: fee, ..plain.expected };
         let lost = Attempt { expected, checkout_session_id: None, ..plain };
         let mut history = History { attempts: vec![lost], ..History::default() };
-        assert_eq!(history.absorb_session(&payment_id(0), &order_id(), &paid_session()), Ok(()));
-        settle(&mut history, Restock::Short);
-        assert_eq!(history.standing().status, status, "a Session does not say what the fee was");
+        assert_eq!(history.apply_session(&payment_id(0), &order_id(), &paid_session()), Ok(()));
+        settle(&mut history, RestockOutcome::Short);
+        assert_eq!(history.order_state().status, status, "a Session does not say what the fee was");
         let ids = (&history.attempts[0].checkout_session_id, &history.attempts[0].payment_intent_id);
         assert_eq!(ids, (&Some(checkout_session_id(0)), &Some(payment_intent_id(0))));
     }
@@ -254,13 +261,13 @@ fn a_success_at_an_old_price_is_for_review() {
     let outdated = Attempt { outdated: true, refused: Some("seller_disconnected".to_owned()), ..attempt(0) };
     let mut history = History { attempts: vec![outdated], ..History::default() };
     let waiting = observation(0, event(1, "created", open(OpenStatus::RequiresPaymentMethod)));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &waiting), Ok(()));
-    let paid = observation(0, event(2, "succeeded", Seen::Succeeded(right_success())));
-    assert_eq!(history.absorb(&payment_id(0), &order_id(), &paid), Ok(()));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &waiting), Ok(()));
+    let paid = observation(0, event(2, "succeeded", ObservedState::Succeeded(right_success())));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &paid), Ok(()));
     assert_eq!(history.settle(), []);
-    let standing = history.standing();
+    let order_state = history.order_state();
     assert_eq!(
-        (standing.status, standing.review_reason, standing.amount_paid),
+        (order_state.status, order_state.review_reason, order_state.amount_paid),
         (OrderStatus::Review, Some(ReviewReason::WrongAmount), 0)
     );
 }

@@ -3,14 +3,14 @@
 //!
 //! The big matrices run as a seeded sample; `QUITTANCE_EXHAUSTIVE=1` runs them whole.
 
-mod announcements;
 mod attempts;
 mod connected;
 mod gate;
-mod giving_back;
 mod merge;
 mod oracle;
+mod order_events;
 mod pricing;
+mod refunds;
 mod scenarios;
 mod sellers;
 mod stage;

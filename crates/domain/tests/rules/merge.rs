@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::dispute::{DisputeFacts, DisputeOutcome, DisputeState, DisputeStatus};
-use quittance_domain::payment::{Fact, Facts, Failure, OpenStatus, PaymentStatus, Seen, Sighting, Success};
+use quittance_domain::payment::{
+    Fact, Facts, Failure, ObservedState, OpenStatus, PaymentStatus, Provenance, Success,
+};
 use quittance_domain::refund::{RefundFacts, RefundStatus};
 
 const OPEN: [OpenStatus; 6] = [
@@ -40,10 +42,10 @@ fn successes() -> impl Strategy<Value = Success> {
 }
 
 /// Where facts meet as often as can be: a few seconds, a few event ids that also repeat with other content.
-fn sightings() -> impl Strategy<Value = Sighting> {
+fn sightings() -> impl Strategy<Value = Provenance> {
     let created = prop_oneof![9 => 0..3_i64, 1 => any::<i64>()];
     (created, select(vec!["", "evt_1", "evt_2"]))
-        .prop_map(|(created, event)| Sighting { created, event: event.to_owned() })
+        .prop_map(|(created, event)| Provenance { created, event: event.to_owned() })
 }
 
 /// What was told of an attempt.
@@ -65,7 +67,7 @@ impl From<Told> for Facts {
 impl Told {
     fn success(&self) -> Option<&Success> {
         match self {
-            Self::Payment(Fact { seen: Seen::Succeeded(success), .. }) => Some(success),
+            Self::Payment(Fact { seen: ObservedState::Succeeded(success), .. }) => Some(success),
             Self::Session(_, paid) => paid.as_ref(),
             Self::Payment(_) => None,
         }
@@ -75,12 +77,12 @@ impl Told {
 fn payment_facts() -> impl Strategy<Value = Told> {
     let seen = prop_oneof![
         6 => (select(OPEN.to_vec()), proptest::option::of(failures()))
-            .prop_map(|(status, failure)| Seen::Open { status, failure }),
-        1 => Just(Seen::Canceled),
-        2 => successes().prop_map(Seen::Succeeded),
+            .prop_map(|(status, failure)| ObservedState::Open { status, failure }),
+        1 => Just(ObservedState::Canceled),
+        2 => successes().prop_map(ObservedState::Succeeded),
     ];
     prop_oneof![
-        4 => (sightings(), seen).prop_map(|(sighting, seen)| Told::Payment(Fact { sighting, seen })),
+        4 => (sightings(), seen).prop_map(|(provenance, seen)| Told::Payment(Fact { provenance, seen })),
         1 => (select(SESSION.to_vec()), proptest::option::of(successes()))
             .prop_map(|(status, paid)| Told::Session(status, paid)),
     ]
@@ -90,7 +92,7 @@ fn payment_facts() -> impl Strategy<Value = Told> {
 fn refund_facts() -> impl Strategy<Value = RefundFacts> {
     let reason = proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
     (sightings(), select(RefundStatus::ALL.to_vec()), reason)
-        .prop_map(|(sighting, status, reason)| RefundFacts::of(sighting, status, reason))
+        .prop_map(|(provenance, status, reason)| RefundFacts::of(provenance, status, reason))
 }
 
 /// What was told of a dispute.
@@ -98,9 +100,9 @@ fn dispute_facts() -> impl Strategy<Value = (i64, DisputeStatus, DisputeFacts)> 
     let word = || proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
     let due_by = proptest::option::of(0..2_i64);
     let state = (select(DisputeStatus::ALL.to_vec()), 0..2_i64, select(vec!["eur", "usd"]), word(), due_by);
-    (sightings(), state).prop_map(|(sighting, (status, amount, currency, reason, evidence_due_by))| {
+    (sightings(), state).prop_map(|(provenance, (status, amount, currency, reason, evidence_due_by))| {
         let state = DisputeState { status, amount, currency: currency.to_owned(), reason, evidence_due_by };
-        (sighting.created, status, DisputeFacts::of(sighting, state))
+        (provenance.created, status, DisputeFacts::of(provenance, state))
     })
 }
 
@@ -278,7 +280,7 @@ proptest! {
     #[test]
     fn every_failure_counts_once(a in several()) {
         let mut ids: Vec<&str> = a.iter().filter_map(|told| match told {
-            Told::Payment(Fact { seen: Seen::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
+            Told::Payment(Fact { seen: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
             _ => None,
         }).collect();
         ids.sort_unstable();

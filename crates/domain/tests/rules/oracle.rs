@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::dispute::{DisputeOutcome, DisputeStatus};
-use quittance_domain::history::{Closure, Restock};
+use quittance_domain::history::{CloseReason, RestockOutcome};
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Attempt, Fact, OpenStatus, ReviewReason, Seen, Success};
+use quittance_domain::order_state::PaymentOutcome;
+use quittance_domain::payment::{Attempt, Fact, ObservedState, OpenStatus, ReviewReason, Success};
 use quittance_domain::refund::RefundStatus;
-use quittance_domain::standing::Settled;
 
 use crate::stage::{Step, payment_id};
 
@@ -62,10 +62,10 @@ pub(crate) const STATUSES: [(Holds, OrderStatus); 12] = [
     (|order| order.payer().is_some_and(|payer| payer.returned > 0), OrderStatus::PartiallyRefunded),
     (|order| order.payer().is_some(), OrderStatus::Paid),
     (|order| order.attempts.iter().any(KnownAttempt::is_kept), OrderStatus::Review),
-    (|order| order.closed == Some(Closure::Canceled), OrderStatus::Canceled),
-    (|order| order.closed == Some(Closure::Expired), OrderStatus::Expired),
-    (|order| order.latest_that_is(OpenStatus::RequiresCapture).is_some(), OrderStatus::Authorized),
-    (|order| order.latest_that_is(OpenStatus::Processing).is_some(), OrderStatus::Processing),
+    (|order| order.closed == Some(CloseReason::Canceled), OrderStatus::Canceled),
+    (|order| order.closed == Some(CloseReason::Expired), OrderStatus::Expired),
+    (|order| order.latest_with_status(OpenStatus::RequiresCapture).is_some(), OrderStatus::Authorized),
+    (|order| order.latest_with_status(OpenStatus::Processing).is_some(), OrderStatus::Processing),
     (|order| order.attempts.last().is_some_and(|latest| latest.failed.is_some()), OrderStatus::PaymentFailed),
     (|_| true, OrderStatus::Pending),
 ];
@@ -78,11 +78,11 @@ pub(crate) struct Verdict {
     pub(crate) reasons: Vec<ReviewReason>,
     pub(crate) amount_paid: i64,
     pub(crate) amount_refunded: i64,
-    pub(crate) settled: Option<Settled>,
+    pub(crate) settled: Option<PaymentOutcome>,
     /// The place of the attempt that is held or in flight, where the status says so.
     pub(crate) in_flight: Option<usize>,
     pub(crate) is_accepted: bool,
-    pub(crate) closed: Option<Closure>,
+    pub(crate) closed: Option<CloseReason>,
 }
 
 /// An order, by all that was told of it.
@@ -90,11 +90,11 @@ pub(crate) struct Verdict {
 pub(crate) struct Oracle<'a> {
     attempts: &'a [Attempt],
     /// What is left of the goods, should they be wanted again.
-    stock: Restock,
+    stock: RestockOutcome,
     told: Vec<&'a Step>,
     paid_by: Option<usize>,
-    closed: Option<Closure>,
-    restocked: Option<Restock>,
+    closed: Option<CloseReason>,
+    restocked: Option<RestockOutcome>,
 }
 
 /// Where a PaymentIntent is, in Stripe's words.
@@ -129,7 +129,7 @@ struct KnownAttempt {
 pub(crate) struct Known {
     attempts: Vec<KnownAttempt>,
     paid_by: Option<usize>,
-    closed: Option<Closure>,
+    closed: Option<CloseReason>,
 }
 
 impl KnownAttempt {
@@ -144,7 +144,7 @@ impl KnownAttempt {
 }
 
 impl Known {
-    fn latest_that_is(&self, status: OpenStatus) -> Option<usize> {
+    fn latest_with_status(&self, status: OpenStatus) -> Option<usize> {
         self.attempts.iter().rposition(|attempt| attempt.word == Word::Open(status))
     }
 
@@ -158,7 +158,7 @@ impl Known {
 }
 
 impl<'a> Oracle<'a> {
-    pub(crate) fn of(attempts: &'a [Attempt], stock: Restock) -> Self {
+    pub(crate) fn of(attempts: &'a [Attempt], stock: RestockOutcome) -> Self {
         Self { attempts, stock, told: Vec::new(), paid_by: None, closed: None, restocked: None }
     }
 
@@ -176,9 +176,9 @@ impl<'a> Oracle<'a> {
         });
         match (order.attempts.iter().position(KnownAttempt::is_fitting), self.closed) {
             (Some(place), None) => self.paid_by = Some(place),
-            (Some(place), Some(Closure::Expired)) => {
+            (Some(place), Some(CloseReason::Expired)) => {
                 let restocked = *self.restocked.get_or_insert(self.stock);
-                self.paid_by = (restocked == Restock::Taken).then_some(place);
+                self.paid_by = (restocked == RestockOutcome::Taken).then_some(place);
             }
             (None, None) if order.attempts.iter().all(|one| one.is_over && !one.is_kept()) => {
                 self.closed = asked;
@@ -200,7 +200,7 @@ impl<'a> Oracle<'a> {
             for (_, wrongs) in kept.flat_map(|attempt| &attempt.successes) {
                 if wrongs.is_empty() {
                     reasons.push(match self.closed {
-                        Some(Closure::Expired) => ReviewReason::SucceededAfterExpiry,
+                        Some(CloseReason::Expired) => ReviewReason::SucceededAfterExpiry,
                         _ => ReviewReason::SucceededAfterCancel,
                     });
                 }
@@ -214,8 +214,8 @@ impl<'a> Oracle<'a> {
             amount_refunded: order.payer().map_or(0, |payer| payer.returned.min(payer.fits)),
             settled: order.settled(),
             in_flight: match status {
-                OrderStatus::Authorized => order.latest_that_is(OpenStatus::RequiresCapture),
-                OrderStatus::Processing => order.latest_that_is(OpenStatus::Processing),
+                OrderStatus::Authorized => order.latest_with_status(OpenStatus::RequiresCapture),
+                OrderStatus::Processing => order.latest_with_status(OpenStatus::Processing),
                 _ => None,
             },
             is_accepted: self.paid_by.is_some(),
@@ -249,7 +249,7 @@ impl<'a> Oracle<'a> {
         let successes = self.successes(place);
         let open = self.latest_open(place);
         let is_canceled = self.told.iter().any(|step| match step {
-            Step::Told(of, fact) => *of == place && fact.seen == Seen::Canceled,
+            Step::Told(of, fact) => *of == place && fact.seen == ObservedState::Canceled,
             _ => false,
         });
         let word = if !successes.is_empty() {
@@ -264,9 +264,9 @@ impl<'a> Oracle<'a> {
         let failed = open.and_then(|(_, charge)| charge).filter(|_| successes.is_empty());
         let is_refused = attempt.refused.is_some() && !self.told.iter().any(|step| of(step) == Some(place));
         let is_over = is_refused
-            || match (word, attempt.rail) {
-                (Word::Succeeded, _) | (Word::Canceled, Rail::PaymentIntent) => true,
-                (Word::Canceled, Rail::CheckoutSession) => {
+            || match (word, attempt.flow) {
+                (Word::Succeeded, _) | (Word::Canceled, PaymentFlow::PaymentIntent) => true,
+                (Word::Canceled, PaymentFlow::CheckoutSession) => {
                     !matches!(session, None | Some(SessionStatus::Open))
                 }
                 (Word::Open(_), _) => session == Some(SessionStatus::Failed),
@@ -300,7 +300,7 @@ impl<'a> Oracle<'a> {
         let attempt = &self.attempts[place];
         let got = self.told.iter().filter_map(|step| match step {
             Step::Told(of, fact) if *of == place => match &fact.seen {
-                Seen::Succeeded(success) => Some(success),
+                ObservedState::Succeeded(success) => Some(success),
                 _ => None,
             },
             // A Session says nothing of a fee: where one is due, it proves nothing.
@@ -320,10 +320,10 @@ impl<'a> Oracle<'a> {
     fn latest_open(&self, place: usize) -> Option<(OpenStatus, Option<&str>)> {
         let states = self.told.iter().filter_map(|step| match step {
             Step::Told(of, fact) if *of == place => match &fact.seen {
-                Seen::Open { status, failure } => {
+                ObservedState::Open { status, failure } => {
                     let kind = (*status, failure.is_some() && *status == OpenStatus::RequiresPaymentMethod);
                     let rank = RANKS.iter().position(|row| *row == kind).expect("every state has a rank");
-                    let key = (fact.sighting.created, rank, fact.sighting.event.as_str());
+                    let key = (fact.provenance.created, rank, fact.provenance.event.as_str());
                     Some((key, *status, failure.as_ref().map(|failure| failure.id.as_str())))
                 }
                 _ => None,
@@ -359,7 +359,7 @@ impl<'a> Oracle<'a> {
     fn disputes(&self, place: usize) -> Vec<(DisputeOutcome, i64)> {
         let came_in = |currency| {
             let successes = self.told.iter().filter_map(|step| match step {
-                Step::Told(of, Fact { seen: Seen::Succeeded(got), .. }) if *of == place => Some(got),
+                Step::Told(of, Fact { seen: ObservedState::Succeeded(got), .. }) if *of == place => Some(got),
                 Step::Session(of, _, paid) if *of == place => paid.as_ref(),
                 _ => None,
             });
@@ -375,7 +375,7 @@ impl<'a> Oracle<'a> {
                 DISPUTES.iter().position(|(_, status, _)| *status == told.status).expect("a row for each");
             let (stage, _, outcome) = DISPUTES[row];
             let cents = told.cents * i64::from(came_in(told.currency));
-            let seen = ((stage, told.sighting.created, row), outcome, cents);
+            let seen = ((stage, told.provenance.created, row), outcome, cents);
             let known = latest.entry(told.number).or_insert(seen);
             if known.0 < seen.0 {
                 *known = seen;
@@ -395,20 +395,20 @@ fn of(step: &Step) -> Option<usize> {
 
 impl Known {
     /// What a waiting customer wants to hear: of the attempt that paid, else of the latest that Stripe made.
-    fn settled(&self) -> Option<Settled> {
+    fn settled(&self) -> Option<PaymentOutcome> {
         if let Some(place) = self.paid_by {
-            return Some(Settled::Succeeded(payment_id(place)));
+            return Some(PaymentOutcome::Succeeded(payment_id(place)));
         }
         let Some(place) = self.attempts.iter().rposition(|attempt| !attempt.is_refused) else {
-            return self.closed.map(|_| Settled::Closed);
+            return self.closed.map(|_| PaymentOutcome::Closed);
         };
         let id = payment_id(place);
         match (self.attempts[place].word, &self.attempts[place].failed) {
-            (Word::Succeeded, _) => Some(Settled::Succeeded(id)),
-            (Word::Canceled, _) => Some(Settled::Canceled(id)),
-            (Word::Open(OpenStatus::Processing), _) => Some(Settled::Processing(id)),
-            (Word::Open(OpenStatus::RequiresCapture), _) => Some(Settled::RequiresCapture(id)),
-            (Word::Open(_), Some(charge)) => Some(Settled::Failed(id, charge.clone())),
+            (Word::Succeeded, _) => Some(PaymentOutcome::Succeeded(id)),
+            (Word::Canceled, _) => Some(PaymentOutcome::Canceled(id)),
+            (Word::Open(OpenStatus::Processing), _) => Some(PaymentOutcome::Processing(id)),
+            (Word::Open(OpenStatus::RequiresCapture), _) => Some(PaymentOutcome::RequiresCapture(id)),
+            (Word::Open(_), Some(charge)) => Some(PaymentOutcome::Failed(id, charge.clone())),
             (Word::Open(_), None) => None,
         }
     }

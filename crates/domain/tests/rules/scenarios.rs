@@ -5,11 +5,13 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::dispute::DisputeStatus;
-use quittance_domain::history::{Closure, Decision, History, Restock};
+use quittance_domain::history::{CloseReason, Decision, History, RestockOutcome};
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Attempt, Fact, OpenStatus, ReviewReason, Seen, Sighting, Success};
+use quittance_domain::order_state::PaymentOutcome;
+use quittance_domain::payment::{
+    Attempt, Fact, ObservedState, OpenStatus, Provenance, ReviewReason, Success,
+};
 use quittance_domain::refund::RefundStatus;
-use quittance_domain::standing::Settled;
 
 use crate::stage::{
     PRICE, START, Step, attempt, declined, disputed_in_part, event, exhaustive, happen, history, open,
@@ -17,7 +19,7 @@ use crate::stage::{
 };
 use crate::walk::{End, Scenario, Walk};
 
-fn told(second: i64, id: &str, seen: Seen) -> Step {
+fn told(second: i64, id: &str, seen: ObservedState) -> Step {
     Step::Told(0, event(second, id, seen))
 }
 
@@ -26,28 +28,28 @@ fn created(second: i64) -> Step {
 }
 
 fn succeeded(second: i64) -> Step {
-    told(second, "succeeded", Seen::Succeeded(right_success()))
+    told(second, "succeeded", ObservedState::Succeeded(right_success()))
 }
 
 fn canceled(second: i64) -> Step {
-    told(second, "canceled", Seen::Canceled)
+    told(second, "canceled", ObservedState::Canceled)
 }
 
 fn paid(place: usize) -> End {
-    let settled = Some(Settled::Succeeded(payment_id(place)));
+    let settled = Some(PaymentOutcome::Succeeded(payment_id(place)));
     End::Same { status: OrderStatus::Paid, reason: None, amount_paid: PRICE, settled }
 }
 
-fn unpaid(status: OrderStatus, settled: Option<Settled>) -> End {
+fn unpaid(status: OrderStatus, settled: Option<PaymentOutcome>) -> End {
     End::Same { status, reason: None, amount_paid: 0, settled }
 }
 
-fn failed(charge: &str) -> Settled {
-    Settled::Failed(payment_id(0), charge.to_owned())
+fn failed(charge: &str) -> PaymentOutcome {
+    PaymentOutcome::Failed(payment_id(0), charge.to_owned())
 }
 
 fn scenario(name: &'static str, steps: Vec<Step>, end: End) -> Scenario {
-    Scenario { name, history: history(1), stock: Restock::Short, steps, end }
+    Scenario { name, history: history(1), stock: RestockOutcome::Short, steps, end }
 }
 
 fn action(second: i64) -> Step {
@@ -60,7 +62,7 @@ fn processing(second: i64) -> Step {
 
 /// One attempt whose money has not come.
 fn unfinished_payments() -> Vec<Scenario> {
-    let processing_settled = Some(Settled::Processing(payment_id(0)));
+    let processing_settled = Some(PaymentOutcome::Processing(payment_id(0)));
     vec![
         scenario("placed", vec![created(0)], unpaid(OrderStatus::Pending, None)),
         scenario(
@@ -109,7 +111,7 @@ fn unfinished_payments() -> Vec<Scenario> {
 /// One attempt whose money has come.
 fn payments() -> Vec<Scenario> {
     let got = |second, id: &str, amount_received| {
-        told(second, id, Seen::Succeeded(Success { amount_received, ..right_success() }))
+        told(second, id, ObservedState::Succeeded(Success { amount_received, ..right_success() }))
     };
     vec![
         scenario("paid at once", vec![created(0), succeeded(0)], paid(0)),
@@ -147,7 +149,7 @@ fn payments() -> Vec<Scenario> {
 /// The money is held first and taken later.
 fn manual_captures() -> Vec<Scenario> {
     let held = |second| told(second, "held", open(OpenStatus::RequiresCapture));
-    let held_settled = Some(Settled::RequiresCapture(payment_id(0)));
+    let held_settled = Some(PaymentOutcome::RequiresCapture(payment_id(0)));
     vec![
         scenario(
             "held for capture",
@@ -162,34 +164,34 @@ fn manual_captures() -> Vec<Scenario> {
         scenario("captured", vec![created(0), held(6), succeeded(60)], paid(0)),
         scenario(
             "the hold is released",
-            vec![created(0), held(6), Step::Asked(Closure::Canceled), canceled(60)],
-            unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(0)))),
+            vec![created(0), held(6), Step::Asked(CloseReason::Canceled), canceled(60)],
+            unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Canceled(payment_id(0)))),
         ),
     ]
 }
 
 /// Somebody wants the order to end unpaid.
 fn cancelations() -> Vec<Scenario> {
-    let canceled_settled = || Some(Settled::Canceled(payment_id(0)));
+    let canceled_settled = || Some(PaymentOutcome::Canceled(payment_id(0)));
     let without_attempt = History::default();
     vec![
         Scenario {
             name: "canceled before any attempt",
             history: without_attempt,
-            stock: Restock::Short,
-            steps: vec![Step::Asked(Closure::Canceled)],
-            end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
+            stock: RestockOutcome::Short,
+            steps: vec![Step::Asked(CloseReason::Canceled)],
+            end: unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Closed)),
         },
         Scenario {
             name: "canceled after an attempt that Stripe refused to make",
             history: History { attempts: vec![refused(0)], ..History::default() },
-            stock: Restock::Short,
-            steps: vec![Step::Asked(Closure::Canceled)],
-            end: unpaid(OrderStatus::Canceled, Some(Settled::Closed)),
+            stock: RestockOutcome::Short,
+            steps: vec![Step::Asked(CloseReason::Canceled)],
+            end: unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Closed)),
         },
         scenario(
             "a cancel that Stripe has not confirmed",
-            vec![created(0), Step::Asked(Closure::Canceled)],
+            vec![created(0), Step::Asked(CloseReason::Canceled)],
             unpaid(OrderStatus::Pending, None),
         ),
         scenario(
@@ -197,7 +199,7 @@ fn cancelations() -> Vec<Scenario> {
             vec![
                 created(0),
                 told(2, "declined", declined("ch_1")),
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 canceled(5),
             ],
             unpaid(OrderStatus::Canceled, canceled_settled()),
@@ -206,7 +208,7 @@ fn cancelations() -> Vec<Scenario> {
             "canceled while it was thought to be in flight",
             vec![
                 told(9, "processing", open(OpenStatus::Processing)),
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 canceled(5),
             ],
             unpaid(OrderStatus::Canceled, canceled_settled()),
@@ -216,15 +218,15 @@ fn cancelations() -> Vec<Scenario> {
 
 /// The order's time is over.
 fn expirations() -> Vec<Scenario> {
-    let expire = Step::Asked(Closure::Expired);
+    let expire = Step::Asked(CloseReason::Expired);
     let on_a_page = |steps: Vec<Step>, end| Scenario {
         name: "a page of Stripe's expires",
         history: History { attempts: vec![session_attempt(0)], ..History::default() },
-        stock: Restock::Short,
+        stock: RestockOutcome::Short,
         steps,
         end,
     };
-    let canceled_settled = || Some(Settled::Canceled(payment_id(0)));
+    let canceled_settled = || Some(PaymentOutcome::Canceled(payment_id(0)));
     vec![
         scenario(
             "expired",
@@ -236,7 +238,7 @@ fn expirations() -> Vec<Scenario> {
             unpaid(OrderStatus::Expired, canceled_settled()),
         ),
         Scenario {
-            stock: Restock::Taken,
+            stock: RestockOutcome::Taken,
             ..scenario(
                 "paid after it had expired, and there are goods",
                 vec![created(0), expire.clone(), canceled(5), succeeded(5)],
@@ -263,14 +265,14 @@ fn crossings() -> Vec<Scenario> {
         scenario(
             "only the PaymentIntent was canceled: the order can still be paid",
             vec![created(0), told(3, "action", open(OpenStatus::RequiresAction)), canceled(5)],
-            unpaid(OrderStatus::Pending, Some(Settled::Canceled(payment_id(0)))),
+            unpaid(OrderStatus::Pending, Some(PaymentOutcome::Canceled(payment_id(0)))),
         ),
         scenario(
             "the cancel came too late",
             vec![
                 created(0),
                 told(3, "action", open(OpenStatus::RequiresAction)),
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 succeeded(5),
             ],
             paid(0),
@@ -280,7 +282,7 @@ fn crossings() -> Vec<Scenario> {
             vec![
                 created(0),
                 told(3, "declined", declined("ch_1")),
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 canceled(5),
                 succeeded(5),
             ],
@@ -294,19 +296,19 @@ fn crossings() -> Vec<Scenario> {
         scenario(
             "what does not fit is told before another reason to look",
             vec![
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 canceled(5),
                 told(
                     6,
                     "wrong",
-                    Seen::Succeeded(Success { amount: 1, amount_received: 1, ..right_success() }),
+                    ObservedState::Succeeded(Success { amount: 1, amount_received: 1, ..right_success() }),
                 ),
             ],
             End::Same {
                 status: OrderStatus::Review,
                 reason: Some(ReviewReason::WrongAmount),
                 amount_paid: 0,
-                settled: Some(Settled::Succeeded(payment_id(0))),
+                settled: Some(PaymentOutcome::Succeeded(payment_id(0))),
             },
         ),
     ]
@@ -314,18 +316,19 @@ fn crossings() -> Vec<Scenario> {
 
 /// One attempt is closed, and the customer pays with another.
 fn several_attempts() -> Vec<Scenario> {
-    let first = |seen: Seen, second, id: &str| Step::Told(0, event(second, id, seen));
-    let second = |seen: Seen, at, id: &str| Step::Told(1, event(at, id, seen));
-    let two = |name, steps, end| Scenario { name, history: history(2), stock: Restock::Short, steps, end };
+    let first = |seen: ObservedState, second, id: &str| Step::Told(0, event(second, id, seen));
+    let second = |seen: ObservedState, at, id: &str| Step::Told(1, event(at, id, seen));
+    let two =
+        |name, steps, end| Scenario { name, history: history(2), stock: RestockOutcome::Short, steps, end };
     let new = || open(OpenStatus::RequiresPaymentMethod);
-    let success = || Seen::Succeeded(right_success());
+    let success = || ObservedState::Succeeded(right_success());
     vec![
         two(
             "the second attempt pays",
             vec![
                 first(new(), 0, "a"),
                 first(declined("ch_1"), 2, "b"),
-                first(Seen::Canceled, 4, "c"),
+                first(ObservedState::Canceled, 4, "c"),
                 second(new(), 4, "d"),
                 second(open(OpenStatus::Processing), 6, "e"),
                 second(success(), 8, "f"),
@@ -334,14 +337,18 @@ fn several_attempts() -> Vec<Scenario> {
         ),
         two(
             "the first attempt was declined, the second is new",
-            vec![first(declined("ch_1"), 2, "b"), first(Seen::Canceled, 4, "c"), second(new(), 4, "d")],
+            vec![
+                first(declined("ch_1"), 2, "b"),
+                first(ObservedState::Canceled, 4, "c"),
+                second(new(), 4, "d"),
+            ],
             unpaid(OrderStatus::Pending, None),
         ),
         two(
             "one of two attempts is canceled: that ends nothing",
             vec![
-                Step::Asked(Closure::Canceled),
-                first(Seen::Canceled, 4, "c"),
+                Step::Asked(CloseReason::Canceled),
+                first(ObservedState::Canceled, 4, "c"),
                 second(open(OpenStatus::RequiresAction), 4, "d"),
             ],
             unpaid(OrderStatus::Pending, None),
@@ -349,12 +356,12 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "both attempts are canceled",
             vec![
-                Step::Asked(Closure::Canceled),
-                first(Seen::Canceled, 4, "c"),
+                Step::Asked(CloseReason::Canceled),
+                first(ObservedState::Canceled, 4, "c"),
                 second(new(), 4, "d"),
-                second(Seen::Canceled, 9, "e"),
+                second(ObservedState::Canceled, 9, "e"),
             ],
-            unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(1)))),
+            unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Canceled(payment_id(1)))),
         ),
         two(
             "both attempts succeed: the first that is heard of pays",
@@ -364,7 +371,11 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "a wrong success and a right one",
             vec![
-                first(Seen::Succeeded(Success { currency: "usd".to_owned(), ..right_success() }), 2, "a"),
+                first(
+                    ObservedState::Succeeded(Success { currency: "usd".to_owned(), ..right_success() }),
+                    2,
+                    "a",
+                ),
                 second(new(), 3, "b"),
                 second(success(), 4, "c"),
             ],
@@ -375,15 +386,15 @@ fn several_attempts() -> Vec<Scenario> {
 
 /// Stripe would not make one attempt.
 fn refused_attempts() -> Vec<Scenario> {
-    let first = |seen: Seen, second, id: &str| Step::Told(0, event(second, id, seen));
-    let second = |seen: Seen, at, id: &str| Step::Told(1, event(at, id, seen));
+    let first = |seen: ObservedState, second, id: &str| Step::Told(0, event(second, id, seen));
+    let second = |seen: ObservedState, at, id: &str| Step::Told(1, event(at, id, seen));
     let new = || open(OpenStatus::RequiresPaymentMethod);
-    let success = || Seen::Succeeded(right_success());
+    let success = || ObservedState::Succeeded(right_success());
     vec![
         Scenario {
             name: "Stripe refused one attempt and the other pays",
             history: History { attempts: vec![attempt(0), refused(1)], ..History::default() },
-            stock: Restock::Short,
+            stock: RestockOutcome::Short,
             steps: vec![
                 first(new(), 0, "a"),
                 first(open(OpenStatus::Processing), 2, "b"),
@@ -394,13 +405,13 @@ fn refused_attempts() -> Vec<Scenario> {
         Scenario {
             name: "Stripe refused one attempt and canceled the other",
             history: History { attempts: vec![refused(0), attempt(1)], ..History::default() },
-            stock: Restock::Short,
+            stock: RestockOutcome::Short,
             steps: vec![
-                Step::Asked(Closure::Canceled),
+                Step::Asked(CloseReason::Canceled),
                 second(new(), 0, "a"),
-                second(Seen::Canceled, 4, "c"),
+                second(ObservedState::Canceled, 4, "c"),
             ],
-            end: unpaid(OrderStatus::Canceled, Some(Settled::Canceled(payment_id(1)))),
+            end: unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Canceled(payment_id(1)))),
         },
     ]
 }
@@ -432,18 +443,18 @@ fn cancelations_end_the_same_in_every_order() {
 #[test]
 fn a_success_after_expiry_pays_only_if_there_are_goods() {
     for (stock, status, reason) in [
-        (Restock::Taken, OrderStatus::Paid, None),
-        (Restock::Short, OrderStatus::Review, Some(ReviewReason::SucceededAfterExpiry)),
+        (RestockOutcome::Taken, OrderStatus::Paid, None),
+        (RestockOutcome::Short, OrderStatus::Review, Some(ReviewReason::SucceededAfterExpiry)),
     ] {
         let mut order = history(1);
-        for step in [created(0), Step::Asked(Closure::Expired), canceled(5)] {
+        for step in [created(0), Step::Asked(CloseReason::Expired), canceled(5)] {
             happen(&mut order, &[&step], stock);
         }
-        assert!(!order.wants_restock(), "nobody has paid");
-        assert_eq!(order.standing().status, OrderStatus::Expired);
+        assert!(!order.needs_restock(), "nobody has paid");
+        assert_eq!(order.order_state().status, OrderStatus::Expired);
         let decided = happen(&mut order, &[&succeeded(6)], stock);
-        assert_eq!(decided.first(), Some(&Decision::Restocked(stock)), "goods come before acceptance");
-        assert_eq!((order.standing().status, order.standing().review_reason), (status, reason));
+        assert_eq!(decided.first(), Some(&Decision::RestockAttempted(stock)), "goods come before acceptance");
+        assert_eq!((order.order_state().status, order.order_state().review_reason), (status, reason));
     }
 }
 
@@ -456,20 +467,20 @@ fn several_attempts_end_the_same_in_every_order() {
 #[test]
 fn a_success_after_the_cancel_is_for_a_person_to_look_at() {
     let steps =
-        [created(0), Step::Asked(Closure::Canceled), canceled(5), succeeded(6), canceled(5), created(7)];
-    let standing = standing_after(history(1), &steps);
-    assert_eq!(standing.status, OrderStatus::Review);
-    assert_eq!(standing.review_reason, Some(ReviewReason::SucceededAfterCancel));
-    assert_eq!(standing.amount_paid, 0);
+        [created(0), Step::Asked(CloseReason::Canceled), canceled(5), succeeded(6), canceled(5), created(7)];
+    let order_state = standing_after(history(1), &steps);
+    assert_eq!(order_state.status, OrderStatus::Review);
+    assert_eq!(order_state.review_reason, Some(ReviewReason::SucceededAfterCancel));
+    assert_eq!(order_state.amount_paid, 0);
 
-    let never_closed = [created(0), succeeded(6), Step::Asked(Closure::Canceled), canceled(5)];
+    let never_closed = [created(0), succeeded(6), Step::Asked(CloseReason::Canceled), canceled(5)];
     assert_eq!(standing_after(history(1), &never_closed).status, OrderStatus::Paid);
 }
 
 /// One event has one content: what is declined in it is part of its name here.
-fn named(event: &str, seen: &Seen) -> String {
+fn named(event: &str, seen: &ObservedState) -> String {
     match seen {
-        Seen::Open { failure: Some(failure), .. } => format!("{event}{}", failure.id),
+        ObservedState::Open { failure: Some(failure), .. } => format!("{event}{}", failure.id),
         _ => event.to_owned(),
     }
 }
@@ -484,12 +495,12 @@ fn any_fact() -> impl Strategy<Value = Step> {
         3 => Just(open(OpenStatus::Processing)),
         2 => Just(open(OpenStatus::RequiresCapture)),
         4 => select(vec!["ch_1", "ch_2"]).prop_map(declined),
-        3 => Just(Seen::Canceled),
-        2 => Just(Seen::Succeeded(right_success())),
-        1 => wrong_successes().prop_map(Seen::Succeeded),
+        3 => Just(ObservedState::Canceled),
+        2 => Just(ObservedState::Succeeded(right_success())),
+        1 => wrong_successes().prop_map(ObservedState::Succeeded),
     ];
     let fact = (0..3_i64, select(vec!["", "evt_1", "evt_2"]), seen).prop_map(|(second, event, seen)| Fact {
-        sighting: Sighting { created: START + second, event: named(event, &seen) },
+        provenance: Provenance { created: START + second, event: named(event, &seen) },
         seen,
     });
     (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))
@@ -525,7 +536,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             disputed_in_part(place, place, [PRICE, PRICE / 3][place], second, status)
         });
     prop_oneof![
-        2 => select(vec![Closure::Canceled, Closure::Expired]).prop_map(Step::Asked),
+        2 => select(vec![CloseReason::Canceled, CloseReason::Expired]).prop_map(Step::Asked),
         10 => any_fact(),
         2 => (session, paid).prop_map(|(status, paid)| Step::Session(1, status, paid)),
         3 => refund,
@@ -538,7 +549,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_oracle_knows_where_the_order_stands(
-        stock in select(vec![Restock::Taken, Restock::Short]),
+        stock in select(vec![RestockOutcome::Taken, RestockOutcome::Short]),
         (steps, batches) in proptest::collection::vec(any_step(), 1..12)
             .prop_flat_map(|steps| { let count = steps.len(); (Just(steps), proptest::collection::vec(1..4_usize, count)) })
     ) {

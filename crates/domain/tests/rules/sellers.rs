@@ -9,8 +9,9 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::id::SellerId;
 use quittance_domain::money::{Currency, MAX_MINOR, Money};
 use quittance_domain::seller::{
-    AccountState, Blocker, CHECK_PERIOD, Capability, ChargeType, FeeTerms, InvalidFee, Knowledge, Link,
-    MAX_BASIS_POINTS, NextAction, Origin, Requirements, Seller, SellerAnnouncement, SoldBy, Supported,
+    AccountSnapshot, AccountState, Blocker, CHECK_PERIOD, Capability, ChargeType, ConnectionStatus, FeeTerms,
+    InvalidFee, MAX_BASIS_POINTS, NextAction, Origin, Requirements, Seller, SellerEventKind, SellerTerms,
+    SupportedSellers,
 };
 use uuid::Uuid;
 
@@ -40,12 +41,12 @@ fn seller(state: Option<AccountState>) -> Seller {
         id: SellerId::from_uuid(Uuid::from_u128(1)),
         account_id: Some("acct_1".to_owned()),
         origin: Origin::OAuth,
-        link: Link::Connected,
+        connection_status: ConnectionStatus::Connected,
         charge_type: ChargeType::Direct,
         fee: FeeTerms::default(),
         reference: None,
         metadata: Metadata::new(),
-        knowledge: Knowledge { state, seen_s: 100, told_s: 0 },
+        snapshot: AccountSnapshot { state, snapshot_at_s: 100, last_event_at_s: 0 },
         checked_at: None,
         version: 1,
         created_at: now(),
@@ -53,8 +54,8 @@ fn seller(state: Option<AccountState>) -> Seller {
     }
 }
 
-fn germany_in_euros() -> Supported {
-    Supported { countries: ["DE".to_owned()].into(), currencies: ["eur".to_owned()].into() }
+fn germany_in_euros() -> SupportedSellers {
+    SupportedSellers { countries: ["DE".to_owned()].into(), currencies: ["eur".to_owned()].into() }
 }
 
 fn due(names: &[&str]) -> Vec<String> {
@@ -208,7 +209,7 @@ fn every_situation_has_its_reasons_and_its_next_action() {
         assert_eq!(readiness.next_action, next_action, "{name}");
         assert_eq!(readiness.can_unlink, can_unlink, "{name}");
     }
-    let unchecked = seller(None).readiness(&Supported::default());
+    let unchecked = seller(None).readiness(&SupportedSellers::default());
     assert_eq!(unchecked.blockers, [Blocker::NotChecked]);
     assert_eq!((unchecked.next_action, unchecked.can_unlink), (NextAction::AwaitVerification, false));
 }
@@ -222,7 +223,7 @@ fn destination_charges_need_transfers() {
     ] {
         let state = AccountState { transfers, ..state() };
         let seller = Seller { charge_type: ChargeType::Destination, ..seller(Some(state)) };
-        let readiness = seller.readiness(&Supported::default());
+        let readiness = seller.readiness(&SupportedSellers::default());
         assert_eq!(readiness.blockers, [Blocker::TransfersNotActive], "{transfers:?}");
         assert_eq!(readiness.next_action, next_action, "{transfers:?}");
         assert!(!readiness.can_unlink, "the rule for that does not name transfers");
@@ -231,17 +232,26 @@ fn destination_charges_need_transfers() {
 
 #[test]
 fn an_account_that_may_not_be_used_is_not_ready_whatever_it_can_do() {
-    for link in [Link::Unlinked, Link::Disconnected] {
-        let readiness = Seller { link, ..seller(Some(state())) }.readiness(&Supported::default());
-        assert_eq!((readiness.ready, readiness.blockers), (false, vec![Blocker::NotConnected]), "{link:?}");
-        assert_eq!((readiness.next_action, readiness.can_unlink), (NextAction::Connect, false), "{link:?}");
+    for connection_status in [ConnectionStatus::Unlinked, ConnectionStatus::Disconnected] {
+        let readiness =
+            Seller { connection_status, ..seller(Some(state())) }.readiness(&SupportedSellers::default());
+        assert_eq!(
+            (readiness.ready, readiness.blockers),
+            (false, vec![Blocker::NotConnected]),
+            "{connection_status:?}"
+        );
+        assert_eq!(
+            (readiness.next_action, readiness.can_unlink),
+            (NextAction::Connect, false),
+            "{connection_status:?}"
+        );
     }
     let unmade = Seller { account_id: None, ..seller(None) };
-    let readiness = unmade.readiness(&Supported::default());
+    let readiness = unmade.readiness(&SupportedSellers::default());
     assert_eq!(readiness.blockers, [Blocker::NotConnected]);
     assert_eq!(readiness.next_action, NextAction::AwaitVerification, "Stripe has not made it yet");
-    let leaving = Seller { link: Link::Unlinking, ..seller(Some(state())) };
-    assert_eq!(leaving.readiness(&Supported::default()).blockers, [Blocker::Unlinking]);
+    let leaving = Seller { connection_status: ConnectionStatus::Unlinking, ..seller(Some(state())) };
+    assert_eq!(leaving.readiness(&SupportedSellers::default()).blockers, [Blocker::Unlinking]);
 }
 
 fn requirements() -> impl Strategy<Value = Requirements> {
@@ -294,18 +304,26 @@ fn states() -> impl Strategy<Value = AccountState> {
 fn sellers() -> impl Strategy<Value = Seller> {
     let charge_type = select(&[ChargeType::Direct, ChargeType::Destination][..]);
     let state = proptest::option::weighted(0.95, states());
-    let link = prop_oneof![4 => Just(Link::Connected), 1 => select(&Link::ALL[..])];
-    (state, link, charge_type, proptest::bool::weighted(0.9)).prop_map(|(state, link, charge_type, made)| {
-        let seller = seller(state);
-        Seller { link, charge_type, account_id: seller.account_id.clone().filter(|_| made), ..seller }
-    })
+    let connection_status =
+        prop_oneof![4 => Just(ConnectionStatus::Connected), 1 => select(&ConnectionStatus::ALL[..])];
+    (state, connection_status, charge_type, proptest::bool::weighted(0.9)).prop_map(
+        |(state, connection_status, charge_type, made)| {
+            let seller = seller(state);
+            Seller {
+                connection_status,
+                charge_type,
+                account_id: seller.account_id.clone().filter(|_| made),
+                ..seller
+            }
+        },
+    )
 }
 
 /// Whether a platform may end its use of an account without force, word for word as it was promised.
-fn may_be_unlinked(seller: &Seller, supported: &Supported) -> bool {
-    let connected =
-        seller.account_id.is_some() && ![Link::Unlinked, Link::Disconnected].contains(&seller.link);
-    let Some(state) = &seller.knowledge.state else { return false };
+fn may_be_unlinked(seller: &Seller, supported: &SupportedSellers) -> bool {
+    let connected = seller.account_id.is_some()
+        && ![ConnectionStatus::Unlinked, ConnectionStatus::Disconnected].contains(&seller.connection_status);
+    let Some(state) = &seller.snapshot.state else { return false };
     let is_one_of = |word: &Option<String>, ours: &BTreeSet<String>| {
         ours.is_empty() || word.iter().any(|word| ours.contains(word))
     };
@@ -324,7 +342,7 @@ proptest! {
     #[test]
     fn an_account_that_can_not_take_money_is_never_ready(
         seller in sellers(),
-        supported in select(vec![Supported::default(), germany_in_euros()]),
+        supported in select(vec![SupportedSellers::default(), germany_in_euros()]),
     ) {
         let readiness = seller.readiness(&supported);
         prop_assert_eq!(readiness.ready, readiness.blockers.is_empty());
@@ -334,8 +352,8 @@ proptest! {
         sorted.dedup();
         prop_assert_eq!(&sorted, &readiness.blockers);
         if readiness.ready {
-            prop_assert!(seller.account_id.is_some() && seller.link == Link::Connected);
-            let state = seller.knowledge.state.as_ref().unwrap();
+            prop_assert!(seller.account_id.is_some() && seller.connection_status == ConnectionStatus::Connected);
+            let state = seller.snapshot.state.as_ref().unwrap();
             prop_assert!(state.charges_enabled && state.payouts_enabled && state.details_submitted);
             prop_assert!(seller.charge_type == ChargeType::Direct || state.transfers == Capability::Active);
             let asks_nothing = matches!(
@@ -356,22 +374,22 @@ proptest! {
     fn what_is_told_is_what_changed(before in sellers(), after in sellers()) {
         let supported = germany_in_euros();
         let is_ready = |seller: &Seller| seller.readiness(&supported).ready;
-        let told = after.announcement_since(&before, &supported);
+        let told = after.event_since(&before, &supported);
         match told {
-            Some(SellerAnnouncement::Ready) => prop_assert!(!is_ready(&before) && is_ready(&after)),
-            Some(SellerAnnouncement::Restricted) => {
+            Some(SellerEventKind::Ready) => prop_assert!(!is_ready(&before) && is_ready(&after)),
+            Some(SellerEventKind::Restricted) => {
                 prop_assert!(is_ready(&before) && !is_ready(&after) && after.is_connected());
             }
-            Some(SellerAnnouncement::Disconnected) => {
+            Some(SellerEventKind::Disconnected) => {
                 prop_assert!(before.is_connected() && !after.is_connected());
             }
-            Some(SellerAnnouncement::Updated) => prop_assert_eq!(is_ready(&before), is_ready(&after)),
+            Some(SellerEventKind::Updated) => prop_assert_eq!(is_ready(&before), is_ready(&after)),
             None => {
                 prop_assert_eq!(is_ready(&before), is_ready(&after));
-                prop_assert_eq!(&before.knowledge.state, &after.knowledge.state);
+                prop_assert_eq!(&before.snapshot.state, &after.snapshot.state);
             }
         }
-        prop_assert_eq!(before.announcement_since(&before, &supported), None);
+        prop_assert_eq!(before.event_since(&before, &supported), None);
     }
 }
 
@@ -438,17 +456,17 @@ fn fees_by_hand() {
 
 #[test]
 fn who_is_charged_and_with_which_fee() {
-    let sold = |charge_type, application_fee| SoldBy {
+    let sold = |charge_type, application_fee| SellerTerms {
         seller_id: SellerId::from_uuid(Uuid::from_u128(1)),
         account_id: "acct_1".to_owned(),
         charge_type,
         application_fee,
     };
     let direct = sold(ChargeType::Direct, 0);
-    assert_eq!((direct.charged_on().as_str(), direct.destination()), ("acct_1", None));
+    assert_eq!((direct.charge_account().as_str(), direct.destination()), ("acct_1", None));
     assert_eq!(direct.charged_fee(), None, "Stripe takes no fee of zero");
     let destination = sold(ChargeType::Destination, 7);
-    assert_eq!((destination.charged_on().as_str(), destination.destination()), ("", Some("acct_1")));
+    assert_eq!((destination.charge_account().as_str(), destination.destination()), ("", Some("acct_1")));
     assert_eq!(destination.charged_fee(), Some(7));
 }
 
@@ -469,51 +487,51 @@ proptest! {
         told in proptest::collection::vec((0..20_i64, any::<bool>(), any::<bool>()), 0..12),
     ) {
         let last = told.iter().map(|(created, ..)| *created).max().unwrap_or(0);
-        let mut knowledge = Knowledge::default();
+        let mut snapshot = AccountSnapshot::default();
         for (created, carries, reads) in &told {
             if *reads {
                 // A read sees all that happened before the event is delivered, or less.
-                knowledge.absorb_read(*created, at(*created));
+                snapshot.apply_read(*created, at(*created));
             }
-            knowledge.absorb_event(*created, carries.then(|| at(*created)));
+            snapshot.apply_event(*created, carries.then(|| at(*created)));
         }
-        let mut began = knowledge.told_s;
-        while !knowledge.absorb_read(began, at(last)) {
+        let mut began = snapshot.last_event_at_s;
+        while !snapshot.apply_read(began, at(last)) {
             began += 1;
         }
         prop_assert!(began > last || told.is_empty());
-        prop_assert_eq!(knowledge.state, Some(at(last)));
+        prop_assert_eq!(snapshot.state, Some(at(last)));
     }
 }
 
 #[test]
 fn an_older_event_replaces_nothing() {
-    let mut knowledge = Knowledge::default();
-    assert!(knowledge.absorb_read(10, at(10)));
-    knowledge.absorb_event(9, Some(at(9)));
-    assert_eq!(knowledge.state, Some(at(10)));
-    knowledge.absorb_event(12, Some(at(12)));
-    assert_eq!(knowledge.state, Some(at(12)));
-    assert!(!knowledge.absorb_read(12, at(11)), "it may have begun before what the event tells");
-    assert!(knowledge.absorb_read(13, at(13)));
+    let mut snapshot = AccountSnapshot::default();
+    assert!(snapshot.apply_read(10, at(10)));
+    snapshot.apply_event(9, Some(at(9)));
+    assert_eq!(snapshot.state, Some(at(10)));
+    snapshot.apply_event(12, Some(at(12)));
+    assert_eq!(snapshot.state, Some(at(12)));
+    assert!(!snapshot.apply_read(12, at(11)), "it may have begun before what the event tells");
+    assert!(snapshot.apply_read(13, at(13)));
 }
 
 #[test]
 fn an_account_is_looked_at_every_four_weeks_and_around_its_deadline() {
-    let due_at = |deadline: Option<Duration>, link| {
+    let due_at = |deadline: Option<Duration>, connection_status| {
         let requirements =
             Requirements { current_deadline: deadline.map(|until| now() + until), ..Requirements::default() };
         let seller = seller(Some(AccountState { requirements, ..state() }));
-        Seller { link, ..seller }.check_due_at(now()).map(|at| at - now())
+        Seller { connection_status, ..seller }.check_due_at(now()).map(|at| at - now())
     };
-    assert_eq!(due_at(None, Link::Connected), Some(CHECK_PERIOD));
-    assert_eq!(due_at(Some(Duration::days(10)), Link::Connected), Some(Duration::days(9)));
+    assert_eq!(due_at(None, ConnectionStatus::Connected), Some(CHECK_PERIOD));
+    assert_eq!(due_at(Some(Duration::days(10)), ConnectionStatus::Connected), Some(Duration::days(9)));
     assert_eq!(
-        due_at(Some(Duration::hours(3)), Link::Connected),
+        due_at(Some(Duration::hours(3)), ConnectionStatus::Connected),
         Some(Duration::hours(3) + Duration::minutes(10))
     );
-    assert_eq!(due_at(Some(Duration::days(90)), Link::Connected), Some(CHECK_PERIOD));
-    assert_eq!(due_at(Some(Duration::days(-1)), Link::Connected), Some(CHECK_PERIOD));
-    assert_eq!(due_at(None, Link::Unlinked), None);
-    assert_eq!(due_at(None, Link::Disconnected), None);
+    assert_eq!(due_at(Some(Duration::days(90)), ConnectionStatus::Connected), Some(CHECK_PERIOD));
+    assert_eq!(due_at(Some(Duration::days(-1)), ConnectionStatus::Connected), Some(CHECK_PERIOD));
+    assert_eq!(due_at(None, ConnectionStatus::Unlinked), None);
+    assert_eq!(due_at(None, ConnectionStatus::Disconnected), None);
 }

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use quittance_domain::checkout::{Rail, SessionObservation, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionObservation, SessionStatus};
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
-use quittance_domain::history::{Closure, Decision, History, Restock};
+use quittance_domain::history::{CloseReason, Decision, History, RestockOutcome};
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
 use quittance_domain::money::Money;
+use quittance_domain::order_state::OrderState;
 use quittance_domain::payment::{
-    Account, Attempt, CaptureMethod, Expected, Fact, Facts, Failure, Mismatch, Mode, Observation, OpenStatus,
-    Seen, Sighting, Success,
+    Account, Attempt, CaptureMethod, ExpectedPayment, Fact, Facts, Failure, Mismatch, Mode, Observation,
+    ObservedState, OpenStatus, Provenance, Success,
 };
 use quittance_domain::refund::{
     Refund, RefundCause, RefundFacts, RefundObservation, RefundStatus, RefundTerms,
 };
-use quittance_domain::standing::Standing;
 use uuid::Uuid;
 
 /// What every attempt of the scenarios has to receive, in cents.
@@ -61,8 +61,8 @@ pub(crate) fn euros(cents: i64) -> Money {
 pub(crate) fn attempt(place: usize) -> Attempt {
     Attempt {
         id: payment_id(place),
-        rail: Rail::PaymentIntent,
-        expected: Expected {
+        flow: PaymentFlow::PaymentIntent,
+        expected: ExpectedPayment {
             account: Account::own(),
             mode: Mode::Test,
             amount: euros(PRICE),
@@ -83,7 +83,7 @@ pub(crate) fn attempt(place: usize) -> Attempt {
 /// The same on Stripe's page: there is no PaymentIntent before the customer tries to pay.
 pub(crate) fn session_attempt(place: usize) -> Attempt {
     Attempt {
-        rail: Rail::CheckoutSession,
+        flow: PaymentFlow::CheckoutSession,
         payment_intent_id: None,
         checkout_session_id: Some(checkout_session_id(place)),
         ..attempt(place)
@@ -116,24 +116,24 @@ pub(crate) fn history(attempts: usize) -> History {
 }
 
 /// An event that carried this state, so many seconds after the start.
-pub(crate) fn event(second: i64, id: &str, seen: Seen) -> Fact {
-    Fact { sighting: Sighting { created: START + second, event: format!("evt_{id}") }, seen }
+pub(crate) fn event(second: i64, id: &str, seen: ObservedState) -> Fact {
+    Fact { provenance: Provenance { created: START + second, event: format!("evt_{id}") }, seen }
 }
 
 /// A state that is open, and no failure.
-pub(crate) fn open(status: OpenStatus) -> Seen {
-    Seen::Open { status, failure: None }
+pub(crate) fn open(status: OpenStatus) -> ObservedState {
+    ObservedState::Open { status, failure: None }
 }
 
 /// A charge that the bank declined.
-pub(crate) fn declined(charge: &str) -> Seen {
+pub(crate) fn declined(charge: &str) -> ObservedState {
     let failure = Failure {
         id: charge.to_owned(),
         code: Some("card_declined".to_owned()),
         decline_code: Some("generic_decline".to_owned()),
         message: Some("Your card was declined.".to_owned()),
     };
-    Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) }
+    ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) }
 }
 
 /// The success that every attempt of the scenarios asks for.
@@ -150,7 +150,7 @@ pub(crate) struct RefundTold {
     pub(crate) is_named: bool,
     pub(crate) cents: i64,
     pub(crate) reason: Option<&'static str>,
-    pub(crate) sighting: Sighting,
+    pub(crate) provenance: Provenance,
     pub(crate) status: RefundStatus,
 }
 
@@ -161,7 +161,7 @@ pub(crate) struct DisputeTold {
     pub(crate) number: usize,
     pub(crate) cents: i64,
     pub(crate) currency: &'static str,
-    pub(crate) sighting: Sighting,
+    pub(crate) provenance: Provenance,
     pub(crate) status: DisputeStatus,
 }
 
@@ -177,14 +177,14 @@ pub(crate) enum Step {
     /// Stripe tells of a dispute of what it brought.
     Dispute(usize, DisputeTold),
     /// The order is to end unpaid.
-    Asked(Closure),
+    Asked(CloseReason),
 }
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told(place, Fact { sighting, seen }) => {
-                write!(f, "{place}@{}{}:{seen:?}", sighting.created - START, sighting.event)
+            Self::Told(place, Fact { provenance, seen }) => {
+                write!(f, "{place}@{}{}:{seen:?}", provenance.created - START, provenance.event)
             }
             Self::Session(place, status, paid) => {
                 write!(
@@ -194,11 +194,11 @@ impl fmt::Debug for Step {
                 )
             }
             Self::Refund(place, told) => {
-                let second = told.sighting.created - START;
+                let second = told.provenance.created - START;
                 write!(f, "{place}@{second}: refund {} of {} {:?}", told.number, told.cents, told.status)
             }
             Self::Dispute(place, told) => {
-                let second = told.sighting.created - START;
+                let second = told.provenance.created - START;
                 write!(f, "{place}@{second}: dispute {} of {} {:?}", told.number, told.cents, told.status)
             }
             Self::Asked(closure) => write!(f, "asked to be {}", closure.as_str()),
@@ -207,14 +207,14 @@ impl fmt::Debug for Step {
 }
 
 /// Where an event of this second stands.
-pub(crate) fn sighting(second: i64, event: &str) -> Sighting {
-    Sighting { created: START + second, event: format!("evt_{event}") }
+pub(crate) fn provenance(second: i64, event: &str) -> Provenance {
+    Provenance { created: START + second, event: format!("evt_{event}") }
 }
 
 /// Stripe tells that the refund of this number, made in its dashboard, stands so.
 pub(crate) fn refunded(place: usize, number: usize, cents: i64, second: i64, status: RefundStatus) -> Step {
-    let sighting = sighting(second, status.as_str());
-    Step::Refund(place, RefundTold { number, is_named: false, cents, reason: None, sighting, status })
+    let provenance = provenance(second, status.as_str());
+    Step::Refund(place, RefundTold { number, is_named: false, cents, reason: None, provenance, status })
 }
 
 /// Stripe tells that the dispute of this number, of all that was to be paid, stands so.
@@ -230,8 +230,8 @@ pub(crate) fn disputed_in_part(
     second: i64,
     status: DisputeStatus,
 ) -> Step {
-    let sighting = sighting(second, status.as_str());
-    Step::Dispute(place, DisputeTold { number, cents, currency: "eur", sighting, status })
+    let provenance = provenance(second, status.as_str());
+    Step::Dispute(place, DisputeTold { number, cents, currency: "eur", provenance, status })
 }
 
 /// An observation of the attempt at this place, as its own event would carry it.
@@ -256,7 +256,7 @@ pub(crate) fn refund_observation(place: usize, told: &RefundTold) -> RefundObser
         refund_id: told.is_named.then(|| refund_id(told.number)),
         amount: euros(told.cents),
         reason: told.reason.map(str::to_owned),
-        sighting: told.sighting.clone(),
+        provenance: told.provenance.clone(),
         status: told.status,
         failure_reason: None,
     }
@@ -269,7 +269,7 @@ pub(crate) fn dispute_observation(place: usize, told: &DisputeTold) -> DisputeOb
         mode: Mode::Test,
         stripe_dispute_id: format!("du_{}", told.number),
         payment_intent_id: payment_intent_id(place),
-        sighting: told.sighting.clone(),
+        provenance: told.provenance.clone(),
         state: DisputeState {
             status: told.status,
             amount: told.cents,
@@ -305,19 +305,19 @@ pub(crate) fn session_observation(
 pub(crate) fn tell(history: &mut History, step: &Step) -> Result<(), Mismatch> {
     match step {
         Step::Told(place, fact) => {
-            history.absorb(&payment_id(*place), &order_id(), &observation(*place, fact.clone()))
+            history.apply_observation(&payment_id(*place), &order_id(), &observation(*place, fact.clone()))
         }
         Step::Session(place, status, paid) => {
             let seen = session_observation(*place, *status, paid.clone());
-            history.absorb_session(&payment_id(*place), &order_id(), &seen)
+            history.apply_session(&payment_id(*place), &order_id(), &seen)
         }
         Step::Refund(place, told) => {
             let seen = refund_observation(*place, told);
-            history.absorb_refund(&payment_id(*place), &seen, refund_id(told.number))
+            history.apply_refund(&payment_id(*place), &seen, refund_id(told.number))
         }
         Step::Dispute(place, told) => {
             let seen = dispute_observation(*place, told);
-            history.absorb_dispute(&payment_id(*place), &seen, dispute_id(told.number))
+            history.apply_dispute(&payment_id(*place), &seen, dispute_id(told.number))
         }
         Step::Asked(closure) => {
             history.closing = Some(*closure);
@@ -328,7 +328,7 @@ pub(crate) fn tell(history: &mut History, step: &Step) -> Result<(), Mismatch> {
 
 /// Lets steps happen that were committed together, makes what decisions are due, and returns them. `stock` says
 /// what is left of the goods, should they be wanted again.
-pub(crate) fn happen(history: &mut History, steps: &[&Step], stock: Restock) -> Vec<Decision> {
+pub(crate) fn happen(history: &mut History, steps: &[&Step], stock: RestockOutcome) -> Vec<Decision> {
     for step in steps {
         tell(history, step).expect("an observation of a recorded attempt");
     }
@@ -336,7 +336,7 @@ pub(crate) fn happen(history: &mut History, steps: &[&Step], stock: Restock) -> 
 }
 
 /// Makes every decision that is due. Fails, where `History::settle` itself would never end.
-pub(crate) fn settle(history: &mut History, stock: Restock) -> Vec<Decision> {
+pub(crate) fn settle(history: &mut History, stock: RestockOutcome) -> Vec<Decision> {
     let mut trial = history.clone();
     let mut due = Vec::new();
     while let Some(decision) = trial.decide() {
@@ -346,22 +346,22 @@ pub(crate) fn settle(history: &mut History, stock: Restock) -> Vec<Decision> {
     }
     let mut made = history.settle();
     assert_eq!((&made, &*history), (&due, &trial), "settle() makes what decide() finds");
-    if history.wants_restock() {
-        let tried = Decision::Restocked(stock);
+    if history.needs_restock() {
+        let tried = Decision::RestockAttempted(stock);
         history.decisions.record(&tried);
         made.push(tried);
         made.extend(history.settle());
-        assert!(!history.wants_restock(), "it was tried");
+        assert!(!history.needs_restock(), "it was tried");
     }
     made
 }
 
 /// Where an order stands to which these things happened one by one.
-pub(crate) fn standing_after(mut history: History, steps: &[Step]) -> Standing {
+pub(crate) fn standing_after(mut history: History, steps: &[Step]) -> OrderState {
     for step in steps {
-        happen(&mut history, &[step], Restock::Short);
+        happen(&mut history, &[step], RestockOutcome::Short);
     }
-    history.standing()
+    history.order_state()
 }
 
 /// Whether the big matrices are to be run whole.

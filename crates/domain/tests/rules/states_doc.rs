@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use quittance_domain::checkout::Rail;
-use quittance_domain::history::{Closure, Details, History, Limits, Restock, ReviewRefund, Task};
+use quittance_domain::checkout::PaymentFlow;
+use quittance_domain::history::{
+    CloseReason, DetailsVersions, History, Limits, RestockOutcome, ReviewRefund, Task,
+};
 use quittance_domain::order::OrderStatus;
+use quittance_domain::order_state::OrderEventKind;
 use quittance_domain::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
-use quittance_domain::standing::AnnouncementKind;
 
 use crate::oracle::STATUSES;
 use crate::stage::{PRICE, Sampler, Step, attempt, happen, refused, session_attempt, settle};
@@ -40,7 +42,7 @@ struct Lives {
 struct Life<'a> {
     stripe: Stripe,
     history: History,
-    stock: Restock,
+    stock: RestockOutcome,
     /// Whether Stripe has made what we think it refused to make.
     is_unheard: bool,
     lives: &'a mut Lives,
@@ -48,31 +50,31 @@ struct Life<'a> {
 
 impl<'a> Life<'a> {
     fn begin(lot: &mut Sampler, lives: &'a mut Lives) -> Self {
-        let stock = [Restock::Taken, Restock::Short][lot.below(2)];
-        let (rail, first) = match lot.below(3) {
-            0 => (Rail::PaymentIntent, attempt(0)),
-            1 => (Rail::CheckoutSession, session_attempt(0)),
-            _ => (Rail::PaymentIntent, refused(0)),
+        let stock = [RestockOutcome::Taken, RestockOutcome::Short][lot.below(2)];
+        let (flow, first) = match lot.below(3) {
+            0 => (PaymentFlow::PaymentIntent, attempt(0)),
+            1 => (PaymentFlow::CheckoutSession, session_attempt(0)),
+            _ => (PaymentFlow::PaymentIntent, refused(0)),
         };
         let is_unheard = first.refused.is_some();
         let history = History { attempts: vec![first], ..History::default() };
-        Self { stripe: Stripe::of(&[rail]), history, stock, is_unheard, lives }
+        Self { stripe: Stripe::of(&[flow]), history, stock, is_unheard, lives }
     }
 
     fn status(&self) -> OrderStatus {
-        self.history.standing().status
+        self.history.order_state().status
     }
 
     /// Lets something change the history, and notes what became of the order.
-    fn note(&mut self, change: impl FnOnce(&mut History, Restock)) {
-        let before = self.history.standing();
+    fn note(&mut self, change: impl FnOnce(&mut History, RestockOutcome)) {
+        let before = self.history.order_state();
         change(&mut self.history, self.stock);
-        let after = self.history.standing();
+        let after = self.history.order_state();
         let word = after.status.as_str();
         if after.status != before.status {
             self.lives.became.insert((before.status.as_str().to_owned(), word.to_owned()));
         }
-        for told in after.announcements_since(&before) {
+        for told in after.events_since(&before) {
             self.lives.announced.entry(told.kind.as_str().to_owned()).or_default().insert(word.to_owned());
         }
         let left = self.history.refundable_attempt().and_then(|it| self.history.refundable(&it.id));
@@ -89,7 +91,8 @@ impl<'a> Life<'a> {
         let limits = Limits { max_declines: 10, max_open_orders: 1, review_refund: ReviewRefund::Never };
         self.history.attempts.iter().any(|attempt| {
             let wanted = Attempt { capture: Some(PRICE), ..attempt.clone() };
-            self.history.task(&wanted, Details { current: 1, told: 1 }, &limits) == Some(Task::Capture)
+            self.history.task(&wanted, DetailsVersions { current: 1, told: 1 }, &limits)
+                == Some(Task::Capture)
         })
     }
 
@@ -105,20 +108,20 @@ impl<'a> Life<'a> {
     /// The shop or the service does something, if it may.
     fn decide(&mut self, lot: &mut Sampler) {
         let (status, last) = (self.status(), self.history.attempts.len() - 1);
-        let is_held =
+        let is_authorized =
             self.history.attempts[last].facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture);
         match lot.below(5) {
             0 if CANCELABLE.contains(&status) => {
                 self.note(|history, stock| {
-                    happen(history, &[&Step::Asked(Closure::Canceled)], stock);
+                    happen(history, &[&Step::Asked(CloseReason::Canceled)], stock);
                 });
             }
             1 if matches!(status, OrderStatus::Pending | OrderStatus::PaymentFailed) => {
                 self.note(|history, stock| {
-                    happen(history, &[&Step::Asked(Closure::Expired)], stock);
+                    happen(history, &[&Step::Asked(CloseReason::Expired)], stock);
                 });
             }
-            2 if status == OrderStatus::Authorized && is_held && self.history.closing.is_none() => {
+            2 if status == OrderStatus::Authorized && is_authorized && self.history.closing.is_none() => {
                 let cents = [PRICE, PRICE / 2][lot.below(2)];
                 self.history.attempts[last].capture = Some(cents);
             }
@@ -136,12 +139,12 @@ impl<'a> Life<'a> {
                 && self.history.closing.is_none()
                 && self.history.live_attempt().is_none() =>
             {
-                let (rail, next) = match lot.below(2) {
-                    0 => (Rail::PaymentIntent, attempt(last + 1)),
-                    _ => (Rail::CheckoutSession, session_attempt(last + 1)),
+                let (flow, next) = match lot.below(2) {
+                    0 => (PaymentFlow::PaymentIntent, attempt(last + 1)),
+                    _ => (PaymentFlow::CheckoutSession, session_attempt(last + 1)),
                 };
                 if !self.is_unheard {
-                    self.stripe.add(rail);
+                    self.stripe.add(flow);
                     self.note(|history, _| history.attempts.push(next));
                 }
             }
@@ -316,7 +319,7 @@ fn the_reasons_for_review_are_listed() {
 #[test]
 fn what_is_told_is_listed_with_the_statuses_in_which_it_is() {
     let rows = Page::read().table("event");
-    assert_eq!(first_cells(&rows), words(AnnouncementKind::ALL.map(AnnouncementKind::as_str)));
+    assert_eq!(first_cells(&rows), words(OrderEventKind::ALL.map(OrderEventKind::as_str)));
     let announced = &LIVES.announced;
     for row in rows {
         match row[2].as_str() {

@@ -1,13 +1,13 @@
 //! A little model of Stripe's objects: what is done to them, what Stripe tells of it, and how they stand in the
 //! end. It knows nothing of the domain's rules.
 
-use quittance_domain::checkout::{Rail, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{OpenStatus, Seen, Success};
+use quittance_domain::payment::{ObservedState, OpenStatus, Success};
 use quittance_domain::refund::RefundStatus;
 
-use crate::stage::{DisputeTold, PRICE, RefundTold, Step, declined, event, open, right_success, sighting};
+use crate::stage::{DisputeTold, PRICE, RefundTold, Step, declined, event, open, provenance, right_success};
 
 /// How a PaymentIntent stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,10 @@ struct DisputeObject {
 /// A PaymentIntent, and the Checkout Session that it is of, if it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Payment {
-    rail: Rail,
+    flow: PaymentFlow,
     session: SessionStatus,
     /// A Session's PaymentIntent is made when its customer tries to pay.
-    is_made: bool,
+    exists_at_stripe: bool,
     pub(crate) intent: Intent,
     /// Whether the last thing that happened while it was open was a decline.
     is_declined: bool,
@@ -89,7 +89,7 @@ pub(crate) struct Stripe {
 
 impl Stripe {
     /// One payment for each rail.
-    pub(crate) fn of(rails: &[Rail]) -> Self {
+    pub(crate) fn of(rails: &[PaymentFlow]) -> Self {
         let mut stripe = Self {
             second: 0,
             events: 0,
@@ -98,23 +98,23 @@ impl Stripe {
             disputes: Vec::new(),
             told: Vec::new(),
         };
-        for rail in rails {
-            stripe.add(*rail);
+        for flow in rails {
+            stripe.add(*flow);
         }
         stripe
     }
 
     /// One more payment.
-    pub(crate) fn add(&mut self, rail: Rail) {
+    pub(crate) fn add(&mut self, flow: PaymentFlow) {
         self.payments.push(Payment {
-            rail,
+            flow,
             session: SessionStatus::Open,
-            is_made: false,
+            exists_at_stripe: false,
             intent: Intent::Open(OpenStatus::RequiresPaymentMethod),
             is_declined: false,
             received: 0,
         });
-        if rail == Rail::PaymentIntent {
+        if flow == PaymentFlow::PaymentIntent {
             self.make(self.payments.len() - 1);
         }
     }
@@ -131,9 +131,9 @@ impl Stripe {
                 self.goes_on(place, OpenStatus::RequiresCapture) && self.completes(place, None)
             }
             Act::Decline(place) => self.declines(place),
-            Act::Succeed(place) => !self.is_held(place) && self.succeeds(place, PRICE),
-            Act::SucceedWith(place, cents) => !self.is_held(place) && self.succeeds(place, cents),
-            Act::Capture(place, cents) => self.is_held(place) && self.succeeds(place, cents),
+            Act::Succeed(place) => !self.is_authorized(place) && self.succeeds(place, PRICE),
+            Act::SucceedWith(place, cents) => !self.is_authorized(place) && self.succeeds(place, cents),
+            Act::Capture(place, cents) => self.is_authorized(place) && self.succeeds(place, cents),
             Act::Cancel(place) => self.is_cancelable(place) && self.cancels(place),
             Act::ExpireSession(place) => self.expires(place),
             Act::Refund(place, cents, is_named) => self.refund(place, cents, is_named),
@@ -219,20 +219,20 @@ impl Stripe {
         self.events.to_string()
     }
 
-    fn tell(&mut self, place: usize, seen: Seen) {
+    fn tell(&mut self, place: usize, seen: ObservedState) {
         let name = self.event();
         self.told.push(Step::Told(place, event(self.second, &name, seen)));
     }
 
     fn make(&mut self, place: usize) {
-        if !self.payments[place].is_made {
-            self.payments[place].is_made = true;
+        if !self.payments[place].exists_at_stripe {
+            self.payments[place].exists_at_stripe = true;
             self.tell(place, open(OpenStatus::RequiresPaymentMethod));
             self.second += 1;
         }
     }
 
-    fn is_held(&self, place: usize) -> bool {
+    fn is_authorized(&self, place: usize) -> bool {
         self.payments[place].intent == Intent::Open(OpenStatus::RequiresCapture)
     }
 
@@ -241,15 +241,15 @@ impl Stripe {
         let payment = &self.payments[place];
         let status = [OpenStatus::RequiresPaymentMethod, OpenStatus::RequiresAction];
         let can_go_on = status.iter().any(|status| payment.intent == Intent::Open(*status));
-        can_go_on && (payment.rail == Rail::PaymentIntent || payment.session == SessionStatus::Open)
+        can_go_on && (payment.flow == PaymentFlow::PaymentIntent || payment.session == SessionStatus::Open)
     }
 
     fn is_cancelable(&self, place: usize) -> bool {
         let intent = self.payments[place].intent;
-        match self.payments[place].rail {
-            Rail::CheckoutSession => self.is_held(place),
+        match self.payments[place].flow {
+            PaymentFlow::CheckoutSession => self.is_authorized(place),
             // In rare cases also while it is processing: <https://docs.stripe.com/api/payment_intents/cancel>.
-            Rail::PaymentIntent => matches!(intent, Intent::Open(_)),
+            PaymentFlow::PaymentIntent => matches!(intent, Intent::Open(_)),
         }
     }
 
@@ -266,7 +266,7 @@ impl Stripe {
 
     /// The customer has done their part: the page is complete, and `paid` is what was paid in it.
     fn completes(&mut self, place: usize, paid: Option<Success>) -> bool {
-        if self.payments[place].rail == Rail::CheckoutSession {
+        if self.payments[place].flow == PaymentFlow::CheckoutSession {
             self.payments[place].session = SessionStatus::Complete;
             self.told.push(Step::Session(place, SessionStatus::Complete, paid));
         }
@@ -304,24 +304,24 @@ impl Stripe {
         self.payments[place].intent = Intent::Succeeded;
         self.payments[place].received = cents;
         let success = Success { amount_received: cents, ..right_success() };
-        self.tell(place, Seen::Succeeded(success.clone()));
+        self.tell(place, ObservedState::Succeeded(success.clone()));
         self.completes(place, (cents == PRICE).then_some(success))
     }
 
     fn cancels(&mut self, place: usize) -> bool {
         self.payments[place].intent = Intent::Canceled;
-        self.tell(place, Seen::Canceled);
+        self.tell(place, ObservedState::Canceled);
         true
     }
 
     fn expires(&mut self, place: usize) -> bool {
         let payment = &mut self.payments[place];
-        let can = payment.rail == Rail::CheckoutSession && payment.session == SessionStatus::Open;
+        let can = payment.flow == PaymentFlow::CheckoutSession && payment.session == SessionStatus::Open;
         if can {
             payment.session = SessionStatus::Expired;
             payment.intent = Intent::Canceled;
             self.told.push(Step::Session(place, SessionStatus::Expired, None));
-            if self.payments[place].is_made {
+            if self.payments[place].exists_at_stripe {
                 self.cancels(place);
             }
         }
@@ -353,11 +353,11 @@ impl Stripe {
     }
 
     fn tell_refund(&mut self, number: usize) {
-        let sighting = sighting(self.second, &self.event());
+        let provenance = provenance(self.second, &self.event());
         let RefundObject { place, cents, status, is_named } = self.refunds[number];
         self.told.push(Step::Refund(
             place,
-            RefundTold { number, is_named, cents, reason: None, sighting, status },
+            RefundTold { number, is_named, cents, reason: None, provenance, status },
         ));
     }
 
@@ -382,10 +382,10 @@ impl Stripe {
     }
 
     fn tell_dispute(&mut self, number: usize) {
-        let sighting = sighting(self.second, &self.event());
+        let provenance = provenance(self.second, &self.event());
         let DisputeObject { place, status } = self.disputes[number];
         let cents = self.payments[place].received;
-        let told = DisputeTold { number, cents, currency: "eur", sighting, status };
+        let told = DisputeTold { number, cents, currency: "eur", provenance, status };
         self.told.push(Step::Dispute(place, told));
     }
 }

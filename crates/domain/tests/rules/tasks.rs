@@ -1,9 +1,11 @@
 //! What is to be done at Stripe for an attempt: a table in words, held against every combination of rail, facts and
 //! flags.
 
-use quittance_domain::checkout::{Rail, SessionStatus};
-use quittance_domain::history::{Closure, Decisions, Details, History, Limits, ReviewRefund, Task};
-use quittance_domain::payment::{Attempt, OpenStatus, Seen};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
+use quittance_domain::history::{
+    CloseReason, Decisions, DetailsVersions, History, Limits, ReviewRefund, Task,
+};
+use quittance_domain::payment::{Attempt, ObservedState, OpenStatus};
 
 use crate::stage::{
     PRICE, Step, attempt, declined, event, open, payment_id, payment_intent_id, right_success,
@@ -19,7 +21,7 @@ enum Intent {
     Declined,
     WithCustomer,
     Awaited,
-    InFlight,
+    InFlightAttempt,
     Held,
     Succeeded,
     Canceled,
@@ -37,11 +39,11 @@ enum Ended {
 #[expect(clippy::struct_excessive_bools, reason = "every combination of flags is tried")]
 #[derive(Debug, Clone, Copy)]
 struct Case {
-    rail: Rail,
+    flow: PaymentFlow,
     intent: Intent,
     session: Option<SessionStatus>,
     /// Whether Stripe's id of what we asked it to make is known.
-    is_made: bool,
+    exists_at_stripe: bool,
     is_refused: bool,
     is_capture_recorded: bool,
     is_abandoned: bool,
@@ -54,7 +56,7 @@ struct Case {
 type Holds = fn(&Case) -> bool;
 
 fn is_page(case: &Case) -> bool {
-    case.rail == Rail::CheckoutSession
+    case.flow == PaymentFlow::CheckoutSession
 }
 
 fn is_session(case: &Case, status: SessionStatus) -> bool {
@@ -77,7 +79,7 @@ const TASKS: [(&str, Holds, Option<Task>); 17] = [
         |case| is_page(case) && case.intent == Intent::Canceled && is_session(case, SessionStatus::Complete),
         None,
     ),
-    ("its id is not known", |case| !case.is_made, Some(Task::Create)),
+    ("its id is not known", |case| !case.exists_at_stripe, Some(Task::Create)),
     (
         "it is to be taken",
         |case| case.intent == Intent::Held && case.is_capture_recorded && case.ended == Ended::No,
@@ -89,7 +91,7 @@ const TASKS: [(&str, Holds, Option<Task>); 17] = [
             let is_unknown = matches!(case.intent, Intent::Untold | Intent::Declined | Intent::WithCustomer);
             is_page(case) && is_session(case, SessionStatus::Complete) && is_unknown
         },
-        Some(Task::Look),
+        Some(Task::Refresh),
     ),
     ("the order has ended", |case| case.ended != Ended::No, Some(Task::Close)),
     ("the order is to end", |case| case.is_closing, Some(Task::Close)),
@@ -102,9 +104,9 @@ const TASKS: [(&str, Holds, Option<Task>); 17] = [
 ];
 
 fn history_of(case: &Case) -> History {
-    let plain = match case.rail {
-        Rail::PaymentIntent => attempt(0),
-        Rail::CheckoutSession => session_attempt(0),
+    let plain = match case.flow {
+        PaymentFlow::PaymentIntent => attempt(0),
+        PaymentFlow::CheckoutSession => session_attempt(0),
     };
     let on_stripe = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..plain };
     let mut attempts = vec![on_stripe];
@@ -117,10 +119,10 @@ fn history_of(case: &Case) -> History {
         Intent::Declined => Some(declined("ch_1")),
         Intent::WithCustomer => Some(open(OpenStatus::RequiresAction)),
         Intent::Awaited => Some(open(OpenStatus::AwaitsTransfer)),
-        Intent::InFlight => Some(open(OpenStatus::Processing)),
+        Intent::InFlightAttempt => Some(open(OpenStatus::Processing)),
         Intent::Held => Some(open(OpenStatus::RequiresCapture)),
-        Intent::Succeeded => Some(Seen::Succeeded(right_success())),
-        Intent::Canceled => Some(Seen::Canceled),
+        Intent::Succeeded => Some(ObservedState::Succeeded(right_success())),
+        Intent::Canceled => Some(ObservedState::Canceled),
     };
     let told = seen.map(|seen| Step::Told(0, event(1, "seen", seen)));
     let session = case.session.map(|status| Step::Session(0, status, None));
@@ -128,20 +130,20 @@ fn history_of(case: &Case) -> History {
         tell(&mut history, step).unwrap();
     }
     let known = &mut history.attempts[0];
-    if !case.is_made {
+    if !case.exists_at_stripe {
         known.checkout_session_id = None;
-        if case.rail == Rail::PaymentIntent {
+        if case.flow == PaymentFlow::PaymentIntent {
             known.payment_intent_id = None;
         }
     }
     known.refused = case.is_refused.then(|| "amount_too_small".to_owned());
     known.capture = case.is_capture_recorded.then_some(PRICE);
     known.abandoned = case.is_abandoned;
-    history.closing = case.is_closing.then_some(Closure::Canceled);
+    history.closing = case.is_closing.then_some(CloseReason::Canceled);
     history.decisions = match case.ended {
         Ended::No => Decisions::default(),
         Ended::PaidByAnother => Decisions { accepted: Some(payment_id(9)), ..Decisions::default() },
-        Ended::Unpaid => Decisions { closed: Some(Closure::Expired), ..Decisions::default() },
+        Ended::Unpaid => Decisions { closed: Some(CloseReason::Expired), ..Decisions::default() },
     };
     history
 }
@@ -152,7 +154,7 @@ fn cases() -> Vec<Case> {
         Intent::Declined,
         Intent::WithCustomer,
         Intent::Awaited,
-        Intent::InFlight,
+        Intent::InFlightAttempt,
         Intent::Held,
         Intent::Succeeded,
         Intent::Canceled,
@@ -160,20 +162,21 @@ fn cases() -> Vec<Case> {
     let page: Vec<_> =
         [SessionStatus::Open, SessionStatus::Expired, SessionStatus::Complete, SessionStatus::Failed]
             .into_iter()
-            .map(|status| (Rail::CheckoutSession, Some(status)))
+            .map(|status| (PaymentFlow::CheckoutSession, Some(status)))
             .collect();
-    let rails = [&[(Rail::PaymentIntent, None), (Rail::CheckoutSession, None)][..], &page].concat();
+    let rails =
+        [&[(PaymentFlow::PaymentIntent, None), (PaymentFlow::CheckoutSession, None)][..], &page].concat();
     let mut cases = Vec::new();
-    for (rail, session) in rails {
+    for (flow, session) in rails {
         for intent in INTENTS {
             for ended in [Ended::No, Ended::PaidByAnother, Ended::Unpaid] {
                 for flags in 0..128_u8 {
                     let is = |flag: u8| flags & (1 << flag) != 0;
                     cases.push(Case {
-                        rail,
+                        flow,
                         intent,
                         session,
-                        is_made: is(0),
+                        exists_at_stripe: is(0),
                         is_refused: is(1),
                         is_capture_recorded: is(2),
                         is_abandoned: is(3),
@@ -202,7 +205,7 @@ fn what_is_to_be_done_is_what_the_table_says() {
             continue;
         }
         let history = history_of(&case);
-        let details = Details { current: 2, told: if case.are_details_new { 1 } else { 2 } };
+        let details = DetailsVersions { current: 2, told: if case.are_details_new { 1 } else { 2 } };
         let task = history.task(&history.attempts[0], details, &LIMITS);
         assert_eq!(task, expected, "{why}: {case:?}");
     }

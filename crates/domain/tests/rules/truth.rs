@@ -2,8 +2,8 @@
 //! where Stripe's own objects say.
 
 use proptest::prelude::*;
-use quittance_domain::checkout::Rail;
-use quittance_domain::history::{History, Restock};
+use quittance_domain::checkout::PaymentFlow;
+use quittance_domain::history::{History, RestockOutcome};
 use quittance_domain::money::Money;
 use quittance_domain::payment::Attempt;
 
@@ -12,10 +12,10 @@ use crate::stripe::{Act, Stripe};
 use crate::walk::Walk;
 
 /// An order of one attempt on this rail, of which nothing was told. A capture is recorded before Stripe hears of it.
-fn untold(rail: Rail, acts: &[Act]) -> History {
-    let plain = match rail {
-        Rail::PaymentIntent => attempt(0),
-        Rail::CheckoutSession => session_attempt(0),
+fn untold(flow: PaymentFlow, acts: &[Act]) -> History {
+    let plain = match flow {
+        PaymentFlow::PaymentIntent => attempt(0),
+        PaymentFlow::CheckoutSession => session_attempt(0),
     };
     let capture = acts.iter().find_map(|act| match act {
         Act::Capture(_, cents) => Some(*cents),
@@ -25,8 +25,8 @@ fn untold(rail: Rail, acts: &[Act]) -> History {
 }
 
 /// Does what can be done of these acts, and returns those.
-fn done(rail: Rail, acts: &[Act]) -> (Stripe, Vec<Act>) {
-    let mut stripe = Stripe::of(&[rail]);
+fn done(flow: PaymentFlow, acts: &[Act]) -> (Stripe, Vec<Act>) {
+    let mut stripe = Stripe::of(&[flow]);
     let done = acts.iter().copied().filter(|act| stripe.act(*act)).collect();
     (stripe, done)
 }
@@ -34,7 +34,7 @@ fn done(rail: Rail, acts: &[Act]) -> (Stripe, Vec<Act>) {
 /// Tells all that Stripe has to tell in this order, each time a few things at once. What is of a PaymentIntent that
 /// is not known yet is told again in the end: then Stripe is asked.
 fn tell_in_order(stripe: &Stripe, history: &History, order: &[usize], batches: &mut Sampler) {
-    let mut walk = Walk::of(history, Restock::Short);
+    let mut walk = Walk::of(history, RestockOutcome::Short);
     let mut unheard = Vec::new();
     let mut rest = order;
     while !rest.is_empty() {
@@ -53,11 +53,11 @@ fn tell_in_order(stripe: &Stripe, history: &History, order: &[usize], batches: &
 }
 
 fn assert_true(stripe: &Stripe, walk: &Walk<'_>) {
-    let standing = walk.history.standing();
-    assert_eq!(standing.status, stripe.truth());
-    let is_paid = standing.status.was_paid();
-    assert_eq!(standing.amount_paid, if is_paid { stripe.payments[0].received } else { 0 });
-    assert_eq!(standing.amount_refunded, if is_paid { stripe.returned(0) } else { 0 });
+    let order_state = walk.history.order_state();
+    assert_eq!(order_state.status, stripe.truth());
+    let is_paid = order_state.status.was_paid();
+    assert_eq!(order_state.amount_paid, if is_paid { stripe.payments[0].received } else { 0 });
+    assert_eq!(order_state.amount_refunded, if is_paid { stripe.returned(0) } else { 0 });
     if is_paid {
         let left = walk.history.refundable(&walk.history.attempts[0].id).map(Money::minor);
         let gone = stripe.held(0) + stripe.charged_back(0);
@@ -95,14 +95,14 @@ proptest! {
 
     #[test]
     fn in_the_end_the_order_stands_where_stripes_objects_say(
-        rail in proptest::sample::select(vec![Rail::PaymentIntent, Rail::CheckoutSession]),
+        flow in proptest::sample::select(vec![PaymentFlow::PaymentIntent, PaymentFlow::CheckoutSession]),
         acts in acts(),
         lot in any::<u64>(),
     ) {
-        let (stripe, done) = done(rail, &acts);
+        let (stripe, done) = done(flow, &acts);
         let mut lot = Sampler(lot);
         let order = shuffled(stripe.told.len(), stripe.told.len() / 2, &mut lot);
-        tell_in_order(&stripe, &untold(rail, &done), &order, &mut lot);
+        tell_in_order(&stripe, &untold(flow, &done), &order, &mut lot);
     }
 }
 
@@ -118,14 +118,14 @@ fn shuffled(count: usize, again: usize, lot: &mut Sampler) -> Vec<usize> {
 
 /// Tells a story in every permutation, if it has so few events or if everything is to be run; else in a sample, with
 /// repetitions.
-fn told_in_every_order(name: &str, rail: Rail, acts: &[Act]) {
-    let (stripe, done) = done(rail, acts);
+fn told_in_every_order(name: &str, flow: PaymentFlow, acts: &[Act]) {
+    let (stripe, done) = done(flow, acts);
     assert_eq!(done, acts, "{name}: Stripe lets all of it be done");
-    let history = untold(rail, acts);
+    let history = untold(flow, acts);
     let count = stripe.told.len();
     if count <= 7 || (exhaustive() && count <= 9) {
         let mut told = vec![false; count];
-        permute(&stripe, &Walk::of(&history, Restock::Short), &mut told);
+        permute(&stripe, &Walk::of(&history, RestockOutcome::Short), &mut told);
     }
     let mut lot = Sampler(count as u64);
     for _ in 0..500 {
@@ -159,7 +159,7 @@ fn permute<'a>(stripe: &'a Stripe, walk: &Walk<'a>, told: &mut [bool]) {
 fn a_payment_with_all_that_can_follow_ends_the_same_in_every_order() {
     told_in_every_order(
         "declined, paid, refunded twice, one refund fails, a dispute is won",
-        Rail::PaymentIntent,
+        PaymentFlow::PaymentIntent,
         &[
             Act::Debit(0),
             Act::Decline(0),
@@ -182,7 +182,7 @@ fn refunds_end_the_same_in_every_order() {
         ("a refund fails after it had succeeded", vec![Act::RefundFails(0)]),
         ("and all is refunded then", vec![Act::RefundFails(0), Act::Refund(0, PRICE, false)]),
     ] {
-        told_in_every_order(name, Rail::PaymentIntent, &[&paid[..], &then].concat());
+        told_in_every_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
     }
 }
 
@@ -201,7 +201,7 @@ fn disputes_end_the_same_in_every_order() {
             vec![Act::Refund(0, 100, false), Act::RefundGoes(0), Act::Dispute(0)],
         ),
     ] {
-        told_in_every_order(name, Rail::PaymentIntent, &[&paid[..], &then].concat());
+        told_in_every_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
     }
 }
 
@@ -219,7 +219,7 @@ fn pages_of_stripes_end_the_same_in_every_order() {
         ("held, and released", vec![Act::Hold(0), Act::Cancel(0)]),
         ("paid and refunded", vec![Act::Succeed(0), Act::Refund(0, PRICE, false), Act::RefundGoes(0)]),
     ] {
-        told_in_every_order(name, Rail::CheckoutSession, &acts);
+        told_in_every_order(name, PaymentFlow::CheckoutSession, &acts);
     }
 }
 
@@ -239,6 +239,6 @@ fn captures_end_the_same_in_every_order() {
             ],
         ),
     ] {
-        told_in_every_order(name, Rail::PaymentIntent, &acts);
+        told_in_every_order(name, PaymentFlow::PaymentIntent, &acts);
     }
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use quittance_domain::dispute::DisputeOutcome;
-use quittance_domain::history::{Closure, Decision, History, Restock, ReviewRefund};
+use quittance_domain::history::{CloseReason, Decision, History, RestockOutcome, ReviewRefund};
 use quittance_domain::id::PaymentId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
+use quittance_domain::order_state::{OrderEvent, OrderEventKind, OrderState, PaymentOutcome};
 use quittance_domain::payment::ReviewReason;
 use quittance_domain::refund::RefundStatus;
-use quittance_domain::standing::{Announcement, AnnouncementKind, Settled, Standing};
 
 use crate::oracle::{Oracle, Verdict};
 use crate::stage::{Sampler, Step, exhaustive, happen, payment_id};
@@ -25,7 +25,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) history: History,
     /// What is left of the goods, should they be wanted again.
-    pub(crate) stock: Restock,
+    pub(crate) stock: RestockOutcome,
     pub(crate) steps: Vec<Step>,
     pub(crate) end: End,
 }
@@ -33,7 +33,12 @@ pub(crate) struct Scenario {
 /// How a scenario ends.
 pub(crate) enum End {
     /// The same in every order.
-    Same { status: OrderStatus, reason: Option<ReviewReason>, amount_paid: i64, settled: Option<Settled> },
+    Same {
+        status: OrderStatus,
+        reason: Option<ReviewReason>,
+        amount_paid: i64,
+        settled: Option<PaymentOutcome>,
+    },
     /// By what came first: a decision stands between the steps.
     ByOrder,
 }
@@ -42,14 +47,14 @@ pub(crate) enum End {
 #[derive(Clone)]
 pub(crate) struct Walk<'a> {
     pub(crate) history: History,
-    stock: Restock,
+    stock: RestockOutcome,
     oracle: Oracle<'a>,
     decided: Vec<Decision>,
-    announced: Vec<Announcement>,
+    announced: Vec<OrderEvent>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn of(history: &'a History, stock: Restock) -> Self {
+    pub(crate) fn of(history: &'a History, stock: RestockOutcome) -> Self {
         Self {
             history: history.clone(),
             stock,
@@ -61,18 +66,18 @@ impl<'a> Walk<'a> {
 
     /// Lets these steps happen in one transaction.
     pub(crate) fn take(&mut self, steps: &[&'a Step]) {
-        let before = self.history.standing();
+        let before = self.history.order_state();
         self.decided.extend(happen(&mut self.history, steps, self.stock));
         self.oracle.hear(steps);
-        let standing = self.history.standing();
-        self.announced.extend(standing.announcements_since(&before));
-        assert_eq!(standing.announcements_since(&standing), [], "nothing changed, nothing to tell");
-        assert_fits(&standing, &self.oracle.verdict());
+        let order_state = self.history.order_state();
+        self.announced.extend(order_state.events_since(&before));
+        assert_eq!(order_state.events_since(&order_state), [], "nothing changed, nothing to tell");
+        assert_fits(&order_state, &self.oracle.verdict());
         self.assert_attempts_read_right();
-        assert_kept(&before, &standing);
+        assert_kept(&before, &order_state);
         self.assert_decided_once();
-        self.assert_announced_once(&standing);
-        self.assert_money_adds_up(&standing);
+        self.assert_announced_once(&order_state);
+        self.assert_money_adds_up(&order_state);
     }
 
     fn assert_attempts_read_right(&self) {
@@ -90,60 +95,57 @@ impl<'a> Walk<'a> {
             [] => assert_eq!((accepted, closed), (None, None)),
             [Decision::Accepted(id)] => assert_eq!((accepted, closed), (Some(id), None)),
             [Decision::Closed(how)] => assert_eq!((accepted, closed), (None, Some(*how))),
-            [Decision::Closed(Closure::Expired), Decision::Restocked(Restock::Short)] => {
-                assert_eq!((accepted, closed), (None, Some(Closure::Expired)));
+            [Decision::Closed(CloseReason::Expired), Decision::RestockAttempted(RestockOutcome::Short)] => {
+                assert_eq!((accepted, closed), (None, Some(CloseReason::Expired)));
             }
             [
-                Decision::Closed(Closure::Expired),
-                Decision::Restocked(Restock::Taken),
+                Decision::Closed(CloseReason::Expired),
+                Decision::RestockAttempted(RestockOutcome::Taken),
                 Decision::Accepted(id),
-            ] => assert_eq!((accepted, closed), (Some(id), Some(Closure::Expired))),
+            ] => assert_eq!((accepted, closed), (Some(id), Some(CloseReason::Expired))),
             several => panic!("an order ends once, not so: {several:?}"),
         }
     }
 
-    fn assert_announced_once(&self, standing: &Standing) {
+    fn assert_announced_once(&self, order_state: &OrderState) {
         let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for announced in &self.announced {
             *told.entry((announced.kind.as_str(), &announced.subject)).or_default() += 1;
         }
-        let times = |kind: AnnouncementKind, subject: &str| {
+        let times = |kind: OrderEventKind, subject: &str| {
             told.get(&(kind.as_str(), subject)).copied().unwrap_or_default()
         };
-        assert_eq!(times(AnnouncementKind::Paid, ""), usize::from(standing.is_accepted), "{told:?}");
-        for (kind, closure) in
-            [(AnnouncementKind::Canceled, Closure::Canceled), (AnnouncementKind::Expired, Closure::Expired)]
-        {
-            assert_eq!(times(kind, ""), usize::from(standing.closed == Some(closure)), "{told:?}");
+        assert_eq!(times(OrderEventKind::Paid, ""), usize::from(order_state.is_accepted), "{told:?}");
+        for (kind, closure) in [
+            (OrderEventKind::Canceled, CloseReason::Canceled),
+            (OrderEventKind::Expired, CloseReason::Expired),
+        ] {
+            assert_eq!(times(kind, ""), usize::from(order_state.closed == Some(closure)), "{told:?}");
         }
-        let was_told = |kind: AnnouncementKind, object: &PaymentId| {
-            let is_so = |one: &Announcement| {
-                one.kind == kind && Announcement::object(&one.subject) == object.as_str()
-            };
+        let was_told = |kind: OrderEventKind, object: &PaymentId| {
+            let is_so =
+                |one: &OrderEvent| one.kind == kind && OrderEvent::object(&one.subject) == object.as_str();
             self.announced.iter().any(is_so)
         };
-        assert_eq!(standing.under_review.is_some(), standing.review_reason.is_some());
+        assert_eq!(order_state.under_review.is_some(), order_state.review_reason.is_some());
         if let Some(attempt) =
-            standing.under_review.as_ref().filter(|_| standing.status == OrderStatus::Review)
+            order_state.under_review.as_ref().filter(|_| order_state.status == OrderStatus::Review)
         {
             // Others may have come while it was under review.
             let reviews = || self.history.attempts.iter().map(|one| &one.id);
-            assert!(
-                reviews().any(|id| was_told(AnnouncementKind::ReviewRequired, id)),
-                "{attempt}: {told:?}"
-            );
+            assert!(reviews().any(|id| was_told(OrderEventKind::ReviewRequired, id)), "{attempt}: {told:?}");
         }
-        if let Some(in_flight) = &standing.in_flight {
-            let kind = match standing.status {
-                OrderStatus::Authorized => AnnouncementKind::Authorized,
-                _ => AnnouncementKind::Processing,
+        if let Some(in_flight) = &order_state.in_flight {
+            let kind = match order_state.status {
+                OrderStatus::Authorized => OrderEventKind::Authorized,
+                _ => OrderEventKind::Processing,
             };
             assert!(was_told(kind, &in_flight.payment_id), "{told:?}");
         }
-        for (id, status) in &standing.refunds {
+        for (id, status) in &order_state.refunds {
             let (gone, failed) = (
-                times(AnnouncementKind::RefundSucceeded, id.as_str()),
-                times(AnnouncementKind::RefundFailed, id.as_str()),
+                times(OrderEventKind::RefundSucceeded, id.as_str()),
+                times(OrderEventKind::RefundFailed, id.as_str()),
             );
             assert!(gone <= 1, "{told:?}");
             match status {
@@ -152,12 +154,12 @@ impl<'a> Walk<'a> {
                 RefundStatus::Pending | RefundStatus::RequiresAction => assert_eq!((gone, failed), (0, 0)),
             }
         }
-        for (id, dispute) in &standing.disputes {
-            assert_eq!(times(AnnouncementKind::DisputeOpened, id.as_str()), 1, "{told:?}");
-            let is_of_it = |told: &&Announcement| Announcement::object(&told.subject) == id.as_str();
+        for (id, dispute) in &order_state.disputes {
+            assert_eq!(times(OrderEventKind::DisputeOpened, id.as_str()), 1, "{told:?}");
+            let is_of_it = |told: &&OrderEvent| OrderEvent::object(&told.subject) == id.as_str();
             let latest = self.announced.iter().rfind(is_of_it).expect("it was told");
             let is_open = dispute.status.outcome() == DisputeOutcome::Open;
-            assert_eq!(latest.kind == AnnouncementKind::DisputeOpened, is_open, "{told:?}");
+            assert_eq!(latest.kind == OrderEventKind::DisputeOpened, is_open, "{told:?}");
             for one in self.announced.iter().filter(is_of_it) {
                 assert_eq!(times(one.kind, &one.subject), 1, "{told:?}");
             }
@@ -165,8 +167,8 @@ impl<'a> Walk<'a> {
     }
 
     /// What goes back is never more than what came, whoever asks for it.
-    fn assert_money_adds_up(&self, standing: &Standing) {
-        assert!((0..=standing.amount_paid).contains(&standing.amount_refunded), "{standing:?}");
+    fn assert_money_adds_up(&self, order_state: &OrderState) {
+        assert!((0..=order_state.amount_paid).contains(&order_state.amount_refunded), "{order_state:?}");
         for attempt in &self.history.attempts {
             let received = attempt.facts.received().map(Money::minor);
             let left = self.history.refundable(&attempt.id).map(Money::minor);
@@ -178,28 +180,28 @@ impl<'a> Walk<'a> {
                 assert_ne!(Some(&due.payment_id), self.history.decisions.accepted.as_ref(), "{due:?}");
                 assert_eq!(Some(due.amount), self.history.refundable(&due.payment_id), "all that is left");
                 assert!(due.amount.minor() > 0);
-                assert!(standing.is_accepted || policy != ReviewRefund::Never, "{due:?}");
+                assert!(order_state.is_accepted || policy != ReviewRefund::Never, "{due:?}");
             }
         }
     }
 }
 
-fn assert_fits(standing: &Standing, verdict: &Verdict) {
-    assert_eq!(standing.status, verdict.status, "the oracle says {verdict:?}");
-    match standing.review_reason {
+fn assert_fits(order_state: &OrderState, verdict: &Verdict) {
+    assert_eq!(order_state.status, verdict.status, "the oracle says {verdict:?}");
+    match order_state.review_reason {
         Some(reason) => assert!(verdict.reasons.contains(&reason), "{reason:?} is none of {verdict:?}"),
         None => assert!(verdict.reasons.is_empty(), "no reason given of {verdict:?}"),
     }
-    assert_eq!(standing.amount_paid, verdict.amount_paid);
-    assert_eq!(standing.amount_refunded, verdict.amount_refunded);
-    assert_eq!(standing.settled, verdict.settled);
-    let in_flight = standing.in_flight.as_ref().map(|one| one.payment_id.clone());
+    assert_eq!(order_state.amount_paid, verdict.amount_paid);
+    assert_eq!(order_state.amount_refunded, verdict.amount_refunded);
+    assert_eq!(order_state.settled, verdict.settled);
+    let in_flight = order_state.in_flight.as_ref().map(|one| one.payment_id.clone());
     assert_eq!(in_flight, verdict.in_flight.map(payment_id));
-    assert_eq!((standing.is_accepted, standing.closed), (verdict.is_accepted, verdict.closed));
+    assert_eq!((order_state.is_accepted, order_state.closed), (verdict.is_accepted, verdict.closed));
 }
 
 /// What has ended does not begin again.
-fn assert_kept(before: &Standing, after: &Standing) {
+fn assert_kept(before: &OrderState, after: &OrderState) {
     let is_kept = match before.status {
         status if status.was_paid() => after.status.was_paid() && after.amount_paid == before.amount_paid,
         OrderStatus::Canceled => matches!(after.status, OrderStatus::Canceled | OrderStatus::Review),
@@ -233,7 +235,7 @@ struct Telling<'a> {
     /// The places of the steps told so far.
     sequence: Vec<usize>,
     /// Where the order stood when the scenario was first told to its end.
-    end: Option<Standing>,
+    end: Option<OrderState>,
     ends: usize,
 }
 
@@ -281,17 +283,22 @@ impl<'a> Telling<'a> {
         let context = Context { scenario: self.scenario, sequence: &self.sequence };
         walk.take(&steps);
         if (0..self.scenario.steps.len()).all(|place| self.sequence.contains(&place)) {
-            let standing = walk.history.standing();
+            let order_state = walk.history.order_state();
             self.ends += 1;
             if let End::Same { status, reason, amount_paid, settled } = &self.scenario.end {
                 assert_eq!(
-                    (standing.status, standing.review_reason, standing.amount_paid, &standing.settled),
+                    (
+                        order_state.status,
+                        order_state.review_reason,
+                        order_state.amount_paid,
+                        &order_state.settled
+                    ),
                     (*status, *reason, *amount_paid, settled)
                 );
                 // Whether it had ended before money came that does not fit depends on what came first.
-                let standing = Standing { closed: None, ..standing };
-                let first = self.end.get_or_insert_with(|| standing.clone());
-                assert_eq!(standing, *first, "another order ended otherwise");
+                let order_state = OrderState { closed: None, ..order_state };
+                let first = self.end.get_or_insert_with(|| order_state.clone());
+                assert_eq!(order_state, *first, "another order ended otherwise");
             }
         }
         drop(context);

@@ -7,17 +7,17 @@ use quittance_crash_points::CrashPoint;
 use quittance_domain::id::SellerId;
 use quittance_domain::payment::Account;
 use quittance_domain::seller::{Origin, Seller};
-use quittance_persistence::{Completion, ConnectSeller, NewSeller, StateTaken};
+use quittance_persistence::{Completion, ConnectSeller, ConsumeStateOutcome, NewSeller};
 use quittance_stripe_gateway::{AccountLink, Error as StripeError, FrozenRequest, NewAccount, Stripe};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{AccountLinkRequest, Authorization, OAuthAnswer, SellerRequest};
-use crate::drive::{CLOCK_SKEW_MAX, KEY_AGE_MAX};
 use crate::error::RefusalError;
 use crate::pay::GRACE;
-use crate::{Error, Payments, StateRefused, now};
+use crate::resume::{CLOCK_SKEW_MAX, KEY_AGE_MAX};
+use crate::{Error, OAuthStateError, Payments, now};
 
 /// How long the owner of an account has on Stripe's page.
 const STATE_LIFE: Duration = Duration::minutes(10);
@@ -50,12 +50,14 @@ impl Payments {
                 return Err(Error::OAuthNotConfigured);
             }
             let (state, binding) = (hash(answer.state.expose_secret()), hash(&answer.binding));
-            match payments.store.take_oauth_state(state, binding, now()).await? {
-                StateTaken::Taken => {}
-                StateTaken::Unknown => return Err(Error::OAuthState(StateRefused::Unknown)),
-                StateTaken::Used => return Err(Error::OAuthState(StateRefused::Used)),
-                StateTaken::Expired => return Err(Error::OAuthState(StateRefused::Expired)),
-                StateTaken::OtherBinding => return Err(Error::OAuthState(StateRefused::OtherBinding)),
+            match payments.store.consume_oauth_state(state, binding, now()).await? {
+                ConsumeStateOutcome::Taken => {}
+                ConsumeStateOutcome::Unknown => return Err(Error::OAuthState(OAuthStateError::Unknown)),
+                ConsumeStateOutcome::Used => return Err(Error::OAuthState(OAuthStateError::Used)),
+                ConsumeStateOutcome::Expired => return Err(Error::OAuthState(OAuthStateError::Expired)),
+                ConsumeStateOutcome::OtherBinding => {
+                    return Err(Error::OAuthState(OAuthStateError::OtherBinding));
+                }
             }
             payments.connect_account(&answer.code).await
         })
@@ -82,7 +84,7 @@ impl Payments {
                 (now().timestamp(), None)
             }
         };
-        self.store.look_at_given_up(Account::connected(&account.account_id), now()).await?;
+        self.store.schedule_unreachable_refresh(Account::connected(&account.account_id), now()).await?;
         let connected = self
             .store
             .connect_seller(ConnectSeller {
@@ -125,7 +127,7 @@ impl Payments {
                 reference: request.reference,
                 metadata: request.metadata,
                 now: now(),
-                redrive_at: now() + GRACE,
+                resume_at: now() + GRACE,
             };
             let request = new.request.clone();
             let recorded = payments.store.insert_seller(new, completion).await?;
@@ -173,7 +175,7 @@ impl Payments {
         CrashPoint::AccountCreated.reach();
         Ok(self
             .store
-            .account_made(id.clone(), answer.account_id, answer.began_s, answer.state, now())
+            .record_created_account(id.clone(), answer.account_id, answer.began_s, answer.state, now())
             .await?)
     }
 

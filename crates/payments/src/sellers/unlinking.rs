@@ -3,7 +3,7 @@
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::SellerId;
 use quittance_domain::seller::{Origin, Seller};
-use quittance_persistence::{ClosureBy, UnlinkBegun};
+use quittance_persistence::{BeginUnlinkOutcome, CloseRequester};
 use quittance_stripe_gateway::Error as StripeError;
 
 use crate::{Error, Payments, now};
@@ -19,10 +19,12 @@ impl Payments {
             let begun = payments.store.begin_unlink(id, force, now()).await?;
             CrashPoint::UnlinkStarted.reach();
             match begun {
-                UnlinkBegun::NotFound => Err(Error::SellerNotFound),
-                UnlinkBegun::NotAllowed(seller) => Err(Error::SellerInUse(Box::new(seller))),
-                UnlinkBegun::Done(seller) => Ok(seller),
-                UnlinkBegun::Begun(seller) => payments.carry_on_unlinking(&seller, force).await,
+                BeginUnlinkOutcome::NotFound => Err(Error::SellerNotFound),
+                BeginUnlinkOutcome::NotAllowed(seller) => Err(Error::SellerInUse(Box::new(seller))),
+                BeginUnlinkOutcome::Done(seller) => Ok(seller),
+                BeginUnlinkOutcome::BeginAttemptOutcome(seller) => {
+                    payments.carry_on_unlinking(&seller, force).await
+                }
             }
         })
         .await
@@ -43,7 +45,7 @@ impl Payments {
 
     /// Cancels what can be canceled; how many orders there are whose money can not be stopped.
     async fn cancel_open_orders(&self, id: &SellerId, force: bool) -> Result<usize, Error> {
-        let by = if force { ClosureBy::Shop } else { ClosureBy::Holder };
+        let by = if force { CloseRequester::Shop } else { CloseRequester::Holder };
         let mut in_the_way = 0;
         for (order_id, _) in self.store.open_orders_of_seller(id.clone()).await? {
             match self.cancel(order_id, by).await {

@@ -8,7 +8,7 @@ use quittance_domain::order::Order;
 use quittance_domain::payment::Observation;
 use quittance_domain::refund::RefundObservation;
 
-use super::AttemptAtWork;
+use super::PendingAttempt;
 
 /// An order to be compared with what Stripe says.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub struct OrderToCheck {
     /// The order.
     pub order: Order,
     /// Its attempts, oldest first.
-    pub attempts: Vec<AttemptAtWork>,
+    pub attempts: Vec<PendingAttempt>,
     /// When it was to be looked at next, when it was read.
     pub check_at: Option<DateTime<Utc>>,
 }
 
 /// What Stripe answered about one attempt, to be taken in as a whole.
 #[derive(Debug, Clone, Default)]
-pub struct Findings {
+pub struct AttemptObservations {
     /// Its PaymentIntent.
     pub payment_intent: Option<Observation>,
     /// Its Checkout Session.
@@ -36,18 +36,18 @@ pub struct Findings {
 
 /// Which part of Stripe's list of events is to be walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Walk {
+pub struct EventBackfill {
     /// Everything made before this was seen; `None` before the first walk.
     pub seen_until: Option<DateTime<Utc>>,
 }
 
 /// A part of the orders, whose cached columns were derived anew.
 #[derive(Debug, Clone, Default)]
-pub struct Recomputed {
+pub struct RecomputeOutcome {
     /// How many were looked at.
-    pub looked_at: usize,
+    pub checked_count: usize,
     /// Those whose columns were wrong.
-    pub mended: Vec<OrderId>,
+    pub repaired: Vec<OrderId>,
     /// The last one, after which the next part begins; `None` when there are no more.
     pub last: Option<OrderId>,
 }

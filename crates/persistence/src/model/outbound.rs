@@ -107,7 +107,7 @@ pub enum Snapshot {
 
 /// A message whose payload is to be made.
 #[derive(Debug, Clone)]
-pub struct Unrendered {
+pub struct MessageDraft {
     /// Its id.
     pub id: MessageId,
     /// The type of the event.
@@ -122,10 +122,10 @@ pub struct Unrendered {
 
 /// Makes a payload. It is kept, and sent letter for letter every time.
 #[derive(Clone)]
-pub struct Renderer(pub Arc<dyn Fn(&Unrendered) -> String + Send + Sync>);
+pub struct Renderer(pub Arc<dyn Fn(&MessageDraft) -> String + Send + Sync>);
 
 impl Renderer {
-    pub(crate) fn payload(&self, message: &Unrendered) -> String {
+    pub(crate) fn payload(&self, message: &MessageDraft) -> String {
         (self.0)(message)
     }
 }
@@ -140,7 +140,7 @@ impl fmt::Debug for Renderer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboundWork {
     /// Whether something was written to the outbox that is no message yet.
-    pub unannounced: bool,
+    pub unpublished: bool,
     /// Endpoints for which something is due.
     pub due: Vec<WebhookEndpointId>,
 }
@@ -158,7 +158,7 @@ pub struct DeliveryClaim {
 
 /// An endpoint with what it was claimed for.
 #[derive(Debug, Clone)]
-pub struct ClaimedDeliveries {
+pub struct DeliveryBatch {
     /// Where they go, and what signs them.
     pub endpoint: WebhookEndpoint,
     /// What is to be delivered.
@@ -191,7 +191,7 @@ pub struct DeliveryToken {
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
-pub struct EndedAttempt {
+pub struct DeliveryResult {
     /// Which delivery.
     pub claim: DeliveryToken,
     /// What came of it.
@@ -212,7 +212,7 @@ pub struct EndedAttempt {
 
 /// What became of attempts that were recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordAttemptsOutcome {
     /// How many were recorded. The others' leases had ended.
     pub kept: usize,
     /// Endpoints that were disabled because of them, and why.
@@ -287,7 +287,7 @@ pub struct DeliveryAttempt {
 
 /// What became of the wish to send a message, or to an endpoint.
 #[derive(Debug)]
-pub enum Resent<T> {
+pub enum ResendOutcome<T> {
     /// It will be sent.
     Done(T),
     /// There is no such message, or endpoint.
@@ -301,6 +301,6 @@ pub enum Resent<T> {
 pub struct Backlog {
     /// Deliveries to enabled endpoints that are not made yet, those that wait for another try among them.
     pub pending: i64,
-    /// The oldest of them, or of what is not announced yet.
+    /// The oldest of them, or of what is not published yet.
     pub oldest: Option<DateTime<Utc>>,
 }

@@ -20,16 +20,16 @@ pub struct NewRefund {
     /// Why.
     pub reason: Option<RefundReason>,
     /// What else goes back with it.
-    pub terms: AskedTerms,
+    pub terms: RefundTermsRequest,
     /// When.
     pub now: DateTime<Utc>,
     /// When the worker may drive it on, should this process not finish it.
-    pub redrive_at: DateTime<Utc>,
+    pub resume_at: DateTime<Utc>,
 }
 
 /// What else is asked to go back with a refund; what is not said goes back as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AskedTerms {
+pub struct RefundTermsRequest {
     /// Whether what was transferred to the seller comes back to the platform.
     pub reverse_transfer: Option<bool>,
     /// Whether the platform's fee goes back to the seller.
@@ -38,9 +38,9 @@ pub struct AskedTerms {
 
 /// What became of a refund to be recorded.
 #[derive(Debug)]
-pub enum RefundBegun {
+pub enum BeginRefundOutcome {
     /// It is recorded; now Stripe is to be asked.
-    Recorded(RefundAtWork),
+    Recorded(PendingRefund),
     /// There is no such order.
     NotFound,
     /// No money of it can go back as it stands.
@@ -72,7 +72,7 @@ pub struct StoredRefund {
 
 /// A refund with what is needed to work on it at Stripe.
 #[derive(Debug, Clone)]
-pub struct RefundAtWork {
+pub struct PendingRefund {
     /// The refund.
     pub stored: StoredRefund,
     /// The account that the payment was made on.
@@ -82,7 +82,7 @@ pub struct RefundAtWork {
     /// The PaymentIntent whose money goes back.
     pub payment_intent_id: String,
     /// How often it was driven again.
-    pub redrives: i32,
+    pub resume_count: i32,
     /// Under which idempotency key Stripe is asked for it.
     pub key: RefundKey,
 }
@@ -99,7 +99,7 @@ pub struct RefundKey {
 
 /// That nothing can come of a refund's key any more, so that it gets the next one.
 #[derive(Debug, Clone)]
-pub struct SpentKey {
+pub struct SpentRefundKey {
     /// The refund.
     pub id: RefundId,
     /// The number of the key that is spent.
@@ -107,7 +107,7 @@ pub struct SpentKey {
     /// From when on the next one may be used.
     pub next_since: DateTime<Utc>,
     /// When the worker is to take the refund up again.
-    pub redrive_at: DateTime<Utc>,
+    pub resume_at: DateTime<Utc>,
 }
 
 /// A dispute as its readers see it.

@@ -26,7 +26,7 @@ pub struct NewSeller {
     /// When.
     pub now: DateTime<Utc>,
     /// When the worker may drive it on, should this process not finish it.
-    pub redrive_at: DateTime<Utc>,
+    pub resume_at: DateTime<Utc>,
 }
 
 /// An account whose owner has let the platform in.
@@ -85,7 +85,7 @@ pub struct SellerChange {
 
 /// What became of a change to a seller.
 #[derive(Debug)]
-pub enum SellerChanged {
+pub enum ChangeSellerOutcome {
     /// The seller as it is now.
     Done(Seller),
     /// There is no such seller.
@@ -110,7 +110,7 @@ pub enum SellerWork {
 
 /// A seller about which something is to be done at Stripe.
 #[derive(Debug, Clone)]
-pub struct SellerAtWork {
+pub struct PendingSeller {
     /// The seller. After 24 hours since it came, Stripe may have forgotten the idempotency key that makes its account.
     pub seller: Seller,
     /// Whether its money is real.
@@ -123,7 +123,7 @@ pub struct SellerAtWork {
 
 /// What became of the wish to end the use of an account.
 #[derive(Debug)]
-pub enum UnlinkBegun {
+pub enum BeginUnlinkOutcome {
     /// There is no such seller.
     NotFound,
     /// The account works, and nobody insisted.
@@ -131,12 +131,12 @@ pub enum UnlinkBegun {
     /// It has ended, now or before.
     Done(Seller),
     /// Nobody can begin to pay through it any more; now its open orders and its access are to be closed.
-    Begun(Seller),
+    BeginAttemptOutcome(Seller),
 }
 
 /// What became of what somebody brought back from Stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateTaken {
+pub enum ConsumeStateOutcome {
     /// It is ours, and is used up now.
     Taken,
     /// We never gave it out, or have forgotten it.

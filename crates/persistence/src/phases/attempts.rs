@@ -10,101 +10,105 @@ use uuid::Uuid;
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update_skip_locked};
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
 use super::rows::{PaymentRow, document, instant, parse};
 use super::schema::{orders, payments};
-use super::seller_gate::{is_outdated, look_at_seller, seller_not_ready};
+use super::seller_gate::{is_outdated, schedule_seller_refresh, seller_not_ready};
 use crate::Error;
-use crate::model::{AttemptAtWork, Begun, Findings, NewAttempt, Observed, WorkClaim};
+use crate::model::{
+    AttemptObservations, BeginAttemptOutcome, NewAttempt, ObserveOutcome, PendingAttempt, WorkClaim,
+};
 
 impl Database {
-    pub(crate) async fn begin_attempt(&self, new: NewAttempt) -> Result<Begun, Error> {
+    pub(crate) async fn begin_attempt(&self, new: NewAttempt) -> Result<BeginAttemptOutcome, Error> {
         let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &new.order_id).await? else {
-                return Ok(Begun::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &new.order_id).await? else {
+                return Ok(BeginAttemptOutcome::NotFound);
             };
-            let status = ledger.order.order_status()?;
-            if !status.is_open() || ledger.history.closing.is_some() {
-                return Ok(Begun::NotPayable(status));
+            let status = locked.order.order_status()?;
+            if !status.is_open() || locked.history.closing.is_some() {
+                return Ok(BeginAttemptOutcome::NotPayable(status));
             }
-            if ledger.history.failure_count() >= limits.max_declines {
-                return Ok(Begun::TooManyAttempts);
+            if locked.history.failure_count() >= limits.max_declines {
+                return Ok(BeginAttemptOutcome::TooManyAttempts);
             }
-            if let Some(not_ready) = seller_not_ready(conn, &ledger, supported).await? {
+            if let Some(not_ready) = seller_not_ready(conn, &locked, supported).await? {
                 return Ok(not_ready);
             }
-            if let Some(live) = ledger.history.live_attempt() {
+            if let Some(live) = locked.history.live_attempt() {
                 let id = live.id.clone();
-                let at_work = ledger.at_work(&id, &limits)?;
-                let is_paying = live.is_on_its_way() || live.is_held();
-                let is_wanted = at_work.asked == new.asked && at_work.task != Some(Task::Close);
-                if live.rail == new.rail && (is_wanted || is_paying) {
-                    return Ok(Begun::Live(at_work));
+                let at_work = locked.at_work(&id, &limits)?;
+                let is_paying = live.is_processing() || live.is_authorized();
+                let is_wanted =
+                    at_work.request_params == new.request_params && at_work.task != Some(Task::Close);
+                if live.flow == new.flow && (is_wanted || is_paying) {
+                    return Ok(BeginAttemptOutcome::Live(at_work));
                 }
                 if is_paying {
-                    return Ok(Begun::NotPayable(status));
+                    return Ok(BeginAttemptOutcome::NotPayable(status));
                 }
-                ledger.abandon(&id);
-                ledger.commit(conn, &limits, new.now).await?;
-                return Ok(Begun::CloseFirst(ledger.at_work(&id, &limits)?));
+                locked.abandon(&id);
+                locked.commit(conn, &limits, new.now).await?;
+                return Ok(BeginAttemptOutcome::CloseFirst(locked.at_work(&id, &limits)?));
             }
-            if is_outdated(&new.expected, new.destination.as_deref(), &ledger.order)? {
-                return Ok(Begun::Stale);
+            if is_outdated(&new.expected, new.destination.as_deref(), &locked.order)? {
+                return Ok(BeginAttemptOutcome::Stale);
             }
             let row = new_row(&new)?;
             diesel::insert_into(payments::table).values(row.clone()).execute(conn).await?;
-            ledger.add(row)?;
+            locked.add(row)?;
             if let Some(live_until) = new.live_until {
-                put_off_expiry(conn, &mut ledger, live_until).await?;
+                postpone_expiry(conn, &mut locked, live_until).await?;
             }
-            ledger.commit(conn, &limits, new.now).await?;
-            Ok(Begun::Recorded(ledger.at_work(&new.id, &limits)?))
+            locked.commit(conn, &limits, new.now).await?;
+            Ok(BeginAttemptOutcome::Recorded(locked.at_work(&new.id, &limits)?))
         })
         .await
     }
 
-    pub(crate) async fn observe(
+    pub(crate) async fn apply_observation(
         &self,
         payment_id: PaymentId,
         observation: Observation,
         client_secret_hash: Option<String>,
-        details_told: Option<i64>,
+        sent_details_version: Option<i64>,
         now: DateTime<Utc>,
-    ) -> Result<Observed, Error> {
+    ) -> Result<ObserveOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
-            let order_id = ledger.order_id.clone();
-            if let Err(mismatch) = ledger.history.absorb(&payment_id, &order_id, &observation) {
-                return Ok(Observed::Mismatch(mismatch));
+            let mut locked = LockedOrders::lock_of_attempt(conn, &payment_id).await?;
+            let order_id = locked.order_id.clone();
+            if let Err(mismatch) = locked.history.apply_observation(&payment_id, &order_id, &observation) {
+                return Ok(ObserveOutcome::Mismatch(mismatch));
             }
-            if let Some(row) = ledger.payment_mut(&payment_id) {
+            if let Some(row) = locked.payment_mut(&payment_id) {
                 if client_secret_hash.is_some() {
                     row.client_secret_hash.clone_from(&client_secret_hash);
                 }
-                row.details_told = details_told.map_or(row.details_told, |told| told.max(row.details_told));
+                row.sent_details_version = sent_details_version
+                    .map_or(row.sent_details_version, |told| told.max(row.sent_details_version));
             }
-            let order = ledger.commit(conn, &limits, now).await?;
-            Ok(Observed::Merged(order, ledger.at_work(&payment_id, &limits)?.task))
+            let order = locked.commit(conn, &limits, now).await?;
+            Ok(ObserveOutcome::Merged(order, locked.at_work(&payment_id, &limits)?.task))
         })
         .await
     }
 
-    pub(crate) async fn take_in(
+    pub(crate) async fn apply_observations(
         &self,
         payment_id: PaymentId,
-        findings: Findings,
+        observations: AttemptObservations,
         now: DateTime<Utc>,
-    ) -> Result<Observed, Error> {
+    ) -> Result<ObserveOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
-            if let Err(mismatch) = absorb_all(&mut ledger, &payment_id, &findings) {
-                return Ok(Observed::Mismatch(mismatch));
+            let mut locked = LockedOrders::lock_of_attempt(conn, &payment_id).await?;
+            if let Err(mismatch) = apply_all(&mut locked, &payment_id, &observations) {
+                return Ok(ObserveOutcome::Mismatch(mismatch));
             }
-            let order = ledger.commit(conn, &limits, now).await?;
-            Ok(Observed::Merged(order, ledger.at_work(&payment_id, &limits)?.task))
+            let order = locked.commit(conn, &limits, now).await?;
+            Ok(ObserveOutcome::Merged(order, locked.at_work(&payment_id, &limits)?.task))
         })
         .await
     }
@@ -118,13 +122,13 @@ impl Database {
         let limits = self.limits;
         self.write(async |conn| {
             // What turned up after all was not refused.
-            let may_be = |attempt: &Attempt| !attempt.is_made();
+            let may_be = |attempt: &Attempt| !attempt.exists_at_stripe();
             give_up(conn, &payment_id, &reason, may_be, &limits, now).await.map(drop)
         })
         .await
     }
 
-    pub(crate) async fn lose_attempt(
+    pub(crate) async fn mark_attempt_unreachable(
         &self,
         payment_id: PaymentId,
         reason: String,
@@ -133,14 +137,14 @@ impl Database {
         let limits = self.limits;
         self.write(async |conn| {
             let may_be = |attempt: &Attempt| !attempt.is_closed();
-            let ledger = give_up(conn, &payment_id, &reason, may_be, &limits, now).await?;
-            let Some(seller_id) = &ledger.order.seller_id else { return Ok(()) };
-            look_at_seller(conn, seller_id, now).await
+            let locked = give_up(conn, &payment_id, &reason, may_be, &limits, now).await?;
+            let Some(seller_id) = &locked.order.seller_id else { return Ok(()) };
+            schedule_seller_refresh(conn, seller_id, now).await
         })
         .await
     }
 
-    pub(crate) async fn give_up_details(
+    pub(crate) async fn skip_details_update(
         &self,
         payment_id: PaymentId,
         told: i64,
@@ -148,24 +152,24 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
-            if let Some(row) = ledger.payment_mut(&payment_id) {
-                row.details_told = told.max(row.details_told);
+            let mut locked = LockedOrders::lock_of_attempt(conn, &payment_id).await?;
+            if let Some(row) = locked.payment_mut(&payment_id) {
+                row.sent_details_version = told.max(row.sent_details_version);
             }
-            ledger.commit(conn, &limits, now).await?;
+            locked.commit(conn, &limits, now).await?;
             Ok(())
         })
         .await
     }
 
-    pub(crate) async fn claim_work(&self, claim: WorkClaim) -> Result<Vec<AttemptAtWork>, Error> {
+    pub(crate) async fn claim_work(&self, claim: WorkClaim) -> Result<Vec<PendingAttempt>, Error> {
         let limits = self.limits;
         self.write(async |conn| {
             let due: Vec<(String, String)> = for_update_skip_locked!(
                 payments::table
-                    .filter(payments::redrive_at.is_not_null())
-                    .filter(payments::redrive_at.le(claim.now))
-                    .order(payments::redrive_at.asc())
+                    .filter(payments::resume_at.is_not_null())
+                    .filter(payments::resume_at.le(claim.now))
+                    .order(payments::resume_at.asc())
                     .limit(i64::from(claim.limit))
                     .select((payments::id, payments::order_id))
             )
@@ -174,8 +178,8 @@ impl Database {
             let ids: Vec<&String> = due.iter().map(|(id, _)| id).collect();
             diesel::update(payments::table.filter(payments::id.eq_any(ids)))
                 .set((
-                    payments::redrive_at.eq(Some(instant(claim.lease_until))),
-                    payments::redrives.eq(payments::redrives + 1),
+                    payments::resume_at.eq(Some(instant(claim.lease_until))),
+                    payments::resume_count.eq(payments::resume_count + 1),
                 ))
                 .execute(conn)
                 .await?;
@@ -190,7 +194,7 @@ impl Database {
                 .collect();
             if !done.is_empty() {
                 diesel::update(payments::table.filter(payments::id.eq_any(done)))
-                    .set((payments::redrive_at.eq(None::<DateTime<Utc>>), payments::redrives.eq(0)))
+                    .set((payments::resume_at.eq(None::<DateTime<Utc>>), payments::resume_count.eq(0)))
                     .execute(conn)
                     .await?;
             }
@@ -199,7 +203,7 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn attempt(&self, payment_id: PaymentId) -> Result<Option<AttemptAtWork>, Error> {
+    pub(crate) async fn attempt(&self, payment_id: PaymentId) -> Result<Option<PendingAttempt>, Error> {
         let limits = self.limits;
         let mut conn = self.reader().await?;
         let order_id: Option<String> = payments::table
@@ -215,30 +219,34 @@ impl Database {
 }
 
 /// Takes in all that was found of an attempt. The Checkout Session comes first: it names the PaymentIntent.
-fn absorb_all(ledger: &mut Ledger, payment_id: &PaymentId, findings: &Findings) -> Result<(), Mismatch> {
-    let Ledger { history, order_id, .. } = ledger;
-    if let Some(seen) = &findings.session {
-        history.absorb_session(payment_id, order_id, seen)?;
+fn apply_all(
+    locked: &mut LockedOrder,
+    payment_id: &PaymentId,
+    observations: &AttemptObservations,
+) -> Result<(), Mismatch> {
+    let LockedOrder { history, order_id, .. } = locked;
+    if let Some(seen) = &observations.session {
+        history.apply_session(payment_id, order_id, seen)?;
     }
-    if let Some(seen) = &findings.payment_intent {
-        history.absorb(payment_id, order_id, seen)?;
+    if let Some(seen) = &observations.payment_intent {
+        history.apply_observation(payment_id, order_id, seen)?;
     }
-    for seen in &findings.refunds {
-        history.absorb_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7()))?;
+    for seen in &observations.refunds {
+        history.apply_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7()))?;
     }
-    for seen in &findings.disputes {
-        history.absorb_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))?;
+    for seen in &observations.disputes {
+        history.apply_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))?;
     }
     Ok(())
 }
 
 /// Keeps an order from expiring while an attempt that was just begun can be paid.
-async fn put_off_expiry(
+async fn postpone_expiry(
     conn: &mut Conn,
-    ledger: &mut Ledger,
+    locked: &mut LockedOrder,
     live_until: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let order = &mut ledger.order;
+    let order = &mut locked.order;
     let expires_at = instant(live_until);
     if expires_at <= order.expires_at {
         return Ok(());
@@ -260,12 +268,12 @@ async fn at_work(
     conn: &mut Conn,
     attempts: &[(PaymentId, OrderId)],
     limits: &Limits,
-) -> Result<Vec<AttemptAtWork>, Error> {
+) -> Result<Vec<PendingAttempt>, Error> {
     let order_ids = attempts.iter().map(|(_, order_id)| order_id.to_string()).collect();
-    let ledgers = Ledgers::read(conn, order_ids).await?;
+    let locked_orders = LockedOrders::read(conn, order_ids).await?;
     attempts
         .iter()
-        .filter_map(|(payment_id, order_id)| Some(ledgers.get(order_id)?.at_work(payment_id, limits)))
+        .filter_map(|(payment_id, order_id)| Some(locked_orders.get(order_id)?.at_work(payment_id, limits)))
         .collect()
 }
 
@@ -277,21 +285,21 @@ async fn give_up(
     may_be: fn(&Attempt) -> bool,
     limits: &Limits,
     now: DateTime<Utc>,
-) -> Result<Ledger, Error> {
-    let mut ledger = Ledgers::lock_of_attempt(conn, payment_id).await?;
-    if let Some(attempt) = ledger.attempt_mut(payment_id).filter(|attempt| may_be(attempt)) {
+) -> Result<LockedOrder, Error> {
+    let mut locked = LockedOrders::lock_of_attempt(conn, payment_id).await?;
+    if let Some(attempt) = locked.attempt_mut(payment_id).filter(|attempt| may_be(attempt)) {
         attempt.refused = Some(reason.to_owned());
     }
-    ledger.commit(conn, limits, now).await?;
-    Ok(ledger)
+    locked.commit(conn, limits, now).await?;
+    Ok(locked)
 }
 
 fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
     Ok(PaymentRow {
         id: new.id.to_string(),
         order_id: new.order_id.to_string(),
-        rail: new.rail.as_str().to_owned(),
-        asked: new.asked.clone(),
+        flow: new.flow.as_str().to_owned(),
+        request_params: new.request_params.clone(),
         account: new.expected.account.as_str().to_owned(),
         mode: new.expected.mode.as_str().to_owned(),
         amount: new.expected.amount.minor(),
@@ -308,9 +316,9 @@ fn new_row(new: &NewAttempt) -> Result<PaymentRow, Error> {
         refused: None,
         closed: false,
         request: new.request.clone(),
-        details_told: new.details_told,
-        redrive_at: Some(new.redrive_at),
-        redrives: 0,
+        sent_details_version: new.sent_details_version,
+        resume_at: Some(new.resume_at),
+        resume_count: 0,
         created_at: new.now,
     })
 }

@@ -7,48 +7,48 @@ use quittance_domain::money::Money;
 use quittance_domain::payment::{Attempt, PaymentStatus};
 
 use super::super::Database;
-use super::ledger::Ledgers;
+use super::locked_order::LockedOrders;
 use crate::Error;
-use crate::model::CaptureAsked;
+use crate::model::CaptureOutcome;
 
 impl Database {
-    pub(crate) async fn ask_capture(
+    pub(crate) async fn request_capture(
         &self,
         order_id: OrderId,
         amount: Option<i64>,
         now: DateTime<Utc>,
-    ) -> Result<CaptureAsked, Error> {
+    ) -> Result<CaptureOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
-                return Ok(CaptureAsked::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &order_id).await? else {
+                return Ok(CaptureOutcome::NotFound);
             };
-            let status = ledger.order.order_status()?;
-            if let Some(done) = captured(&ledger.history, amount) {
-                return Ok(CaptureAsked::Recorded(ledger.at_work(&done.id, &limits)?));
+            let status = locked.order.order_status()?;
+            if let Some(done) = captured(&locked.history, amount) {
+                return Ok(CaptureOutcome::Recorded(locked.at_work(&done.id, &limits)?));
             }
-            let is_closing = ledger.history.closing.is_some();
-            let held = ledger.history.live_attempt().filter(|live| live.is_held() && !live.abandoned);
+            let is_closing = locked.history.closing.is_some();
+            let held = locked.history.live_attempt().filter(|live| live.is_authorized() && !live.abandoned);
             let Some(attempt) = held.filter(|_| !is_closing) else {
-                return Ok(CaptureAsked::NotPossible(status));
+                return Ok(CaptureOutcome::NotPossible(status));
             };
             let (id, held, recorded) = (attempt.id.clone(), attempt.expected.amount, attempt.capture);
             let wanted = amount.unwrap_or(held.minor());
             match recorded {
                 Some(recorded) if recorded != wanted => {
                     let recorded = Money::new(recorded, held.currency());
-                    return Ok(CaptureAsked::OtherAmount(
+                    return Ok(CaptureOutcome::OtherAmount(
                         recorded.map_err(|error| Error::corrupt("payment", error))?,
                     ));
                 }
-                None if wanted > held.minor() => return Ok(CaptureAsked::TooMuch(held)),
+                None if wanted > held.minor() => return Ok(CaptureOutcome::TooMuch(held)),
                 _ => {}
             }
-            if let Some(attempt) = ledger.attempt_mut(&id) {
+            if let Some(attempt) = locked.attempt_mut(&id) {
                 attempt.capture = Some(wanted);
             }
-            ledger.commit(conn, &limits, now).await?;
-            Ok(CaptureAsked::Recorded(ledger.at_work(&id, &limits)?))
+            locked.commit(conn, &limits, now).await?;
+            Ok(CaptureOutcome::Recorded(locked.at_work(&id, &limits)?))
         })
         .await
     }
@@ -60,13 +60,13 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let mut ledger = Ledgers::lock_of_attempt(conn, &payment_id).await?;
-            if let Some(attempt) = ledger.attempt_mut(&payment_id)
+            let mut locked = LockedOrders::lock_of_attempt(conn, &payment_id).await?;
+            if let Some(attempt) = locked.attempt_mut(&payment_id)
                 && attempt.facts.status() != PaymentStatus::Succeeded
             {
                 attempt.capture = None;
             }
-            ledger.commit(conn, &limits, now).await?;
+            locked.commit(conn, &limits, now).await?;
             Ok(())
         })
         .await

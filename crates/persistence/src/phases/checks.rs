@@ -10,10 +10,10 @@ use quittance_domain::refund::RefundStatus;
 
 use super::super::Database;
 use super::super::dialect::{for_update, for_update_skip_locked};
-use super::ledger::Ledgers;
+use super::locked_order::LockedOrders;
+use super::persist::REFUND_PATIENCE;
 use super::rows::{instant, parse};
 use super::schema::{orders, payments};
-use super::settling::REFUND_PATIENCE;
 use crate::Error;
 use crate::model::{OrderToCheck, WorkClaim};
 
@@ -64,7 +64,11 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn look_at_given_up(&self, account: Account, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn schedule_unreachable_refresh(
+        &self,
+        account: Account,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         self.write(async |conn| {
             let made =
                 payments::payment_intent_id.is_not_null().or(payments::checkout_session_id.is_not_null());
@@ -92,28 +96,28 @@ impl Database {
     pub(crate) async fn order_to_check(&self, id: OrderId) -> Result<Option<OrderToCheck>, Error> {
         let limits = self.limits;
         let mut conn = self.reader().await?;
-        let ledgers = Ledgers::read(&mut conn, vec![id.to_string()]).await?;
-        let Some(ledger) = ledgers.get(&id) else { return Ok(None) };
-        let attempts = ledger.history.attempts.iter();
-        let attempts = attempts.map(|attempt| ledger.at_work(&attempt.id, &limits));
+        let locked_orders = LockedOrders::read(&mut conn, vec![id.to_string()]).await?;
+        let Some(locked) = locked_orders.get(&id) else { return Ok(None) };
+        let attempts = locked.history.attempts.iter();
+        let attempts = attempts.map(|attempt| locked.at_work(&attempt.id, &limits));
         Ok(Some(OrderToCheck {
-            order: ledger.read()?,
+            order: locked.read()?,
             attempts: attempts.collect::<Result<_, _>>()?,
-            check_at: ledger.order.check_at,
+            check_at: locked.order.check_at,
         }))
     }
 
-    pub(crate) async fn checked(&self, found: OrderToCheck, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn record_check(&self, found: OrderToCheck, now: DateTime<Utc>) -> Result<(), Error> {
         let id = found.order.id;
         self.write(async |conn| {
-            let Some(ledger) = Ledgers::lock_one(conn, &id).await? else { return Ok(()) };
+            let Some(locked) = LockedOrders::lock_one(conn, &id).await? else { return Ok(()) };
             // Somebody wished for a look since this one was begun: it stands, whatever their clock says.
-            if ledger.order.check_at != found.check_at {
+            if locked.order.check_at != found.check_at {
                 return Ok(());
             }
             let open = |status| matches!(status, RefundStatus::Pending | RefundStatus::RequiresAction);
-            let has_open_refunds = ledger.history.refunds.iter().any(|refund| open(refund.status()));
-            let (status, expires_at) = (ledger.order.order_status()?, ledger.order.expires_at);
+            let has_open_refunds = locked.history.refunds.iter().any(|refund| open(refund.status()));
+            let (status, expires_at) = (locked.order.order_status()?, locked.order.expires_at);
             let next = next_check(status, expires_at, has_open_refunds, now);
             diesel::update(orders::table.find(id.as_str()))
                 .set(orders::check_at.eq(next.map(instant)))

@@ -1,59 +1,59 @@
 //! Ending an order unpaid: by wish, or because its time is over.
 
 use chrono::{DateTime, Utc};
-use quittance_domain::history::{Closure, Limits};
+use quittance_domain::history::{CloseReason, Limits};
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::Attempt;
 
 use super::super::Database;
 use super::super::dialect::Conn;
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
 use crate::Error;
-use crate::model::{ClosureAsked, ClosureBy};
+use crate::model::{CloseOutcome, CloseRequester};
 
 impl Database {
-    pub(crate) async fn ask_closure(
+    pub(crate) async fn request_close(
         &self,
         order_id: OrderId,
-        closure: Closure,
-        by: ClosureBy,
+        closure: CloseReason,
+        by: CloseRequester,
         now: DateTime<Utc>,
-    ) -> Result<ClosureAsked, Error> {
+    ) -> Result<CloseOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
-                return Ok(ClosureAsked::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &order_id).await? else {
+                return Ok(CloseOutcome::NotFound);
             };
-            let status = ledger.order.order_status()?;
+            let status = locked.order.order_status()?;
             let possible = match status {
                 OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => true,
-                OrderStatus::Authorized => by == ClosureBy::Shop && !ledger.is_being_captured(),
+                OrderStatus::Authorized => by == CloseRequester::Shop && !locked.is_being_captured(),
                 _ => false,
             };
             if !possible {
-                return Ok(ClosureAsked::NotPossible(status));
+                return Ok(CloseOutcome::NotPossible(status));
             }
             if status != OrderStatus::Canceled {
-                ledger.history.closing = Some(closure);
+                locked.history.closing = Some(closure);
             }
-            close(conn, &mut ledger, &limits, now).await
+            close(conn, &mut locked, &limits, now).await
         })
         .await
     }
 
-    pub(crate) async fn withdraw_closure(&self, order_id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn withdraw_close(&self, order_id: OrderId, now: DateTime<Utc>) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else { return Ok(()) };
-            if ledger.history.decisions.closed.is_none() {
-                ledger.history.closing = None;
+            let Some(mut locked) = LockedOrders::lock_one(conn, &order_id).await? else { return Ok(()) };
+            if locked.history.decisions.closed.is_none() {
+                locked.history.closing = None;
             }
             // Nor does its attempt make room for another any more: its money is on the way.
-            for attempt in &mut ledger.history.attempts {
+            for attempt in &mut locked.history.attempts {
                 attempt.abandoned = false;
             }
-            ledger.commit(conn, &limits, now).await?;
+            locked.commit(conn, &limits, now).await?;
             Ok(())
         })
         .await
@@ -63,22 +63,22 @@ impl Database {
         &self,
         order_id: OrderId,
         now: DateTime<Utc>,
-    ) -> Result<ClosureAsked, Error> {
+    ) -> Result<CloseOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &order_id).await? else {
-                return Ok(ClosureAsked::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &order_id).await? else {
+                return Ok(CloseOutcome::NotFound);
             };
-            let status = ledger.order.order_status()?;
+            let status = locked.order.order_status()?;
             let waits = matches!(status, OrderStatus::Pending | OrderStatus::PaymentFailed);
-            let is_over = ledger.order.expires_at <= now;
-            let is_canceled = ledger.history.closing == Some(Closure::Canceled);
-            let is_paying = ledger.history.attempts.iter().any(Attempt::is_on_its_way);
+            let is_over = locked.order.expires_at <= now;
+            let is_canceled = locked.history.closing == Some(CloseReason::Canceled);
+            let is_paying = locked.history.attempts.iter().any(Attempt::is_processing);
             if !waits || !is_over || is_canceled || is_paying {
-                return Ok(ClosureAsked::NotPossible(status));
+                return Ok(CloseOutcome::NotPossible(status));
             }
-            ledger.history.closing = Some(Closure::Expired);
-            close(conn, &mut ledger, &limits, now).await
+            locked.history.closing = Some(CloseReason::Expired);
+            close(conn, &mut locked, &limits, now).await
         })
         .await
     }
@@ -87,14 +87,14 @@ impl Database {
 /// Commits the wish: the order has ended, or its live attempt must be closed at Stripe first.
 async fn close(
     conn: &mut Conn,
-    ledger: &mut Ledger,
+    locked: &mut LockedOrder,
     limits: &Limits,
     now: DateTime<Utc>,
-) -> Result<ClosureAsked, Error> {
-    let order = ledger.commit(conn, limits, now).await?;
-    let has_ended = ledger.history.decisions.closed.is_some();
-    match ledger.history.live_attempt().filter(|_| !has_ended) {
-        None => Ok(ClosureAsked::Done(order)),
-        Some(live) => Ok(ClosureAsked::CloseFirst(ledger.at_work(&live.id, limits)?)),
+) -> Result<CloseOutcome, Error> {
+    let order = locked.commit(conn, limits, now).await?;
+    let has_ended = locked.history.decisions.closed.is_some();
+    match locked.history.live_attempt().filter(|_| !has_ended) {
+        None => Ok(CloseOutcome::Done(order)),
+        Some(live) => Ok(CloseOutcome::CloseFirst(locked.at_work(&live.id, limits)?)),
     }
 }

@@ -12,22 +12,22 @@ use uuid::Uuid;
 
 use super::super::dialect::Conn;
 use super::super::{Database, outbound as batch};
-use super::announce::endpoint_message;
 use super::outbound_rows::{AttemptRow, DueWanted, EndedRow, EndpointRow, deliveries_of};
+use super::publish::endpoint_message;
 use super::rows::{instant, parse};
 use super::schema::{deliveries, messages, outbox, webhook_endpoints as endpoints};
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint, store_endpoint};
 use crate::Error;
 use crate::model::{
-    Backlog, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DeliveryToken, EndedAttempt, OutboundWork,
-    Recorded, Renderer, WebhookEndpoint,
+    Backlog, ClaimedDelivery, DeliveryBatch, DeliveryClaim, DeliveryResult, DeliveryToken, OutboundWork,
+    RecordAttemptsOutcome, Renderer, WebhookEndpoint,
 };
 
 impl Database {
     pub(crate) async fn outbound_work(&self, now: DateTime<Utc>) -> Result<OutboundWork, Error> {
         let mut conn = self.reader().await?;
-        let unannounced: Option<String> = outbox::table
-            .filter(not(outbox::announced))
+        let unpublished: Option<String> = outbox::table
+            .filter(not(outbox::published))
             .select(outbox::id)
             .first(&mut conn)
             .await
@@ -45,15 +45,12 @@ impl Database {
             .load(&mut conn)
             .await?;
         Ok(OutboundWork {
-            unannounced: unannounced.is_some(),
+            unpublished: unpublished.is_some(),
             due: due.iter().map(|id| parse("webhook endpoint", id)).collect::<Result<_, _>>()?,
         })
     }
 
-    pub(crate) async fn claim_deliveries(
-        &self,
-        claim: DeliveryClaim,
-    ) -> Result<Vec<ClaimedDeliveries>, Error> {
+    pub(crate) async fn claim_deliveries(&self, claim: DeliveryClaim) -> Result<Vec<DeliveryBatch>, Error> {
         self.write(async |conn| {
             let token = Uuid::now_v7().simple().to_string();
             let ids: Vec<&str> = claim.wanted.iter().map(|(id, _)| id.as_str()).collect();
@@ -92,24 +89,24 @@ impl Database {
 
     pub(crate) async fn record_attempts(
         &self,
-        ended: Vec<EndedAttempt>,
+        ended: Vec<DeliveryResult>,
         render: Renderer,
         now: DateTime<Utc>,
-    ) -> Result<Recorded, Error> {
+    ) -> Result<RecordAttemptsOutcome, Error> {
         self.write(async |conn| {
             let rows = ended.iter().map(ended_row).collect();
             let kept = batch::end_attempts(conn, rows).await?;
             let numbers: HashMap<(&str, &str), i32> =
                 kept.iter().map(|(message, endpoint, number)| ((&**message, &**endpoint), *number)).collect();
-            let of = |attempt: &EndedAttempt| {
+            let of = |attempt: &DeliveryResult| {
                 numbers.get(&(&*attempt.claim.message_id, &*attempt.claim.endpoint_id)).copied()
             };
-            let recorded: Vec<(&EndedAttempt, i32)> =
+            let recorded: Vec<(&DeliveryResult, i32)> =
                 ended.iter().filter_map(|attempt| Some((attempt, of(attempt)?))).collect();
             let history = recorded.iter().map(|(attempt, number)| attempt_row(attempt, *number)).collect();
             batch::insert_attempts(conn, history).await?;
             let disabled = note_health(conn, &recorded, &render, now).await?;
-            Ok(Recorded { kept: recorded.len(), disabled })
+            Ok(RecordAttemptsOutcome { kept: recorded.len(), disabled })
         })
         .await
     }
@@ -149,14 +146,14 @@ impl Database {
             .first(&mut conn)
             .await
             .optional()?;
-        let unannounced: Option<DateTime<Utc>> = outbox::table
-            .filter(not(outbox::announced))
+        let unpublished: Option<DateTime<Utc>> = outbox::table
+            .filter(not(outbox::published))
             .order(outbox::id.asc())
             .select(outbox::created_at)
             .first(&mut conn)
             .await
             .optional()?;
-        Ok(Backlog { pending, oldest: [oldest, unannounced].into_iter().flatten().min() })
+        Ok(Backlog { pending, oldest: [oldest, unpublished].into_iter().flatten().min() })
     }
 }
 
@@ -165,7 +162,7 @@ async fn claimed(
     conn: &mut Conn,
     claimable: Vec<(WebhookEndpoint, Vec<(String, i32)>)>,
     token: &str,
-) -> Result<Vec<ClaimedDeliveries>, Error> {
+) -> Result<Vec<DeliveryBatch>, Error> {
     let ids: HashSet<&str> = claimable.iter().flat_map(|(_, due)| due).map(|(id, _)| id.as_str()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -193,12 +190,12 @@ async fn claimed(
     };
     let deliveries = |(endpoint, due): (WebhookEndpoint, Vec<(String, i32)>)| {
         let deliveries = due.into_iter().map(|(id, tries)| delivery(&endpoint.id, id, tries));
-        Ok(ClaimedDeliveries { deliveries: deliveries.collect::<Result<_, Error>>()?, endpoint })
+        Ok(DeliveryBatch { deliveries: deliveries.collect::<Result<_, Error>>()?, endpoint })
     };
     claimable.into_iter().map(deliveries).collect()
 }
 
-fn ended_row(attempt: &EndedAttempt) -> EndedRow {
+fn ended_row(attempt: &DeliveryResult) -> EndedRow {
     EndedRow {
         message_id: attempt.claim.message_id.clone(),
         endpoint_id: attempt.claim.endpoint_id.clone(),
@@ -208,7 +205,7 @@ fn ended_row(attempt: &EndedAttempt) -> EndedRow {
     }
 }
 
-fn attempt_row(attempt: &EndedAttempt, number: i32) -> AttemptRow {
+fn attempt_row(attempt: &DeliveryResult, number: i32) -> AttemptRow {
     AttemptRow {
         message_id: attempt.claim.message_id.clone(),
         endpoint_id: attempt.claim.endpoint_id.clone(),
@@ -225,7 +222,7 @@ fn attempt_row(attempt: &EndedAttempt, number: i32) -> AttemptRow {
 /// that, the others are told.
 async fn note_health(
     conn: &mut Conn,
-    recorded: &[(&EndedAttempt, i32)],
+    recorded: &[(&DeliveryResult, i32)],
     render: &Renderer,
     now: DateTime<Utc>,
 ) -> Result<Vec<(WebhookEndpointId, DisabledReason)>, Error> {

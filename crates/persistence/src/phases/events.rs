@@ -7,20 +7,20 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
-use quittance_domain::event::{Content, Outcome};
+use quittance_domain::event::{EventContent, EventOutcome};
 use quittance_domain::history::Limits;
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
 use quittance_domain::payment::{Account, Mismatch};
-use quittance_domain::seller::Supported;
+use quittance_domain::seller::SupportedSellers;
 use uuid::Uuid;
 
 use super::super::dialect::Conn;
 use super::super::{Database, batch};
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
+use super::persist::Changes;
 use super::rows::{InboxRow, instant};
 use super::schema::{inbox, payments};
 use super::seller_events::hear_all;
-use super::settling::Changes;
 use crate::Error;
 use crate::model::{Delivery, FailedEvent};
 
@@ -31,7 +31,7 @@ impl Database {
     /// One transaction for all of them: find and lock the orders they are about, fold, write, and take their
     /// ids. Facts merge, so an event that was here before changes nothing by being folded once more; the
     /// inbox says which ones those are.
-    pub(crate) async fn apply(&self, deliveries: Vec<Delivery>) -> Result<Vec<Outcome>, Error> {
+    pub(crate) async fn apply(&self, deliveries: Vec<Delivery>) -> Result<Vec<EventOutcome>, Error> {
         let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
             let Folded { mut outcomes, changes, rows } =
@@ -39,7 +39,7 @@ impl Database {
             let mut fresh = batch::write(conn, changes, rows).await?;
             for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
                 if !fresh.remove(&delivery.event.id) {
-                    *outcome = Outcome::Duplicate;
+                    *outcome = EventOutcome::Duplicate;
                 }
             }
             Ok(outcomes)
@@ -49,7 +49,7 @@ impl Database {
 
     pub(crate) async fn keep_failed(&self, delivery: Delivery, reason: String) -> Result<(), Error> {
         self.write(async |conn| {
-            let row = row(&delivery, Outcome::Failed, Some(reason.clone()), None);
+            let row = row(&delivery, EventOutcome::Failed, Some(reason.clone()), None);
             batch::write(conn, Changes::default(), vec![row]).await?;
             Ok(())
         })
@@ -65,7 +65,7 @@ impl Database {
     ) -> Result<Vec<FailedEvent>, Error> {
         let mut conn = self.reader().await?;
         let rows: Vec<(String, Vec<u8>, DateTime<Utc>)> = inbox::table
-            .filter(inbox::outcome.eq(Outcome::Failed.as_str()))
+            .filter(inbox::outcome.eq(EventOutcome::Failed.as_str()))
             .filter(inbox::event_id.gt(after.unwrap_or_default()))
             .order(inbox::event_id.asc())
             .limit(i64::from(limit))
@@ -102,7 +102,7 @@ impl Database {
     }
 
     /// What was kept as failed is folded like a new event, and the inbox says from now on what became of it.
-    pub(crate) async fn replay(&self, delivery: Delivery) -> Result<Outcome, Error> {
+    pub(crate) async fn replay(&self, delivery: Delivery) -> Result<EventOutcome, Error> {
         let (limits, supported) = (self.limits, &self.sellers_supported);
         self.write(async |conn| {
             let folded = fold_all(conn, std::slice::from_ref(&delivery), &limits, supported).await?;
@@ -118,7 +118,7 @@ impl Database {
                     .execute(conn)
                     .await?;
             }
-            Ok(folded.outcomes.into_iter().next().unwrap_or(Outcome::Failed))
+            Ok(folded.outcomes.into_iter().next().unwrap_or(EventOutcome::Failed))
         })
         .await
     }
@@ -126,7 +126,7 @@ impl Database {
 
 /// Events folded into the orders and sellers they are about: what became of each, what follows, and their rows for the inbox.
 struct Folded {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<EventOutcome>,
     changes: Changes,
     rows: Vec<InboxRow>,
 }
@@ -135,79 +135,97 @@ async fn fold_all(
     conn: &mut Conn,
     deliveries: &[Delivery],
     limits: &Limits,
-    supported: &Supported,
+    supported: &SupportedSellers,
 ) -> Result<Folded, Error> {
     let candidates = Candidates::find(conn, deliveries).await?;
-    let mut ledgers = Ledgers::lock(conn, candidates.order_ids()).await?;
-    let folded = deliveries.iter().map(|delivery| fold(&mut ledgers, &candidates, delivery));
+    let mut locked_orders = LockedOrders::lock(conn, candidates.order_ids()).await?;
+    let folded = deliveries.iter().map(|delivery| fold(&mut locked_orders, &candidates, delivery));
     let (mut outcomes, order_ids): (Vec<_>, Vec<_>) = folded.unzip();
     let mut changes = match deliveries.iter().map(|delivery| delivery.received_at).max() {
-        Some(now) => ledgers.settle(conn, limits, now).await?,
+        Some(now) => locked_orders.settle(conn, limits, now).await?,
         None => Changes::default(),
     };
     changes.outbox.extend(hear_all(conn, deliveries, &mut outcomes, supported).await?);
-    let row = |((delivery, outcome), order_id): ((&Delivery, &Outcome), _)| {
+    let row = |((delivery, outcome), order_id): ((&Delivery, &EventOutcome), _)| {
         row(delivery, *outcome, reason(delivery, *outcome), order_id)
     };
     let rows = deliveries.iter().zip(&outcomes).zip(order_ids).map(row).collect();
     Ok(Folded { outcomes, changes, rows })
 }
 
-fn fold(ledgers: &mut Ledgers, candidates: &Candidates, delivery: &Delivery) -> (Outcome, Option<String>) {
+fn fold(
+    locked_orders: &mut LockedOrders,
+    candidates: &Candidates,
+    delivery: &Delivery,
+) -> (EventOutcome, Option<String>) {
     let outcome = match &delivery.event.content {
-        Content::Unhandled => return (Outcome::Unhandled, None),
-        Content::Unreadable(_) => return (Outcome::Failed, None),
-        Content::Seller(_) => Outcome::Ignored(Mismatch::UnknownSeller),
-        _ => Outcome::Ignored(Mismatch::UnknownAttempt),
+        EventContent::Unhandled => return (EventOutcome::Unhandled, None),
+        EventContent::Unreadable(_) => return (EventOutcome::Failed, None),
+        EventContent::Seller(_) => EventOutcome::Ignored(Mismatch::UnknownSeller),
+        _ => EventOutcome::Ignored(Mismatch::UnknownAttempt),
     };
     let Some(told) = Told::of(delivery) else { return (outcome, None) };
     match candidates.of(&told) {
         // The order that it names shows it on its timeline.
         None => (outcome, told.order_id.map(str::to_owned)),
         Some((payment_id, order_id)) => {
-            let absorbed = ledgers
-                .absorb(order_id, payment_id, |ledger, payment_id| take_in(ledger, payment_id, delivery));
-            (absorbed, Some(order_id.to_owned()))
+            let applied = locked_orders.apply_to_attempt(order_id, payment_id, |locked, payment_id| {
+                apply_event(locked, payment_id, delivery)
+            });
+            (applied, Some(order_id.to_owned()))
         }
     }
 }
 
 /// Takes an event in for an attempt of this order.
-fn take_in(ledger: &mut Ledger, payment_id: &PaymentId, delivery: &Delivery) -> Result<(), Mismatch> {
-    let Ledger { order_id, history, .. } = ledger;
+fn apply_event(
+    locked: &mut LockedOrder,
+    payment_id: &PaymentId,
+    delivery: &Delivery,
+) -> Result<(), Mismatch> {
+    let LockedOrder { order_id, history, .. } = locked;
     match &delivery.event.content {
-        Content::Payment(seen) => {
-            let absorbed = history.absorb(payment_id, order_id, seen);
+        EventContent::Payment(seen) => {
+            let applied = history.apply_observation(payment_id, order_id, seen);
             // It names this attempt on its account, which proves nothing there: what is ours is asked about.
-            ledger.money_moved |= absorbed == Err(Mismatch::UnknownAttempt);
-            absorbed
+            locked.movement_reported |= applied == Err(Mismatch::UnknownAttempt);
+            applied
         }
-        Content::Session(seen) => history.absorb_session(payment_id, order_id, seen),
-        Content::Refund(seen) => history.absorb_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7())),
-        Content::Dispute(seen) => {
-            history.absorb_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))
+        EventContent::Session(seen) => history.apply_session(payment_id, order_id, seen),
+        EventContent::Refund(seen) => {
+            history.apply_refund(payment_id, seen, RefundId::from_uuid(Uuid::now_v7()))
         }
-        Content::Moved(moved) => {
+        EventContent::Dispute(seen) => {
+            history.apply_dispute(payment_id, seen, DisputeId::from_uuid(Uuid::now_v7()))
+        }
+        EventContent::MoneyMovement(moved) => {
             let attempt = history.attempt(payment_id).ok_or(Mismatch::UnknownAttempt)?;
             if attempt.expected.mode != moved.mode {
                 return Err(Mismatch::WrongMode);
             }
-            ledger.money_moved = true;
+            locked.movement_reported = true;
             Ok(())
         }
-        Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => Err(Mismatch::UnknownAttempt),
+        EventContent::Seller(_) | EventContent::Unhandled | EventContent::Unreadable(_) => {
+            Err(Mismatch::UnknownAttempt)
+        }
     }
 }
 
 /// Why an event changed nothing, for whoever reads the inbox.
-fn reason(delivery: &Delivery, outcome: Outcome) -> Option<String> {
+fn reason(delivery: &Delivery, outcome: EventOutcome) -> Option<String> {
     match &delivery.event.content {
-        Content::Unreadable(reason) => Some(reason.clone()),
+        EventContent::Unreadable(reason) => Some(reason.clone()),
         _ => outcome.reason().map(str::to_owned),
     }
 }
 
-fn row(delivery: &Delivery, outcome: Outcome, reason: Option<String>, order_id: Option<String>) -> InboxRow {
+fn row(
+    delivery: &Delivery,
+    outcome: EventOutcome,
+    reason: Option<String>,
+    order_id: Option<String>,
+) -> InboxRow {
     InboxRow {
         event_id: delivery.event.id.clone(),
         kind: delivery.event.kind.clone(),
@@ -241,22 +259,24 @@ impl<'a> Told<'a> {
             order_id: None,
         };
         match &delivery.event.content {
-            Content::Payment(seen) => Some(Self {
+            EventContent::Payment(seen) => Some(Self {
                 payment_id: seen.payment_id.as_ref(),
                 order_id: seen.order_id.as_ref().map(OrderId::as_str),
                 ..of_payment_intent(&seen.account, &seen.payment_intent_id)
             }),
-            Content::Session(seen) => Some(Self {
+            EventContent::Session(seen) => Some(Self {
                 account: &seen.account,
                 payment_intent_id: seen.payment_intent_id.as_deref(),
                 checkout_session_id: Some(&seen.checkout_session_id),
                 payment_id: seen.payment_id.as_ref(),
                 order_id: seen.order_id.as_ref().map(OrderId::as_str),
             }),
-            Content::Refund(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
-            Content::Dispute(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
-            Content::Moved(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
-            Content::Seller(_) | Content::Unhandled | Content::Unreadable(_) => None,
+            EventContent::Refund(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
+            EventContent::Dispute(seen) => Some(of_payment_intent(&seen.account, &seen.payment_intent_id)),
+            EventContent::MoneyMovement(seen) => {
+                Some(of_payment_intent(&seen.account, &seen.payment_intent_id))
+            }
+            EventContent::Seller(_) | EventContent::Unhandled | EventContent::Unreadable(_) => None,
         }
     }
 }

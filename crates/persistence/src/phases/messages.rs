@@ -17,7 +17,7 @@ use super::rows::{instant, parse};
 use super::schema::{deliveries, delivery_attempts, messages, webhook_endpoints as endpoints};
 use super::webhook_endpoints::lock_endpoint;
 use crate::Error;
-use crate::model::{Completion, Cursor, Message, MessageFilter, Page, Resent};
+use crate::model::{Completion, Cursor, Message, MessageFilter, Page, ResendOutcome};
 
 /// How many messages are looked at at once when an endpoint is told what it missed.
 const RECOVERED_AT_ONCE: i64 = 500;
@@ -76,7 +76,7 @@ impl Database {
         endpoint_id: Option<WebhookEndpointId>,
         now: DateTime<Utc>,
         completion: Option<Completion<Message>>,
-    ) -> Result<Resent<Message>, Error> {
+    ) -> Result<ResendOutcome<Message>, Error> {
         self.write(async |conn| {
             let row: Option<MessageRow> = messages::table
                 .find(id.as_str())
@@ -84,12 +84,12 @@ impl Database {
                 .first(conn)
                 .await
                 .optional()?;
-            let Some(row) = row else { return Ok(Resent::NotFound) };
+            let Some(row) = row else { return Ok(ResendOutcome::NotFound) };
             let wanted = match &endpoint_id {
                 None => enabled_receivers(conn, &row).await?,
                 Some(endpoint_id) => match lock_endpoint(conn, endpoint_id.as_str()).await? {
-                    None => return Ok(Resent::NotFound),
-                    Some(endpoint) if !endpoint.enabled => return Ok(Resent::Disabled),
+                    None => return Ok(ResendOutcome::NotFound),
+                    Some(endpoint) if !endpoint.enabled => return Ok(ResendOutcome::Disabled),
                     Some(endpoint) => vec![endpoint.id.into()],
                 },
             };
@@ -99,7 +99,7 @@ impl Database {
             let message = read_message(conn, id.as_str(), History::Whole).await?;
             let message = message.ok_or_else(|| Error::corrupt("message", "it is gone"))?;
             store_reply(conn, completion.as_ref(), &message).await?;
-            Ok(Resent::Done(message))
+            Ok(ResendOutcome::Done(message))
         })
         .await
     }
@@ -110,13 +110,13 @@ impl Database {
         since: DateTime<Utc>,
         now: DateTime<Utc>,
         completion: Option<Completion<usize>>,
-    ) -> Result<Resent<usize>, Error> {
+    ) -> Result<ResendOutcome<usize>, Error> {
         self.write(async |conn| {
             let Some(endpoint) = lock_endpoint(conn, id.as_str()).await? else {
-                return Ok(Resent::NotFound);
+                return Ok(ResendOutcome::NotFound);
             };
             if !endpoint.enabled {
-                return Ok(Resent::Disabled);
+                return Ok(ResendOutcome::Disabled);
             }
             let (mut recovered, mut after) = (0, String::new());
             loop {
@@ -137,7 +137,7 @@ impl Database {
                 send_again(conn, &missed, &id, now).await?;
             }
             store_reply(conn, completion.as_ref(), &recovered).await?;
-            Ok(Resent::Done(recovered))
+            Ok(ResendOutcome::Done(recovered))
         })
         .await
     }

@@ -8,7 +8,7 @@ use super::super::Database;
 use super::rows::instant;
 use super::schema::oauth_states as states;
 use crate::Error;
-use crate::model::StateTaken;
+use crate::model::ConsumeStateOutcome;
 
 impl Database {
     pub(crate) async fn begin_oauth(
@@ -34,12 +34,12 @@ impl Database {
     }
 
     /// One statement takes it, so that of many that bring it at once, one does.
-    pub(crate) async fn take_oauth_state(
+    pub(crate) async fn consume_oauth_state(
         &self,
         state_hash: String,
         binding_hash: String,
         now: DateTime<Utc>,
-    ) -> Result<StateTaken, Error> {
+    ) -> Result<ConsumeStateOutcome, Error> {
         self.write(async |conn| {
             let taken = diesel::update(
                 states::table
@@ -52,7 +52,7 @@ impl Database {
             .execute(conn)
             .await?;
             if taken == 1 {
-                return Ok(StateTaken::Taken);
+                return Ok(ConsumeStateOutcome::Taken);
             }
             let found: Option<(String, Option<DateTime<Utc>>)> = states::table
                 .find(&state_hash)
@@ -61,10 +61,10 @@ impl Database {
                 .await
                 .optional()?;
             Ok(match found {
-                None => StateTaken::Unknown,
-                Some((binding, _)) if binding != binding_hash => StateTaken::OtherBinding,
-                Some((_, Some(_))) => StateTaken::Used,
-                Some((_, None)) => StateTaken::Expired,
+                None => ConsumeStateOutcome::Unknown,
+                Some((binding, _)) if binding != binding_hash => ConsumeStateOutcome::OtherBinding,
+                Some((_, Some(_))) => ConsumeStateOutcome::Used,
+                Some((_, None)) => ConsumeStateOutcome::Expired,
             })
         })
         .await

@@ -12,7 +12,7 @@ use super::super::dialect::{Conn, Db};
 use super::rows::{OrderRow, PaymentRow, parse};
 use super::schema::{orders, payments};
 use crate::Error;
-use crate::model::{Cursor, OrderFilter, Page, Pulse, SessionLookup};
+use crate::model::{Cursor, OrderFilter, OrderVersion, Page, SessionLookup};
 
 type OrderWithPayment = (OrderRow, Option<PaymentRow>);
 
@@ -115,17 +115,17 @@ impl Database {
         Ok(hashes)
     }
 
-    pub(crate) async fn pulses(&self, order_ids: Vec<OrderId>) -> Result<Vec<Pulse>, Error> {
+    pub(crate) async fn pulses(&self, order_ids: Vec<OrderId>) -> Result<Vec<OrderVersion>, Error> {
         let ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
         let mut conn = self.reader().await?;
         let rows: Vec<(String, i64, i64)> = orders::table
             .filter(orders::id.eq_any(ids))
-            .select((orders::id, orders::version, orders::settled_version))
+            .select((orders::id, orders::version, orders::outcome_version))
             .load(&mut conn)
             .await?;
         rows.into_iter()
-            .map(|(id, version, settled_version)| {
-                Ok(Pulse { order_id: parse("order", &id)?, version, settled_version })
+            .map(|(id, version, outcome_version)| {
+                Ok(OrderVersion { order_id: parse("order", &id)?, version, outcome_version })
             })
             .collect()
     }

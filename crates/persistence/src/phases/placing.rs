@@ -9,19 +9,21 @@ use quittance_domain::catalog::Product;
 use quittance_domain::id::{ProductId, SellerId};
 use quittance_domain::money::Money;
 use quittance_domain::order::{Line, Order, OrderStatus, PricingError, Quantity, price};
-use quittance_domain::seller::SoldBy;
+use quittance_domain::seller::SellerTerms;
 
 use super::super::dialect::{Conn, for_update};
 use super::super::{Database, batch};
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
+use super::persist::{Changes, told_of_new};
 use super::replies::store_reply;
 use super::rows::{Hold, OrderRow, ProductRow, document, instant};
 use super::schema::{address_locks, orders, products, sellers};
 use super::seller_rows::SellerRow;
-use super::settling::{Changes, told_of_new};
 use super::stock::{self, Counts, Taken};
 use crate::Error;
-use crate::model::{Completion, CustomerChange, NewOrder, OrderChange, OrderChanged, Placed, Shortage};
+use crate::model::{
+    ChangeOrderOutcome, Completion, CustomerChange, NewOrder, OrderChange, PlaceOrderOutcome, Shortage,
+};
 
 /// How long an unpaid order counts against the client that placed it.
 const OPEN_ORDER_WINDOW: Duration = Duration::minutes(35);
@@ -37,22 +39,22 @@ impl Database {
         &self,
         new: NewOrder,
         completion: Option<Completion<Order>>,
-    ) -> Result<Placed, Error> {
+    ) -> Result<PlaceOrderOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
             if let Some(address) = &new.client_address {
                 wait_for_turn(conn, address).await?;
                 if open_orders(conn, address, new.now).await? >= limits.max_open_orders {
-                    return Ok(Placed::TooManyOpenOrders);
+                    return Ok(PlaceOrderOutcome::TooManyOpenOrders);
                 }
             }
             let priced = match price_of(conn, &new.items).await? {
                 Ok(priced) => priced,
-                Err(error) => return Ok(Placed::Unpriced(error)),
+                Err(error) => return Ok(PlaceOrderOutcome::Unpriced(error)),
             };
             let (holds, emptied) = match stock::exchange(conn, &Counts::new(), &priced.wanted).await? {
                 Taken::All { holds, emptied } => (holds, emptied),
-                Taken::Short(left) => return Ok(Placed::OutOfStock(shortages(&new.items, &left))),
+                Taken::Short(left) => return Ok(PlaceOrderOutcome::OutOfStock(shortages(&new.items, &left))),
             };
             let outbox = told_of_new(&new.id, emptied, new.now);
             let version = outbox.last().map_or(1, |told| told.sequence);
@@ -61,45 +63,45 @@ impl Database {
             batch::write(conn, Changes { outbox, ..Changes::default() }, Vec::new()).await?;
             let order = row.read(None)?;
             store_reply(conn, completion.as_ref(), &order).await?;
-            Ok(Placed::Done(order))
+            Ok(PlaceOrderOutcome::Done(order))
         })
         .await
     }
 
-    pub(crate) async fn change_order(&self, change: OrderChange) -> Result<OrderChanged, Error> {
+    pub(crate) async fn change_order(&self, change: OrderChange) -> Result<ChangeOrderOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &change.id).await? else {
-                return Ok(OrderChanged::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &change.id).await? else {
+                return Ok(ChangeOrderOutcome::NotFound);
             };
-            let status = ledger.order.order_status()?;
+            let status = locked.order.order_status()?;
             let changes_details = change.customer != CustomerChange::default() || change.shipping.is_some();
             if changes_details && !status.is_open() {
-                return Ok(OrderChanged::NotOpen(status));
+                return Ok(ChangeOrderOutcome::NotOpen(status));
             }
             if let Some(items) = &change.items {
-                let is_closing = ledger.history.closing.is_some();
-                let live = ledger.history.live_attempt();
-                let is_fixed = live.is_some_and(|live| live.is_held() || live.is_on_its_way());
+                let is_closing = locked.history.closing.is_some();
+                let live = locked.history.live_attempt();
+                let is_fixed = live.is_some_and(|live| live.is_authorized() || live.is_processing());
                 if !status.is_open() || is_closing || is_fixed {
-                    return Ok(OrderChanged::NotOpen(status));
+                    return Ok(ChangeOrderOutcome::NotOpen(status));
                 }
                 if let Some(live) = live.map(|live| live.id.clone()) {
                     // What has no price, or is not left, closes no attempt.
-                    if let Err(refused) = check_items(conn, &ledger, items).await? {
+                    if let Err(refused) = check_items(conn, &locked, items).await? {
                         return Ok(refused);
                     }
-                    ledger.abandon(&live);
-                    ledger.commit(conn, &limits, change.now).await?;
-                    return Ok(OrderChanged::CloseFirst(ledger.at_work(&live, &limits)?));
+                    locked.abandon(&live);
+                    locked.commit(conn, &limits, change.now).await?;
+                    return Ok(ChangeOrderOutcome::CloseFirst(locked.at_work(&live, &limits)?));
                 }
-                if let Err(refused) = change_items(conn, &mut ledger, items).await? {
+                if let Err(refused) = change_items(conn, &mut locked, items).await? {
                     return Ok(refused);
                 }
             }
-            change_words(&mut ledger.order, &change, changes_details)?;
-            store_words(conn, &ledger.order).await?;
-            Ok(OrderChanged::Done(ledger.commit(conn, &limits, change.now).await?))
+            change_words(&mut locked.order, &change, changes_details)?;
+            store_words(conn, &locked.order).await?;
+            Ok(ChangeOrderOutcome::Done(locked.commit(conn, &limits, change.now).await?))
         })
         .await
     }
@@ -108,42 +110,42 @@ impl Database {
 /// Why the order can not have these items now, if it can not.
 async fn check_items(
     conn: &mut Conn,
-    ledger: &Ledger,
+    locked: &LockedOrder,
     items: &Items,
-) -> Result<Result<(), OrderChanged>, Error> {
+) -> Result<Result<(), ChangeOrderOutcome>, Error> {
     let priced = match price_of(conn, items).await? {
         Ok(priced) => priced,
-        Err(error) => return Ok(Err(OrderChanged::Unpriced(error))),
+        Err(error) => return Ok(Err(ChangeOrderOutcome::Unpriced(error))),
     };
-    let returned = stock::counts_of(&ledger.order.holds()?);
+    let returned = stock::counts_of(&locked.order.holds()?);
     let counted = stock::counted(conn, &returned, &priced.wanted).await?;
     let left = stock::shortage(&counted, &returned, &priced.wanted);
-    Ok(if left.is_empty() { Ok(()) } else { Err(OrderChanged::OutOfStock(shortages(items, &left))) })
+    Ok(if left.is_empty() { Ok(()) } else { Err(ChangeOrderOutcome::OutOfStock(shortages(items, &left))) })
 }
 
 /// Prices the order anew, and takes what it now wants from the stock for what it had taken.
 async fn change_items(
     conn: &mut Conn,
-    ledger: &mut Ledger,
+    locked: &mut LockedOrder,
     items: &Items,
-) -> Result<Result<(), OrderChanged>, Error> {
+) -> Result<Result<(), ChangeOrderOutcome>, Error> {
     let priced = match price_of(conn, items).await? {
         Ok(priced) => priced,
-        Err(error) => return Ok(Err(OrderChanged::Unpriced(error))),
+        Err(error) => return Ok(Err(ChangeOrderOutcome::Unpriced(error))),
     };
-    let returned = stock::counts_of(&ledger.order.holds()?);
-    let order = &mut ledger.order;
+    let returned = stock::counts_of(&locked.order.holds()?);
+    let order = &mut locked.order;
     match stock::exchange(conn, &returned, &priced.wanted).await? {
-        Taken::Short(left) => return Ok(Err(OrderChanged::OutOfStock(shortages(items, &left)))),
+        Taken::Short(left) => return Ok(Err(ChangeOrderOutcome::OutOfStock(shortages(items, &left)))),
         Taken::All { holds, emptied } => {
             order.holds = document("order", &holds)?;
-            ledger.emptied.extend(emptied);
+            locked.emptied.extend(emptied);
         }
     }
     order.lines = document("order", &priced.lines)?;
     order.amount_total = priced.total.minor();
     order.currency = priced.total.currency().to_string();
-    order.sell_by(priced.sold_by.as_ref());
+    order.sell_by(priced.seller_terms.as_ref());
     Ok(Ok(()))
 }
 
@@ -196,7 +198,7 @@ async fn store_words(conn: &mut Conn, order: &OrderRow) -> Result<(), Error> {
 struct Priced {
     lines: Vec<Line>,
     total: Money,
-    sold_by: Option<SoldBy>,
+    seller_terms: Option<SellerTerms>,
     wanted: Counts,
 }
 
@@ -216,21 +218,21 @@ async fn price_of(conn: &mut Conn, items: &Items) -> Result<Result<Priced, Prici
     };
     // All of them are of one seller.
     let seller_id = items.iter().find_map(|(product, _)| product.as_ref()?.seller_id.as_ref());
-    let sold_by = match seller_id {
+    let seller_terms = match seller_id {
         Some(seller_id) => Some(terms_of(conn, seller_id, total).await?),
         None => None,
     };
-    Ok(Ok(Priced { lines, total, sold_by, wanted }))
+    Ok(Ok(Priced { lines, total, seller_terms, wanted }))
 }
 
 /// On which terms a seller sells now something that costs this.
-async fn terms_of(conn: &mut Conn, seller_id: &SellerId, total: Money) -> Result<SoldBy, Error> {
+async fn terms_of(conn: &mut Conn, seller_id: &SellerId, total: Money) -> Result<SellerTerms, Error> {
     let row: SellerRow =
         sellers::table.find(seller_id.as_str()).select(SellerRow::as_select()).first(conn).await?;
     let seller = row.read()?;
     let account_id =
         seller.account_id.ok_or_else(|| Error::corrupt("product", "its seller has no account"))?;
-    Ok(SoldBy {
+    Ok(SellerTerms {
         application_fee: seller.fee.of(total),
         charge_type: seller.charge_type,
         seller_id: seller.id,
@@ -303,15 +305,15 @@ fn new_row(new: &NewOrder, priced: &Priced, holds: &[Hold]) -> Result<OrderRow, 
         current_payment_id: None,
         closing: None,
         version: 1,
-        settled_version: 0,
+        outcome_version: 0,
         details_version: 1,
         holds: document("order", &holds)?,
         expires_at: instant(new.expires_at),
         check_at: Some(instant(new.expires_at)),
-        has_returns: false,
+        has_refunds_or_disputes: false,
         created_at: instant(new.now),
         updated_at: instant(new.now),
     };
-    row.sell_by(priced.sold_by.as_ref());
+    row.sell_by(priced.seller_terms.as_ref());
     Ok(row)
 }

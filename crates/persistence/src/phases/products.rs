@@ -13,7 +13,7 @@ use super::replies::store_reply;
 use super::rows::{ProductRow, document, instant};
 use super::schema::{products, sellers};
 use crate::Error;
-use crate::model::{Completion, Cursor, Page, ProductChange, ProductChanged, Shelf};
+use crate::model::{ChangeProductOutcome, Completion, Cursor, Page, ProductChange, ProductVisibility};
 
 impl Database {
     pub(crate) async fn insert_product(
@@ -40,22 +40,22 @@ impl Database {
         id: ProductId,
         change: ProductChange,
         now: DateTime<Utc>,
-    ) -> Result<ProductChanged, Error> {
+    ) -> Result<ChangeProductOutcome, Error> {
         self.write(async |conn| {
             let query = for_update!(products::table.find(id.as_str()).select(ProductRow::as_select()));
             let Some(row) = query.first::<ProductRow>(conn).await.optional()? else {
-                return Ok(ProductChanged::NotFound);
+                return Ok(ChangeProductOutcome::NotFound);
             };
             let mut product = row.read()?;
             let currency = change.currency.unwrap_or(product.unit_price.currency());
             match Money::new(change.unit_amount.unwrap_or(product.unit_price.minor()), currency) {
                 Ok(price) => product.unit_price = price,
-                Err(error) => return Ok(ProductChanged::Price(error)),
+                Err(error) => return Ok(ChangeProductOutcome::Price(error)),
             }
             let change = change.clone();
             if let Some(seller_id) = change.seller_id.filter(|seller_id| *seller_id != product.seller_id) {
                 if !is_known(conn, seller_id.as_ref()).await? {
-                    return Ok(ProductChanged::UnknownSeller);
+                    return Ok(ChangeProductOutcome::UnknownSeller);
                 }
                 sell_by(conn, &id, seller_id.as_ref()).await?;
                 product.seller_id = seller_id;
@@ -79,7 +79,7 @@ impl Database {
                 ))
                 .execute(conn)
                 .await?;
-            Ok(ProductChanged::Done(product))
+            Ok(ChangeProductOutcome::Done(product))
         })
         .await
     }
@@ -129,7 +129,7 @@ impl Database {
 
     pub(crate) async fn products(
         &self,
-        wanted: Shelf,
+        wanted: ProductVisibility,
         cursor: Cursor<ProductId>,
     ) -> Result<Page<Product>, Error> {
         let mut query = products::table
@@ -137,7 +137,7 @@ impl Database {
             .order(products::id.desc())
             .limit(i64::from(cursor.limit) + 1)
             .into_boxed();
-        if wanted == Shelf::Active {
+        if wanted == ProductVisibility::Active {
             query = query.filter(products::active.eq(true));
         }
         if let Some(id) = cursor.starting_after {

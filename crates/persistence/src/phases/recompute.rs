@@ -7,11 +7,11 @@ use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
 
 use super::super::Database;
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
 use super::rows::parse;
 use super::schema::{orders, payments};
 use crate::Error;
-use crate::model::Recomputed;
+use crate::model::RecomputeOutcome;
 
 impl Database {
     /// Reads first, without locks: only what is wrong is locked, looked at again, and mended.
@@ -21,7 +21,7 @@ impl Database {
         limit: u8,
         dry_run: bool,
         now: DateTime<Utc>,
-    ) -> Result<Recomputed, Error> {
+    ) -> Result<RecomputeOutcome, Error> {
         let mut conn = self.reader().await?;
         let ids: Vec<String> = orders::table
             .filter(orders::id.gt(after.map(String::from).unwrap_or_default()))
@@ -30,12 +30,12 @@ impl Database {
             .select(orders::id)
             .load(&mut conn)
             .await?;
-        let ledgers = Ledgers::read(&mut conn, ids.clone()).await?;
+        let locked_orders = LockedOrders::read(&mut conn, ids.clone()).await?;
         drop(conn);
-        let mut done = Recomputed { looked_at: ids.len(), ..Recomputed::default() };
-        for ledger in ledgers.into_ledgers().filter(Ledger::is_stale) {
-            if dry_run || self.mend(&ledger.order_id, now).await? {
-                done.mended.push(ledger.order_id);
+        let mut done = RecomputeOutcome { checked_count: ids.len(), ..RecomputeOutcome::default() };
+        for locked in locked_orders.into_orders().filter(LockedOrder::is_stale) {
+            if dry_run || self.mend(&locked.order_id, now).await? {
+                done.repaired.push(locked.order_id);
             }
         }
         let is_full = ids.len() == usize::from(limit);
@@ -47,10 +47,10 @@ impl Database {
     async fn mend(&self, order_id: &OrderId, now: DateTime<Utc>) -> Result<bool, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, order_id).await? else { return Ok(false) };
-            let is_stale = ledger.is_stale();
+            let Some(mut locked) = LockedOrders::lock_one(conn, order_id).await? else { return Ok(false) };
+            let is_stale = locked.is_stale();
             if is_stale {
-                ledger.commit(conn, &limits, now).await?;
+                locked.commit(conn, &limits, now).await?;
             }
             Ok(is_stale)
         })
@@ -84,10 +84,10 @@ impl Database {
     }
 }
 
-impl Ledger {
+impl LockedOrder {
     /// Whether a decision is due that nobody made, or the cached columns say something else than what follows.
     fn is_stale(&self) -> bool {
         let mut history = self.history.clone();
-        !history.settle().is_empty() || history.wants_restock() || !self.caches(&history.standing())
+        !history.settle().is_empty() || history.needs_restock() || !self.caches(&history.order_state())
     }
 }

@@ -10,14 +10,14 @@ use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundObservati
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update_skip_locked};
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
 use super::replies::store_reply;
 use super::rows::{instant, parse};
 use super::schema::{disputes, refunds};
 use crate::Error;
 use crate::model::{
-    AskedTerms, Completion, NewRefund, RefundAtWork, RefundBegun, RefundKey, SpentKey, StoredDispute,
-    StoredRefund, WorkClaim,
+    BeginRefundOutcome, Completion, NewRefund, PendingRefund, RefundKey, RefundTermsRequest, SpentRefundKey,
+    StoredDispute, StoredRefund, WorkClaim,
 };
 
 /// Why a refund will never be made whose place another one has taken: Stripe told of it without our id.
@@ -28,22 +28,22 @@ impl Database {
         &self,
         new: NewRefund,
         completion: Option<Completion<StoredRefund>>,
-    ) -> Result<RefundBegun, Error> {
+    ) -> Result<BeginRefundOutcome, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = Ledgers::lock_one(conn, &new.order_id).await? else {
-                return Ok(RefundBegun::NotFound);
+            let Some(mut locked) = LockedOrders::lock_one(conn, &new.order_id).await? else {
+                return Ok(BeginRefundOutcome::NotFound);
             };
-            let (payment_id, amount) = match refundable(&ledger, new.amount)? {
+            let (payment_id, amount) = match refundable(&locked, new.amount)? {
                 Ok(found) => found,
                 Err(refused) => return Ok(refused),
             };
-            let all = ledger.history.attempt(&payment_id).map(RefundTerms::all_of).unwrap_or_default();
+            let all = locked.history.attempt(&payment_id).map(RefundTerms::all_of).unwrap_or_default();
             if let Some(refused) = lacking(all, new.terms) {
                 return Ok(refused);
             }
-            ledger.send_at.insert(new.id.clone(), instant(new.redrive_at));
-            ledger.history.refunds.push(Refund {
+            locked.send_at.insert(new.id.clone(), instant(new.resume_at));
+            locked.history.refunds.push(Refund {
                 id: new.id.clone(),
                 payment_id,
                 amount,
@@ -60,30 +60,30 @@ impl Database {
                 facts: RefundFacts::default(),
                 refused: None,
             });
-            ledger.commit(conn, &limits, new.now).await?;
-            let at_work = ledger.refund_at_work(&new.id)?;
+            locked.commit(conn, &limits, new.now).await?;
+            let at_work = locked.refund_at_work(&new.id)?;
             store_reply(conn, completion.as_ref(), &at_work.stored).await?;
-            Ok(RefundBegun::Recorded(at_work))
+            Ok(BeginRefundOutcome::Recorded(at_work))
         })
         .await
     }
 
-    pub(crate) async fn refund(&self, id: RefundId) -> Result<Option<RefundAtWork>, Error> {
+    pub(crate) async fn refund(&self, id: RefundId) -> Result<Option<PendingRefund>, Error> {
         let mut conn = self.reader().await?;
         let Some(order_id) = order_of(&mut conn, &id).await? else { return Ok(None) };
-        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
-        ledgers.get(&order_id).map(|ledger| ledger.refund_at_work(&id)).transpose()
+        let locked_orders = LockedOrders::read(&mut conn, vec![order_id.to_string()]).await?;
+        locked_orders.get(&order_id).map(|locked| locked.refund_at_work(&id)).transpose()
     }
 
     pub(crate) async fn refunds(&self, order_id: OrderId) -> Result<Vec<StoredRefund>, Error> {
         let mut conn = self.reader().await?;
-        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
-        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
-        let newest_first = ledger.history.refunds.iter().rev();
-        newest_first.map(|refund| ledger.stored_refund(&refund.id)).collect()
+        let locked_orders = LockedOrders::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(locked) = locked_orders.get(&order_id) else { return Ok(Vec::new()) };
+        let newest_first = locked.history.refunds.iter().rev();
+        newest_first.map(|refund| locked.stored_refund(&refund.id)).collect()
     }
 
-    pub(crate) async fn observe_refund(
+    pub(crate) async fn apply_refund_observation(
         &self,
         id: RefundId,
         seen: RefundObservation,
@@ -91,20 +91,20 @@ impl Database {
     ) -> Result<Option<StoredRefund>, Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = lock_of(conn, &id).await? else { return Ok(None) };
-            let Some(payment_id) = ledger.refund(&id).map(|refund| refund.payment_id.clone()) else {
+            let Some(mut locked) = lock_of(conn, &id).await? else { return Ok(None) };
+            let Some(payment_id) = locked.refund(&id).map(|refund| refund.payment_id.clone()) else {
                 return Ok(None);
             };
             // What Stripe answered is of this refund, whatever its metadata says by now.
             let seen = RefundObservation { refund_id: Some(id.clone()), ..seen.clone() };
-            if ledger.history.absorb_refund(&payment_id, &seen, id.clone()).is_err() {
+            if locked.history.apply_refund(&payment_id, &seen, id.clone()).is_err() {
                 return Ok(None);
             }
-            if let Some(refund) = ledger.refund_mut(&id).filter(|refund| refund.is_unsent()) {
+            if let Some(refund) = locked.refund_mut(&id).filter(|refund| refund.is_unsent()) {
                 refund.refused = Some(TOLD_WITHOUT_ID.to_owned());
             }
-            ledger.commit(conn, &limits, now).await?;
-            ledger.stored_refund(&id).map(Some)
+            locked.commit(conn, &limits, now).await?;
+            locked.stored_refund(&id).map(Some)
         })
         .await
     }
@@ -117,22 +117,22 @@ impl Database {
     ) -> Result<(), Error> {
         let limits = self.limits;
         self.write(async |conn| {
-            let Some(mut ledger) = lock_of(conn, &id).await? else { return Ok(()) };
+            let Some(mut locked) = lock_of(conn, &id).await? else { return Ok(()) };
             // What turned up after all was not refused.
-            if let Some(refund) = ledger.refund_mut(&id).filter(|refund| refund.is_unsent()) {
+            if let Some(refund) = locked.refund_mut(&id).filter(|refund| refund.is_unsent()) {
                 refund.refused = Some(reason.clone());
             }
-            ledger.commit(conn, &limits, now).await?;
+            locked.commit(conn, &limits, now).await?;
             Ok(())
         })
         .await
     }
 
-    pub(crate) async fn put_off_refund(&self, id: RefundId, redrive_at: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn postpone_refund(&self, id: RefundId, resume_at: DateTime<Utc>) -> Result<(), Error> {
         self.write(async |conn| {
             if lock_unsent(conn, &id).await?.is_some() {
                 diesel::update(refunds::table.find(id.as_str()))
-                    .set(refunds::redrive_at.eq(Some(instant(redrive_at))))
+                    .set(refunds::resume_at.eq(Some(instant(resume_at))))
                     .execute(conn)
                     .await?;
             }
@@ -141,7 +141,10 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn renew_refund_key(&self, spent: SpentKey) -> Result<Option<RefundAtWork>, Error> {
+    pub(crate) async fn renew_refund_key(
+        &self,
+        spent: SpentRefundKey,
+    ) -> Result<Option<PendingRefund>, Error> {
         self.write(async |conn| {
             let known = lock_unsent(conn, &spent.id).await?;
             let Some(known) = known.filter(|known| known.key.number == spent.number) else { return Ok(None) };
@@ -150,22 +153,22 @@ impl Database {
                 .set((
                     refunds::key_number.eq(key.number),
                     refunds::key_since.eq(Some(key.since)),
-                    refunds::redrive_at.eq(Some(instant(spent.redrive_at))),
+                    refunds::resume_at.eq(Some(instant(spent.resume_at))),
                 ))
                 .execute(conn)
                 .await?;
-            Ok(Some(RefundAtWork { key, ..known }))
+            Ok(Some(PendingRefund { key, ..known }))
         })
         .await
     }
 
-    pub(crate) async fn claim_refunds(&self, claim: WorkClaim) -> Result<Vec<RefundAtWork>, Error> {
+    pub(crate) async fn claim_refunds(&self, claim: WorkClaim) -> Result<Vec<PendingRefund>, Error> {
         self.write(async |conn| {
             let due: Vec<(String, String)> = for_update_skip_locked!(
                 refunds::table
-                    .filter(refunds::redrive_at.is_not_null())
-                    .filter(refunds::redrive_at.le(claim.now))
-                    .order(refunds::redrive_at.asc())
+                    .filter(refunds::resume_at.is_not_null())
+                    .filter(refunds::resume_at.le(claim.now))
+                    .order(refunds::resume_at.asc())
                     .limit(i64::from(claim.limit))
                     .select((refunds::id, refunds::order_id))
             )
@@ -174,26 +177,26 @@ impl Database {
             let ids: Vec<&String> = due.iter().map(|(id, _)| id).collect();
             diesel::update(refunds::table.filter(refunds::id.eq_any(ids)))
                 .set((
-                    refunds::redrive_at.eq(Some(instant(claim.lease_until))),
-                    refunds::redrives.eq(refunds::redrives + 1),
+                    refunds::resume_at.eq(Some(instant(claim.lease_until))),
+                    refunds::resume_count.eq(refunds::resume_count + 1),
                 ))
                 .execute(conn)
                 .await?;
             let order_ids = due.iter().map(|(_, order_id)| order_id.clone()).collect();
-            let ledgers = Ledgers::read(conn, order_ids).await?;
+            let locked_orders = LockedOrders::read(conn, order_ids).await?;
             let mut taken = Vec::with_capacity(due.len());
             for (id, order_id) in &due {
-                if let Some(ledger) = ledgers.get(&parse("refund", order_id)?) {
-                    taken.push(ledger.refund_at_work(&parse("refund", id)?)?);
+                if let Some(locked) = locked_orders.get(&parse("refund", order_id)?) {
+                    taken.push(locked.refund_at_work(&parse("refund", id)?)?);
                 }
             }
             // Somebody else has done it since it was due.
-            let done: Vec<RefundAtWork> =
+            let done: Vec<PendingRefund> =
                 taken.extract_if(.., |at_work| !at_work.stored.refund.is_unsent()).collect();
             let done: Vec<&str> = done.iter().map(|at_work| at_work.stored.refund.id.as_str()).collect();
             if !done.is_empty() {
                 diesel::update(refunds::table.filter(refunds::id.eq_any(done)))
-                    .set((refunds::redrive_at.eq(None::<DateTime<Utc>>), refunds::redrives.eq(0)))
+                    .set((refunds::resume_at.eq(None::<DateTime<Utc>>), refunds::resume_count.eq(0)))
                     .execute(conn)
                     .await?;
             }
@@ -204,9 +207,9 @@ impl Database {
 
     pub(crate) async fn disputes(&self, order_id: OrderId) -> Result<Vec<StoredDispute>, Error> {
         let mut conn = self.reader().await?;
-        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
-        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
-        Ok(ledger.stored_disputes().rev().collect())
+        let locked_orders = LockedOrders::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(locked) = locked_orders.get(&order_id) else { return Ok(Vec::new()) };
+        Ok(locked.stored_disputes().rev().collect())
     }
 
     pub(crate) async fn dispute(&self, id: DisputeId) -> Result<Option<StoredDispute>, Error> {
@@ -214,45 +217,45 @@ impl Database {
         let order_id: Option<String> =
             disputes::table.find(id.as_str()).select(disputes::order_id).first(&mut conn).await.optional()?;
         let Some(order_id) = order_id else { return Ok(None) };
-        let ledgers = Ledgers::read(&mut conn, vec![order_id.clone()]).await?;
-        let Some(ledger) = ledgers.get(&parse("dispute", &order_id)?) else { return Ok(None) };
-        Ok(ledger.stored_disputes().find(|stored| stored.dispute.id == id))
+        let locked_orders = LockedOrders::read(&mut conn, vec![order_id.clone()]).await?;
+        let Some(locked) = locked_orders.get(&parse("dispute", &order_id)?) else { return Ok(None) };
+        Ok(locked.stored_disputes().find(|stored| stored.dispute.id == id))
     }
 }
 
 /// Which attempt's money goes back, and how much; or why none can.
 fn refundable(
-    ledger: &Ledger,
+    locked: &LockedOrder,
     amount: Option<i64>,
-) -> Result<Result<(PaymentId, Money), RefundBegun>, Error> {
-    let status = ledger.order.order_status()?;
+) -> Result<Result<(PaymentId, Money), BeginRefundOutcome>, Error> {
+    let status = locked.order.order_status()?;
     if status == OrderStatus::Disputed {
-        return Ok(Err(RefundBegun::Disputed));
+        return Ok(Err(BeginRefundOutcome::Disputed));
     }
     // A lost dispute has taken the money already.
-    let attempt = ledger.history.refundable_attempt().filter(|_| status != OrderStatus::ChargedBack);
-    let left = attempt.and_then(|attempt| Some((attempt, ledger.history.refundable(&attempt.id)?)));
-    let Some((attempt, left)) = left else { return Ok(Err(RefundBegun::NotPaid(status))) };
+    let attempt = locked.history.refundable_attempt().filter(|_| status != OrderStatus::ChargedBack);
+    let left = attempt.and_then(|attempt| Some((attempt, locked.history.refundable(&attempt.id)?)));
+    let Some((attempt, left)) = left else { return Ok(Err(BeginRefundOutcome::NotPaid(status))) };
     let wanted = amount.unwrap_or(left.minor());
     if left.minor() == 0 || wanted > left.minor() {
-        return Ok(Err(RefundBegun::TooMuch(left)));
+        return Ok(Err(BeginRefundOutcome::TooMuch(left)));
     }
     let wanted = Money::new(wanted, left.currency()).map_err(|error| Error::corrupt("refund", error))?;
     Ok(Ok((attempt.id.clone(), wanted)))
 }
 
 /// What was asked to go back and never came, if something was.
-fn lacking(all: RefundTerms, asked: AskedTerms) -> Option<RefundBegun> {
-    if asked.reverse_transfer == Some(true) && !all.reverse_transfer {
-        Some(RefundBegun::NoTransfer)
-    } else if asked.refund_application_fee == Some(true) && !all.refund_application_fee {
-        Some(RefundBegun::NoApplicationFee)
+fn lacking(all: RefundTerms, request_params: RefundTermsRequest) -> Option<BeginRefundOutcome> {
+    if request_params.reverse_transfer == Some(true) && !all.reverse_transfer {
+        Some(BeginRefundOutcome::NoTransfer)
+    } else if request_params.refund_application_fee == Some(true) && !all.refund_application_fee {
+        Some(BeginRefundOutcome::NoApplicationFee)
     } else {
         None
     }
 }
 
-impl Ledger {
+impl LockedOrder {
     fn refund(&self, id: &RefundId) -> Option<&Refund> {
         self.history.refunds.iter().find(|refund| refund.id == *id)
     }
@@ -276,7 +279,7 @@ impl Ledger {
         })
     }
 
-    fn refund_at_work(&self, id: &RefundId) -> Result<RefundAtWork, Error> {
+    fn refund_at_work(&self, id: &RefundId) -> Result<PendingRefund, Error> {
         let stored = self.stored_refund(id)?;
         let row = self.refunds.iter().find(|row| row.id == id.as_str());
         let key = RefundKey {
@@ -288,11 +291,11 @@ impl Ledger {
         let (Some(attempt), Some(payment_intent_id)) = (attempt, payment_intent_id) else {
             return Err(Error::corrupt("refund", "nothing was paid that it could give back"));
         };
-        Ok(RefundAtWork {
+        Ok(PendingRefund {
             account: attempt.expected.account.clone(),
             mode: attempt.expected.mode,
             payment_intent_id,
-            redrives: row.map_or(0, |row| row.redrives),
+            resume_count: row.map_or(0, |row| row.resume_count),
             key,
             stored,
         })
@@ -315,15 +318,15 @@ async fn order_of(conn: &mut Conn, id: &RefundId) -> Result<Option<OrderId>, Err
 }
 
 /// Locks the order of a refund that Stripe still has to be asked for.
-async fn lock_unsent(conn: &mut Conn, id: &RefundId) -> Result<Option<RefundAtWork>, Error> {
-    let at_work = lock_of(conn, id).await?.map(|ledger| ledger.refund_at_work(id)).transpose()?;
+async fn lock_unsent(conn: &mut Conn, id: &RefundId) -> Result<Option<PendingRefund>, Error> {
+    let at_work = lock_of(conn, id).await?.map(|locked| locked.refund_at_work(id)).transpose()?;
     Ok(at_work.filter(|at_work| at_work.stored.refund.is_unsent()))
 }
 
 /// Locks the order of a refund.
-async fn lock_of(conn: &mut Conn, id: &RefundId) -> Result<Option<Ledger>, Error> {
+async fn lock_of(conn: &mut Conn, id: &RefundId) -> Result<Option<LockedOrder>, Error> {
     match order_of(conn, id).await? {
-        Some(order_id) => Ledgers::lock_one(conn, &order_id).await,
+        Some(order_id) => LockedOrders::lock_one(conn, &order_id).await,
         None => Ok(None),
     }
 }

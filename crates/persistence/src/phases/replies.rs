@@ -13,7 +13,7 @@ use super::super::dialect::{Conn, Db, for_update};
 use super::rows::parse;
 use super::schema::idempotency_keys as keys;
 use crate::Error;
-use crate::model::{Claim, Claimed, Completion, KeyedRequest, Reply, ReplySecret};
+use crate::model::{Claim, ClaimKeyOutcome, Completion, IdempotentRequest, Reply, ReplySecret};
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = keys, check_for_backend(Db), treat_none_as_default_value = false)]
@@ -30,7 +30,7 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    fn new(request: &KeyedRequest, claim: &Claim) -> Self {
+    fn new(request: &IdempotentRequest, claim: &Claim) -> Self {
         Self {
             scope: request.scope.clone(),
             key: request.key.clone(),
@@ -53,7 +53,7 @@ impl KeyRow {
 }
 
 impl Database {
-    pub(crate) async fn claim_key(&self, request: KeyedRequest) -> Result<Claimed, Error> {
+    pub(crate) async fn claim_key(&self, request: IdempotentRequest) -> Result<ClaimKeyOutcome, Error> {
         self.write(async |conn| {
             let claim = Claim {
                 scope: request.scope.clone(),
@@ -67,26 +67,26 @@ impl Database {
                 .execute(conn)
                 .await?;
             if inserted == 1 {
-                return Ok(Claimed::New(claim));
+                return Ok(ClaimKeyOutcome::New(claim));
             }
             let query = keys::table.find((&request.scope, &request.key)).select(KeyRow::as_select());
             let Some(known) = for_update!(query).first::<KeyRow>(conn).await.optional()? else {
                 // Its request let it go in this very moment.
-                return Ok(Claimed::InFlight);
+                return Ok(ClaimKeyOutcome::InFlightAttempt);
             };
             let forgotten = known.created_at < request.forget_before;
             if !forgotten && known.fingerprint != request.fingerprint {
-                return Ok(Claimed::Mismatch);
+                return Ok(ClaimKeyOutcome::Mismatch);
             }
             if !forgotten && let Some(reply) = known.reply()? {
-                return Ok(Claimed::Replay(reply));
+                return Ok(ClaimKeyOutcome::Replay(reply));
             }
             if !forgotten && known.lease_until > request.now {
-                return Ok(Claimed::InFlight);
+                return Ok(ClaimKeyOutcome::InFlightAttempt);
             }
             diesel::delete(keys::table.find((&request.scope, &request.key))).execute(conn).await?;
             diesel::insert_into(keys::table).values(fresh).execute(conn).await?;
-            Ok(Claimed::New(claim))
+            Ok(ClaimKeyOutcome::New(claim))
         })
         .await
     }

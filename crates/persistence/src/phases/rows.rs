@@ -3,13 +3,13 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use quittance_domain::catalog::Product;
-use quittance_domain::checkout::Rail;
-use quittance_domain::history::{Closure, Details};
+use quittance_domain::checkout::PaymentFlow;
+use quittance_domain::history::{CloseReason, DetailsVersions};
 use quittance_domain::id::{OrderId, PaymentId, ProductId};
 use quittance_domain::money::{Currency, Money};
 use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus};
-use quittance_domain::payment::{Account, Attempt, CaptureMethod, Expected, Mode, ReviewReason};
-use quittance_domain::seller::{ChargeType, SoldBy};
+use quittance_domain::payment::{Account, Attempt, CaptureMethod, ExpectedPayment, Mode, ReviewReason};
+use quittance_domain::seller::{ChargeType, SellerTerms};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -130,13 +130,13 @@ pub(crate) struct OrderRow {
     pub(crate) current_payment_id: Option<String>,
     pub(crate) closing: Option<String>,
     pub(crate) version: i64,
-    pub(crate) settled_version: i64,
+    pub(crate) outcome_version: i64,
     pub(crate) details_version: i64,
     pub(crate) holds: Value,
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) check_at: Option<DateTime<Utc>>,
     /// Whether there is any refund or dispute of it.
-    pub(crate) has_returns: bool,
+    pub(crate) has_refunds_or_disputes: bool,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -150,8 +150,8 @@ impl OrderRow {
         word("order", OrderStatus::from_word(&self.status))
     }
 
-    pub(crate) fn closing(&self) -> Result<Option<Closure>, Error> {
-        self.closing.as_deref().map(|text| word("order", Closure::from_word(text))).transpose()
+    pub(crate) fn closing(&self) -> Result<Option<CloseReason>, Error> {
+        self.closing.as_deref().map(|text| word("order", CloseReason::from_word(text))).transpose()
     }
 
     /// The counted stock that the order took.
@@ -160,13 +160,13 @@ impl OrderRow {
     }
 
     /// Through whom it is sold; none of the columns is set for what the platform sells itself.
-    pub(crate) fn sold_by(&self) -> Result<Option<SoldBy>, Error> {
+    pub(crate) fn seller_terms(&self) -> Result<Option<SellerTerms>, Error> {
         let (Some(seller_id), Some(account_id), Some(charge_type), Some(application_fee)) =
             (&self.seller_id, &self.seller_account, &self.charge_type, self.application_fee)
         else {
             return Ok(None);
         };
-        Ok(Some(SoldBy {
+        Ok(Some(SellerTerms {
             seller_id: parse("order", seller_id)?,
             account_id: account_id.clone(),
             charge_type: word("order", ChargeType::from_word(charge_type))?,
@@ -174,11 +174,11 @@ impl OrderRow {
         }))
     }
 
-    pub(crate) fn sell_by(&mut self, sold_by: Option<&SoldBy>) {
-        self.seller_id = sold_by.map(|sold_by| sold_by.seller_id.to_string());
-        self.seller_account = sold_by.map(|sold_by| sold_by.account_id.clone());
-        self.charge_type = sold_by.map(|sold_by| sold_by.charge_type.as_str().to_owned());
-        self.application_fee = sold_by.map(|sold_by| sold_by.application_fee);
+    pub(crate) fn sell_by(&mut self, seller_terms: Option<&SellerTerms>) {
+        self.seller_id = seller_terms.map(|seller_terms| seller_terms.seller_id.to_string());
+        self.seller_account = seller_terms.map(|seller_terms| seller_terms.account_id.clone());
+        self.charge_type = seller_terms.map(|seller_terms| seller_terms.charge_type.as_str().to_owned());
+        self.application_fee = seller_terms.map(|seller_terms| seller_terms.application_fee);
     }
 
     pub(crate) fn customer(&self) -> Customer {
@@ -194,7 +194,7 @@ impl OrderRow {
         Ok(Order {
             id: self.order_id()?,
             total: money("order", self.amount_total, &self.currency)?,
-            sold_by: self.sold_by()?,
+            seller_terms: self.seller_terms()?,
             customer: self.customer(),
             status: self.order_status()?,
             review_reason: self
@@ -209,7 +209,7 @@ impl OrderRow {
             shipping: self.shipping.map(|document| read("order", document)).transpose()?,
             metadata: read("order", self.metadata)?,
             version: self.version,
-            settled_version: self.settled_version,
+            outcome_version: self.outcome_version,
             details_version: self.details_version,
             expires_at: self.expires_at,
             created_at: self.created_at,
@@ -223,8 +223,8 @@ impl OrderRow {
 pub(crate) struct PaymentRow {
     pub(crate) id: String,
     pub(crate) order_id: String,
-    pub(crate) rail: String,
-    pub(crate) asked: String,
+    pub(crate) flow: String,
+    pub(crate) request_params: String,
     pub(crate) account: String,
     pub(crate) mode: String,
     pub(crate) amount: i64,
@@ -241,9 +241,9 @@ pub(crate) struct PaymentRow {
     pub(crate) refused: Option<String>,
     pub(crate) closed: bool,
     pub(crate) request: String,
-    pub(crate) details_told: i64,
-    pub(crate) redrive_at: Option<DateTime<Utc>>,
-    pub(crate) redrives: i32,
+    pub(crate) sent_details_version: i64,
+    pub(crate) resume_at: Option<DateTime<Utc>>,
+    pub(crate) resume_count: i32,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -252,8 +252,8 @@ impl PaymentRow {
     pub(crate) fn attempt(&self) -> Result<Attempt, Error> {
         Ok(Attempt {
             id: parse::<PaymentId>("payment", &self.id)?,
-            rail: word("payment", Rail::from_word(&self.rail))?,
-            expected: Expected {
+            flow: word("payment", PaymentFlow::from_word(&self.flow))?,
+            expected: ExpectedPayment {
                 account: Account::connected(self.account.clone()),
                 mode: word("payment", Mode::from_word(&self.mode))?,
                 amount: money("payment", self.amount, &self.currency)?,
@@ -271,8 +271,8 @@ impl PaymentRow {
         })
     }
 
-    pub(crate) fn details(&self, order: &OrderRow) -> Details {
-        Details { current: order.details_version, told: self.details_told }
+    pub(crate) fn details(&self, order: &OrderRow) -> DetailsVersions {
+        DetailsVersions { current: order.details_version, told: self.sent_details_version }
     }
 
     fn current(&self) -> Result<CurrentPayment, Error> {
@@ -281,7 +281,7 @@ impl PaymentRow {
             status: attempt.facts.status(),
             last_failure: attempt.facts.last_failure().cloned(),
             id: attempt.id,
-            rail: attempt.rail,
+            flow: attempt.flow,
             account: attempt.expected.account,
             payment_intent_id: attempt.payment_intent_id,
             checkout_session_id: attempt.checkout_session_id,

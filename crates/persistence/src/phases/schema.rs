@@ -48,12 +48,12 @@ table! {
         current_payment_id -> Nullable<Text>,
         closing -> Nullable<Text>,
         version -> BigInt,
-        settled_version -> BigInt,
+        outcome_version -> BigInt,
         details_version -> BigInt,
         holds -> Document,
         expires_at -> Instant,
         check_at -> Nullable<Instant>,
-        has_returns -> Bool,
+        has_refunds_or_disputes -> Bool,
         created_at -> Instant,
         updated_at -> Instant,
     }
@@ -66,8 +66,8 @@ table! {
     payments (id) {
         id -> Text,
         order_id -> Text,
-        rail -> Text,
-        asked -> Text,
+        flow -> Text,
+        request_params -> Text,
         account -> Text,
         mode -> Text,
         amount -> BigInt,
@@ -84,9 +84,9 @@ table! {
         refused -> Nullable<Text>,
         closed -> Bool,
         request -> Text,
-        details_told -> BigInt,
-        redrive_at -> Nullable<Instant>,
-        redrives -> Integer,
+        sent_details_version -> BigInt,
+        resume_at -> Nullable<Instant>,
+        resume_count -> Integer,
         created_at -> Instant,
     }
 }
@@ -109,8 +109,8 @@ table! {
         stripe_refund_id -> Nullable<Text>,
         facts -> Document,
         refused -> Nullable<Text>,
-        redrive_at -> Nullable<Instant>,
-        redrives -> Integer,
+        resume_at -> Nullable<Instant>,
+        resume_count -> Integer,
         key_number -> Integer,
         key_since -> Nullable<Instant>,
         created_at -> Instant,
@@ -164,7 +164,7 @@ table! {
     use diesel::sql_types::{Nullable, Text};
     use super::super::super::dialect::Instant;
 
-    walks (name) {
+    event_backfills (name) {
         name -> Text,
         seen_until -> Nullable<Instant>,
         lease_until -> Nullable<Instant>,
@@ -213,12 +213,12 @@ table! {
         subject -> Text,
         sequence -> BigInt,
         created_at -> Instant,
-        announced -> Bool,
+        published -> Bool,
     }
 }
 
 table! {
-    outbound_turns (work) {
+    outbound_locks (work) {
         work -> diesel::sql_types::Text,
     }
 }
@@ -331,7 +331,7 @@ table! {
         account_id -> Nullable<Text>,
         mode -> Text,
         origin -> Text,
-        link -> Text,
+        connection_status -> Text,
         unlink_forced -> Bool,
         charge_type -> Text,
         fee_basis_points -> Integer,
@@ -340,9 +340,9 @@ table! {
         reference -> Nullable<Text>,
         metadata -> Document,
         state -> Nullable<Document>,
-        seen_s -> BigInt,
-        told_s -> BigInt,
-        linked_s -> BigInt,
+        snapshot_at_s -> BigInt,
+        last_event_at_s -> BigInt,
+        connected_at_s -> BigInt,
         request -> Nullable<Text>,
         checked_at -> Nullable<Instant>,
         check_at -> Nullable<Instant>,
@@ -380,5 +380,5 @@ table! {
 
 joinable!(payments -> orders (order_id));
 allow_tables_to_appear_in_same_query!(orders, payments);
-allow_tables_to_appear_in_same_query!(payments, sellers, walks);
+allow_tables_to_appear_in_same_query!(payments, sellers, event_backfills);
 allow_tables_to_appear_in_same_query!(webhook_endpoints, deliveries, messages);

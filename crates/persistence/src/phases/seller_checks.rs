@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::{OrderId, SellerId};
 use quittance_domain::order::OrderStatus;
-use quittance_domain::seller::{AccountState, Link, Seller};
+use quittance_domain::seller::{AccountState, ConnectionStatus, Seller};
 
 use super::super::Database;
 use super::super::dialect::for_update_skip_locked;
@@ -13,13 +13,13 @@ use super::rows::{instant, parse, word};
 use super::schema::{orders, sellers};
 use super::seller_rows::{LockedSeller, SellerRow};
 use crate::Error;
-use crate::model::{SellerAtWork, SellerWork, UnlinkBegun, WorkClaim};
+use crate::model::{BeginUnlinkOutcome, PendingSeller, SellerWork, WorkClaim};
 
 /// How long whoever asked for the end of a link has to reach it, before a worker does it instead.
 const GRACE: Duration = Duration::seconds(30);
 
 impl Database {
-    pub(crate) async fn claim_seller_checks(&self, claim: WorkClaim) -> Result<Vec<SellerAtWork>, Error> {
+    pub(crate) async fn claim_seller_checks(&self, claim: WorkClaim) -> Result<Vec<PendingSeller>, Error> {
         self.write(async |conn| {
             let mut due: Vec<SellerRow> = for_update_skip_locked!(
                 sellers::table
@@ -44,7 +44,7 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn account_read(
+    pub(crate) async fn record_account_snapshot(
         &self,
         id: SellerId,
         began_s: i64,
@@ -53,13 +53,13 @@ impl Database {
     ) -> Result<Seller, Error> {
         self.write(async |conn| {
             let mut locked = LockedSeller::lock(conn, &id).await?;
-            locked.absorb_read(began_s, state.clone(), now);
+            locked.apply_read(began_s, state.clone(), now);
             locked.commit(conn, &self.sellers_supported, now).await
         })
         .await
     }
 
-    pub(crate) async fn account_gone(
+    pub(crate) async fn record_account_disconnect(
         &self,
         id: SellerId,
         began_s: i64,
@@ -69,12 +69,12 @@ impl Database {
             let mut locked = LockedSeller::lock(conn, &id).await?;
             locked.seller.checked_at = Some(instant(now));
             locked.checks = 0;
-            if began_s <= locked.linked_s {
+            if began_s <= locked.connected_at_s {
                 // The platform may have been let in again since.
                 locked.read_again(now);
             } else {
-                if locked.seller.link == Link::Connected {
-                    locked.seller.link = Link::Disconnected;
+                if locked.seller.connection_status == ConnectionStatus::Connected {
+                    locked.seller.connection_status = ConnectionStatus::Disconnected;
                 }
                 locked.plan_next(now);
             }
@@ -88,29 +88,31 @@ impl Database {
         id: SellerId,
         force: bool,
         now: DateTime<Utc>,
-    ) -> Result<UnlinkBegun, Error> {
+    ) -> Result<BeginUnlinkOutcome, Error> {
         let supported = &self.sellers_supported;
         self.write(async |conn| {
             let Some(mut locked) = LockedSeller::find(conn, &id).await? else {
-                return Ok(UnlinkBegun::NotFound);
+                return Ok(BeginUnlinkOutcome::NotFound);
             };
-            match locked.seller.link {
-                Link::Unlinked => return Ok(UnlinkBegun::Done(locked.seller)),
+            match locked.seller.connection_status {
+                ConnectionStatus::Unlinked => return Ok(BeginUnlinkOutcome::Done(locked.seller)),
                 // There is nothing to be ended at Stripe.
                 _ if !locked.seller.is_connected() => {
                     end(&mut locked);
-                    return Ok(UnlinkBegun::Done(locked.commit(conn, supported, now).await?));
+                    return Ok(BeginUnlinkOutcome::Done(locked.commit(conn, supported, now).await?));
                 }
-                Link::Connected if !force && !locked.seller.readiness(supported).can_unlink => {
-                    return Ok(UnlinkBegun::NotAllowed(locked.seller));
+                ConnectionStatus::Connected if !force && !locked.seller.readiness(supported).can_unlink => {
+                    return Ok(BeginUnlinkOutcome::NotAllowed(locked.seller));
                 }
-                Link::Connected | Link::Unlinking | Link::Disconnected => {}
+                ConnectionStatus::Connected
+                | ConnectionStatus::Unlinking
+                | ConnectionStatus::Disconnected => {}
             }
-            locked.seller.link = Link::Unlinking;
+            locked.seller.connection_status = ConnectionStatus::Unlinking;
             locked.unlink_forced |= force;
             locked.check_at = Some(instant(now + GRACE));
             locked.checks = 0;
-            Ok(UnlinkBegun::Begun(locked.commit(conn, supported, now).await?))
+            Ok(BeginUnlinkOutcome::BeginAttemptOutcome(locked.commit(conn, supported, now).await?))
         })
         .await
     }
@@ -118,8 +120,8 @@ impl Database {
     pub(crate) async fn stop_unlink(&self, id: SellerId, now: DateTime<Utc>) -> Result<Seller, Error> {
         self.write(async |conn| {
             let mut locked = LockedSeller::lock(conn, &id).await?;
-            if locked.seller.link == Link::Unlinking {
-                locked.seller.link = Link::Connected;
+            if locked.seller.connection_status == ConnectionStatus::Unlinking {
+                locked.seller.connection_status = ConnectionStatus::Connected;
                 locked.unlink_forced = false;
                 // What was heard meanwhile was not looked into.
                 locked.read_again(now);
@@ -133,7 +135,10 @@ impl Database {
         self.write(async |conn| {
             let mut locked = LockedSeller::lock(conn, &id).await?;
             // One that was let in again meanwhile stays.
-            if matches!(locked.seller.link, Link::Unlinking | Link::Disconnected) {
+            if matches!(
+                locked.seller.connection_status,
+                ConnectionStatus::Unlinking | ConnectionStatus::Disconnected
+            ) {
                 end(&mut locked);
             }
             locked.commit(conn, &self.sellers_supported, now).await
@@ -163,17 +168,19 @@ impl Database {
 }
 
 fn end(locked: &mut LockedSeller) {
-    locked.seller.link = Link::Unlinked;
+    locked.seller.connection_status = ConnectionStatus::Unlinked;
     locked.unlink_forced = false;
     locked.check_at = None;
 }
 
-fn at_work(row: &mut SellerRow) -> Result<SellerAtWork, Error> {
+fn at_work(row: &mut SellerRow) -> Result<PendingSeller, Error> {
     let seller = row.read()?;
     let work = match row.request.take() {
-        _ if seller.link == Link::Unlinking => SellerWork::Unlink { force: row.unlink_forced },
+        _ if seller.connection_status == ConnectionStatus::Unlinking => {
+            SellerWork::Unlink { force: row.unlink_forced }
+        }
         Some(request) if seller.account_id.is_none() => SellerWork::Make(request),
         _ => SellerWork::Read,
     };
-    Ok(SellerAtWork { seller, mode: row.mode()?, work, checks: row.checks + 1 })
+    Ok(PendingSeller { seller, mode: row.mode()?, work, checks: row.checks + 1 })
 }

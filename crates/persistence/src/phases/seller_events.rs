@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::event::{Content, Outcome};
+use quittance_domain::event::{EventContent, EventOutcome};
 use quittance_domain::payment::Mismatch;
-use quittance_domain::seller::{SellerNews, Supported};
+use quittance_domain::seller::{AccountEvent, SupportedSellers};
 
 use super::super::dialect::Conn;
 use super::rows::OutboxRow;
@@ -19,11 +19,11 @@ use crate::model::Delivery;
 pub(super) async fn hear_all(
     conn: &mut Conn,
     deliveries: &[Delivery],
-    outcomes: &mut [Outcome],
-    supported: &Supported,
+    outcomes: &mut [EventOutcome],
+    supported: &SupportedSellers,
 ) -> Result<Vec<OutboxRow>, Error> {
     let about = |(place, delivery)| Some((place, delivery, news_of(delivery)?));
-    let news: Vec<(usize, &Delivery, &SellerNews)> =
+    let news: Vec<(usize, &Delivery, &AccountEvent)> =
         deliveries.iter().enumerate().filter_map(about).collect();
     if news.is_empty() {
         return Ok(Vec::new());
@@ -37,12 +37,12 @@ pub(super) async fn hear_all(
     for (place, delivery, news) in news {
         let event = &delivery.event;
         outcomes[place] = match sellers.get_mut(event.account.as_str()) {
-            None => Outcome::Ignored(Mismatch::UnknownSeller),
-            Some(seller) if seller.mode != event.mode => Outcome::Ignored(Mismatch::WrongMode),
-            Some(_) if !taken.insert(event.id.clone()) => Outcome::Duplicate,
+            None => EventOutcome::Ignored(Mismatch::UnknownSeller),
+            Some(seller) if seller.mode != event.mode => EventOutcome::Ignored(Mismatch::WrongMode),
+            Some(_) if !taken.insert(event.id.clone()) => EventOutcome::Duplicate,
             Some(seller) => {
                 seller.hear(news, event.created, delivery.received_at);
-                Outcome::Applied
+                EventOutcome::Applied
             }
         };
     }
@@ -54,9 +54,9 @@ pub(super) async fn hear_all(
     Ok(told)
 }
 
-fn news_of(delivery: &Delivery) -> Option<&SellerNews> {
+fn news_of(delivery: &Delivery) -> Option<&AccountEvent> {
     match &delivery.event.content {
-        Content::Seller(news) => Some(news),
+        EventContent::Seller(news) => Some(news),
         _ => None,
     }
 }
@@ -64,12 +64,12 @@ fn news_of(delivery: &Delivery) -> Option<&SellerNews> {
 /// Which of these events were taken in before. What was only kept as failed was not.
 async fn taken_in(
     conn: &mut Conn,
-    news: &[(usize, &Delivery, &SellerNews)],
+    news: &[(usize, &Delivery, &AccountEvent)],
 ) -> Result<HashSet<String>, Error> {
     let ids: Vec<&str> = news.iter().map(|(_, delivery, _)| delivery.event.id.as_str()).collect();
     let taken: Vec<String> = inbox::table
         .filter(inbox::event_id.eq_any(ids))
-        .filter(inbox::outcome.ne(Outcome::Failed.as_str()))
+        .filter(inbox::outcome.ne(EventOutcome::Failed.as_str()))
         .select(inbox::event_id)
         .load(conn)
         .await?;

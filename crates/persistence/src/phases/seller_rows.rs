@@ -9,16 +9,17 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::id::{MessageId, SellerId};
 use quittance_domain::payment::Mode;
 use quittance_domain::seller::{
-    AccountState, ChargeType, FeeTerms, Knowledge, Link, Origin, Seller, SellerNews, Supported,
+    AccountEvent, AccountSnapshot, AccountState, ChargeType, ConnectionStatus, FeeTerms, Origin, Seller,
+    SupportedSellers,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::batch;
 use super::super::dialect::{Conn, Db, for_update};
+use super::persist::Changes;
 use super::rows::{OutboxRow, document, instant, parse, read, word};
 use super::schema::sellers;
-use super::settling::Changes;
 use crate::Error;
 
 /// After how long an account is read again, because an event may be newer than what was read. Stripe's clock has
@@ -33,7 +34,7 @@ pub(super) struct SellerRow {
     pub(super) account_id: Option<String>,
     pub(super) mode: String,
     pub(super) origin: String,
-    pub(super) link: String,
+    pub(super) connection_status: String,
     pub(super) unlink_forced: bool,
     pub(super) charge_type: String,
     pub(super) fee_basis_points: i32,
@@ -42,9 +43,9 @@ pub(super) struct SellerRow {
     pub(super) reference: Option<String>,
     pub(super) metadata: Value,
     pub(super) state: Option<Value>,
-    pub(super) seen_s: i64,
-    pub(super) told_s: i64,
-    pub(super) linked_s: i64,
+    pub(super) snapshot_at_s: i64,
+    pub(super) last_event_at_s: i64,
+    pub(super) connected_at_s: i64,
     pub(super) request: Option<String>,
     pub(super) checked_at: Option<DateTime<Utc>>,
     pub(super) check_at: Option<DateTime<Utc>>,
@@ -57,13 +58,13 @@ pub(super) struct SellerRow {
 impl SellerRow {
     /// The row of a seller that nobody is to do anything about yet.
     pub(super) fn new(seller: &Seller, mode: Mode) -> Result<Self, Error> {
-        let knowledge = &seller.knowledge;
+        let snapshot = &seller.snapshot;
         Ok(Self {
             id: seller.id.to_string(),
             account_id: seller.account_id.clone(),
             mode: mode.as_str().to_owned(),
             origin: seller.origin.as_str().to_owned(),
-            link: seller.link.as_str().to_owned(),
+            connection_status: seller.connection_status.as_str().to_owned(),
             unlink_forced: false,
             charge_type: seller.charge_type.as_str().to_owned(),
             fee_basis_points: i32::from(seller.fee.basis_points()),
@@ -71,10 +72,10 @@ impl SellerRow {
             fee_minimum: seller.fee.minimum(),
             reference: seller.reference.clone(),
             metadata: document("seller", &seller.metadata)?,
-            state: knowledge.state.as_ref().map(|state| document("seller", state)).transpose()?,
-            seen_s: knowledge.seen_s,
-            told_s: knowledge.told_s,
-            linked_s: 0,
+            state: snapshot.state.as_ref().map(|state| document("seller", state)).transpose()?,
+            snapshot_at_s: snapshot.snapshot_at_s,
+            last_event_at_s: snapshot.last_event_at_s,
+            connected_at_s: 0,
             request: None,
             checked_at: seller.checked_at.map(instant),
             check_at: None,
@@ -95,16 +96,16 @@ impl SellerRow {
             id: parse("seller", &self.id)?,
             account_id: self.account_id.clone(),
             origin: word("seller", Origin::from_word(&self.origin))?,
-            link: word("seller", Link::from_word(&self.link))?,
+            connection_status: word("seller", ConnectionStatus::from_word(&self.connection_status))?,
             charge_type: word("seller", ChargeType::from_word(&self.charge_type))?,
             fee: FeeTerms::new(points, self.fee_fixed, self.fee_minimum)
                 .map_err(|error| Error::corrupt("seller", error))?,
             reference: self.reference.clone(),
             metadata: read("seller", self.metadata.clone())?,
-            knowledge: Knowledge {
+            snapshot: AccountSnapshot {
                 state: self.state.clone().map(|state| read("seller", state)).transpose()?,
-                seen_s: self.seen_s,
-                told_s: self.told_s,
+                snapshot_at_s: self.snapshot_at_s,
+                last_event_at_s: self.last_event_at_s,
             },
             checked_at: self.checked_at,
             version: self.version,
@@ -132,7 +133,7 @@ pub(super) struct LockedSeller {
     pub(super) seller: Seller,
     pub(super) mode: Mode,
     /// Stripe's second in which the platform was let in.
-    pub(super) linked_s: i64,
+    pub(super) connected_at_s: i64,
     pub(super) unlink_forced: bool,
     pub(super) check_at: Option<DateTime<Utc>>,
     pub(super) checks: i32,
@@ -147,7 +148,7 @@ impl LockedSeller {
             before: seller.clone(),
             seller,
             mode: row.mode()?,
-            linked_s: row.linked_s,
+            connected_at_s: row.connected_at_s,
             unlink_forced: row.unlink_forced,
             check_at: row.check_at,
             checks: row.checks,
@@ -178,45 +179,54 @@ impl LockedSeller {
     }
 
     /// Takes in what an event of this second says.
-    pub(super) fn hear(&mut self, news: &SellerNews, created_s: i64, now: DateTime<Utc>) {
-        let knowledge = &mut self.seller.knowledge;
+    pub(super) fn hear(&mut self, news: &AccountEvent, created_s: i64, now: DateTime<Utc>) {
+        let snapshot = &mut self.seller.snapshot;
         match news {
-            SellerNews::Updated(state) => knowledge.absorb_event(created_s, Some((**state).clone())),
-            SellerNews::Changed | SellerNews::Deauthorized => knowledge.absorb_event(created_s, None),
+            AccountEvent::Updated(state) => snapshot.apply_event(created_s, Some((**state).clone())),
+            AccountEvent::Changed | AccountEvent::Deauthorized => snapshot.apply_event(created_s, None),
         }
-        let is_ending = matches!(self.seller.link, Link::Connected | Link::Unlinking);
+        let is_ending = matches!(
+            self.seller.connection_status,
+            ConnectionStatus::Connected | ConnectionStatus::Unlinking
+        );
         // What ended before the platform was let in again ends nothing now.
-        if *news == SellerNews::Deauthorized && is_ending && created_s >= self.linked_s {
-            self.seller.link = Link::Disconnected;
+        if *news == AccountEvent::Deauthorized && is_ending && created_s >= self.connected_at_s {
+            self.seller.connection_status = ConnectionStatus::Disconnected;
         }
-        if matches!(self.seller.link, Link::Connected | Link::Disconnected) {
+        if matches!(
+            self.seller.connection_status,
+            ConnectionStatus::Connected | ConnectionStatus::Disconnected
+        ) {
             self.check_at = Some(instant(now));
         }
     }
 
     /// Takes in what was read of the account, by a request that began in this second, and plans the next one.
-    pub(super) fn absorb_read(&mut self, began_s: i64, state: AccountState, now: DateTime<Utc>) {
-        let is_settled = self.seller.knowledge.absorb_read(began_s, state);
+    pub(super) fn apply_read(&mut self, began_s: i64, state: AccountState, now: DateTime<Utc>) {
+        let has_outcome = self.seller.snapshot.apply_read(began_s, state);
         // Whoever can read the account is let in, whatever was heard before.
-        if is_settled && self.seller.link == Link::Disconnected {
-            self.seller.link = Link::Connected;
-            self.linked_s = self.linked_s.max(began_s);
+        if has_outcome && self.seller.connection_status == ConnectionStatus::Disconnected {
+            self.seller.connection_status = ConnectionStatus::Connected;
+            self.connected_at_s = self.connected_at_s.max(began_s);
         }
         self.seller.checked_at = Some(instant(now));
         self.checks = 0;
-        if is_settled { self.plan_next(now) } else { self.read_again(now) }
+        if has_outcome { self.plan_next(now) } else { self.read_again(now) }
     }
 
     /// Has the account read in its time. One that is being unlinked is driven on by whoever does that.
     pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
-        if self.seller.link != Link::Unlinking {
+        if self.seller.connection_status != ConnectionStatus::Unlinking {
             self.check_at = self.seller.check_due_at(now).map(instant);
         }
     }
 
     /// Has the account read once more, soon.
     pub(super) fn read_again(&mut self, now: DateTime<Utc>) {
-        if matches!(self.seller.link, Link::Connected | Link::Disconnected) {
+        if matches!(
+            self.seller.connection_status,
+            ConnectionStatus::Connected | ConnectionStatus::Disconnected
+        ) {
             self.check_at = Some(instant(now + READ_AGAIN));
         }
     }
@@ -225,7 +235,7 @@ impl LockedSeller {
     pub(super) async fn commit(
         self,
         conn: &mut Conn,
-        supported: &Supported,
+        supported: &SupportedSellers,
         now: DateTime<Utc>,
     ) -> Result<Seller, Error> {
         let (seller, told) = self.store(conn, supported, now).await?;
@@ -238,17 +248,17 @@ impl LockedSeller {
     pub(super) async fn store(
         mut self,
         conn: &mut Conn,
-        supported: &Supported,
+        supported: &SupportedSellers,
         now: DateTime<Utc>,
     ) -> Result<(Seller, Option<OutboxRow>), Error> {
-        let told = self.seller.announcement_since(&self.before, supported);
+        let told = self.seller.event_since(&self.before, supported);
         if told.is_some() || shown(&self.seller) != shown(&self.before) {
             self.seller.version += 1;
             self.seller.updated_at = instant(now);
         }
         let seller = self.seller;
         let row = SellerRow {
-            linked_s: self.linked_s,
+            connected_at_s: self.connected_at_s,
             unlink_forced: self.unlink_forced,
             check_at: self.check_at,
             checks: self.checks,
@@ -273,13 +283,13 @@ impl LockedSeller {
 
 /// What a reader sees of a seller beside when Stripe was asked about it.
 type Shown<'a> = (
-    (Option<&'a str>, Link, Option<&'a AccountState>),
+    (Option<&'a str>, ConnectionStatus, Option<&'a AccountState>),
     (ChargeType, FeeTerms, Option<&'a str>, &'a Metadata),
 );
 
 fn shown(seller: &Seller) -> Shown<'_> {
     (
-        (seller.account_id.as_deref(), seller.link, seller.knowledge.state.as_ref()),
+        (seller.account_id.as_deref(), seller.connection_status, seller.snapshot.state.as_ref()),
         (seller.charge_type, seller.fee, seller.reference.as_deref(), &seller.metadata),
     )
 }

@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::catalog::Metadata;
 use quittance_domain::id::SellerId;
-use quittance_domain::seller::{AccountState, FeeTerms, Knowledge, Link, Origin, Seller, Supported};
+use quittance_domain::seller::{
+    AccountSnapshot, AccountState, ConnectionStatus, FeeTerms, Origin, Seller, SupportedSellers,
+};
 
 use super::super::Database;
 use super::super::dialect::Conn;
@@ -15,7 +17,7 @@ use super::schema::sellers;
 use super::seller_rows::{LockedSeller, SellerRow};
 use crate::Error;
 use crate::model::{
-    Completion, ConnectSeller, Cursor, NewSeller, Page, SellerChange, SellerChanged, SellerFilter,
+    ChangeSellerOutcome, Completion, ConnectSeller, Cursor, NewSeller, Page, SellerChange, SellerFilter,
 };
 
 /// How many sellers are looked at at once for those that can be charged through: that is derived, and not stored.
@@ -31,12 +33,12 @@ impl Database {
             id: new.id,
             account_id: None,
             origin: Origin::Created,
-            link: Link::Connected,
+            connection_status: ConnectionStatus::Connected,
             charge_type: new.charge_type,
             fee: new.fee,
             reference: new.reference,
             metadata: new.metadata,
-            knowledge: Knowledge::default(),
+            snapshot: AccountSnapshot::default(),
             checked_at: None,
             version: 1,
             created_at: instant(new.now),
@@ -44,7 +46,7 @@ impl Database {
         };
         let row = SellerRow {
             request: Some(new.request),
-            check_at: Some(instant(new.redrive_at)),
+            check_at: Some(instant(new.resume_at)),
             ..SellerRow::new(&seller, new.mode)?
         };
         self.write(async |conn| {
@@ -55,7 +57,7 @@ impl Database {
         Ok(seller)
     }
 
-    pub(crate) async fn account_made(
+    pub(crate) async fn record_created_account(
         &self,
         id: SellerId,
         account_id: String,
@@ -67,8 +69,8 @@ impl Database {
             let mut locked = LockedSeller::lock(conn, &id).await?;
             // Whoever asks once more with the same idempotency key is answered the same account.
             if locked.seller.account_id.get_or_insert_with(|| account_id.clone()) == &account_id {
-                locked.linked_s = locked.linked_s.max(began_s);
-                locked.absorb_read(began_s, state.clone(), now);
+                locked.connected_at_s = locked.connected_at_s.max(began_s);
+                locked.apply_read(began_s, state.clone(), now);
                 // What was told of the account before it was known here was of nobody.
                 locked.read_again(now);
             }
@@ -84,7 +86,7 @@ impl Database {
                 sellers::table
                     .find(id.as_str())
                     .filter(sellers::account_id.is_null())
-                    .filter(sellers::link.eq(Link::Connected.as_str())),
+                    .filter(sellers::connection_status.eq(ConnectionStatus::Connected.as_str())),
             )
             .execute(conn)
             .await?;
@@ -100,13 +102,13 @@ impl Database {
             let found = LockedSeller::of_accounts(conn, &[connected.account_id.as_str()]).await?;
             let mut locked =
                 found.into_iter().next().ok_or_else(|| Error::corrupt("seller", "it is gone"))?;
-            locked.seller.link = Link::Connected;
+            locked.seller.connection_status = ConnectionStatus::Connected;
             locked.mode = connected.mode;
-            locked.linked_s = locked.linked_s.max(connected.began_s);
+            locked.connected_at_s = locked.connected_at_s.max(connected.began_s);
             locked.unlink_forced = false;
             match &connected.state {
                 Some(state) => {
-                    locked.absorb_read(connected.began_s, state.clone(), connected.now);
+                    locked.apply_read(connected.began_s, state.clone(), connected.now);
                     // What was told of the account before it was known here was of nobody.
                     locked.read_again(connected.now);
                 }
@@ -153,10 +155,10 @@ impl Database {
         }
     }
 
-    pub(crate) async fn change_seller(&self, change: SellerChange) -> Result<SellerChanged, Error> {
+    pub(crate) async fn change_seller(&self, change: SellerChange) -> Result<ChangeSellerOutcome, Error> {
         self.write(async |conn| {
             let Some(mut locked) = LockedSeller::find(conn, &change.id).await? else {
-                return Ok(SellerChanged::NotFound);
+                return Ok(ChangeSellerOutcome::NotFound);
             };
             let (seller, change) = (&mut locked.seller, change.clone());
             let fee = FeeTerms::new(
@@ -166,14 +168,14 @@ impl Database {
             );
             match fee {
                 Ok(fee) => seller.fee = fee,
-                Err(error) => return Ok(SellerChanged::Fee(error)),
+                Err(error) => return Ok(ChangeSellerOutcome::Fee(error)),
             }
             seller.charge_type = change.charge_type.unwrap_or(seller.charge_type);
             seller.reference = change.reference.unwrap_or(seller.reference.take());
             if let Some(metadata) = change.metadata {
                 seller.metadata = metadata;
             }
-            Ok(SellerChanged::Done(locked.commit(conn, &self.sellers_supported, change.now).await?))
+            Ok(ChangeSellerOutcome::Done(locked.commit(conn, &self.sellers_supported, change.now).await?))
         })
         .await
     }
@@ -185,12 +187,12 @@ fn not_yet_connected(connected: &ConnectSeller) -> Seller {
         id: connected.fresh_id.clone(),
         account_id: Some(connected.account_id.clone()),
         origin: Origin::OAuth,
-        link: Link::Disconnected,
+        connection_status: ConnectionStatus::Disconnected,
         charge_type: connected.charge_type,
         fee: connected.fee,
         reference: None,
         metadata: Metadata::new(),
-        knowledge: Knowledge::default(),
+        snapshot: AccountSnapshot::default(),
         checked_at: None,
         version: 0,
         created_at: connected.now,
@@ -215,7 +217,7 @@ async fn page_of_rows(
         query = query.filter(sellers::account_id.eq(account_id));
     }
     if filter.ready == Some(true) {
-        query = query.filter(sellers::link.eq(Link::Connected.as_str()));
+        query = query.filter(sellers::connection_status.eq(ConnectionStatus::Connected.as_str()));
     }
     if let Some(before) = before {
         query = query.filter(sellers::id.lt(before.to_owned()));
@@ -223,6 +225,6 @@ async fn page_of_rows(
     Ok(query.load(conn).await?)
 }
 
-fn is_wanted(seller: &Seller, ready: Option<bool>, supported: &Supported) -> bool {
+fn is_wanted(seller: &Seller, ready: Option<bool>, supported: &SupportedSellers) -> bool {
     ready.is_none_or(|ready| seller.readiness(supported).ready == ready)
 }

@@ -12,7 +12,7 @@ use crate::Error;
 
 impl Database {
     /// Of many processes that come with different accounts at once, one inserts its own, and all read that.
-    pub(crate) async fn tie_stripe_account(
+    pub(crate) async fn bind_stripe_account(
         &self,
         mode: Mode,
         account_id: String,

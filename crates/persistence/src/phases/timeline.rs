@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::OrderId;
+use quittance_domain::order_state::OrderEvent;
 use quittance_domain::refund::RefundCause;
-use quittance_domain::standing::Announcement;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::Database;
 use super::super::dialect::{Conn, Db};
-use super::ledger::{Ledger, Ledgers};
+use super::locked_order::{LockedOrder, LockedOrders};
 use super::schema::{decisions, inbox, outbox, stripe_calls};
 use crate::Error;
 use crate::model::{StripeCall, TimelineEntry, TimelineKind};
@@ -32,7 +32,7 @@ struct StripeCallRow {
 type InboxEntry = (String, String, i64, String, Option<String>, DateTime<Utc>);
 
 impl Database {
-    pub(crate) async fn note_call(&self, call: StripeCall) -> Result<(), Error> {
+    pub(crate) async fn record_stripe_call(&self, call: StripeCall) -> Result<(), Error> {
         let row = StripeCallRow {
             id: Uuid::now_v7().simple().to_string(),
             order_id: call.order_id.to_string(),
@@ -51,13 +51,13 @@ impl Database {
 
     pub(crate) async fn timeline(&self, order_id: OrderId) -> Result<Vec<TimelineEntry>, Error> {
         let mut conn = self.reader().await?;
-        let ledgers = Ledgers::read(&mut conn, vec![order_id.to_string()]).await?;
-        let Some(ledger) = ledgers.get(&order_id) else { return Ok(Vec::new()) };
+        let locked_orders = LockedOrders::read(&mut conn, vec![order_id.to_string()]).await?;
+        let Some(locked) = locked_orders.get(&order_id) else { return Ok(Vec::new()) };
         // Of what happened at the same time, what was asked for comes first and what is told comes last.
-        let mut entries = acts(ledger);
+        let mut entries = acts(locked);
         entries.extend(requests(&mut conn, &order_id).await?);
         entries.extend(facts(&mut conn, &order_id).await?);
-        entries.extend(found(ledger));
+        entries.extend(found(locked));
         entries.extend(decided(&mut conn, &order_id).await?);
         entries.extend(effects(&mut conn, &order_id).await?);
         entries.sort_by_key(|entry| entry.at);
@@ -78,18 +78,18 @@ fn entry(kind: TimelineKind, at: DateTime<Utc>, what: impl Into<String>) -> Time
     }
 }
 
-fn acts(ledger: &Ledger) -> Vec<TimelineEntry> {
-    let order = &ledger.order;
+fn acts(locked: &LockedOrder) -> Vec<TimelineEntry> {
+    let order = &locked.order;
     let mut entries = vec![TimelineEntry {
         detail: Some(json!({ "amount": order.amount_total, "currency": order.currency })),
         ..entry(TimelineKind::Act, order.created_at, "order.placed")
     }];
-    entries.extend(ledger.payments.iter().map(|row| TimelineEntry {
+    entries.extend(locked.payments.iter().map(|row| TimelineEntry {
         subject: Some(row.id.clone()),
         outcome: row.refused.as_ref().map(|_| "refused".to_owned()),
         reason: row.refused.clone(),
         detail: Some(json!({
-            "rail": row.rail,
+            "flow": row.flow,
             "amount": row.amount,
             "currency": row.currency,
             "capture_method": row.capture_method,
@@ -99,8 +99,8 @@ fn acts(ledger: &Ledger) -> Vec<TimelineEntry> {
         })),
         ..entry(TimelineKind::Act, row.created_at, "payment.begun")
     }));
-    let asked = ledger.refunds.iter().filter(|row| row.cause == RefundCause::Requested.as_str());
-    entries.extend(asked.map(|row| TimelineEntry {
+    let request_params = locked.refunds.iter().filter(|row| row.cause == RefundCause::Requested.as_str());
+    entries.extend(request_params.map(|row| TimelineEntry {
         outcome: row.refused.as_ref().map(|_| "refused".to_owned()),
         ..refund_entry(row, TimelineKind::Act, "refund.requested")
     }));
@@ -108,9 +108,9 @@ fn acts(ledger: &Ledger) -> Vec<TimelineEntry> {
 }
 
 /// What we found at Stripe, or had to give back without being asked.
-fn found(ledger: &Ledger) -> Vec<TimelineEntry> {
+fn found(locked: &LockedOrder) -> Vec<TimelineEntry> {
     let mut entries = Vec::new();
-    for row in &ledger.refunds {
+    for row in &locked.refunds {
         match RefundCause::from_word(&row.cause) {
             Some(RefundCause::Stripe) => {
                 entries.push(refund_entry(row, TimelineKind::Fact, "refund.found"));
@@ -121,7 +121,7 @@ fn found(ledger: &Ledger) -> Vec<TimelineEntry> {
             Some(RefundCause::Requested) | None => {}
         }
     }
-    entries.extend(ledger.disputes.iter().map(|row| TimelineEntry {
+    entries.extend(locked.disputes.iter().map(|row| TimelineEntry {
         subject: Some(row.id.clone()),
         detail: Some(json!({
             "payment_id": row.payment_id,
@@ -213,7 +213,7 @@ async fn effects(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<TimelineEntr
     let read = |(id, kind, subject, sequence, at): (String, String, String, i64, _)| {
         let detail: Value = json!({ "message_id": id, "sequence": sequence });
         TimelineEntry {
-            subject: Some(Announcement::object(&subject).to_owned()).filter(|id| !id.is_empty()),
+            subject: Some(OrderEvent::object(&subject).to_owned()).filter(|id| !id.is_empty()),
             detail: Some(detail),
             ..entry(TimelineKind::Effect, at, kind)
         }

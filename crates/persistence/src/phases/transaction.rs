@@ -42,7 +42,7 @@ impl Database {
             drop(conn);
             tries_left -= 1;
             match result {
-                Err(error) if error.is_of_contention() && tries_left > 0 => {
+                Err(error) if error.is_contention() && tries_left > 0 => {
                     tracing::debug!("A transaction lost against a concurrent one and is tried again.");
                     metrics::counter!("quittance_store_retries_total").increment(1);
                     tokio::time::sleep(std::time::Duration::from_millis(rand::random_range(1..20))).await;

@@ -66,15 +66,15 @@ statement! {
         current_payment_id: Nullable<Text> as Option<String>,
         closing: Nullable<Text> as Option<String>,
         version: BigInt as i64,
-        settled_version: BigInt as i64,
+        outcome_version: BigInt as i64,
         updated_at: Timestamptz as DateTime<Utc>,
     )
     "UPDATE orders SET status = new.status, review_reason = new.review_reason, \
      amount_paid = new.amount_paid, amount_refunded = new.amount_refunded, \
      current_payment_id = new.current_payment_id, closing = new.closing, version = new.version, \
-     settled_version = new.settled_version, updated_at = new.updated_at FROM",
+     outcome_version = new.outcome_version, updated_at = new.updated_at FROM",
     "AS new (id, status, review_reason, amount_paid, amount_refunded, current_payment_id, closing, version, \
-     settled_version, updated_at) WHERE orders.id = new.id"
+     outcome_version, updated_at) WHERE orders.id = new.id"
 }
 
 statement! {
@@ -90,8 +90,8 @@ statement! {
     MarkReturns of ReturnsRow (
         id: Text as String,
     )
-    "UPDATE orders SET has_returns = true FROM",
-    "AS new (id) WHERE orders.id = new.id AND NOT orders.has_returns"
+    "UPDATE orders SET has_refunds_or_disputes = true FROM",
+    "AS new (id) WHERE orders.id = new.id AND NOT orders.has_refunds_or_disputes"
 }
 
 statement! {
@@ -105,16 +105,16 @@ statement! {
         abandoned: Bool as bool,
         refused: Nullable<Text> as Option<String>,
         closed: Bool as bool,
-        details_told: BigInt as i64,
-        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
-        redrives: Integer as i32,
+        sent_details_version: BigInt as i64,
+        resume_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        resume_count: Integer as i32,
     )
     "UPDATE payments SET payment_intent_id = new.payment_intent_id, \
      checkout_session_id = new.checkout_session_id, client_secret_hash = new.client_secret_hash, \
-     facts = new.facts, capture = new.capture, abandoned = new.abandoned, refused = new.refused, closed = new.closed, details_told = new.details_told, redrive_at = new.redrive_at, \
-     redrives = new.redrives FROM",
+     facts = new.facts, capture = new.capture, abandoned = new.abandoned, refused = new.refused, closed = new.closed, sent_details_version = new.sent_details_version, resume_at = new.resume_at, \
+     resume_count = new.resume_count FROM",
     "AS new (id, payment_intent_id, checkout_session_id, client_secret_hash, facts, capture, abandoned, \
-     refused, closed, details_told, redrive_at, redrives) WHERE payments.id = new.id"
+     refused, closed, sent_details_version, resume_at, resume_count) WHERE payments.id = new.id"
 }
 
 statement! {
@@ -132,13 +132,13 @@ statement! {
         stripe_refund_id: Nullable<Text> as Option<String>,
         facts: Jsonb as Value,
         refused: Nullable<Text> as Option<String>,
-        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
-        redrives: Integer as i32,
+        resume_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        resume_count: Integer as i32,
         created_at: Timestamptz as DateTime<Utc>,
         updated_at: Timestamptz as DateTime<Utc>,
     )
     "INSERT INTO refunds (id, order_id, payment_id, account, amount, currency, reason, cause, \
-     reverse_transfer, refund_application_fee, stripe_refund_id, facts, refused, redrive_at, redrives, created_at, updated_at) SELECT * FROM", ""
+     reverse_transfer, refund_application_fee, stripe_refund_id, facts, refused, resume_at, resume_count, created_at, updated_at) SELECT * FROM", ""
 }
 
 statement! {
@@ -147,13 +147,13 @@ statement! {
         stripe_refund_id: Nullable<Text> as Option<String>,
         facts: Jsonb as Value,
         refused: Nullable<Text> as Option<String>,
-        redrive_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
-        redrives: Integer as i32,
+        resume_at: Nullable<Timestamptz> as Option<DateTime<Utc>>,
+        resume_count: Integer as i32,
         updated_at: Timestamptz as DateTime<Utc>,
     )
     "UPDATE refunds SET stripe_refund_id = new.stripe_refund_id, facts = new.facts, refused = new.refused, \
-     redrive_at = new.redrive_at, redrives = new.redrives, updated_at = new.updated_at FROM",
-    "AS new (id, stripe_refund_id, facts, refused, redrive_at, redrives, updated_at) \
+     resume_at = new.resume_at, resume_count = new.resume_count, updated_at = new.updated_at FROM",
+    "AS new (id, stripe_refund_id, facts, refused, resume_at, resume_count, updated_at) \
      WHERE refunds.id = new.id"
 }
 

@@ -10,7 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::history::Limits;
-use quittance_domain::seller::Supported;
+use quittance_domain::seller::SupportedSellers;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -40,7 +40,7 @@ pub(crate) struct Database {
     pool: Pool<AsyncPgConnection>,
     wait: Duration,
     pub(super) limits: Limits,
-    pub(super) sellers_supported: Supported,
+    pub(super) sellers_supported: SupportedSellers,
 }
 
 impl Database {

@@ -22,7 +22,9 @@ pub(super) async fn write(
     let fresh = conn
         .spawn_blocking(move |conn| {
             for row in changes.returns() {
-                diesel::update(orders::table.find(row.id)).set(orders::has_returns.eq(true)).execute(conn)?;
+                diesel::update(orders::table.find(row.id))
+                    .set(orders::has_refunds_or_disputes.eq(true))
+                    .execute(conn)?;
             }
             changes.payments.into_iter().try_for_each(|row| update_payment(conn, row))?;
             for row in changes.new_refunds {
@@ -60,7 +62,7 @@ fn update_order(conn: &mut SqliteConnection, row: OrderRow) -> QueryResult<()> {
             orders::current_payment_id.eq(row.current_payment_id),
             orders::closing.eq(row.closing),
             orders::version.eq(row.version),
-            orders::settled_version.eq(row.settled_version),
+            orders::outcome_version.eq(row.outcome_version),
             orders::updated_at.eq(row.updated_at),
         ))
         .execute(conn)
@@ -78,9 +80,9 @@ fn update_payment(conn: &mut SqliteConnection, row: PaymentRow) -> QueryResult<(
             payments::abandoned.eq(row.abandoned),
             payments::refused.eq(row.refused),
             payments::closed.eq(row.closed),
-            payments::details_told.eq(row.details_told),
-            payments::redrive_at.eq(row.redrive_at),
-            payments::redrives.eq(row.redrives),
+            payments::sent_details_version.eq(row.sent_details_version),
+            payments::resume_at.eq(row.resume_at),
+            payments::resume_count.eq(row.resume_count),
         ))
         .execute(conn)
         .map(drop)
@@ -92,8 +94,8 @@ fn update_refund(conn: &mut SqliteConnection, row: RefundRow) -> QueryResult<()>
             refunds::stripe_refund_id.eq(row.stripe_refund_id),
             refunds::facts.eq(row.facts),
             refunds::refused.eq(row.refused),
-            refunds::redrive_at.eq(row.redrive_at),
-            refunds::redrives.eq(row.redrives),
+            refunds::resume_at.eq(row.resume_at),
+            refunds::resume_count.eq(row.resume_count),
             refunds::updated_at.eq(row.updated_at),
         ))
         .execute(conn)

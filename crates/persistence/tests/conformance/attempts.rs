@@ -1,13 +1,13 @@
 //! Recording attempts before Stripe hears of them.
 
 use futures_util::future::join_all;
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Account, CaptureMethod, Expected, Mode};
+use quittance_domain::payment::{Account, CaptureMethod, ExpectedPayment, Mode};
 use quittance_domain::seller::ChargeType;
-use quittance_persistence::{Begun, ClosureBy, NewAttempt, Store};
+use quittance_persistence::{BeginAttemptOutcome, CloseRequester, NewAttempt, Store};
 use quittance_test_support::{
     Payment, TestDatabase, attempt_for, connect, customer, id, later, money, new_attempt, now,
     on_both_databases, place, place_through,
@@ -26,7 +26,7 @@ on_both_databases! {
     an_attempt_whose_payment_intent_is_known_is_not_refused,
 }
 
-async fn begin(store: &Store, new: NewAttempt) -> Begun {
+async fn begin(store: &Store, new: NewAttempt) -> BeginAttemptOutcome {
     store.begin_attempt(new).await.expect("an answer")
 }
 
@@ -35,7 +35,7 @@ async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
     let seller = connect(&store, "acct_seller", ChargeType::Destination).await;
     let order_before = place_through(&store, &seller).await;
     let new = NewAttempt {
-        expected: Expected {
+        expected: ExpectedPayment {
             account: Account::own(),
             mode: Mode::Live,
             amount: order_before.total,
@@ -46,7 +46,7 @@ async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
         request: "{\"a\": \"ü\\u0000\"}".to_owned(),
         ..new_attempt(&order_before)
     };
-    let Begun::Recorded(recorded) = begin(&store, new.clone()).await else { panic!() };
+    let BeginAttemptOutcome::Recorded(recorded) = begin(&store, new.clone()).await else { panic!() };
     let read = store.attempt(new.id.clone()).await.expect("a read").expect("an attempt");
     for attempt in [recorded, read] {
         assert_eq!((&attempt.order_id, &attempt.attempt.id), (&order_before.id, &new.id));
@@ -55,7 +55,7 @@ async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
         assert_eq!(attempt.attempt.capture_method, CaptureMethod::Manual);
         assert_eq!((attempt.attempt.payment_intent_id, attempt.attempt.refused), (None, None));
         assert_eq!((attempt.request, attempt.recorded_at), (new.request.clone(), now()));
-        assert_eq!((attempt.task, attempt.redrives), (Some(Task::Create), 0));
+        assert_eq!((attempt.task, attempt.resume_count), (Some(Task::Create), 0));
         assert_eq!((attempt.details_version, attempt.customer), (1, customer()));
     }
     let order = order(&store, &order_before.id).await;
@@ -75,8 +75,8 @@ async fn of_50_attempts_at_once_one_is_recorded(database: &TestDatabase) {
     let (mut recorded, mut live) = (Vec::new(), Vec::new());
     for begun in join_all(attempts).await {
         match begun.expect("a task").expect("an answer") {
-            Begun::Recorded(attempt) => recorded.push(attempt.attempt.id),
-            Begun::Live(attempt) => live.push(attempt.attempt.id),
+            BeginAttemptOutcome::Recorded(attempt) => recorded.push(attempt.attempt.id),
+            BeginAttemptOutcome::Live(attempt) => live.push(attempt.attempt.id),
             other => panic!("{other:?}"),
         }
     }
@@ -92,7 +92,7 @@ async fn an_order_that_can_not_be_paid_takes_no_attempt(database: &TestDatabase)
     apply(&store, &[paid.succeeded(), review.succeeded_with(1, "eur")]).await;
     let close = async |order_id: &OrderId| {
         store
-            .ask_closure(order_id.clone(), Closure::Canceled, ClosureBy::Holder, now())
+            .request_close(order_id.clone(), CloseReason::Canceled, CloseRequester::Holder, now())
             .await
             .expect("an answer");
     };
@@ -107,10 +107,10 @@ async fn an_order_that_can_not_be_paid_takes_no_attempt(database: &TestDatabase)
         (&closing.order, OrderStatus::Pending),
     ] {
         let begun = begin(&store, new_attempt(order)).await;
-        assert!(matches!(begun, Begun::NotPayable(status) if status == expected), "{begun:?}");
+        assert!(matches!(begun, BeginAttemptOutcome::NotPayable(status) if status == expected), "{begun:?}");
     }
     let nobody = NewAttempt { order_id: id(OrderId::from_uuid), ..new_attempt(&canceled) };
-    assert!(matches!(begin(&store, nobody).await, Begun::NotFound));
+    assert!(matches!(begin(&store, nobody).await, BeginAttemptOutcome::NotFound));
     assert_eq!(rows(database, "payments").await, 3);
 }
 
@@ -122,12 +122,12 @@ async fn an_order_takes_so_many_declines(database: &TestDatabase) {
         &[payment.failed("ch_1"), payment.failed("ch_2").after(1), payment.failed("ch_2").after(2)],
     )
     .await;
-    assert!(matches!(begin(&store, new_attempt(&payment.order)).await, Begun::Live(_)));
+    assert!(matches!(begin(&store, new_attempt(&payment.order)).await, BeginAttemptOutcome::Live(_)));
     // Failures are counted over all attempts of an order.
     apply(&store, &[payment.canceled()]).await;
     let second = quittance_test_support::payment_on(&store, payment.order.clone()).await;
     apply(&store, &[second.failed("ch_3")]).await;
-    assert!(matches!(begin(&store, new_attempt(&payment.order)).await, Begun::TooManyAttempts));
+    assert!(matches!(begin(&store, new_attempt(&payment.order)).await, BeginAttemptOutcome::TooManyAttempts));
     let live = store.attempt(second.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(live.task, Some(Task::Close), "what is left open is closed at Stripe");
     // What succeeds nevertheless counts.
@@ -142,7 +142,7 @@ async fn an_attempt_at_another_total_is_stale(database: &TestDatabase) {
     for amount in [Money::zero(order.total.currency()), money(2501, "eur"), money(2500, "usd")] {
         let mut new = new_attempt(&order);
         new.expected.amount = amount;
-        assert!(matches!(begin(&store, new).await, Begun::Stale), "{amount}");
+        assert!(matches!(begin(&store, new).await, BeginAttemptOutcome::Stale), "{amount}");
     }
     assert_eq!(rows(database, "payments").await, 0);
 }
@@ -185,5 +185,5 @@ async fn an_attempt_whose_payment_intent_is_known_is_not_refused(database: &Test
     assert_eq!(attempt.attempt.refused, None);
     assert_eq!(order(&store, &payment.order.id).await, before);
     let unknown = store.refuse_attempt(id(PaymentId::from_uuid), "x".into(), now()).await;
-    assert!(unknown.is_err_and(|error| error.is_of_data()));
+    assert!(unknown.is_err_and(|error| error.is_data_error()));
 }

@@ -1,10 +1,10 @@
 //! Taking what is held.
 
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{OpenStatus, Seen, Success};
-use quittance_persistence::{CaptureAsked, ClosureAsked, ClosureBy, Store};
+use quittance_domain::payment::{ObservedState, OpenStatus, Success};
+use quittance_persistence::{CaptureOutcome, CloseOutcome, CloseRequester, Store};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, now, on_both_databases};
 
 use crate::{apply, invariants, order, status};
@@ -23,42 +23,44 @@ async fn held(store: &Store) -> Payment {
     payment
 }
 
-async fn ask(store: &Store, id: &OrderId, amount: Option<i64>) -> CaptureAsked {
-    store.ask_capture(id.clone(), amount, later(5)).await.expect("an answer")
+async fn ask(store: &Store, id: &OrderId, amount: Option<i64>) -> CaptureOutcome {
+    store.request_capture(id.clone(), amount, later(5)).await.expect("an answer")
 }
 
 async fn what_is_held_is_taken_once_and_in_one_amount(database: &TestDatabase) {
     let store = database.store().await;
     let payment = held(&store).await;
     let id = &payment.order.id;
-    assert!(matches!(ask(&store, id, Some(2501)).await, CaptureAsked::TooMuch(held) if held.minor() == 2500));
+    assert!(
+        matches!(ask(&store, id, Some(2501)).await, CaptureOutcome::TooMuch(held) if held.minor() == 2500)
+    );
     for amount in [None, Some(2500), None] {
-        let CaptureAsked::Recorded(attempt) = ask(&store, id, amount).await else { panic!() };
+        let CaptureOutcome::Recorded(attempt) = ask(&store, id, amount).await else { panic!() };
         assert_eq!((attempt.task, attempt.attempt.capture), (Some(Task::Capture), Some(2500)));
     }
     let other = ask(&store, id, Some(1000)).await;
-    assert!(matches!(other, CaptureAsked::OtherAmount(taken) if taken.minor() == 2500), "{other:?}");
+    assert!(matches!(other, CaptureOutcome::OtherAmount(taken) if taken.minor() == 2500), "{other:?}");
     apply(&store, &[payment.succeeded().after(1)]).await;
     assert_eq!(status(&store, id).await, OrderStatus::Paid);
     // Who heard no answer asks again, and finds it done.
-    let CaptureAsked::Recorded(done) = ask(&store, id, None).await else { panic!() };
+    let CaptureOutcome::Recorded(done) = ask(&store, id, None).await else { panic!() };
     assert_eq!((done.task, done.attempt.capture), (None, Some(2500)));
     let more = ask(&store, id, Some(1000)).await;
-    assert!(matches!(more, CaptureAsked::NotPossible(OrderStatus::Paid)), "{more:?}");
+    assert!(matches!(more, CaptureOutcome::NotPossible(OrderStatus::Paid)), "{more:?}");
     invariants::check(database).await;
 }
 
 fn taken(payment: &Payment, received: i64) -> PaymentEvent {
     let success =
         Success { amount: 2500, currency: "eur".into(), amount_received: received, application_fee: None };
-    PaymentEvent { seen: Seen::Succeeded(success), ..payment.succeeded().after(1) }
+    PaymentEvent { seen: ObservedState::Succeeded(success), ..payment.succeeded().after(1) }
 }
 
 async fn a_part_that_was_chosen_pays_the_order(database: &TestDatabase) {
     let store = database.store().await;
     let (chosen, misfit) = (held(&store).await, held(&store).await);
     for payment in [&chosen, &misfit] {
-        assert!(matches!(ask(&store, &payment.order.id, Some(1000)).await, CaptureAsked::Recorded(_)));
+        assert!(matches!(ask(&store, &payment.order.id, Some(1000)).await, CaptureOutcome::Recorded(_)));
     }
     apply(&store, &[taken(&chosen, 1000), taken(&misfit, 999)]).await;
     let paid = order(&store, &chosen.order.id).await;
@@ -86,15 +88,15 @@ async fn what_is_being_taken_is_not_closed(database: &TestDatabase) {
     let payment = held(&store).await;
     let close = async || {
         let id = payment.order.id.clone();
-        store.ask_closure(id, Closure::Canceled, ClosureBy::Shop, now()).await.expect("an answer")
+        store.request_close(id, CloseReason::Canceled, CloseRequester::Shop, now()).await.expect("an answer")
     };
     ask(&store, &payment.order.id, None).await;
-    assert!(matches!(close().await, ClosureAsked::NotPossible(OrderStatus::Authorized)));
+    assert!(matches!(close().await, CloseOutcome::NotPossible(OrderStatus::Authorized)));
     store.withdraw_capture(payment.id.clone(), now()).await.expect("a commit");
-    assert!(matches!(close().await, ClosureAsked::CloseFirst(_)));
+    assert!(matches!(close().await, CloseOutcome::CloseFirst(_)));
     // And what is being closed is not taken.
     let late = ask(&store, &payment.order.id, None).await;
-    assert!(matches!(late, CaptureAsked::NotPossible(OrderStatus::Authorized)), "{late:?}");
+    assert!(matches!(late, CaptureOutcome::NotPossible(OrderStatus::Authorized)), "{late:?}");
 }
 
 async fn only_what_is_held_can_be_taken(database: &TestDatabase) {
@@ -102,6 +104,6 @@ async fn only_what_is_held_can_be_taken(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.processing()]).await;
     let early = ask(&store, &payment.order.id, None).await;
-    assert!(matches!(early, CaptureAsked::NotPossible(OrderStatus::Processing)), "{early:?}");
-    assert!(matches!(ask(&store, &id(OrderId::from_uuid), None).await, CaptureAsked::NotFound));
+    assert!(matches!(early, CaptureOutcome::NotPossible(OrderStatus::Processing)), "{early:?}");
+    assert!(matches!(ask(&store, &id(OrderId::from_uuid), None).await, CaptureOutcome::NotFound));
 }

@@ -3,7 +3,7 @@
 use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::id::ProductId;
 use quittance_domain::money::AmountError;
-use quittance_persistence::{Cursor, ProductChange, ProductChanged, Shelf, Store};
+use quittance_persistence::{ChangeProductOutcome, Cursor, ProductChange, ProductVisibility, Store};
 use quittance_test_support::{TestDatabase, id, later, money, on_both_databases, product};
 
 on_both_databases! {
@@ -29,7 +29,12 @@ async fn a_product_reads_as_it_was_written(database: &TestDatabase) {
     assert_eq!(store.product(id(ProductId::from_uuid)).await.expect("a read"), None);
 }
 
-async fn ids(store: &Store, shelf: Shelf, limit: u8, after: Option<&ProductId>) -> (Vec<ProductId>, bool) {
+async fn ids(
+    store: &Store,
+    shelf: ProductVisibility,
+    limit: u8,
+    after: Option<&ProductId>,
+) -> (Vec<ProductId>, bool) {
     let cursor = Cursor { limit, starting_after: after.cloned() };
     let page = store.products(shelf, cursor).await.expect("a page");
     (page.data.into_iter().map(|product| product.id).collect(), page.has_more)
@@ -37,7 +42,7 @@ async fn ids(store: &Store, shelf: Shelf, limit: u8, after: Option<&ProductId>) 
 
 async fn products_are_listed_newest_first_page_by_page(database: &TestDatabase) {
     let store = database.store().await;
-    assert_eq!(ids(&store, Shelf::All, 100, None).await, (vec![], false));
+    assert_eq!(ids(&store, ProductVisibility::All, 100, None).await, (vec![], false));
     let (mut all, mut active) = (Vec::new(), Vec::new());
     for number in 0..7 {
         let product = Product { active: number % 3 != 0, ..product() };
@@ -47,7 +52,7 @@ async fn products_are_listed_newest_first_page_by_page(database: &TestDatabase) 
         }
         store.insert_product(product, None).await.expect("an insert");
     }
-    for (shelf, expected) in [(Shelf::All, all), (Shelf::Active, active)] {
+    for (shelf, expected) in [(ProductVisibility::All, all), (ProductVisibility::Active, active)] {
         for limit in [1, 2, 3, 7, 100] {
             let (mut seen, mut has_more) = (Vec::new(), true);
             while has_more {
@@ -86,13 +91,13 @@ async fn a_product_changes_in_what_is_given_only(database: &TestDatabase) {
         effect(&mut expected);
         expected.updated_at = at;
         match store.change_product(before.id.clone(), change, at).await.expect("a change") {
-            ProductChanged::Done(product) => assert_eq!(product, expected),
+            ChangeProductOutcome::Done(product) => assert_eq!(product, expected),
             other => panic!("{other:?}"),
         }
         assert_eq!(store.product(before.id.clone()).await.expect("a read").as_ref(), Some(&expected));
     }
     let nobody = store.change_product(id(ProductId::from_uuid), ProductChange::default(), later(9)).await;
-    assert!(matches!(nobody, Ok(ProductChanged::NotFound)), "{nobody:?}");
+    assert!(matches!(nobody, Ok(ChangeProductOutcome::NotFound)), "{nobody:?}");
 }
 
 async fn a_price_that_can_not_be_changes_nothing(database: &TestDatabase) {
@@ -105,7 +110,7 @@ async fn a_price_that_can_not_be_changes_nothing(database: &TestDatabase) {
     ] {
         let changed = store.change_product(before.id.clone(), change, later(1)).await.expect("an answer");
         let expected = |error| matches!(error, AmountError::WrongStep { .. } | AmountError::Negative);
-        assert!(matches!(changed, ProductChanged::Price(error) if expected(error)), "{changed:?}");
+        assert!(matches!(changed, ChangeProductOutcome::Price(error) if expected(error)), "{changed:?}");
         assert_eq!(store.product(before.id.clone()).await.expect("a read").as_ref(), Some(&before));
     }
 }

@@ -1,11 +1,11 @@
 //! Ending orders unpaid.
 
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::OpenStatus;
 use quittance_domain::payment::ReviewReason;
-use quittance_persistence::{Begun, ClosureAsked, ClosureBy, Store};
+use quittance_persistence::{BeginAttemptOutcome, CloseOutcome, CloseRequester, Store};
 use quittance_test_support::{
     Payment, PaymentEvent, TestDatabase, id, later, new_attempt, now, on_both_databases, place,
 };
@@ -22,23 +22,23 @@ on_both_databases! {
     an_end_can_not_be_taken_back,
 }
 
-async fn ask(store: &Store, order_id: &OrderId, by: ClosureBy) -> ClosureAsked {
-    store.ask_closure(order_id.clone(), Closure::Canceled, by, later(7)).await.expect("an answer")
+async fn ask(store: &Store, order_id: &OrderId, by: CloseRequester) -> CloseOutcome {
+    store.request_close(order_id.clone(), CloseReason::Canceled, by, later(7)).await.expect("an answer")
 }
 
 async fn an_order_without_an_attempt_ends_at_once(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
-    let ClosureAsked::Done(ended) = ask(&store, &placed.id, ClosureBy::Holder).await else { panic!() };
-    assert_eq!((ended.status, ended.version, ended.settled_version), (OrderStatus::Canceled, 2, 2));
+    let CloseOutcome::Done(ended) = ask(&store, &placed.id, CloseRequester::Holder).await else { panic!() };
+    assert_eq!((ended.status, ended.version, ended.outcome_version), (OrderStatus::Canceled, 2, 2));
     assert_eq!(ended.updated_at, later(7));
     // Asked again it is the same end.
-    let ClosureAsked::Done(again) = ask(&store, &placed.id, ClosureBy::Shop).await else { panic!() };
+    let CloseOutcome::Done(again) = ask(&store, &placed.id, CloseRequester::Shop).await else { panic!() };
     assert_eq!(again, ended);
     assert_eq!(order(&store, &placed.id).await, ended);
     assert_eq!(told(database, "order.canceled").await, 1);
-    let nobody = ask(&store, &id(OrderId::from_uuid), ClosureBy::Shop).await;
-    assert!(matches!(nobody, ClosureAsked::NotFound), "{nobody:?}");
+    let nobody = ask(&store, &id(OrderId::from_uuid), CloseRequester::Shop).await;
+    assert!(matches!(nobody, CloseOutcome::NotFound), "{nobody:?}");
 }
 
 /// What happens to a payment.
@@ -57,16 +57,16 @@ async fn who_may_end_an_order_in_which_status(database: &TestDatabase) {
         (Review, |payment| payment.succeeded_with(1, "eur"), false, false),
     ];
     for (before, event, holder_may, shop_may) in stories {
-        for (by, may) in [(ClosureBy::Holder, holder_may), (ClosureBy::Shop, shop_may)] {
+        for (by, may) in [(CloseRequester::Holder, holder_may), (CloseRequester::Shop, shop_may)] {
             let payment = Payment::begin(&store).await;
             apply(&store, &[event(&payment)]).await;
             assert_eq!(status(&store, &payment.order.id).await, before);
             match ask(&store, &payment.order.id, by).await {
-                ClosureAsked::CloseFirst(attempt) => {
+                CloseOutcome::CloseFirst(attempt) => {
                     assert!(may, "{before:?} by {by:?}");
                     assert_eq!((attempt.attempt.id, attempt.task), (payment.id, Some(Task::Close)));
                 }
-                ClosureAsked::NotPossible(status) => {
+                CloseOutcome::NotPossible(status) => {
                     assert!(!may, "{before:?} by {by:?}");
                     assert_eq!(status, before);
                     let attempt = store.attempt(payment.id).await.expect("a read").expect("an attempt");
@@ -85,7 +85,7 @@ async fn an_order_ends_when_its_attempt_is_closed_at_stripe(database: &TestDatab
     let payment = Payment::begin(&store).await;
     for _ in 0..2 {
         // The PaymentIntent may be there though we do not know it: it is made (again, by the same key), then closed.
-        let ClosureAsked::CloseFirst(attempt) = ask(&store, &payment.order.id, ClosureBy::Holder).await
+        let CloseOutcome::CloseFirst(attempt) = ask(&store, &payment.order.id, CloseRequester::Holder).await
         else {
             panic!()
         };
@@ -97,10 +97,10 @@ async fn an_order_ends_when_its_attempt_is_closed_at_stripe(database: &TestDatab
     apply(&store, &[payment.canceled()]).await;
     let ended = order(&store, &payment.order.id).await;
     assert_eq!(ended.status, OrderStatus::Canceled);
-    assert_eq!(ended.settled_version, ended.version);
+    assert_eq!(ended.outcome_version, ended.version);
     assert_eq!(told(database, "order.canceled").await, 1);
     let begun = store.begin_attempt(new_attempt(&payment.order)).await.expect("an answer");
-    assert!(matches!(begun, Begun::NotPayable(OrderStatus::Canceled)), "{begun:?}");
+    assert!(matches!(begun, BeginAttemptOutcome::NotPayable(OrderStatus::Canceled)), "{begun:?}");
     invariants::check(database).await;
 }
 
@@ -108,7 +108,7 @@ async fn a_success_wins_against_a_wish_to_end(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
-    ask(&store, &payment.order.id, ClosureBy::Holder).await;
+    ask(&store, &payment.order.id, CloseRequester::Holder).await;
     apply(&store, &[payment.succeeded()]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     assert_eq!(told(database, "order.canceled").await, 0);
@@ -119,7 +119,7 @@ async fn a_success_after_the_end_is_reviewed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     store.refuse_attempt(payment.id.clone(), "api_error".into(), now()).await.expect("a commit");
-    assert!(matches!(ask(&store, &payment.order.id, ClosureBy::Holder).await, ClosureAsked::Done(_)));
+    assert!(matches!(ask(&store, &payment.order.id, CloseRequester::Holder).await, CloseOutcome::Done(_)));
     apply(&store, &[payment.succeeded()]).await;
     let order = order(&store, &payment.order.id).await;
     assert_eq!(order.status, OrderStatus::Review);
@@ -132,25 +132,25 @@ async fn a_wish_can_be_taken_back(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
-    ask(&store, &payment.order.id, ClosureBy::Holder).await;
+    ask(&store, &payment.order.id, CloseRequester::Holder).await;
     for _ in 0..2 {
-        store.withdraw_closure(payment.order.id.clone(), now()).await.expect("a commit");
+        store.withdraw_close(payment.order.id.clone(), now()).await.expect("a commit");
         let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
         assert_eq!(attempt.task, None);
     }
     apply(&store, &[payment.canceled()]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Pending, "nobody wants it to end");
     let begun = store.begin_attempt(new_attempt(&payment.order)).await.expect("an answer");
-    assert!(matches!(begun, Begun::Recorded(_)), "{begun:?}");
-    store.withdraw_closure(id(OrderId::from_uuid), now()).await.expect("nothing to do");
+    assert!(matches!(begun, BeginAttemptOutcome::Recorded(_)), "{begun:?}");
+    store.withdraw_close(id(OrderId::from_uuid), now()).await.expect("nothing to do");
     invariants::check(database).await;
 }
 
 async fn an_end_can_not_be_taken_back(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
-    ask(&store, &placed.id, ClosureBy::Holder).await;
+    ask(&store, &placed.id, CloseRequester::Holder).await;
     let ended = order(&store, &placed.id).await;
-    store.withdraw_closure(placed.id.clone(), now()).await.expect("nothing to do");
+    store.withdraw_close(placed.id.clone(), now()).await.expect("nothing to do");
     assert_eq!(order(&store, &placed.id).await, ended);
 }

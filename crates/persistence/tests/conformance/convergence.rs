@@ -1,7 +1,7 @@
 //! Whatever the order in which events come, and however often, an order ends in one and the same state.
 
 use futures_util::future::join_all;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::order::OrderStatus;
 use quittance_persistence::{Delivery, Error, Store};
 use quittance_test_support::{
@@ -62,7 +62,7 @@ async fn every_permutation_one_by_one(database: &TestDatabase) {
         let events = story(&payment);
         for index in &permutation {
             // Each comes again at once.
-            for expected in [Outcome::Applied, Outcome::Duplicate] {
+            for expected in [EventOutcome::Applied, EventOutcome::Duplicate] {
                 assert_eq!(apply(&store, &events[*index..=*index]).await, [expected]);
             }
         }
@@ -79,8 +79,8 @@ async fn every_permutation_in_one_batch(database: &TestDatabase) {
         let mut batch: Vec<_> = permutation.iter().map(|index| events[*index].clone()).collect();
         batch.extend(batch.clone());
         let outcomes = apply(&store, &batch).await;
-        assert_eq!(outcomes[..4], [Outcome::Applied; 4]);
-        assert_eq!(outcomes[4..], [Outcome::Duplicate; 4]);
+        assert_eq!(outcomes[..4], [EventOutcome::Applied; 4]);
+        assert_eq!(outcomes[4..], [EventOutcome::Duplicate; 4]);
         assert_paid_once(database, &store, &payment, &format!("{permutation:?}")).await;
     }
     invariants::check(database).await;
@@ -155,7 +155,7 @@ async fn an_unpaid_story_converges_too(database: &TestDatabase) {
 }
 
 /// Takes in batches at once by two stores, each batch by both.
-async fn race(stores: &[Store; 2], batches: Vec<Vec<Delivery>>) -> Vec<Result<Vec<Outcome>, Error>> {
+async fn race(stores: &[Store; 2], batches: Vec<Vec<Delivery>>) -> Vec<Result<Vec<EventOutcome>, Error>> {
     let applying = batches.into_iter().flat_map(|batch| {
         stores.iter().map(move |store| {
             let (store, batch) = (store.clone(), batch.clone());
@@ -188,7 +188,7 @@ async fn concurrently(database: &TestDatabase, sorted: bool) {
         outcomes.extend(outcome.expect("neither a deadlock nor another failure comes through"));
     }
     let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
-    assert_eq!((count(Outcome::Applied), count(Outcome::Duplicate)), (96, 96));
+    assert_eq!((count(EventOutcome::Applied), count(EventOutcome::Duplicate)), (96, 96));
     assert_eq!(rows(database, "inbox").await, 96);
     assert_eq!(told(database, "order.paid").await, 24);
     let unpaid = "SELECT count(*) FROM orders WHERE status <> 'paid'";
@@ -225,7 +225,7 @@ fn a_phase_that_loses_a_deadlock_is_tried_again() {
         other.execute(&lock(&first)).await;
         other.release().await;
         let outcomes = phase.await.expect("a task").expect("a commit after all");
-        assert_eq!(outcomes, [Outcome::Applied; 2]);
+        assert_eq!(outcomes, [EventOutcome::Applied; 2]);
         assert_eq!(told(database, "order.paid").await, 2);
     });
 }

@@ -1,13 +1,14 @@
 //! What is charged through a seller: only where it is ready, and only what is ours counts.
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::history::Task;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{Account, Mismatch, Mode};
 use quittance_domain::refund::{RefundReason, RefundTerms};
-use quittance_domain::seller::{AccountState, Blocker, ChargeType, SellerNews};
+use quittance_domain::seller::{AccountEvent, AccountState, Blocker, ChargeType};
 use quittance_persistence::{
-    AskedTerms, Begun, NewAttempt, NewRefund, RefundBegun, SellerWork, Store, Walk, WorkClaim,
+    BeginAttemptOutcome, BeginRefundOutcome, EventBackfill, NewAttempt, NewRefund, RefundTermsRequest,
+    SellerWork, Store, WorkClaim,
 };
 use quittance_test_support::{
     Payment, PaymentEvent, SellerEvent, TestDatabase, account_state, connect, id, later, new_attempt, now,
@@ -42,7 +43,7 @@ async fn payment(store: &Store, charge_type: ChargeType) -> Payment {
     payment
 }
 
-async fn begin(store: &Store, order: &Order) -> Begun {
+async fn begin(store: &Store, order: &Order) -> BeginAttemptOutcome {
     store.begin_attempt(new_attempt(order)).await.expect("an answer")
 }
 
@@ -61,19 +62,19 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDa
     for ((state, blocker), seconds) in broken.into_iter().zip(1..) {
         hear_sellers(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
         let begun = begin(&store, &placed).await;
-        let Begun::SellerNotReady { seller_id, blockers } = begun else { panic!("{begun:?}") };
-        let sold_by = placed.sold_by.as_ref().expect("a seller");
-        assert_eq!((&seller_id, blockers), (&sold_by.seller_id, vec![blocker]));
+        let BeginAttemptOutcome::SellerNotReady { seller_id, blockers } = begun else { panic!("{begun:?}") };
+        let seller_terms = placed.seller_terms.as_ref().expect("a seller");
+        assert_eq!((&seller_id, blockers), (&seller_terms.seller_id, vec![blocker]));
     }
     assert_eq!(rows(database, "payments").await, 0);
-    assert!(matches!(begin(&store, &ours).await, Begun::Recorded(_)), "what is ours is sold");
+    assert!(matches!(begin(&store, &ours).await, BeginAttemptOutcome::Recorded(_)), "what is ours is sold");
     hear_sellers(&store, &[SellerEvent::updated("acct_a", 9, account_state())]).await;
-    assert!(matches!(begin(&store, &placed).await, Begun::Recorded(_)));
+    assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Recorded(_)));
     // Nor is a live attempt handed out any more.
-    assert!(matches!(begin(&store, &placed).await, Begun::Live(_)));
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 10, SellerNews::Deauthorized)]).await;
+    assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Live(_)));
+    hear_sellers(&store, &[SellerEvent::of("acct_a", 10, AccountEvent::Deauthorized)]).await;
     let begun = begin(&store, &placed).await;
-    let Begun::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
+    let BeginAttemptOutcome::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(blockers, [Blocker::NotConnected]);
 }
 
@@ -84,7 +85,7 @@ async fn a_seller_whose_country_is_not_supported_is_not_ready(database: &TestDat
     .await;
     let placed = through(&store, ChargeType::Direct).await;
     let begun = begin(&store, &placed).await;
-    let Begun::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
+    let BeginAttemptOutcome::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(blockers, [Blocker::CountryNotSupported]);
 }
 
@@ -111,9 +112,9 @@ async fn an_attempt_on_other_terms_than_the_orders_is_stale(database: &TestDatab
     }
     for new in wrong {
         let begun = store.begin_attempt(new.clone()).await.expect("an answer");
-        assert!(matches!(begun, Begun::Stale), "{new:?}: {begun:?}");
+        assert!(matches!(begun, BeginAttemptOutcome::Stale), "{new:?}: {begun:?}");
     }
-    assert!(matches!(store.begin_attempt(right).await, Ok(Begun::Recorded(_))));
+    assert!(matches!(store.begin_attempt(right).await, Ok(BeginAttemptOutcome::Recorded(_))));
 }
 
 async fn what_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
@@ -123,18 +124,18 @@ async fn what_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
     let foreign = || PaymentEvent { payment_intent_id: "pi_foreign".to_owned(), ..begun.succeeded() };
     // Before we know our own: neither the foreign one nor what may be ours is adopted by what an event says.
     for event in [foreign(), begun.succeeded()] {
-        assert_eq!(apply(&store, &[event]).await, [Outcome::Ignored(Mismatch::UnknownAttempt)]);
+        assert_eq!(apply(&store, &[event]).await, [EventOutcome::Ignored(Mismatch::UnknownAttempt)]);
     }
     assert_eq!(order(&store, &begun.order.id).await, before);
     begun.is_answered(&store, Mode::Test).await;
     let before = order(&store, &begun.order.id).await;
-    assert_eq!(apply(&store, &[foreign()]).await, [Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    assert_eq!(apply(&store, &[foreign()]).await, [EventOutcome::Ignored(Mismatch::OtherPaymentIntent)]);
     // Nor does the platform's own PaymentIntent of that id pay for it.
     let own = PaymentEvent { account: Account::own(), ..begun.succeeded() };
-    assert_eq!(apply(&store, &[own]).await, [Outcome::Ignored(Mismatch::WrongAccount)]);
+    assert_eq!(apply(&store, &[own]).await, [EventOutcome::Ignored(Mismatch::WrongAccount)]);
     assert_eq!(order(&store, &begun.order.id).await, before);
     // One of which the platform has not got its fee is looked at.
-    assert_eq!(apply(&store, &[begun.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[begun.succeeded()]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &begun.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
 }
@@ -144,10 +145,10 @@ async fn a_session_that_a_seller_makes_with_our_ids_is_not_ours(database: &TestD
     let placed = through(&store, ChargeType::Direct).await;
     let new = quittance_test_support::new_session(&placed);
     let begun = Payment { order: placed, id: new.id.clone(), payment_intent_id: "pi_foreign".to_owned() };
-    assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+    assert!(matches!(store.begin_attempt(new).await, Ok(BeginAttemptOutcome::Recorded(_))));
     let before = order(&store, &begun.order.id).await;
     let outcome = hear(&store, begun.paid_session()).await;
-    assert_eq!(outcome, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(outcome, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     assert_eq!(order(&store, &begun.order.id).await, before);
 }
 
@@ -155,10 +156,10 @@ async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestData
     let store = database.store().await;
     let lost = payment(&store, ChargeType::Direct).await;
     apply(&store, &[lost.processing()]).await;
-    assert!(matches!(begin(&store, &lost.order).await, Begun::Live(_)));
+    assert!(matches!(begin(&store, &lost.order).await, BeginAttemptOutcome::Live(_)));
     store
-        .account_read(
-            lost.order.sold_by.clone().expect("a seller").seller_id,
+        .record_account_snapshot(
+            lost.order.seller_terms.clone().expect("a seller").seller_id,
             quittance_test_support::NOW_S + 3,
             account_state(),
             later(3),
@@ -166,7 +167,10 @@ async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestData
         .await
         .expect("a commit");
     assert!(claim(&store, 4).await.is_empty());
-    store.lose_attempt(lost.id.clone(), "seller_disconnected".to_owned(), later(5)).await.expect("a commit");
+    store
+        .mark_attempt_unreachable(lost.id.clone(), "seller_disconnected".to_owned(), later(5))
+        .await
+        .expect("a commit");
     assert_eq!(claim(&store, 5).await[0].work, SellerWork::Read, "whether it is so is asked at once");
     let attempt = store.attempt(lost.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(attempt.task, None::<Task>);
@@ -176,10 +180,13 @@ async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestData
     assert!(store.claim_work(claimed).await.expect("a commit").is_empty());
     let second = payment_on(&store, lost.order.clone()).await;
     // The account is back, and what was lost has succeeded.
-    assert_eq!(apply(&store, &[lost.succeeded().after(9)]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[lost.succeeded().after(9)]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &lost.order.id).await, OrderStatus::Paid);
     // What was paid can not be lost.
-    store.lose_attempt(lost.id.clone(), "seller_disconnected".to_owned(), later(10)).await.expect("a commit");
+    store
+        .mark_attempt_unreachable(lost.id.clone(), "seller_disconnected".to_owned(), later(10))
+        .await
+        .expect("a commit");
     let attempt = store.attempt(lost.id).await.expect("a read").expect("an attempt");
     assert_eq!(attempt.attempt.refused, None);
     let other = store.attempt(second.id).await.expect("a read").expect("an attempt");
@@ -207,17 +214,17 @@ async fn what_was_given_up_on_an_account_is_looked_at_when_it_is_back(database: 
     }
     for payment in [lost, unmade, elsewhere] {
         let reason = "seller_disconnected".to_owned();
-        store.lose_attempt(payment.id.clone(), reason, later(1)).await.expect("a commit");
+        store.mark_attempt_unreachable(payment.id.clone(), reason, later(1)).await.expect("a commit");
     }
     assert!(due(&store, 2).await.is_empty());
-    store.look_at_given_up(Account::connected("acct_a"), later(3)).await.expect("a commit");
+    store.schedule_unreachable_refresh(Account::connected("acct_a"), later(3)).await.expect("a commit");
     assert_eq!(due(&store, 3).await, std::slice::from_ref(&lost.order.id));
     let found = store.order_to_check(lost.order.id.clone()).await.expect("a read").expect("an order");
-    store.checked(found, later(4)).await.expect("a commit");
+    store.record_check(found, later(4)).await.expect("a commit");
     assert!(due(&store, 5).await.is_empty(), "once");
     // A look that is wanted earlier stands.
-    store.look_at_given_up(Account::connected("acct_a"), later(6)).await.expect("a commit");
-    store.look_at_given_up(Account::connected("acct_a"), later(9)).await.expect("a commit");
+    store.schedule_unreachable_refresh(Account::connected("acct_a"), later(6)).await.expect("a commit");
+    store.schedule_unreachable_refresh(Account::connected("acct_a"), later(9)).await.expect("a commit");
     assert_eq!(due(&store, 6).await, std::slice::from_ref(&lost.order.id));
 }
 
@@ -226,22 +233,22 @@ async fn an_account_that_was_refused_is_read_at_once(database: &TestDatabase) {
     for account_id in ["acct_a", "acct_b", "acct_c"] {
         let seller = connect(&store, account_id, ChargeType::Direct).await;
         store
-            .account_read(seller.id, quittance_test_support::NOW_S + 3, account_state(), later(3))
+            .record_account_snapshot(seller.id, quittance_test_support::NOW_S + 3, account_state(), later(3))
             .await
             .expect("a commit");
     }
-    hear_sellers(&store, &[SellerEvent::of("acct_c", 9, SellerNews::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::of("acct_c", 9, AccountEvent::Deauthorized)]).await;
     claim(&store, 10).await;
     assert!(claim(&store, 11).await.is_empty());
     for account in ["acct_a", "acct_c", "acct_nobody", ""] {
-        store.look_at_account(Account::connected(account), later(12)).await.expect("a commit");
+        store.schedule_account_refresh(Account::connected(account), later(12)).await.expect("a commit");
     }
     let read = claim(&store, 12).await;
     let read: Vec<_> = read.iter().map(|work| work.seller.account_id.as_deref()).collect();
     assert_eq!(read, [Some("acct_a")]);
 }
 
-fn new_refund(order: &Order, terms: AskedTerms) -> NewRefund {
+fn new_refund(order: &Order, terms: RefundTermsRequest) -> NewRefund {
     NewRefund {
         id: id(quittance_domain::id::RefundId::from_uuid),
         order_id: order.id.clone(),
@@ -249,7 +256,7 @@ fn new_refund(order: &Order, terms: AskedTerms) -> NewRefund {
         reason: Some(RefundReason::RequestedByCustomer),
         terms,
         now: now(),
-        redrive_at: later(30),
+        resume_at: later(30),
     }
 }
 
@@ -271,24 +278,44 @@ async fn everything_goes_back_as_it_came(database: &TestDatabase) {
         let payment = payment_on(&store, order).await;
         payment.is_answered(&store, Mode::Test).await;
         apply(&store, &[payment.succeeded()]).await;
-        let refund = async |asked: AskedTerms| {
-            store.begin_refund(new_refund(&payment.order, asked), None).await.expect("an answer")
+        let refund = async |terms: RefundTermsRequest| {
+            store.begin_refund(new_refund(&payment.order, terms), None).await.expect("an answer")
         };
-        let RefundBegun::Recorded(recorded) = refund(AskedTerms::default()).await else { panic!() };
+        let BeginRefundOutcome::Recorded(recorded) = refund(RefundTermsRequest::default()).await else {
+            panic!()
+        };
         assert_eq!(recorded.stored.refund.terms, usual);
         let read = store.refund(recorded.stored.refund.id).await.expect("a read").expect("a refund");
         assert_eq!((read.stored.refund.terms, &read.account), (usual, &payment.account()));
-        let nothing = AskedTerms { reverse_transfer: Some(false), refund_application_fee: Some(false) };
-        let RefundBegun::Recorded(recorded) = refund(nothing).await else { panic!() };
+        let nothing =
+            RefundTermsRequest { reverse_transfer: Some(false), refund_application_fee: Some(false) };
+        let BeginRefundOutcome::Recorded(recorded) = refund(nothing).await else { panic!() };
         assert_eq!(recorded.stored.refund.terms, all(false));
-        let transfer = refund(AskedTerms { reverse_transfer: Some(true), ..AskedTerms::default() }).await;
-        assert_eq!(matches!(transfer, RefundBegun::NoTransfer), !usual.reverse_transfer, "{transfer:?}");
-        let fee = refund(AskedTerms { refund_application_fee: Some(true), ..AskedTerms::default() }).await;
-        assert_eq!(matches!(fee, RefundBegun::NoApplicationFee), !usual.refund_application_fee, "{fee:?}");
+        let transfer =
+            refund(RefundTermsRequest { reverse_transfer: Some(true), ..RefundTermsRequest::default() })
+                .await;
+        assert_eq!(
+            matches!(transfer, BeginRefundOutcome::NoTransfer),
+            !usual.reverse_transfer,
+            "{transfer:?}"
+        );
+        let fee = refund(RefundTermsRequest {
+            refund_application_fee: Some(true),
+            ..RefundTermsRequest::default()
+        })
+        .await;
+        assert_eq!(
+            matches!(fee, BeginRefundOutcome::NoApplicationFee),
+            !usual.refund_application_fee,
+            "{fee:?}"
+        );
     }
     // What came too much goes back by itself, as it came.
     let first = payment(&store, ChargeType::Destination).await;
-    store.lose_attempt(first.id.clone(), "seller_disconnected".to_owned(), later(1)).await.expect("a commit");
+    store
+        .mark_attempt_unreachable(first.id.clone(), "seller_disconnected".to_owned(), later(1))
+        .await
+        .expect("a commit");
     let second = payment_on(&store, first.order.clone()).await;
     second.is_answered(&store, Mode::Test).await;
     apply(&store, &[second.succeeded(), first.succeeded()]).await;
@@ -313,24 +340,24 @@ async fn accounts_with_payments_are_walked_in_turn(database: &TestDatabase) {
         }
     }
     let to_walk = async |limit, seconds| {
-        let accounts = store.accounts_to_walk(limit, later(seconds)).await.expect("a read");
+        let accounts = store.accounts_due_for_backfill(limit, later(seconds)).await.expect("a read");
         accounts.iter().map(|account| account.as_str().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(to_walk(9, 0).await, ["acct_a", "acct_b"]);
     assert_eq!(to_walk(1, 0).await, ["acct_a"]);
     let (a, b) = (|| Account::connected("acct_a"), Account::connected("acct_b"));
-    let walk = |account, seconds| store.claim_walk(account, later(seconds), later(seconds + 60));
-    assert_eq!(walk(a(), 0).await.expect("an answer"), Some(Walk { seen_until: None }));
+    let walk = |account, seconds| store.claim_event_backfill(account, later(seconds), later(seconds + 60));
+    assert_eq!(walk(a(), 0).await.expect("an answer"), Some(EventBackfill { seen_until: None }));
     assert_eq!(walk(a(), 1).await.expect("an answer"), None, "it is taken");
-    assert_eq!(walk(Account::own(), 1).await.expect("an answer"), Some(Walk { seen_until: None }));
-    store.walked(a(), later(0)).await.expect("a commit");
+    assert_eq!(walk(Account::own(), 1).await.expect("an answer"), Some(EventBackfill { seen_until: None }));
+    store.record_event_backfill(a(), later(0)).await.expect("a commit");
     assert_eq!(to_walk(9, 2).await, ["acct_b"]);
     walk(b.clone(), 5).await.expect("an answer");
     assert!(to_walk(9, 30).await.is_empty());
     assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
-    assert_eq!(walk(a(), 61).await.expect("an answer"), Some(Walk { seen_until: Some(later(0)) }));
+    assert_eq!(walk(a(), 61).await.expect("an answer"), Some(EventBackfill { seen_until: Some(later(0)) }));
     // Who is not connected is not walked.
-    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, SellerNews::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, AccountEvent::Deauthorized)]).await;
     assert!(to_walk(9, 70).await.is_empty());
     assert_eq!(to_walk(9, 121).await, ["acct_a"]);
 }

@@ -1,7 +1,7 @@
 //! Charges that customers dispute.
 
 use quittance_domain::dispute::DisputeStatus::{self, Lost, NeedsResponse, UnderReview, Won};
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::id::DisputeId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::refund::RefundStatus;
@@ -51,7 +51,7 @@ async fn a_dispute_ends_the_same_in_any_order(database: &TestDatabase) {
         apply(&store, &[payment.created()]).await;
         batch
             .extend(order.map(|place| MoneyEvent::from(payment.dispute(&dispute, stages[place])).delivery()));
-        assert_eq!(store.apply(batch).await.expect("a commit"), [Outcome::Applied; 4]);
+        assert_eq!(store.apply(batch).await.expect("a commit"), [EventOutcome::Applied; 4]);
         assert_eq!(status(&store, &payment.order.id).await, OrderStatus::ChargedBack, "{order:?}");
     }
     assert_eq!(rows(database, "disputes").await, 6);

@@ -1,7 +1,7 @@
 //! Taking events in.
 
 use bytes::Bytes;
-use quittance_domain::event::{Content, Event, Outcome};
+use quittance_domain::event::{Event, EventContent, EventOutcome};
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mode};
 use quittance_persistence::Delivery;
@@ -25,7 +25,7 @@ on_both_databases! {
     old_bytes_are_forgotten_and_nothing_else,
 }
 
-fn other(id: &str, kind: &str, content: Content) -> Delivery {
+fn other(id: &str, kind: &str, content: EventContent) -> Delivery {
     let (account, mode) = (Account::connected("acct_x"), Mode::Live);
     let event = Event { id: id.to_owned(), kind: kind.to_owned(), created: NOW_S, account, mode, content };
     Delivery { event, payload: Bytes::from_static(b"\x00\xff{not even JSON"), received_at: now() }
@@ -34,12 +34,13 @@ fn other(id: &str, kind: &str, content: Content) -> Delivery {
 async fn an_event_is_kept_as_it_came(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
-    let unhandled = other("evt_1", "invoice.paid", Content::Unhandled);
-    let unreadable = other("evt_2", "payment_intent.created", Content::Unreadable("it has no status".into()));
+    let unhandled = other("evt_1", "invoice.paid", EventContent::Unhandled);
+    let unreadable =
+        other("evt_2", "payment_intent.created", EventContent::Unreadable("it has no status".into()));
     let applied = payment.processing();
     let deliveries = vec![unhandled.clone(), unreadable.clone(), applied.delivery()];
     let outcomes = store.apply(deliveries.clone()).await.expect("a commit");
-    assert_eq!(outcomes, [Outcome::Unhandled, Outcome::Failed, Outcome::Applied]);
+    assert_eq!(outcomes, [EventOutcome::Unhandled, EventOutcome::Failed, EventOutcome::Applied]);
     let columns = "kind || ' ' || account || ' ' || mode || ' ' || outcome || ' ' || coalesce(reason, '-') || ' ' \
                    || coalesce(order_id, '-') || ' ' || CAST(created AS text)";
     let row = async |id: &str| {
@@ -56,7 +57,7 @@ async fn an_event_is_kept_as_it_came(database: &TestDatabase) {
     assert_eq!(database.payload(&applied.id).await.expect("a row"), applied.payload());
     // What came first stays.
     let again = Delivery { payload: Bytes::from_static(b"{}"), ..unhandled.clone() };
-    assert_eq!(store.apply(vec![again]).await.expect("a commit"), [Outcome::Duplicate]);
+    assert_eq!(store.apply(vec![again]).await.expect("a commit"), [EventOutcome::Duplicate]);
     assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
 }
 
@@ -72,13 +73,13 @@ async fn a_batch_answers_in_the_order_in_which_it_was_given(database: &TestDatab
     let batch = vec![
         nobodys.delivery(),
         event.delivery(),
-        other("evt_x", "ping", Content::Unhandled),
+        other("evt_x", "ping", EventContent::Unhandled),
         event.delivery(),
         two.failed("ch_1").delivery(),
-        other("evt_x", "ping", Content::Unhandled),
+        other("evt_x", "ping", EventContent::Unhandled),
     ];
     let words: Vec<&str> =
-        store.apply(batch).await.expect("a commit").into_iter().map(Outcome::as_str).collect();
+        store.apply(batch).await.expect("a commit").into_iter().map(EventOutcome::as_str).collect();
     assert_eq!(words, ["ignored", "applied", "unhandled", "duplicate", "applied", "duplicate"]);
     assert_eq!(status(&store, &one.order.id).await, OrderStatus::Paid);
     assert_eq!(status(&store, &two.order.id).await, OrderStatus::PaymentFailed);
@@ -92,7 +93,7 @@ async fn a_large_batch_over_many_orders_is_one_transaction(database: &TestDataba
         events.extend([payment.processing(), payment.succeeded()]);
     }
     let outcomes = apply(&store, &events).await;
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Applied));
+    assert!(outcomes.iter().all(|outcome| *outcome == EventOutcome::Applied));
     assert_eq!(told(database, "order.paid").await, 128);
     assert_eq!(rows(database, "inbox").await, 256);
     invariants::check(database).await;
@@ -105,10 +106,10 @@ async fn a_batch_that_fails_leaves_nothing(database: &TestDatabase) {
     database.execute(&corrupt).await;
     let before = order(&store, &good.order.id).await;
     let refused = store.apply(vec![good.succeeded().delivery(), bad.succeeded().delivery()]).await;
-    assert!(refused.is_err_and(|error| error.is_of_data()));
+    assert!(refused.is_err_and(|error| error.is_data_error()));
     assert_eq!(order(&store, &good.order.id).await, before);
     assert_eq!((rows(database, "inbox").await, rows(database, "decisions").await), (0, 0));
-    assert_eq!(apply(&store, &[good.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[good.succeeded()]).await, [EventOutcome::Applied]);
 }
 
 async fn a_failed_event_is_kept(database: &TestDatabase) {
@@ -129,7 +130,7 @@ async fn what_is_paid_stays_paid(database: &TestDatabase) {
     let paid = order(&store, &payment.order.id).await;
     for event in [payment.failed("ch_9").after(9), payment.processing().after(9), payment.canceled().after(9)]
     {
-        assert_eq!(apply(&store, &[event]).await, [Outcome::Applied]);
+        assert_eq!(apply(&store, &[event]).await, [EventOutcome::Applied]);
         assert_eq!(order(&store, &payment.order.id).await, paid);
     }
     let second = payment.succeeded_with(2499, "eur");
@@ -145,7 +146,7 @@ async fn a_success_after_a_cancelation_is_not_lost(database: &TestDatabase) {
     let second = payment_on(&store, first.order.clone()).await;
     apply(&store, &[second.created()]).await;
     // Stripe never says so, but if it did, money would have come.
-    assert_eq!(apply(&store, &[first.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[first.succeeded()]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
 }
 
@@ -163,14 +164,14 @@ async fn a_kept_event_counts_once_it_is_replayed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let success = payment.succeeded().delivery();
-    store.keep_failed(success.clone(), "a fault that is mended since".to_owned()).await.expect("a commit");
-    assert_eq!(store.apply(vec![success.clone()]).await.expect("a commit"), [Outcome::Duplicate]);
+    store.keep_failed(success.clone(), "a fault that is repaired since".to_owned()).await.expect("a commit");
+    assert_eq!(store.apply(vec![success.clone()]).await.expect("a commit"), [EventOutcome::Duplicate]);
     let kept = store.failed_events(None, 10).await.expect("a read");
     let kept: Vec<_> = kept.into_iter().map(|event| (event.event_id, event.payload)).collect();
     assert_eq!(kept, [(success.event.id.clone(), success.payload.clone())]);
     assert!(store.failed_events(Some(success.event.id.clone()), 10).await.expect("a read").is_empty());
 
-    assert_eq!(store.replay(success.clone()).await.expect("a commit"), Outcome::Applied);
+    assert_eq!(store.replay(success.clone()).await.expect("a commit"), EventOutcome::Applied);
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     assert_eq!(told(database, "order.paid").await, 1);
     assert!(store.failed_events(None, 10).await.expect("a read").is_empty());
@@ -185,7 +186,7 @@ async fn old_bytes_are_forgotten_and_nothing_else(database: &TestDatabase) {
         |event: &PaymentEvent, seconds| Delivery { received_at: later(seconds), ..event.delivery() };
     let (first, second, young) = (one.processing(), one.succeeded(), two.processing());
     let unreadable =
-        other("evt_odd", "payment_intent.created", Content::Unreadable("it has no status".into()));
+        other("evt_odd", "payment_intent.created", EventContent::Unreadable("it has no status".into()));
     let batch = vec![received(&first, -20), received(&second, -10), received(&young, 0)];
     store.apply(batch).await.expect("a commit");
     let unreadable = Delivery { received_at: later(-20), ..unreadable };
@@ -200,7 +201,7 @@ async fn old_bytes_are_forgotten_and_nothing_else(database: &TestDatabase) {
         assert_eq!(!payload.is_empty(), kept, "{id}");
     }
     // That they came is known, and what became of them.
-    assert_eq!(apply(&store, &[second]).await, [Outcome::Duplicate]);
+    assert_eq!(apply(&store, &[second]).await, [EventOutcome::Duplicate]);
     let told = "SELECT outcome AS value FROM inbox ORDER BY event_id";
     let mut outcomes = database.texts(told).await;
     outcomes.sort();

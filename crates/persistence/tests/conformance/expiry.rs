@@ -1,12 +1,13 @@
 //! Orders whose time is over, and looking at orders again.
 
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{OpenStatus, ReviewReason};
 use quittance_domain::refund::RefundStatus;
 use quittance_persistence::{
-    Begun, ClosureAsked, ClosureBy, NewAttempt, OrderToCheck, Placed, Store, WorkClaim,
+    BeginAttemptOutcome, CloseOutcome, CloseRequester, NewAttempt, OrderToCheck, PlaceOrderOutcome, Store,
+    WorkClaim,
 };
 use quittance_test_support::{
     EXPIRY_S, Payment, TestDatabase, later, new_attempt, new_order, now, on_both_databases, payment_on,
@@ -29,7 +30,7 @@ on_both_databases! {
 
 const HOUR: i64 = 60 * 60;
 
-async fn expire(store: &Store, id: &OrderId, seconds: i64) -> ClosureAsked {
+async fn expire(store: &Store, id: &OrderId, seconds: i64) -> CloseOutcome {
     store.expire_order(id.clone(), later(seconds)).await.expect("an answer")
 }
 
@@ -54,15 +55,16 @@ async fn an_order_expires_when_its_time_is_over(database: &TestDatabase) {
     let placed = place_counted(&store, 2).await;
     assert_eq!(placed.expires_at, later(EXPIRY_S));
     let early = expire(&store, &placed.id, EXPIRY_S - 1).await;
-    assert!(matches!(early, ClosureAsked::NotPossible(OrderStatus::Pending)), "{early:?}");
-    let ClosureAsked::Done(ended) = expire(&store, &placed.id, EXPIRY_S).await else { panic!() };
+    assert!(matches!(early, CloseOutcome::NotPossible(OrderStatus::Pending)), "{early:?}");
+    let CloseOutcome::Done(ended) = expire(&store, &placed.id, EXPIRY_S).await else { panic!() };
     assert_eq!((ended.status, stock(&store, &placed).await), (OrderStatus::Expired, Some(2)));
     assert_eq!((told(database, "order.expired").await, told(database, "order.canceled").await), (1, 0));
     let again = expire(&store, &placed.id, EXPIRY_S).await;
-    assert!(matches!(again, ClosureAsked::NotPossible(OrderStatus::Expired)), "{again:?}");
-    let canceled =
-        store.ask_closure(placed.id.clone(), Closure::Canceled, ClosureBy::Shop, later(EXPIRY_S)).await;
-    assert!(matches!(canceled, Ok(ClosureAsked::NotPossible(OrderStatus::Expired))), "{canceled:?}");
+    assert!(matches!(again, CloseOutcome::NotPossible(OrderStatus::Expired)), "{again:?}");
+    let canceled = store
+        .request_close(placed.id.clone(), CloseReason::Canceled, CloseRequester::Shop, later(EXPIRY_S))
+        .await;
+    assert!(matches!(canceled, Ok(CloseOutcome::NotPossible(OrderStatus::Expired))), "{canceled:?}");
     assert_eq!(stock(&store, &placed).await, Some(2));
     invariants::check(database).await;
 }
@@ -72,7 +74,7 @@ async fn its_attempt_is_closed_first(database: &TestDatabase) {
     let payment = payment_on(&store, place_counted(&store, 2).await).await;
     apply(&store, &[payment.failed("ch_1")]).await;
     for _ in 0..2 {
-        let ClosureAsked::CloseFirst(attempt) = expire(&store, &payment.order.id, EXPIRY_S).await else {
+        let CloseOutcome::CloseFirst(attempt) = expire(&store, &payment.order.id, EXPIRY_S).await else {
             panic!()
         };
         assert_eq!((attempt.attempt.id, attempt.task), (payment.id.clone(), Some(Task::Close)));
@@ -93,15 +95,21 @@ async fn an_order_on_which_money_may_be_on_its_way_does_not_expire(database: &Te
     ] {
         let payment = Payment::begin(&store).await;
         apply(&store, &[payment.open("x", open)]).await;
-        let asked = expire(&store, &payment.order.id, EXPIRY_S).await;
-        assert!(matches!(asked, ClosureAsked::NotPossible(status) if status == expected), "{asked:?}");
+        let request_params = expire(&store, &payment.order.id, EXPIRY_S).await;
+        assert!(
+            matches!(request_params, CloseOutcome::NotPossible(status) if status == expected),
+            "{request_params:?}"
+        );
     }
     // Who asked for another end gets that one.
     let payment = Payment::begin(&store).await;
     let id = payment.order.id.clone();
-    store.ask_closure(id.clone(), Closure::Canceled, ClosureBy::Holder, now()).await.expect("an answer");
-    let asked = expire(&store, &id, EXPIRY_S).await;
-    assert!(matches!(asked, ClosureAsked::NotPossible(OrderStatus::Pending)), "{asked:?}");
+    store
+        .request_close(id.clone(), CloseReason::Canceled, CloseRequester::Holder, now())
+        .await
+        .expect("an answer");
+    let request_params = expire(&store, &id, EXPIRY_S).await;
+    assert!(matches!(request_params, CloseOutcome::NotPossible(OrderStatus::Pending)), "{request_params:?}");
     apply(&store, &[payment.canceled()]).await;
     assert_eq!(status(&store, &id).await, OrderStatus::Canceled);
 }
@@ -110,7 +118,7 @@ async fn an_order_on_which_money_may_be_on_its_way_does_not_expire(database: &Te
 async fn expired(store: &Store) -> Payment {
     let payment = payment_on(store, place_counted(store, 2).await).await;
     store.refuse_attempt(payment.id.clone(), "api_error".into(), now()).await.expect("a commit");
-    assert!(matches!(expire(store, &payment.order.id, EXPIRY_S).await, ClosureAsked::Done(_)));
+    assert!(matches!(expire(store, &payment.order.id, EXPIRY_S).await, CloseOutcome::Done(_)));
     payment
 }
 
@@ -138,10 +146,13 @@ async fn money_after_the_expiry_is_reviewed_where_the_goods_are_gone(database: &
     let payment = expired(&store).await;
     let product = store.product(payment.order.lines[0].product_id.clone()).await.expect("a read");
     let faster = store.place_order(new_order(&product.expect("a product")), None).await.expect("an answer");
-    let Placed::Done(faster) = faster else { panic!() };
+    let PlaceOrderOutcome::Done(faster) = faster else { panic!() };
     apply(&store, &[payment.succeeded()]).await;
     // It is decided for good, also when the goods come back.
-    store.ask_closure(faster.id, Closure::Canceled, ClosureBy::Shop, now()).await.expect("an answer");
+    store
+        .request_close(faster.id, CloseReason::Canceled, CloseRequester::Shop, now())
+        .await
+        .expect("an answer");
     apply(&store, &[payment.succeeded().after(1)]).await;
     let order = order(&store, &payment.order.id).await;
     let reason = Some(ReviewReason::SucceededAfterExpiry);
@@ -171,7 +182,7 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
     assert_eq!(due_then, [paid.order.id.clone(), flying.order.id.clone()], "what is paid keeps its time");
     for id in due_then {
         let found = look_at(&store, &id).await;
-        store.checked(found, later(EXPIRY_S)).await.expect("a commit");
+        store.record_check(found, later(EXPIRY_S)).await.expect("a commit");
     }
     assert_eq!(database.scalar_i64(&format!("{check} WHERE id = '{}'", paid.order.id)).await, 1);
     assert!(due(&store, EXPIRY_S + HOUR - 1).await.is_empty());
@@ -182,12 +193,12 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
     assert!(due(&store, 6 * HOUR - 1).await.iter().all(|id| *id != paid.order.id));
     assert!(due(&store, 6 * HOUR).await.contains(&paid.order.id));
     let found = look_at(&store, &paid.order.id).await;
-    store.checked(found, later(6 * HOUR)).await.expect("a commit");
+    store.record_check(found, later(6 * HOUR)).await.expect("a commit");
     assert!(due(&store, 12 * HOUR).await.contains(&paid.order.id));
     // One that could be paid until its time is over is looked at then.
     let open = place(&store).await;
     let found = look_at(&store, &open.id).await;
-    store.checked(found, now()).await.expect("a commit");
+    store.record_check(found, now()).await.expect("a commit");
     assert!(due(&store, EXPIRY_S).await.contains(&open.id));
 }
 
@@ -202,7 +213,7 @@ async fn a_wish_for_a_look_during_a_look_stands(database: &TestDatabase) {
         let mut wish = payment.moved().delivery();
         wish.received_at = later(EXPIRY_S + ahead);
         store.apply(vec![wish]).await.expect("a commit");
-        store.checked(found, later(EXPIRY_S)).await.expect("a commit");
+        store.record_check(found, later(EXPIRY_S)).await.expect("a commit");
         assert_eq!(due(&store, EXPIRY_S + 5).await, [payment.order.id]);
     }
 }
@@ -213,7 +224,7 @@ async fn a_live_attempt_puts_the_expiry_off(database: &TestDatabase) {
     for (live_until, expected) in [(EXPIRY_S - 5, EXPIRY_S), (EXPIRY_S + 5, EXPIRY_S + 5)] {
         let placed = place(&store).await;
         let new = NewAttempt { live_until: Some(later(live_until)), ..new_attempt(&placed) };
-        assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+        assert!(matches!(store.begin_attempt(new).await, Ok(BeginAttemptOutcome::Recorded(_))));
         assert_eq!(order(&store, &placed.id).await.expires_at, later(expected));
         assert!(!due(&store, expected - 1).await.contains(&placed.id));
         assert!(due(&store, expected).await.contains(&placed.id));

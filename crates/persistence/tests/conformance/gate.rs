@@ -1,11 +1,11 @@
 //! Which events count, and what a success must have.
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::id::PaymentId;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{Account, Mismatch, Mode, ReviewReason, Seen, Success};
+use quittance_domain::payment::{Account, Mismatch, Mode, ObservedState, ReviewReason, Success};
 use quittance_domain::seller::ChargeType;
-use quittance_persistence::{Begun, ConnectSeller, NewAttempt, Store};
+use quittance_persistence::{BeginAttemptOutcome, ConnectSeller, NewAttempt, Store};
 use quittance_test_support::{
     Payment, PaymentEvent, TestDatabase, connect, connecting, id, new_attempt, on_both_databases, payment_on,
     place, place_through,
@@ -40,8 +40,8 @@ async fn a_success_with_what_does_not_fit_is_reviewed(database: &TestDatabase) {
     let count = i64::try_from(wrong.len()).expect("a few");
     for (success, reason) in wrong {
         let payment = Payment::begin(&store).await;
-        let event = PaymentEvent { seen: Seen::Succeeded(success), ..payment.succeeded() };
-        assert_eq!(apply(&store, &[event.clone(), payment.created(), event]).await[0], Outcome::Applied);
+        let event = PaymentEvent { seen: ObservedState::Succeeded(success), ..payment.succeeded() };
+        assert_eq!(apply(&store, &[event.clone(), payment.created(), event]).await[0], EventOutcome::Applied);
         let order = order(&store, &payment.order.id).await;
         assert_eq!((order.status, order.review_reason), (OrderStatus::Review, Some(reason)));
         assert_eq!(order.amount_paid.minor(), 0);
@@ -72,7 +72,7 @@ async fn an_event_that_is_not_of_an_attempt_of_ours_changes_nothing(database: &T
     ] {
         assert_eq!(
             apply(&store, std::slice::from_ref(&event)).await,
-            [Outcome::Ignored(expected)],
+            [EventOutcome::Ignored(expected)],
             "{event:?}"
         );
         // It is kept, with why it does not count.
@@ -80,7 +80,7 @@ async fn an_event_that_is_not_of_an_attempt_of_ours_changes_nothing(database: &T
             format!("SELECT outcome || ' ' || reason AS value FROM inbox WHERE event_id = '{}'", event.id);
         assert_eq!(database.texts(&sql).await, [format!("ignored {}", expected.as_str())]);
         assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
-        assert_eq!(apply(&store, &[event]).await, [Outcome::Duplicate]);
+        assert_eq!(apply(&store, &[event]).await, [EventOutcome::Duplicate]);
     }
     let after = [order(&store, &known.order.id).await, order(&store, &other.order.id).await];
     assert_eq!(after, before);
@@ -98,7 +98,7 @@ async fn attempt_on(store: &Store, account: &str, mode: Mode) -> Payment {
     let mut new = new_attempt(&order);
     new.expected.mode = mode;
     let NewAttempt { id, .. } = new.clone();
-    assert!(matches!(store.begin_attempt(new).await, Ok(Begun::Recorded(_))));
+    assert!(matches!(store.begin_attempt(new).await, Ok(BeginAttemptOutcome::Recorded(_))));
     let payment = Payment { order, payment_intent_id: format!("pi_{account}{}", mode.as_str()), id };
     payment.is_answered(store, mode).await;
     payment
@@ -113,11 +113,11 @@ async fn an_event_counts_on_the_account_and_in_the_mode_of_its_attempt(database:
             account => Account::connected(account),
         };
         for (account, mode_of_event, expected) in [
-            (Account::connected("acct_z"), mode, Outcome::Ignored(Mismatch::WrongAccount)),
+            (Account::connected("acct_z"), mode, EventOutcome::Ignored(Mismatch::WrongAccount)),
             (right.clone(), if mode == Mode::Live { Mode::Test } else { Mode::Live }, {
-                Outcome::Ignored(Mismatch::WrongMode)
+                EventOutcome::Ignored(Mismatch::WrongMode)
             }),
-            (right, mode, Outcome::Applied),
+            (right, mode, EventOutcome::Applied),
         ] {
             let event = PaymentEvent { account, mode: mode_of_event, ..payment.succeeded() };
             assert_eq!(apply(&store, &[event]).await, [expected]);
@@ -129,18 +129,18 @@ async fn an_event_counts_on_the_account_and_in_the_mode_of_its_attempt(database:
 async fn a_payment_intent_whose_id_was_lost_is_adopted(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
-    assert_eq!(apply(&store, &[payment.processing()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[payment.processing()]).await, [EventOutcome::Applied]);
     let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(attempt.attempt.payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
     assert_eq!(attempt.task, None, "there is nothing left to make");
     // From now on it is this one and no other.
     let second = PaymentEvent { payment_intent_id: "pi_second".into(), ..payment.succeeded() };
-    assert_eq!(apply(&store, &[second]).await, [Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    assert_eq!(apply(&store, &[second]).await, [EventOutcome::Ignored(Mismatch::OtherPaymentIntent)]);
     // Of two in one batch that both would be adopted, one is.
     let payment = Payment::begin(&store).await;
     let second = PaymentEvent { payment_intent_id: "pi_third".into(), ..payment.succeeded() };
     let outcomes = apply(&store, &[payment.processing(), second]).await;
-    assert_eq!(outcomes, [Outcome::Applied, Outcome::Ignored(Mismatch::OtherPaymentIntent)]);
+    assert_eq!(outcomes, [EventOutcome::Applied, EventOutcome::Ignored(Mismatch::OtherPaymentIntent)]);
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Processing);
 }
 
@@ -154,7 +154,7 @@ async fn metadata_that_was_edited_at_stripe_does_not_lose_a_payment(database: &T
         let payment = Payment::begin(&store).await;
         apply(&store, &[payment.created()]).await;
         let edited = PaymentEvent { order_id, payment_id, ..payment.succeeded() };
-        assert_eq!(apply(&store, &[edited]).await, [Outcome::Applied]);
+        assert_eq!(apply(&store, &[edited]).await, [EventOutcome::Applied]);
         assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
         assert_eq!(status(&store, &other.order.id).await, OrderStatus::Pending);
     }
@@ -167,11 +167,11 @@ async fn a_payment_intent_belongs_to_one_attempt(database: &TestDatabase) {
     // Both would be adopted in one transaction: the database refuses it, and neither is.
     let both = vec![one.created().delivery(), stolen.delivery()];
     let refused = store.apply(both).await;
-    assert!(refused.is_err_and(|error| error.is_of_data()));
+    assert!(refused.is_err_and(|error| error.is_data_error()));
     assert_eq!(rows(database, "inbox").await, 0);
-    assert_eq!(apply(&store, &[one.created()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[one.created()]).await, [EventOutcome::Applied]);
     // What names the other is of the one that has it.
-    assert_eq!(apply(&store, &[stolen]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[stolen]).await, [EventOutcome::Applied]);
     let sql = "SELECT count(*) FROM payments WHERE payment_intent_id IS NOT NULL";
     assert_eq!(database.scalar_i64(sql).await, 1);
 }
@@ -188,13 +188,16 @@ async fn a_payment_intents_id_may_stand_on_two_accounts(database: &TestDatabase)
         payments.push(payment);
     }
     let theirs = payments[1].succeeded();
-    assert_eq!(apply(&store, &[payments[0].created(), theirs]).await, [Outcome::Applied, Outcome::Applied]);
+    assert_eq!(
+        apply(&store, &[payments[0].created(), theirs]).await,
+        [EventOutcome::Applied, EventOutcome::Applied]
+    );
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Pending);
     assert_eq!(status(&store, &payments[1].order.id).await, OrderStatus::Paid);
     // Also where nothing but the id says which one is meant.
     let bare = |event| PaymentEvent { order_id: None, payment_id: None, ..event };
     let (ours, theirs) = (bare(payments[0].succeeded()), bare(payments[1].canceled()));
-    assert_eq!(apply(&store, &[ours, theirs]).await, [Outcome::Applied, Outcome::Applied]);
+    assert_eq!(apply(&store, &[ours, theirs]).await, [EventOutcome::Applied, EventOutcome::Applied]);
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Paid);
 }
 
@@ -206,7 +209,7 @@ async fn an_order_is_paid_by_one_attempt(database: &TestDatabase) {
         .await
         .expect("a commit");
     let second = payment_on(&store, first.order.clone()).await;
-    assert_eq!(apply(&store, &[second.succeeded(), first.succeeded()]).await, [Outcome::Applied; 2]);
+    assert_eq!(apply(&store, &[second.succeeded(), first.succeeded()]).await, [EventOutcome::Applied; 2]);
     let order = order(&store, &first.order.id).await;
     assert_eq!((order.status, order.amount_paid), (OrderStatus::Paid, order.total));
     assert_eq!(rows(database, "decisions").await, 1);

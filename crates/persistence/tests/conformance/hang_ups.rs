@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
-use quittance_domain::history::Closure;
+use quittance_domain::history::CloseReason;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
-use quittance_persistence::{Claimed, ClosureBy, Completion, NewOrder, Reply, Store, WorkClaim};
+use quittance_persistence::{ClaimKeyOutcome, CloseRequester, Completion, NewOrder, Reply, Store, WorkClaim};
 use quittance_test_support::{
     Payment, TestDatabase, id, later, new_attempt, new_order, now, on_both_databases, place, product,
     wait_until,
@@ -73,8 +73,9 @@ async fn what_was_begun_is_finished(database: &TestDatabase) {
         .await;
         let (owned, order_id) = (store.clone(), placed.id.clone());
         store.refuse_attempt(id, "x".into(), now()).await.expect("a commit");
-        let closing =
-            async move { owned.ask_closure(order_id, Closure::Canceled, ClosureBy::Shop, now()).await };
+        let closing = async move {
+            owned.request_close(order_id, CloseReason::Canceled, CloseRequester::Shop, now()).await
+        };
         hang_up(call(closing), moments(&mut dice)).await;
         wait_until("the order has ended", async || {
             order(&store, &placed.id).await.status == OrderStatus::Canceled
@@ -90,7 +91,7 @@ async fn an_order_and_its_reply_stand_or_fall_together(database: &TestDatabase) 
     let mut dice = Dice(13);
     for round in 0..rounds() {
         let request = keyed(&format!("key-{round}"));
-        let Claimed::New(claim) = store.claim_key(request.clone()).await.expect("an answer") else {
+        let ClaimKeyOutcome::New(claim) = store.claim_key(request.clone()).await.expect("an answer") else {
             panic!()
         };
         let new = NewOrder { id: id(OrderId::from_uuid), ..new_order(&pot) };
@@ -105,8 +106,8 @@ async fn an_order_and_its_reply_stand_or_fall_together(database: &TestDatabase) 
             wait_until("the order is placed", stands).await;
         }
         match store.claim_key(request).await.expect("an answer") {
-            Claimed::Replay(reply) => assert!(begun && reply.body == order_id.as_str()),
-            Claimed::InFlight => assert!(!begun && !stands().await),
+            ClaimKeyOutcome::Replay(reply) => assert!(begun && reply.body == order_id.as_str()),
+            ClaimKeyOutcome::InFlightAttempt => assert!(!begun && !stands().await),
             other => panic!("{other:?}"),
         }
     }
@@ -125,12 +126,12 @@ fn any_phase(store: &Store, payment: &Payment, dice: &mut Dice) -> Phase {
         4 => call(async move { store.begin_attempt(new_attempt(&payment.order)).await }),
         5 => call(async move {
             let seen = payment.created().observation();
-            store.observe(payment.id, seen, Some("hash".into()), Some(1), now()).await
+            store.apply_observation(payment.id, seen, Some("hash".into()), Some(1), now()).await
         }),
-        6 => call(
-            async move { store.ask_closure(order_id, Closure::Canceled, ClosureBy::Holder, now()).await },
-        ),
-        7 => call(async move { store.withdraw_closure(order_id, now()).await }),
+        6 => call(async move {
+            store.request_close(order_id, CloseReason::Canceled, CloseRequester::Holder, now()).await
+        }),
+        7 => call(async move { store.withdraw_close(order_id, now()).await }),
         _ => call(async move {
             store.claim_work(WorkClaim { now: later(99), lease_until: later(199), limit: 3 }).await
         }),

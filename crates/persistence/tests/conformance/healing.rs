@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::Account;
 use quittance_domain::refund::RefundStatus;
-use quittance_persistence::{Recomputed, Store, Walk, WorkClaim};
+use quittance_persistence::{EventBackfill, RecomputeOutcome, Store, WorkClaim};
 use quittance_test_support::{Payment, TestDatabase, later, now, on_both_databases, place};
 
 use crate::{apply, hear, invariants, order, status, told};
@@ -24,7 +24,7 @@ on_both_databases! {
     orders_to_compare_with_stripe_are_found,
 }
 
-async fn recompute(store: &Store, dry_run: bool) -> Recomputed {
+async fn recompute(store: &Store, dry_run: bool) -> RecomputeOutcome {
     store.recompute(None, 100, dry_run, later(50)).await.expect("an answer")
 }
 
@@ -46,8 +46,8 @@ async fn a_corrupted_cache_is_mended(database: &TestDatabase) {
     let untouched = order(&store, &fine).await;
     let before = order(&store, &broken).await;
     let done = recompute(&store, false).await;
-    assert_eq!((done.looked_at, done.last), (2, None));
-    assert_eq!(done.mended, std::slice::from_ref(&broken));
+    assert_eq!((done.checked_count, done.last), (2, None));
+    assert_eq!(done.repaired, std::slice::from_ref(&broken));
     let after = order(&store, &broken).await;
     assert_eq!(
         (after.status, after.amount_paid.minor(), after.amount_refunded.minor()),
@@ -56,7 +56,7 @@ async fn a_corrupted_cache_is_mended(database: &TestDatabase) {
     assert!(after.payment.is_some() && after.version > before.version);
     assert_eq!(order(&store, &fine).await, untouched);
     assert_eq!((told(database, "order.paid").await, told(database, "refund.succeeded").await), (1, 1));
-    assert!(recompute(&store, false).await.mended.is_empty());
+    assert!(recompute(&store, false).await.repaired.is_empty());
     invariants::check(database).await;
 }
 
@@ -64,7 +64,7 @@ async fn a_dry_run_mends_nothing(database: &TestDatabase) {
     let store = database.store().await;
     let (broken, _) = corrupted(database, &store).await;
     let before = order(&store, &broken).await;
-    assert_eq!(recompute(&store, true).await.mended, std::slice::from_ref(&broken));
+    assert_eq!(recompute(&store, true).await.repaired, std::slice::from_ref(&broken));
     assert_eq!(order(&store, &broken).await, before);
 }
 
@@ -74,42 +74,49 @@ async fn orders_are_derived_anew_page_by_page(database: &TestDatabase) {
         place(&store).await;
     }
     database.execute("UPDATE orders SET status = 'paid'").await;
-    let (mut after, mut mended, mut pages) = (None, Vec::new(), 0);
+    let (mut after, mut repaired, mut pages) = (None, Vec::new(), 0);
     loop {
         let page = store.recompute(after, 2, false, now()).await.expect("an answer");
-        mended.extend(page.mended);
+        repaired.extend(page.repaired);
         pages += 1;
         after = page.last;
         if after.is_none() {
             break;
         }
     }
-    assert_eq!((mended.len(), pages), (5, 3));
-    assert_eq!(mended.iter().collect::<HashSet<_>>().len(), 5);
+    assert_eq!((repaired.len(), pages), (5, 3));
+    assert_eq!(repaired.iter().collect::<HashSet<_>>().len(), 5);
 }
 
 async fn one_process_walks_at_a_time(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let claims = (0..20).map(|number| {
         let store = stores[number % 2].clone();
-        tokio::spawn(async move { store.claim_walk(Account::own(), now(), later(60)).await })
+        tokio::spawn(async move { store.claim_event_backfill(Account::own(), now(), later(60)).await })
     });
     let won =
         join_all(claims).await.into_iter().filter_map(|claim| claim.expect("a task").expect("an answer"));
-    assert_eq!(won.collect::<Vec<_>>(), [Walk { seen_until: None }]);
+    assert_eq!(won.collect::<Vec<_>>(), [EventBackfill { seen_until: None }]);
     let claim = async |seconds: i64| {
-        stores[0].claim_walk(Account::own(), later(seconds), later(seconds + 60)).await.expect("an answer")
+        stores[0]
+            .claim_event_backfill(Account::own(), later(seconds), later(seconds + 60))
+            .await
+            .expect("an answer")
     };
     assert_eq!(claim(59).await, None);
-    assert_eq!(claim(60).await, Some(Walk { seen_until: None }), "whoever walked is gone");
+    assert_eq!(claim(60).await, Some(EventBackfill { seen_until: None }), "whoever walked is gone");
 }
 
 async fn a_walk_never_goes_back(database: &TestDatabase) {
     let store = database.store().await;
     for seconds in [10, 30, 20] {
-        store.walked(Account::own(), later(seconds)).await.expect("a commit");
+        store.record_event_backfill(Account::own(), later(seconds)).await.expect("a commit");
     }
-    let walk = store.claim_walk(Account::own(), now(), later(60)).await.expect("an answer").expect("a walk");
+    let walk = store
+        .claim_event_backfill(Account::own(), now(), later(60))
+        .await
+        .expect("an answer")
+        .expect("a walk");
     assert_eq!(walk.seen_until, Some(later(30)));
 }
 
@@ -118,9 +125,9 @@ async fn events_that_were_not_taken_in_are_found(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     let (seen, unseen) = (payment.created(), payment.succeeded());
     apply(&store, std::slice::from_ref(&seen)).await;
-    let found = store.unseen_events(vec![seen.id, unseen.id.clone()]).await.expect("a read");
+    let found = store.unknown_events(vec![seen.id, unseen.id.clone()]).await.expect("a read");
     assert_eq!(found, HashSet::from([unseen.id]));
-    assert!(store.unseen_events(Vec::new()).await.expect("a read").is_empty());
+    assert!(store.unknown_events(Vec::new()).await.expect("a read").is_empty());
 }
 
 async fn moved_money_is_looked_for(database: &TestDatabase) {
@@ -129,12 +136,12 @@ async fn moved_money_is_looked_for(database: &TestDatabase) {
     apply(&store, &[payment.created()]).await;
     let claim = WorkClaim { now: later(1), lease_until: later(60), limit: 10 };
     assert!(store.claim_checks(claim).await.expect("a commit").is_empty());
-    assert_eq!(hear(&store, payment.moved()).await, Outcome::Applied);
+    assert_eq!(hear(&store, payment.moved()).await, EventOutcome::Applied);
     assert_eq!(store.claim_checks(claim).await.expect("a commit"), std::slice::from_ref(&payment.order.id));
     let found = store.order_to_check(payment.order.id.clone()).await.expect("a read").expect("an order");
     assert_eq!((found.order.id, found.attempts.len()), (payment.order.id.clone(), 1));
     let unknown = Payment { payment_intent_id: "pi_foreign".to_owned(), ..payment };
-    assert!(matches!(hear(&store, unknown.moved()).await, Outcome::Ignored(_)));
+    assert!(matches!(hear(&store, unknown.moved()).await, EventOutcome::Ignored(_)));
 }
 
 async fn orders_to_compare_with_stripe_are_found(database: &TestDatabase) {

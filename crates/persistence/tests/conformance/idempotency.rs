@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use quittance_domain::id::{OrderId, PaymentId};
-use quittance_persistence::{Claim, Claimed, Error, KeyedRequest, Reply, ReplySecret, Store};
+use quittance_persistence::{Claim, ClaimKeyOutcome, Error, IdempotentRequest, Reply, ReplySecret, Store};
 use quittance_test_support::{TestDatabase, id, later, on_both_databases};
 
 use crate::{keyed, rows};
@@ -21,8 +21,8 @@ on_both_databases! {
     claims_and_releases_at_once_find_a_way,
 }
 
-fn at(seconds: i64, request: KeyedRequest) -> KeyedRequest {
-    KeyedRequest {
+fn at(seconds: i64, request: IdempotentRequest) -> IdempotentRequest {
+    IdempotentRequest {
         now: later(seconds),
         lease_until: later(seconds + 60),
         forget_before: later(seconds - 24 * 60 * 60),
@@ -30,9 +30,9 @@ fn at(seconds: i64, request: KeyedRequest) -> KeyedRequest {
     }
 }
 
-async fn claim(store: &Store, request: KeyedRequest) -> Claim {
+async fn claim(store: &Store, request: IdempotentRequest) -> Claim {
     match store.claim_key(request).await.expect("an answer") {
-        Claimed::New(claim) => claim,
+        ClaimKeyOutcome::New(claim) => claim,
         other => panic!("{other:?}"),
     }
 }
@@ -51,12 +51,12 @@ async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
     for (number, secret) in secrets.into_iter().enumerate() {
         let key = format!("key-{number}");
         let claim = claim(&store, keyed(&key)).await;
-        assert!(matches!(store.claim_key(at(59, keyed(&key))).await, Ok(Claimed::InFlight)));
+        assert!(matches!(store.claim_key(at(59, keyed(&key))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
         store.complete_key(claim, reply(secret.clone())).await.expect("a commit");
         for seconds in [0, 61, 24 * 60 * 60] {
             let again = store.claim_key(at(seconds, keyed(&key))).await.expect("an answer");
             assert!(
-                matches!(&again, Claimed::Replay(stored) if *stored == reply(secret.clone())),
+                matches!(&again, ClaimKeyOutcome::Replay(stored) if *stored == reply(secret.clone())),
                 "{again:?}"
             );
         }
@@ -66,24 +66,24 @@ async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
 async fn a_key_belongs_to_one_request(database: &TestDatabase) {
     let store = database.store().await;
     let claim = claim(&store, keyed("a")).await;
-    let other = || KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    let other = || IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
     // In flight, after its lease, and after its answer: another request does not get this key.
-    assert!(matches!(store.claim_key(other()).await, Ok(Claimed::Mismatch)));
-    assert!(matches!(store.claim_key(at(61, other())).await, Ok(Claimed::Mismatch)));
+    assert!(matches!(store.claim_key(other()).await, Ok(ClaimKeyOutcome::Mismatch)));
+    assert!(matches!(store.claim_key(at(61, other())).await, Ok(ClaimKeyOutcome::Mismatch)));
     store.complete_key(claim, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(other()).await, Ok(Claimed::Mismatch)));
+    assert!(matches!(store.claim_key(other()).await, Ok(ClaimKeyOutcome::Mismatch)));
 }
 
 async fn keys_of_different_callers_have_nothing_to_do_with_each_other(database: &TestDatabase) {
     let store = database.store().await;
     let mine = claim(&store, keyed("a")).await;
-    let other = KeyedRequest { scope: "key_other".to_owned(), ..keyed("a") };
+    let other = IdempotentRequest { scope: "key_other".to_owned(), ..keyed("a") };
     let theirs = claim(&store, other.clone()).await;
     store.complete_key(mine, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(other.clone()).await, Ok(Claimed::InFlight)));
+    assert!(matches!(store.claim_key(other.clone()).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
     store.release_key(theirs).await.expect("a commit");
     claim(&store, other).await;
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(_))));
+    assert!(matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(_))));
 }
 
 async fn a_lease_that_ran_out_is_taken_over(database: &TestDatabase) {
@@ -91,11 +91,11 @@ async fn a_lease_that_ran_out_is_taken_over(database: &TestDatabase) {
     let first = claim(&store, keyed("a")).await;
     let second = claim(&store, at(60, keyed("a"))).await;
     assert_ne!(first, second);
-    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(Claimed::InFlight)));
+    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
     let late = store.complete_key(first, reply(None)).await;
     assert!(matches!(late, Err(Error::ClaimLost)), "{late:?}");
     store.complete_key(second, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(at(200, keyed("a"))).await, Ok(Claimed::Replay(_))));
+    assert!(matches!(store.claim_key(at(200, keyed("a"))).await, Ok(ClaimKeyOutcome::Replay(_))));
 }
 
 async fn a_key_is_forgotten_after_a_day(database: &TestDatabase) {
@@ -103,12 +103,12 @@ async fn a_key_is_forgotten_after_a_day(database: &TestDatabase) {
     let day = 24 * 60 * 60;
     let first = claim(&store, keyed("a")).await;
     store.complete_key(first, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(at(day, keyed("a"))).await, Ok(Claimed::Replay(_))));
-    let other = KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    assert!(matches!(store.claim_key(at(day, keyed("a"))).await, Ok(ClaimKeyOutcome::Replay(_))));
+    let other = IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
     let second = claim(&store, at(day + 1, other.clone())).await;
     assert_eq!(rows(database, "idempotency_keys").await, 1);
     store.complete_key(second, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(at(day + 2, other)).await, Ok(Claimed::Replay(_))));
+    assert!(matches!(store.claim_key(at(day + 2, other)).await, Ok(ClaimKeyOutcome::Replay(_))));
 }
 
 async fn replies_of_a_time_before_are_forgotten(database: &TestDatabase) {
@@ -129,7 +129,7 @@ async fn a_released_key_is_new_again(database: &TestDatabase) {
     store.release_key(first.clone()).await.expect("a commit");
     store.release_key(first).await.expect("nothing to do");
     // Its request came to nothing, so another one may have the key.
-    claim(&store, KeyedRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") }).await;
+    claim(&store, IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") }).await;
 }
 
 async fn only_who_holds_a_key_can_complete_or_release_it(database: &TestDatabase) {
@@ -139,17 +139,19 @@ async fn only_who_holds_a_key_can_complete_or_release_it(database: &TestDatabase
     store.release_key(lost.clone()).await.expect("nothing to do");
     let refused = store.complete_key(lost, reply(None)).await;
     assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
-    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(Claimed::InFlight)));
+    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
     store.complete_key(held.clone(), reply(None)).await.expect("a commit");
     store.release_key(held.clone()).await.expect("nothing to do");
     // Who did the work may say more exactly what came of it.
     let exact = Reply { status: 202, ..reply(None) };
     store.complete_key(held, exact.clone()).await.expect("a commit");
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(stored)) if stored == exact));
+    assert!(
+        matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == exact)
+    );
 }
 
 /// Claims a key by many requests at once: how many are new, and how many in flight.
-async fn claim_at_once(database: &TestDatabase, request: KeyedRequest) -> (usize, usize) {
+async fn claim_at_once(database: &TestDatabase, request: IdempotentRequest) -> (usize, usize) {
     let stores = [database.store().await, database.store().await];
     let claims = (0..50).map(|number| {
         let (store, request) = (stores[number % 2].clone(), request.clone());
@@ -158,8 +160,8 @@ async fn claim_at_once(database: &TestDatabase, request: KeyedRequest) -> (usize
     let (mut new, mut in_flight) = (0, 0);
     for claimed in join_all(claims).await {
         match claimed.expect("a task").expect("an answer") {
-            Claimed::New(_) => new += 1,
-            Claimed::InFlight => in_flight += 1,
+            ClaimKeyOutcome::New(_) => new += 1,
+            ClaimKeyOutcome::InFlightAttempt => in_flight += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -180,7 +182,7 @@ async fn claims_and_releases_at_once_find_a_way(database: &TestDatabase) {
     let work = (0..200).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
-            if let Claimed::New(claim) = store.claim_key(keyed("a")).await? {
+            if let ClaimKeyOutcome::New(claim) = store.claim_key(keyed("a")).await? {
                 store.release_key(claim).await?;
             }
             Ok::<_, Error>(())

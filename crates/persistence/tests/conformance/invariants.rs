@@ -27,7 +27,7 @@ pub(crate) async fn check(database: &TestDatabase) {
         ("more went back than came", "orders WHERE amount_refunded > amount_paid".into()),
         (
             "a refund is neither sent nor to be sent",
-            "refunds WHERE (stripe_refund_id IS NULL AND refused IS NULL) <> (redrive_at IS NOT NULL)".into(),
+            "refunds WHERE (stripe_refund_id IS NULL AND refused IS NULL) <> (resume_at IS NOT NULL)".into(),
         ),
         (
             "two messages of an order, or of a seller, have one place",
@@ -36,7 +36,7 @@ pub(crate) async fn check(database: &TestDatabase) {
         ),
         (
             "an order has refunds or disputes, and does not say so",
-            "orders WHERE NOT has_returns \
+            "orders WHERE NOT has_refunds_or_disputes \
              AND id IN (SELECT order_id FROM refunds UNION SELECT order_id FROM disputes)"
                 .into(),
         ),
@@ -50,7 +50,7 @@ pub(crate) async fn check(database: &TestDatabase) {
             "an order with attempts shows none",
             "orders WHERE current_payment_id IS NULL AND id IN (SELECT order_id FROM payments)".into(),
         ),
-        ("a version was settled that is to come", "orders WHERE settled_version > version".into()),
+        ("a version was settled that is to come", "orders WHERE outcome_version > version".into()),
         (
             "something was told of a version to come",
             "outbox JOIN orders ON orders.id = outbox.order_id WHERE sequence > version".into(),

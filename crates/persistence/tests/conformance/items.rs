@@ -5,7 +5,7 @@ use quittance_domain::history::Task;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{OrderStatus, PricingError};
 use quittance_domain::payment::{OpenStatus, ReviewReason};
-use quittance_persistence::{Begun, CustomerChange, OrderChange, OrderChanged, Store};
+use quittance_persistence::{BeginAttemptOutcome, ChangeOrderOutcome, CustomerChange, OrderChange, Store};
 use quittance_test_support::{
     Payment, TestDatabase, later, money, new_attempt, on_both_databases, place, place_counted, product,
     quantity,
@@ -22,7 +22,7 @@ on_both_databases! {
     an_attempt_that_was_given_up_pays_no_new_price,
 }
 
-async fn change(store: &Store, id: &OrderId, items: &[(&Product, u32)]) -> OrderChanged {
+async fn change(store: &Store, id: &OrderId, items: &[(&Product, u32)]) -> ChangeOrderOutcome {
     let items = items.iter().map(|(product, number)| (product.id.clone(), quantity(*number))).collect();
     let change = OrderChange {
         id: id.clone(),
@@ -47,14 +47,14 @@ async fn left(store: &Store, product: &Product) -> Option<u32> {
 async fn an_order_is_priced_anew(database: &TestDatabase) {
     let store = database.store().await;
     let (before, cup) = (place(&store).await, stored(&store, None).await);
-    let OrderChanged::Done(after) = change(&store, &before.id, &[(&cup, 3)]).await else { panic!() };
+    let ChangeOrderOutcome::Done(after) = change(&store, &before.id, &[(&cup, 3)]).await else { panic!() };
     assert_eq!((after.total, after.lines.len(), after.lines[0].quantity.get()), (money(900, "eur"), 1, 3));
     assert_eq!((&after.customer.name, &after.metadata), (&None, &Metadata::new()));
     assert!(after.version > before.version);
     assert_eq!(order(&store, &before.id).await, after);
     // An attempt at the old price is stale.
-    assert!(matches!(store.begin_attempt(new_attempt(&before)).await, Ok(Begun::Stale)));
-    assert!(matches!(store.begin_attempt(new_attempt(&after)).await, Ok(Begun::Recorded(_))));
+    assert!(matches!(store.begin_attempt(new_attempt(&before)).await, Ok(BeginAttemptOutcome::Stale)));
+    assert!(matches!(store.begin_attempt(new_attempt(&after)).await, Ok(BeginAttemptOutcome::Recorded(_))));
 }
 
 async fn stock_is_exchanged(database: &TestDatabase) {
@@ -63,18 +63,19 @@ async fn stock_is_exchanged(database: &TestDatabase) {
     let pot = store.product(placed.lines[0].product_id.clone()).await.expect("a read").expect("a product");
     let cup = stored(&store, Some(1)).await;
     // Of the five it has two already.
-    let OrderChanged::Done(_) = change(&store, &placed.id, &[(&pot, 4), (&cup, 1), (&pot, 1)]).await else {
+    let ChangeOrderOutcome::Done(_) = change(&store, &placed.id, &[(&pot, 4), (&cup, 1), (&pot, 1)]).await
+    else {
         panic!()
     };
     assert_eq!((left(&store, &pot).await, left(&store, &cup).await), (Some(0), Some(0)));
     let sql = "SELECT count(*) FROM outbox WHERE kind = 'product.out_of_stock'";
     assert_eq!(database.scalar_i64(sql).await, 2);
     invariants::check(database).await;
-    let OrderChanged::Done(_) = change(&store, &placed.id, &[(&pot, 1)]).await else { panic!() };
+    let ChangeOrderOutcome::Done(_) = change(&store, &placed.id, &[(&pot, 1)]).await else { panic!() };
     assert_eq!((left(&store, &pot).await, left(&store, &cup).await), (Some(4), Some(1)));
-    let ended = quittance_domain::history::Closure::Canceled;
-    let by = quittance_persistence::ClosureBy::Shop;
-    store.ask_closure(placed.id.clone(), ended, by, later(9)).await.expect("an answer");
+    let ended = quittance_domain::history::CloseReason::Canceled;
+    let by = quittance_persistence::CloseRequester::Shop;
+    store.request_close(placed.id.clone(), ended, by, later(9)).await.expect("an answer");
     assert_eq!((left(&store, &pot).await, left(&store, &cup).await), (Some(5), Some(1)));
     invariants::check(database).await;
 }
@@ -85,10 +86,15 @@ async fn what_can_not_be_had_changes_nothing(database: &TestDatabase) {
     let pot = store.product(before.lines[0].product_id.clone()).await.expect("a read").expect("a product");
     let gone = Product { active: false, ..product() };
     let gone = store.insert_product(gone, None).await.expect("a product");
-    let OrderChanged::OutOfStock(short) = change(&store, &before.id, &[(&pot, 6)]).await else { panic!() };
+    let ChangeOrderOutcome::OutOfStock(short) = change(&store, &before.id, &[(&pot, 6)]).await else {
+        panic!()
+    };
     assert_eq!((short[0].line, short[0].available), (0, 5));
     let unpriced = change(&store, &before.id, &[(&pot, 1), (&gone, 1)]).await;
-    assert!(matches!(unpriced, OrderChanged::Unpriced(PricingError::NotForSale { line: 1 })), "{unpriced:?}");
+    assert!(
+        matches!(unpriced, ChangeOrderOutcome::Unpriced(PricingError::NotForSale { line: 1 })),
+        "{unpriced:?}"
+    );
     assert_eq!(order(&store, &before.id).await, before);
     assert_eq!(left(&store, &pot).await, Some(3));
 }
@@ -99,12 +105,14 @@ async fn a_live_attempt_is_closed_first(database: &TestDatabase) {
     apply(&store, &[payment.created()]).await;
     let before = order(&store, &payment.order.id).await;
     for _ in 0..2 {
-        let OrderChanged::CloseFirst(live) = change(&store, &before.id, &[(&cup, 1)]).await else { panic!() };
+        let ChangeOrderOutcome::CloseFirst(live) = change(&store, &before.id, &[(&cup, 1)]).await else {
+            panic!()
+        };
         assert_eq!((live.attempt.id, live.task), (payment.id.clone(), Some(Task::Close)));
     }
     assert_eq!(order(&store, &before.id).await, before, "nothing else was changed");
     apply(&store, &[payment.canceled()]).await;
-    let OrderChanged::Done(after) = change(&store, &before.id, &[(&cup, 1)]).await else { panic!() };
+    let ChangeOrderOutcome::Done(after) = change(&store, &before.id, &[(&cup, 1)]).await else { panic!() };
     assert_eq!(after.total, money(300, "eur"));
     assert_eq!(rows(database, "payments").await, 1);
     invariants::check(database).await;
@@ -116,14 +124,15 @@ async fn items_of_an_order_that_is_not_open_stand(database: &TestDatabase) {
     let (paid, flying) = (Payment::begin(&store).await, Payment::begin(&store).await);
     apply(&store, &[paid.succeeded(), flying.open("processing", OpenStatus::Processing)]).await;
     let closing = Payment::begin(&store).await;
-    let (ended, by) = (quittance_domain::history::Closure::Canceled, quittance_persistence::ClosureBy::Shop);
-    store.ask_closure(closing.order.id.clone(), ended, by, later(1)).await.expect("an answer");
+    let (ended, by) =
+        (quittance_domain::history::CloseReason::Canceled, quittance_persistence::CloseRequester::Shop);
+    store.request_close(closing.order.id.clone(), ended, by, later(1)).await.expect("an answer");
     for (payment, expected) in
         [(&paid, OrderStatus::Paid), (&flying, OrderStatus::Processing), (&closing, OrderStatus::Pending)]
     {
         let before = order(&store, &payment.order.id).await;
         let answer = change(&store, &payment.order.id, &[(&cup, 1)]).await;
-        assert!(matches!(answer, OrderChanged::NotOpen(status) if status == expected), "{answer:?}");
+        assert!(matches!(answer, ChangeOrderOutcome::NotOpen(status) if status == expected), "{answer:?}");
         assert_eq!(order(&store, &payment.order.id).await, before);
     }
 }
@@ -136,10 +145,10 @@ async fn an_attempt_that_was_given_up_pays_no_new_price(database: &TestDatabase)
         let lost = Payment::begin(&store).await;
         apply(&store, &[lost.created()]).await;
         let given_up = "seller_disconnected".to_owned();
-        store.lose_attempt(lost.id.clone(), given_up, later(2)).await.expect("a commit");
+        store.mark_attempt_unreachable(lost.id.clone(), given_up, later(2)).await.expect("a commit");
         let mut now_is = lost.order.clone();
         if !price_stands {
-            let OrderChanged::Done(after) = change(&store, &lost.order.id, &[(&cup, 1)]).await else {
+            let ChangeOrderOutcome::Done(after) = change(&store, &lost.order.id, &[(&cup, 1)]).await else {
                 panic!()
             };
             now_is = after;
@@ -148,9 +157,9 @@ async fn an_attempt_that_was_given_up_pays_no_new_price(database: &TestDatabase)
             .await;
         let next = store.begin_attempt(new_attempt(&now_is)).await.expect("an answer");
         if price_stands {
-            assert!(matches!(next, Begun::Live(_)), "{next:?}");
+            assert!(matches!(next, BeginAttemptOutcome::Live(_)), "{next:?}");
         } else {
-            let Begun::CloseFirst(first) = next else { panic!("{next:?}") };
+            let BeginAttemptOutcome::CloseFirst(first) = next else { panic!("{next:?}") };
             assert_eq!((first.attempt.id, first.task), (lost.id.clone(), Some(Task::Close)));
         }
         apply(&store, &[lost.succeeded().after(9)]).await;

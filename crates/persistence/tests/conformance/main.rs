@@ -36,10 +36,10 @@ mod timeline;
 mod unlinking;
 mod work;
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
-use quittance_persistence::{Delivery, KeyedRequest, Store, StoreConfig};
+use quittance_persistence::{Delivery, IdempotentRequest, Store, StoreConfig};
 use quittance_test_support::{MoneyEvent, PaymentEvent, SellerEvent, TestDatabase, later, now};
 
 /// The order as it is now.
@@ -52,13 +52,13 @@ async fn status(store: &Store, id: &OrderId) -> OrderStatus {
 }
 
 /// Takes events in, all in one transaction.
-async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<Outcome> {
+async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<EventOutcome> {
     let deliveries: Vec<Delivery> = events.iter().map(PaymentEvent::delivery).collect();
     store.apply(deliveries).await.expect("a commit")
 }
 
 /// Takes an event about a Checkout Session, a refund or a dispute in.
-async fn hear(store: &Store, event: impl Into<MoneyEvent>) -> Outcome {
+async fn hear(store: &Store, event: impl Into<MoneyEvent>) -> EventOutcome {
     let outcomes = store.apply(vec![event.into().delivery()]).await.expect("a commit");
     outcomes[0]
 }
@@ -69,7 +69,7 @@ async fn told(database: &TestDatabase, kind: &str) -> i64 {
 }
 
 /// Takes events about sellers in, all in one transaction.
-async fn hear_sellers(store: &Store, events: &[SellerEvent]) -> Vec<Outcome> {
+async fn hear_sellers(store: &Store, events: &[SellerEvent]) -> Vec<EventOutcome> {
     store.apply(events.iter().map(SellerEvent::delivery).collect()).await.expect("a commit")
 }
 
@@ -85,8 +85,8 @@ async fn store_with(database: &TestDatabase, change: impl FnOnce(&mut StoreConfi
 }
 
 /// A request with an idempotency key that is worked on for a minute.
-fn keyed(key: &str) -> KeyedRequest {
-    KeyedRequest {
+fn keyed(key: &str) -> IdempotentRequest {
+    IdempotentRequest {
         scope: "public".to_owned(),
         key: key.to_owned(),
         fingerprint: "POST /v1/orders 1".to_owned(),

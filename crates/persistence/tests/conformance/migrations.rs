@@ -99,9 +99,9 @@ async fn what_was_told_before_there_were_sellers_is_told_still(database: &TestDa
     let renderer = crate::outbound::renderer();
     let paid = Payment::begin(&store).await;
     apply(&store, &[paid.succeeded()]).await;
-    assert_eq!(store.announce(10, renderer.clone(), later(1)).await.expect("a commit"), 2);
+    assert_eq!(store.publish(10, renderer.clone(), later(1)).await.expect("a commit"), 2);
     let open = Payment::begin(&store).await;
-    let told = "SELECT id || kind || subject || CAST(sequence AS text) || CAST(announced AS text) || order_id \
+    let told = "SELECT id || kind || subject || CAST(sequence AS text) || CAST(published AS text) || order_id \
                 AS value FROM outbox ORDER BY id";
     let (told_before, paid_before) = (database.texts(told).await, order(&store, &paid.order.id).await);
     store.close();
@@ -110,7 +110,7 @@ async fn what_was_told_before_there_were_sellers_is_told_still(database: &TestDa
     assert_eq!(database.texts(told).await, told_before);
     assert_eq!(order(&store, &paid.order.id).await, paid_before);
     // What was left to be told is told, and nothing is told twice.
-    assert_eq!(store.announce(10, renderer, later(2)).await.expect("a commit"), 1);
+    assert_eq!(store.publish(10, renderer, later(2)).await.expect("a commit"), 1);
     apply(&store, &[open.succeeded(), paid.succeeded()]).await;
     assert_eq!(status(&store, &open.order.id).await, OrderStatus::Paid);
     // And a seller can come.
@@ -135,6 +135,6 @@ async fn orders_with_refunds_or_disputes_are_marked(database: &TestDatabase) {
     let store = migrated_anew(database).await;
     assert_eq!(store.refunds(refunded.order.id).await.expect("a read").len(), 1);
     assert_eq!(store.disputes(disputed.order.id).await.expect("a read").len(), 1);
-    assert_eq!(rows(database, "orders WHERE has_returns").await, 2);
+    assert_eq!(rows(database, "orders WHERE has_refunds_or_disputes").await, 2);
     invariants::check(database).await;
 }

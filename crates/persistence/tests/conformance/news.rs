@@ -1,9 +1,9 @@
 //! How those who wait for an order learn that something happened.
 
-use quittance_domain::history::Closure;
+use quittance_domain::history::CloseReason;
 use quittance_domain::id::OrderId;
 use quittance_domain::payment::OpenStatus;
-use quittance_persistence::{ClosureBy, Pulse, Store};
+use quittance_persistence::{CloseRequester, OrderVersion, Store};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, now, on_both_databases, place};
 
 use crate::apply;
@@ -18,7 +18,7 @@ on_both_databases! {
 async fn pulse(store: &Store, id: &OrderId) -> (i64, i64) {
     let pulses = store.pulses(vec![id.clone()]).await.expect("a read");
     assert_eq!((pulses.len(), &pulses[0].order_id), (1, id));
-    (pulses[0].version, pulses[0].settled_version)
+    (pulses[0].version, pulses[0].outcome_version)
 }
 
 async fn a_version_grows_with_what_can_be_seen_only(database: &TestDatabase) {
@@ -68,8 +68,8 @@ async fn what_settles_a_payment_is_marked(database: &TestDatabase) {
 async fn an_end_settles_an_order(database: &TestDatabase) {
     let store = database.store().await;
     let order = place(&store).await;
-    let closure = Closure::Canceled;
-    store.ask_closure(order.id.clone(), closure, ClosureBy::Holder, now()).await.expect("an answer");
+    let closure = CloseReason::Canceled;
+    store.request_close(order.id.clone(), closure, CloseRequester::Holder, now()).await.expect("an answer");
     let (version, settled) = pulse(&store, &order.id).await;
     assert_eq!((version, settled), (2, 2));
 }
@@ -81,6 +81,6 @@ async fn pulses_are_of_orders_that_are_there(database: &TestDatabase) {
     let asked = vec![one.clone(), id(OrderId::from_uuid), two.clone(), one.clone()];
     let mut pulses = store.pulses(asked).await.expect("a read");
     pulses.sort_by(|a, b| a.order_id.cmp(&b.order_id));
-    let expected = |order_id| Pulse { order_id, version: 1, settled_version: 0 };
+    let expected = |order_id| OrderVersion { order_id, version: 1, outcome_version: 0 };
     assert_eq!(pulses, [expected(one), expected(two)]);
 }

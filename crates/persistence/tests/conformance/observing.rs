@@ -1,10 +1,12 @@
 //! Taking in what Stripe answers.
 
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::PaymentId;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mismatch, Mode, Observation, OpenStatus};
-use quittance_persistence::{ClosureBy, CustomerChange, Observed, OrderChange, OrderChanged, Store};
+use quittance_persistence::{
+    ChangeOrderOutcome, CloseRequester, CustomerChange, ObserveOutcome, OrderChange, Store,
+};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, now, on_both_databases};
 
 use crate::{apply, invariants, order, rows, status, told};
@@ -19,14 +21,14 @@ on_both_databases! {
     an_answer_about_no_attempt_is_an_error_of_data,
 }
 
-async fn observe(store: &Store, payment: &Payment, seen: Observation) -> Observed {
-    store.observe(payment.id.clone(), seen, None, None, later(5)).await.expect("a commit")
+async fn apply_observation(store: &Store, payment: &Payment, seen: Observation) -> ObserveOutcome {
+    store.apply_observation(payment.id.clone(), seen, None, None, later(5)).await.expect("a commit")
 }
 
 /// What an answer of Stripe's to our own call says: like an event, but without one.
 fn answer(event: &PaymentEvent) -> Observation {
     let mut seen = event.observation();
-    seen.fact.sighting.event.clear();
+    seen.fact.provenance.event.clear();
     seen
 }
 
@@ -37,7 +39,9 @@ async fn task(store: &Store, payment: &Payment) -> Option<Task> {
 async fn an_answer_teaches_the_payment_intents_id(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
-    let Observed::Merged(seen, task) = observe(&store, &payment, answer(&payment.created())).await else {
+    let ObserveOutcome::Merged(seen, task) =
+        apply_observation(&store, &payment, answer(&payment.created())).await
+    else {
         panic!()
     };
     assert_eq!(task, None);
@@ -49,7 +53,9 @@ async fn an_answer_teaches_the_payment_intents_id(database: &TestDatabase) {
     assert_eq!(seen.updated_at, later(5));
     assert_eq!(order(&store, &payment.order.id).await, seen);
     // The same once more is no news.
-    let Observed::Merged(again, _) = observe(&store, &payment, answer(&payment.created())).await else {
+    let ObserveOutcome::Merged(again, _) =
+        apply_observation(&store, &payment, answer(&payment.created())).await
+    else {
         panic!()
     };
     assert_eq!(again, seen);
@@ -62,14 +68,14 @@ async fn an_answer_and_events_add_up_in_any_order(database: &TestDatabase) {
         let payment = Payment::begin(&store).await;
         let read = answer(&payment.succeeded().after(2));
         if answer_first {
-            observe(&store, &payment, read.clone()).await;
+            apply_observation(&store, &payment, read.clone()).await;
         }
         apply(&store, &[payment.failed("ch_1"), payment.processing().after(1), payment.succeeded().after(2)])
             .await;
         if !answer_first {
-            observe(&store, &payment, read).await;
+            apply_observation(&store, &payment, read).await;
         }
-        observe(&store, &payment, answer(&payment.created())).await;
+        apply_observation(&store, &payment, answer(&payment.created())).await;
         let order = order(&store, &payment.order.id).await;
         assert_eq!((order.status, order.amount_paid), (OrderStatus::Paid, order.total));
     }
@@ -80,7 +86,7 @@ async fn an_answer_and_events_add_up_in_any_order(database: &TestDatabase) {
 async fn an_answer_about_another_payment_intent_changes_nothing(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
-    observe(&store, &payment, answer(&payment.created())).await;
+    apply_observation(&store, &payment, answer(&payment.created())).await;
     let before = order(&store, &payment.order.id).await;
     let paid = || answer(&payment.succeeded());
     for (seen, expected) in [
@@ -88,15 +94,18 @@ async fn an_answer_about_another_payment_intent_changes_nothing(database: &TestD
         (Observation { mode: Mode::Live, ..paid() }, Mismatch::WrongMode),
         (Observation { payment_intent_id: "pi_other".into(), ..paid() }, Mismatch::OtherPaymentIntent),
     ] {
-        let observed = observe(&store, &payment, seen).await;
-        assert!(matches!(observed, Observed::Mismatch(mismatch) if mismatch == expected), "{observed:?}");
+        let observed = apply_observation(&store, &payment, seen).await;
+        assert!(
+            matches!(observed, ObserveOutcome::Mismatch(mismatch) if mismatch == expected),
+            "{observed:?}"
+        );
     }
     assert_eq!(order(&store, &payment.order.id).await, before);
     // An attempt without a PaymentIntent adopts only one that names it.
     let other = Payment::begin(&store).await;
     let nameless = Observation { payment_id: None, ..answer(&other.created()) };
-    let observed = observe(&store, &other, nameless).await;
-    assert!(matches!(observed, Observed::Mismatch(Mismatch::UnknownAttempt)), "{observed:?}");
+    let observed = apply_observation(&store, &other, nameless).await;
+    assert!(matches!(observed, ObserveOutcome::Mismatch(Mismatch::UnknownAttempt)), "{observed:?}");
 }
 
 async fn client_secrets_are_kept_as_hashes(database: &TestDatabase) {
@@ -111,7 +120,7 @@ async fn client_secrets_are_kept_as_hashes(database: &TestDatabase) {
     let keep = async |payment: &Payment, hash: Option<&str>| {
         let seen = answer(&payment.created());
         let hash = hash.map(str::to_owned);
-        store.observe(payment.id.clone(), seen, hash, None, now()).await.expect("a commit");
+        store.apply_observation(payment.id.clone(), seen, hash, None, now()).await.expect("a commit");
     };
     keep(&first, Some("hash-1")).await;
     keep(&first, None).await;
@@ -131,7 +140,7 @@ async fn change_email(store: &Store, payment: &Payment, email: &str) {
         items: None,
         now: later(10),
     };
-    assert!(matches!(store.change_order(change).await, Ok(OrderChanged::Done(_))));
+    assert!(matches!(store.change_order(change).await, Ok(ChangeOrderOutcome::Done(_))));
 }
 
 async fn details_are_told_until_stripe_has_the_newest(database: &TestDatabase) {
@@ -139,12 +148,15 @@ async fn details_are_told_until_stripe_has_the_newest(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     change_email(&store, &payment, "a@example.com").await;
     assert_eq!(task(&store, &payment).await, Some(Task::Create), "first there must be a PaymentIntent");
-    observe(&store, &payment, answer(&payment.created())).await;
+    apply_observation(&store, &payment, answer(&payment.created())).await;
     assert_eq!(task(&store, &payment).await, Some(Task::UpdateDetails));
     change_email(&store, &payment, "b@example.com").await;
     let tell = async |version| {
         let seen = answer(&payment.created());
-        store.observe(payment.id.clone(), seen, None, Some(version), now()).await.expect("a commit");
+        store
+            .apply_observation(payment.id.clone(), seen, None, Some(version), now())
+            .await
+            .expect("a commit");
         task(&store, &payment).await
     };
     assert_eq!(tell(2).await, Some(Task::UpdateDetails), "they were changed once more meanwhile");
@@ -157,17 +169,17 @@ async fn details_are_told_until_stripe_has_the_newest(database: &TestDatabase) {
 async fn details_that_stripe_will_not_take_are_given_up(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
-    observe(&store, &payment, answer(&payment.created())).await;
+    apply_observation(&store, &payment, answer(&payment.created())).await;
     change_email(&store, &payment, "a@example.com").await;
     let before = order(&store, &payment.order.id).await;
-    store.give_up_details(payment.id.clone(), 2, now()).await.expect("a commit");
+    store.skip_details_update(payment.id.clone(), 2, now()).await.expect("a commit");
     assert_eq!(task(&store, &payment).await, None);
     assert_eq!(order(&store, &payment.order.id).await, before, "the customer does not see that");
     change_email(&store, &payment, "b@example.com").await;
     assert_eq!(task(&store, &payment).await, Some(Task::UpdateDetails));
     // What is wanted at the end comes before what else is to be told.
-    let (order_id, by) = (payment.order.id.clone(), ClosureBy::Shop);
-    store.ask_closure(order_id, Closure::Canceled, by, now()).await.expect("an answer");
+    let (order_id, by) = (payment.order.id.clone(), CloseRequester::Shop);
+    store.request_close(order_id, CloseReason::Canceled, by, now()).await.expect("an answer");
     assert_eq!(task(&store, &payment).await, Some(Task::Close));
     apply(&store, &[payment.open("requires_action", OpenStatus::RequiresAction)]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Pending);
@@ -177,6 +189,6 @@ async fn an_answer_about_no_attempt_is_an_error_of_data(database: &TestDatabase)
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let seen = answer(&payment.created());
-    let result = store.observe(id(PaymentId::from_uuid), seen, None, None, now()).await;
-    assert!(result.is_err_and(|error| error.is_of_data()));
+    let result = store.apply_observation(id(PaymentId::from_uuid), seen, None, None, now()).await;
+    assert!(result.is_err_and(|error| error.is_data_error()));
 }

@@ -4,7 +4,7 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::{Customer, Order, OrderStatus};
 use quittance_persistence::{
-    Cursor, CustomerChange, NewOrder, OrderChange, OrderChanged, OrderFilter, Placed, Store,
+    ChangeOrderOutcome, Cursor, CustomerChange, NewOrder, OrderChange, OrderFilter, PlaceOrderOutcome, Store,
 };
 use quittance_test_support::{
     Payment, TestDatabase, customer, id, later, new_order, on_both_databases, payment_on, place, product,
@@ -54,7 +54,7 @@ async fn placed(store: &Store, change: impl FnOnce(&mut NewOrder)) -> Order {
     let mut new = new_order(&product);
     change(&mut new);
     match store.place_order(new, None).await.expect("an answer") {
-        Placed::Done(order) => order,
+        PlaceOrderOutcome::Done(order) => order,
         other => panic!("{other:?}"),
     }
 }
@@ -126,7 +126,7 @@ fn change(id: &OrderId, seconds: i64) -> OrderChange {
 
 async fn changed(store: &Store, change: OrderChange) -> Order {
     match store.change_order(change).await.expect("an answer") {
-        OrderChanged::Done(order) => order,
+        ChangeOrderOutcome::Done(order) => order,
         other => panic!("{other:?}"),
     }
 }
@@ -173,7 +173,7 @@ async fn a_paid_order_changes_in_the_shops_words_only(database: &TestDatabase) {
         OrderChange { shipping: Some(shipping()), metadata: Some(Metadata::new()), ..change(&before.id, 1) },
     ] {
         let answer = store.change_order(refused).await.expect("an answer");
-        assert!(matches!(answer, OrderChanged::NotOpen(OrderStatus::Paid)), "{answer:?}");
+        assert!(matches!(answer, ChangeOrderOutcome::NotOpen(OrderStatus::Paid)), "{answer:?}");
     }
     assert_eq!(order(&store, &before.id).await, before);
     let after =
@@ -189,5 +189,5 @@ async fn an_unknown_order_is_not_found(database: &TestDatabase) {
     assert_eq!(store.order(nobody.clone()).await.expect("a read"), None);
     assert_eq!(store.order_of_payment_intent("pi_x".into()).await.expect("a read"), None);
     assert!(store.client_secret_hashes(nobody.clone()).await.expect("a read").is_empty());
-    assert!(matches!(store.change_order(change(&nobody, 0)).await, Ok(OrderChanged::NotFound)));
+    assert!(matches!(store.change_order(change(&nobody, 0)).await, Ok(ChangeOrderOutcome::NotFound)));
 }

@@ -1,4 +1,4 @@
-//! From the outbox to deliveries: announced once, taken on by one, in the order of their order.
+//! From the outbox to deliveries: published once, taken on by one, in the order of their order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use quittance_domain::id::{MessageId, OrderId, WebhookEndpointId};
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState};
 use quittance_domain::refund::RefundStatus;
 use quittance_persistence::{
-    ClaimedDelivery, Cursor, DeliveryClaim, EndedAttempt, Message, MessageFilter, Recorded, Renderer,
-    SigningSecret, Snapshot, Store, Unrendered, WebhookEndpoint,
+    ClaimedDelivery, Cursor, DeliveryClaim, DeliveryResult, Message, MessageDraft, MessageFilter,
+    RecordAttemptsOutcome, Renderer, SigningSecret, Snapshot, Store, WebhookEndpoint,
 };
 use quittance_test_support::{Payment, TestDatabase, id, later, now, on_both_databases, place};
 
@@ -34,7 +34,7 @@ on_both_databases! {
 }
 
 pub(crate) fn renderer() -> Renderer {
-    Renderer(Arc::new(|message: &Unrendered| {
+    Renderer(Arc::new(|message: &MessageDraft| {
         let about = match &message.snapshot {
             Snapshot::Order(order) => format!("{} {}", order.id, order.version),
             Snapshot::Product(product) => product.id.to_string(),
@@ -81,14 +81,14 @@ async fn write_as(database: &TestDatabase, message_id: &str, order_id: &OrderId,
     database.execute(&sql).await;
 }
 
-pub(crate) async fn announce(store: &Store) -> usize {
-    store.announce(100, renderer(), now()).await.expect("a commit")
+pub(crate) async fn publish(store: &Store) -> usize {
+    store.publish(100, renderer(), now()).await.expect("a commit")
 }
 
 /// An order of whose placing everybody was told before.
 async fn known_order(store: &Store) -> OrderId {
     let order = place(store).await;
-    announce(store).await;
+    publish(store).await;
     order.id
 }
 
@@ -112,13 +112,13 @@ fn ids(claimed: &[ClaimedDelivery]) -> Vec<&str> {
     claimed.iter().map(|delivery| delivery.message_id.as_str()).collect()
 }
 
-pub(crate) fn ended(delivery: &ClaimedDelivery, outcome: AttemptOutcome) -> EndedAttempt {
+pub(crate) fn ended(delivery: &ClaimedDelivery, outcome: AttemptOutcome) -> DeliveryResult {
     let (state, due_at) = match outcome {
         AttemptOutcome::Delivered => (DeliveryState::Delivered, None),
         AttemptOutcome::Gone => (DeliveryState::Failed, None),
         _ => (DeliveryState::Pending, Some(later(5))),
     };
-    EndedAttempt {
+    DeliveryResult {
         claim: delivery.claim.clone(),
         outcome,
         status: Some(if state == DeliveryState::Delivered { 204 } else { 500 }),
@@ -130,7 +130,7 @@ pub(crate) fn ended(delivery: &ClaimedDelivery, outcome: AttemptOutcome) -> Ende
     }
 }
 
-pub(crate) async fn record(store: &Store, attempts: Vec<EndedAttempt>) -> Recorded {
+pub(crate) async fn record(store: &Store, attempts: Vec<DeliveryResult>) -> RecordAttemptsOutcome {
     store.record_attempts(attempts, renderer(), later(1)).await.expect("a commit")
 }
 
@@ -144,11 +144,11 @@ async fn what_was_written_is_announced_once(database: &TestDatabase) {
     let paid = endpoint(&store, &["order.paid", "refund.*"]).await;
     let order = place(&store).await;
     let second = write(database, &order.id, "order.paid", 2).await;
-    assert!(store.outbound_work(now()).await.expect("a read").unannounced);
-    assert_eq!(announce(&store).await, 2);
-    assert_eq!(announce(&store).await, 0);
+    assert!(store.outbound_work(now()).await.expect("a read").unpublished);
+    assert_eq!(publish(&store).await, 2);
+    assert_eq!(publish(&store).await, 0);
     let work = store.outbound_work(now()).await.expect("a read");
-    assert!(!work.unannounced);
+    assert!(!work.unpublished);
     assert_eq!(work.due, [all.clone(), paid.clone()]);
     let told = message(&store, &second).await;
     let to: Vec<_> = told.deliveries.iter().map(|delivery| delivery.endpoint_id.clone()).collect();
@@ -156,7 +156,7 @@ async fn what_was_written_is_announced_once(database: &TestDatabase) {
     assert_eq!((rows(database, "messages").await, rows(database, "deliveries").await), (2, 3));
     // Whoever comes later was not told.
     let late = endpoint(&store, &["*"]).await;
-    assert_eq!(announce(&store).await, 0);
+    assert_eq!(publish(&store).await, 0);
     assert!(claim(&store, &late).await.is_empty());
 }
 
@@ -168,13 +168,13 @@ async fn many_replicas_announce_nothing_twice(database: &TestDatabase) {
     }
     let announcing = (0..24).map(|number| {
         let store = stores[number % stores.len()].clone();
-        tokio::spawn(async move { store.announce(7, renderer(), now()).await.expect("a commit") })
+        tokio::spawn(async move { store.publish(7, renderer(), now()).await.expect("a commit") })
     });
     let together: usize = join_all(announcing).await.into_iter().map(|made| made.expect("a task")).sum();
     // Those who found another at it left it to that one, so some may be left.
     let mut left = 0;
     while store_has_more(&stores[1]).await {
-        left += announce(&stores[1]).await;
+        left += publish(&stores[1]).await;
     }
     assert_eq!(together + left, 40);
     assert_eq!((rows(database, "messages").await, rows(database, "deliveries").await), (40, 40));
@@ -182,7 +182,7 @@ async fn many_replicas_announce_nothing_twice(database: &TestDatabase) {
 }
 
 async fn store_has_more(store: &Store) -> bool {
-    store.outbound_work(now()).await.expect("a read").unannounced
+    store.outbound_work(now()).await.expect("a read").unpublished
 }
 
 async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
@@ -193,7 +193,7 @@ async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
     let sold_out = id(MessageId::from_uuid).to_string();
     write_as(database, &sold_out, &order.id, "product.out_of_stock", 1).await;
     database.execute(&format!("UPDATE outbox SET subject = '{product}' WHERE id = '{sold_out}'")).await;
-    announce(&store).await;
+    publish(&store).await;
     let told = message(&store, &paid).await;
     assert_eq!(told.payload, format!("{paid} order.paid Some(1) {} 1", order.id));
     assert_eq!(told.order_id, Some(order.id));
@@ -212,7 +212,7 @@ async fn what_went_back_and_what_is_disputed_is_shown_itself(database: &TestData
     for (status, second) in seen.into_iter().zip(2..) {
         hear(&store, payment.dispute("du_1", (status, second))).await;
     }
-    announce(&store).await;
+    publish(&store).await;
     let refund = store.refunds(payment.order.id.clone()).await.expect("a read").remove(0).refund.id;
     let dispute = store.disputes(payment.order.id.clone()).await.expect("a read").remove(0).dispute.id;
     for (kind, about, times) in [
@@ -239,7 +239,7 @@ async fn a_full_batch_leaves_no_earlier_message_of_an_order_behind(database: &Te
     let (early_id, late_id) = (id(MessageId::from_uuid).to_string(), id(MessageId::from_uuid).to_string());
     write_as(database, &late_id, &order, "order.processing", 2).await;
     write_as(database, &early_id, &order, "order.paid", 3).await;
-    assert_eq!(store.announce(1, renderer(), now()).await.expect("a commit"), 2);
+    assert_eq!(store.publish(1, renderer(), now()).await.expect("a commit"), 2);
     record(&store, Vec::new()).await;
     database.execute("UPDATE deliveries SET holds_back = NULL WHERE sequence = 1").await;
     assert_eq!(ids(&claim(&store, &to).await), [late_id.as_str()]);
@@ -252,7 +252,7 @@ async fn first_attempts_of_an_order_go_in_order(database: &TestDatabase) {
     let stranger = place(&store).await;
     let second = write(database, &order.id, "order.processing", 2).await;
     let third = write(database, &order.id, "order.paid", 3).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &to).await;
     assert_eq!(first.len(), 2, "the first of each order");
     assert!(claim(&store, &to).await.is_empty(), "the others wait");
@@ -271,11 +271,11 @@ async fn retries_hold_nothing_back(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let order = place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &to).await;
     record(&store, vec![ended(&first[0], AttemptOutcome::TimedOut)]).await;
     let second = write(database, &order.id, "order.paid", 2).await;
-    announce(&store).await;
+    publish(&store).await;
     assert_eq!(claim_at(&store, &to, later(5), 1).await.len(), 1);
     let rest = claim_at(&store, &to, later(5), 9).await;
     assert_eq!(rest.len(), 1);
@@ -289,7 +289,7 @@ async fn what_is_taken_on_is_taken_by_one(database: &TestDatabase) {
     for _ in 0..60 {
         place(&stores[0]).await;
     }
-    announce(&stores[0]).await;
+    publish(&stores[0]).await;
     let claims = (0..20).map(|number| {
         let (store, to) = (stores[number % 2].clone(), to.clone());
         tokio::spawn(async move { claim_at(&store, &to, now(), 5).await })
@@ -308,14 +308,17 @@ async fn who_lost_its_lease_changes_nothing(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let slow = claim(&store, &to).await;
     assert!(claim_at(&store, &to, later(59), 9).await.is_empty(), "it is being worked on");
     assert_eq!(store.outbound_work(later(59)).await.expect("a read").due, []);
     let next = claim_at(&store, &to, later(60), 9).await;
     assert_eq!(ids(&next), ids(&slow), "whoever had it is gone");
     let id = slow[0].message_id.to_string();
-    assert_eq!(record(&store, vec![ended(&slow[0], AttemptOutcome::Gone)]).await, Recorded::default());
+    assert_eq!(
+        record(&store, vec![ended(&slow[0], AttemptOutcome::Gone)]).await,
+        RecordAttemptsOutcome::default()
+    );
     let told = message(&store, &id).await;
     assert_eq!((told.deliveries[0].state, told.deliveries[0].attempts), (DeliveryState::Pending, 0));
     assert!(told.deliveries[0].history.is_empty());
@@ -329,7 +332,7 @@ async fn what_is_let_go_is_free_at_once(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &to).await;
     let let_go = async |claimed: &[ClaimedDelivery]| {
         let claims = claimed.iter().map(|delivery| delivery.claim.clone()).collect();
@@ -348,7 +351,7 @@ async fn an_endpoint_is_claimed_for_alone(database: &TestDatabase) {
     for _ in 0..5 {
         place(&store).await;
     }
-    announce(&store).await;
+    publish(&store).await;
     let wanted = vec![(first.clone(), 2), (second.clone(), 4)];
     let claim = DeliveryClaim { wanted, now: now(), lease_until: later(60) };
     let claimed = store.claim_deliveries(claim).await.expect("a commit");
@@ -363,7 +366,7 @@ async fn attempts_are_kept_with_what_came_of_them(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &to).await;
     record(&store, vec![ended(&first[0], AttemptOutcome::Refused)]).await;
     assert!(claim_at(&store, &to, later(4), 9).await.is_empty());
@@ -387,7 +390,7 @@ async fn what_waits_is_counted(database: &TestDatabase) {
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
     assert_eq!((backlog().await.pending, backlog().await.oldest), (0, Some(now())));
-    announce(&store).await;
+    publish(&store).await;
     assert_eq!((backlog().await.pending, backlog().await.oldest), (1, Some(now())));
     let claimed = claim(&store, &to).await;
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;

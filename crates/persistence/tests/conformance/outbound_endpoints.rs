@@ -3,12 +3,12 @@
 use quittance_domain::id::WebhookEndpointId;
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason};
 use quittance_persistence::{
-    Cursor, MessageFilter, Resent, SecretRoll, Store, WebhookEndpoint, WebhookEndpointChange,
+    Cursor, MessageFilter, ResendOutcome, SecretRoll, Store, WebhookEndpoint, WebhookEndpointChange,
 };
 use quittance_test_support::{TestDatabase, id, later, now, on_both_databases, place};
 
 use crate::outbound::{
-    announce, claim, claim_at, ended, endpoint, message, new_endpoint, record, renderer, write,
+    claim, claim_at, ended, endpoint, message, new_endpoint, publish, record, renderer, write,
 };
 use crate::{apply, rows};
 
@@ -110,10 +110,10 @@ async fn a_disabled_endpoint_waits(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     change(&store, &to, enabled(false)).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     assert_eq!(store.outbound_work(now()).await.expect("a read").due, []);
     assert!(claim(&store, &to).await.is_empty());
     assert_eq!(store.outbound_backlog().await.expect("a read").pending, 0);
@@ -126,7 +126,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_the_others_hear_of_it(d
     let (bad, other) = (endpoint(&store, &["order.*"]).await, endpoint(&store, &["*"]).await);
     let deaf = endpoint(&store, &["order.*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &bad).await;
     assert_eq!(record(&store, vec![ended(&first[0], AttemptOutcome::Refused)]).await.disabled, []);
     let failing = get(&store, &bad).await;
@@ -142,7 +142,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_the_others_hear_of_it(d
     let disabled = get(&store, &bad).await;
     assert_eq!((disabled.enabled, disabled.disabled_reason), (false, Some(DisabledReason::Failing)));
     let resent = store.resend(second[0].message_id.clone(), Some(bad.clone()), days, None).await;
-    assert!(matches!(resent, Ok(Resent::Disabled)));
+    assert!(matches!(resent, Ok(ResendOutcome::Disabled)));
     assert_eq!(store.outbound_work(days).await.expect("a read").due, [other.clone(), deaf.clone()]);
     let heard = claim(&store, &deaf).await;
     assert_eq!(heard.len(), 1, "it does not want to hear of endpoints");
@@ -155,7 +155,7 @@ async fn an_endpoint_that_wants_nothing_is_disabled_at_once(database: &TestDatab
     let store = database.store().await;
     let gone = endpoint(&store, &["*"]).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let first = claim(&store, &gone).await;
     let recorded = record(&store, vec![ended(&first[0], AttemptOutcome::Gone)]).await;
     assert_eq!(recorded.disabled, [(gone.clone(), DisabledReason::Gone)]);
@@ -170,7 +170,7 @@ async fn a_success_makes_an_endpoint_well(database: &TestDatabase) {
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let both = claim(&store, &to).await;
     record(&store, vec![ended(&both[0], AttemptOutcome::Unreachable)]).await;
     assert!(get(&store, &to).await.failing_since.is_some());
@@ -182,10 +182,10 @@ async fn a_removed_endpoint_gets_nothing_and_is_given_up(database: &TestDatabase
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let order = place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     store.remove_webhook_endpoint(to.clone(), now()).await.expect("a commit");
     write(database, &order.id, "order.paid", 2).await;
-    announce(&store).await;
+    publish(&store).await;
     assert_eq!(store.outbound_work(now()).await.expect("a read").due, []);
     assert_eq!(rows(database, "deliveries WHERE state = 'pending'").await, 1);
     assert_eq!(store.forget_messages(later(-1), 10).await.expect("a commit"), 1);
@@ -200,7 +200,7 @@ async fn a_ping_goes_to_its_endpoint_alone(database: &TestDatabase) {
     let ping = async |id: &WebhookEndpointId| {
         store.ping_webhook_endpoint(id.clone(), renderer(), now(), None).await.expect("a commit")
     };
-    let Resent::Done(made) = ping(&to).await else { panic!() };
+    let ResendOutcome::Done(made) = ping(&to).await else { panic!() };
     assert_eq!(
         (made.kind.as_str(), made.sequence, made.deliveries.len()),
         ("webhook_endpoint.ping", None, 1)
@@ -209,15 +209,15 @@ async fn a_ping_goes_to_its_endpoint_alone(database: &TestDatabase) {
     assert_eq!((got[0].message_id.clone(), &got[0].payload), (made.id, &made.payload));
     assert!(claim(&store, &other).await.is_empty());
     change(&store, &to, enabled(false)).await;
-    assert!(matches!(ping(&to).await, Resent::Disabled));
-    assert!(matches!(ping(&id(WebhookEndpointId::from_uuid)).await, Resent::NotFound));
+    assert!(matches!(ping(&to).await, ResendOutcome::Disabled));
+    assert!(matches!(ping(&id(WebhookEndpointId::from_uuid)).await, ResendOutcome::NotFound));
 }
 
 async fn a_message_is_sent_once_more(database: &TestDatabase) {
     let store = database.store().await;
     let (first, second) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
     place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let third = endpoint(&store, &["refund.*"]).await;
     let mut sent = Vec::new();
     for to in [&first, &second] {
@@ -229,7 +229,7 @@ async fn a_message_is_sent_once_more(database: &TestDatabase) {
         let id = sent[0].message_id.clone();
         store.resend(id, endpoint.cloned(), later(9), None).await.expect("a commit")
     };
-    let Resent::Done(again) = resend(Some(&first)).await else { panic!() };
+    let ResendOutcome::Done(again) = resend(Some(&first)).await else { panic!() };
     let states: Vec<_> = again.deliveries.iter().map(|delivery| delivery.state).collect();
     assert_eq!(states, [DeliveryState::Pending, DeliveryState::Delivered]);
     let claimed = claim_at(&store, &first, later(9), 9).await;
@@ -237,45 +237,45 @@ async fn a_message_is_sent_once_more(database: &TestDatabase) {
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
     assert_eq!(message(&store, sent[0].message_id.as_str()).await.deliveries[0].attempts, 2);
 
-    let Resent::Done(all) = resend(None).await else { panic!() };
+    let ResendOutcome::Done(all) = resend(None).await else { panic!() };
     assert_eq!(all.deliveries.len(), 2, "to those it was for");
-    let Resent::Done(more) = resend(Some(&third)).await else { panic!() };
+    let ResendOutcome::Done(more) = resend(Some(&third)).await else { panic!() };
     assert_eq!(more.deliveries.len(), 3, "also to one that it was not for, if asked by name");
     change(&store, &third, enabled(false)).await;
-    assert!(matches!(resend(Some(&third)).await, Resent::Disabled));
-    assert!(matches!(resend(Some(&id(WebhookEndpointId::from_uuid))).await, Resent::NotFound));
+    assert!(matches!(resend(Some(&third)).await, ResendOutcome::Disabled));
+    assert!(matches!(resend(Some(&id(WebhookEndpointId::from_uuid))).await, ResendOutcome::NotFound));
     let nothing = id(quittance_domain::id::MessageId::from_uuid);
-    assert!(matches!(store.resend(nothing, None, now(), None).await, Ok(Resent::NotFound)));
+    assert!(matches!(store.resend(nothing, None, now(), None).await, Ok(ResendOutcome::NotFound)));
 }
 
 async fn what_an_endpoint_missed_is_recovered(database: &TestDatabase) {
     let store = database.store().await;
     let witness = endpoint(&store, &["*"]).await;
     let old = place(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     database.execute("UPDATE messages SET created_at = '2020-01-01 00:00:00+00:00'").await;
     let order = place(&store).await;
     let paid = write(database, &order.id, "order.paid", 2).await;
     write(database, &order.id, "refund.failed", 3).await;
-    announce(&store).await;
+    publish(&store).await;
     let late = endpoint(&store, &["order.*"]).await;
     let recover = async |id: &WebhookEndpointId| {
         store.recover(id.clone(), later(-3600), later(1), None).await.expect("a commit")
     };
-    assert!(matches!(recover(&late).await, Resent::Done(2)));
+    assert!(matches!(recover(&late).await, ResendOutcome::Done(2)));
     let first = claim_at(&store, &late, later(1), 9).await;
     assert!(first.len() == 1 && first[0].payload.contains(order.id.as_str()), "in order");
     record(&store, vec![ended(&first[0], AttemptOutcome::Delivered)]).await;
     let second = claim_at(&store, &late, later(1), 9).await;
     assert_eq!(second[0].message_id.as_str(), paid);
-    assert!(matches!(recover(&late).await, Resent::Done(0)), "one is delivered, one is about to be");
+    assert!(matches!(recover(&late).await, ResendOutcome::Done(0)), "one is delivered, one is about to be");
     record(&store, vec![ended(&second[0], AttemptOutcome::Gone)]).await;
-    assert!(matches!(recover(&late).await, Resent::Disabled));
+    assert!(matches!(recover(&late).await, ResendOutcome::Disabled));
     change(&store, &late, enabled(true)).await;
-    assert!(matches!(recover(&late).await, Resent::Done(1)), "what failed");
+    assert!(matches!(recover(&late).await, ResendOutcome::Done(1)), "what failed");
     let all = store.recover(witness.clone(), later(-1), now(), None).await.expect("a commit");
-    assert!(matches!(all, Resent::Done(0)), "everything waits already");
-    assert!(matches!(recover(&id(WebhookEndpointId::from_uuid)).await, Resent::NotFound));
+    assert!(matches!(all, ResendOutcome::Done(0)), "everything waits already");
+    assert!(matches!(recover(&id(WebhookEndpointId::from_uuid)).await, ResendOutcome::NotFound));
     drop(old);
 }
 
@@ -285,7 +285,7 @@ async fn messages_are_found(database: &TestDatabase) {
     let picky = endpoint(&store, &["order.paid"]).await;
     let (order, other) = (place(&store).await, place(&store).await);
     let paid = write(database, &order.id, "order.paid", 2).await;
-    announce(&store).await;
+    publish(&store).await;
     let claimed = claim(&store, &picky).await;
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
     let count = async |filter: MessageFilter| {
@@ -313,7 +313,7 @@ async fn old_messages_are_forgotten_and_not_told_again(database: &TestDatabase) 
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let payment = quittance_test_support::Payment::begin(&store).await;
-    announce(&store).await;
+    publish(&store).await;
     let claimed = claim(&store, &to).await;
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
     assert_eq!(store.forget_messages(now(), 10).await.expect("a commit"), 0);
@@ -321,8 +321,8 @@ async fn old_messages_are_forgotten_and_not_told_again(database: &TestDatabase) 
     for table in ["messages", "deliveries", "delivery_attempts"] {
         assert_eq!(rows(database, table).await, 0, "{table}");
     }
-    assert_eq!(announce(&store).await, 0, "it was told");
+    assert_eq!(publish(&store).await, 0, "it was told");
     // What happens later is still told.
     apply(&store, &[payment.succeeded()]).await;
-    assert_eq!(announce(&store).await, 1);
+    assert_eq!(publish(&store).await, 1);
 }

@@ -7,7 +7,8 @@ use quittance_domain::catalog::Product;
 use quittance_domain::id::{OrderId, ProductId};
 use quittance_domain::order::{Order, OrderStatus, PricingError};
 use quittance_persistence::{
-    Claimed, Completion, Error, NewOrder, Observed, Placed, ProductChange, Reply, ReplySecret, Store,
+    ClaimKeyOutcome, Completion, Error, NewOrder, ObserveOutcome, PlaceOrderOutcome, ProductChange, Reply,
+    ReplySecret, Store,
 };
 use quittance_test_support::{
     TestDatabase, address_order, id, later, money, new_order, now, on_both_databases, payment_on, place,
@@ -46,14 +47,15 @@ async fn an_order_is_priced_from_the_catalogue(database: &TestDatabase) {
         shipping: Some(shipping()),
         ..new_order(&pot)
     };
-    let Placed::Done(placed) = store.place_order(new.clone(), None).await.expect("an answer") else {
+    let PlaceOrderOutcome::Done(placed) = store.place_order(new.clone(), None).await.expect("an answer")
+    else {
         panic!()
     };
     assert_eq!(placed.total, money(3 * 1250 + 6 * 499, "eur"));
     let amounts: Vec<i64> = placed.lines.iter().map(|line| line.amount.minor()).collect();
     assert_eq!(amounts, [2500, 2994, 1250]);
     assert_eq!(placed.status, OrderStatus::Pending);
-    assert_eq!((placed.version, placed.settled_version, placed.details_version), (1, 0, 1));
+    assert_eq!((placed.version, placed.outcome_version, placed.details_version), (1, 0, 1));
     assert_eq!((&placed.id, &placed.customer), (&new.id, &new.customer));
     assert_eq!((&placed.shipping, &placed.metadata), (&new.shipping, &new.metadata));
     assert_eq!((placed.created_at, placed.updated_at), (now(), now()));
@@ -92,7 +94,7 @@ async fn what_has_no_price_is_not_placed(database: &TestDatabase) {
         (of(&[&dear.id]), PricingError::TooLarge),
     ] {
         let placed = store.place_order(NewOrder { items, ..new_order(&pot) }, None).await.expect("an answer");
-        assert!(matches!(&placed, Placed::Unpriced(error) if *error == expected), "{placed:?}");
+        assert!(matches!(&placed, PlaceOrderOutcome::Unpriced(error) if *error == expected), "{placed:?}");
     }
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
 }
@@ -100,8 +102,8 @@ async fn what_has_no_price_is_not_placed(database: &TestDatabase) {
 async fn place_from(store: &Store, product: &Product, address: &str, seconds: i64) -> Option<Order> {
     let new = NewOrder { now: later(seconds), ..address_order(product, address) };
     match store.place_order(new, None).await.expect("an answer") {
-        Placed::Done(order) => Some(order),
-        Placed::TooManyOpenOrders => None,
+        PlaceOrderOutcome::Done(order) => Some(order),
+        PlaceOrderOutcome::TooManyOpenOrders => None,
         other => panic!("{other:?}"),
     }
 }
@@ -116,7 +118,9 @@ async fn an_address_holds_a_few_open_orders_only(database: &TestDatabase) {
     assert!(place_from(&store, &pot, "192.0.2.1", 1).await.is_none());
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (3, 3));
     assert!(place_from(&store, &pot, "192.0.2.2", 1).await.is_some(), "another address");
-    assert!(store.place_order(new_order(&pot), None).await.is_ok_and(|p| matches!(p, Placed::Done(_))));
+    assert!(
+        store.place_order(new_order(&pot), None).await.is_ok_and(|p| matches!(p, PlaceOrderOutcome::Done(_)))
+    );
     // What is paid does not count against its client, nor what was given up long ago.
     let payment = payment_on(&store, held.remove(0)).await;
     apply(&store, &[payment.succeeded()]).await;
@@ -139,12 +143,15 @@ async fn times_are_kept_to_the_microsecond(database: &TestDatabase) {
     let pot = stored(&store, product()).await;
     let with_nanoseconds = now() + chrono::Duration::nanoseconds(789);
     let new = NewOrder { now: with_nanoseconds, ..new_order(&pot) };
-    let Placed::Done(placed) = store.place_order(new, None).await.expect("an answer") else { panic!() };
+    let PlaceOrderOutcome::Done(placed) = store.place_order(new, None).await.expect("an answer") else {
+        panic!()
+    };
     assert_eq!(order(&store, &placed.id).await, placed, "what is answered first and what is read later");
     let payment = payment_on(&store, placed).await;
     let seen = payment.created().observation();
-    let observed = store.observe(payment.id, seen, None, None, with_nanoseconds).await.expect("a commit");
-    let Observed::Merged(observed, _) = observed else { panic!() };
+    let observed =
+        store.apply_observation(payment.id, seen, None, None, with_nanoseconds).await.expect("a commit");
+    let ObserveOutcome::Merged(observed, _) = observed else { panic!() };
     assert_eq!(order(&store, &observed.id).await, observed);
     let new = Product { created_at: with_nanoseconds, updated_at: with_nanoseconds, ..product() };
     let added = stored(&store, new).await;
@@ -158,7 +165,7 @@ fn reply(order: &Order) -> Reply {
 
 async fn claim(store: &Store, key: &str) -> quittance_persistence::Claim {
     match store.claim_key(keyed(key)).await.expect("an answer") {
-        Claimed::New(claim) => claim,
+        ClaimKeyOutcome::New(claim) => claim,
         other => panic!("{other:?}"),
     }
 }
@@ -167,12 +174,13 @@ async fn an_order_and_its_reply_are_stored_together(database: &TestDatabase) {
     let store = database.store().await;
     let pot = stored(&store, product()).await;
     let completion = Completion { claim: claim(&store, "a").await, render: Arc::new(reply) };
-    let Placed::Done(placed) = store.place_order(new_order(&pot), Some(completion)).await.expect("an answer")
+    let PlaceOrderOutcome::Done(placed) =
+        store.place_order(new_order(&pot), Some(completion)).await.expect("an answer")
     else {
         panic!()
     };
     let again = store.claim_key(keyed("a")).await.expect("an answer");
-    assert!(matches!(&again, Claimed::Replay(stored) if *stored == reply(&placed)), "{again:?}");
+    assert!(matches!(&again, ClaimKeyOutcome::Replay(stored) if *stored == reply(&placed)), "{again:?}");
 }
 
 async fn an_order_whose_claim_was_lost_is_not_placed(database: &TestDatabase) {
@@ -181,7 +189,9 @@ async fn an_order_whose_claim_was_lost_is_not_placed(database: &TestDatabase) {
     let lost = claim(&store, "a").await;
     let mut later_request = keyed("a");
     (later_request.now, later_request.lease_until) = (later(61), later(121));
-    let Claimed::New(held) = store.claim_key(later_request).await.expect("an answer") else { panic!() };
+    let ClaimKeyOutcome::New(held) = store.claim_key(later_request).await.expect("an answer") else {
+        panic!()
+    };
     let with = |claim| Some(Completion { claim, render: Arc::new(reply) });
     let refused = store.place_order(new_order(&pot), with(lost.clone())).await;
     assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
@@ -192,7 +202,7 @@ async fn an_order_whose_claim_was_lost_is_not_placed(database: &TestDatabase) {
     assert_eq!(rows(database, "products").await, 1);
     // Who holds the key now is not disturbed, and the same key does not do its work twice.
     let placed = store.place_order(new_order(&pot), with(held.clone())).await;
-    assert!(matches!(placed, Ok(Placed::Done(_))), "{placed:?}");
+    assert!(matches!(placed, Ok(PlaceOrderOutcome::Done(_))), "{placed:?}");
     let twice = store.place_order(new_order(&pot), with(held)).await;
     assert!(matches!(twice, Err(Error::ClaimLost)), "{twice:?}");
     assert_eq!(rows(database, "orders").await, 1);
@@ -208,9 +218,11 @@ async fn an_order_that_is_refused_keeps_its_claim(database: &TestDatabase) {
     let completion = Completion { claim: claim.clone(), render: Arc::new(reply) };
     let nothing = NewOrder { items: vec![], id: id(OrderId::from_uuid), ..new_order(&product()) };
     let refused = store.place_order(nothing, Some(completion)).await;
-    assert!(matches!(refused, Ok(Placed::Unpriced(PricingError::Empty))), "{refused:?}");
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::InFlight)));
+    assert!(matches!(refused, Ok(PlaceOrderOutcome::Unpriced(PricingError::Empty))), "{refused:?}");
+    assert!(matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
     let answer = Reply { status: 422, body: "{}".to_owned(), secret: None };
     store.complete_key(claim, answer.clone()).await.expect("a commit");
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(Claimed::Replay(stored)) if stored == answer));
+    assert!(
+        matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == answer)
+    );
 }

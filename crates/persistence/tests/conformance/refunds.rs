@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::history::ReviewRefund;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::Mismatch;
 use quittance_domain::refund::{RefundCause, RefundReason, RefundStatus};
 use quittance_persistence::{
-    AskedTerms, Claimed, Completion, Error, NewRefund, RefundAtWork, RefundBegun, RefundKey, Reply, SpentKey,
-    Store, StoredRefund, WorkClaim,
+    BeginRefundOutcome, ClaimKeyOutcome, Completion, Error, NewRefund, PendingRefund, RefundKey,
+    RefundTermsRequest, Reply, SpentRefundKey, Store, StoredRefund, WorkClaim,
 };
 use quittance_test_support::{
     MoneyEvent, Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
@@ -44,19 +44,19 @@ fn new_refund(order_id: &OrderId, amount: Option<i64>) -> NewRefund {
         order_id: order_id.clone(),
         amount,
         reason: Some(RefundReason::RequestedByCustomer),
-        terms: AskedTerms::default(),
+        terms: RefundTermsRequest::default(),
         now: later(10),
-        redrive_at: later(40),
+        resume_at: later(40),
     }
 }
 
-async fn begin(store: &Store, order_id: &OrderId, amount: Option<i64>) -> RefundBegun {
+async fn begin(store: &Store, order_id: &OrderId, amount: Option<i64>) -> BeginRefundOutcome {
     store.begin_refund(new_refund(order_id, amount), None).await.expect("an answer")
 }
 
-async fn begun(store: &Store, order_id: &OrderId, amount: Option<i64>) -> RefundAtWork {
+async fn begun(store: &Store, order_id: &OrderId, amount: Option<i64>) -> PendingRefund {
     match begin(store, order_id, amount).await {
-        RefundBegun::Recorded(refund) => refund,
+        BeginRefundOutcome::Recorded(refund) => refund,
         other => panic!("{other:?}"),
     }
 }
@@ -78,16 +78,17 @@ fn figures(order: &Order) -> (OrderStatus, i64, i64) {
 async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
-    let Ok(Claimed::New(claim)) = store.claim_key(keyed("a")).await else { panic!() };
+    let Ok(ClaimKeyOutcome::New(claim)) = store.claim_key(keyed("a")).await else { panic!() };
     let render =
         |stored: &StoredRefund| Reply { status: 201, body: stored.refund.id.to_string(), secret: None };
     let completion = || Some(Completion { claim: claim.clone(), render: Arc::new(render) });
     let new = new_refund(&payment.order.id, Some(1000));
-    let RefundBegun::Recorded(work) = store.begin_refund(new.clone(), completion()).await.expect("an answer")
+    let BeginRefundOutcome::Recorded(work) =
+        store.begin_refund(new.clone(), completion()).await.expect("an answer")
     else {
         panic!()
     };
-    assert_eq!((work.payment_intent_id.as_str(), work.redrives), (payment.payment_intent_id.as_str(), 0));
+    assert_eq!((work.payment_intent_id.as_str(), work.resume_count), (payment.payment_intent_id.as_str(), 0));
     let refund = &work.stored.refund;
     assert_eq!(
         (&refund.id, refund.amount, refund.cause),
@@ -99,7 +100,10 @@ async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
     );
     assert!(!work.stored.is_surplus);
     let again = store.claim_key(keyed("a")).await.expect("an answer");
-    assert!(matches!(&again, Claimed::Replay(reply) if reply.body == new.id.to_string()), "{again:?}");
+    assert!(
+        matches!(&again, ClaimKeyOutcome::Replay(reply) if reply.body == new.id.to_string()),
+        "{again:?}"
+    );
     assert_eq!(list(&store, &payment.order.id).await, std::slice::from_ref(&work.stored));
     let read = store.refund(new.id).await.expect("a read").expect("a refund");
     assert_eq!((read.stored, read.account), (work.stored, work.account));
@@ -119,11 +123,12 @@ async fn a_refund_is_given_back_by_stripes_word_only(database: &TestDatabase) {
     assert_eq!(figures(&pending), (OrderStatus::Paid, 2500, 0));
     assert!(pending.version > before.version);
     let seen = payment.refund("re_1", Some(&refund), 1000, (RefundStatus::Succeeded, 5));
-    let stored = store.observe_refund(refund.clone(), seen.clone(), later(11)).await.expect("a commit");
+    let stored =
+        store.apply_refund_observation(refund.clone(), seen.clone(), later(11)).await.expect("a commit");
     assert_eq!(stored.expect("a refund").refund.status(), RefundStatus::Succeeded);
     assert_eq!(figures(&order(&store, id).await), (OrderStatus::PartiallyRefunded, 2500, 1000));
     // The event of it comes later, and changes nothing.
-    assert_eq!(hear(&store, seen).await, Outcome::Applied);
+    assert_eq!(hear(&store, seen).await, EventOutcome::Applied);
     let rest = begun(&store, id, None).await.stored.refund;
     assert_eq!(rest.amount.minor(), 1500);
     hear(&store, payment.refund("re_2", Some(&rest.id), 1500, (RefundStatus::Succeeded, 6))).await;
@@ -147,8 +152,8 @@ async fn of_many_refunds_at_once_no_more_goes_back_than_came(database: &TestData
     let mut recorded = 0;
     for answer in join_all(asking).await {
         match answer.expect("a task").expect("an answer") {
-            RefundBegun::Recorded(_) => recorded += 1,
-            RefundBegun::TooMuch(left) => assert!(left.minor() < 300, "{left}"),
+            BeginRefundOutcome::Recorded(_) => recorded += 1,
+            BeginRefundOutcome::TooMuch(left) => assert!(left.minor() < 300, "{left}"),
             other => panic!("{other:?}"),
         }
     }
@@ -157,7 +162,7 @@ async fn of_many_refunds_at_once_no_more_goes_back_than_came(database: &TestData
     assert_eq!(rest.stored.refund.amount.minor(), 100);
     assert_eq!(database.scalar_i64("SELECT sum(amount) FROM refunds").await, 2500);
     let none = begin(&stores[0], &payment.order.id, None).await;
-    assert!(matches!(none, RefundBegun::TooMuch(left) if left.minor() == 0), "{none:?}");
+    assert!(matches!(none, BeginRefundOutcome::TooMuch(left) if left.minor() == 0), "{none:?}");
 }
 
 async fn a_refund_that_fails_gives_its_money_back(database: &TestDatabase) {
@@ -168,7 +173,7 @@ async fn a_refund_that_fails_gives_its_money_back(database: &TestDatabase) {
     let seen = |status, second| payment.refund("re_1", Some(&refund), 2500, (status, second));
     hear(&store, seen(RefundStatus::Succeeded, 5)).await;
     assert_eq!(status(&store, order_id).await, OrderStatus::Refunded);
-    assert!(matches!(begin(&store, order_id, Some(1)).await, RefundBegun::TooMuch(_)));
+    assert!(matches!(begin(&store, order_id, Some(1)).await, BeginRefundOutcome::TooMuch(_)));
     hear(&store, seen(RefundStatus::Failed, 9)).await;
     // What is older comes late.
     hear(&store, seen(RefundStatus::Pending, 4)).await;
@@ -183,18 +188,18 @@ async fn what_was_not_paid_can_not_go_back(database: &TestDatabase) {
     let store = database.store().await;
     let unpaid = Payment::begin(&store).await;
     let answer = begin(&store, &unpaid.order.id, None).await;
-    assert!(matches!(answer, RefundBegun::NotPaid(OrderStatus::Pending)), "{answer:?}");
+    assert!(matches!(answer, BeginRefundOutcome::NotPaid(OrderStatus::Pending)), "{answer:?}");
     let answer = begin(&store, &id(OrderId::from_uuid), None).await;
-    assert!(matches!(answer, RefundBegun::NotFound), "{answer:?}");
+    assert!(matches!(answer, BeginRefundOutcome::NotFound), "{answer:?}");
     let payment = paid(&store).await;
     let answer = begin(&store, &payment.order.id, Some(2501)).await;
-    assert!(matches!(answer, RefundBegun::TooMuch(left) if left.minor() == 2500), "{answer:?}");
+    assert!(matches!(answer, BeginRefundOutcome::TooMuch(left) if left.minor() == 2500), "{answer:?}");
     let open = quittance_domain::dispute::DisputeStatus::NeedsResponse;
     hear(&store, payment.dispute("du_1", (open, 1))).await;
-    assert!(matches!(begin(&store, &payment.order.id, None).await, RefundBegun::Disputed));
+    assert!(matches!(begin(&store, &payment.order.id, None).await, BeginRefundOutcome::Disputed));
     hear(&store, payment.dispute("du_1", (quittance_domain::dispute::DisputeStatus::Lost, 2))).await;
     let answer = begin(&store, &payment.order.id, None).await;
-    assert!(matches!(answer, RefundBegun::NotPaid(OrderStatus::ChargedBack)), "{answer:?}");
+    assert!(matches!(answer, BeginRefundOutcome::NotPaid(OrderStatus::ChargedBack)), "{answer:?}");
     assert_eq!(rows(database, "refunds").await, 0);
 }
 
@@ -203,16 +208,16 @@ async fn a_refund_made_at_stripe_is_adopted(database: &TestDatabase) {
     let payment = paid(&store).await;
     for second in [5, 6] {
         let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, second));
-        assert_eq!(hear(&store, seen).await, Outcome::Applied);
+        assert_eq!(hear(&store, seen).await, EventOutcome::Applied);
     }
     assert_eq!(figures(&order(&store, &payment.order.id).await), (OrderStatus::PartiallyRefunded, 2500, 700));
     let refunds = list(&store, &payment.order.id).await;
     assert_eq!((refunds.len(), refunds[0].refund.cause), (1, RefundCause::Stripe));
-    assert!(matches!(begin(&store, &payment.order.id, Some(1801)).await, RefundBegun::TooMuch(_)));
+    assert!(matches!(begin(&store, &payment.order.id, Some(1801)).await, BeginRefundOutcome::TooMuch(_)));
     // Of a PaymentIntent that is not ours it counts for nothing.
     let mut foreign = payment.refund("re_2", None, 1, (RefundStatus::Succeeded, 7));
     "pi_foreign".clone_into(&mut foreign.payment_intent_id);
-    assert_eq!(hear(&store, foreign).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(hear(&store, foreign).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     assert_eq!(rows(database, "refunds").await, 1);
 }
 
@@ -237,7 +242,7 @@ async fn a_refund_that_stripe_told_of_without_our_id_is_not_made_twice(database:
     let refund = begun(&store, &payment.order.id, Some(500)).await.stored.refund.id;
     let nameless = payment.refund("re_1", None, 500, (RefundStatus::Succeeded, 5));
     hear(&store, nameless.clone()).await;
-    store.observe_refund(refund, nameless, later(12)).await.expect("a commit");
+    store.apply_refund_observation(refund, nameless, later(12)).await.expect("a commit");
     let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
     assert!(store.claim_refunds(claim).await.expect("a commit").is_empty());
     assert_eq!(figures(&order(&store, &payment.order.id).await), (OrderStatus::PartiallyRefunded, 2500, 500));
@@ -263,7 +268,7 @@ async fn what_came_too_much_goes_back_by_itself(database: &TestDatabase) {
     assert_eq!(due[0].payment_intent_id, surplus.payment_intent_id);
     let refund = due[0].stored.refund.id.clone();
     let seen = surplus.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5));
-    store.observe_refund(refund, seen, later(1)).await.expect("a commit").expect("a refund");
+    store.apply_refund_observation(refund, seen, later(1)).await.expect("a commit").expect("a refund");
     assert_eq!(figures(&order(&store, &first.order.id).await), (OrderStatus::Paid, 2500, 0));
     // It is given back once, also if that fails: then a person has to look.
     hear(&store, surplus.refund("re_1", None, 2500, (RefundStatus::Failed, 9))).await;
@@ -279,9 +284,9 @@ async fn money_under_review_goes_back_by_policy(database: &TestDatabase) {
         let after_cancel = Payment::begin(&store).await;
         store.refuse_attempt(after_cancel.id.clone(), "api_error".into(), now()).await.expect("a commit");
         let (order_id, closure) =
-            (after_cancel.order.id.clone(), quittance_domain::history::Closure::Canceled);
-        let by = quittance_persistence::ClosureBy::Shop;
-        store.ask_closure(order_id, closure, by, now()).await.expect("an answer");
+            (after_cancel.order.id.clone(), quittance_domain::history::CloseReason::Canceled);
+        let by = quittance_persistence::CloseRequester::Shop;
+        store.request_close(order_id, closure, by, now()).await.expect("an answer");
         let misfit = Payment::begin(&store).await;
         apply(&store, &[after_cancel.succeeded(), misfit.succeeded_with(99, "eur")]).await;
         for (payment, expected, status_after) in
@@ -322,7 +327,7 @@ async fn refunds_are_driven_on(database: &TestDatabase) {
     let claim = async |seconds: i64| {
         let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
         let taken = store.claim_refunds(claim).await.expect("a commit");
-        taken.into_iter().map(|work| (work.stored.refund.id, work.redrives)).collect::<Vec<_>>()
+        taken.into_iter().map(|work| (work.stored.refund.id, work.resume_count)).collect::<Vec<_>>()
     };
     assert!(claim(39).await.is_empty(), "its caller still has time");
     assert_eq!(claim(40).await, [(refund.clone(), 1)]);
@@ -330,7 +335,7 @@ async fn refunds_are_driven_on(database: &TestDatabase) {
     assert_eq!(claim(100).await, [(refund.clone(), 2)]);
     // What another has done since is let go.
     hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
-    database.execute("UPDATE refunds SET redrive_at = created_at").await;
+    database.execute("UPDATE refunds SET resume_at = created_at").await;
     assert!(claim(1000).await.is_empty());
     invariants::check(database).await;
 }
@@ -357,7 +362,7 @@ async fn a_refund_has_one_key_at_a_time(database: &TestDatabase) {
     };
     assert!(claim(519).await.is_empty(), "it is not asked for before its time");
     assert_eq!(claim(520).await[0].key, next);
-    store.put_off_refund(refund.clone(), later(900)).await.expect("a commit");
+    store.postpone_refund(refund.clone(), later(900)).await.expect("a commit");
     assert!(claim(899).await.is_empty());
     assert_eq!(claim(900).await[0].key, next, "that it waits spends no key");
     // What else is learned of its order leaves the key as it is.
@@ -367,8 +372,8 @@ async fn a_refund_has_one_key_at_a_time(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-fn spent(id: &RefundId, number: i32, seconds: i64) -> SpentKey {
-    SpentKey { id: id.clone(), number, next_since: later(seconds), redrive_at: later(seconds + 20) }
+fn spent(id: &RefundId, number: i32, seconds: i64) -> SpentRefundKey {
+    SpentRefundKey { id: id.clone(), number, next_since: later(seconds), resume_at: later(seconds + 20) }
 }
 
 async fn what_stripe_has_made_gets_no_other_key(database: &TestDatabase) {
@@ -377,11 +382,11 @@ async fn what_stripe_has_made_gets_no_other_key(database: &TestDatabase) {
     let refund = begun(&store, &payment.order.id, Some(700)).await.stored.refund.id;
     hear(&store, payment.refund("re_1", Some(&refund), 700, (RefundStatus::Pending, 5))).await;
     assert!(store.renew_refund_key(spent(&refund, 0, 500)).await.expect("an answer").is_none());
-    store.put_off_refund(refund.clone(), later(900)).await.expect("nothing to do");
+    store.postpone_refund(refund.clone(), later(900)).await.expect("nothing to do");
     let refused = begun(&store, &payment.order.id, Some(100)).await.stored.refund.id;
     store.refuse_refund(refused.clone(), "charge_disputed".into(), later(12)).await.expect("a commit");
     assert!(store.renew_refund_key(spent(&refused, 0, 500)).await.expect("an answer").is_none());
-    store.put_off_refund(refused, later(900)).await.expect("nothing to do");
+    store.postpone_refund(refused, later(900)).await.expect("nothing to do");
     assert!(store.renew_refund_key(spent(&id_of_nobody(), 0, 500)).await.expect("an answer").is_none());
     invariants::check(database).await;
 }
@@ -411,7 +416,7 @@ async fn a_refund_heard_before_its_payment_is_asked_for(database: &TestDatabase)
     let store = database.store().await;
     let payment = payment_on(&store, place(&store).await).await;
     let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
-    assert_eq!(hear(&store, seen).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(hear(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     let due = async || {
         let claim = WorkClaim { now: later(1), lease_until: later(60), limit: 10 };
         store.claim_checks(claim).await.expect("a commit")
@@ -431,9 +436,9 @@ async fn what_is_there_of_an_order_is_always_read(database: &TestDatabase) {
     let store = database.store().await;
     let opened = quittance_domain::dispute::DisputeStatus::NeedsResponse;
     let came_back = |payment: &Payment, id: &str| payment.refund(id, None, 700, (RefundStatus::Succeeded, 5));
-    let (asked, told, disputed, both) =
+    let (request_params, told, disputed, both) =
         (paid(&store).await, paid(&store).await, paid(&store).await, paid(&store).await);
-    begun(&store, &asked.order.id, Some(700)).await;
+    begun(&store, &request_params.order.id, Some(700)).await;
     hear(&store, came_back(&told, "re_1")).await;
     hear(&store, disputed.dispute("du_1", (opened, 5))).await;
     hear(&store, disputed.dispute("du_2", (opened, 6))).await;
@@ -450,21 +455,26 @@ async fn what_is_there_of_an_order_is_always_read(database: &TestDatabase) {
         MoneyEvent::from(came_back(&told, "re_4")).delivery(),
     ];
     store.apply(batch.to_vec()).await.expect("a commit");
-    for (payment, refunds, disputes) in
-        [(asked, 1, 0), (told, 2, 0), (disputed, 0, 2), (both, 1, 1), (at_once, 1, 1), (beside, 0, 0)]
-    {
+    for (payment, refunds, disputes) in [
+        (request_params, 1, 0),
+        (told, 2, 0),
+        (disputed, 0, 2),
+        (both, 1, 1),
+        (at_once, 1, 1),
+        (beside, 0, 0),
+    ] {
         let found = store.disputes(payment.order.id.clone()).await.expect("a read");
         assert_eq!((list(&store, &payment.order.id).await.len(), found.len()), (refunds, disputes));
         // Under the lock, too: there is nothing left to give back, or the bank decides.
         let more = begin(&store, &payment.order.id, Some(2500)).await;
         match disputes {
-            0 if refunds == 0 => assert!(matches!(more, RefundBegun::Recorded(_)), "{more:?}"),
-            0 => assert!(matches!(more, RefundBegun::TooMuch(_)), "{more:?}"),
-            _ => assert!(matches!(more, RefundBegun::Disputed), "{more:?}"),
+            0 if refunds == 0 => assert!(matches!(more, BeginRefundOutcome::Recorded(_)), "{more:?}"),
+            0 => assert!(matches!(more, BeginRefundOutcome::TooMuch(_)), "{more:?}"),
+            _ => assert!(matches!(more, BeginRefundOutcome::Disputed), "{more:?}"),
         }
     }
-    assert_eq!(rows(database, "orders WHERE has_returns").await, 6);
+    assert_eq!(rows(database, "orders WHERE has_refunds_or_disputes").await, 6);
     paid(&store).await;
-    assert_eq!(rows(database, "orders WHERE NOT has_returns").await, 1, "it has none");
+    assert_eq!(rows(database, "orders WHERE NOT has_refunds_or_disputes").await, 1, "it has none");
     invariants::check(database).await;
 }

@@ -1,9 +1,9 @@
 //! Events about sellers come late, twice and in any order; with what is read, they end in what is so at Stripe.
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::id::SellerId;
 use quittance_domain::payment::{Account, Mismatch, Mode};
-use quittance_domain::seller::{AccountState, ChargeType, Link, SellerNews};
+use quittance_domain::seller::{AccountEvent, AccountState, ChargeType, ConnectionStatus};
 use quittance_persistence::{ConnectSeller, SellerWork, Store};
 use quittance_test_support::{
     NOW_S, Payment, SellerEvent, TestDatabase, account_state, connect, connecting, later, on_both_databases,
@@ -40,8 +40,8 @@ async fn is_answered(
 ) {
     let (id, began_s, at) = (id.clone(), NOW_S + began, later(answered));
     match answer {
-        Some(state) => store.account_read(id, began_s, state, at).await.expect("a commit"),
-        None => store.account_gone(id, began_s, at).await.expect("a commit"),
+        Some(state) => store.record_account_snapshot(id, began_s, state, at).await.expect("a commit"),
+        None => store.record_account_disconnect(id, began_s, at).await.expect("a commit"),
     };
 }
 
@@ -59,22 +59,25 @@ async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountSt
 async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabase) {
     let store = database.store().await;
     let before = connect(&store, ACCOUNT, ChargeType::Direct).await;
-    let gone = || SellerEvent::of(ACCOUNT, 5, SellerNews::Deauthorized);
+    let gone = || SellerEvent::of(ACCOUNT, 5, AccountEvent::Deauthorized);
     for (event, mismatch) in [
         (SellerEvent { account: Account::connected("acct_x"), ..gone() }, Mismatch::UnknownSeller),
         (SellerEvent { account: Account::own(), ..gone() }, Mismatch::UnknownSeller),
         (SellerEvent { mode: Mode::Live, ..gone() }, Mismatch::WrongMode),
     ] {
-        assert_eq!(hear_sellers(&store, &[event]).await, [Outcome::Ignored(mismatch)]);
+        assert_eq!(hear_sellers(&store, &[event]).await, [EventOutcome::Ignored(mismatch)]);
     }
     assert_eq!(seller(&store, &before.id).await, before);
     let event = gone();
-    assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [Outcome::Applied]);
+    assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [EventOutcome::Applied]);
     let after = seller(&store, &before.id).await;
-    assert_eq!((after.link, after.version), (Link::Disconnected, before.version + 1));
+    assert_eq!(
+        (after.connection_status, after.version),
+        (ConnectionStatus::Disconnected, before.version + 1)
+    );
     drive(&store, &before.id, 6, None).await;
     // It is taken in once, also beside itself, and has nobody asked again.
-    assert_eq!(hear_sellers(&store, &[event.clone(), event]).await, [Outcome::Duplicate; 2]);
+    assert_eq!(hear_sellers(&store, &[event.clone(), event]).await, [EventOutcome::Duplicate; 2]);
     assert!(claim(&store, 1000).await.is_empty());
     assert_eq!(told(database, "seller.disconnected").await, 1);
     invariants::check(database).await;
@@ -83,12 +86,12 @@ async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabas
 async fn a_late_event_says_nothing_of_now(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
-    let state = async || seller(&store, &id).await.knowledge.state;
+    let state = async || seller(&store, &id).await.snapshot.state;
     for (seconds, name, expected) in [(9, "nine", "nine"), (5, "five", "nine"), (10, "ten", "ten")] {
         hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, seconds, named(name))]).await;
         assert_eq!(state().await, Some(named(expected)));
     }
-    store.account_read(id.clone(), NOW_S + 7, named("seven"), later(12)).await.expect("a commit");
+    store.record_account_snapshot(id.clone(), NOW_S + 7, named("seven"), later(12)).await.expect("a commit");
     assert_eq!(state().await, Some(named("ten")));
 }
 
@@ -96,7 +99,7 @@ async fn an_event_has_the_account_read(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     drive(&store, &id, 3, Some(&account_state())).await;
-    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 60, SellerNews::Changed)]).await;
+    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 60, AccountEvent::Changed)]).await;
     assert_eq!(claim(&store, 60).await.len(), 1);
 }
 
@@ -106,10 +109,10 @@ async fn a_read_that_began_too_early_settles_nothing(database: &TestDatabase) {
     let blind = AccountState { charges_enabled: false, ..account_state() };
     hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, 5, blind.clone())]).await;
     // In the same second it may be older than the event, and is asked once more.
-    store.account_read(id.clone(), NOW_S + 5, account_state(), later(5)).await.expect("a commit");
+    store.record_account_snapshot(id.clone(), NOW_S + 5, account_state(), later(5)).await.expect("a commit");
     assert!(claim(&store, 6).await.is_empty());
     drive(&store, &id, 7, Some(&blind)).await;
-    assert_eq!(seller(&store, &id).await.knowledge.state, Some(blind));
+    assert_eq!(seller(&store, &id).await.snapshot.state, Some(blind));
 }
 
 async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabase) {
@@ -121,9 +124,9 @@ async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabas
             for step in &order {
                 let event = match step {
                     0 => SellerEvent::updated(&account, 2, named("two")),
-                    1 => SellerEvent::of(&account, 5, SellerNews::Deauthorized),
+                    1 => SellerEvent::of(&account, 5, AccountEvent::Deauthorized),
                     // What happened last: it was lost once more, or only changed.
-                    2 if is_lost_again => SellerEvent::of(&account, 12, SellerNews::Deauthorized),
+                    2 if is_lost_again => SellerEvent::of(&account, 12, AccountEvent::Deauthorized),
                     2 => SellerEvent::updated(&account, 12, named("now")),
                     _ => {
                         let again = connecting(&account, ChargeType::Direct);
@@ -134,15 +137,16 @@ async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabas
                     }
                 };
                 // Each comes twice.
-                assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [Outcome::Applied]);
-                assert_eq!(hear_sellers(&store, &[event]).await, [Outcome::Duplicate]);
+                assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [EventOutcome::Applied]);
+                assert_eq!(hear_sellers(&store, &[event]).await, [EventOutcome::Duplicate]);
             }
             let truth = named("now");
             drive(&store, &id, 20, (!is_lost_again).then_some(&truth)).await;
             let found = seller(&store, &id).await;
-            let expected = if is_lost_again { Link::Disconnected } else { Link::Connected };
-            assert_eq!(found.link, expected, "{order:?}");
-            assert!(is_lost_again || found.knowledge.state == Some(truth), "{order:?}");
+            let expected =
+                if is_lost_again { ConnectionStatus::Disconnected } else { ConnectionStatus::Connected };
+            assert_eq!(found.connection_status, expected, "{order:?}");
+            assert!(is_lost_again || found.snapshot.state == Some(truth), "{order:?}");
         }
     }
     invariants::check(database).await;
@@ -154,13 +158,13 @@ async fn what_was_refused_before_the_platform_was_let_in_again_ends_nothing(data
     let again = ConnectSeller { began_s: NOW_S + 8, ..connecting(ACCOUNT, ChargeType::Direct) };
     store.connect_seller(again).await.expect("a seller");
     // Nor does what its owner had ended before, and is told of only now.
-    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 7, SellerNews::Deauthorized)]).await;
-    assert_eq!(seller(&store, &id).await.link, Link::Connected);
-    let refused = store.account_gone(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
-    assert_eq!(refused.link, Link::Connected);
+    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
+    assert_eq!(seller(&store, &id).await.connection_status, ConnectionStatus::Connected);
+    let refused = store.record_account_disconnect(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
+    assert_eq!(refused.connection_status, ConnectionStatus::Connected);
     assert_eq!(claim(&store, 11).await.len(), 1, "it is looked at again");
-    let refused = store.account_gone(id, NOW_S + 9, later(11)).await.expect("a commit");
-    assert_eq!(refused.link, Link::Disconnected);
+    let refused = store.record_account_disconnect(id, NOW_S + 9, later(11)).await.expect("a commit");
+    assert_eq!(refused.connection_status, ConnectionStatus::Disconnected);
     assert!(claim(&store, 1000).await.is_empty());
 }
 
@@ -182,7 +186,7 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
             match (dice.below(4), &truth) {
                 (0, Some(_)) => {
                     truth = None;
-                    undelivered.push(SellerEvent::of(&account, second, SellerNews::Deauthorized));
+                    undelivered.push(SellerEvent::of(&account, second, AccountEvent::Deauthorized));
                 }
                 (_, None) => {
                     let state = named(&step.to_string());
@@ -223,9 +227,10 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
         }
         drive(&store, &id, 100, truth.as_ref()).await;
         let found = seller(&store, &id).await;
-        let expected = if truth.is_some() { Link::Connected } else { Link::Disconnected };
-        assert_eq!(found.link, expected, "round {round}");
-        assert!(truth.is_none() || found.knowledge.state == truth, "round {round}: {:?}", found.knowledge);
+        let expected =
+            if truth.is_some() { ConnectionStatus::Connected } else { ConnectionStatus::Disconnected };
+        assert_eq!(found.connection_status, expected, "round {round}");
+        assert!(truth.is_none() || found.snapshot.state == truth, "round {round}: {:?}", found.snapshot);
         assert!(claim(&store, 4000).await.is_empty());
     }
     invariants::check(database).await;
@@ -235,21 +240,21 @@ async fn sellers_and_orders_are_one_batch(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let found = connect(&store, ACCOUNT, ChargeType::Direct).await;
-    let event = SellerEvent::of(ACCOUNT, 5, SellerNews::Deauthorized);
+    let event = SellerEvent::of(ACCOUNT, 5, AccountEvent::Deauthorized);
     // As one batch fails, nothing of it stays.
-    let corrupt = format!("UPDATE sellers SET link = 'odd' WHERE id = '{}'", found.id);
+    let corrupt = format!("UPDATE sellers SET connection_status = 'odd' WHERE id = '{}'", found.id);
     database.execute(&corrupt).await;
     let batch = || vec![payment.succeeded().delivery(), event.delivery()];
-    assert!(store.apply(batch()).await.is_err_and(|error| error.is_of_data()));
+    assert!(store.apply(batch()).await.is_err_and(|error| error.is_data_error()));
     assert_eq!(status(&store, &payment.order.id).await, quittance_domain::order::OrderStatus::Pending);
-    database.execute("UPDATE sellers SET link = 'connected'").await;
-    assert_eq!(store.apply(batch()).await.expect("a commit"), [Outcome::Applied; 2]);
+    database.execute("UPDATE sellers SET connection_status = 'connected'").await;
+    assert_eq!(store.apply(batch()).await.expect("a commit"), [EventOutcome::Applied; 2]);
     assert_eq!(status(&store, &payment.order.id).await, quittance_domain::order::OrderStatus::Paid);
-    assert_eq!(seller(&store, &found.id).await.link, Link::Disconnected);
+    assert_eq!(seller(&store, &found.id).await.connection_status, ConnectionStatus::Disconnected);
     // What could not be taken in is taken in when it is replayed.
     let late = SellerEvent::updated(ACCOUNT, 9, named("nine")).delivery();
-    store.keep_failed(late.clone(), "a fault that is mended since".to_owned()).await.expect("a commit");
-    assert_eq!(store.replay(late).await.expect("a commit"), Outcome::Applied);
-    assert_eq!(seller(&store, &found.id).await.knowledge.state, Some(named("nine")));
+    store.keep_failed(late.clone(), "a fault that is repaired since".to_owned()).await.expect("a commit");
+    assert_eq!(store.replay(late).await.expect("a commit"), EventOutcome::Applied);
+    assert_eq!(seller(&store, &found.id).await.snapshot.state, Some(named("nine")));
     invariants::check(database).await;
 }

@@ -5,7 +5,7 @@ use quittance_domain::seller::{AccountState, ChargeType};
 use quittance_persistence::{ClaimedDelivery, Cursor, MessageFilter};
 use quittance_test_support::{SellerEvent, TestDatabase, account_state, connect, on_both_databases, place};
 
-use crate::outbound::{announce, claim, ended, endpoint, message, record};
+use crate::outbound::{claim, ended, endpoint, message, publish, record};
 use crate::{hear_sellers, invariants};
 
 on_both_databases! { each_change_of_a_seller_is_told_once_and_in_order, a_full_batch_leaves_no_earlier_message_behind }
@@ -25,7 +25,7 @@ async fn each_change_of_a_seller_is_told_once_and_in_order(database: &TestDataba
         hear_sellers(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
     }
     let order = place(&store).await;
-    assert_eq!((announce(&store).await, announce(&store).await), (5, 0));
+    assert_eq!((publish(&store).await, publish(&store).await), (5, 0));
     let page = Cursor { limit: 10, starting_after: None };
     let mut messages = store.messages(MessageFilter::default(), page).await.expect("a read").data;
     messages.retain(|message| message.seller_id.as_ref() == Some(&seller.id));
@@ -60,6 +60,6 @@ async fn a_full_batch_leaves_no_earlier_message_behind(database: &TestDatabase) 
     );
     database.execute(&sql).await;
     let renderer = crate::outbound::renderer();
-    let announced = store.announce(1, renderer, quittance_test_support::now()).await.expect("a commit");
-    assert_eq!(announced, 2);
+    let published = store.publish(1, renderer, quittance_test_support::now()).await.expect("a commit");
+    assert_eq!(published, 2);
 }

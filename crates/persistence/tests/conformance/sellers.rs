@@ -5,12 +5,12 @@ use quittance_domain::id::SellerId;
 use quittance_domain::order::PricingError;
 use quittance_domain::payment::Mode;
 use quittance_domain::seller::{
-    AccountState, ChargeType, FeeTerms, InvalidFee, Link, Origin, Seller, SoldBy,
+    AccountState, ChargeType, ConnectionStatus, FeeTerms, InvalidFee, Origin, Seller, SellerTerms,
 };
 use quittance_persistence::{
-    ConnectSeller, Cursor, CustomerChange, Error, NewOrder, NewSeller, OrderChange, OrderChanged, Placed,
-    ProductChange, ProductChanged, SellerAtWork, SellerChange, SellerChanged, SellerFilter, SellerWork,
-    Store, WorkClaim,
+    ChangeOrderOutcome, ChangeProductOutcome, ChangeSellerOutcome, ConnectSeller, Cursor, CustomerChange,
+    Error, NewOrder, NewSeller, OrderChange, PendingSeller, PlaceOrderOutcome, ProductChange, SellerChange,
+    SellerFilter, SellerWork, Store, WorkClaim,
 };
 use quittance_test_support::{
     NOW_S, TestDatabase, account_state, connect, connecting, id, later, new_order, now, on_both_databases,
@@ -41,11 +41,11 @@ pub(crate) fn new_seller() -> NewSeller {
         reference: Some("shop-7".to_owned()),
         metadata: Metadata::from([("tier".to_owned(), "gold".to_owned())]),
         now: now(),
-        redrive_at: later(30),
+        resume_at: later(30),
     }
 }
 
-pub(crate) async fn claim(store: &Store, seconds: i64) -> Vec<SellerAtWork> {
+pub(crate) async fn claim(store: &Store, seconds: i64) -> Vec<PendingSeller> {
     let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
     store.claim_seller_checks(claim).await.expect("a commit")
 }
@@ -69,7 +69,7 @@ pub(crate) fn no_change(id: &SellerId) -> SellerChange {
 
 async fn change(store: &Store, change: SellerChange) -> Seller {
     match store.change_seller(change).await.expect("an answer") {
-        SellerChanged::Done(seller) => seller,
+        ChangeSellerOutcome::Done(seller) => seller,
         other => panic!("{other:?}"),
     }
 }
@@ -87,11 +87,20 @@ async fn an_account_is_made_as_it_was_recorded(database: &TestDatabase) {
     assert!(claim(&store, 89).await.is_empty(), "it is taken");
     assert_eq!(claim(&store, 90).await[0].checks, 2);
     let made = |account: &str| {
-        store.account_made(new.id.clone(), account.to_owned(), NOW_S + 91, account_state(), later(91))
+        store.record_created_account(
+            new.id.clone(),
+            account.to_owned(),
+            NOW_S + 91,
+            account_state(),
+            later(91),
+        )
     };
     let first = made("acct_made").await.expect("a commit");
-    assert_eq!((first.account_id.as_deref(), first.link), (Some("acct_made"), Link::Connected));
-    assert_eq!(first.knowledge.state, Some(account_state()));
+    assert_eq!(
+        (first.account_id.as_deref(), first.connection_status),
+        (Some("acct_made"), ConnectionStatus::Connected)
+    );
+    assert_eq!(first.snapshot.state, Some(account_state()));
     // It is one account for good.
     assert_eq!(made("acct_other").await.expect("a commit").account_id.as_deref(), Some("acct_made"));
     assert_eq!(claim(&store, 93).await[0].work, SellerWork::Read, "what was told before was of nobody");
@@ -130,7 +139,7 @@ async fn an_account_is_one_seller(database: &TestDatabase) {
     // One that could not be read is read at once, and is not ready before.
     let unread = ConnectSeller { state: None, ..connecting("acct_b", ChargeType::Direct) };
     let unread = stores[0].connect_seller(unread).await.expect("a seller");
-    assert_eq!((unread.link, unread.knowledge.state), (Link::Connected, None));
+    assert_eq!((unread.connection_status, unread.snapshot.state), (ConnectionStatus::Connected, None));
     assert_eq!(claim(&stores[0], 0).await[0].seller.id, unread.id);
 }
 
@@ -175,9 +184,9 @@ async fn terms_are_changed_one_by_one(database: &TestDatabase) {
     assert_eq!(change(&store, no_change(&before.id)).await.version, version, "nothing has changed");
     let wrong = SellerChange { fee_minimum: Some(-1), ..no_change(&before.id) };
     let refused = store.change_seller(wrong).await.expect("an answer");
-    assert!(matches!(refused, SellerChanged::Fee(InvalidFee::Minimum)), "{refused:?}");
+    assert!(matches!(refused, ChangeSellerOutcome::Fee(InvalidFee::Minimum)), "{refused:?}");
     let nobody = store.change_seller(no_change(&id(SellerId::from_uuid))).await.expect("an answer");
-    assert!(matches!(nobody, SellerChanged::NotFound));
+    assert!(matches!(nobody, ChangeSellerOutcome::NotFound));
     // Of its readiness nothing has changed, so nobody is told.
     assert_eq!(database.texts("SELECT kind AS value FROM outbox").await, ["seller.ready"]);
 }
@@ -186,13 +195,13 @@ async fn an_order_keeps_the_terms_of_its_price(database: &TestDatabase) {
     let store = database.store().await;
     let through = connect(&store, "acct_a", ChargeType::Direct).await;
     let placed = place_through(&store, &through).await;
-    let terms = SoldBy {
+    let terms = SellerTerms {
         seller_id: through.id.clone(),
         account_id: "acct_a".to_owned(),
         charge_type: ChargeType::Direct,
         application_fee: 75,
     };
-    assert_eq!(placed.sold_by.as_ref(), Some(&terms));
+    assert_eq!(placed.seller_terms.as_ref(), Some(&terms));
     let dearer = SellerChange {
         charge_type: Some(ChargeType::Destination),
         fee_basis_points: Some(1000),
@@ -209,11 +218,11 @@ async fn an_order_keeps_the_terms_of_its_price(database: &TestDatabase) {
         items: Some(items),
         now: later(2),
     };
-    let OrderChanged::Done(repriced) = store.change_order(repriced).await.expect("an answer") else {
+    let ChangeOrderOutcome::Done(repriced) = store.change_order(repriced).await.expect("an answer") else {
         panic!()
     };
-    let terms = SoldBy { charge_type: ChargeType::Destination, application_fee: 125, ..terms };
-    assert_eq!(repriced.sold_by, Some(terms));
+    let terms = SellerTerms { charge_type: ChargeType::Destination, application_fee: 125, ..terms };
+    assert_eq!(repriced.seller_terms, Some(terms));
     assert_eq!(order(&store, &placed.id).await, repriced);
 }
 
@@ -231,7 +240,10 @@ async fn an_order_is_sold_through_one_seller(database: &TestDatabase) {
         let items = [first, second].map(|place: usize| (products[place].id.clone(), quantity(1))).to_vec();
         let mixed = NewOrder { items, ..new_order(&products[0]) };
         let refused = store.place_order(mixed, None).await.expect("an answer");
-        assert!(matches!(refused, Placed::Unpriced(PricingError::MixedSellers { line: 1 })), "{refused:?}");
+        assert!(
+            matches!(refused, PlaceOrderOutcome::Unpriced(PricingError::MixedSellers { line: 1 })),
+            "{refused:?}"
+        );
     }
     assert_eq!(rows(database, "orders").await, 0);
 }
@@ -241,17 +253,17 @@ async fn a_product_is_of_a_seller_that_there_is(database: &TestDatabase) {
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
     let known = connect(&store, "acct_a", ChargeType::Direct).await;
     let ours = of(&store, None).await;
-    let sold_by = |seller_id| ProductChange { seller_id: Some(seller_id), ..ProductChange::default() };
+    let seller_terms = |seller_id| ProductChange { seller_id: Some(seller_id), ..ProductChange::default() };
     for nobody in [id(SellerId::from_uuid), unmade.id] {
         let product = Product { seller_id: Some(nobody.clone()), ..product() };
         let refused = store.insert_product(product, None).await;
         assert!(matches!(refused, Err(Error::UnknownSeller)), "{refused:?}");
-        let refused = store.change_product(ours.id.clone(), sold_by(Some(nobody)), later(1)).await;
-        assert!(matches!(refused, Ok(ProductChanged::UnknownSeller)), "{refused:?}");
+        let refused = store.change_product(ours.id.clone(), seller_terms(Some(nobody)), later(1)).await;
+        assert!(matches!(refused, Ok(ChangeProductOutcome::UnknownSeller)), "{refused:?}");
     }
     for seller_id in [Some(known.id), None] {
-        let changed = store.change_product(ours.id.clone(), sold_by(seller_id.clone()), later(1)).await;
-        let Ok(ProductChanged::Done(changed)) = changed else { panic!("{changed:?}") };
+        let changed = store.change_product(ours.id.clone(), seller_terms(seller_id.clone()), later(1)).await;
+        let Ok(ChangeProductOutcome::Done(changed)) = changed else { panic!("{changed:?}") };
         assert_eq!(changed.seller_id, seller_id);
         assert_eq!(store.product(ours.id.clone()).await.expect("a read"), Some(changed));
     }

@@ -1,12 +1,14 @@
 //! Paying on Stripe's page, and choosing where to pay.
 
-use quittance_domain::checkout::{Rail, SessionStatus};
-use quittance_domain::event::Outcome;
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
+use quittance_domain::event::EventOutcome;
 use quittance_domain::history::Task;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_domain::payment::{Mismatch, OpenStatus, PaymentStatus};
 use quittance_domain::refund::RefundStatus;
-use quittance_persistence::{Begun, Findings, NewAttempt, Observed, Store, WorkClaim};
+use quittance_persistence::{
+    AttemptObservations, BeginAttemptOutcome, NewAttempt, ObserveOutcome, Store, WorkClaim,
+};
 use quittance_test_support::{
     Payment, TestDatabase, id, later, new_attempt, new_session, now, on_both_databases, place,
 };
@@ -24,7 +26,7 @@ on_both_databases! {
     a_refund_heard_before_its_page_was_known_is_asked_for,
 }
 
-async fn begin(store: &Store, new: NewAttempt) -> Begun {
+async fn begin(store: &Store, new: NewAttempt) -> BeginAttemptOutcome {
     store.begin_attempt(new).await.expect("an answer")
 }
 
@@ -32,7 +34,7 @@ async fn session_on(store: &Store, order: Order) -> Payment {
     let new = new_session(&order);
     let payment_intent_id = format!("pi_{}", new.id.as_str().trim_start_matches("pay_"));
     let payment = Payment { order, id: new.id.clone(), payment_intent_id };
-    assert!(matches!(begin(store, new).await, Begun::Recorded(_)));
+    assert!(matches!(begin(store, new).await, BeginAttemptOutcome::Recorded(_)));
     payment
 }
 
@@ -41,25 +43,25 @@ async fn a_session_pays_its_order(database: &TestDatabase) {
     let payment = session_on(&store, place(&store).await).await;
     let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(
-        (attempt.attempt.rail, attempt.task, attempt.asked.as_str()),
-        (Rail::CheckoutSession, Some(Task::Create), "/thanks")
+        (attempt.attempt.flow, attempt.task, attempt.request_params.as_str()),
+        (PaymentFlow::CheckoutSession, Some(Task::Create), "/thanks")
     );
-    assert_eq!(hear(&store, payment.session(SessionStatus::Open, None)).await, Outcome::Applied);
+    assert_eq!(hear(&store, payment.session(SessionStatus::Open, None)).await, EventOutcome::Applied);
     let shown = order(&store, &payment.order.id).await.payment.expect("a payment");
     assert_eq!(shown.checkout_session_id, Some(payment.checkout_session_id()));
     assert_eq!(shown.payment_intent_id, None);
-    assert_eq!(hear(&store, payment.paid_session()).await, Outcome::Applied);
+    assert_eq!(hear(&store, payment.paid_session()).await, EventOutcome::Applied);
     let paid = order(&store, &payment.order.id).await;
     assert_eq!((paid.status, paid.amount_paid), (OrderStatus::Paid, paid.total));
     assert_eq!(paid.payment.expect("a payment").payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
     // What is told of its PaymentIntent is of the same attempt, and so is what names nothing but the session.
-    assert_eq!(apply(&store, &[payment.succeeded()]).await, [Outcome::Applied]);
+    assert_eq!(apply(&store, &[payment.succeeded()]).await, [EventOutcome::Applied]);
     let mut bare = payment.paid_session();
     (bare.order_id, bare.payment_id) = (None, None);
-    assert_eq!(hear(&store, bare.clone()).await, Outcome::Applied);
+    assert_eq!(hear(&store, bare.clone()).await, EventOutcome::Applied);
     "cs_foreign".clone_into(&mut bare.checkout_session_id);
     bare.payment_intent_id = Some("pi_foreign".to_owned());
-    assert_eq!(hear(&store, bare).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(hear(&store, bare).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     invariants::check(database).await;
 }
 
@@ -67,15 +69,15 @@ async fn a_session_is_used_again_if_it_was_asked_for_in_the_same_words(database:
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
     hear(&store, payment.session(SessionStatus::Open, None)).await;
-    let Begun::Live(live) = begin(&store, new_session(&payment.order)).await else { panic!() };
+    let BeginAttemptOutcome::Live(live) = begin(&store, new_session(&payment.order)).await else { panic!() };
     assert_eq!(live.attempt.id, payment.id);
-    let other = NewAttempt { asked: "/elsewhere".to_owned(), ..new_session(&payment.order) };
-    let Begun::CloseFirst(first) = begin(&store, other.clone()).await else { panic!() };
+    let other = NewAttempt { request_params: "/elsewhere".to_owned(), ..new_session(&payment.order) };
+    let BeginAttemptOutcome::CloseFirst(first) = begin(&store, other.clone()).await else { panic!() };
     assert_eq!((first.attempt.id, first.task), (payment.id.clone(), Some(Task::Close)));
     // It is not used any more, whoever asks.
-    assert!(matches!(begin(&store, new_session(&payment.order)).await, Begun::CloseFirst(_)));
+    assert!(matches!(begin(&store, new_session(&payment.order)).await, BeginAttemptOutcome::CloseFirst(_)));
     hear(&store, payment.session(SessionStatus::Expired, None)).await;
-    assert!(matches!(begin(&store, other).await, Begun::Recorded(_)));
+    assert!(matches!(begin(&store, other).await, BeginAttemptOutcome::Recorded(_)));
     assert_eq!(rows(database, "payments").await, 2);
     invariants::check(database).await;
 }
@@ -84,7 +86,9 @@ async fn another_way_to_pay_closes_the_first_one(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
-    let Begun::CloseFirst(first) = begin(&store, new_session(&payment.order)).await else { panic!() };
+    let BeginAttemptOutcome::CloseFirst(first) = begin(&store, new_session(&payment.order)).await else {
+        panic!()
+    };
     assert_eq!(
         (first.attempt.id, first.task, first.attempt.abandoned),
         (payment.id.clone(), Some(Task::Close), true)
@@ -93,7 +97,10 @@ async fn another_way_to_pay_closes_the_first_one(database: &TestDatabase) {
     let session = session_on(&store, payment.order.clone()).await;
     hear(&store, session.session(SessionStatus::Open, None)).await;
     let back = begin(&store, new_attempt(&payment.order)).await;
-    assert!(matches!(&back, Begun::CloseFirst(live) if live.attempt.id == session.id), "{back:?}");
+    assert!(
+        matches!(&back, BeginAttemptOutcome::CloseFirst(live) if live.attempt.id == session.id),
+        "{back:?}"
+    );
     // Whichever is paid nevertheless counts.
     hear(&store, session.paid_session()).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
@@ -110,16 +117,16 @@ async fn money_on_its_way_is_not_called_back(database: &TestDatabase) {
         let payment = Payment::begin(&store).await;
         apply(&store, &[payment.open("x", open)]).await;
         let other = begin(&store, new_session(&payment.order)).await;
-        assert!(matches!(other, Begun::NotPayable(status) if status == expected), "{other:?}");
-        assert!(matches!(begin(&store, new_attempt(&payment.order)).await, Begun::Live(_)));
+        assert!(matches!(other, BeginAttemptOutcome::NotPayable(status) if status == expected), "{other:?}");
+        assert!(matches!(begin(&store, new_attempt(&payment.order)).await, BeginAttemptOutcome::Live(_)));
     }
     // The customer has done their part on Stripe's page, and nothing is known of the money.
     let session = session_on(&store, place(&store).await).await;
     hear(&store, session.session(SessionStatus::Complete, None)).await;
     let other = begin(&store, new_attempt(&session.order)).await;
-    assert!(matches!(other, Begun::NotPayable(OrderStatus::Pending)), "{other:?}");
+    assert!(matches!(other, BeginAttemptOutcome::NotPayable(OrderStatus::Pending)), "{other:?}");
     let attempt = store.attempt(session.id).await.expect("a read").expect("an attempt");
-    assert_eq!((attempt.task, attempt.attempt.abandoned), (Some(Task::Look), false));
+    assert_eq!((attempt.task, attempt.attempt.abandoned), (Some(Task::Refresh), false));
 }
 
 async fn an_expired_session_makes_room(database: &TestDatabase) {
@@ -155,7 +162,7 @@ async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
     let payment = session_on(&store, place(&store).await).await;
     let mut bare = payment.succeeded().observation();
     (bare.order_id, bare.payment_id) = (None, None);
-    let findings = Findings {
+    let findings = AttemptObservations {
         payment_intent: Some(bare),
         session: Some(payment.paid_session()),
         refunds: vec![payment.refund("re_1", None, 700, (Succeeded, 1))],
@@ -164,18 +171,20 @@ async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
     let mut wrong = findings.clone();
     "pi_other".clone_into(&mut wrong.disputes[0].payment_intent_id);
     let before = order(&store, &payment.order.id).await;
-    let refused = store.take_in(payment.id.clone(), wrong, now()).await.expect("an answer");
-    assert!(matches!(refused, Observed::Mismatch(Mismatch::OtherPaymentIntent)), "{refused:?}");
+    let refused = store.apply_observations(payment.id.clone(), wrong, now()).await.expect("an answer");
+    assert!(matches!(refused, ObserveOutcome::Mismatch(Mismatch::OtherPaymentIntent)), "{refused:?}");
     assert_eq!(order(&store, &payment.order.id).await, before);
     assert_eq!(rows(database, "refunds").await, 0);
     for _ in 0..2 {
-        let taken = store.take_in(payment.id.clone(), findings.clone(), now()).await.expect("an answer");
-        let Observed::Merged(order, task) = taken else { panic!("{taken:?}") };
+        let taken =
+            store.apply_observations(payment.id.clone(), findings.clone(), now()).await.expect("an answer");
+        let ObserveOutcome::Merged(order, task) = taken else { panic!("{taken:?}") };
         assert_eq!((order.status, order.amount_refunded.minor(), task), (OrderStatus::Disputed, 700, None));
     }
     assert_eq!((rows(database, "refunds").await, rows(database, "disputes").await), (1, 1));
-    let unknown = store.take_in(id(quittance_domain::id::PaymentId::from_uuid), findings, now()).await;
-    assert!(unknown.is_err_and(|error| error.is_of_data()));
+    let unknown =
+        store.apply_observations(id(quittance_domain::id::PaymentId::from_uuid), findings, now()).await;
+    assert!(unknown.is_err_and(|error| error.is_data_error()));
     invariants::check(database).await;
 }
 
@@ -187,14 +196,14 @@ async fn a_refund_heard_before_its_page_was_known_is_asked_for(database: &TestDa
         store.claim_checks(claim).await.expect("a commit")
     };
     let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
-    assert_eq!(hear(&store, seen).await, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(hear(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     // The page's PaymentIntent becomes known before it is paid.
     apply(&store, &[payment.created()]).await;
     assert!(due().await.is_empty(), "there was nothing yet that could go back");
     hear(&store, payment.paid_session()).await;
     assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
     let found = store.order_to_check(payment.order.id.clone()).await.expect("a read").expect("an order");
-    store.checked(found, later(61)).await.expect("a commit");
+    store.record_check(found, later(61)).await.expect("a commit");
     apply(&store, &[payment.succeeded()]).await;
     hear(&store, payment.paid_session()).await;
     assert!(due().await.is_empty(), "nothing new was learned");

@@ -2,10 +2,10 @@
 
 use futures_util::future::join_all;
 use quittance_domain::catalog::Product;
-use quittance_domain::history::Closure;
+use quittance_domain::history::CloseReason;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::Order;
-use quittance_persistence::{ClosureBy, NewOrder, Placed, ProductChange, Shortage, Store};
+use quittance_persistence::{CloseRequester, NewOrder, PlaceOrderOutcome, ProductChange, Shortage, Store};
 use quittance_test_support::{
     TestDatabase, later, new_order, on_both_databases, payment_on, place_counted, product, quantity,
 };
@@ -31,7 +31,10 @@ async fn left(store: &Store, order: &Order) -> Option<u32> {
 }
 
 async fn cancel(store: &Store, id: &OrderId) {
-    store.ask_closure(id.clone(), Closure::Canceled, ClosureBy::Shop, later(1)).await.expect("an answer");
+    store
+        .request_close(id.clone(), CloseReason::Canceled, CloseRequester::Shop, later(1))
+        .await
+        .expect("an answer");
 }
 
 fn order_of(products: &[(&Product, u32)]) -> NewOrder {
@@ -43,7 +46,8 @@ async fn lines_of_one_product_add_up(database: &TestDatabase) {
     let store = database.store().await;
     let (pot, cup) = (counted(&store, 5).await, counted(&store, 1).await);
     let wanted = order_of(&[(&cup, 1), (&pot, 3), (&pot, 3), (&cup, 4)]);
-    let Placed::OutOfStock(short) = store.place_order(wanted, None).await.expect("an answer") else {
+    let PlaceOrderOutcome::OutOfStock(short) = store.place_order(wanted, None).await.expect("an answer")
+    else {
         panic!()
     };
     let expected = [
@@ -54,9 +58,9 @@ async fn lines_of_one_product_add_up(database: &TestDatabase) {
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
     // All or nothing: of what there is enough, nothing was taken either.
     let short = store.place_order(order_of(&[(&pot, 1), (&cup, 2)]), None).await.expect("an answer");
-    assert!(matches!(short, Placed::OutOfStock(_)), "{short:?}");
+    assert!(matches!(short, PlaceOrderOutcome::OutOfStock(_)), "{short:?}");
     let all = store.place_order(order_of(&[(&pot, 3), (&cup, 1), (&pot, 2)]), None).await.expect("an answer");
-    assert!(matches!(all, Placed::Done(_)), "{all:?}");
+    assert!(matches!(all, PlaceOrderOutcome::Done(_)), "{all:?}");
     for product in [pot, cup] {
         assert_eq!(store.product(product.id).await.expect("a read").expect("a product").stock, Some(0));
     }
@@ -72,8 +76,8 @@ async fn of_200_buyers_of_10_units_10_get_one(database: &TestDatabase) {
     let (mut sold, mut refused) = (0, 0);
     for placed in join_all(buying).await {
         match placed.expect("a task").expect("an answer") {
-            Placed::Done(_) => sold += 1,
-            Placed::OutOfStock(_) => refused += 1,
+            PlaceOrderOutcome::Done(_) => sold += 1,
+            PlaceOrderOutcome::OutOfStock(_) => refused += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -117,8 +121,8 @@ async fn orders_that_begin_and_end_at_once_leave_the_stock_as_it_was(database: &
         let new = order_of(&items);
         tokio::spawn(async move {
             match store.place_order(new, None).await.expect("an answer") {
-                Placed::Done(order) => cancel(&store, &order.id).await,
-                Placed::OutOfStock(_) => {}
+                PlaceOrderOutcome::Done(order) => cancel(&store, &order.id).await,
+                PlaceOrderOutcome::OutOfStock(_) => {}
                 other => panic!("{other:?}"),
             }
         })
@@ -154,7 +158,7 @@ async fn what_is_not_counted_can_always_be_had(database: &TestDatabase) {
 async fn the_last_one_is_told(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place_counted(&store, 2).await;
-    assert_eq!((placed.version, placed.settled_version), (2, 0));
+    assert_eq!((placed.version, placed.outcome_version), (2, 0));
     assert_eq!(order(&store, &placed.id).await, placed);
     let sql = "SELECT kind || ' ' || CAST(sequence AS text) AS value FROM outbox ORDER BY sequence";
     assert_eq!(database.texts(sql).await, ["order.created 1", "product.out_of_stock 2"]);

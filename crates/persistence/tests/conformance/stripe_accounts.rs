@@ -12,7 +12,7 @@ use crate::rows;
 on_both_databases! { the_first_account_of_a_mode_stays, of_many_accounts_at_once_one_stays }
 
 async fn tie(store: &Store, mode: Mode, account_id: &str) -> String {
-    store.tie_stripe_account(mode, account_id.to_owned(), later(1)).await.expect("an answer")
+    store.bind_stripe_account(mode, account_id.to_owned(), later(1)).await.expect("an answer")
 }
 
 async fn the_first_account_of_a_mode_stays(database: &TestDatabase) {

@@ -1,9 +1,9 @@
 //! What a reader can find out about an order.
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::payment::Mismatch;
 use quittance_domain::refund::RefundStatus;
-use quittance_persistence::{AskedTerms, NewRefund, StripeCall, TimelineEntry};
+use quittance_persistence::{NewRefund, RefundTermsRequest, StripeCall, TimelineEntry};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, on_both_databases};
 
 use crate::{apply, hear};
@@ -29,26 +29,26 @@ async fn everything_that_happened_is_there_in_order(database: &TestDatabase) {
         error: None,
         at: later(1),
     };
-    store.note_call(call.clone()).await.expect("a commit");
+    store.record_stripe_call(call.clone()).await.expect("a commit");
     let lost = StripeCall { request_id: None, error: Some("unreachable".into()), at: later(2), ..call };
-    store.note_call(lost).await.expect("a commit");
+    store.record_stripe_call(lost).await.expect("a commit");
     let mut success = payment.succeeded().delivery();
     success.received_at = later(3);
     store.apply(vec![success]).await.expect("a commit");
     let (refund, reason) = (id(quittance_domain::id::RefundId::from_uuid), None);
-    let (now, redrive_at) = (later(4), later(40));
+    let (now, resume_at) = (later(4), later(40));
     let new = NewRefund {
         id: refund.clone(),
         order_id: order_id.clone(),
         amount: None,
         reason,
-        terms: AskedTerms::default(),
+        terms: RefundTermsRequest::default(),
         now,
-        redrive_at,
+        resume_at,
     };
     store.begin_refund(new, None).await.expect("an answer");
     let seen = payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5));
-    store.observe_refund(refund.clone(), seen, later(5)).await.expect("a commit");
+    store.apply_refund_observation(refund.clone(), seen, later(5)).await.expect("a commit");
     let entries = store.timeline(order_id.clone()).await.expect("a read");
     let expected = [
         "act order.placed",
@@ -88,7 +88,7 @@ async fn an_event_that_names_an_order_and_is_not_of_its_attempt_is_there_too(dat
     let payment = Payment::begin(&store).await;
     let unknown = Some(id(quittance_domain::id::PaymentId::from_uuid));
     let event = PaymentEvent { payment_id: unknown, payment_intent_id: "pi_x".into(), ..payment.succeeded() };
-    let ignored = Outcome::Ignored(Mismatch::UnknownAttempt);
+    let ignored = EventOutcome::Ignored(Mismatch::UnknownAttempt);
     assert_eq!(apply(&store, &[event]).await, [ignored]);
     // A refund carries no order's id.
     assert_eq!(hear(&store, payment.refund("re_1", None, 1, (RefundStatus::Succeeded, 1))).await, ignored);

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use quittance_domain::id::SellerId;
 use quittance_domain::order::OrderStatus;
-use quittance_domain::seller::{AccountState, Blocker, ChargeType, Link, SellerNews};
-use quittance_persistence::{Begun, ConnectSeller, SellerWork, Store, UnlinkBegun};
+use quittance_domain::seller::{AccountEvent, AccountState, Blocker, ChargeType, ConnectionStatus};
+use quittance_persistence::{BeginAttemptOutcome, BeginUnlinkOutcome, ConnectSeller, SellerWork, Store};
 use quittance_test_support::{
     Kind, NOW_S, SellerEvent, TestDatabase, account_state, connect, connecting, id, later, new_attempt,
     on_both_databases, place_through, run_on, wait_until,
@@ -22,29 +22,31 @@ on_both_databases! {
     open_orders_are_found,
 }
 
-async fn begin(store: &Store, id: &SellerId, force: bool) -> UnlinkBegun {
+async fn begin(store: &Store, id: &SellerId, force: bool) -> BeginUnlinkOutcome {
     store.begin_unlink(id.clone(), force, later(10)).await.expect("an answer")
 }
 
 async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
     let store = database.store().await;
     let works = connect(&store, "acct_a", ChargeType::Direct).await;
-    assert!(matches!(begin(&store, &works.id, false).await, UnlinkBegun::NotAllowed(_)));
+    assert!(matches!(begin(&store, &works.id, false).await, BeginUnlinkOutcome::NotAllowed(_)));
     assert_eq!(seller(&store, &works.id).await, works);
-    assert!(matches!(begin(&store, &id(SellerId::from_uuid), true).await, UnlinkBegun::NotFound));
+    assert!(matches!(begin(&store, &id(SellerId::from_uuid), true).await, BeginUnlinkOutcome::NotFound));
     let state = AccountState { payouts_enabled: false, ..account_state() };
     let broken = ConnectSeller { state: Some(state), ..connecting("acct_b", ChargeType::Direct) };
     let broken = store.connect_seller(broken).await.expect("a seller");
-    let UnlinkBegun::Begun(unlinking) = begin(&store, &broken.id, false).await else { panic!() };
-    assert_eq!(unlinking.link, Link::Unlinking);
-    assert!(matches!(begin(&store, &works.id, true).await, UnlinkBegun::Begun(_)));
+    let BeginUnlinkOutcome::BeginAttemptOutcome(unlinking) = begin(&store, &broken.id, false).await else {
+        panic!()
+    };
+    assert_eq!(unlinking.connection_status, ConnectionStatus::Unlinking);
+    assert!(matches!(begin(&store, &works.id, true).await, BeginUnlinkOutcome::BeginAttemptOutcome(_)));
     // What Stripe was never asked for, or what was ended there, ends at once.
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
-    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, SellerNews::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, AccountEvent::Deauthorized)]).await;
     for id in [unmade.id, broken.id] {
         for _ in 0..2 {
-            let UnlinkBegun::Done(done) = begin(&store, &id, false).await else { panic!() };
-            assert_eq!(done.link, Link::Unlinked);
+            let BeginUnlinkOutcome::Done(done) = begin(&store, &id, false).await else { panic!() };
+            assert_eq!(done.connection_status, ConnectionStatus::Unlinked);
         }
     }
 }
@@ -52,24 +54,34 @@ async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
 async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, "acct_a", ChargeType::Direct).await.id;
-    let UnlinkBegun::Begun(_) = begin(&store, &id, true).await else { panic!() };
-    assert!(claim(&store, 39).await.is_empty(), "who asked is about to do it");
+    let BeginUnlinkOutcome::BeginAttemptOutcome(_) = begin(&store, &id, true).await else { panic!() };
+    assert!(claim(&store, 39).await.is_empty(), "who request_params is about to do it");
     assert_eq!(claim(&store, 40).await[0].work, SellerWork::Unlink { force: true });
     // An event has nothing read: the end is what is to be done.
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 41, SellerNews::Changed)]).await;
-    store.account_read(id.clone(), NOW_S + 42, account_state(), later(42)).await.expect("a commit");
+    hear_sellers(&store, &[SellerEvent::of("acct_a", 41, AccountEvent::Changed)]).await;
+    store
+        .record_account_snapshot(id.clone(), NOW_S + 42, account_state(), later(42))
+        .await
+        .expect("a commit");
     assert!(claim(&store, 99).await.is_empty());
     assert_eq!(claim(&store, 100).await[0].work, SellerWork::Unlink { force: true });
     // Stripe tells of it before whoever drove it says so.
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 101, SellerNews::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::of("acct_a", 101, AccountEvent::Deauthorized)]).await;
     for _ in 0..2 {
         let ended = store.unlinked(id.clone(), later(102)).await.expect("a commit");
-        assert_eq!(ended.link, Link::Unlinked);
+        assert_eq!(ended.connection_status, ConnectionStatus::Unlinked);
     }
     assert_eq!(told(database, "seller.disconnected").await, 1);
     hear_sellers(&store, &[SellerEvent::updated("acct_a", 103, account_state())]).await;
-    store.account_read(id.clone(), NOW_S + 104, account_state(), later(104)).await.expect("a commit");
-    assert_eq!(seller(&store, &id).await.link, Link::Unlinked, "it was ended for good");
+    store
+        .record_account_snapshot(id.clone(), NOW_S + 104, account_state(), later(104))
+        .await
+        .expect("a commit");
+    assert_eq!(
+        seller(&store, &id).await.connection_status,
+        ConnectionStatus::Unlinked,
+        "it was ended for good"
+    );
     assert!(claim(&store, 100_000_000).await.is_empty());
     invariants::check(database).await;
 }
@@ -80,15 +92,15 @@ async fn the_end_can_be_taken_back(database: &TestDatabase) {
     let placed = place_through(&store, &connected).await;
     begin(&store, &connected.id, true).await;
     let refused = store.begin_attempt(new_attempt(&placed)).await.expect("an answer");
-    let Begun::SellerNotReady { blockers, .. } = refused else { panic!("{refused:?}") };
+    let BeginAttemptOutcome::SellerNotReady { blockers, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(blockers, [Blocker::Unlinking]);
     let back = store.stop_unlink(connected.id.clone(), later(20)).await.expect("a commit");
-    assert_eq!(back.link, Link::Connected);
+    assert_eq!(back.connection_status, ConnectionStatus::Connected);
     assert_eq!(claim(&store, 22).await[0].work, SellerWork::Read);
-    assert!(matches!(store.begin_attempt(new_attempt(&placed)).await, Ok(Begun::Recorded(_))));
-    assert!(matches!(begin(&store, &connected.id, false).await, UnlinkBegun::NotAllowed(_)));
+    assert!(matches!(store.begin_attempt(new_attempt(&placed)).await, Ok(BeginAttemptOutcome::Recorded(_))));
+    assert!(matches!(begin(&store, &connected.id, false).await, BeginUnlinkOutcome::NotAllowed(_)));
     let ended = store.stop_unlink(connected.id.clone(), later(21)).await.expect("a commit");
-    assert_eq!(ended.link, Link::Connected);
+    assert_eq!(ended.connection_status, ConnectionStatus::Connected);
 }
 
 async fn who_was_let_in_again_stays(database: &TestDatabase) {
@@ -96,14 +108,23 @@ async fn who_was_let_in_again_stays(database: &TestDatabase) {
     let id = connect(&store, "acct_a", ChargeType::Direct).await.id;
     begin(&store, &id, true).await;
     let again = ConnectSeller { began_s: NOW_S + 20, ..connecting("acct_a", ChargeType::Direct) };
-    assert_eq!(store.connect_seller(again.clone()).await.expect("a seller").link, Link::Connected);
+    assert_eq!(
+        store.connect_seller(again.clone()).await.expect("a seller").connection_status,
+        ConnectionStatus::Connected
+    );
     // Whoever drove the end comes too late.
-    assert_eq!(store.unlinked(id.clone(), later(21)).await.expect("a commit").link, Link::Connected);
+    assert_eq!(
+        store.unlinked(id.clone(), later(21)).await.expect("a commit").connection_status,
+        ConnectionStatus::Connected
+    );
     // And who has ended it can let it in again.
     begin(&store, &id, true).await;
-    assert_eq!(store.unlinked(id.clone(), later(22)).await.expect("a commit").link, Link::Unlinked);
+    assert_eq!(
+        store.unlinked(id.clone(), later(22)).await.expect("a commit").connection_status,
+        ConnectionStatus::Unlinked
+    );
     let again = store.connect_seller(again).await.expect("a seller");
-    assert_eq!((again.id, again.link), (id, Link::Connected));
+    assert_eq!((again.id, again.connection_status), (id, ConnectionStatus::Connected));
 }
 
 async fn of_attempts_and_the_end_at_once_none_comes_after_it(database: &TestDatabase) {
@@ -125,8 +146,9 @@ async fn of_attempts_and_the_end_at_once_none_comes_after_it(database: &TestData
     });
     let begun = join_all(begins).await;
     assert_eq!(end.await.expect("a task").len(), 12);
-    let recorded = begun.iter().filter(|begun| matches!(begun, Ok(Begun::Recorded(_)))).count();
-    let refused = begun.iter().filter(|begun| matches!(begun, Ok(Begun::SellerNotReady { .. }))).count();
+    let recorded = begun.iter().filter(|begun| matches!(begun, Ok(BeginAttemptOutcome::Recorded(_)))).count();
+    let refused =
+        begun.iter().filter(|begun| matches!(begun, Ok(BeginAttemptOutcome::SellerNotReady { .. }))).count();
     assert_eq!(recorded + refused, 12);
     assert_eq!(rows(database, "payments").await, i64::try_from(recorded).expect("a few"));
     invariants::check(database).await;
@@ -139,7 +161,7 @@ fn an_attempt_waits_for_whoever_ends_the_link_and_sees_it() {
         let store = database.store().await;
         let connected = connect(&store, "acct_a", ChargeType::Direct).await;
         let attempt = new_attempt(&place_through(&store, &connected).await);
-        let mut ending = database.begin("UPDATE sellers SET link = 'unlinking'").await;
+        let mut ending = database.begin("UPDATE sellers SET connection_status = 'unlinking'").await;
         let task = tokio::spawn(async move { store.begin_attempt(attempt).await.expect("an answer") });
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND wait_event_type = 'Lock'";
@@ -149,7 +171,7 @@ fn an_attempt_waits_for_whoever_ends_the_link_and_sees_it() {
         .await;
         ending.execute("COMMIT").await;
         let begun = task.await.expect("a task");
-        assert!(matches!(begun, Begun::SellerNotReady { .. }), "{begun:?}");
+        assert!(matches!(begun, BeginAttemptOutcome::SellerNotReady { .. }), "{begun:?}");
         assert_eq!(rows(database, "payments").await, 0);
     });
 }
@@ -162,8 +184,8 @@ async fn open_orders_are_found(database: &TestDatabase) {
     let ended = place_through(&store, &one).await;
     place_through(&store, &two).await;
     let (closure, by) =
-        (quittance_domain::history::Closure::Canceled, quittance_persistence::ClosureBy::Shop);
-    store.ask_closure(ended.id, closure, by, later(1)).await.expect("an answer");
+        (quittance_domain::history::CloseReason::Canceled, quittance_persistence::CloseRequester::Shop);
+    store.request_close(ended.id, closure, by, later(1)).await.expect("an answer");
     let found = store.open_orders_of_seller(one.id).await.expect("a read");
     assert_eq!(found, [(open.id, OrderStatus::Pending)]);
 }

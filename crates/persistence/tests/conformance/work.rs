@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use quittance_domain::history::{Closure, Task};
+use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::PaymentId;
-use quittance_persistence::{AttemptAtWork, ClosureBy, NewAttempt, Store, WorkClaim};
+use quittance_persistence::{CloseRequester, NewAttempt, PendingAttempt, Store, WorkClaim};
 use quittance_test_support::{Payment, TestDatabase, later, new_attempt, now, on_both_databases, place};
 
 use crate::apply;
@@ -19,12 +19,12 @@ on_both_databases! {
     a_claim_takes_the_oldest_first_and_so_many,
 }
 
-async fn claim(store: &Store, seconds: i64, limit: u8) -> Vec<AttemptAtWork> {
+async fn claim(store: &Store, seconds: i64, limit: u8) -> Vec<PendingAttempt> {
     let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit };
     store.claim_work(claim).await.expect("a commit")
 }
 
-fn ids(claimed: &[AttemptAtWork]) -> Vec<PaymentId> {
+fn ids(claimed: &[PendingAttempt]) -> Vec<PaymentId> {
     claimed.iter().map(|attempt| attempt.attempt.id.clone()).collect()
 }
 
@@ -34,10 +34,10 @@ async fn what_is_due_is_taken_for_a_while(database: &TestDatabase) {
     assert!(claim(&store, 29, 10).await.is_empty(), "its caller still has time");
     let claimed = claim(&store, 30, 10).await;
     assert_eq!(ids(&claimed), std::slice::from_ref(&payment.id));
-    assert_eq!((claimed[0].task, claimed[0].redrives), (Some(Task::Create), 1));
+    assert_eq!((claimed[0].task, claimed[0].resume_count), (Some(Task::Create), 1));
     assert!(claim(&store, 89, 10).await.is_empty(), "it is being worked on");
     let claimed = claim(&store, 90, 10).await;
-    assert_eq!((ids(&claimed), claimed[0].redrives), (vec![payment.id], 2), "whoever had it is gone");
+    assert_eq!((ids(&claimed), claimed[0].resume_count), (vec![payment.id], 2), "whoever had it is gone");
 }
 
 async fn what_is_finished_is_not_taken(database: &TestDatabase) {
@@ -55,7 +55,7 @@ async fn what_is_finished_is_not_taken(database: &TestDatabase) {
     assert_eq!(ids(&claim(&store, 1000, 10).await), [open.id]);
     // When something is to be done again, it is counted anew.
     let attempt = store.attempt(made.id).await.expect("a read").expect("an attempt");
-    assert_eq!((attempt.task, attempt.redrives), (None, 0));
+    assert_eq!((attempt.task, attempt.resume_count), (None, 0));
 }
 
 async fn a_wish_to_end_is_driven_on(database: &TestDatabase) {
@@ -63,9 +63,9 @@ async fn a_wish_to_end_is_driven_on(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
     assert!(claim(&store, 1000, 10).await.is_empty());
-    let (order_id, closure) = (payment.order.id.clone(), Closure::Canceled);
-    store.ask_closure(order_id, closure, ClosureBy::Holder, later(1000)).await.expect("an answer");
-    assert!(claim(&store, 1029, 10).await.is_empty(), "who asked is about to do it");
+    let (order_id, closure) = (payment.order.id.clone(), CloseReason::Canceled);
+    store.request_close(order_id, closure, CloseRequester::Holder, later(1000)).await.expect("an answer");
+    assert!(claim(&store, 1029, 10).await.is_empty(), "who request_params is about to do it");
     let claimed = claim(&store, 1030, 10).await;
     assert_eq!((ids(&claimed), claimed[0].task), (vec![payment.id.clone()], Some(Task::Close)));
     apply(&store, &[payment.canceled()]).await;
@@ -99,7 +99,7 @@ async fn a_claim_takes_the_oldest_first_and_so_many(database: &TestDatabase) {
     let mut by_age = Vec::new();
     for seconds in [5, 1, 4, 2, 3] {
         let order = place(&store).await;
-        let new = NewAttempt { redrive_at: later(seconds), ..new_attempt(&order) };
+        let new = NewAttempt { resume_at: later(seconds), ..new_attempt(&order) };
         by_age.push((seconds, new.id.clone()));
         store.begin_attempt(new).await.expect("an answer");
     }
@@ -117,9 +117,9 @@ async fn what_was_done_by_another_is_let_go(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
     // As if a claim had come between the reading and the writing of whoever did the work.
-    let later = "SET redrive_at = created_at, redrives = 3";
+    let later = "SET resume_at = created_at, resume_count = 3";
     database.execute(&format!("UPDATE payments {later} WHERE id = '{}'", payment.id)).await;
     assert!(claim(&store, 1000, 10).await.is_empty());
-    let due = "SELECT count(*) FROM payments WHERE redrive_at IS NOT NULL OR redrives <> 0";
+    let due = "SELECT count(*) FROM payments WHERE resume_at IS NOT NULL OR resume_count <> 0";
     assert_eq!(database.scalar_i64(due).await, 0);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quittance_domain::money::Currency;
-use quittance_domain::seller::{FeeTerms, InvalidFee, Supported};
+use quittance_domain::seller::{FeeTerms, InvalidFee, SupportedSellers};
 use quittance_payments::ConnectSettings;
 
 use super::stripe::StripeBackend;
@@ -11,10 +11,10 @@ use crate::cli::{SellerArgs, SupportedArgs};
 use crate::error::Error;
 
 /// Parses the supported countries and currencies.
-pub(crate) fn sellers_supported(args: &SupportedArgs) -> Result<Supported, Error> {
+pub(crate) fn sellers_supported(args: &SupportedArgs) -> Result<SupportedSellers, Error> {
     let is_country = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_currency = |text: &str| text.parse::<Currency>().is_ok();
-    Ok(Supported {
+    Ok(SupportedSellers {
         countries: checked_set(
             "QUITTANCE_SELLER_COUNTRIES",
             &args.seller_countries,

@@ -1,6 +1,6 @@
 use chrono::Duration;
 use clap::Parser;
-use quittance_domain::seller::{ChargeType, FeeTerms, Supported};
+use quittance_domain::seller::{ChargeType, FeeTerms, SupportedSellers};
 use quittance_sandbox::ChaosConfig;
 use secrecy::ExposeSecret;
 
@@ -102,7 +102,7 @@ fn no_settings_select_the_sandbox() {
     assert_eq!(config.sellers.client_id.as_deref(), Some(SANDBOX_CLIENT_ID));
     assert_eq!(config.sellers.charge_type, ChargeType::Direct);
     assert_eq!(config.sellers.fee, FeeTerms::default());
-    assert_eq!(config.store.sellers_supported, Supported::default());
+    assert_eq!(config.store.sellers_supported, SupportedSellers::default());
 }
 
 #[test]

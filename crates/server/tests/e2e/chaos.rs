@@ -45,7 +45,7 @@ const LOAD: [Story; 8] = [
 
 /// What a run has come to.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
+struct EventOutcome {
     /// By route or type of webhook: which call of it went wrong, and how.
     faults: BTreeMap<String, Vec<(u64, String)>>,
     /// Of every order, in the order of the load.
@@ -132,7 +132,7 @@ impl Run<'_> {
     }
 
     /// Drives the load through, and waits until all is settled.
-    async fn drive(&self) -> Outcome {
+    async fn drive(&self) -> EventOutcome {
         let form = format!("seed={}&api_percent=40&delivery_percent=50&hang_ms=50&delay_ms=100", self.seed);
         self.control("/_sandbox/chaos", &form).await;
         let mut order_ids = Vec::new();
@@ -157,7 +157,7 @@ impl Run<'_> {
         for (_, order_id) in &order_ids {
             orders.push(self.order(order_id).await);
         }
-        Outcome { faults, orders }
+        EventOutcome { faults, orders }
     }
 
     async fn control(&self, path: &str, form: &str) -> Value {
@@ -211,7 +211,7 @@ impl Run<'_> {
     }
 }
 
-async fn run(database: &TestDatabase, seed: u64) -> Outcome {
+async fn run(database: &TestDatabase, seed: u64) -> EventOutcome {
     let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
     let shop = Shop::open(&world).await;
     Run { world: &world, shop, seed }.drive().await
@@ -247,6 +247,7 @@ async fn one_seed_is_one_run(database: &TestDatabase) {
     }
     assert_eq!(first, again);
 
-    let statuses = |run: &Outcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
+    let statuses =
+        |run: &EventOutcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
     assert_eq!(statuses(&first), statuses(&other), "faults change the way, not the end");
 }

@@ -234,7 +234,7 @@ async fn everything_is_driven_on(database: &TestDatabase, by: Through) {
 
 /// What was begun is done: the PaymentIntent is there, knows the address, or is closed.
 async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &str) {
-    let due = format!("payments WHERE order_id = '{order_id}' AND redrive_at IS NOT NULL");
+    let due = format!("payments WHERE order_id = '{order_id}' AND resume_at IS NOT NULL");
     wait_for("the worker", async || (world.count(&due).await == 0).then_some(())).await;
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{order_id}'");
     let known = world.texts(&known).await;

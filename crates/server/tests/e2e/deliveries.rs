@@ -22,7 +22,7 @@ quittance_test_support::on_both_databases! {
 
 /// How an order is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rail {
+enum PaymentFlow {
     Element,
     Page,
 }
@@ -55,7 +55,7 @@ enum Step {
 /// One order at Stripe, of which the service has heard nothing.
 struct Life<'a> {
     shop: &'a Shop,
-    rail: Rail,
+    flow: PaymentFlow,
     order_id: String,
     /// Of the Checkout Session, or the PaymentIntent.
     id: String,
@@ -66,13 +66,13 @@ struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    async fn begin(shop: &'a Shop, name: &str, rail: Rail) -> Self {
-        let (order_id, id) = match rail {
-            Rail::Element => {
+    async fn begin(shop: &'a Shop, name: &str, flow: PaymentFlow) -> Self {
+        let (order_id, id) = match flow {
+            PaymentFlow::Element => {
                 let payable = shop.payable(name).await;
                 (payable.order_id, payable.payment_intent_id)
             }
-            Rail::Page => {
+            PaymentFlow::Page => {
                 let hosted = shop.hosted(name).await;
                 (hosted.order_id, hosted.session_id)
             }
@@ -80,7 +80,7 @@ impl<'a> Life<'a> {
         let empty = String::new;
         Self {
             shop,
-            rail,
+            flow,
             order_id,
             payment_intent_id: id.clone(),
             id,
@@ -91,7 +91,7 @@ impl<'a> Life<'a> {
     }
 
     async fn pay_by(&mut self, method: &str) {
-        if self.rail == Rail::Element {
+        if self.flow == PaymentFlow::Element {
             self.shop.confirm_by(&self.payment_intent_id, method).await.expect(200);
         } else {
             let session = self.shop.pay_page(&self.id, method).await.expect(200);
@@ -151,15 +151,19 @@ type Told<'a> = (String, Life<'a>, &'static str);
 async fn live(shop: &Shop, shuffles: usize) -> Vec<Told<'_>> {
     let whole = LIFE.len();
     // A debit on Stripe's page completes its Session: after it there is only one try.
-    let spans =
-        [(Rail::Element, 0, whole), (Rail::Element, 2, whole), (Rail::Page, 0, 2), (Rail::Page, 2, whole)];
+    let spans = [
+        (PaymentFlow::Element, 0, whole),
+        (PaymentFlow::Element, 2, whole),
+        (PaymentFlow::Page, 0, 2),
+        (PaymentFlow::Page, 2, whole),
+    ];
     let mut lives = Vec::new();
-    for (rail, first, last) in spans {
+    for (flow, first, last) in spans {
         for (end, shuffle) in
             (first + 1..=last).flat_map(|end| (0..shuffles).map(move |shuffle| (end, shuffle)))
         {
-            let name = format!("{rail:?}-{first}-{end}-{shuffle}");
-            let mut life = Life::begin(shop, &name, rail).await;
+            let name = format!("{flow:?}-{first}-{end}-{shuffle}");
+            let mut life = Life::begin(shop, &name, flow).await;
             for (step, _) in &LIFE[first..end] {
                 life.step(*step).await;
             }
@@ -206,7 +210,7 @@ async fn every_order_ends_the_same(database: &TestDatabase, through: Through) {
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.0["type"].as_str()).collect();
         println!("{name}: {kinds:?}");
         // What is told of the money of a Session whose PaymentIntent is not known yet, Stripe is asked for.
-        if life.rail == Rail::Element {
+        if life.flow == PaymentFlow::Element {
             assert_eq!(shop.order(&life.order_id).await["status"], *status, "{name}");
         }
     }

@@ -75,7 +75,7 @@ async fn nothing_is_in_flight(world: &World<'_>) {
     let open = "orders WHERE status IN ('pending', 'payment_failed', 'processing', 'authorized')";
     assert_eq!(world.count(open).await, 0);
     assert_eq!(world.count("payments WHERE NOT closed").await, 0);
-    assert_eq!(world.count("refunds WHERE redrive_at IS NOT NULL").await, 0);
+    assert_eq!(world.count("refunds WHERE resume_at IS NOT NULL").await, 0);
 }
 
 async fn who_leaves_at_stripe_leaves_nothing_in_flight(database: &TestDatabase) {

@@ -125,10 +125,10 @@ async fn write_until(
 
 /// Waits until nothing waits for its first attempt, and what failed is the failing endpoint's.
 async fn come_to_rest(database: &TestDatabase) {
-    wait_for("everything to be announced and tried", async || {
-        let unannounced = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT announced").await;
+    wait_for("everything to be published and tried", async || {
+        let unpublished = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT published").await;
         let untried = database.scalar_i64("SELECT count(*) FROM deliveries WHERE attempts = 0").await;
-        (unannounced + untried == 0).then_some(())
+        (unpublished + untried == 0).then_some(())
     })
     .await;
 }

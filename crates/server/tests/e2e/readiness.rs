@@ -163,7 +163,7 @@ async fn events_of_another_mode_or_of_nobody_say_nothing(database: &TestDatabase
     // And what is news is asked about: Stripe says otherwise.
     told.delivery_to(&world.api, CONNECT).send().await.expect(200);
     assert_eq!(outcome(&world, &told).await, "applied");
-    let unsettled = format!("sellers WHERE id = '{}' AND seen_s <= told_s", seller.id);
+    let unsettled = format!("sellers WHERE id = '{}' AND snapshot_at_s <= last_event_at_s", seller.id);
     wait_for("the account to be read", async || (world.count(&unsettled).await == 0).then_some(())).await;
     assert_eq!(platform.seller(&seller).await["ready"], true);
     all_delivered(&world).await;

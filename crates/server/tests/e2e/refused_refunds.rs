@@ -125,7 +125,7 @@ async fn what_stripe_refuses_for_ever_has_failed(database: &TestDatabase) {
     see_refund(&world, "refused = 'charge_disputed'").await;
     let refund = only_refund(&shop, &order_id).await;
     assert_eq!((&refund["status"], &refund["cause"]), (&json!("failed"), &json!("surplus")), "{refund}");
-    assert_eq!(world.count("refunds WHERE redrive_at IS NOT NULL").await, 0);
+    assert_eq!(world.count("refunds WHERE resume_at IS NOT NULL").await, 0);
     assert_eq!(world.count("outbox WHERE kind = 'refund.failed'").await, 1);
     assert_eq!(front.keys().len(), 1);
 }
@@ -136,7 +136,7 @@ async fn what_a_person_asks_for_is_refused_at_once(database: &TestDatabase) {
     front.say(400, &refusal("balance_insufficient"));
     let refused = shop.refunding(&order_id, Some(700), "first").insist().await;
     assert_eq!((refused.status, refused.problem()), (409, "refund_refused"), "{}", refused.text);
-    see_refund(&world, "refused = 'balance_insufficient' AND redrive_at IS NULL").await;
+    see_refund(&world, "refused = 'balance_insufficient' AND resume_at IS NULL").await;
     front.let_through();
     shop.refunding(&order_id, Some(700), "second").insist().await.expect(201);
     shop.see_become(&order_id, "partially_refunded").await;
@@ -163,7 +163,7 @@ async fn left_open(world: &World<'_>, shop: &Shop, front: &Front) -> (String, St
     let refund = shop.refunding(&order_id, Some(700), "refund").insist().await.expect(201).body;
     assert_eq!(refund["status"], "pending", "{refund}");
     front.let_through();
-    drive_until(world, async || world.count("refunds WHERE redrives > 3").await == 1).await;
+    drive_until(world, async || world.count("refunds WHERE resume_count > 3").await == 1).await;
     let id = refund["id"].as_str().expect("an id").to_owned();
     assert!(front.keys().iter().all(|key| *key == id), "asked for anew: {:?}", front.keys());
     assert_eq!(given_back(world, shop, &order_id).await, (0, 0));

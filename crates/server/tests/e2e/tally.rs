@@ -18,7 +18,7 @@ pub(crate) async fn come_to_rest(world: &World<'_>) {
 /// Waits until no attempt or refund is left to be driven on, and no request is in flight.
 pub(crate) async fn all_driven(world: &World<'_>) {
     wait_for("everything to be driven on", async || {
-        let left = ["payments WHERE redrive_at IS NOT NULL", "refunds WHERE redrive_at IS NOT NULL"];
+        let left = ["payments WHERE resume_at IS NOT NULL", "refunds WHERE resume_at IS NOT NULL"];
         if world.count(left[0]).await + world.count(left[1]).await == 0 {
             return Some(());
         }

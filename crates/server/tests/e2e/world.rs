@@ -161,7 +161,7 @@ impl<'a> World<'a> {
 
     pub(crate) async fn let_redrives_be_due(&self) {
         for table in ["payments", "refunds"] {
-            let sql = format!("UPDATE {table} SET redrive_at = {LONG_AGO} WHERE redrive_at IS NOT NULL");
+            let sql = format!("UPDATE {table} SET resume_at = {LONG_AGO} WHERE resume_at IS NOT NULL");
             self.database.execute(&sql).await;
         }
         let unfinished = "check_at IS NOT NULL AND (link = 'unlinking' OR account_id IS NULL)";

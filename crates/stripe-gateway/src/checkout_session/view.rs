@@ -1,12 +1,14 @@
 //! A Checkout Session as Stripe writes it.
 
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
-use quittance_domain::payment::{Observation, OpenStatus, Seen, Success};
+use quittance_domain::payment::{Observation, ObservedState, OpenStatus, Success};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::payment_intent;
-use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, shape_error, stripe_object};
+use crate::view::{
+    Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, shape_error, stripe_object,
+};
 
 /// What we look at. See <https://docs.stripe.com/api/checkout/sessions/object>.
 #[derive(Deserialize)]
@@ -30,7 +32,7 @@ pub(crate) struct View<'a> {
 }
 
 /// What a Session says of itself and of its PaymentIntent.
-pub(crate) struct Observed {
+pub(crate) struct ObserveOutcome {
     pub(crate) session: SessionObservation,
     /// If it is expanded.
     pub(crate) payment_intent: Option<Observation>,
@@ -40,8 +42,8 @@ stripe_object!(View<'a>: "checkout.session", "Checkout Session");
 
 impl View<'_> {
     /// What it says of itself.
-    pub(crate) fn told(&self) -> Told {
-        Told { created: self.created, livemode: self.livemode }
+    pub(crate) fn told(&self) -> ObjectHeader {
+        ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
     /// Whether something is paid in it: others begin subscriptions, or save a payment method.
@@ -50,7 +52,7 @@ impl View<'_> {
     }
 
     /// What was seen, in our words; the error says what is missing.
-    pub(crate) fn observe(mut self, provenance: &Provenance) -> Result<Observed, String> {
+    pub(crate) fn observe(mut self, provenance: &ObjectContext) -> Result<ObserveOutcome, String> {
         let checkout_session_id = own_id(self.id.take(), Self::NAME)?;
         let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
         let (payment_intent_id, payment_intent) = self.payment_intent(provenance)?;
@@ -59,19 +61,19 @@ impl View<'_> {
             account: provenance.account.clone(),
             mode: provenance.mode,
             checkout_session_id,
-            event: provenance.sighting.event.clone(),
+            event: provenance.provenance.event.clone(),
             payment_intent_id,
             order_id,
             payment_id,
             status,
             paid,
         };
-        Ok(Observed { session, payment_intent })
+        Ok(ObserveOutcome { session, payment_intent })
     }
 
     fn payment_intent(
         &self,
-        provenance: &Provenance,
+        provenance: &ObjectContext,
     ) -> Result<(Option<String>, Option<Observation>), String> {
         let Some(json) = self.payment_intent.map(RawValue::get) else { return Ok((None, None)) };
         if json.starts_with('{') {
@@ -86,7 +88,10 @@ impl View<'_> {
 
     /// How it stands, and what was paid. Its PaymentIntent, where it is known, has the exact words: a Session
     /// does not say how much of a held payment was taken, nor that the money failed to come.
-    fn seen(&self, payment_intent: Option<&Seen>) -> Result<(SessionStatus, Option<Success>), String> {
+    fn seen(
+        &self,
+        payment_intent: Option<&ObservedState>,
+    ) -> Result<(SessionStatus, Option<Success>), String> {
         match self.status.as_deref().ok_or("the Checkout Session has no status")? {
             "open" => return Ok((SessionStatus::Open, None)),
             "expired" => return Ok((SessionStatus::Expired, None)),
@@ -101,12 +106,13 @@ impl View<'_> {
             };
         Ok(match payment_intent {
             None if is_paid => (SessionStatus::Complete, Some(self.success()?)),
-            Some(Seen::Succeeded(success)) if is_paid => (SessionStatus::Complete, Some(success.clone())),
-            Some(Seen::Canceled | Seen::Open { status: OpenStatus::RequiresPaymentMethod, .. })
-                if !is_paid =>
-            {
-                (SessionStatus::Failed, None)
+            Some(ObservedState::Succeeded(success)) if is_paid => {
+                (SessionStatus::Complete, Some(success.clone()))
             }
+            Some(
+                ObservedState::Canceled
+                | ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, .. },
+            ) if !is_paid => (SessionStatus::Failed, None),
             _ => (SessionStatus::Complete, None),
         })
     }

@@ -1,10 +1,10 @@
 //! A PaymentIntent as Stripe writes it: the one view through which events and answers are read.
 
-use quittance_domain::payment::{Fact, Failure, Observation, OpenStatus, Seen, Sighting, Success};
+use quittance_domain::payment::{Fact, Failure, Observation, ObservedState, OpenStatus, Provenance, Success};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::view::{Ids, Provenance, Reference, StripeObject, Told, own_id, stripe_object};
+use crate::view::{Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
 
 /// Under which next actions the customer has days: they carry a voucher to a shop, order a transfer at their
 /// bank, or wait for the small deposits that prove a bank account theirs. Every voucher's is called
@@ -58,8 +58,8 @@ stripe_object!(View: "payment_intent", "PaymentIntent");
 
 impl View {
     /// What it says of itself.
-    pub(crate) fn told(&self) -> Told {
-        Told { created: self.created, livemode: self.livemode }
+    pub(crate) fn told(&self) -> ObjectHeader {
+        ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
     /// What a page needs to let the customer pay it.
@@ -68,22 +68,22 @@ impl View {
     }
 
     /// What was seen, in our words; the error says what is missing.
-    pub(crate) fn observe(mut self, provenance: Provenance) -> Result<Observation, String> {
-        let Provenance { account, mode, sighting } = provenance;
+    pub(crate) fn observe(mut self, provenance: ObjectContext) -> Result<Observation, String> {
+        let ObjectContext { account, mode, provenance } = provenance;
         let payment_intent_id = own_id(self.id.take(), Self::NAME)?;
         let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
-        let seen = self.seen(&sighting)?;
+        let seen = self.seen(&provenance)?;
         Ok(Observation {
             account,
             mode,
             payment_intent_id,
             order_id,
             payment_id,
-            fact: Fact { sighting, seen },
+            fact: Fact { provenance, seen },
         })
     }
 
-    fn seen(self, sighting: &Sighting) -> Result<Seen, String> {
+    fn seen(self, provenance: &Provenance) -> Result<ObservedState, String> {
         let status = match self.status.as_deref().ok_or("the PaymentIntent has no status")? {
             "requires_payment_method" => OpenStatus::RequiresPaymentMethod,
             "requires_confirmation" => OpenStatus::RequiresConfirmation,
@@ -93,17 +93,17 @@ impl View {
             "requires_action" => OpenStatus::RequiresAction,
             "processing" => OpenStatus::Processing,
             "requires_capture" => OpenStatus::RequiresCapture,
-            "canceled" => return Ok(Seen::Canceled),
-            "succeeded" => return self.success().map(Seen::Succeeded),
+            "canceled" => return Ok(ObservedState::Canceled),
+            "succeeded" => return self.success().map(ObservedState::Succeeded),
             _ => return Err("the PaymentIntent's status is none that we know".to_owned()),
         };
         let failure = match status {
             OpenStatus::RequiresPaymentMethod => {
-                self.last_payment_error.map(|error| error.into_failure(sighting))
+                self.last_payment_error.map(|error| error.into_failure(provenance))
             }
             _ => None,
         };
-        Ok(Seen::Open { status, failure })
+        Ok(ObservedState::Open { status, failure })
     }
 
     fn success(self) -> Result<Success, String> {
@@ -119,9 +119,9 @@ impl View {
 impl LastPaymentError {
     /// The charge tells failures apart, and is the same in every event and every read of one failure. Where
     /// none was made (a failed 3D Secure check), the payment method that was tried does.
-    fn into_failure(self, sighting: &Sighting) -> Failure {
+    fn into_failure(self, provenance: &Provenance) -> Failure {
         let id = self.charge.or(self.payment_method).and_then(Reference::into_id);
-        let fallback = || if sighting.event.is_empty() { "read" } else { &sighting.event }.to_owned();
+        let fallback = || if provenance.event.is_empty() { "read" } else { &provenance.event }.to_owned();
         Failure {
             id: id.unwrap_or_else(fallback),
             code: self.code,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
 use quittance_domain::money::Money;
 use quittance_domain::order::{Address, Shipping};
-use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen, Success};
+use quittance_domain::payment::{Account, CaptureMethod, Mode, ObservedState, OpenStatus, Success};
 use quittance_stripe_gateway::{Collection, Error, FrozenRequest, NewPaymentIntent, PaymentDetails, Stripe};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -193,9 +193,9 @@ async fn a_create_is_sent_letter_for_letter() {
     assert_eq!(observation.payment_intent_id, ID);
     assert_eq!((observation.order_id, observation.payment_id), (Some(order_id()), Some(payment_id())));
     assert_eq!((observation.account, observation.mode), (Account::own(), Mode::Test));
-    let open = Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
+    let open = ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
     assert_eq!(observation.fact.seen, open);
-    assert_eq!(observation.fact.sighting.event, "");
+    assert_eq!(observation.fact.provenance.event, "");
     let secret = made.client_secret.expect("a client secret");
     assert_eq!(secret.expose_secret(), "pi_3SWabcLkdIwHu7ix0abcdefg_secret_hushhushhush");
     assert_eq!(made.request_id.as_deref(), Some("req_ok"));
@@ -205,7 +205,7 @@ async fn a_create_is_sent_letter_for_letter() {
 async fn a_read_is_dated_by_stripes_clock() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent()).with("Date", DATE)]);
     let read = server.stripe().retrieve_payment_intent(&Account::own(), ID).await.expect("read");
-    let created = read.observation.fact.sighting.created;
+    let created = read.observation.fact.provenance.created;
     // The whole call may not take longer than this, and the date is rounded down.
     assert!((DATE_S - 21..DATE_S).contains(&created), "{created}");
     let [request] = &server.requests()[..] else { panic!("one request") };
@@ -220,7 +220,7 @@ async fn a_replayed_answer_is_dated_by_when_the_object_was_made() {
     let server = StandIn::answering(vec![replayed]);
     let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
     let made = server.stripe().create_payment_intent(&frozen).await.expect("made");
-    assert_eq!(made.observation.fact.sighting.created, 1_795_341_000);
+    assert_eq!(made.observation.fact.provenance.created, 1_795_341_000);
 }
 
 #[actix_web::test]
@@ -239,7 +239,7 @@ async fn a_cancel_and_an_update_are_sent_under_their_keys() {
     let server = StandIn::answering(vec![Answer::ok(&canceled), Answer::ok(&payment_intent())]);
     let (stripe, account) = (server.stripe(), Account::own());
     let closed = stripe.cancel_payment_intent(&account, ID, "pay_1:cancel").await.expect("canceled");
-    assert_eq!(closed.observation.fact.seen, Seen::Canceled);
+    assert_eq!(closed.observation.fact.seen, ObservedState::Canceled);
     stripe.update_payment_details(&account, ID, &details(), "pay_1:details:2").await.expect("updated");
 
     let [cancel, update] = &server.requests()[..] else { panic!("two requests") };
@@ -266,7 +266,7 @@ async fn a_capture_says_how_much_under_its_key() {
     let taken = stripe.capture_payment_intent(&Account::own(), ID, 1200, "pay_1:capture").await;
     let success =
         Success { amount: 2500, currency: "eur".to_owned(), amount_received: 1200, application_fee: None };
-    assert_eq!(taken.expect("captured").observation.fact.seen, Seen::Succeeded(success));
+    assert_eq!(taken.expect("captured").observation.fact.seen, ObservedState::Succeeded(success));
     let [request] = &server.requests()[..] else { panic!("one request") };
     assert_eq!((request.method.as_str(), request.body.as_str()), ("POST", "amount_to_capture=1200"));
     assert_eq!(request.path, format!("/v1/payment_intents/{ID}/capture"));

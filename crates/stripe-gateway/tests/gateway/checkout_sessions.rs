@@ -3,11 +3,11 @@
 use chrono::DateTime;
 use quittance_domain::catalog::Metadata;
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
-use quittance_domain::event::Content;
+use quittance_domain::event::EventContent;
 use quittance_domain::id::ProductId;
 use quittance_domain::money::Money;
 use quittance_domain::order::{Line, Quantity};
-use quittance_domain::payment::{Account, CaptureMethod, Mode, OpenStatus, Seen, Success};
+use quittance_domain::payment::{Account, CaptureMethod, Mode, ObservedState, OpenStatus, Success};
 use quittance_stripe_gateway::{CheckoutSession, Error, NewCheckoutSession, PaymentDetails, Stripe, event};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -225,10 +225,10 @@ async fn a_read_brings_the_payment_intent_too() {
     let payment_intent = read.payment_intent.expect("a PaymentIntent");
     assert_eq!(payment_intent.payment_intent_id, PAYMENT_INTENT);
     assert_eq!(payment_intent.payment_id, Some(payment_id()));
-    assert_eq!(payment_intent.fact.seen, Seen::Succeeded(success(2500, None)));
-    let sighting = payment_intent.fact.sighting;
-    assert!((DATE_S - 21..DATE_S).contains(&sighting.created), "{sighting:?}");
-    assert_eq!(sighting.event, "");
+    assert_eq!(payment_intent.fact.seen, ObservedState::Succeeded(success(2500, None)));
+    let provenance = payment_intent.fact.provenance;
+    assert!((DATE_S - 21..DATE_S).contains(&provenance.created), "{provenance:?}");
+    assert_eq!(provenance.event, "");
 }
 
 #[actix_web::test]
@@ -261,7 +261,7 @@ async fn a_read_sees_that_the_money_failed_to_come() {
     let open = json!({ "payment_intent": payment_intent() });
     let seen = read(&open).await.expect("read");
     assert_eq!(seen.observation.status, SessionStatus::Open);
-    let waits = Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
+    let waits = ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
     assert_eq!(seen.payment_intent.expect("a PaymentIntent").fact.seen, waits);
 }
 
@@ -306,7 +306,7 @@ async fn a_replayed_answer_claims_no_news_of_the_payment_intent() {
     let server = StandIn::answering(vec![replayed]);
     let frozen = Stripe::freeze_checkout_session(&new_session());
     let made = server.stripe().create_checkout_session(&frozen).await.expect("made");
-    assert_eq!(made.payment_intent.expect("a PaymentIntent").fact.sighting.created, 1_795_341_000);
+    assert_eq!(made.payment_intent.expect("a PaymentIntent").fact.provenance.created, 1_795_341_000);
 }
 
 #[actix_web::test]
@@ -348,7 +348,7 @@ async fn an_expiry_is_sent_under_its_key() {
     assert_eq!(request.header("idempotency-key"), Some("pay_1:expire"));
 }
 
-fn told(kind: &str, over: &Value) -> Content {
+fn told(kind: &str, over: &Value) -> EventContent {
     let event = event_of(&format!("checkout.session.{kind}"), &with(checkout_session(), over));
     event::read(event.to_string().as_bytes()).expect("an event").content
 }
@@ -368,7 +368,7 @@ fn an_event_says_how_the_session_stands_and_what_was_paid() {
         ("async_payment_failed", over("complete", "unpaid"), SessionStatus::Failed, None),
         ("expired", over("expired", "unpaid"), SessionStatus::Expired, None),
     ] {
-        let Content::Session(observation) = told(kind, &over) else { panic!("{kind}") };
+        let EventContent::Session(observation) = told(kind, &over) else { panic!("{kind}") };
         assert_eq!((observation.status, observation.paid), (status, paid), "{kind}");
         assert_eq!(observation.checkout_session_id, ID);
         assert_eq!(observation.event, "evt_3SWabcLkdIwHu7ix0hijklmn");
@@ -392,7 +392,7 @@ fn type_and_object_must_agree() {
         ("expired", over("open", "unpaid"), "expired"),
         ("expired", over("complete", "paid"), "expired"),
     ] {
-        let expected = Content::Unreadable(format!("the type says {word}, the object does not"));
+        let expected = EventContent::Unreadable(format!("the type says {word}, the object does not"));
         assert_eq!(told(kind, &over), expected, "{kind} {over}");
     }
 }
@@ -401,7 +401,7 @@ fn type_and_object_must_agree() {
 fn sessions_in_which_nothing_is_paid_change_nothing() {
     for mode in ["subscription", "setup", "someday"] {
         let over = json!({ "mode": mode, "status": "complete", "payment_status": "no_payment_required" });
-        assert_eq!(told("completed", &over), Content::Unhandled);
+        assert_eq!(told("completed", &over), EventContent::Unhandled);
     }
 }
 
@@ -410,7 +410,7 @@ fn connected_accounts_and_live_mode_are_told() {
     let mut live = event_of("checkout.session.expired", &json!({ "id": "cs_live_1", "status": "expired" }));
     live = with(live, &json!({ "account": "acct_1SWseller", "livemode": true }));
     let event = event::read(live.to_string().as_bytes()).expect("an event");
-    let Content::Session(observation) = event.content else { panic!("a Session") };
+    let EventContent::Session(observation) = event.content else { panic!("a Session") };
     assert_eq!((observation.account, observation.mode), (Account::connected("acct_1SWseller"), Mode::Live));
     assert_eq!((observation.order_id, observation.payment_intent_id), (None, None));
 }

@@ -1,8 +1,8 @@
 //! Disputes: how they are listed, and what their events say.
 
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
-use quittance_domain::event::Content;
-use quittance_domain::payment::{Account, Mode, Sighting};
+use quittance_domain::event::EventContent;
+use quittance_domain::payment::{Account, Mode, Provenance};
 use quittance_stripe_gateway::{Error, event};
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ use crate::stand_in::{Answer, DATE, DATE_S, StandIn, dispute, event_of, payment_
 
 const PAYMENT_INTENT: &str = "pi_3SWabcLkdIwHu7ix0abcdefg";
 
-fn observed(status: DisputeStatus, sighting: Sighting) -> DisputeObservation {
+fn observed(status: DisputeStatus, provenance: Provenance) -> DisputeObservation {
     DisputeObservation {
         account: Account::own(),
         mode: Mode::Test,
         stripe_dispute_id: "du_1SWabcLkdIwHu7ixdisputed".to_owned(),
         payment_intent_id: PAYMENT_INTENT.to_owned(),
-        sighting,
+        provenance,
         state: DisputeState {
             status,
             amount: 2500,
@@ -27,7 +27,7 @@ fn observed(status: DisputeStatus, sighting: Sighting) -> DisputeObservation {
     }
 }
 
-fn told(kind: &str, over: &Value) -> Content {
+fn told(kind: &str, over: &Value) -> EventContent {
     let event = event_of(&format!("charge.dispute.{kind}"), &with(dispute(), over));
     event::read(event.to_string().as_bytes()).expect("an event").content
 }
@@ -45,8 +45,9 @@ fn an_event_says_how_the_dispute_stands() {
         ("closed", DisputeStatus::Prevented),
         ("closed", DisputeStatus::Lost),
     ] {
-        let sighting = Sighting { created: 1_795_341_600, event: "evt_3SWabcLkdIwHu7ix0hijklmn".to_owned() };
-        let expected = Content::Dispute(Box::new(observed(status, sighting)));
+        let provenance =
+            Provenance { created: 1_795_341_600, event: "evt_3SWabcLkdIwHu7ix0hijklmn".to_owned() };
+        let expected = EventContent::Dispute(Box::new(observed(status, provenance)));
         assert_eq!(told(kind, &json!({ "status": status.as_str() })), expected, "{kind}");
     }
 }
@@ -54,16 +55,16 @@ fn an_event_says_how_the_dispute_stands() {
 #[test]
 fn less_than_everything_is_enough() {
     let over = json!({ "payment_intent": payment_intent(), "evidence_details": null, "reason": null });
-    let Content::Dispute(observation) = told("updated", &over) else { panic!("a dispute") };
+    let EventContent::Dispute(observation) = told("updated", &over) else { panic!("a dispute") };
     assert_eq!(observation.payment_intent_id, PAYMENT_INTENT);
     assert_eq!((observation.state.reason, observation.state.evidence_due_by), (None, None));
     let over = json!({ "evidence_details": { "due_by": null } });
-    assert!(matches!(told("updated", &over), Content::Dispute(_)));
+    assert!(matches!(told("updated", &over), EventContent::Dispute(_)));
 }
 
 #[test]
 fn a_dispute_without_a_payment_intent_changes_nothing() {
-    assert_eq!(told("created", &json!({ "payment_intent": null })), Content::Unhandled);
+    assert_eq!(told("created", &json!({ "payment_intent": null })), EventContent::Unhandled);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn what_can_not_be_read_is_kept_with_a_reason() {
         (json!({ "amount": null }), "the dispute has no amount"),
         (json!({ "currency": null }), "the dispute has no currency"),
     ] {
-        assert_eq!(told("updated", &over), Content::Unreadable(expected.to_owned()));
+        assert_eq!(told("updated", &over), EventContent::Unreadable(expected.to_owned()));
     }
 }
 
@@ -88,10 +89,10 @@ async fn every_page_of_a_list_is_read() {
         Answer::page(&[lost], false).with("Date", DATE),
     ]);
     let listed = server.stripe().list_disputes(&Account::own(), PAYMENT_INTENT).await.expect("listed");
-    let created = listed[0].sighting.created;
+    let created = listed[0].provenance.created;
     assert!((DATE_S - 21..DATE_S).contains(&created), "{created}");
-    let first = Sighting { created, event: String::new() };
-    let second = Sighting { created: listed[1].sighting.created, event: String::new() };
+    let first = Provenance { created, event: String::new() };
+    let second = Provenance { created: listed[1].provenance.created, event: String::new() };
     assert_eq!(
         listed,
         [observed(DisputeStatus::NeedsResponse, first), observed(DisputeStatus::Lost, second)]

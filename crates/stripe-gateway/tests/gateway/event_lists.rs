@@ -1,6 +1,6 @@
 //! Lists of events: what we ask for, and that what is listed reads as what is sent.
 
-use quittance_domain::event::{Content, Event};
+use quittance_domain::event::{Event, EventContent};
 use quittance_domain::payment::Account;
 use quittance_stripe_gateway::{Error, ListedEvent, event};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ async fn a_listed_event_says_whose_it_is() {
         assert_eq!(server.requests()[0].header("stripe-account"), Some("acct_1SWseller"));
         let sent = with(mute.clone(), &json!({ "account": "acct_1SWseller" }));
         assert_eq!(Ok(read(&page.events[0])), event::read(sent.to_string().as_bytes()));
-        let Content::Payment(observation) = read(&page.events[0]).content else { panic!("a payment") };
+        let EventContent::Payment(observation) = read(&page.events[0]).content else { panic!("a payment") };
         assert_eq!(observation.account, account);
     }
 }
@@ -136,8 +136,8 @@ async fn events_that_can_not_be_read_are_listed_all_the_same() {
         event_of("checkout.session.completed", &with(checkout_session(), &json!({ "mode": "setup" })));
     let server = StandIn::answering(vec![Answer::page(&[odd, other], false)]);
     let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
-    assert!(matches!(read(&page.events[0]).content, Content::Unreadable(_)));
-    assert_eq!(read(&page.events[1]).content, Content::Unhandled);
+    assert!(matches!(read(&page.events[0]).content, EventContent::Unreadable(_)));
+    assert_eq!(read(&page.events[1]).content, EventContent::Unhandled);
 }
 
 #[actix_web::test]

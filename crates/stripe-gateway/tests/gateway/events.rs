@@ -1,8 +1,8 @@
 //! What events say.
 
 use proptest::prelude::*;
-use quittance_domain::event::{Content, Event};
-use quittance_domain::payment::{Account, Failure, Mode, Observation, OpenStatus, Seen, Success};
+use quittance_domain::event::{Event, EventContent};
+use quittance_domain::payment::{Account, Failure, Mode, Observation, ObservedState, OpenStatus, Success};
 use quittance_stripe_gateway::event::{NotAnEvent, read};
 use serde_json::{Value, json};
 
@@ -23,18 +23,18 @@ fn read_value(event: &Value) -> Event {
 
 fn observation(event: &Value) -> Observation {
     match read_value(event).content {
-        Content::Payment(observation) => *observation,
+        EventContent::Payment(observation) => *observation,
         other => panic!("{other:?}"),
     }
 }
 
-fn seen(kind: &str, over: &Value) -> Seen {
+fn seen(kind: &str, over: &Value) -> ObservedState {
     observation(&event(kind, over)).fact.seen
 }
 
 fn unreadable(event: &Value) -> String {
     match read_value(event).content {
-        Content::Unreadable(reason) => reason,
+        EventContent::Unreadable(reason) => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -65,19 +65,19 @@ fn an_event_says_whose_payment_it_is_and_when_it_was_seen() {
     assert_eq!(event.created, 1_795_341_600);
     assert_eq!(event.account, Account::own());
     assert_eq!(event.mode, Mode::Test);
-    let Content::Payment(observation) = event.content else { panic!("a payment") };
+    let EventContent::Payment(observation) = event.content else { panic!("a payment") };
     assert_eq!(observation.payment_intent_id, "pi_3SWabcLkdIwHu7ix0abcdefg");
     assert_eq!(observation.order_id, Some(order_id()));
     assert_eq!(observation.payment_id, Some(payment_id()));
     assert_eq!(observation.account, Account::own());
     assert_eq!(observation.mode, Mode::Test);
-    assert_eq!(observation.fact.sighting.created, 1_795_341_600);
-    assert_eq!(observation.fact.sighting.event, "evt_3SWabcLkdIwHu7ix0hijklmn");
+    assert_eq!(observation.fact.provenance.created, 1_795_341_600);
+    assert_eq!(observation.fact.provenance.event, "evt_3SWabcLkdIwHu7ix0hijklmn");
 }
 
 #[test]
 fn the_fact_is_the_status_of_the_object() {
-    let open = |status| Seen::Open { status, failure: None };
+    let open = |status| ObservedState::Open { status, failure: None };
     let next_action =
         json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
     for (kind, over, expected) in [
@@ -103,11 +103,11 @@ fn the_fact_is_the_status_of_the_object() {
             json!({ "status": "requires_capture", "amount_capturable": 2500 }),
             open(OpenStatus::RequiresCapture),
         ),
-        ("canceled", json!({ "status": "canceled", "canceled_at": 1_795_341_600 }), Seen::Canceled),
+        ("canceled", json!({ "status": "canceled", "canceled_at": 1_795_341_600 }), ObservedState::Canceled),
         (
             "succeeded",
             paid(),
-            Seen::Succeeded(Success {
+            ObservedState::Succeeded(Success {
                 amount: 2500,
                 currency: "eur".to_owned(),
                 amount_received: 2500,
@@ -147,12 +147,12 @@ fn some_actions_take_the_customer_days() {
     ] {
         let over =
             json!({ "status": "requires_action", "next_action": { "type": kind, kind: { "number": "1" } } });
-        let open = Seen::Open { status: expected, failure: None };
+        let open = ObservedState::Open { status: expected, failure: None };
         assert_eq!(seen("payment_intent.requires_action", &over), open, "{kind}");
     }
     // What is told of a next action counts only while there is one to take.
     let over = json!({ "status": "processing", "next_action": { "type": "oxxo_display_details" } });
-    let open = Seen::Open { status: OpenStatus::Processing, failure: None };
+    let open = ObservedState::Open { status: OpenStatus::Processing, failure: None };
     assert_eq!(seen("payment_intent.processing", &over), open);
 }
 
@@ -166,7 +166,7 @@ fn a_success_says_what_was_received_and_what_the_platform_keeps() {
         amount_received: 1200,
         application_fee: Some(75),
     };
-    assert_eq!(seen("payment_intent.succeeded", &over), Seen::Succeeded(expected));
+    assert_eq!(seen("payment_intent.succeeded", &over), ObservedState::Succeeded(expected));
 }
 
 #[test]
@@ -174,7 +174,9 @@ fn a_failure_is_known_by_its_charge_or_else_by_what_was_tried() {
     let id = |error: Value| {
         let over = json!({ "last_payment_error": error });
         match seen("payment_intent.payment_failed", &over) {
-            Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) } => failure,
+            ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) } => {
+                failure
+            }
             other => panic!("{other:?}"),
         }
         .id
@@ -207,7 +209,7 @@ fn a_failure_carries_what_the_customer_may_be_told() {
         decline_code: Some("insufficient_funds".to_owned()),
         message: Some("Your card has insufficient funds.".to_owned()),
     };
-    let expected = Seen::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) };
+    let expected = ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) };
     assert_eq!(seen("payment_intent.payment_failed", &over), expected);
 }
 
@@ -243,12 +245,12 @@ fn a_trimmed_event_is_enough() {
             "id": "pi_1", "status": "succeeded", "amount": 5, "amount_received": 5, "currency": "usd",
         } },
     });
-    assert!(matches!(observation(&trimmed).fact.seen, Seen::Succeeded(_)));
+    assert!(matches!(observation(&trimmed).fact.seen, ObservedState::Succeeded(_)));
     let trimmed = json!({
         "id": "evt_1", "type": "payment_intent.canceled", "created": 7, "livemode": false,
         "data": { "object": { "id": "pi_1", "status": "canceled" } },
     });
-    assert_eq!(observation(&trimmed).fact.seen, Seen::Canceled);
+    assert_eq!(observation(&trimmed).fact.seen, ObservedState::Canceled);
 }
 
 #[test]
@@ -265,17 +267,17 @@ fn fields_that_stripe_has_yet_to_invent_do_no_harm() {
         &mut new,
         &json!({ "context": "acct_x/acct_y", "reason": { "type": "automation" }, "object": "event2" }),
     );
-    assert!(matches!(observation(&new).fact.seen, Seen::Succeeded(_)));
+    assert!(matches!(observation(&new).fact.seen, ObservedState::Succeeded(_)));
 }
 
 #[test]
 fn other_types_change_nothing() {
     for kind in ["charge.succeeded", "payment_intent.reconciled", "payment_intent", "v2.core.event"] {
         let event = event(kind, &json!({ "status": "unheard_of" }));
-        assert_eq!(read_value(&event).content, Content::Unhandled, "{kind}");
+        assert_eq!(read_value(&event).content, EventContent::Unhandled, "{kind}");
     }
     let bare = read(br#"{"id":"evt_1","type":"customer.created"}"#).expect("an event");
-    assert_eq!((bare.created, bare.mode, bare.content), (0, Mode::Test, Content::Unhandled));
+    assert_eq!((bare.created, bare.mode, bare.content), (0, Mode::Test, EventContent::Unhandled));
 }
 
 #[test]
@@ -353,6 +355,6 @@ proptest! {
         let object = event["data"]["object"].as_object_mut().expect("an object");
         let name = object.keys().nth(place.index(object.len())).expect("a field").clone();
         object.insert(name, odd);
-        prop_assert!(!matches!(read_value(&event).content, Content::Unhandled));
+        prop_assert!(!matches!(read_value(&event).content, EventContent::Unhandled));
     }
 }

@@ -1,8 +1,8 @@
 //! Refunds: what we send, what is made of the answers, and what their events say.
 
-use quittance_domain::event::{Content, Moved};
+use quittance_domain::event::{EventContent, MoneyMovement};
 use quittance_domain::money::Money;
-use quittance_domain::payment::{Account, Mode, Sighting};
+use quittance_domain::payment::{Account, Mode, Provenance};
 use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus, RefundTerms};
 use quittance_stripe_gateway::{Error, NewRefund, event};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ async fn a_create_is_sent_under_its_key() {
     assert_eq!(request.header("idempotency-key"), Some(KEY));
     assert_eq!(request.header("stripe-account"), Some("acct_1SWseller"));
 
-    let created = made.observation.sighting.created;
+    let created = made.observation.provenance.created;
     assert!((DATE_S - 21..DATE_S).contains(&created), "{created}");
     let expected = RefundObservation {
         account: Account::connected("acct_1SWseller"),
@@ -57,7 +57,7 @@ async fn a_create_is_sent_under_its_key() {
         refund_id: Some(refund_id()),
         amount: amount(),
         reason: Some("requested_by_customer".to_owned()),
-        sighting: Sighting { created, event: String::new() },
+        provenance: Provenance { created, event: String::new() },
         status: RefundStatus::Succeeded,
         failure_reason: None,
     };
@@ -114,7 +114,7 @@ async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
         let replayed = Answer::ok(&object).with("Date", DATE).with("Idempotent-Replayed", "true");
         let server = StandIn::answering(vec![replayed]);
         let made = server.stripe().create_refund(&new_refund(), KEY).await.expect("made");
-        assert_eq!(made.observation.sighting.created, created);
+        assert_eq!(made.observation.provenance.created, created);
     }
 }
 
@@ -184,7 +184,7 @@ async fn the_refunds_of_nothing_are_not_asked_for() {
     assert_eq!(server.requests().len(), 0);
 }
 
-fn told(kind: &str, object: &Value) -> Content {
+fn told(kind: &str, object: &Value) -> EventContent {
     let event = with(event_of(kind, object), &json!({ "account": "acct_1SWseller", "livemode": true }));
     event::read(event.to_string().as_bytes()).expect("an event").content
 }
@@ -199,15 +199,16 @@ fn an_event_says_how_the_refund_stands() {
         ("charge.refund.updated", json!({}), RefundStatus::Succeeded, None),
         ("refund.failed", failed, RefundStatus::Failed, Some("lost_or_stolen_card")),
     ] {
-        let Content::Refund(observation) = told(kind, &with(refund(), &over)) else { panic!("{kind}") };
+        let EventContent::Refund(observation) = told(kind, &with(refund(), &over)) else { panic!("{kind}") };
         assert_eq!(observation.status, status, "{kind}");
         assert_eq!(observation.failure_reason.as_deref(), failure_reason, "{kind}");
         assert_eq!(
             (observation.account, observation.mode),
             (Account::connected("acct_1SWseller"), Mode::Live)
         );
-        let sighting = Sighting { created: 1_795_341_600, event: "evt_3SWabcLkdIwHu7ix0hijklmn".to_owned() };
-        assert_eq!(observation.sighting, sighting);
+        let provenance =
+            Provenance { created: 1_795_341_600, event: "evt_3SWabcLkdIwHu7ix0hijklmn".to_owned() };
+        assert_eq!(observation.provenance, provenance);
         assert_eq!(observation.refund_id, Some(refund_id()));
     }
 }
@@ -220,7 +221,7 @@ fn expanded_objects_and_the_words_of_others_are_read_too() {
         "reason": "expired_uncaptured_charge",
         "metadata": { "refund_id": 7, "order_id": "1234" },
     });
-    let Content::Refund(observation) = told("refund.created", &with(refund(), &over)) else {
+    let EventContent::Refund(observation) = told("refund.created", &with(refund(), &over)) else {
         panic!("a refund")
     };
     assert_eq!(observation.payment_intent_id, PAYMENT_INTENT);
@@ -229,14 +230,14 @@ fn expanded_objects_and_the_words_of_others_are_read_too() {
     let trimmed = json!({
         "id": "re_1", "payment_intent": "pi_1", "amount": 5, "currency": "usd", "status": "pending",
     });
-    assert!(matches!(told("refund.created", &trimmed), Content::Refund(_)));
+    assert!(matches!(told("refund.created", &trimmed), EventContent::Refund(_)));
 }
 
 #[test]
 fn a_refund_without_a_payment_intent_changes_nothing() {
     for nothing in [json!(null), json!("")] {
         let over = json!({ "payment_intent": nothing, "status": "unheard_of" });
-        assert_eq!(told("refund.created", &with(refund(), &over)), Content::Unhandled);
+        assert_eq!(told("refund.created", &with(refund(), &over)), EventContent::Unhandled);
     }
 }
 
@@ -252,10 +253,11 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
         (json!({ "currency": null }), "the refund has no currency"),
         (json!({ "currency": "hsh" }), "the refund's currency is none that we know"),
     ] {
-        let expected = Content::Unreadable(expected.to_owned());
+        let expected = EventContent::Unreadable(expected.to_owned());
         assert_eq!(told("refund.updated", &with(refund(), &over)), expected);
     }
-    let Content::Unreadable(reason) = told("refund.updated", &with(refund(), &json!({ "amount": "hush" })))
+    let EventContent::Unreadable(reason) =
+        told("refund.updated", &with(refund(), &json!({ "amount": "hush" })))
     else {
         panic!("unreadable")
     };
@@ -266,15 +268,18 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
 fn a_refunded_charge_says_whose_money_moved() {
     let charge =
         |payment_intent: Value| json!({ "id": "ch_1", "object": "charge", "payment_intent": payment_intent });
-    let moved = Moved {
+    let moved = MoneyMovement {
         account: Account::connected("acct_1SWseller"),
         mode: Mode::Live,
         payment_intent_id: PAYMENT_INTENT.to_owned(),
     };
     for reference in [json!(PAYMENT_INTENT), payment_intent()] {
-        assert_eq!(told("charge.refunded", &charge(reference)), Content::Moved(Box::new(moved.clone())));
+        assert_eq!(
+            told("charge.refunded", &charge(reference)),
+            EventContent::MoneyMovement(Box::new(moved.clone()))
+        );
     }
-    assert_eq!(told("charge.refunded", &charge(json!(null))), Content::Unhandled);
-    let expected = Content::Unreadable("the object is no charge".to_owned());
+    assert_eq!(told("charge.refunded", &charge(json!(null))), EventContent::Unhandled);
+    let expected = EventContent::Unreadable("the object is no charge".to_owned());
     assert_eq!(told("charge.refunded", &refund()), expected);
 }

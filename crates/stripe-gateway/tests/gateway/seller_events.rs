@@ -1,8 +1,8 @@
 //! What events say of connected accounts themselves.
 
-use quittance_domain::event::{Content, Event};
+use quittance_domain::event::{Event, EventContent};
 use quittance_domain::payment::{Account, Mode};
-use quittance_domain::seller::SellerNews;
+use quittance_domain::seller::AccountEvent;
 use quittance_stripe_gateway::event;
 use serde_json::{Value, json};
 
@@ -27,15 +27,15 @@ fn read(kind: &str, object: &Value, over: &Value) -> Event {
     event::read(with(event, over).to_string().as_bytes()).expect("an event")
 }
 
-fn told(kind: &str, object: &Value) -> Content {
+fn told(kind: &str, object: &Value) -> EventContent {
     read(kind, object, &json!({})).content
 }
 
-fn all() -> [(&'static str, Value, SellerNews); 3] {
+fn all() -> [(&'static str, Value, AccountEvent); 3] {
     [
-        ("account.updated", account(), SellerNews::Updated(Box::new(state()))),
-        ("capability.updated", capability(), SellerNews::Changed),
-        ("account.application.deauthorized", application(), SellerNews::Deauthorized),
+        ("account.updated", account(), AccountEvent::Updated(Box::new(state()))),
+        ("capability.updated", capability(), AccountEvent::Changed),
+        ("account.application.deauthorized", application(), AccountEvent::Deauthorized),
     ]
 }
 
@@ -43,7 +43,7 @@ fn all() -> [(&'static str, Value, SellerNews); 3] {
 fn an_event_says_what_became_of_which_account_and_when() {
     for (kind, object, news) in all() {
         let event = read(kind, &object, &json!({ "livemode": true }));
-        assert_eq!(event.content, Content::Seller(news), "{kind}");
+        assert_eq!(event.content, EventContent::Seller(news), "{kind}");
         assert_eq!((event.account, event.mode), (Account::connected(SELLER), Mode::Live));
         assert_eq!((event.created, event.kind.as_str()), (1_795_341_600, kind));
     }
@@ -53,7 +53,7 @@ fn an_event_says_what_became_of_which_account_and_when() {
 fn what_happens_to_the_platforms_own_account_changes_nothing() {
     for (kind, object, _) in all() {
         for own in [json!({ "account": null }), json!({ "account": null, "livemode": null })] {
-            assert_eq!(read(kind, &object, &own).content, Content::Unhandled, "{kind}");
+            assert_eq!(read(kind, &object, &own).content, EventContent::Unhandled, "{kind}");
         }
     }
 }
@@ -62,14 +62,14 @@ fn what_happens_to_the_platforms_own_account_changes_nothing() {
 #[test]
 fn an_event_of_one_account_says_nothing_of_another() {
     let other = json!({ "id": "acct_1SWother" });
-    let expected = Content::Unreadable("the account is not the event's".to_owned());
+    let expected = EventContent::Unreadable("the account is not the event's".to_owned());
     assert_eq!(told("account.updated", &with(account(), &other)), expected);
     let other = json!({ "account": { "id": "acct_1SWother", "object": "account" } });
-    let expected = Content::Unreadable("the capability's account is not the event's".to_owned());
+    let expected = EventContent::Unreadable("the capability's account is not the event's".to_owned());
     assert_eq!(told("capability.updated", &with(capability(), &other)), expected);
     for its_own in [json!({ "account": { "id": SELLER, "object": "account" } }), json!({ "account": null })] {
         let content = told("capability.updated", &with(capability(), &its_own));
-        assert_eq!(content, Content::Seller(SellerNews::Changed));
+        assert_eq!(content, EventContent::Seller(AccountEvent::Changed));
     }
 }
 
@@ -84,12 +84,15 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
         ("account.application.deauthorized", account()),
         ("account.application.deauthorized", json!("hush")),
     ] {
-        let Content::Unreadable(reason) = told(kind, &object) else { panic!("{kind} {object}") };
+        let EventContent::Unreadable(reason) = told(kind, &object) else { panic!("{kind} {object}") };
         assert!(!reason.contains("hush"), "{reason}");
     }
     for over in [json!({ "created": null }), json!({ "livemode": null }), json!({ "account": "" })] {
         for (kind, object, _) in all() {
-            assert!(matches!(read(kind, &object, &over).content, Content::Unreadable(_)), "{kind} {over}");
+            assert!(
+                matches!(read(kind, &object, &over).content, EventContent::Unreadable(_)),
+                "{kind} {over}"
+            );
         }
     }
 }
@@ -97,6 +100,6 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
 #[test]
 fn other_news_of_accounts_change_nothing() {
     for kind in ["account.application.authorized", "account.external_account.created", "person.updated"] {
-        assert_eq!(told(kind, &application()), Content::Unhandled, "{kind}");
+        assert_eq!(told(kind, &application()), EventContent::Unhandled, "{kind}");
     }
 }

@@ -1,7 +1,7 @@
 //! Events that come together.
 
 use futures_util::future::join_all;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::Mismatch;
 use quittance_test_support::{Payment, TestDatabase, on_both_databases};
@@ -27,9 +27,9 @@ async fn the_same_event_100_times_counts_once(database: &TestDatabase) {
     let tasks = (0..100).map(|_| tokio::spawn(service.deliver(&event)));
     let answers: Vec<Received> =
         join_all(tasks).await.into_iter().map(|task| task.expect("a task")).collect();
-    let outcomes: Vec<Outcome> = answers.into_iter().map(|answer| answer.expect("an outcome")).collect();
-    assert_eq!(count(&outcomes, Outcome::Applied), 1);
-    assert_eq!(count(&outcomes, Outcome::Duplicate), 99);
+    let outcomes: Vec<EventOutcome> = answers.into_iter().map(|answer| answer.expect("an outcome")).collect();
+    assert_eq!(count(&outcomes, EventOutcome::Applied), 1);
+    assert_eq!(count(&outcomes, EventOutcome::Duplicate), 99);
     assert_eq!(inbox_rows(database).await, 1);
     assert_eq!(paid_rows(database).await, 1);
     let order = service.store.order(payment.order.id).await.expect("a read").expect("an order");
@@ -48,7 +48,7 @@ async fn events_that_wait_share_a_commit(database: &TestDatabase) {
     assert!(answered.is_empty(), "nothing is answered before it is committed");
     assert_eq!(inbox_rows(database).await, 0);
     lock.release().await;
-    assert_eq!(count(&all(waiting).await, Outcome::Applied), 50);
+    assert_eq!(count(&all(waiting).await, EventOutcome::Applied), 50);
     assert!(service.commits() <= 2, "{} commits", service.commits());
     assert_eq!(paid_rows(database).await, 50);
 }
@@ -60,7 +60,7 @@ async fn a_batch_has_at_most_so_many_events(database: &TestDatabase) {
     let events: Vec<_> = (0..10).map(|_| payment.processing()).collect();
     let (_, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
     lock.release().await;
-    assert_eq!(count(&all(waiting).await, Outcome::Applied), 10);
+    assert_eq!(count(&all(waiting).await, EventOutcome::Applied), 10);
     assert!((4..=5).contains(&service.commits()), "{} commits", service.commits());
 }
 
@@ -74,7 +74,7 @@ async fn a_batch_has_at_most_so_many_bytes(database: &TestDatabase) {
         let events: Vec<_> = (0..10).map(|_| payment.processing()).collect();
         let (_, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
         lock.release().await;
-        assert_eq!(count(&all(waiting).await, Outcome::Applied), 10);
+        assert_eq!(count(&all(waiting).await, EventOutcome::Applied), 10);
         let commits = service.commits();
         assert!((fewest_commits..=fewest_commits + 1).contains(&commits), "{commits} commits");
     }
@@ -97,10 +97,10 @@ async fn two_writers_and_many_orders_lose_nothing(database: &TestDatabase) {
         events.extend(story);
     }
     let tasks = events.iter().map(|event| tokio::spawn(service.deliver(event)));
-    let outcomes: Vec<Outcome> =
+    let outcomes: Vec<EventOutcome> =
         join_all(tasks).await.into_iter().map(|task| task.expect("a task").expect("an outcome")).collect();
-    assert_eq!(count(&outcomes, Outcome::Applied), 80);
-    assert_eq!(count(&outcomes, Outcome::Duplicate), 80);
+    assert_eq!(count(&outcomes, EventOutcome::Applied), 80);
+    assert_eq!(count(&outcomes, EventOutcome::Duplicate), 80);
     assert_eq!(inbox_rows(database).await, 80);
     assert_eq!(paid_rows(database).await, 20);
     let unpaid = "SELECT count(*) FROM orders WHERE status <> 'paid'";
@@ -111,8 +111,8 @@ async fn an_event_that_we_do_not_handle_is_kept(database: &TestDatabase) {
     let service = Service::start(database, config()).await;
     let body = r#"{ "id": "evt_ping", "type": "invoice.paid", "livemode": false, "data": {} }"#;
     let deliver = || service.deliver_bytes(body.into());
-    assert_eq!(deliver().await.expect("an outcome"), Outcome::Unhandled);
-    assert_eq!(deliver().await.expect("an outcome"), Outcome::Duplicate);
+    assert_eq!(deliver().await.expect("an outcome"), EventOutcome::Unhandled);
+    assert_eq!(deliver().await.expect("an outcome"), EventOutcome::Duplicate);
     assert_eq!(database.payload("evt_ping").await.expect("a row"), body.as_bytes());
     assert_eq!(service.commits(), 0, "nobody is woken");
 }
@@ -121,8 +121,8 @@ async fn an_event_that_can_not_be_read_is_kept(database: &TestDatabase) {
     let service = Service::start(database, config()).await;
     let body = r#"{ "id": "evt_odd", "type": "payment_intent.succeeded", "data": { "object": 7 } }"#;
     let deliver = || service.deliver_bytes(body.into());
-    assert_eq!(deliver().await.expect("an outcome"), Outcome::Failed);
-    assert_eq!(deliver().await.expect("an outcome"), Outcome::Duplicate);
+    assert_eq!(deliver().await.expect("an outcome"), EventOutcome::Failed);
+    assert_eq!(deliver().await.expect("an outcome"), EventOutcome::Duplicate);
     assert_eq!(database.payload("evt_odd").await.expect("a row"), body.as_bytes());
 }
 
@@ -131,7 +131,7 @@ async fn an_event_of_nobodys_attempt_is_kept_and_ignored(database: &TestDatabase
     let mut event = Payment::begin(&service.store).await.succeeded();
     event.payment_id = None;
     let outcome = service.deliver(&event).await.expect("an outcome");
-    assert_eq!(outcome, Outcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(outcome, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     assert_eq!(inbox_rows(database).await, 1);
     assert_eq!(paid_rows(database).await, 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::order::OrderStatus;
 use quittance_persistence::{Store, StoreConfig};
 use quittance_test_support::{Kind, Payment, TestDatabase, on_both_databases, run_on, wait_until};
@@ -36,12 +36,12 @@ async fn a_poison_event_fails_alone(database: &TestDatabase) {
     let payment = Payment::begin(&service.store).await;
     poison(database, &payment).await;
     let event = payment.succeeded();
-    assert_eq!(service.deliver(&event).await.expect("kept"), Outcome::Failed);
+    assert_eq!(service.deliver(&event).await.expect("kept"), EventOutcome::Failed);
     assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
     let kept = outcome_and_reason(database, &event.id).await;
     assert!(kept[0].starts_with("failed: a stored payment can not be read: "), "{kept:?}");
     // It comes again, and it is still the same one event.
-    assert_eq!(service.deliver(&event).await.expect("kept"), Outcome::Failed);
+    assert_eq!(service.deliver(&event).await.expect("kept"), EventOutcome::Failed);
     assert_eq!(inbox_rows(database).await, 1);
     assert_eq!(service.commits(), 0);
 }
@@ -62,8 +62,8 @@ async fn a_poison_event_fails_alone_wherever_it_stands(database: &TestDatabase) 
         let (_, waiting) = queue_up(events.iter().map(|event| service.deliver(event))).await;
         lock.release().await;
         let outcomes = all(waiting).await;
-        assert_eq!(outcomes[place], Outcome::Failed);
-        assert_eq!(count(&outcomes, Outcome::Applied), 10);
+        assert_eq!(outcomes[place], EventOutcome::Failed);
+        assert_eq!(count(&outcomes, EventOutcome::Applied), 10);
         let failed = "SELECT event_id AS value FROM inbox WHERE outcome = 'failed' ORDER BY event_id DESC";
         assert_eq!(database.texts(failed).await[0], poisoned);
     }
@@ -82,7 +82,7 @@ async fn a_text_that_the_database_refuses_does_not_lose_the_event(database: &Tes
     for body in [odd_type, odd_account, odd_id, &odd_message] {
         let outcome = service.deliver_bytes(body.into()).await.expect("kept");
         if database.kind() == Kind::Postgres {
-            assert_eq!(outcome, Outcome::Failed, "{body}");
+            assert_eq!(outcome, EventOutcome::Failed, "{body}");
         }
         let again = service.deliver_bytes(body.into()).await;
         assert!(again.is_ok(), "{again:?}");
@@ -90,7 +90,7 @@ async fn a_text_that_the_database_refuses_does_not_lose_the_event(database: &Tes
     assert_eq!(inbox_rows(database).await, 4);
     assert_eq!(database.payload("evt_1").await.expect("a row"), odd_type.as_bytes());
     // The order goes its way without the odd failure.
-    assert_eq!(service.deliver(&payment.succeeded()).await.expect("an outcome"), Outcome::Applied);
+    assert_eq!(service.deliver(&payment.succeeded()).await.expect("an outcome"), EventOutcome::Applied);
     assert_eq!(paid_rows(database).await, 1);
 }
 
@@ -109,7 +109,7 @@ async fn a_full_queue_turns_events_away(database: &TestDatabase) {
     assert_eq!(inbox_rows(database).await, i64::try_from(accepted.len()).expect("a few"));
     // There is room again.
     let rest = all(events.iter().map(|event| service.deliver(event)).take(4).collect()).await;
-    assert_eq!(count(&rest, Outcome::Duplicate), 4);
+    assert_eq!(count(&rest, EventOutcome::Duplicate), 4);
 }
 
 async fn a_closed_database_acknowledges_nothing(database: &TestDatabase) {
@@ -121,7 +121,7 @@ async fn a_closed_database_acknowledges_nothing(database: &TestDatabase) {
     assert_eq!(inbox_rows(database).await, 0);
     // Stripe sends it again, to a process that has its database.
     let service = Service::start(database, config()).await;
-    assert_eq!(service.deliver(&event).await.expect("an outcome"), Outcome::Applied);
+    assert_eq!(service.deliver(&event).await.expect("an outcome"), EventOutcome::Applied);
 }
 
 async fn a_busy_database_acknowledges_nothing(database: &TestDatabase) {
@@ -197,7 +197,7 @@ fn a_statement_that_times_out_is_no_poison() {
         assert!(matches!(answer, Err(ReceiveError::Unavailable(_))), "{answer:?}");
         assert_eq!(inbox_rows(database).await, 0);
         lock.release().await;
-        assert_eq!(service.deliver(&event).await.expect("an outcome"), Outcome::Applied);
+        assert_eq!(service.deliver(&event).await.expect("an outcome"), EventOutcome::Applied);
     });
 }
 
@@ -209,7 +209,7 @@ async fn a_caller_that_goes_away_loses_nothing(database: &TestDatabase) {
     assert!(hang_up(service.deliver(&abandoned)).await, "it waited for its commit");
     let (_, waiting) = queue_up([service.deliver(&awaited)]).await;
     lock.release().await;
-    assert_eq!(all(waiting).await, [Outcome::Applied]);
+    assert_eq!(all(waiting).await, [EventOutcome::Applied]);
     assert_eq!(inbox_rows(database).await, 2);
     let order = service.store.order(payment.order.id).await.expect("a read").expect("an order");
     assert_eq!(order.status, OrderStatus::Paid);

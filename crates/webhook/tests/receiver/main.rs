@@ -1,16 +1,16 @@
 //! What a receiver promises, on both databases.
 
 mod batches;
+mod event_backfills;
 mod failures;
 mod shutdown;
 mod signatures;
-mod walks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all, poll_immediate};
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_persistence::Store;
 use quittance_stripe_gateway::signature;
 use quittance_test_support::{NOW_S, PaymentEvent, TestDatabase, now};
@@ -27,7 +27,7 @@ fn sign(payload: &[u8], secret: &str, timestamp_s: i64) -> String {
     signature::sign(payload, &SecretString::from(secret), timestamp_s)
 }
 
-type Received = Result<Outcome, ReceiveError>;
+type Received = Result<EventOutcome, ReceiveError>;
 
 /// A receiver, the store behind it, and how many commits changed something.
 struct Service {
@@ -83,12 +83,12 @@ async fn queue_up(
     (answered, waiting)
 }
 
-async fn all(deliveries: Vec<BoxFuture<'static, Received>>) -> Vec<Outcome> {
+async fn all(deliveries: Vec<BoxFuture<'static, Received>>) -> Vec<EventOutcome> {
     let answers = join_all(deliveries).await;
     answers.into_iter().map(|answer| answer.expect("an outcome")).collect()
 }
 
-fn count(outcomes: &[Outcome], outcome: Outcome) -> usize {
+fn count(outcomes: &[EventOutcome], outcome: EventOutcome) -> usize {
     outcomes.iter().filter(|other| **other == outcome).count()
 }
 

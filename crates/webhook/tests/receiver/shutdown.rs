@@ -1,7 +1,7 @@
 //! Stopping.
 
 use futures_util::future::poll_immediate;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_test_support::{Payment, TestDatabase, on_both_databases};
 use quittance_webhook::{ReceiveError, ReceiverConfig};
 
@@ -27,7 +27,7 @@ async fn closing_writes_and_answers_all_that_wait(database: &TestDatabase) {
     lock.release().await;
     closing.await;
     assert_eq!(inbox_rows(database).await, 30, "all is written when close returns");
-    assert_eq!(count(&all(waiting).await, Outcome::Applied), 30);
+    assert_eq!(count(&all(waiting).await, EventOutcome::Applied), 30);
 }
 
 async fn closing_twice_and_at_once_is_well(database: &TestDatabase) {
@@ -47,6 +47,6 @@ async fn a_receiver_that_is_dropped_writes_what_waits(database: &TestDatabase) {
     let (_, waiting) = queue_up([service.deliver(&event)]).await;
     drop(service);
     lock.release().await;
-    assert_eq!(all(waiting).await, [Outcome::Applied]);
+    assert_eq!(all(waiting).await, [EventOutcome::Applied]);
     assert_eq!(inbox_rows(database).await, 1);
 }

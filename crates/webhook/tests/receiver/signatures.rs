@@ -1,6 +1,6 @@
 //! Who is believed.
 
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_stripe_gateway::signature::SignatureError;
 use quittance_test_support::{NOW_S, Payment, TestDatabase, now, on_both_databases};
 use quittance_webhook::{ReceiveError, ReceiverConfig};
@@ -62,7 +62,7 @@ async fn either_of_two_secrets_will_do(database: &TestDatabase) {
         let payload = event.payload();
         let header = sign(&payload, secret, NOW_S);
         let outcome = service.receiver.receive(payload, &header, now()).await;
-        assert_eq!(outcome.expect(secret), Outcome::Applied);
+        assert_eq!(outcome.expect(secret), EventOutcome::Applied);
     }
     // While Stripe rolls a secret it signs with both: one that is ours is enough.
     let payload = payment.created().payload();
@@ -81,7 +81,7 @@ async fn each_endpoint_believes_its_own_secrets(database: &TestDatabase) {
     }
     assert_eq!(inbox_rows(database).await, 0);
     let outcome = other.receive(payload.clone(), &sign(&payload, "whsec_connect", NOW_S), now()).await;
-    assert_eq!(outcome.expect("its own secret"), Outcome::Applied);
+    assert_eq!(outcome.expect("its own secret"), EventOutcome::Applied);
     assert_eq!(service.commits(), 1, "one queue");
     service.receiver.close().await;
     let refused = other.receive(payload.clone(), &sign(&payload, "whsec_connect", NOW_S), now()).await;

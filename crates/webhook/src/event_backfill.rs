@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
-use quittance_domain::event::Outcome;
+use quittance_domain::event::EventOutcome;
 use quittance_domain::payment::Account;
 use quittance_persistence::{Delivery, Store};
 use quittance_stripe_gateway::{Error as StripeError, Stripe, event};
@@ -30,7 +30,7 @@ const ACCOUNTS_AT_ONCE: u16 = 10;
 const ANY_LEASE: TimeDelta = TimeDelta::days(2);
 
 /// Walks Stripe's list of events, of our own account and of connected ones. Any number of processes may each run one: they take turns.
-pub struct Walker {
+pub struct EventBackfiller {
     store: Store,
     stripe: Stripe,
     receiver: Receiver,
@@ -38,7 +38,7 @@ pub struct Walker {
 
 /// What a walk found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Walked {
+pub struct EventBackfillReport {
     /// Events that Stripe listed.
     pub listed: usize,
     /// Those of them that had not been taken in.
@@ -50,13 +50,13 @@ pub struct Walked {
 /// How far an account's list could be read.
 enum Listed {
     /// All of it: everything that was made before `seen_until`, at Stripe's clock, was seen.
-    ToTheEnd { walked: Walked, seen_until: Option<DateTime<Utc>> },
+    ToTheEnd { walked: EventBackfillReport, seen_until: Option<DateTime<Utc>> },
     /// Stripe would not show it, or not all of it.
-    OutOfReach(Walked),
+    OutOfReach(EventBackfillReport),
 }
 
 impl Listed {
-    fn walked(&self) -> Walked {
+    fn record_event_backfill(&self) -> EventBackfillReport {
         match self {
             Self::ToTheEnd { walked, .. } | Self::OutOfReach(walked) => *walked,
         }
@@ -65,7 +65,7 @@ impl Listed {
 
 /// Why a walk did not reach its end. What it has taken in stays.
 #[derive(Debug, thiserror::Error)]
-pub enum WalkError {
+pub enum EventBackfillError {
     /// Stripe did not list its events.
     #[error("Stripe's list of events could not be read")]
     Stripe(#[from] quittance_stripe_gateway::Error),
@@ -77,7 +77,7 @@ pub enum WalkError {
     Receive(#[from] ReceiveError),
 }
 
-impl Walked {
+impl EventBackfillReport {
     fn and(self, other: Self) -> Self {
         Self {
             listed: self.listed + other.listed,
@@ -87,7 +87,7 @@ impl Walked {
     }
 }
 
-impl Walker {
+impl EventBackfiller {
     /// A walker that hands what it finds to this receiver.
     #[must_use]
     pub fn new(store: Store, stripe: Stripe, receiver: Receiver) -> Self {
@@ -97,18 +97,18 @@ impl Walker {
     /// Walks every `period`, until told to stop.
     pub async fn run(self, period: Duration, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            report(&Account::own(), self.walk_in_turn(&Account::own(), period).await);
-            self.walk_connected(period).await;
+            report(&Account::own(), self.backfill_accounts(&Account::own(), period).await);
+            self.backfill_connected_accounts(period).await;
             let _ = tokio::time::timeout(period, stop.wait_for(|stop| *stop)).await;
         }
     }
 
     /// Walks the connected accounts that were not walked for the longest time.
-    async fn walk_connected(&self, period: Duration) {
-        match self.store.accounts_to_walk(ACCOUNTS_AT_ONCE, Utc::now()).await {
+    async fn backfill_connected_accounts(&self, period: Duration) {
+        match self.store.accounts_due_for_backfill(ACCOUNTS_AT_ONCE, Utc::now()).await {
             Ok(accounts) => {
                 for account in accounts {
-                    report(&account, self.walk_in_turn(&account, period).await);
+                    report(&account, self.backfill_accounts(&account, period).await);
                 }
             }
             Err(error) => report(&Account::own(), Err(error.into())),
@@ -116,20 +116,24 @@ impl Walker {
     }
 
     /// Walks on from where the last walk of an account ended, unless another process has done so within the period.
-    async fn walk_in_turn(&self, account: &Account, period: Duration) -> Result<Option<Walked>, WalkError> {
+    async fn backfill_accounts(
+        &self,
+        account: &Account,
+        period: Duration,
+    ) -> Result<Option<EventBackfillReport>, EventBackfillError> {
         let began_at = Utc::now();
         let lease = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
-        let claimed = self.store.claim_walk(account.clone(), began_at, began_at + lease).await?;
+        let claimed = self.store.claim_event_backfill(account.clone(), began_at, began_at + lease).await?;
         let Some(walk) = claimed else { return Ok(None) };
         let since = walk.seen_until.map_or(began_at - FIRST_REACH, |until| until - OVERLAP);
-        match self.walk_account(account, since, false, |_| ()).await? {
+        match self.backfill_account(account, since, false, |_| ()).await? {
             Listed::ToTheEnd { walked, seen_until } => {
-                self.store.walked(account.clone(), seen_until.unwrap_or(began_at)).await?;
+                self.store.record_event_backfill(account.clone(), seen_until.unwrap_or(began_at)).await?;
                 Ok(Some(walked))
             }
             // What could not be seen is not marked as seen: the next walk begins where this one did.
             Listed::OutOfReach(walked) => {
-                self.store.look_at_account(account.clone(), Utc::now()).await?;
+                self.store.schedule_account_refresh(account.clone(), Utc::now()).await?;
                 Ok(Some(walked))
             }
         }
@@ -141,28 +145,28 @@ impl Walker {
         &self,
         since: DateTime<Utc>,
         dry_run: bool,
-        mut step: impl FnMut(&Walked) + Send,
-    ) -> Result<Walked, WalkError> {
-        let mut all = Walked::default();
+        mut step: impl FnMut(&EventBackfillReport) + Send,
+    ) -> Result<EventBackfillReport, EventBackfillError> {
+        let mut all = EventBackfillReport::default();
         let mut accounts = vec![Account::own()];
-        accounts.extend(self.store.accounts_to_walk(u16::MAX, Utc::now() + ANY_LEASE).await?);
+        accounts.extend(self.store.accounts_due_for_backfill(u16::MAX, Utc::now() + ANY_LEASE).await?);
         for account in accounts {
             let before = all;
             let listed =
-                self.walk_account(&account, since, dry_run, |walked| step(&before.and(*walked))).await?;
-            all = before.and(listed.walked());
+                self.backfill_account(&account, since, dry_run, |walked| step(&before.and(*walked))).await?;
+            all = before.and(listed.record_event_backfill());
         }
         Ok(all)
     }
 
-    async fn walk_account(
+    async fn backfill_account(
         &self,
         account: &Account,
         since: DateTime<Utc>,
         dry_run: bool,
-        mut step: impl FnMut(&Walked) + Send,
-    ) -> Result<Listed, WalkError> {
-        let mut walked = Walked::default();
+        mut step: impl FnMut(&EventBackfillReport) + Send,
+    ) -> Result<Listed, EventBackfillError> {
+        let mut walked = EventBackfillReport::default();
         let mut after: Option<String> = None;
         let mut began_s = None;
         loop {
@@ -175,7 +179,7 @@ impl Walker {
             };
             began_s.get_or_insert(page.began_s);
             let ids = page.events.iter().map(|event| event.id.clone()).collect();
-            let missing = self.store.unseen_events(ids).await?;
+            let missing = self.store.unknown_events(ids).await?;
             walked.listed += page.events.len();
             walked.missing += missing.len();
             let payloads = page.events.into_iter().filter(|event| missing.contains(&event.id));
@@ -185,7 +189,8 @@ impl Walker {
             });
             if !dry_run {
                 let outcomes = self.receiver.take_in(deliveries.collect()).await?;
-                walked.applied += outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count();
+                walked.applied +=
+                    outcomes.iter().filter(|outcome| **outcome == EventOutcome::Applied).count();
             }
             step(&walked);
             let Some(last) = page.next else {
@@ -197,16 +202,16 @@ impl Walker {
     }
 }
 
-fn report(account: &Account, result: Result<Option<Walked>, WalkError>) {
+fn report(account: &Account, result: Result<Option<EventBackfillReport>, EventBackfillError>) {
     match result {
         Ok(Some(walked)) => {
-            counter!("quittance_event_walks_total", "outcome" => "done").increment(1);
-            counter!("quittance_event_walk_found_total").increment(walked.applied as u64);
+            counter!("quittance_event_backfill_runs_total", "outcome" => "done").increment(1);
+            counter!("quittance_event_backfill_recovered_total").increment(walked.applied as u64);
             tracing::debug!(?walked, account = account.as_str(), "Stripe's list of events was walked.");
         }
         Ok(None) => {}
         Err(error) => {
-            counter!("quittance_event_walks_total", "outcome" => "failed").increment(1);
+            counter!("quittance_event_backfill_runs_total", "outcome" => "failed").increment(1);
             tracing::warn!(
                 account = account.as_str(),
                 error = &error as &dyn std::error::Error,

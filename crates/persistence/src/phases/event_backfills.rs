@@ -8,14 +8,14 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use quittance_domain::payment::Account;
-use quittance_domain::seller::Link;
+use quittance_domain::seller::ConnectionStatus;
 
 use super::super::Database;
 use super::super::dialect::{Conn, for_update};
 use super::rows::instant;
-use super::schema::{inbox, payments, sellers, walks};
+use super::schema::{event_backfills, inbox, payments, sellers};
 use crate::Error;
-use crate::model::Walk;
+use crate::model::EventBackfill;
 
 /// The walk of the list of the platform's own events: the migrations made its row.
 const EVENTS: &str = "events";
@@ -28,39 +28,48 @@ fn name(account: &Account) -> String {
 }
 
 impl Database {
-    pub(crate) async fn claim_walk(
+    pub(crate) async fn claim_event_backfill(
         &self,
         account: Account,
         now: DateTime<Utc>,
         lease_until: DateTime<Utc>,
-    ) -> Result<Option<Walk>, Error> {
+    ) -> Result<Option<EventBackfill>, Error> {
         let name = name(&account);
         self.write(async |conn| {
             make_row(conn, &name).await?;
-            let row = for_update!(walks::table.find(&name).select((walks::seen_until, walks::lease_until)));
+            let row = for_update!(
+                event_backfills::table
+                    .find(&name)
+                    .select((event_backfills::seen_until, event_backfills::lease_until))
+            );
             let (seen_until, leased): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) =
                 row.first(conn).await?;
             if leased.is_some_and(|until| until > now) {
                 return Ok(None);
             }
-            diesel::update(walks::table.find(&name))
-                .set(walks::lease_until.eq(Some(instant(lease_until))))
+            diesel::update(event_backfills::table.find(&name))
+                .set(event_backfills::lease_until.eq(Some(instant(lease_until))))
                 .execute(conn)
                 .await?;
-            Ok(Some(Walk { seen_until }))
+            Ok(Some(EventBackfill { seen_until }))
         })
         .await
     }
 
     /// It only grows: a slower process does not take back what a faster one has seen.
-    pub(crate) async fn walked(&self, account: Account, seen_until: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn record_event_backfill(
+        &self,
+        account: Account,
+        seen_until: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let name = name(&account);
         self.write(async |conn| {
             make_row(conn, &name).await?;
             let seen_until = instant(seen_until);
-            let earlier = walks::seen_until.is_null().or(walks::seen_until.lt(seen_until));
-            diesel::update(walks::table.find(&name).filter(earlier))
-                .set(walks::seen_until.eq(Some(seen_until)))
+            let earlier =
+                event_backfills::seen_until.is_null().or(event_backfills::seen_until.lt(seen_until));
+            diesel::update(event_backfills::table.find(&name).filter(earlier))
+                .set(event_backfills::seen_until.eq(Some(seen_until)))
                 .execute(conn)
                 .await?;
             Ok(())
@@ -68,21 +77,27 @@ impl Database {
         .await
     }
 
-    pub(crate) async fn accounts_to_walk(
+    pub(crate) async fn accounts_due_for_backfill(
         &self,
         limit: u16,
         now: DateTime<Utc>,
     ) -> Result<Vec<Account>, Error> {
-        let connected = [Link::Connected, Link::Unlinking].map(Link::as_str);
+        let connected =
+            [ConnectionStatus::Connected, ConnectionStatus::Unlinking].map(ConnectionStatus::as_str);
         let mut conn = self.reader().await?;
         let accounts: Vec<String> = sellers::table
-            .left_join(walks::table.on(
-                walks::name.eq(EVENTS_OF.into_sql::<Text>().concat(sellers::account_id.assume_not_null())),
-            ))
-            .filter(sellers::link.eq_any(connected))
+            .left_join(
+                event_backfills::table.on(event_backfills::name
+                    .eq(EVENTS_OF.into_sql::<Text>().concat(sellers::account_id.assume_not_null()))),
+            )
+            .filter(sellers::connection_status.eq_any(connected))
             .filter(exists(payments::table.filter(payments::account.nullable().eq(sellers::account_id))))
-            .filter(walks::lease_until.is_null().or(walks::lease_until.le(now)))
-            .order((walks::lease_until.is_not_null().asc(), walks::lease_until.asc(), sellers::id.asc()))
+            .filter(event_backfills::lease_until.is_null().or(event_backfills::lease_until.le(now)))
+            .order((
+                event_backfills::lease_until.is_not_null().asc(),
+                event_backfills::lease_until.asc(),
+                sellers::id.asc(),
+            ))
             .limit(i64::from(limit))
             .select(sellers::account_id.assume_not_null())
             .load(&mut conn)
@@ -90,7 +105,7 @@ impl Database {
         Ok(accounts.into_iter().map(Account::connected).collect())
     }
 
-    pub(crate) async fn unseen_events(&self, event_ids: Vec<String>) -> Result<HashSet<String>, Error> {
+    pub(crate) async fn unknown_events(&self, event_ids: Vec<String>) -> Result<HashSet<String>, Error> {
         let mut conn = self.reader().await?;
         let seen: Vec<String> = inbox::table
             .filter(inbox::event_id.eq_any(&event_ids))
@@ -103,8 +118,8 @@ impl Database {
 }
 
 async fn make_row(conn: &mut Conn, name: &str) -> Result<(), Error> {
-    diesel::insert_into(walks::table)
-        .values(walks::name.eq(name))
+    diesel::insert_into(event_backfills::table)
+        .values(event_backfills::name.eq(name))
         .on_conflict_do_nothing()
         .execute(conn)
         .await?;

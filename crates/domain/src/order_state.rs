@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dispute::{Dispute, DisputeOutcome, DisputeStatus};
-use crate::history::{Closure, History};
+use crate::history::{CloseReason, History};
 use crate::id::{DisputeId, PaymentId, RefundId};
 use crate::order::OrderStatus;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
@@ -11,7 +11,7 @@ use crate::refund::RefundStatus;
 
 /// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
+pub enum PaymentOutcome {
     /// In flight at a bank: the customer has done their part.
     Processing(PaymentId),
     /// Held for capture.
@@ -28,14 +28,14 @@ pub enum Settled {
 
 /// How a dispute stands. Two are equal that mean the same for the money: to see it once more is no change.
 #[derive(Debug, Clone, Copy, Eq)]
-pub struct DisputeStanding {
+pub struct DisputeSnapshot {
     /// How it stands.
     pub status: DisputeStatus,
     /// The second at which Stripe last said so.
     pub second: i64,
 }
 
-impl PartialEq for DisputeStanding {
+impl PartialEq for DisputeSnapshot {
     fn eq(&self, other: &Self) -> bool {
         self.status.outcome() == other.status.outcome()
     }
@@ -43,7 +43,7 @@ impl PartialEq for DisputeStanding {
 
 /// The attempt that is held for capture or in flight at a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InFlight {
+pub struct InFlightAttempt {
     /// Which.
     pub payment_id: PaymentId,
     /// How many tries at paying it have failed: a later one is in flight anew.
@@ -52,7 +52,7 @@ pub struct InFlight {
 
 /// Where an order stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct OrderState {
     /// The order's status.
     pub status: OrderStatus,
     /// Why a person must look, in [`OrderStatus::Review`].
@@ -64,34 +64,34 @@ pub struct Standing {
     /// What of it went back by refunds that succeeded, in minor units.
     pub amount_refunded: i64,
     /// What a waiting customer wants to hear, if there is anything yet.
-    pub settled: Option<Settled>,
+    pub settled: Option<PaymentOutcome>,
     /// Which failure the latest attempt's last try ended with, if it did.
     pub failure: Option<String>,
     /// What is held or in flight, if that is what the status says.
-    pub in_flight: Option<InFlight>,
+    pub in_flight: Option<InFlightAttempt>,
     /// Whether a success was accepted.
     pub is_accepted: bool,
     /// How the order has ended unpaid, if it has.
-    pub closed: Option<Closure>,
+    pub closed: Option<CloseReason>,
     /// How each refund stands, also of what came too much. What a hold released is none: no money went back.
     pub refunds: BTreeMap<RefundId, RefundStatus>,
     /// How each dispute stands.
-    pub disputes: BTreeMap<DisputeId, DisputeStanding>,
+    pub disputes: BTreeMap<DisputeId, DisputeSnapshot>,
 }
 
 /// What must be told to the shop's own systems, because an order's standing changed. There is one row of
 /// each (kind, subject) for an order, ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
+pub struct OrderEvent {
     /// What happened.
-    pub kind: AnnouncementKind,
+    pub kind: OrderEventKind,
     /// What it is about, where it can happen more than once: an attempt, a failure, a refund, a dispute, a
     /// product. Empty otherwise. What can be told of again has more beside it: a dispute, how it stands since which
     /// second; an attempt in flight, how many of its tries had failed.
     pub subject: String,
 }
 
-impl Announcement {
+impl OrderEvent {
     /// The id of what a subject is about, without which of its changes it is.
     #[must_use]
     pub fn object(subject: &str) -> &str {
@@ -101,7 +101,7 @@ impl Announcement {
 
 /// What happened to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AnnouncementKind {
+pub enum OrderEventKind {
     /// It was placed.
     Created,
     /// An attempt is in flight at a bank.
@@ -130,7 +130,7 @@ pub enum AnnouncementKind {
     ProductOutOfStock,
 }
 
-impl AnnouncementKind {
+impl OrderEventKind {
     /// Every kind there is.
     pub const ALL: [Self; 13] = [
         Self::Created,
@@ -173,7 +173,7 @@ impl History {
     /// Where the order stands: a pure function of facts and decisions. The decisions that are due must have been
     /// made: see [`Self::settle`].
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn order_state(&self) -> OrderState {
         let paid_by = self.accepted_attempt();
         let under_review = self.under_review();
         let (status, amount_paid, amount_refunded) = match paid_by {
@@ -182,23 +182,23 @@ impl History {
             None => (self.unpaid_status(), 0, 0),
         };
         let in_flight = match status {
-            OrderStatus::Authorized => self.latest_that_is(OpenStatus::RequiresCapture),
-            OrderStatus::Processing => self.latest_that_is(OpenStatus::Processing),
+            OrderStatus::Authorized => self.latest_with_status(OpenStatus::RequiresCapture),
+            OrderStatus::Processing => self.latest_with_status(OpenStatus::Processing),
             _ => None,
         };
         let refunds = self.refunds.iter().filter(|refund| !refund.is_released_hold());
-        Standing {
+        OrderState {
             status,
             review_reason: under_review.map(|(_, reason)| reason),
             under_review: under_review.map(|(attempt, _)| attempt.id.clone()),
             amount_paid,
             amount_refunded,
             settled: match paid_by {
-                Some(attempt) => Some(Settled::Succeeded(attempt.id.clone())),
+                Some(attempt) => Some(PaymentOutcome::Succeeded(attempt.id.clone())),
                 None => self.settled(),
             },
             failure: self.failure().filter(|_| paid_by.is_none()),
-            in_flight: in_flight.map(|attempt| InFlight {
+            in_flight: in_flight.map(|attempt| InFlightAttempt {
                 payment_id: attempt.id.clone(),
                 failure_count: attempt.facts.failure_count(),
             }),
@@ -208,7 +208,7 @@ impl History {
             disputes: self
                 .disputes
                 .iter()
-                .map(|dispute| (dispute.id.clone(), standing_of(dispute)))
+                .map(|dispute| (dispute.id.clone(), snapshot_of(dispute)))
                 .collect(),
         }
     }
@@ -218,10 +218,10 @@ impl History {
     fn paid_status(&self, attempt: &Attempt) -> (OrderStatus, i64, i64) {
         // What was accepted stays accepted, also if the wish to capture is withdrawn since.
         let received = || attempt.facts.successes().map(|success| success.amount_received).max();
-        let paid = attempt.fitting_success().map(|success| success.amount_received);
+        let paid = attempt.matching_success().map(|success| success.amount_received);
         let paid = paid.or_else(received).unwrap_or(0);
         // More than that can only go back of what came beside it.
-        let refunded = self.returned_of(attempt).min(paid);
+        let refunded = self.refunded_of(attempt).min(paid);
         let disputes = || self.disputes.iter().filter(|dispute| dispute.payment_id == attempt.id);
         let any = |outcome| disputes().map(Dispute::outcome).any(|one| one == outcome);
         let status = if any(DisputeOutcome::Lost) {
@@ -240,13 +240,13 @@ impl History {
 
     fn unpaid_status(&self) -> OrderStatus {
         match self.decisions.closed {
-            Some(Closure::Canceled) => return OrderStatus::Canceled,
-            Some(Closure::Expired) => return OrderStatus::Expired,
+            Some(CloseReason::Canceled) => return OrderStatus::Canceled,
+            Some(CloseReason::Expired) => return OrderStatus::Expired,
             None => {}
         }
-        if self.latest_that_is(OpenStatus::RequiresCapture).is_some() {
+        if self.latest_with_status(OpenStatus::RequiresCapture).is_some() {
             OrderStatus::Authorized
-        } else if self.latest_that_is(OpenStatus::Processing).is_some() {
+        } else if self.latest_with_status(OpenStatus::Processing).is_some() {
             OrderStatus::Processing
         } else if self.failure().is_some() {
             OrderStatus::PaymentFailed
@@ -255,7 +255,7 @@ impl History {
         }
     }
 
-    fn latest_that_is(&self, status: OpenStatus) -> Option<&Attempt> {
+    fn latest_with_status(&self, status: OpenStatus) -> Option<&Attempt> {
         let is_so = |attempt: &&Attempt| {
             attempt.refused.is_none() && attempt.facts.status() == PaymentStatus::Open(status)
         };
@@ -266,23 +266,25 @@ impl History {
         self.attempts.last()?.facts.last_failure().map(|failure| failure.id.clone())
     }
 
-    fn settled(&self) -> Option<Settled> {
+    fn settled(&self) -> Option<PaymentOutcome> {
         let Some(attempt) = self.attempts.iter().rev().find(|attempt| attempt.refused.is_none()) else {
-            return self.decisions.closed.map(|_| Settled::Closed);
+            return self.decisions.closed.map(|_| PaymentOutcome::Closed);
         };
         let id = attempt.id.clone();
         match (attempt.facts.status(), attempt.facts.last_failure()) {
-            (PaymentStatus::Succeeded, _) => Some(Settled::Succeeded(id)),
-            (PaymentStatus::Canceled, _) => Some(Settled::Canceled(id)),
-            (PaymentStatus::Open(OpenStatus::Processing), _) => Some(Settled::Processing(id)),
-            (PaymentStatus::Open(OpenStatus::RequiresCapture), _) => Some(Settled::RequiresCapture(id)),
-            (PaymentStatus::Open(_), Some(failure)) => Some(Settled::Failed(id, failure.id.clone())),
+            (PaymentStatus::Succeeded, _) => Some(PaymentOutcome::Succeeded(id)),
+            (PaymentStatus::Canceled, _) => Some(PaymentOutcome::Canceled(id)),
+            (PaymentStatus::Open(OpenStatus::Processing), _) => Some(PaymentOutcome::Processing(id)),
+            (PaymentStatus::Open(OpenStatus::RequiresCapture), _) => {
+                Some(PaymentOutcome::RequiresCapture(id))
+            }
+            (PaymentStatus::Open(_), Some(failure)) => Some(PaymentOutcome::Failed(id, failure.id.clone())),
             (PaymentStatus::Open(_), None) => None,
         }
     }
 }
 
-impl InFlight {
+impl InFlightAttempt {
     fn subject(&self) -> String {
         match self.failure_count {
             0 => self.payment_id.to_string(),
@@ -291,47 +293,47 @@ impl InFlight {
     }
 }
 
-impl Standing {
+impl OrderState {
     /// What must be told because the order stood at `before` and stands here now, in the order in which it is to
     /// be told.
     #[must_use]
-    pub fn announcements_since(&self, before: &Self) -> Vec<Announcement> {
+    pub fn events_since(&self, before: &Self) -> Vec<OrderEvent> {
         let mut told = Vec::new();
-        let mut tell = |kind, subject: String| told.push(Announcement { kind, subject });
+        let mut tell = |kind, subject: String| told.push(OrderEvent { kind, subject });
         if before.closed != self.closed {
             match self.closed {
-                Some(Closure::Canceled) => tell(AnnouncementKind::Canceled, String::new()),
-                Some(Closure::Expired) => tell(AnnouncementKind::Expired, String::new()),
+                Some(CloseReason::Canceled) => tell(OrderEventKind::Canceled, String::new()),
+                Some(CloseReason::Expired) => tell(OrderEventKind::Expired, String::new()),
                 None => {}
             }
         }
         if self.is_accepted && !before.is_accepted {
-            tell(AnnouncementKind::Paid, String::new());
+            tell(OrderEventKind::Paid, String::new());
         }
         let changed = self.status != before.status;
         let was_in_flight = before.in_flight.as_ref().map(|attempt| &attempt.payment_id);
-        let is_told = |attempt: &&InFlight| changed || was_in_flight != Some(&attempt.payment_id);
+        let is_told = |attempt: &&InFlightAttempt| changed || was_in_flight != Some(&attempt.payment_id);
         match self.status {
             OrderStatus::PaymentFailed if changed || self.failure != before.failure => {
-                tell(AnnouncementKind::PaymentFailed, self.failure.clone().unwrap_or_default());
+                tell(OrderEventKind::PaymentFailed, self.failure.clone().unwrap_or_default());
             }
             OrderStatus::Review if changed => {
                 let reviewed = self.under_review.as_ref().map(PaymentId::to_string);
-                tell(AnnouncementKind::ReviewRequired, reviewed.unwrap_or_default());
+                tell(OrderEventKind::ReviewRequired, reviewed.unwrap_or_default());
             }
             _ => {}
         }
         if let Some(in_flight) = self.in_flight.as_ref().filter(is_told) {
-            let is_held = self.status == OrderStatus::Authorized;
-            let kind = if is_held { AnnouncementKind::Authorized } else { AnnouncementKind::Processing };
+            let is_authorized = self.status == OrderStatus::Authorized;
+            let kind = if is_authorized { OrderEventKind::Authorized } else { OrderEventKind::Processing };
             tell(kind, in_flight.subject());
         }
         for (id, status) in &self.refunds {
             match status {
                 _ if before.refunds.get(id) == Some(status) => {}
-                RefundStatus::Succeeded => tell(AnnouncementKind::RefundSucceeded, id.to_string()),
+                RefundStatus::Succeeded => tell(OrderEventKind::RefundSucceeded, id.to_string()),
                 RefundStatus::Failed | RefundStatus::Canceled => {
-                    tell(AnnouncementKind::RefundFailed, id.to_string());
+                    tell(OrderEventKind::RefundFailed, id.to_string());
                 }
                 RefundStatus::Pending | RefundStatus::RequiresAction => {}
             }
@@ -339,16 +341,16 @@ impl Standing {
         for (id, dispute) in &self.disputes {
             let known = before.disputes.get(id);
             if known.is_none() {
-                tell(AnnouncementKind::DisputeOpened, id.to_string());
+                tell(OrderEventKind::DisputeOpened, id.to_string());
             }
             if known == Some(dispute) {
                 continue;
             }
-            let DisputeStanding { status, second } = dispute;
+            let DisputeSnapshot { status, second } = dispute;
             let change = format!("{id} {} {second}", status.as_str());
             match status.outcome() {
-                DisputeOutcome::Won | DisputeOutcome::Lost => tell(AnnouncementKind::DisputeClosed, change),
-                DisputeOutcome::Open if known.is_some() => tell(AnnouncementKind::DisputeOpened, change),
+                DisputeOutcome::Won | DisputeOutcome::Lost => tell(OrderEventKind::DisputeClosed, change),
+                DisputeOutcome::Open if known.is_some() => tell(OrderEventKind::DisputeOpened, change),
                 DisputeOutcome::Open => {}
             }
         }
@@ -356,6 +358,6 @@ impl Standing {
     }
 }
 
-fn standing_of(dispute: &Dispute) -> DisputeStanding {
-    DisputeStanding { status: dispute.facts.state().status, second: dispute.facts.second() }
+fn snapshot_of(dispute: &Dispute) -> DisputeSnapshot {
+    DisputeSnapshot { status: dispute.facts.state().status, second: dispute.facts.second() }
 }

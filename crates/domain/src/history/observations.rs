@@ -10,7 +10,7 @@ use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundT
 impl History {
     /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
     /// where the reply that carried it was lost.
-    pub fn absorb(
+    pub fn apply_observation(
         &mut self,
         payment_id: &PaymentId,
         order_id: &OrderId,
@@ -26,7 +26,7 @@ impl History {
     }
 
     /// As [`Self::absorb`], for a Checkout Session.
-    pub fn absorb_session(
+    pub fn apply_session(
         &mut self,
         payment_id: &PaymentId,
         order_id: &OrderId,
@@ -46,7 +46,7 @@ impl History {
     }
 
     /// Takes in how a refund stands. One that we did not ask for is added under the id `fresh`.
-    pub fn absorb_refund(
+    pub fn apply_refund(
         &mut self,
         payment_id: &PaymentId,
         seen: &RefundObservation,
@@ -71,19 +71,19 @@ impl History {
         // It was made after all.
         refund.refused = None;
         let failure_reason = seen.failure_reason.clone();
-        refund.facts.merge(RefundFacts::of(seen.sighting.clone(), seen.status, failure_reason));
+        refund.facts.merge(RefundFacts::of(seen.provenance.clone(), seen.status, failure_reason));
         Ok(())
     }
 
     /// Takes in how a dispute stands. One that is new is added under the id `fresh`.
-    pub fn absorb_dispute(
+    pub fn apply_dispute(
         &mut self,
         payment_id: &PaymentId,
         seen: &DisputeObservation,
         fresh: DisputeId,
     ) -> Result<(), Mismatch> {
         self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
-        let facts = DisputeFacts::of(seen.sighting.clone(), seen.state.clone());
+        let facts = DisputeFacts::of(seen.provenance.clone(), seen.state.clone());
         let same = |dispute: &&mut Dispute| dispute.stripe_dispute_id == seen.stripe_dispute_id;
         match self.disputes.iter_mut().find(same) {
             Some(dispute) if dispute.payment_id != *payment_id => return Err(Mismatch::OtherPaymentIntent),
@@ -109,7 +109,8 @@ impl History {
             Some(place) if self.refunds[place].payment_id != *payment_id => Err(Mismatch::OtherPaymentIntent),
             Some(place) => Ok(Some(place)),
             None => {
-                let ours = |refund: &Refund| refund.payment_id == *payment_id && refund.is_meant_by(seen);
+                let ours =
+                    |refund: &Refund| refund.payment_id == *payment_id && refund.matches_metadata(seen);
                 Ok(self.refunds.iter().position(ours))
             }
         }
@@ -124,7 +125,7 @@ impl History {
         payment_intent_id: &str,
     ) -> Result<(), Mismatch> {
         let attempt = self.attempt(payment_id).ok_or(Mismatch::UnknownAttempt)?;
-        attempt.is_of(account, mode)?;
+        attempt.belongs_to(account, mode)?;
         match &attempt.payment_intent_id {
             Some(known) if known == payment_intent_id => Ok(()),
             _ => Err(Mismatch::OtherPaymentIntent),

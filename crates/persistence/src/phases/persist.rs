@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
-use quittance_domain::history::{Closure, Decision, Limits, Restock};
+use quittance_domain::history::{CloseReason, Decision, Limits, RestockOutcome};
 use quittance_domain::id::{MessageId, OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
+use quittance_domain::order_state::{OrderEvent, OrderEventKind, OrderState};
 use quittance_domain::payment::ReviewReason;
 use quittance_domain::refund::{Refund, RefundFacts, RefundStatus, RefundTerms};
-use quittance_domain::standing::{Announcement, AnnouncementKind, Standing};
 use uuid::Uuid;
 
 use super::super::batch;
 use super::super::dialect::Conn;
-use super::ledger::{Ledger, Ledgers, shown};
+use super::locked_order::{LockedOrder, LockedOrders, shown};
 use super::refund_rows::{DisputeRow, RefundRow};
 use super::rows::{
     CheckRow, DecisionRow, OrderRow, OutboxRow, PaymentRow, ReturnsRow, document, instant, parse,
@@ -43,7 +43,7 @@ pub(crate) struct Changes {
     pub(crate) returned: Counts,
 }
 
-impl Ledgers {
+impl LockedOrders {
     /// Settles every order; events have told of what changed.
     pub(super) async fn settle(
         self,
@@ -52,11 +52,11 @@ impl Ledgers {
         now: DateTime<Utc>,
     ) -> Result<Changes, Error> {
         let mut changes = Changes::default();
-        for mut ledger in self.into_ledgers() {
-            if ledger.has_learned_of_money() {
-                ledger.look_again(now, &mut changes);
+        for mut locked in self.into_orders() {
+            if locked.needs_payment_refresh() {
+                locked.schedule_refresh(now, &mut changes);
             }
-            ledger.settle(conn, limits, now, now, &mut changes).await?;
+            locked.settle(conn, limits, now, now, &mut changes).await?;
         }
         changes.return_stock(conn).await?;
         Ok(changes)
@@ -78,7 +78,7 @@ impl Changes {
     }
 }
 
-impl Ledger {
+impl LockedOrder {
     /// Settles and writes: for phases about one order, whose caller goes on to do at Stripe what is left.
     pub(super) async fn commit(
         &mut self,
@@ -99,14 +99,14 @@ impl Ledger {
         conn: &mut Conn,
         limits: &Limits,
         now: DateTime<Utc>,
-        redrive_at: DateTime<Utc>,
+        resume_at: DateTime<Utc>,
         changes: &mut Changes,
     ) -> Result<(), Error> {
         self.decide(conn, now, changes).await?;
         self.begin_due_refunds(limits, now);
         self.cache_standing(now, changes);
-        self.write_payments(limits, redrive_at, changes)?;
-        self.write_refunds(now, redrive_at, changes)?;
+        self.write_payments(limits, resume_at, changes)?;
+        self.write_refunds(now, resume_at, changes)?;
         self.write_disputes(now, changes)
     }
 
@@ -117,10 +117,10 @@ impl Ledger {
         changes: &mut Changes,
     ) -> Result<(), Error> {
         let mut made = self.history.settle();
-        if self.history.wants_restock() {
+        if self.history.needs_restock() {
             let restock = self.take_again(conn).await?;
-            made.push(Decision::Restocked(restock));
-            self.history.decisions.record(&Decision::Restocked(restock));
+            made.push(Decision::RestockAttempted(restock));
+            self.history.decisions.record(&Decision::RestockAttempted(restock));
             made.extend(self.history.settle());
         }
         for decision in made {
@@ -135,14 +135,14 @@ impl Ledger {
     }
 
     /// Takes what the order had given back from the stock again: all of it, or nothing.
-    async fn take_again(&mut self, conn: &mut Conn) -> Result<Restock, Error> {
+    async fn take_again(&mut self, conn: &mut Conn) -> Result<RestockOutcome, Error> {
         let wanted = stock::counts_of(&self.order.holds()?);
         match stock::exchange(conn, &Counts::new(), &wanted).await? {
             Taken::All { emptied, .. } => {
                 self.emptied.extend(emptied);
-                Ok(Restock::Taken)
+                Ok(RestockOutcome::Taken)
             }
-            Taken::Short(_) => Ok(Restock::Short),
+            Taken::Short(_) => Ok(RestockOutcome::Short),
         }
     }
 
@@ -168,16 +168,16 @@ impl Ledger {
     /// Brings the cached columns up to where the order stands, and tells what is to be told. Every message has a
     /// version of its own, so that whoever gets them can put them in order.
     fn cache_standing(&mut self, now: DateTime<Utc>, changes: &mut Changes) {
-        let standing = self.history.standing();
+        let order_state = self.history.order_state();
         let emptied = std::mem::take(&mut self.emptied).into_iter();
-        let mut told = standing.announcements_since(&self.before.standing);
+        let mut told = order_state.events_since(&self.before.order_state);
         told.extend(
-            emptied
-                .map(|product| Announcement { kind: AnnouncementKind::ProductOutOfStock, subject: product }),
+            emptied.map(|product| OrderEvent { kind: OrderEventKind::ProductOutOfStock, subject: product }),
         );
-        let visible =
-            standing != self.before.standing || shown(&self.history) != self.before.shown || !told.is_empty();
-        if !visible && self.caches(&standing) && self.history.closing == self.before.closing {
+        let visible = order_state != self.before.order_state
+            || shown(&self.history) != self.before.shown
+            || !told.is_empty();
+        if !visible && self.caches(&order_state) && self.history.closing == self.before.closing {
             return;
         }
         let order = &mut self.order;
@@ -186,13 +186,13 @@ impl Ledger {
             order.version += i64::from(place > 0);
             changes.outbox.push(outbox_row(&self.order_id, order.version, announcement, now));
         }
-        if standing.settled.is_some() && standing.settled != self.before.standing.settled {
-            order.settled_version = order.version;
+        if order_state.settled.is_some() && order_state.settled != self.before.order_state.settled {
+            order.outcome_version = order.version;
         }
-        standing.status.as_str().clone_into(&mut order.status);
-        order.review_reason = standing.review_reason.map(|reason| reason.as_str().to_owned());
-        order.amount_paid = standing.amount_paid;
-        order.amount_refunded = standing.amount_refunded;
+        order_state.status.as_str().clone_into(&mut order.status);
+        order.review_reason = order_state.review_reason.map(|reason| reason.as_str().to_owned());
+        order.amount_paid = order_state.amount_paid;
+        order.amount_refunded = order_state.amount_refunded;
         order.current_payment_id = self.history.current_attempt().map(|attempt| attempt.id.to_string());
         order.closing = self.history.closing.map(|closure| closure.as_str().to_owned());
         order.updated_at = instant(now);
@@ -200,19 +200,20 @@ impl Ledger {
     }
 
     /// Whether the cached columns say where the order stands.
-    pub(super) fn caches(&self, standing: &Standing) -> bool {
+    pub(super) fn caches(&self, order_state: &OrderState) -> bool {
         let order = &self.order;
         let current = self.history.current_attempt().map(|attempt| attempt.id.as_str());
-        order.status == standing.status.as_str()
-            && order.review_reason.as_deref() == standing.review_reason.map(ReviewReason::as_str)
-            && (order.amount_paid, order.amount_refunded) == (standing.amount_paid, standing.amount_refunded)
+        order.status == order_state.status.as_str()
+            && order.review_reason.as_deref() == order_state.review_reason.map(ReviewReason::as_str)
+            && (order.amount_paid, order.amount_refunded)
+                == (order_state.amount_paid, order_state.amount_refunded)
             && order.current_payment_id.as_deref() == current
     }
 
     fn write_payments(
         &mut self,
         limits: &Limits,
-        redrive_at: DateTime<Utc>,
+        resume_at: DateTime<Utc>,
         changes: &mut Changes,
     ) -> Result<(), Error> {
         for (row, attempt) in self.payments.iter_mut().zip(&self.history.attempts) {
@@ -225,9 +226,9 @@ impl Ledger {
             // Once closed it stays closed here, whatever is heard later: a new attempt may have begun.
             row.closed |= attempt.is_closed();
             let task = self.history.task(attempt, row.details(&self.order), limits);
-            row.redrive_at = task.map(|_| row.redrive_at.unwrap_or(redrive_at));
+            row.resume_at = task.map(|_| row.resume_at.unwrap_or(resume_at));
             if task.is_none() {
-                row.redrives = 0;
+                row.resume_count = 0;
             }
         }
         let known = |row: &&PaymentRow| !self.before.payments.contains(row);
@@ -238,13 +239,13 @@ impl Ledger {
     fn write_refunds(
         &mut self,
         now: DateTime<Utc>,
-        redrive_at: DateTime<Utc>,
+        resume_at: DateTime<Utc>,
         changes: &mut Changes,
     ) -> Result<(), Error> {
         let mut is_open = false;
         for (place, refund) in self.history.refunds.iter().enumerate() {
             let known = self.refunds.get(place);
-            let send_at = self.send_at.get(&refund.id).copied().unwrap_or(redrive_at);
+            let send_at = self.send_at.get(&refund.id).copied().unwrap_or(resume_at);
             let sent = !refund.is_unsent();
             let mut row = RefundRow {
                 id: refund.id.to_string(),
@@ -260,8 +261,8 @@ impl Ledger {
                 stripe_refund_id: refund.stripe_refund_id.clone(),
                 facts: document("refund", &refund.facts)?,
                 refused: refund.refused.clone(),
-                redrive_at: (!sent).then(|| known.and_then(|row| row.redrive_at).unwrap_or(send_at)),
-                redrives: known.filter(|_| !sent).map_or(0, |row| row.redrives),
+                resume_at: (!sent).then(|| known.and_then(|row| row.resume_at).unwrap_or(send_at)),
+                resume_count: known.filter(|_| !sent).map_or(0, |row| row.resume_count),
                 key_number: known.map_or(0, |row| row.key_number),
                 key_since: known.and_then(|row| row.key_since),
                 created_at: known.map_or(instant(now), |row| row.created_at),
@@ -286,7 +287,7 @@ impl Ledger {
             }
         }
         if is_open {
-            self.look_again(now + REFUND_PATIENCE, changes);
+            self.schedule_refresh(now + REFUND_PATIENCE, changes);
         }
         Ok(())
     }
@@ -328,7 +329,7 @@ impl Ledger {
     }
 
     /// Has the order looked at by then, if it is not to be looked at earlier.
-    fn look_again(&mut self, at: DateTime<Utc>, changes: &mut Changes) {
+    fn schedule_refresh(&mut self, at: DateTime<Utc>, changes: &mut Changes) {
         if self.order.check_at.is_none_or(|known| known > at) {
             self.order.check_at = Some(instant(at));
             changes.checks.push(CheckRow { id: self.order.id.clone(), check_at: instant(at) });
@@ -345,7 +346,7 @@ fn decision_row(order_id: &OrderId, decision: &Decision, now: DateTime<Utc>) -> 
     let (kind, subject) = match decision {
         Decision::Accepted(payment_id) => ("accepted", payment_id.to_string()),
         Decision::Closed(closure) => ("closed", closure.as_str().to_owned()),
-        Decision::Restocked(restock) => ("restocked", restock.as_str().to_owned()),
+        Decision::RestockAttempted(restock) => ("restocked", restock.as_str().to_owned()),
     };
     DecisionRow { order_id: order_id.to_string(), kind: kind.to_owned(), subject, created_at: now }
 }
@@ -354,13 +355,15 @@ pub(super) fn read_decision(row: &DecisionRow) -> Result<Decision, Error> {
     let unknown = || Error::corrupt("decision", "it is a word that this version does not know");
     match row.kind.as_str() {
         "accepted" => Ok(Decision::Accepted(parse("decision", &row.subject)?)),
-        "closed" => Closure::from_word(&row.subject).map(Decision::Closed).ok_or_else(unknown),
-        "restocked" => Restock::from_word(&row.subject).map(Decision::Restocked).ok_or_else(unknown),
+        "closed" => CloseReason::from_word(&row.subject).map(Decision::Closed).ok_or_else(unknown),
+        "restocked" => {
+            RestockOutcome::from_word(&row.subject).map(Decision::RestockAttempted).ok_or_else(unknown)
+        }
         _ => Err(unknown()),
     }
 }
 
-fn outbox_row(order_id: &OrderId, sequence: i64, told: Announcement, now: DateTime<Utc>) -> OutboxRow {
+fn outbox_row(order_id: &OrderId, sequence: i64, told: OrderEvent, now: DateTime<Utc>) -> OutboxRow {
     OutboxRow {
         id: MessageId::from_uuid(Uuid::now_v7()).to_string(),
         order_id: Some(order_id.to_string()),
@@ -375,9 +378,9 @@ fn outbox_row(order_id: &OrderId, sequence: i64, told: Announcement, now: DateTi
 /// What is told of an order that was just placed, the first one with sequence 1: that, and what it took the
 /// last of.
 pub(super) fn told_of_new(order_id: &OrderId, emptied: Vec<String>, now: DateTime<Utc>) -> Vec<OutboxRow> {
-    let created = Announcement { kind: AnnouncementKind::Created, subject: String::new() };
+    let created = OrderEvent { kind: OrderEventKind::Created, subject: String::new() };
     let emptied = emptied.into_iter();
-    let last = emptied.map(|subject| Announcement { kind: AnnouncementKind::ProductOutOfStock, subject });
+    let last = emptied.map(|subject| OrderEvent { kind: OrderEventKind::ProductOutOfStock, subject });
     let told = std::iter::once(created).chain(last);
     told.zip(1..).map(|(announcement, sequence)| outbox_row(order_id, sequence, announcement, now)).collect()
 }

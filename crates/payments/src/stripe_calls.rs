@@ -27,7 +27,7 @@ impl Payments {
             error: outcome.err().map(word),
             at: now(),
         };
-        if let Err(error) = self.store.note_call(call).await {
+        if let Err(error) = self.store.record_stripe_call(call).await {
             tracing::warn!(
                 order.id = %order_id,
                 error = &error as &dyn std::error::Error,

@@ -10,27 +10,28 @@ use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use quittance_domain::id::{MessageId, RefundId};
+use quittance_domain::order_state::OrderEvent;
 use quittance_domain::outbound::ENDPOINT_PING;
-use quittance_domain::standing::Announcement;
 use uuid::Uuid;
 
 use super::super::dialect::{Conn, for_update_skip_locked};
 use super::super::{Database, outbound as batch};
-use super::ledger::Ledgers;
+use super::locked_order::LockedOrders;
 use super::orders::orders_by_id;
 use super::outbound_rows::{DeliveryRow, MessageRow, deliveries_of};
 use super::replies::store_reply;
 use super::rows::{ProductRow, instant, parse};
-use super::schema::{outbound_turns, outbox, products};
+use super::schema::{outbound_locks, outbox, products};
 use super::seller_rows::sellers_by_id;
 use super::webhook_endpoints::{enabled_endpoints, lock_endpoint};
 use crate::Error;
 use crate::model::{
-    Completion, Message, Renderer, Resent, Snapshot, StoredDispute, StoredRefund, Unrendered, WebhookEndpoint,
+    Completion, Message, MessageDraft, Renderer, ResendOutcome, Snapshot, StoredDispute, StoredRefund,
+    WebhookEndpoint,
 };
 
-/// Whose turn it is to announce.
-const TURN: &str = "announce";
+/// Whose turn it is to publish.
+const TURN: &str = "publish";
 
 /// What was written to the outbox.
 #[derive(Debug, Clone, Queryable)]
@@ -47,7 +48,7 @@ struct Written {
 impl Written {
     /// The id of what it is about.
     fn object(&self) -> &str {
-        Announcement::object(&self.subject)
+        OrderEvent::object(&self.subject)
     }
 }
 
@@ -70,18 +71,18 @@ const WRITTEN: (
 );
 
 impl Database {
-    pub(crate) async fn announce(
+    pub(crate) async fn publish(
         &self,
         limit: u16,
         render: Renderer,
         now: DateTime<Utc>,
     ) -> Result<usize, Error> {
         self.write(async |conn| {
-            let turn = for_update_skip_locked!(outbound_turns::table.find(TURN).select(outbound_turns::work));
+            let turn = for_update_skip_locked!(outbound_locks::table.find(TURN).select(outbound_locks::work));
             if turn.first::<String>(conn).await.optional()?.is_none() {
                 return Ok(0);
             }
-            let written = unannounced(conn, limit).await?;
+            let written = unpublished(conn, limit).await?;
             if written.is_empty() {
                 return Ok(0);
             }
@@ -97,7 +98,7 @@ impl Database {
             }
             batch::insert_messages(conn, messages, deliveries).await?;
             diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
-                .set(outbox::announced.eq(true))
+                .set(outbox::published.eq(true))
                 .execute(conn)
                 .await?;
             Ok(ids.len())
@@ -111,20 +112,20 @@ impl Database {
         render: Renderer,
         now: DateTime<Utc>,
         completion: Option<Completion<Message>>,
-    ) -> Result<Resent<Message>, Error> {
+    ) -> Result<ResendOutcome<Message>, Error> {
         self.write(async |conn| {
             let Some(endpoint) = lock_endpoint(conn, id.as_str()).await? else {
-                return Ok(Resent::NotFound);
+                return Ok(ResendOutcome::NotFound);
             };
             if !endpoint.enabled {
-                return Ok(Resent::Disabled);
+                return Ok(ResendOutcome::Disabled);
             }
             let message = endpoint_message(&endpoint, ENDPOINT_PING, &render, now);
             let delivery = DeliveryRow::new(&message, &endpoint.id);
             batch::insert_messages(conn, vec![message.clone()], vec![delivery.clone()]).await?;
             let made = message.read(vec![delivery.read(Vec::new())?])?;
             store_reply(conn, completion.as_ref(), &made).await?;
-            Ok(Resent::Done(made))
+            Ok(ResendOutcome::Done(made))
         })
         .await
     }
@@ -137,7 +138,7 @@ pub(super) fn endpoint_message(
     render: &Renderer,
     now: DateTime<Utc>,
 ) -> MessageRow {
-    let message = Unrendered {
+    let message = MessageDraft {
         id: MessageId::from_uuid(Uuid::now_v7()),
         kind: kind.to_owned(),
         sequence: None,
@@ -157,9 +158,9 @@ pub(super) fn endpoint_message(
 
 /// The oldest rows that are no messages yet. Where there are more, all of the same orders and sellers are among
 /// them: the ids of the rows of one may be of several clocks, and none may be left behind by a later one.
-async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error> {
+async fn unpublished(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error> {
     let mut oldest: Vec<Written> = outbox::table
-        .filter(not(outbox::announced))
+        .filter(not(outbox::published))
         .order(outbox::id.asc())
         .limit(i64::from(limit))
         .select(WRITTEN)
@@ -170,7 +171,7 @@ async fn unannounced(conn: &mut Conn, limit: u16) -> Result<Vec<Written>, Error>
         let sellers: Vec<String> = oldest.iter().filter_map(|row| row.seller_id.clone()).collect();
         oldest = outbox::table
             .filter(outbox::order_id.eq_any(orders).or(outbox::seller_id.eq_any(sellers)))
-            .filter(not(outbox::announced))
+            .filter(not(outbox::published))
             .order(outbox::id.asc())
             .select(WRITTEN)
             .load(conn)
@@ -223,14 +224,14 @@ impl Objects {
             return Ok(());
         }
         let order_ids = rows.iter().filter_map(|row| row.order_id.clone()).collect();
-        let ledgers = Ledgers::read(conn, order_ids).await?;
+        let locked_orders = LockedOrders::read(conn, order_ids).await?;
         for row in rows {
             let Some(order_id) = &row.order_id else { continue };
-            let Some(ledger) = ledgers.get(&parse("outbox", order_id)?) else { continue };
+            let Some(locked) = locked_orders.get(&parse("outbox", order_id)?) else { continue };
             if let Ok(id) = row.object().parse::<RefundId>() {
-                self.refunds.insert(row.object().to_owned(), ledger.stored_refund(&id)?);
+                self.refunds.insert(row.object().to_owned(), locked.stored_refund(&id)?);
             }
-            let disputes = ledger.stored_disputes();
+            let disputes = locked.stored_disputes();
             self.disputes.extend(disputes.map(|stored| (stored.dispute.id.to_string(), stored)));
         }
         Ok(())
@@ -253,7 +254,7 @@ impl Objects {
     fn message(&mut self, row: Written, render: &Renderer, now: DateTime<Utc>) -> Result<MessageRow, Error> {
         let snapshot =
             self.snapshot(&row).ok_or_else(|| Error::corrupt("outbox", "what a row is about is gone"))?;
-        let message = Unrendered {
+        let message = MessageDraft {
             id: parse("message", &row.id)?,
             kind: row.kind,
             sequence: Some(row.sequence),

@@ -12,7 +12,7 @@ use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_test_support::{
     NOW_S, TestDatabase, account_state, connect, on_both_databases, payment_on, place_through,
 };
-use quittance_webhook::Walker;
+use quittance_webhook::EventBackfiller;
 use tokio::sync::watch;
 
 use crate::{Service, config};
@@ -60,10 +60,10 @@ fn stripe(refuses_connected: bool) -> Stripe {
 /// Walks once, our own account and connected ones.
 async fn walk_once(service: &Service, stripe: Stripe) {
     let (stop, stopped) = watch::channel(false);
-    let walker = Walker::new(service.store.clone(), stripe, service.receiver.clone());
+    let walker = EventBackfiller::new(service.store.clone(), stripe, service.receiver.clone());
     let walking = tokio::spawn(walker.run(Duration::from_hours(1), stopped));
     quittance_test_support::wait_until("the connected accounts to be walked", async || {
-        service.store.accounts_to_walk(9, Utc::now()).await.expect("a read").is_empty()
+        service.store.accounts_due_for_backfill(9, Utc::now()).await.expect("a read").is_empty()
     })
     .await;
     stop.send_replace(true);
@@ -72,7 +72,8 @@ async fn walk_once(service: &Service, stripe: Stripe) {
 
 async fn seen_until(store: &Store, account: Account) -> Option<DateTime<Utc>> {
     let after_the_lease = Utc::now() + chrono::TimeDelta::hours(2);
-    let walk = store.claim_walk(account, after_the_lease, after_the_lease).await.expect("an answer");
+    let walk =
+        store.claim_event_backfill(account, after_the_lease, after_the_lease).await.expect("an answer");
     walk.expect("nobody walks").seen_until
 }
 
@@ -85,7 +86,7 @@ async fn seller(store: &Store) -> Account {
     let seller = connect(store, "acct_1", ChargeType::Direct).await;
     let payment = payment_on(store, place_through(store, &seller).await).await;
     payment.is_answered(store, Mode::Test).await;
-    store.account_read(seller.id, NOW_S + 3, account_state(), Utc::now()).await.expect("a commit");
+    store.record_account_snapshot(seller.id, NOW_S + 3, account_state(), Utc::now()).await.expect("a commit");
     Account::connected("acct_1")
 }
 

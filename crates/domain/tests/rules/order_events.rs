@@ -2,11 +2,11 @@
 //! is checked on every way of every scenario.
 
 use quittance_domain::dispute::DisputeStatus;
-use quittance_domain::history::{Closure, History, Restock};
+use quittance_domain::history::{CloseReason, History, RestockOutcome};
 use quittance_domain::order::OrderStatus;
-use quittance_domain::payment::{OpenStatus, Seen, Success};
+use quittance_domain::order_state::{OrderEvent, OrderEventKind as Kind};
+use quittance_domain::payment::{ObservedState, OpenStatus, Success};
 use quittance_domain::refund::RefundStatus;
-use quittance_domain::standing::{Announcement, AnnouncementKind as Kind};
 
 use crate::stage::{
     PRICE, START, Step, declined, dispute_id, disputed, event, happen, history, open, payment_id, refund_id,
@@ -17,15 +17,15 @@ use crate::stage::{
 fn announced(mut history: History, steps: &[Step]) -> Vec<(Kind, String)> {
     let mut all = Vec::new();
     for step in steps {
-        let before = history.standing();
-        happen(&mut history, &[step], Restock::Short);
-        let told = history.standing().announcements_since(&before).into_iter();
-        all.extend(told.map(|Announcement { kind, subject }| (kind, subject)));
+        let before = history.order_state();
+        happen(&mut history, &[step], RestockOutcome::Short);
+        let told = history.order_state().events_since(&before).into_iter();
+        all.extend(told.map(|OrderEvent { kind, subject }| (kind, subject)));
     }
     all
 }
 
-fn told(second: i64, seen: Seen) -> Step {
+fn told(second: i64, seen: ObservedState) -> Step {
     Step::Told(0, event(second, "e", seen))
 }
 
@@ -40,9 +40,9 @@ fn every_change_is_announced_with_what_it_is_about() {
         told(3, declined("ch_2")),
         told(4, open(OpenStatus::RequiresAction)),
         told(5, open(OpenStatus::RequiresCapture)),
-        told(6, Seen::Succeeded(Success { amount_received: 1, ..right_success() })),
-        told(6, Seen::Succeeded(right_success())),
-        told(7, Seen::Succeeded(right_success())),
+        told(6, ObservedState::Succeeded(Success { amount_received: 1, ..right_success() })),
+        told(6, ObservedState::Succeeded(right_success())),
+        told(7, ObservedState::Succeeded(right_success())),
     ];
     let expected = [
         (Kind::Processing, attempt.clone()),
@@ -58,11 +58,11 @@ fn every_change_is_announced_with_what_it_is_about() {
 #[test]
 fn an_order_that_ends_unpaid_says_so_once_and_a_late_success_calls_a_person() {
     let steps = [
-        Step::Asked(Closure::Canceled),
-        told(5, Seen::Canceled),
-        told(5, Seen::Canceled),
-        told(9, Seen::Succeeded(right_success())),
-        told(9, Seen::Succeeded(right_success())),
+        Step::Asked(CloseReason::Canceled),
+        told(5, ObservedState::Canceled),
+        told(5, ObservedState::Canceled),
+        told(9, ObservedState::Succeeded(right_success())),
+        told(9, ObservedState::Succeeded(right_success())),
     ];
     let expected = [(Kind::Canceled, String::new()), (Kind::ReviewRequired, payment_id(0).to_string())];
     assert_eq!(announced(history(1), &steps), expected);
@@ -73,7 +73,7 @@ fn what_becomes_of_the_money_is_told_once_each() {
     let none = String::new;
     let gone = |number, second| refunded(0, number, PRICE / 2, second, RefundStatus::Succeeded);
     let steps = [
-        told(1, Seen::Succeeded(right_success())),
+        told(1, ObservedState::Succeeded(right_success())),
         refunded(0, 1, PRICE / 2, 2, RefundStatus::Pending),
         gone(1, 3),
         gone(1, 3),
@@ -101,7 +101,7 @@ fn what_becomes_of_the_money_is_told_once_each() {
 fn every_decision_about_a_dispute_is_told_once() {
     let seen = |second, status| disputed(0, 1, second, status);
     let steps = [
-        told(1, Seen::Succeeded(right_success())),
+        told(1, ObservedState::Succeeded(right_success())),
         seen(2, DisputeStatus::WarningNeedsResponse),
         seen(3, DisputeStatus::WarningClosed),
         seen(4, DisputeStatus::NeedsResponse),
@@ -129,7 +129,7 @@ fn every_decision_about_a_dispute_is_told_once() {
     let announced = announced(history(1), &steps);
     assert_eq!(announced, expected);
     for (_, subject) in &announced[1..] {
-        assert_eq!(Announcement::object(subject), id.as_str());
+        assert_eq!(OrderEvent::object(subject), id.as_str());
     }
 }
 
@@ -141,7 +141,7 @@ fn that_an_order_was_paid_is_told_whatever_its_status_is_by_then() {
         (disputed(0, 1, 2, DisputeStatus::NeedsResponse), OrderStatus::Disputed),
         (disputed(0, 1, 2, DisputeStatus::Lost), OrderStatus::ChargedBack),
     ] {
-        let steps = [before, told(1, Seen::Succeeded(right_success()))];
+        let steps = [before, told(1, ObservedState::Succeeded(right_success()))];
         assert_eq!(standing_after(history(1), &steps).status, after);
         let paid = announced(history(1), &steps).into_iter().filter(|(kind, _)| *kind == Kind::Paid);
         assert_eq!(paid.count(), 1, "{after:?}");
@@ -150,15 +150,19 @@ fn that_an_order_was_paid_is_told_whatever_its_status_is_by_then() {
 
 #[test]
 fn an_order_that_expires_says_so_and_a_late_payment_too() {
-    let late =
-        [Step::Asked(Closure::Expired), told(5, Seen::Canceled), told(9, Seen::Succeeded(right_success()))];
-    for (stock, then) in [(Restock::Taken, Kind::Paid), (Restock::Short, Kind::ReviewRequired)] {
+    let late = [
+        Step::Asked(CloseReason::Expired),
+        told(5, ObservedState::Canceled),
+        told(9, ObservedState::Succeeded(right_success())),
+    ];
+    for (stock, then) in [(RestockOutcome::Taken, Kind::Paid), (RestockOutcome::Short, Kind::ReviewRequired)]
+    {
         let mut history = history(1);
         let mut all = Vec::new();
         for step in &late {
-            let before = history.standing();
+            let before = history.order_state();
             happen(&mut history, &[step], stock);
-            all.extend(history.standing().announcements_since(&before).into_iter().map(|told| told.kind));
+            all.extend(history.order_state().events_since(&before).into_iter().map(|told| told.kind));
         }
         assert_eq!(all, [Kind::Expired, then]);
     }
@@ -168,10 +172,10 @@ fn an_order_that_expires_says_so_and_a_late_payment_too() {
 fn what_is_in_flight_is_told_of_the_attempt_that_is() {
     let mut history = history(2);
     let processing = Step::Told(0, event(1, "e", open(OpenStatus::Processing)));
-    let before = history.standing();
-    happen(&mut history, &[&processing], Restock::Short);
-    let told = history.standing().announcements_since(&before);
-    let expected = Announcement { kind: Kind::Processing, subject: payment_id(0).to_string() };
+    let before = history.order_state();
+    happen(&mut history, &[&processing], RestockOutcome::Short);
+    let told = history.order_state().events_since(&before);
+    let expected = OrderEvent { kind: Kind::Processing, subject: payment_id(0).to_string() };
     assert_eq!(told, [expected], "also if there is a later one");
 }
 
@@ -194,11 +198,11 @@ fn a_second_debit_is_in_flight_anew() {
             (Kind::Processing, format!("{attempt} 1")),
         ]
     );
-    assert_eq!(Announcement::object(&announced[2].1), attempt.as_str());
+    assert_eq!(OrderEvent::object(&announced[2].1), attempt.as_str());
     // A failure that is heard of late makes nothing new of what is in flight.
     let late = [Step::Told(0, event(3, "failed", declined("ch_1")))];
     let mut history = history(1);
-    happen(&mut history, &[&processing(4, "second")], Restock::Short);
+    happen(&mut history, &[&processing(4, "second")], RestockOutcome::Short);
     assert_eq!(self::announced(history, &late), []);
 }
 
@@ -206,7 +210,7 @@ fn a_second_debit_is_in_flight_anew() {
 fn a_second_review_is_told_of_too() {
     let wrong = |place| {
         let success = Success { amount: PRICE - 1, amount_received: PRICE - 1, ..right_success() };
-        Step::Told(place, event(1, &format!("succeeded {place}"), Seen::Succeeded(success)))
+        Step::Told(place, event(1, &format!("succeeded {place}"), ObservedState::Succeeded(success)))
     };
     let steps = [wrong(0), refunded(0, 1, PRICE - 1, 2, RefundStatus::Succeeded), wrong(1)];
     let reviews: Vec<_> = announced(history(2), &steps)

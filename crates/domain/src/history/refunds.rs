@@ -1,7 +1,7 @@
 //! What money is under review, what of it can go back, and what has to go back although nobody asked for it.
 
 use crate::dispute::DisputeOutcome;
-use crate::history::{Closure, History};
+use crate::history::{CloseReason, History};
 use crate::id::PaymentId;
 use crate::money::Money;
 use crate::payment::{Attempt, ReviewReason};
@@ -61,7 +61,7 @@ impl History {
     /// of what is under review where the policy says so. None is due before every decision is made.
     #[must_use]
     pub fn due_refunds(&self, policy: ReviewRefund) -> Vec<DueRefund> {
-        if self.decide().is_some() || self.wants_restock() {
+        if self.decide().is_some() || self.needs_restock() {
             return Vec::new();
         }
         let cause_of = |attempt: &Attempt| {
@@ -117,27 +117,27 @@ impl History {
 
     /// Why an attempt's success is not believed. One whose money has all gone back needs no review.
     fn review_reason(&self, attempt: &Attempt) -> Option<ReviewReason> {
-        if self.decisions.accepted.is_some() || self.kept_of(attempt) <= 0 {
+        if self.decisions.accepted.is_some() || self.net_received(attempt) <= 0 {
             return None;
         }
-        if attempt.fitting_success().is_none() {
+        if attempt.matching_success().is_none() {
             return attempt.check(attempt.facts.successes().next()?).err();
         }
         // It fits and was not accepted: the order had ended before it came.
         Some(match self.decisions.closed {
-            Some(Closure::Expired) => ReviewReason::SucceededAfterExpiry,
-            Some(Closure::Canceled) | None => ReviewReason::SucceededAfterCancel,
+            Some(CloseReason::Expired) => ReviewReason::SucceededAfterExpiry,
+            Some(CloseReason::Canceled) | None => ReviewReason::SucceededAfterCancel,
         })
     }
 
     /// What an attempt brought and has not gone back, by a refund or a lost dispute, in minor units; below zero if more
     /// went back than came.
-    fn kept_of(&self, attempt: &Attempt) -> i64 {
+    fn net_received(&self, attempt: &Attempt) -> i64 {
         // A success of which nothing was received is still one to look at.
         let received = attempt.facts.successes().map(|success| success.amount_received.max(1)).max();
         received
             .unwrap_or(0)
-            .saturating_sub(self.returned_of(attempt))
+            .saturating_sub(self.refunded_of(attempt))
             .saturating_sub(self.charged_back_of(attempt))
     }
 
@@ -155,7 +155,7 @@ impl History {
     }
 
     /// What of an attempt's money went back, in minor units.
-    pub(crate) fn returned_of(&self, attempt: &Attempt) -> i64 {
+    pub(crate) fn refunded_of(&self, attempt: &Attempt) -> i64 {
         self.refunds_of(attempt).map(Refund::returned).sum()
     }
 

@@ -10,28 +10,28 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use quittance_domain::checkout::{Rail, SessionStatus};
-use quittance_domain::event::Outcome;
-use quittance_domain::history::{Closure, Decisions, History, Limits};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
+use quittance_domain::event::EventOutcome;
+use quittance_domain::history::{CloseReason, Decisions, History, Limits};
 use quittance_domain::id::{OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
+use quittance_domain::order_state::OrderState;
 use quittance_domain::payment::{Attempt, Mismatch, PaymentStatus};
-use quittance_domain::standing::Standing;
 
 use super::super::dialect::{Conn, for_update, load_all};
+use super::persist::read_decision;
 use super::refund_rows::{DisputeRow, RefundRow};
 use super::rows::{DecisionRow, OrderRow, PaymentRow, parse};
 use super::schema::{decisions, disputes, orders, payments, refunds};
 use super::seller_gate::is_outdated;
-use super::settling::read_decision;
 use crate::Error;
-use crate::model::AttemptAtWork;
+use crate::model::PendingAttempt;
 
 /// The locked orders of a phase.
-pub(super) struct Ledgers(BTreeMap<String, Ledger>);
+pub(super) struct LockedOrders(BTreeMap<String, LockedOrder>);
 
 /// One locked order with its history.
-pub(super) struct Ledger {
+pub(super) struct LockedOrder {
     pub(super) order_id: OrderId,
     pub(super) order: OrderRow,
     pub(super) history: History,
@@ -46,15 +46,15 @@ pub(super) struct Ledger {
     /// Products of which this order took the last.
     pub(super) emptied: Vec<String>,
     /// Whether Stripe has told that money moved and not how, or has told it where it proves nothing.
-    pub(super) money_moved: bool,
+    pub(super) movement_reported: bool,
     pub(super) before: Before,
 }
 
 /// How an order was when it was locked.
 pub(super) struct Before {
-    pub(super) standing: Standing,
+    pub(super) order_state: OrderState,
     pub(super) shown: Shown,
-    pub(super) closing: Option<Closure>,
+    pub(super) closing: Option<CloseReason>,
     pub(super) payments: Vec<PaymentRow>,
 }
 
@@ -70,7 +70,7 @@ struct Kept {
     decisions: Vec<DecisionRow>,
 }
 
-impl Ledgers {
+impl LockedOrders {
     pub(super) async fn lock(conn: &mut Conn, order_ids: Vec<String>) -> Result<Self, Error> {
         if order_ids.is_empty() {
             return Ok(Self(BTreeMap::new()));
@@ -96,11 +96,11 @@ impl Ledgers {
         Self::open(conn, rows).await
     }
 
-    pub(super) fn get(&self, order_id: &OrderId) -> Option<&Ledger> {
+    pub(super) fn get(&self, order_id: &OrderId) -> Option<&LockedOrder> {
         self.0.get(order_id.as_str())
     }
 
-    pub(super) fn into_ledgers(self) -> impl Iterator<Item = Ledger> {
+    pub(super) fn into_orders(self) -> impl Iterator<Item = LockedOrder> {
         self.0.into_values()
     }
 
@@ -110,7 +110,7 @@ impl Ledgers {
             return Ok(Self(BTreeMap::new()));
         }
         // Nearly no order has refunds or disputes, and those that have some say so.
-        let marked = rows.iter().filter(|row| row.has_returns);
+        let marked = rows.iter().filter(|row| row.has_refunds_or_disputes);
         let marked: Vec<String> = marked.map(|row| row.id.clone()).collect();
         let found: (Vec<PaymentRow>, Vec<DecisionRow>) = load_all!(
             conn,
@@ -146,47 +146,50 @@ impl Ledgers {
                 kept.entry(row.order_id.clone()).or_default().disputes.push(row);
             }
         }
-        let mut ledgers = BTreeMap::new();
+        let mut locked_orders = BTreeMap::new();
         for row in rows {
             let kept = kept.remove(&row.id).unwrap_or_default();
-            ledgers.insert(row.id.clone(), Ledger::open(row, kept)?);
+            locked_orders.insert(row.id.clone(), LockedOrder::open(row, kept)?);
         }
-        Ok(Self(ledgers))
+        Ok(Self(locked_orders))
     }
 
     /// Locks one order.
-    pub(super) async fn lock_one(conn: &mut Conn, order_id: &OrderId) -> Result<Option<Ledger>, Error> {
-        let Self(mut ledgers) = Self::lock(conn, vec![order_id.to_string()]).await?;
-        Ok(ledgers.remove(order_id.as_str()))
+    pub(super) async fn lock_one(conn: &mut Conn, order_id: &OrderId) -> Result<Option<LockedOrder>, Error> {
+        let Self(mut locked_orders) = Self::lock(conn, vec![order_id.to_string()]).await?;
+        Ok(locked_orders.remove(order_id.as_str()))
     }
 
     /// Locks the order of an attempt that must be there, because we made it.
-    pub(super) async fn lock_of_attempt(conn: &mut Conn, payment_id: &PaymentId) -> Result<Ledger, Error> {
+    pub(super) async fn lock_of_attempt(
+        conn: &mut Conn,
+        payment_id: &PaymentId,
+    ) -> Result<LockedOrder, Error> {
         let order_id: String =
             payments::table.find(payment_id.as_str()).select(payments::order_id).first(conn).await?;
-        let ledger = Self::lock_one(conn, &parse("payment", &order_id)?).await?;
-        ledger.ok_or_else(|| Error::corrupt("payment", "its order is gone"))
+        let locked = Self::lock_one(conn, &parse("payment", &order_id)?).await?;
+        locked.ok_or_else(|| Error::corrupt("payment", "its order is gone"))
     }
 
     /// Takes something in that was told of an attempt, and says what became of it.
-    pub(super) fn absorb(
+    pub(super) fn apply_to_attempt(
         &mut self,
         order_id: &str,
         payment_id: &str,
-        take_in: impl FnOnce(&mut Ledger, &PaymentId) -> Result<(), Mismatch>,
-    ) -> Outcome {
-        let Some(ledger) = self.0.get_mut(order_id) else {
-            return Outcome::Ignored(Mismatch::UnknownAttempt);
+        apply: impl FnOnce(&mut LockedOrder, &PaymentId) -> Result<(), Mismatch>,
+    ) -> EventOutcome {
+        let Some(locked) = self.0.get_mut(order_id) else {
+            return EventOutcome::Ignored(Mismatch::UnknownAttempt);
         };
-        let Some(payment_id) = payment_id.parse::<PaymentId>().ok() else { return Outcome::Failed };
-        match take_in(ledger, &payment_id) {
-            Ok(()) => Outcome::Applied,
-            Err(mismatch) => Outcome::Ignored(mismatch),
+        let Some(payment_id) = payment_id.parse::<PaymentId>().ok() else { return EventOutcome::Failed };
+        match apply(locked, &payment_id) {
+            Ok(()) => EventOutcome::Applied,
+            Err(mismatch) => EventOutcome::Ignored(mismatch),
         }
     }
 }
 
-impl Ledger {
+impl LockedOrder {
     fn open(order: OrderRow, kept: Kept) -> Result<Self, Error> {
         let Kept { payments, refunds, disputes, decisions } = kept;
         let mut made = Decisions::default();
@@ -207,7 +210,7 @@ impl Ledger {
             closing: order.closing()?,
         };
         let before = Before {
-            standing: history.standing(),
+            order_state: history.order_state(),
             shown: shown(&history),
             closing: history.closing,
             payments: payments.clone(),
@@ -221,7 +224,7 @@ impl Ledger {
             disputes,
             send_at: BTreeMap::new(),
             emptied: Vec::new(),
-            money_moved: false,
+            movement_reported: false,
             before,
         })
     }
@@ -230,13 +233,13 @@ impl Ledger {
     /// paid whose id nobody knew, so that what was told of its refunds and disputes before was not understood. Of one
     /// that Stripe's page made, the id may have been learned since that was told, and before that it was paid; and of
     /// one with a fee, a complete Checkout Session tells the id, but not that it was paid.
-    pub(super) fn has_learned_of_money(&self) -> bool {
+    pub(super) fn needs_payment_refresh(&self) -> bool {
         let was_known = |attempt: &Attempt| {
             let id = attempt.id.as_str();
             let Some(row) = self.before.payments.iter().find(|row| row.id == id) else { return true };
             let was_paid =
                 || row.attempt().is_ok_and(|attempt| attempt.facts.status() == PaymentStatus::Succeeded);
-            row.payment_intent_id.is_some() && (attempt.rail == Rail::PaymentIntent || was_paid())
+            row.payment_intent_id.is_some() && (attempt.flow == PaymentFlow::PaymentIntent || was_paid())
         };
         let may_be_paid = |attempt: &Attempt| {
             attempt.facts.status() == PaymentStatus::Succeeded
@@ -246,7 +249,7 @@ impl Ledger {
         let learned = |attempt: &Attempt| {
             attempt.payment_intent_id.is_some() && may_be_paid(attempt) && !was_known(attempt)
         };
-        self.money_moved || self.history.attempts.iter().any(learned)
+        self.movement_reported || self.history.attempts.iter().any(learned)
     }
 
     /// Adds an attempt that was just recorded.
@@ -274,7 +277,7 @@ impl Ledger {
 
     /// Whether the shop has chosen to take what is held.
     pub(super) fn is_being_captured(&self) -> bool {
-        self.history.attempts.iter().any(|attempt| attempt.is_held() && attempt.capture.is_some())
+        self.history.attempts.iter().any(|attempt| attempt.is_authorized() && attempt.capture.is_some())
     }
 
     /// The order as its readers see it.
@@ -285,21 +288,21 @@ impl Ledger {
     }
 
     /// The attempt with what is needed to work on it at Stripe.
-    pub(super) fn at_work(&self, payment_id: &PaymentId, limits: &Limits) -> Result<AttemptAtWork, Error> {
+    pub(super) fn at_work(&self, payment_id: &PaymentId, limits: &Limits) -> Result<PendingAttempt, Error> {
         let (row, attempt) = self
             .payments
             .iter()
             .zip(&self.history.attempts)
             .find(|(row, _)| row.id == payment_id.as_str())
             .ok_or_else(|| Error::corrupt("order", "it lacks a payment that it was asked for"))?;
-        Ok(AttemptAtWork {
+        Ok(PendingAttempt {
             order_id: self.order_id.clone(),
             task: self.history.task(attempt, row.details(&self.order), limits),
             attempt: attempt.clone(),
             request: row.request.clone(),
-            asked: row.asked.clone(),
+            request_params: row.request_params.clone(),
             recorded_at: row.created_at,
-            redrives: row.redrives,
+            resume_count: row.resume_count,
             details_version: self.order.details_version,
             customer: self.order.customer(),
             shipping: self.order.shipping.clone().map(|text| super::rows::read("order", text)).transpose()?,

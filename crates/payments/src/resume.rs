@@ -3,10 +3,10 @@
 
 use chrono::Duration;
 use quittance_crash_points::CrashPoint;
-use quittance_domain::checkout::Rail;
+use quittance_domain::checkout::PaymentFlow;
 use quittance_domain::history::Task;
 use quittance_domain::id::PaymentId;
-use quittance_persistence::AttemptAtWork;
+use quittance_persistence::PendingAttempt;
 use quittance_stripe_gateway::{Error as StripeError, FrozenRequest, PaymentDetails};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ const STEPS_MAX: usize = 4;
 
 impl Payments {
     /// Does what is left to do for an attempt. An error leaves the rest to the worker.
-    pub(crate) async fn drive(&self, payment_id: &PaymentId) -> Result<(), Error> {
+    pub(crate) async fn resume(&self, payment_id: &PaymentId) -> Result<(), Error> {
         for _ in 0..STEPS_MAX {
             let Some(work) = self.store.attempt(payment_id.clone()).await? else { return Ok(()) };
             let Some(task) = work.task else { return Ok(()) };
@@ -42,12 +42,14 @@ impl Payments {
                     Task::Create => self.create(&work).await,
                     Task::Capture => self.take(&work).await,
                     Task::Close => self.close(&work).await,
-                    Task::Look => self.look(&work).await,
+                    Task::Refresh => self.refresh_attempt(&work).await,
                     Task::UpdateDetails => self.update_details(&work).await,
                 }
             };
             match step.instrument(span(&work.order_id, &work.attempt.id)).await {
-                Err(error) if error.is_out_of_reach(&work.attempt) => self.lose(&work, &error).await?,
+                Err(error) if error.is_out_of_reach(&work.attempt) => {
+                    self.mark_unreachable(&work, &error).await?;
+                }
                 done => done?,
             }
         }
@@ -56,8 +58,8 @@ impl Payments {
 
     /// Gives an attempt up that lives on an account which Stripe lets us use no more, or that was deleted: nobody can be
     /// told to pay with it, and nothing of it can be closed. What is heard of it later counts all the same.
-    pub(crate) async fn lose(&self, work: &AttemptAtWork, error: &Error) -> Result<(), Error> {
-        let (reason, what) = if error.is_of_deleted(&work.attempt) {
+    pub(crate) async fn mark_unreachable(&self, work: &PendingAttempt, error: &Error) -> Result<(), Error> {
+        let (reason, what) = if error.is_deleted_at_stripe(&work.attempt) {
             (DELETED, "Stripe has this payment no more, as if its test data had been deleted")
         } else {
             (UNREACHABLE, "The connected account of this payment is out of reach")
@@ -67,14 +69,14 @@ impl Payments {
             payment.id = %work.attempt.id,
             "{what}; the payment is given up."
         );
-        self.store.lose_attempt(work.attempt.id.clone(), reason.to_owned(), now()).await?;
-        self.waiting.poke();
+        self.store.mark_attempt_unreachable(work.attempt.id.clone(), reason.to_owned(), now()).await?;
+        self.waiting.notify();
         Ok(())
     }
 
     /// As [`Self::drive`], for callers whose own work stands whatever Stripe answers now.
-    pub(crate) async fn drive_or_leave(&self, payment_id: &PaymentId) {
-        if let Err(error) = self.drive(payment_id).await {
+    pub(crate) async fn resume_or_defer(&self, payment_id: &PaymentId) {
+        if let Err(error) = self.resume(payment_id).await {
             tracing::warn!(
                 payment.id = %payment_id,
                 error = &error as &dyn std::error::Error,
@@ -83,7 +85,7 @@ impl Payments {
         }
     }
 
-    async fn create(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    async fn create(&self, work: &PendingAttempt) -> Result<(), Error> {
         let answer = self.make(work).await?;
         self.record(&work.attempt.id, &answer, None).await?;
         Ok(())
@@ -94,7 +96,7 @@ impl Payments {
     /// The recorded request is sent with its key as often as it takes: Stripe answers a repetition with what the
     /// first one made. Where a repetition can not be trusted any more, it is looked for, and only if there is none
     /// is the attempt given up; a new one has a key of its own.
-    pub(crate) async fn make(&self, work: &AttemptAtWork) -> Result<Answer, Error> {
+    pub(crate) async fn make(&self, work: &PendingAttempt) -> Result<Answer, Error> {
         let request: FrozenRequest = serde_json::from_str(&work.request)
             .map_err(|_| Error::Stripe(StripeError::Unsendable("the recorded request")))?;
         if now() - work.recorded_at >= KEY_AGE_MAX {
@@ -118,12 +120,12 @@ impl Payments {
         }
     }
 
-    async fn send(&self, work: &AttemptAtWork, request: &FrozenRequest) -> Result<Answer, StripeError> {
-        let (operation, result) = match work.attempt.rail {
-            Rail::PaymentIntent => {
+    async fn send(&self, work: &PendingAttempt, request: &FrozenRequest) -> Result<Answer, StripeError> {
+        let (operation, result) = match work.attempt.flow {
+            PaymentFlow::PaymentIntent => {
                 ("payment_intents.create", self.stripe.create_payment_intent(request).await.map(Answer::from))
             }
-            Rail::CheckoutSession => (
+            PaymentFlow::CheckoutSession => (
                 "checkout.sessions.create",
                 self.stripe.create_checkout_session(request).await.map(Answer::from),
             ),
@@ -133,15 +135,15 @@ impl Payments {
         result
     }
 
-    async fn find(&self, work: &AttemptAtWork, if_none: &str) -> Result<Answer, Error> {
+    async fn find(&self, work: &PendingAttempt, if_none: &str) -> Result<Answer, Error> {
         let account = &work.attempt.expected.account;
         let since = work.recorded_at - CLOCK_SKEW_MAX;
         let id = &work.attempt.id;
-        let found = match work.attempt.rail {
-            Rail::PaymentIntent => {
+        let found = match work.attempt.flow {
+            PaymentFlow::PaymentIntent => {
                 self.stripe.find_payment_intent(account, id, since).await?.map(Answer::from)
             }
-            Rail::CheckoutSession => {
+            PaymentFlow::CheckoutSession => {
                 self.stripe.find_checkout_session(account, id, since).await?.map(Answer::from)
             }
         };
@@ -160,14 +162,14 @@ impl Payments {
     }
 
     /// Reads what Stripe has told us of in part.
-    async fn look(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    async fn refresh_attempt(&self, work: &PendingAttempt) -> Result<(), Error> {
         if let Some(answer) = self.read_attempt(work).await? {
             self.record(&work.attempt.id, &answer, None).await?;
         }
         Ok(())
     }
 
-    async fn update_details(&self, work: &AttemptAtWork) -> Result<(), Error> {
+    async fn update_details(&self, work: &PendingAttempt) -> Result<(), Error> {
         let Some(id) = &work.attempt.payment_intent_id else { return Ok(()) };
         let details =
             PaymentDetails { receipt_email: work.customer.email.clone(), shipping: work.shipping.clone() };
@@ -185,7 +187,7 @@ impl Payments {
             }
             Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 tracing::warn!("Stripe will not take the customer's details for this payment ({refusal}).");
-                self.store.give_up_details(work.attempt.id.clone(), version, now()).await?;
+                self.store.skip_details_update(work.attempt.id.clone(), version, now()).await?;
                 Ok(())
             }
             Err(error) => Err(Error::Stripe(error)),
