@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::ChaosConfig;
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 
-/// How many faults are remembered for whoever compares two runs.
-const LOG_MAX: usize = 10_000;
+/// The maximum number of faults in the log. Tests compare the logs of two runs.
+const MAX_LOG_ENTRIES: usize = 10_000;
 
-words! {
-    /// What can go wrong with a call of the API. `…_after`: once it has taken effect.
+string_enum! {
+    /// A fault of an API call. The call takes effect before a fault named `…_after`.
     ApiFault {
         Conflict = "conflict",
         RateLimit = "rate_limit",
@@ -34,37 +34,37 @@ words! {
 }
 
 impl ApiFault {
-    pub(crate) fn is_after(self) -> bool {
+    pub(crate) fn takes_effect(self) -> bool {
         matches!(self, Self::ServerErrorAfter | Self::BadGatewayAfter | Self::HangAfter | Self::CutAfter)
     }
 }
 
-words! {
-    /// What can go wrong with a webhook.
+string_enum! {
+    /// A fault of a webhook delivery.
     DeliveryFault { Drop = "drop", Duplicate = "duplicate", Delay = "delay" }
 }
 
-words! {
-    /// What happens to every webhook, whatever the seed says.
+string_enum! {
+    /// The mode of all webhook deliveries, independent of the seed.
     DeliveryMode { Normal = "normal", Drop = "drop", Delay = "delay" }
 }
 
-/// A fault at a certain call, whatever the seed says.
+/// A scripted fault of one call, independent of the seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Scripted {
+pub(crate) struct FaultStep {
     pub(crate) route: String,
     pub(crate) call: u64,
     pub(crate) fault: ApiFault,
 }
 
-impl Scripted {
-    /// As the control API takes it.
+impl FaultStep {
+    /// Returns the step in the control API's format.
     pub(crate) fn text(&self) -> String {
         format!("{} {} {}", self.route, self.call, self.fault.as_str())
     }
 }
 
-/// What goes wrong, how often, and by which seed.
+/// The seed, the fault rates, and the scripted faults.
 #[derive(Clone, Debug)]
 pub(crate) struct ChaosPlan {
     pub(crate) seed: u64,
@@ -72,13 +72,13 @@ pub(crate) struct ChaosPlan {
     pub(crate) api_faults: Vec<ApiFault>,
     pub(crate) delivery_percent: u8,
     pub(crate) delivery_faults: Vec<DeliveryFault>,
-    pub(crate) script: Vec<Scripted>,
+    pub(crate) script: Vec<FaultStep>,
     pub(crate) hang: Duration,
     pub(crate) delay: Duration,
 }
 
 impl Default for ChaosPlan {
-    /// Nothing goes wrong.
+    /// Returns a plan without faults.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -94,50 +94,50 @@ impl Default for ChaosPlan {
 }
 
 impl ChaosPlan {
-    /// Every fault, so many times in a hundred.
-    pub(crate) fn of(config: ChaosConfig) -> Self {
+    /// Returns a plan with every fault, at the configured rates.
+    pub(crate) fn from_config(config: ChaosConfig) -> Self {
         let ChaosConfig { seed, api_percent, delivery_percent } = config;
         Self { seed, api_percent, delivery_percent, ..Self::default() }
     }
 }
 
 #[derive(Default)]
-pub(crate) struct Run {
+pub(crate) struct ChaosState {
     pub(crate) plan: ChaosPlan,
     pub(crate) calls: HashMap<String, u64>,
     pub(crate) log: Vec<Value>,
-    pub(crate) deliveries: Deliveries,
+    pub(crate) deliveries: DeliverySwitch,
 }
 
-/// The switch for all webhooks: it stays where it is when a plan begins or ends.
+/// The mode of all deliveries. A new plan doesn't change it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deliveries {
+pub(crate) struct DeliverySwitch {
     pub(crate) mode: DeliveryMode,
     pub(crate) delay: Duration,
 }
 
-impl Default for Deliveries {
+impl Default for DeliverySwitch {
     fn default() -> Self {
         Self { mode: DeliveryMode::Normal, delay: Duration::from_secs(30) }
     }
 }
 
-/// The faults of this run of the sandbox. In memory only: a restart begins with those of the command line.
+/// The faults of this process. They are not stored: a restart uses the faults of the command line.
 pub(crate) struct Chaos {
-    run: Mutex<Run>,
-    /// Every route: `POST /v1/payment_intents/{id}/confirm`.
+    run: Mutex<ChaosState>,
+    /// All routes, such as `POST /v1/payment_intents/{id}/confirm`.
     routes: BTreeSet<String>,
 }
 
-/// What the seed says of one call: three numbers that look random.
-struct Dice {
+/// Three pseudorandom numbers for one call, derived from the seed.
+struct SeededDraw {
     percent: u8,
     choice: usize,
     fraction_permille: u32,
 }
 
-impl Dice {
-    fn roll(seed: u64, what: &str, call: u64) -> Self {
+impl SeededDraw {
+    fn new(seed: u64, what: &str, call: u64) -> Self {
         let hash = Sha256::digest(format!("{seed} {what} {call}"));
         let number = |at: usize| u32::from_be_bytes([hash[at], hash[at + 1], hash[at + 2], hash[at + 3]]);
         Self {
@@ -147,7 +147,7 @@ impl Dice {
         }
     }
 
-    fn choose<F: Copy>(&self, percent: u8, faults: &[F]) -> Option<F> {
+    fn pick<F: Copy>(&self, percent: u8, faults: &[F]) -> Option<F> {
         if self.percent >= percent || faults.is_empty() {
             return None;
         }
@@ -155,16 +155,16 @@ impl Dice {
     }
 }
 
-impl Run {
-    /// Counts a call of `what`, from one.
+impl ChaosState {
+    /// Counts a call of `what`, starting at one.
     fn count(&mut self, what: &str) -> u64 {
         let calls = self.calls.entry(what.to_owned()).or_default();
         *calls += 1;
         *calls
     }
 
-    fn note(&mut self, what: &str, call: u64, fault: &str) {
-        if self.log.len() < LOG_MAX {
+    fn log_fault(&mut self, what: &str, call: u64, fault: &str) {
+        if self.log.len() < MAX_LOG_ENTRIES {
             self.log.push(json!({ "what": what, "call": call, "fault": fault }));
         }
     }
@@ -172,18 +172,18 @@ impl Run {
 
 impl Chaos {
     pub(crate) fn new(plan: ChaosPlan, routes: BTreeSet<String>) -> Self {
-        Self { run: Mutex::new(Run { plan, ..Run::default() }), routes }
+        Self { run: Mutex::new(ChaosState { plan, ..ChaosState::default() }), routes }
     }
 
     pub(crate) fn has_route(&self, route: &str) -> bool {
         self.routes.contains(route)
     }
 
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Run) -> R) -> R {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut ChaosState) -> R) -> R {
         work(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What goes wrong with this call of a route, and how long it hangs if that is it. The control API is spared.
+    /// Returns the fault of this call of a route, and the duration of a hang. The control API has no faults.
     pub(crate) fn api_fault(&self, method: &str, path: &str) -> Option<(ApiFault, Duration)> {
         if !path.starts_with("/v1/") {
             return None;
@@ -194,36 +194,36 @@ impl Chaos {
             let scripted = run.plan.script.iter().find(|step| step.route == route && step.call == call);
             let fault = match scripted {
                 Some(step) => step.fault,
-                None => Dice::roll(run.plan.seed, &route, call)
-                    .choose(run.plan.api_percent, &run.plan.api_faults)?,
+                None => SeededDraw::new(run.plan.seed, &route, call)
+                    .pick(run.plan.api_percent, &run.plan.api_faults)?,
             };
-            run.note(&route, call, fault.as_str());
+            run.log_fault(&route, call, fault.as_str());
             Some((fault, run.plan.hang))
         })
     }
 
-    /// Whether every webhook is lost at present, without another try.
-    pub(crate) fn drops_all(&self) -> bool {
+    /// Returns whether every webhook is dropped, without retries.
+    pub(crate) fn drops_all_deliveries(&self) -> bool {
         self.with(|run| run.deliveries.mode == DeliveryMode::Drop)
     }
 
-    /// How late every webhook is at present.
-    pub(crate) fn delay_of_all(&self) -> Duration {
+    /// Returns the delay that applies to every webhook.
+    pub(crate) fn global_delivery_delay(&self) -> Duration {
         self.with(|run| match run.deliveries.mode {
             DeliveryMode::Delay => run.deliveries.delay,
             DeliveryMode::Normal | DeliveryMode::Drop => Duration::ZERO,
         })
     }
 
-    /// What goes wrong with the webhook of an event of this type, and how late its first try is.
+    /// Returns the fault of a webhook for an event of this type, and the delay of its first attempt.
     pub(crate) fn delivery_fault(&self, endpoint: &str, type_: &str) -> Option<(DeliveryFault, Duration)> {
         self.with(|run| {
             let call = run.count(&format!("{endpoint} {type_}"));
-            let dice = Dice::roll(run.plan.seed, type_, call);
-            let fault = dice.choose(run.plan.delivery_percent, &run.plan.delivery_faults)?;
-            run.note(type_, call, fault.as_str());
+            let draw = SeededDraw::new(run.plan.seed, type_, call);
+            let fault = draw.pick(run.plan.delivery_percent, &run.plan.delivery_faults)?;
+            run.log_fault(type_, call, fault.as_str());
             let delay = match fault {
-                DeliveryFault::Delay => run.plan.delay.saturating_mul(dice.fraction_permille + 1) / 1000,
+                DeliveryFault::Delay => run.plan.delay.saturating_mul(draw.fraction_permille + 1) / 1000,
                 DeliveryFault::Drop | DeliveryFault::Duplicate => Duration::ZERO,
             };
             Some((fault, delay))
@@ -233,19 +233,19 @@ impl Chaos {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiFault, Dice};
+    use super::{ApiFault, SeededDraw};
 
     #[test]
     fn the_dice_follow_the_seed_and_the_percent() {
         let faults = [ApiFault::Cut, ApiFault::Hang];
         let run = |seed| -> Vec<_> {
-            (1..=1000).map(|call| Dice::roll(seed, "GET /v1/events", call).choose(30, &faults)).collect()
+            (1..=1000).map(|call| SeededDraw::new(seed, "GET /v1/events", call).pick(30, &faults)).collect()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
         let hits = run(7).iter().flatten().count();
         assert!((250..350).contains(&hits), "{hits}");
-        assert!((1..100).all(|call| Dice::roll(7, "x", call).choose(0, &faults).is_none()));
-        assert!((1..100).all(|call| Dice::roll(7, "x", call).choose(100, &faults).is_some()));
+        assert!((1..100).all(|call| SeededDraw::new(7, "x", call).pick(0, &faults).is_none()));
+        assert!((1..100).all(|call| SeededDraw::new(7, "x", call).pick(100, &faults).is_some()));
     }
 }

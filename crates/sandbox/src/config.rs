@@ -8,24 +8,24 @@ use std::time::Duration;
 use crate::http::url::is_http_url;
 use crate::storage::ids::is_account_id;
 
-/// Where the sandbox listens when nothing else is said. The port is the one Stripe's own mock uses.
+/// The default listen address. The port is the one that Stripe's own mock server uses.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 12_111);
 
-/// The id of the platform's own account when nothing else is said: the same for every sandbox and at every start.
+/// The default ID of the platform's account, the same for every sandbox and every start.
 pub const DEFAULT_ACCOUNT: &str = "acct_1SandboxPlatform";
 
-/// The settings of a sandbox. As `clap::Args` it can be flattened into a command.
+/// The settings of a sandbox. Flatten it into your own command: it implements `clap::Args`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
-    /// Address to listen on. Anything but loopback is reachable by others: the sandbox accepts any test key.
+    /// Address to listen on. The sandbox accepts any test key, so use another address than loopback with care.
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// URL under which browsers reach the sandbox, for the pages of Checkout, 3D Secure and Connect [default: the address it listens on]
+    /// Base URL for browsers, used by the Checkout, 3D Secure and Connect pages [default: the listen address]
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Id of the platform's own account
+    /// ID of the platform's account
     #[arg(
         long,
         env = "QUITTANCE_SANDBOX_ACCOUNT",
@@ -35,11 +35,11 @@ pub struct Config {
     )]
     pub account: String,
 
-    /// SQLite file that keeps the state over a restart [default: none, the state is in memory]
+    /// SQLite file that stores the state [default: none; the state is in memory]
     #[arg(long, env = "QUITTANCE_SANDBOX_STATE", value_name = "FILE")]
     pub state_file: Option<PathBuf>,
 
-    /// Endpoint that gets every event of the platform's own account, and its signing secret; may be repeated
+    /// Endpoint that receives all events of the platform's account, with its signing secret; can be repeated
     #[arg(
         long = "webhook-endpoint",
         env = "QUITTANCE_SANDBOX_WEBHOOK_ENDPOINTS",
@@ -49,7 +49,7 @@ pub struct Config {
     )]
     pub webhook_endpoints: Vec<WebhookTarget>,
 
-    /// Endpoint that gets every event of connected accounts, and its signing secret; may be repeated
+    /// Endpoint that receives all events of connected accounts, with its signing secret; can be repeated
     #[arg(
         long = "connect-webhook-endpoint",
         env = "QUITTANCE_SANDBOX_CONNECT_WEBHOOK_ENDPOINTS",
@@ -63,7 +63,7 @@ pub struct Config {
     #[arg(long = "debit-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
     pub debit_delay: Duration,
 
-    /// How long a bank debit with one of the delayed test accounts stays in `processing`, in milliseconds
+    /// How long a bank debit of a delayed test account stays in `processing`, in milliseconds
     #[arg(
         long = "delayed-debit-delay-ms",
         default_value = "180000",
@@ -72,15 +72,15 @@ pub struct Config {
     )]
     pub delayed_debit_delay: Duration,
 
-    /// How long refunds that are not done at once take to succeed or fail, in milliseconds
+    /// How long a pending refund takes to succeed or fail, in milliseconds
     #[arg(long = "refund-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
     pub refund_delay: Duration,
 
-    /// How long after the payment a test card is disputed, and after the evidence a dispute decided, in milliseconds
+    /// Delay from a payment to its test dispute, and from evidence to the decision, in milliseconds
     #[arg(long = "dispute-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
     pub dispute_delay: Duration,
 
-    /// Wait before the first retry of a webhook delivery, in milliseconds; doubles with every further one
+    /// Delay before the first retry of a webhook delivery, in milliseconds; doubles with each retry
     #[arg(
         long = "webhook-retry-base-ms",
         default_value = "500",
@@ -89,23 +89,23 @@ pub struct Config {
     )]
     pub webhook_retry_base: Duration,
 
-    /// How often a webhook delivery is tried before it counts as failed
+    /// Number of attempts before a webhook delivery fails
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     pub webhook_max_attempts: u32,
 
-    /// What goes wrong on purpose from the start.
+    /// The faults to inject from the start.
     #[command(flatten)]
     pub chaos: ChaosConfig,
 
-    /// File that every request is appended to, one JSON object a line, to check what a program sends
+    /// File that every request is appended to, as one JSON object per line
     #[arg(long, env = "QUITTANCE_SANDBOX_RECORD_REQUESTS", value_name = "FILE")]
     pub record_requests: Option<PathBuf>,
 }
 
-/// Faults on purpose that a sandbox begins with. None by default.
+/// The faults that a sandbox injects from the start. None by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct ChaosConfig {
-    /// Seed of faults on purpose: the nth call of a route gets the same fault in every run of a seed
+    /// Seed of injected faults: with the same seed, the nth call of a route always gets the same fault
     #[arg(
         long = "chaos-seed",
         env = "QUITTANCE_SANDBOX_CHAOS_SEED",
@@ -114,7 +114,7 @@ pub struct ChaosConfig {
     )]
     pub seed: u64,
 
-    /// How many of a hundred API calls go wrong on purpose
+    /// Percentage of API calls that get an injected fault
     #[arg(
         long = "chaos-api-percent",
         env = "QUITTANCE_SANDBOX_CHAOS_API_PERCENT",
@@ -124,7 +124,7 @@ pub struct ChaosConfig {
     )]
     pub api_percent: u8,
 
-    /// How many of a hundred webhooks are dropped, doubled or late on purpose
+    /// Percentage of webhooks that are dropped, duplicated or delayed
     #[arg(
         long = "chaos-delivery-percent",
         env = "QUITTANCE_SANDBOX_CHAOS_DELIVERY_PERCENT",
@@ -136,7 +136,7 @@ pub struct ChaosConfig {
 }
 
 impl Default for Config {
-    /// The settings of a sandbox started without any flag, whatever the environment holds.
+    /// Returns the settings of a sandbox that was started without flags. Ignores environment variables.
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
@@ -157,17 +157,17 @@ impl Default for Config {
     }
 }
 
-/// A webhook endpoint that is configured rather than made through the API.
+/// A webhook endpoint from the configuration, as opposed to one created through the API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookTarget {
-    /// Where deliveries are posted: an absolute `http` or `https` URL.
+    /// The URL that receives deliveries: an absolute `http` or `https` URL.
     pub url: String,
     /// The signing secret, `whsec_…`.
     pub secret: String,
 }
 
 impl WebhookTarget {
-    /// Checks that `url` is an absolute http(s) URL and that neither part is empty.
+    /// Creates a target. Fails if `url` isn't an absolute HTTP(S) URL or if either part is empty.
     pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Result<Self, InvalidWebhookTarget> {
         let (url, secret) = (url.into(), secret.into());
         if !is_http_url(&url) {
@@ -195,13 +195,13 @@ impl FromStr for WebhookTarget {
     }
 }
 
-/// Why a text is no webhook endpoint.
+/// The reason why a webhook endpoint is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidWebhookTarget {
-    /// The URL is not absolute, or neither http nor https.
+    /// The URL isn't an absolute `http` or `https` URL.
     #[error("`{0}` is not an absolute http or https URL")]
     Url(String),
-    /// There is no secret after the URL.
+    /// The signing secret is missing.
     #[error("a webhook endpoint is written URL,SECRET, and the secret is missing")]
     Secret,
 }

@@ -16,28 +16,28 @@ use crate::objects::delivery::{Delivery, DeliveryState};
 use crate::objects::event::Event;
 use crate::objects::webhook_endpoint::WebhookEndpoint;
 use crate::operations::timers;
-use crate::state::{Keep, Origin, Store, Tx};
-use crate::storage::clock::Moment;
+use crate::state::{Origin, Store, Tx, TxOutcome};
+use crate::storage::clock::Timestamp;
 use crate::storage::table::{Account, Resource};
 
-/// Deliveries under way at the same time.
+/// The maximum number of concurrent deliveries.
 const MAX_CONCURRENT: usize = 64;
 
-/// How long an endpoint may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time limit for an endpoint's response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest wait between two tries.
-const MAX_RETRY_WAIT: Duration = Duration::from_hours(1);
+/// The maximum delay between two attempts.
+const MAX_RETRY_DELAY: Duration = Duration::from_hours(1);
 
-/// The longest sleep, so that a machine that was suspended catches up.
+/// The maximum sleep, so that a suspended machine catches up after it resumes.
 const MAX_SLEEP: Duration = Duration::from_mins(1);
 
-/// How long deliveries under way may take at shutdown; what is not finished is resumed at the next start.
+/// The time limit for running deliveries at shutdown. Unfinished ones resume at the next start.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How deliveries are retried.
+/// The retry policy of deliveries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     pub(crate) base: Duration,
@@ -45,17 +45,17 @@ pub(crate) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after the given number of failed attempts, or `None` if it was the last.
-    fn wait_after(self, attempts: u32) -> Option<Duration> {
+    /// Returns the delay after the given number of failed attempts, or `None` after the last one.
+    fn delay_after(self, attempts: u32) -> Option<Duration> {
         (attempts < self.max_attempts).then(|| {
             let doublings = attempts.saturating_sub(1).min(20);
-            self.base.saturating_mul(1 << doublings).min(MAX_RETRY_WAIT)
+            self.base.saturating_mul(1 << doublings).min(MAX_RETRY_DELAY)
         })
     }
 }
 
-/// One delivery, taken out for sending.
-struct Shipment {
+/// A delivery that is ready to be sent.
+struct PreparedDelivery {
     account: Account,
     delivery: Delivery,
     url: String,
@@ -63,20 +63,20 @@ struct Shipment {
     body: String,
 }
 
-/// Does what is due until it is told to stop.
+/// The background worker.
 pub(crate) struct Worker {
     pub(crate) store: Arc<Store>,
     pub(crate) client: reqwest::Client,
     pub(crate) retries: RetryPolicy,
 }
 
-/// The HTTP client of deliveries.
+/// Returns the HTTP client for deliveries.
 pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // Fails if the process has already chosen a provider, which is then used.
+    // Fails if the process has already installed a provider. That provider is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ANSWER_TIMEOUT)
+        .timeout(RESPONSE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent("Stripe/1.0 (+https://stripe.com/docs/webhooks)")
@@ -84,19 +84,19 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 impl Worker {
-    /// Runs until `stop` is done.
+    /// Runs until `stop` completes.
     pub(crate) async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
-        let mut changes = self.store.changes();
+        let mut changes = self.store.subscribe();
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
         let mut sending = JoinSet::new();
         tokio::pin!(stop);
         loop {
             self.run_timers().await;
-            let shipments = self.store.peek(take_due);
-            for shipment in shipments {
-                sending.spawn(Arc::clone(&self).send(shipment, Arc::clone(&permits)));
+            let prepared = self.store.run_in_memory(claim_due);
+            for prepared in prepared {
+                sending.spawn(Arc::clone(&self).send(prepared, Arc::clone(&permits)));
             }
-            let sleep = self.store.peek(next_due);
+            let sleep = self.store.run_in_memory(time_until_next);
             tokio::select! {
                 () = &mut stop => break,
                 _ = changes.changed() => {}
@@ -110,44 +110,45 @@ impl Worker {
         }
     }
 
-    /// Does what is due by the clock.
+    /// Runs the timers that are due.
     async fn run_timers(&self) {
-        let has_due = self.store.peek(|tx| timers::next(tx.state).is_some_and(|at| at <= tx.now));
+        let has_due = self.store.run_in_memory(|tx| timers::next(tx.state).is_some_and(|at| at <= tx.now));
         if !has_due {
             return;
         }
         let platform = Account::platform();
-        let done = self.store.transact(&platform, Origin::default(), |tx| (timers::run(tx), Keep::Changes));
+        let done =
+            self.store.transact(&platform, Origin::default(), |tx| (timers::run(tx), TxOutcome::Commit));
         if let Err(error) = done.await {
             tracing::error!(%error, "What was due by the clock was not kept");
         }
     }
 
-    async fn send(self: Arc<Self>, shipment: Shipment, permits: Arc<Semaphore>) {
+    async fn send(self: Arc<Self>, prepared: PreparedDelivery, permits: Arc<Semaphore>) {
         let Ok(_permit) = permits.acquire().await else { return };
-        // A fault is for the first try only: what is lost or doubled comes right in the end.
-        let fault = shipment.delivery.fault.filter(|_| shipment.delivery.attempts == 0);
+        // Faults affect the first attempt only, so a dropped webhook is delivered by a retry.
+        let fault = prepared.delivery.fault.filter(|_| prepared.delivery.attempts == 0);
         let problem = match fault {
-            _ if self.store.chaos.drops_all() => Some("all are dropped on purpose".to_owned()),
+            _ if self.store.chaos.drops_all_deliveries() => Some("all are dropped on purpose".to_owned()),
             Some(DeliveryFault::Drop) => Some("dropped on purpose".to_owned()),
-            _ => self.post(&shipment).await,
+            _ => self.post(&prepared).await,
         };
         if fault == Some(DeliveryFault::Duplicate) && problem.is_none() {
-            // What becomes of the second one decides nothing.
-            self.post(&shipment).await;
+            // The outcome of the duplicate doesn't matter.
+            self.post(&prepared).await;
         }
-        self.conclude(&shipment.account, shipment.delivery, problem).await;
+        self.record_outcome(&prepared.account, prepared.delivery, problem).await;
     }
 
-    /// Posts a webhook; returns what went wrong.
-    async fn post(&self, shipment: &Shipment) -> Option<String> {
-        let signature = signature(&shipment.secrets, Moment::of_the_machine(), &shipment.body);
+    /// Posts a webhook. Returns the reason if it fails.
+    async fn post(&self, prepared: &PreparedDelivery) -> Option<String> {
+        let signature = signature(&prepared.secrets, Timestamp::system_now(), &prepared.body);
         let request = self
             .client
-            .post(&shipment.url)
+            .post(&prepared.url)
             .header("Content-Type", "application/json; charset=utf-8")
             .header("Stripe-Signature", signature)
-            .body(shipment.body.clone());
+            .body(prepared.body.clone());
         match request.send().await {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("status {}", response.status().as_u16())),
@@ -155,10 +156,10 @@ impl Worker {
         }
     }
 
-    async fn conclude(&self, account: &Account, delivery: Delivery, problem: Option<String>) {
+    async fn record_outcome(&self, account: &Account, delivery: Delivery, problem: Option<String>) {
         let attempts = delivery.attempts + 1;
-        // What is lost while all are lost stays lost.
-        let wait = self.retries.wait_after(attempts).filter(|_| !self.store.chaos.drops_all());
+        // A webhook that is dropped while all are dropped is not retried.
+        let wait = self.retries.delay_after(attempts).filter(|_| !self.store.chaos.drops_all_deliveries());
         if let Some(problem) = &problem {
             tracing::warn!(
                 stripe.event.id = delivery.event,
@@ -168,9 +169,9 @@ impl Worker {
                 "A webhook was not accepted"
             );
         }
-        let delivery = Delivery { attempts, is_held: false, ..delivery };
+        let delivery = Delivery { attempts, is_on_hold: false, ..delivery };
         let kept = self.store.transact(account, Origin::default(), |tx| {
-            // The endpoint may have been deleted meanwhile, which has ended the delivery.
+            // If the endpoint was deleted in the meantime, the delivery has already failed.
             let is_pending = tx
                 .get::<Delivery>(delivery.id())
                 .is_some_and(|current| current.state == DeliveryState::Pending);
@@ -181,7 +182,7 @@ impl Worker {
                     (false, None) => Delivery { state: DeliveryState::Failed, ..delivery },
                 });
             }
-            ((), Keep::Changes)
+            ((), TxOutcome::Commit)
         });
         if let Err(error) = kept.await {
             tracing::error!(%error, "The outcome of a delivery was not kept");
@@ -189,32 +190,32 @@ impl Worker {
     }
 }
 
-/// Takes out the deliveries that are due. One whose endpoint is not there waits until it is registered.
-fn take_due(tx: &mut Tx<'_>) -> Vec<Shipment> {
-    let mut shipments = Vec::new();
-    for id in tx.state.of::<Delivery>().due(tx.now).0 {
-        let Some((account, delivery)) = tx.state.of::<Delivery>().find(&id) else { continue };
+/// Claims the deliveries that are due. A delivery without an enabled endpoint waits until the endpoint is registered.
+fn claim_due(tx: &mut Tx<'_>) -> Vec<PreparedDelivery> {
+    let mut prepared = Vec::new();
+    for id in tx.state.table::<Delivery>().due(tx.now).0 {
+        let Some((account, delivery)) = tx.state.table::<Delivery>().find(&id) else { continue };
         let (account, delivery) = (account.clone(), delivery.clone());
-        let endpoint = tx.state.of::<WebhookEndpoint>().find(&delivery.endpoint);
+        let endpoint = tx.state.table::<WebhookEndpoint>().find(&delivery.endpoint);
         let target = endpoint.map(|(_, endpoint)| endpoint).filter(|endpoint| endpoint.is_enabled()).cloned();
         tx.on_account(account.clone(), |tx| {
-            tx.mark(Delivery { is_held: true, ..delivery.clone() });
+            tx.put_transient(Delivery { is_on_hold: true, ..delivery.clone() });
             let event = tx.get::<Event>(&delivery.event);
             if let (Some(endpoint), Some(event)) = (target, event) {
                 let (url, secrets) = (endpoint.url.clone(), endpoint.secrets(tx.now));
                 let rendered = tx.render_event_for(&endpoint, event);
                 let body = serde_json::to_string_pretty(&rendered).unwrap_or_default();
-                shipments.push(Shipment { account, delivery, url, secrets, body });
+                prepared.push(PreparedDelivery { account, delivery, url, secrets, body });
             }
         });
     }
-    shipments
+    prepared
 }
 
-/// How long nothing will be due.
-fn next_due(tx: &mut Tx<'_>) -> Duration {
+/// Returns the time until the next delivery or timer.
+fn time_until_next(tx: &mut Tx<'_>) -> Duration {
     let now = tx.now;
-    let (deliveries, next_delivery) = tx.state.of::<Delivery>().due(now);
+    let (deliveries, next_delivery) = tx.state.table::<Delivery>().due(now);
     if !deliveries.is_empty() {
         return Duration::ZERO;
     }
@@ -222,8 +223,8 @@ fn next_due(tx: &mut Tx<'_>) -> Duration {
     next.map_or(MAX_SLEEP, |next| now.until(next).min(MAX_SLEEP))
 }
 
-/// The header `Stripe-Signature`: `t=<seconds>`, and for every secret `v1=<HMAC-SHA256 of "<seconds>.<body>">`.
-fn signature(secrets: &[String], at: Moment, body: &str) -> String {
+/// Returns the `Stripe-Signature` header: `t=<seconds>`, and `v1=<HMAC-SHA256 of "<seconds>.<body>">` for each secret.
+fn signature(secrets: &[String], at: Timestamp, body: &str) -> String {
     let seconds = at.seconds();
     let mut header = format!("t={seconds}");
     for secret in secrets {
@@ -240,13 +241,13 @@ mod tests {
     use std::time::Duration;
 
     use super::{RetryPolicy, signature};
-    use crate::storage::clock::Moment;
+    use crate::storage::clock::Timestamp;
 
     #[test]
     fn signs_as_stripe_documents_it() {
         // Computed with: printf '1700000000.{}' | openssl dgst -sha256 -hmac whsec_test
         assert_eq!(
-            signature(&["whsec_test".to_owned()], Moment(1_700_000_000_123), "{}"),
+            signature(&["whsec_test".to_owned()], Timestamp(1_700_000_000_123), "{}"),
             "t=1700000000,v1=35495024f4ef3f94e5a93e22221544c4b75e9a42300cd965ab81cb85cd994e91"
         );
     }
@@ -254,10 +255,10 @@ mod tests {
     #[test]
     fn waits_double_and_end() {
         let policy = RetryPolicy { base: Duration::from_millis(10), max_attempts: 4 };
-        let waits: Vec<_> = (1..=4).map(|attempts| policy.wait_after(attempts)).collect();
+        let waits: Vec<_> = (1..=4).map(|attempts| policy.delay_after(attempts)).collect();
         let ms = Duration::from_millis;
         assert_eq!(waits, [Some(ms(10)), Some(ms(20)), Some(ms(40)), None]);
         let patient = RetryPolicy { base: Duration::from_mins(1), max_attempts: u32::MAX };
-        assert_eq!(patient.wait_after(u32::MAX - 1), Some(Duration::from_hours(1)));
+        assert_eq!(patient.delay_after(u32::MAX - 1), Some(Duration::from_hours(1)));
     }
 }

@@ -36,7 +36,7 @@
 //! | `storage` | clock, IDs, tables, and the state file |
 //! | `test_data` | Stripe's test cards, bank accounts and vouchers |
 
-// A rendered object has more fields than `json!` takes by default.
+// Rendered objects exceed the default recursion limit of `json!`.
 #![recursion_limit = "256"]
 
 mod chaos;
@@ -57,7 +57,7 @@ pub use http::version::API_VERSION;
 pub use server::{Error, Handle, Sandbox};
 pub use storage::file::StorageError;
 
-/// Every endpoint of Stripe's that there is: its method, and its path with `{id}` and `{child}` for what differs.
+/// Returns the method and path of every Stripe endpoint. Paths contain `{id}` and `{child}` placeholders.
 pub fn endpoints() -> impl Iterator<Item = (String, &'static str)> {
     let routes = endpoints::routes();
     let of_stripe = routes.filter(|route| !route.path.starts_with("/_sandbox/"));

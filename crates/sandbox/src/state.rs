@@ -33,28 +33,28 @@ use crate::objects::saved_response::SavedResponse;
 use crate::objects::settlement::Settlement;
 use crate::objects::transfer::{Reversal, Transfer};
 use crate::objects::webhook_endpoint::WebhookEndpoint;
-use crate::storage::clock::{Clock, Moment};
+use crate::storage::clock::{Clock, Timestamp};
 use crate::storage::file::{Ack, Storage, StorageError, StoredRow, Write};
 use crate::storage::table::{Account, Resource, Row, Table};
 
-/// Gives the table of a type; `tables!` implements it.
-pub(crate) trait Has<T> {
-    fn table(&self) -> &Table<T>;
+/// Access to the table of a type. `tables!` implements it.
+pub(crate) trait TableAccess<T> {
+    fn table_ref(&self) -> &Table<T>;
     fn table_mut(&mut self) -> &mut Table<T>;
 }
 
-/// Declares the state's tables: a new resource is one more line.
+/// Declares the state's tables. A new type of object needs one more line.
 macro_rules! tables {
     ($($field:ident: $type:ty),+ $(,)?) => {
-        /// Every object of the sandbox.
+        /// All objects of the sandbox.
         #[derive(Default)]
         pub(crate) struct State {
             last_seq: u64,
             $($field: Table<$type>),+
         }
 
-        $(impl Has<$type> for State {
-            fn table(&self) -> &Table<$type> {
+        $(impl TableAccess<$type> for State {
+            fn table_ref(&self) -> &Table<$type> {
                 &self.$field
             }
 
@@ -104,21 +104,21 @@ tables! {
 }
 
 impl State {
-    /// The table of a type.
-    pub(crate) fn of<T>(&self) -> &Table<T>
+    /// Returns the table of a type.
+    pub(crate) fn table<T>(&self) -> &Table<T>
     where
-        Self: Has<T>,
+        Self: TableAccess<T>,
     {
-        self.table()
+        self.table_ref()
     }
 }
 
-/// What the endpoints need of the configuration.
+/// The settings that operations and endpoints need.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The URL browsers use, without a slash at the end.
+    /// The base URL for browsers, without a trailing slash.
     pub(crate) public_url: String,
-    /// The id of the platform's own account.
+    /// The ID of the platform's account.
     pub(crate) platform_id: String,
     pub(crate) debit_delay: Duration,
     pub(crate) delayed_debit_delay: Duration,
@@ -126,7 +126,7 @@ pub(crate) struct Settings {
     pub(crate) dispute_delay: Duration,
 }
 
-/// Which request something happened in; empty for what the sandbox does by itself.
+/// The request that caused a change. Empty for changes that timers and pages make.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) request_id: Option<String>,
@@ -137,7 +137,7 @@ pub(crate) struct Origin {
 
 type Undo = Box<dyn FnOnce(&mut State)>;
 
-/// One piece of work on the objects of one account.
+/// A transaction on the objects of one account.
 pub(crate) struct Tx<'s> {
     pub(crate) state: &'s mut State,
     pub(crate) settings: &'s Settings,
@@ -145,7 +145,7 @@ pub(crate) struct Tx<'s> {
     pub(crate) chaos: &'s Chaos,
     pub(crate) account: Account,
     pub(crate) origin: Origin,
-    pub(crate) now: Moment,
+    pub(crate) now: Timestamp,
     undo: Vec<Undo>,
     writes: Vec<Write>,
 }
@@ -153,29 +153,29 @@ pub(crate) struct Tx<'s> {
 impl Tx<'_> {
     pub(crate) fn get<T: Resource>(&self, id: &str) -> Option<&T>
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
-        self.state.table().get(&self.account, id)
+        self.state.table::<T>().get(&self.account, id)
     }
 
-    /// The account's objects of a type, the newest first.
+    /// Returns the account's objects of a type, newest first.
     pub(crate) fn newest_first<'a, T: Resource + 'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
-        self.state.of::<T>().newest_first(&self.account)
+        self.state.table::<T>().newest_first(&self.account)
     }
 
-    /// Creates an object, or replaces the one of the same id.
+    /// Creates an object, or replaces the object with the same ID.
     pub(crate) fn put<T: Resource>(&mut self, value: T)
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
-        let seq = match self.state.of::<T>().seq(value.id()) {
+        let seq = match self.state.table::<T>().seq(value.id()) {
             Some(seq) => seq,
             None => self.next_seq(),
         };
-        if value.is_kept() {
+        if value.is_persistent() {
             self.writes.push(Write::Put(StoredRow {
                 kind: T::KIND.to_owned(),
                 id: value.id().to_owned(),
@@ -187,36 +187,36 @@ impl Tx<'_> {
         self.put_in_memory(seq, value);
     }
 
-    /// Replaces an object without writing it to the file: for marks that a restart should forget.
-    pub(crate) fn mark<T: Resource>(&mut self, value: T)
+    /// Replaces an object in memory only. A restart restores the stored version.
+    pub(crate) fn put_transient<T: Resource>(&mut self, value: T)
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
-        if let Some(seq) = self.state.of::<T>().seq(value.id()) {
+        if let Some(seq) = self.state.table::<T>().seq(value.id()) {
             self.put_in_memory(seq, value);
         }
     }
 
     fn put_in_memory<T: Resource>(&mut self, seq: u64, value: T)
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
         let id = value.id().to_owned();
         let row = Row { account: self.account.clone(), seq, value };
         let old = self.state.table_mut().insert(row);
         self.undo.push(Box::new(move |state| match old {
-            Some(row) => drop(Has::<T>::table_mut(state).insert(row)),
-            None => drop(Has::<T>::table_mut(state).remove(&id)),
+            Some(row) => drop(TableAccess::<T>::table_mut(state).insert(row)),
+            None => drop(TableAccess::<T>::table_mut(state).remove(&id)),
         }));
     }
 
     pub(crate) fn delete<T: Resource>(&mut self, id: &str)
     where
-        State: Has<T>,
+        State: TableAccess<T>,
     {
-        if let Some(row) = Has::<T>::table_mut(self.state).remove(id) {
+        if let Some(row) = TableAccess::<T>::table_mut(self.state).remove(id) {
             self.writes.push(Write::Delete { kind: T::KIND, id: id.to_owned() });
-            self.undo.push(Box::new(move |state| drop(Has::<T>::table_mut(state).insert(row))));
+            self.undo.push(Box::new(move |state| drop(TableAccess::<T>::table_mut(state).insert(row))));
         }
     }
 
@@ -233,7 +233,7 @@ impl Tx<'_> {
         self.state.last_seq
     }
 
-    /// Takes back every change made so far.
+    /// Undoes all changes of this transaction.
     pub(crate) fn roll_back(&mut self) {
         self.writes.clear();
         while let Some(undo) = self.undo.pop() {
@@ -242,7 +242,7 @@ impl Tx<'_> {
     }
 }
 
-/// The state, its file, and its clock: shared by all requests and timers.
+/// The state, its file, and its clock. All requests and timers share it.
 pub(crate) struct Store {
     state: Mutex<State>,
     storage: Storage,
@@ -253,7 +253,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Reads the rows of a file into a new store.
+    /// Creates a store from the rows of a file.
     pub(crate) fn load(
         settings: Settings,
         chaos: Chaos,
@@ -272,17 +272,17 @@ impl Store {
         Ok(Self { state: Mutex::new(state), storage, settings, clock, chaos, changed })
     }
 
-    /// Tells of every change, for whoever works off what is due.
-    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+    /// Returns a receiver that is notified of every change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Runs `work`, keeps its changes if it says so, and returns when they are on disk.
+    /// Runs `work` in a transaction, commits or rolls back, and returns when the changes are on disk.
     pub(crate) async fn transact<R>(
         &self,
         account: &Account,
         origin: Origin,
-        work: impl FnOnce(&mut Tx<'_>) -> (R, Keep),
+        work: impl FnOnce(&mut Tx<'_>) -> (R, TxOutcome),
     ) -> Result<R, StorageError> {
         let (result, ack, is_changed) = self.run(account, origin, work);
         ack.wait().await?;
@@ -296,7 +296,7 @@ impl Store {
         &self,
         account: &Account,
         origin: Origin,
-        work: impl FnOnce(&mut Tx<'_>) -> (R, Keep),
+        work: impl FnOnce(&mut Tx<'_>) -> (R, TxOutcome),
     ) -> (R, Ack, bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = Tx {
@@ -311,7 +311,7 @@ impl Store {
             writes: Vec::new(),
         };
         let (result, keep) = work(&mut tx);
-        if keep == Keep::Nothing {
+        if keep == TxOutcome::RollBack {
             tx.roll_back();
         }
         let is_changed = !tx.undo.is_empty();
@@ -319,25 +319,25 @@ impl Store {
         (result, ack, is_changed)
     }
 
-    /// Looks at the state or marks something in memory; nothing is written to the file.
-    pub(crate) fn peek<R>(&self, work: impl FnOnce(&mut Tx<'_>) -> R) -> R {
-        self.run(&Account::platform(), Origin::default(), |tx| (work(tx), Keep::Changes)).0
+    /// Runs `work` without waiting for the file: for reads and transient changes.
+    pub(crate) fn run_in_memory<R>(&self, work: impl FnOnce(&mut Tx<'_>) -> R) -> R {
+        self.run(&Account::platform(), Origin::default(), |tx| (work(tx), TxOutcome::Commit)).0
     }
 
-    /// Wakes whoever works off what is due.
+    /// Wakes the background worker.
     pub(crate) fn wake(&self) {
         self.changed.send_replace(());
     }
 
-    /// Writes everything to the file and closes it. Blocks.
+    /// Writes all pending changes to the file and closes it. Blocks.
     pub(crate) fn close(&self) {
         self.storage.close();
     }
 }
 
-/// What becomes of a transaction's changes.
+/// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    Changes,
-    Nothing,
+pub(crate) enum TxOutcome {
+    Commit,
+    RollBack,
 }

@@ -7,41 +7,41 @@ use serde_json::{Value, json};
 use crate::endpoints::accounts::refuse_uncontrolled;
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::objects::account_link::AccountLink;
 use crate::operations::account_lookup;
-use crate::storage::ids::{self, hash_of_key};
+use crate::storage::ids::{self, hash_secret};
 
 pub(crate) const ROUTES: &[Route] = &[Route::post("/v1/account_links", create)];
 
-/// How long a link can be used.
-const LIFE: Duration = Duration::from_mins(5);
+/// The lifetime of a link.
+const LINK_LIFETIME: Duration = Duration::from_mins(5);
 
-words! {
-    /// What a link is for.
+string_enum! {
+    /// The purpose of a link.
     LinkType { Onboarding = "account_onboarding", Update = "account_update" }
 }
 
-words! {
-    /// How much is asked for.
-    Collected { CurrentlyDue = "currently_due", EventuallyDue = "eventually_due" }
+string_enum! {
+    /// The requirements to collect.
+    CollectFields { CurrentlyDue = "currently_due", EventuallyDue = "eventually_due" }
 }
 
-words! {
-    /// Whether what will be asked for later is asked for now.
+string_enum! {
+    /// Whether to collect future requirements.
     FutureRequirements { Include = "include", Omit = "omit" }
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let id = params.required_string("account")?;
-    let type_ = params.word::<LinkType>("type")?.ok_or_else(|| params.missing("type"))?;
+    let type_ = params.enum_value::<LinkType>("type")?.ok_or_else(|| params.missing("type"))?;
     let refresh_url = params.required_url("refresh_url")?;
     let return_url = params.required_url("return_url")?;
-    params.word::<Collected>("collect")?;
+    params.enum_value::<CollectFields>("collect")?;
     if let Some(mut options) = params.nested("collection_options")? {
-        options.word::<Collected>("fields")?;
-        options.word::<FutureRequirements>("future_requirements")?;
+        options.enum_value::<CollectFields>("fields")?;
+        options.enum_value::<FutureRequirements>("future_requirements")?;
         options.finish()?;
     }
     params.finish()?;
@@ -55,9 +55,9 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .with_param("type"));
     }
     let secret = ids::random(12);
-    let expires = call.tx.now.after(LIFE);
+    let expires = call.tx.now.after(LINK_LIFETIME);
     call.tx.put(AccountLink {
-        id: hash_of_key(&secret),
+        id: hash_secret(&secret),
         account: id.clone(),
         expires_ms: expires.0,
         refresh_url,

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::http::amounts;
 use crate::http::error::ApiError;
 use crate::http::params::{Change, MAX_TEXT_CHARS, MetadataChange, Params};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::http::url::is_http_url;
 use crate::objects::account::{
     BusinessType, ConnectedAccount, Controller, Dashboard, PROFILE_FIELDS, Responsible, is_country,
 };
 use crate::objects::capability::is_capability;
 
-/// What create and update share.
+/// The parameters of create and update.
 pub(crate) struct Fields {
     business_profile: Vec<(String, Change<String>)>,
     business_type: Option<BusinessType>,
@@ -44,7 +44,7 @@ impl Fields {
         }
         Ok(Self {
             business_profile,
-            business_type: params.word("business_type")?,
+            business_type: params.enum_value("business_type")?,
             capabilities: read_capabilities(params)?,
             default_currency: read_default_currency(params)?,
             email: params.email("email")?,
@@ -55,7 +55,7 @@ impl Fields {
     pub(crate) fn apply(self, account: &mut ConnectedAccount, now_seconds: i64) -> Result<(), ApiError> {
         for (name, change) in self.business_profile {
             match change {
-                Change::Keep => {}
+                Change::Unchanged => {}
                 Change::Unset => drop(account.business_profile.remove(&name)),
                 Change::Set(value) => {
                     account.requirements.satisfy(&format!("business_profile.{name}"));
@@ -76,7 +76,7 @@ impl Fields {
             account.request(&name, is_requested, now_seconds);
         }
         if is_asked {
-            account.follow();
+            account.update_enabled_flags();
         }
         match self.metadata {
             Some(change) => change.apply(&mut account.metadata),
@@ -85,7 +85,7 @@ impl Fields {
     }
 }
 
-/// Changes an account as an update by the API does.
+/// Updates an account as the API does.
 pub(crate) fn update_with(
     account: &mut ConnectedAccount,
     params: &mut Params,
@@ -134,7 +134,7 @@ fn read_capabilities(params: &mut Params) -> Result<BTreeMap<String, bool>, ApiE
 pub(crate) fn read_controller(mut params: Params) -> Result<Controller, ApiError> {
     use Responsible::{Account, Application, Stripe};
     let one_of = |params: &mut Params, name: &str, usual, allowed: &[Responsible]| {
-        let given = params.word::<Responsible>(name)?.unwrap_or(usual);
+        let given = params.enum_value::<Responsible>(name)?.unwrap_or(usual);
         if allowed.contains(&given) {
             return Ok(given);
         }
@@ -152,7 +152,7 @@ pub(crate) fn read_controller(mut params: Params) -> Result<Controller, ApiError
     let dashboard = match params.nested("stripe_dashboard")? {
         None => Dashboard::Full,
         Some(mut dashboard) => {
-            let type_ = dashboard.word("type")?.unwrap_or(Dashboard::Full);
+            let type_ = dashboard.enum_value("type")?.unwrap_or(Dashboard::Full);
             dashboard.finish()?;
             type_
         }

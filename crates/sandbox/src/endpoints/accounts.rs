@@ -6,7 +6,7 @@ use crate::endpoints::account_params::{Fields, read_controller, read_country};
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::objects::account::{self, AccountType, ConnectedAccount, Connection};
 use crate::operations::{account_lookup, accounts};
 use crate::state::Tx;
@@ -22,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/v1/accounts/{id}/reject", reject_by_platform),
 ];
 
-/// Parameters Stripe has for accounts and the sandbox has not.
+/// Account parameters that Stripe supports and the sandbox doesn't.
 const UNSUPPORTED: &[&str] = &[
     "account_token",
     "company",
@@ -34,16 +34,16 @@ const UNSUPPORTED: &[&str] = &[
     "tos_acceptance",
 ];
 
-words! {
-    /// Why a platform rejects an account.
+string_enum! {
+    /// The platform's reason to reject an account.
     RejectReason { Fraud = "fraud", TermsOfService = "terms_of_service", Other = "other" }
 }
 
-/// The account that the path names, if the caller may see it.
+/// Finds the account in the path, if the caller has access to it.
 pub(crate) fn visible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
     let may_see = call.tx.account.is_platform() || call.tx.account.0 == call.id;
     let account = account_lookup::connected(call.tx, call.id).filter(|_| may_see);
-    account.cloned().ok_or_else(|| ApiError::no_access(call.shown_key, call.id))
+    account.cloned().ok_or_else(|| ApiError::account_access_denied(call.redacted_key, call.id))
 }
 
 fn retrieve_own(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -56,7 +56,7 @@ fn retrieve_own(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
-    let type_ = params.word::<AccountType>("type")?;
+    let type_ = params.enum_value::<AccountType>("type")?;
     let controller = params.nested("controller")?;
     if type_ == Some(AccountType::None) {
         return Err(params.invalid("type", "Invalid type: must be one of custom, express, or standard"));
@@ -79,18 +79,18 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     refuse_for_connected(call.tx)?;
-    account.settle_in(country.as_deref().unwrap_or("US"));
+    account.set_country(country.as_deref().unwrap_or("US"));
     account.require_details();
-    // What a platform asks for if it says nothing; of a custom account it has to say it.
+    // Default capabilities. Custom accounts have none.
     if fields.capabilities.is_empty() && account.type_ != AccountType::Custom {
-        account.request_usual(now);
+        account.request_default_capabilities(now);
     }
     fields.apply(&mut account, now)?;
     accounts::put(call.tx, account.clone());
     Ok(account.render())
 }
 
-/// Only a platform has connected accounts.
+/// Rejects calls by connected accounts, which can't have connected accounts themselves.
 fn refuse_for_connected(tx: &Tx<'_>) -> Result<(), ApiError> {
     if tx.account.is_platform() {
         return Ok(());
@@ -122,7 +122,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(account.render())
 }
 
-/// An account that let the platform in by OAuth is its owner's.
+/// Rejects changes of accounts that are connected with OAuth. Only their holders can change them.
 pub(crate) fn refuse_uncontrolled(account: &ConnectedAccount) -> Result<(), ApiError> {
     if account.connection == Connection::Controlled {
         return Ok(());
@@ -148,10 +148,10 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let page = Page::parse(&mut params)?;
     let created = created_filter(&mut params)?;
     params.finish()?;
-    // A connected account has none of its own.
+    // Connected accounts have no connected accounts themselves.
     let is_platform = call.tx.account.is_platform();
     let platform = Account::platform();
-    let all = call.tx.state.of::<ConnectedAccount>().newest_first(&platform);
+    let all = call.tx.state.table::<ConnectedAccount>().newest_first(&platform);
     let accounts: Vec<&ConnectedAccount> = all
         .filter(|account| is_platform && account.is_connected())
         .filter(|account| created.contains(&account.created))
@@ -161,7 +161,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn reject_by_platform(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let reason = params.word::<RejectReason>("reason")?.ok_or_else(|| params.missing("reason"))?;
+    let reason = params.enum_value::<RejectReason>("reason")?.ok_or_else(|| params.missing("reason"))?;
     params.finish()?;
     let account = visible(call)?;
     refuse_uncontrolled(&account)?;

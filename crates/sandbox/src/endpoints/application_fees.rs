@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::endpoints::route::{Call, Route};
-use crate::http::amounts::decimal;
+use crate::http::amounts::format_amount;
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
 use crate::objects::application_fee::{ApplicationFee, FeeRefund};
-use crate::operations::application_fees::{self, refunds_of};
+use crate::operations::application_fees::{self, refunds_for};
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/application_fees", list),
@@ -73,15 +73,15 @@ fn create_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     let fee = find(call)?;
-    if fee.rest() == 0 {
+    if fee.remaining() == 0 {
         return Err(ApiError::refused(format!("Application fee {} has already been refunded.", fee.id)));
     }
-    let amount = amount.unwrap_or_else(|| fee.rest());
-    if amount > fee.rest() {
+    let amount = amount.unwrap_or_else(|| fee.remaining());
+    if amount > fee.remaining() {
         return Err(ApiError::refused(format!(
             "Refund amount ({}) is greater than unrefunded amount on fee ({})",
-            decimal(amount, &fee.currency),
-            decimal(fee.rest(), &fee.currency)
+            format_amount(amount, &fee.currency),
+            format_amount(fee.remaining(), &fee.currency)
         ))
         .with_param("amount"));
     }
@@ -89,7 +89,7 @@ fn create_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     if let Some(change) = change {
         change.apply(&mut metadata)?;
     }
-    Ok(application_fees::give_back(call.tx, fee, amount, metadata).render())
+    Ok(application_fees::refund_fee(call.tx, fee, amount, metadata).render())
 }
 
 fn list_refunds(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -97,7 +97,7 @@ fn list_refunds(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let page = Page::parse(&mut params)?;
     params.finish()?;
     let fee = find(call)?;
-    let refunds = refunds_of(call.tx, &fee.id);
+    let refunds = refunds_for(call.tx, &fee.id);
     let url = format!("/v1/application_fees/{}/refunds", fee.id);
     page.cut(&refunds, "application fee refund", &url, |refund| &refund.id, |refund| refund.render())
 }

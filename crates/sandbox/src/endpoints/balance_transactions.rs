@@ -29,7 +29,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let created = created_filter(&mut params)?;
     let currency = amounts::currency(&mut params)?;
     let source = params.string("source")?;
-    let type_ = params.word::<BalanceTransactionType>("type")?;
+    let type_ = params.enum_value::<BalanceTransactionType>("type")?;
     params.refuse_unsupported(&["payout"])?;
     params.finish()?;
     let now = call.tx.now;
@@ -50,7 +50,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     )
 }
 
-/// What the movements add up to, by currency: what is there, and what is on its way.
+/// Returns the sums of all balance transactions by currency, available and pending.
 fn balance(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let mut sums: BTreeMap<&str, (i64, i64)> = BTreeMap::new();

@@ -15,7 +15,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/v1/accounts/{id}/capabilities/{child}", update),
 ];
 
-/// The account of the path, and its capability if there is one of that name.
+/// Finds the account in the path, if the capability in the path exists.
 fn find(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
     let account = visible(call)?;
     if call.child.is_empty() || is_capability(call.child) {
@@ -47,7 +47,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     refuse_uncontrolled(&account)?;
     if let Some(is_requested) = is_requested {
         account.request(call.child, is_requested, call.tx.now.seconds());
-        account.follow();
+        account.update_enabled_flags();
         accounts::save(call.tx, &account);
     }
     Ok(capability::render(&account, call.child))

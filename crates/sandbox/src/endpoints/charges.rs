@@ -66,26 +66,26 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|charge| customer.is_none() || charge.customer == customer)
         .filter(|charge| intent.as_ref().is_none_or(|intent| charge.payment_intent == *intent))
         .filter(|charge| transfer_group.is_none() || charge.transfer_group == transfer_group)
-        .map(Listed::Charge);
+        .map(ChargeEntry::Charge);
     let payments = call
         .tx
         .newest_first::<DestinationPayment>()
         .filter(|payment| created.contains(&payment.created))
         .filter(|_| customer.is_none() && intent.is_none())
         .filter(|payment| transfer_group.as_ref().is_none_or(|group| payment.transfer_group == *group))
-        .map(Listed::Payment);
-    let mut listed: Vec<Listed<'_>> = charges.chain(payments).collect();
-    listed.sort_by_key(|one| std::cmp::Reverse(one.created()));
-    page.cut(&listed, "charge", "/v1/charges", Listed::id, Listed::render)
+        .map(ChargeEntry::Payment);
+    let mut entries: Vec<ChargeEntry<'_>> = charges.chain(payments).collect();
+    entries.sort_by_key(|one| std::cmp::Reverse(one.created()));
+    page.cut(&entries, "charge", "/v1/charges", ChargeEntry::id, ChargeEntry::render)
 }
 
-/// What an account's list of charges holds: its customers' payments and the platform's.
-enum Listed<'a> {
+/// An entry of an account's charges: a customer's charge or a payment from the platform.
+enum ChargeEntry<'a> {
     Charge(&'a Charge),
     Payment(&'a DestinationPayment),
 }
 
-impl Listed<'_> {
+impl ChargeEntry<'_> {
     fn created(&self) -> i64 {
         match self {
             Self::Charge(charge) => charge.created,

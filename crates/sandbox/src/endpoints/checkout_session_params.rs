@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::endpoints::line_item_params;
 use crate::endpoints::payment_intent_params::Fields;
-use crate::endpoints::payment_method_type_params::{self, Types};
+use crate::endpoints::payment_method_type_params::{self, MethodTypeParams};
 use crate::http::amounts;
 use crate::http::error::ApiError;
 use crate::http::params::Params;
@@ -12,12 +12,12 @@ use crate::objects::checkout_session::{
     BillingAddressCollection, CheckoutSession, PaymentStatus, SessionStatus,
 };
 use crate::objects::line_item::LineItem;
-use crate::objects::payment_intent::{self, PaymentIntent};
+use crate::objects::payment_intent::PaymentIntent;
 use crate::operations::{connect, customers};
 use crate::state::Tx;
 use crate::storage::ids;
 
-/// Parameters Stripe has for Checkout Sessions and the sandbox has not.
+/// Session parameters that Stripe supports and the sandbox doesn't.
 const UNSUPPORTED: &[&str] = &[
     "after_expiration",
     "allow_promotion_codes",
@@ -54,16 +54,16 @@ const UNSUPPORTED: &[&str] = &[
     "wallet_options",
 ];
 
-/// The languages of Stripe's page; the sandbox's speaks English whatever is asked for.
+/// The locales of Stripe's page. The sandbox's page is always in English.
 const LOCALES: &str = "auto bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hr hu id it ja ko lt lv ms mt nb nl pl \
                        pt pt-BR ro ru sk sl sv th tr vi zh zh-HK zh-TW";
 
 const MINUTE: i64 = 60;
-const SHORTEST_LIFE_SECONDS: i64 = 30 * MINUTE;
-const LONGEST_LIFE_SECONDS: i64 = 24 * 60 * MINUTE;
+const MIN_LIFETIME_SECONDS: i64 = 30 * MINUTE;
+const MAX_LIFETIME_SECONDS: i64 = 24 * 60 * MINUTE;
 const MAX_REFERENCE_CHARS: usize = 200;
 
-/// What `payment_intent_data` has not, of what PaymentIntents have.
+/// PaymentIntent parameters that `payment_intent_data` doesn't have.
 const NOT_FOR_INTENT_DATA: &[&str] = &[
     "allowed_payment_method_types",
     "amount",
@@ -74,9 +74,9 @@ const NOT_FOR_INTENT_DATA: &[&str] = &[
     "payment_method_types",
 ];
 
-/// Reads the parameters into a new Session, which still has to be put.
+/// Reads a new Session, which still has to be stored.
 pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<CheckoutSession, ApiError> {
-    if !payment_method_type_params::may_list(version) {
+    if !payment_method_type_params::accepts_method_type_list(version) {
         params.refuse_unknown(&["payment_method_types"])?;
     }
     let now = tx.now.seconds();
@@ -84,16 +84,17 @@ pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<Che
     let line_items = line_item_params::parse(&mut params, now)?;
     let currency = line_items.first().map(LineItem::currency).unwrap_or_default().to_owned();
     let intent_data = params.nested("payment_intent_data")?;
-    let mut template = payment_intent::blank(String::new(), String::new(), now, currency.clone());
+    let mut template = PaymentIntent::new(String::new(), String::new(), now, currency.clone());
     template.application.clone_from(&tx.origin.application);
-    Types::read(&mut params)?.apply(&mut template)?;
+    MethodTypeParams::read(&mut params)?.apply(&mut template)?;
     let customer = params.string("customer")?;
     let customer_email = params.email("customer_email")?;
     let mut session = CheckoutSession {
         id: format!("cs_test_a1{}", ids::random(56)),
         created: now,
         is_adaptive_pricing: read_adaptive_pricing(&mut params)?,
-        billing_address_collection: params.word::<BillingAddressCollection>("billing_address_collection")?,
+        billing_address_collection: params
+            .enum_value::<BillingAddressCollection>("billing_address_collection")?,
         cancel_url: params.url("cancel_url")?,
         client_reference_id: None,
         customer: customer.clone(),
@@ -107,7 +108,7 @@ pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<Che
         intent_template: template,
         payment_status: PaymentStatus::Unpaid,
         status: SessionStatus::Open,
-        submit_type: params.word("submit_type")?,
+        submit_type: params.enum_value("submit_type")?,
         success_url: params.url("success_url")?.ok_or_else(|| params.missing("success_url"))?,
         currency,
         line_items,
@@ -165,10 +166,10 @@ fn read_adaptive_pricing(params: &mut Params) -> Result<bool, ApiError> {
 }
 
 fn read_expiry(params: &mut Params, now: i64) -> Result<i64, ApiError> {
-    let Some(expires_at) = params.integer("expires_at")? else { return Ok(now + LONGEST_LIFE_SECONDS) };
-    let message = if expires_at < now + SHORTEST_LIFE_SECONDS {
+    let Some(expires_at) = params.integer("expires_at")? else { return Ok(now + MAX_LIFETIME_SECONDS) };
+    let message = if expires_at < now + MIN_LIFETIME_SECONDS {
         "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
-    } else if expires_at > now + LONGEST_LIFE_SECONDS {
+    } else if expires_at > now + MAX_LIFETIME_SECONDS {
         "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
     } else {
         return Ok(expires_at);
@@ -186,7 +187,7 @@ fn read_locale(params: &mut Params) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// The PaymentIntent that the Session will make, but for its id.
+/// Returns the template of the Session's PaymentIntent.
 fn read_intent_data(
     tx: &Tx<'_>,
     data: Option<Params>,
@@ -210,6 +211,6 @@ fn read_intent_data(
         }
         given.apply(tx, &mut intent).map_err(|error| error.within("payment_intent_data"))?;
     }
-    connect::check_able(tx, &intent)?;
+    connect::check_capabilities(tx, &intent)?;
     Ok(intent)
 }

@@ -6,7 +6,7 @@ use crate::endpoints::checkout_session_params;
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::checkout_session::{CheckoutSession, SessionStatus};
 use crate::objects::line_item::LineItem;
 use crate::operations::checkout_sessions::expire;
@@ -79,7 +79,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let created = created_filter(&mut params)?;
     let customer = params.string("customer")?;
     let intent = params.string("payment_intent")?;
-    let status = params.word::<SessionStatus>("status")?;
+    let status = params.enum_value::<SessionStatus>("status")?;
     let email = match params.nested("customer_details")? {
         None => None,
         Some(mut details) => {

@@ -22,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/customers/{id}/payment_methods", list_payment_methods),
 ];
 
-/// The parameters that create and update share.
+/// The parameters of create and update.
 struct Fields {
     address: Change<Params>,
     description: Change<String>,
@@ -66,7 +66,7 @@ impl Fields {
 
     fn apply(self, customer: &mut Customer) -> Result<(), ApiError> {
         match self.address {
-            Change::Keep => {}
+            Change::Unchanged => {}
             Change::Unset => customer.address = None,
             Change::Set(params) => customer.address.get_or_insert_default().update(params)?,
         }
@@ -158,5 +158,5 @@ fn list_payment_methods(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let params = std::mem::take(&mut call.params);
     let id = find(call)?.id.clone();
     let url = format!("/v1/customers/{id}/payment_methods");
-    payment_methods::list_of(call.tx, params, Some(&id), &url)
+    payment_methods::list_page(call.tx, params, Some(&id), &url)
 }

@@ -6,7 +6,7 @@ use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
 use crate::http::params::{Change, Params};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::dispute::{Dispute, DisputeStatus, EVIDENCE_FILES, EVIDENCE_TEXTS};
 use crate::operations::disputes;
 
@@ -14,10 +14,10 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/disputes", list),
     Route::get("/v1/disputes/{id}", retrieve),
     Route::post("/v1/disputes/{id}", update),
-    Route::post("/v1/disputes/{id}/close", give_in),
+    Route::post("/v1/disputes/{id}/close", close),
 ];
 
-/// The longest evidence, in characters, as Stripe has it for all fields together.
+/// The maximum length of an evidence field, in characters. Stripe has this limit for all fields together.
 const MAX_EVIDENCE_CHARS: usize = 150_000;
 
 fn find(call: &Call<'_, '_>) -> Result<Dispute, ApiError> {
@@ -31,7 +31,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(disputes::render(call.tx, &dispute))
 }
 
-/// Per field of the evidence a new text, or `None` to remove it.
+/// The new text of each evidence field, or `None` to remove it.
 type EvidenceChanges = Vec<(&'static str, Option<String>)>;
 
 fn read_evidence(params: &mut Params) -> Result<Option<EvidenceChanges>, ApiError> {
@@ -41,7 +41,7 @@ fn read_evidence(params: &mut Params) -> Result<Option<EvidenceChanges>, ApiErro
     let mut changes = Vec::new();
     for name in EVIDENCE_TEXTS {
         match evidence.text(name, MAX_EVIDENCE_CHARS)? {
-            Change::Keep => {}
+            Change::Unchanged => {}
             Change::Unset => changes.push((*name, None)),
             Change::Set(text) => changes.push((*name, Some(text))),
         }
@@ -70,7 +70,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             None => dispute.evidence.remove(*name),
         };
     }
-    // Evidence goes to the bank at once unless it is only to be kept for now.
+    // Evidence is submitted immediately, unless `submit` is false.
     if is_answer && submit != Some(false) {
         submit_evidence(call, &mut dispute);
     }
@@ -80,7 +80,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(rendered)
 }
 
-/// The bank looks at it; two texts of the testing page decide what it finds, after a while.
+/// Submits the evidence. Two texts from Stripe's testing page select the bank's later decision.
 fn submit_evidence(call: &Call<'_, '_>, dispute: &mut Dispute) {
     let is_inquiry = dispute.status.is_inquiry();
     dispute.submission_count += 1;
@@ -92,7 +92,7 @@ fn submit_evidence(call: &Call<'_, '_>, dispute: &mut Dispute) {
         _ => None,
     };
     let at_ms = call.tx.now.after(call.tx.settings.dispute_delay).0;
-    dispute.planned = outcome.map(|outcome| (outcome, at_ms));
+    dispute.scheduled_outcome = outcome.map(|outcome| (outcome, at_ms));
 }
 
 fn refused(dispute: &Dispute, act: &str) -> ApiError {
@@ -102,8 +102,8 @@ fn refused(dispute: &Dispute, act: &str) -> ApiError {
     ))
 }
 
-/// The shop does not contest.
-fn give_in(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+/// Accepts the dispute without a contest.
+fn close(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let dispute = find(call)?;
     if dispute.status.is_closed() {

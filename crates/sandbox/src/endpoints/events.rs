@@ -11,7 +11,7 @@ use crate::objects::event::Event;
 pub(crate) const ROUTES: &[Route] =
     &[Route::get("/v1/events", list), Route::get("/v1/events/{id}", retrieve)];
 
-/// The most types one list may ask for.
+/// The maximum number of types in a filter.
 const MAX_TYPES: usize = 20;
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -48,7 +48,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     page.cut(&events, "event", "/v1/events", |event| &event.id, |event| tx.render_event(event))
 }
 
-/// Whether `pattern`, a type or a group such as `charge.*`, means `type_`.
+/// Returns whether `pattern`, a type or a group such as `charge.*`, matches `type_`.
 fn matches(pattern: &str, type_: &str) -> bool {
     match pattern.strip_suffix(".*") {
         Some(group) => type_.strip_prefix(group).is_some_and(|rest| rest.starts_with('.')),

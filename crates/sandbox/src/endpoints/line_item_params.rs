@@ -8,12 +8,12 @@ use crate::http::params::{Change, MAX_TEXT_CHARS, Params};
 use crate::objects::line_item::LineItem;
 use crate::storage::ids;
 
-/// The most line items a Session has, as at Stripe.
+/// The maximum number of line items, as in Stripe.
 const MAX_LINE_ITEMS: usize = 100;
 
 const MAX_QUANTITY: i64 = 999_999_999;
 
-/// Reads `line_items`, all of one currency.
+/// Reads `line_items`. All must have the same currency.
 pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Vec<LineItem>, ApiError> {
     let given = params.objects("line_items")?.unwrap_or_default();
     if given.is_empty() {
@@ -61,7 +61,7 @@ fn parse_one(mut item: Params, now_seconds: i64) -> Result<LineItem, ApiError> {
     product.text("description", MAX_TEXT_CHARS)?.apply(&mut description);
     let images = match product_params::read_images(&mut product)? {
         Change::Set(images) => images,
-        Change::Keep | Change::Unset => Vec::new(),
+        Change::Unchanged | Change::Unset => Vec::new(),
     };
     let mut metadata = BTreeMap::new();
     if let Some(change) = product.metadata()? {

@@ -9,8 +9,8 @@ use crate::objects::oauth::OAuthCode;
 use crate::operations::oauth::{issue_token, revoke};
 use crate::operations::{account_lookup, accounts};
 use crate::state::Tx;
-use crate::storage::clock::Moment;
-use crate::storage::ids::{hash_of_key, is_client_id};
+use crate::storage::clock::Timestamp;
+use crate::storage::ids::{hash_secret, is_client_id};
 use crate::storage::table::Account;
 
 pub(crate) const ROUTES: &[Route] =
@@ -20,10 +20,10 @@ fn invalid_request(error: &ApiError) -> ApiError {
     ApiError::oauth("invalid_request", error.message())
 }
 
-/// The parameters of an OAuth request; what OAuth does not know, it ignores.
+/// Reads the parameters of an OAuth request. Unknown parameters are ignored.
 fn read<const N: usize>(call: &mut Call<'_, '_>, names: [&str; N]) -> Result<[Option<String>; N], ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    // The key, if it did not come in the header, has been taken out; with both, the header counts.
+    // The key was read before. If it is both in the header and in the body, the header wins.
     let mut values = [const { None }; N];
     for (value, name) in values.iter_mut().zip(names) {
         *value = params.string(name).map_err(|error| invalid_request(&error))?;
@@ -57,21 +57,21 @@ fn token(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 fn exchange(tx: &mut Tx<'_>, code: &str) -> Result<Value, ApiError> {
-    let known = tx.get::<OAuthCode>(&hash_of_key(code)).cloned();
+    let known = tx.get::<OAuthCode>(&hash_secret(code)).cloned();
     let known = known.ok_or_else(|| {
-        // Of the code itself nothing is repeated: an error may be logged.
+        // The message doesn't repeat the code, because errors may be logged.
         ApiError::oauth("invalid_grant", "This authorization code does not exist.")
     })?;
     if known.is_used {
         revoke(tx, |token| token.code == known.id);
-        // The revocation is kept although the answer is an error.
+        // The revocation is committed although the response is an error.
         return Err(ApiError::oauth(
             "invalid_grant",
             "This authorization code has already been used. All tokens issued with this code have been revoked.",
         )
         .into_outcome());
     }
-    if Moment(known.expires_ms) <= tx.now {
+    if Timestamp(known.expires_ms) <= tx.now {
         return Err(ApiError::oauth("invalid_grant", "This authorization code has expired."));
     }
     let mut account = account_lookup::find(tx, &known.account)

@@ -1,7 +1,7 @@
 //! Parameters of PaymentIntents.
 
-use crate::endpoints::payment_method_params::GivenMethod;
-use crate::endpoints::payment_method_type_params::Types;
+use crate::endpoints::payment_method_params::PaymentMethodParam;
+use crate::endpoints::payment_method_type_params::MethodTypeParams;
 use crate::http::amounts;
 use crate::http::error::ApiError;
 use crate::http::params::{Change, MetadataChange, Params};
@@ -14,7 +14,7 @@ use crate::operations::attempts::AttemptOptions;
 use crate::operations::{connect, customers};
 use crate::state::Tx;
 
-/// Parameters Stripe has for PaymentIntents and the sandbox has not.
+/// PaymentIntent parameters that Stripe supports and the sandbox doesn't.
 const UNSUPPORTED: &[&str] = &[
     "amount_details",
     "confirmation_token",
@@ -27,7 +27,7 @@ const UNSUPPORTED: &[&str] = &[
     "radar_options",
 ];
 
-/// What create and update share.
+/// The parameters of create and update.
 pub(crate) struct Fields {
     pub(crate) amount: Option<i64>,
     pub(crate) currency: Option<String>,
@@ -46,19 +46,19 @@ pub(crate) struct Fields {
     transfer_amount: Option<i64>,
     transfer_destination: Option<String>,
     transfer_group: Option<String>,
-    types: Types,
+    types: MethodTypeParams,
 }
 
 impl Fields {
     pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
         let (transfer_destination, transfer_amount) = read_transfer_data(params)?;
         let options = read_options(params)?;
-        let setup_future_usage = params.word_change("setup_future_usage")?;
+        let setup_future_usage = params.enum_change("setup_future_usage")?;
         Ok(Self {
             amount: params.integer("amount")?,
             currency: amounts::currency(params)?,
             application_fee_amount: params.integer("application_fee_amount")?,
-            capture_method: params.word("capture_method")?,
+            capture_method: params.enum_value("capture_method")?,
             customer: params.string("customer")?,
             description: params.text("description", 1_000)?,
             metadata: params.metadata()?,
@@ -72,11 +72,11 @@ impl Fields {
             transfer_amount,
             transfer_destination,
             transfer_group: params.string("transfer_group")?,
-            types: Types::read(params)?,
+            types: MethodTypeParams::read(params)?,
         })
     }
 
-    /// Changes `intent`. Amount and currency only before it is paid.
+    /// Applies the parameters to `intent`. Callers check that its status allows the change.
     pub(crate) fn apply(self, tx: &Tx<'_>, intent: &mut PaymentIntent) -> Result<(), ApiError> {
         if let Some(customer) = &self.customer {
             customers::check(tx, customer)?;
@@ -111,7 +111,7 @@ impl Fields {
     }
 }
 
-/// Destination and amount of `transfer_data`.
+/// Reads the destination and the amount of `transfer_data`.
 fn read_transfer_data(params: &mut Params) -> Result<(Option<String>, Option<i64>), ApiError> {
     let Some(mut data) = params.nested("transfer_data")? else { return Ok((None, None)) };
     let result = (data.string("destination")?, data.integer("amount")?);
@@ -125,7 +125,7 @@ fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiE
     let request = match options.nested("card")? {
         None => None,
         Some(mut card) => {
-            let request = card.word("request_three_d_secure")?;
+            let request = card.enum_value("request_three_d_secure")?;
             card.refuse_unsupported(&[
                 "capture_method",
                 "cvc_token",
@@ -152,27 +152,27 @@ fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiE
     Ok(request)
 }
 
-/// `automatic_payment_methods`: `None` if it is not enabled, and whether it was given at all.
+/// Reads `automatic_payment_methods`: `None` unless enabled, and whether the parameter is present.
 pub(crate) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
     let Some(mut automatic) = params.nested("automatic_payment_methods")? else { return Ok((None, false)) };
     let enabled = automatic.boolean("enabled")?.ok_or_else(|| automatic.missing("enabled"))?;
-    let allow_redirects = automatic.word("allow_redirects")?.unwrap_or(AllowRedirects::Always);
+    let allow_redirects = automatic.enum_value("allow_redirects")?.unwrap_or(AllowRedirects::Always);
     automatic.finish()?;
     Ok((enabled.then_some(allow_redirects), true))
 }
 
-/// How a payment is to be confirmed: part of create (with `confirm`) and of confirm.
+/// The parameters of a confirmation: of confirm, and of create with `confirm`.
 #[derive(Default)]
 pub(crate) struct Confirmation {
-    pub(crate) method: Option<GivenMethod>,
+    pub(crate) method: Option<PaymentMethodParam>,
     pub(crate) options: AttemptOptions,
     pub(crate) return_url: Option<String>,
 }
 
 impl Confirmation {
     pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Self, ApiError> {
-        let method = GivenMethod::parse(params, now_seconds)?;
-        // `off_session` may also be `one_off` or `recurring`, which mean the same as true here.
+        let method = PaymentMethodParam::parse(params, now_seconds)?;
+        // `one_off` and `recurring` have the same effect as `true`.
         let off_session = params.string("off_session")?;
         let is_off_session = match off_session.as_deref() {
             None | Some("false") => false,
@@ -189,14 +189,14 @@ impl Confirmation {
     }
 }
 
-/// Checks the shape of `mandate_data`. Debits need it at Stripe; the sandbox makes no mandates of it.
+/// Validates `mandate_data`. Stripe requires it for debits. The sandbox creates no mandates.
 fn check_mandate_data(params: &mut Params) -> Result<(), ApiError> {
     let Change::Set(mut data) = params.object("mandate_data")? else { return Ok(()) };
     let mut acceptance =
         data.nested("customer_acceptance")?.ok_or_else(|| data.missing("customer_acceptance"))?;
     acceptance.required_string("type")?;
     acceptance.integer("accepted_at")?;
-    // An empty object arrives as an empty text, so `offline` may be either.
+    // An empty object is encoded as empty text, so `offline` can be either.
     acceptance.object("offline")?;
     if let Change::Set(mut online) = acceptance.object("online")? {
         online.string("ip_address")?;
@@ -210,7 +210,7 @@ fn check_mandate_data(params: &mut Params) -> Result<(), ApiError> {
 
 fn read_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("return_url")? {
-        // Apps come back by a scheme of their own, so any absolute URL is fine but scripts.
+        // Apps use their own URL schemes, so every absolute URL is allowed except scripts and local files.
         Some(url)
             if !is_http_url(&url)
                 && !reqwest::Url::parse(&url)
@@ -222,7 +222,7 @@ fn read_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Refuses what Stripe has and the sandbox has not, and what nobody has.
+/// Rejects unsupported and unknown parameters.
 pub(crate) fn finish(mut params: Params) -> Result<(), ApiError> {
     if params.string("confirmation_method")?.is_some_and(|method| method != "automatic") {
         return Err(params.invalid(

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use crate::endpoints::payment_intent_params::{self, Confirmation, Fields};
-use crate::endpoints::payment_method_params::GivenMethod;
+use crate::endpoints::payment_method_params::PaymentMethodParam;
 use crate::endpoints::payment_method_type_params;
 use crate::endpoints::route::{Call, Role, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
 use crate::http::params::Params;
-use crate::http::string_enum::Word;
-use crate::objects::payment_intent::{self, AllowRedirects, CancellationReason, PaymentIntent, Status};
+use crate::http::string_enum::StringEnum;
+use crate::objects::payment_intent::{AllowRedirects, CancellationReason, PaymentIntent, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::objects::payment_method_type::PaymentMethodType;
 use crate::operations::attempts::check_method;
@@ -35,7 +35,7 @@ fn find(call: &Call<'_, '_>) -> Result<PaymentIntent, ApiError> {
         .ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))
 }
 
-/// Finds the PaymentIntent; a publishable key has to show its client secret.
+/// Finds the PaymentIntent. A publishable key requires its client secret.
 fn find_with_secret(call: &Call<'_, '_>, client_secret: Option<&String>) -> Result<PaymentIntent, ApiError> {
     let intent = find(call)?;
     match (call.role, client_secret) {
@@ -58,12 +58,16 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
     let (automatic, is_automatic_given) = payment_intent_params::read_automatic(&mut params)?;
-    payment_method_type_params::refuse_list(&params, call.version)?;
+    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
     let by_caller =
         ["payment_method_types", "allowed_payment_method_types"].iter().find(|name| params.has(name));
     let has_types = by_caller.is_some();
     if let Some(name) = by_caller.filter(|_| automatic.is_some()) {
-        return Err(payment_method_type_params::only_one(&params, "automatic_payment_methods", name));
+        return Err(payment_method_type_params::mutually_exclusive(
+            &params,
+            "automatic_payment_methods",
+            name,
+        ));
     }
     let fields = Fields::parse(&mut params)?;
     let is_confirmed = params.boolean("confirm")?.unwrap_or(false);
@@ -80,8 +84,8 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
     let id = ids::object("pi");
     let client_secret = format!("{id}_secret_{}", ids::random(25));
-    let mut intent = payment_intent::blank(id, client_secret, now, currency);
-    // Stripe's default since 2023-08-16: without a list of types, the payment methods are automatic.
+    let mut intent = PaymentIntent::new(id, client_secret, now, currency);
+    // Stripe's default since 2023-08-16: without a list of types, payment methods are automatic.
     intent.automatic_payment_methods = match automatic {
         None if !has_types && !is_automatic_given => Some(AllowRedirects::Always),
         automatic => automatic,
@@ -91,10 +95,10 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     intent.application.clone_from(&call.tx.origin.application);
     fields.apply(call.tx, &mut intent)?;
-    start(call.tx, intent, confirmation, is_confirmed)
+    save_and_confirm(call.tx, intent, confirmation, is_confirmed)
 }
 
-/// Some parameters make sense only together with `confirm`.
+/// Rejects parameters that require `confirm`.
 fn refuse_without_confirm(params: &Params) -> Result<(), ApiError> {
     for name in ["return_url", "off_session", "error_on_requires_action", "mandate_data"] {
         if params.has(name) {
@@ -107,8 +111,8 @@ fn refuse_without_confirm(params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Stores a new PaymentIntent and, if wanted, tries to pay it.
-fn start(
+/// Stores a new PaymentIntent and confirms it on request.
+fn save_and_confirm(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
     mut confirmation: Confirmation,
@@ -123,7 +127,7 @@ fn start(
         intent.payment_method = Some(method.id.clone());
         intent.status = Status::RequiresConfirmation;
     }
-    connect::check_able(tx, &intent)?;
+    connect::check_capabilities(tx, &intent)?;
     if is_confirmed {
         check_return_url(&intent, &confirmation)?;
     }
@@ -151,7 +155,7 @@ fn missing_method(intent: &PaymentIntent) -> ApiError {
     )
 }
 
-/// Automatic payment methods may redirect, so a confirmation must say where to.
+/// Requires a return URL if a payment method may redirect.
 fn check_return_url(intent: &PaymentIntent, confirmation: &Confirmation) -> Result<(), ApiError> {
     let may_redirect = intent.automatic_payment_methods == Some(AllowRedirects::Always);
     if !may_redirect || confirmation.return_url.is_some() || intent.return_url.is_some() {
@@ -176,8 +180,8 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    payment_method_type_params::refuse_list(&params, call.version)?;
-    let method = GivenMethod::parse(&mut params, call.tx.now.seconds())?;
+    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
+    let method = PaymentMethodParam::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     payment_intent_params::finish(params)?;
     let mut intent = find(call)?;
@@ -211,7 +215,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         call.tx.put(method);
     }
     if is_open && intent.payment_method.is_some() && (is_replaced || is_repriced) {
-        // What the customer has agreed to is no longer what would be charged.
+        // The amount or payment method has changed since the customer's confirmation.
         cancellation::abandon(call.tx, &intent);
         intent.status = Status::RequiresConfirmation;
         intent.next_action = None;
@@ -235,7 +239,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     page.cut(&intents, "payment_intent", "/v1/payment_intents", |intent| &intent.id, |intent| intent.render())
 }
 
-/// A publishable key sees the public fields of the PaymentIntent in errors too.
+/// Confirms a PaymentIntent. For a publishable key, errors contain its public fields only.
 fn confirm(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let role = call.role;
     confirm_with_role(call).map_err(|error| match role {
@@ -253,10 +257,10 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     params.refuse_unknown(NOT_FOR_CONFIRM)?;
     if call.role == Role::Publishable {
         params.refuse_unknown(NOT_FOR_PUBLISHABLE)?;
-        // Stripe.js names the type it has collected; the payment method says the same.
+        // Stripe.js sends the type that it has collected. The payment method contains it as well.
         params.string("expected_payment_method_type")?;
     }
-    payment_method_type_params::refuse_list(&params, call.version)?;
+    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
     let mut confirmation = Confirmation::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     payment_intent_params::finish(params)?;
@@ -270,8 +274,8 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         (None, None) => return Err(missing_method(&intent)),
     };
     check_method(&intent, &method)?;
-    connect::check_able(call.tx, &intent)?;
-    // Stripe.js stays on the shop's page if it may, and needs no way back then.
+    connect::check_capabilities(call.tx, &intent)?;
+    // Stripe.js shows the next action on the shop's page, so it needs no return URL.
     if call.role == Role::Secret || !confirmation.options.uses_stripe_sdk {
         check_return_url(&intent, &confirmation)?;
     }
@@ -281,7 +285,7 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(render(&intent, call.role))
 }
 
-/// Parameters of create and update that a confirmation does not have.
+/// Parameters of create and update that confirm doesn't have.
 const NOT_FOR_CONFIRM: &[&str] = &[
     "amount",
     "application_fee_amount",
@@ -296,7 +300,7 @@ const NOT_FOR_CONFIRM: &[&str] = &[
     "transfer_group",
 ];
 
-/// Parameters of a confirmation that only a secret key may set: a customer's browser has no say in them.
+/// Parameters of confirm that require a secret key, because customers must not change them.
 const NOT_FOR_PUBLISHABLE: &[&str] = &[
     "allowed_payment_method_types",
     "capture_method",
@@ -378,7 +382,7 @@ fn capture(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let reason = params.word::<CancellationReason>("cancellation_reason")?;
+    let reason = params.enum_value::<CancellationReason>("cancellation_reason")?;
     payment_intent_params::finish(params)?;
     if reason.is_some_and(CancellationReason::is_stripes_own) {
         return Err(ApiError::invalid(
@@ -404,7 +408,7 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(cancellation::cancel(call.tx, intent, reason).render())
 }
 
-/// Of debits under way, only those not yet submitted can be stopped: at Stripe, those from US accounts.
+/// Returns whether the payment is a US bank debit. Only these can be canceled while processing.
 fn is_us_bank_debit(tx: &Tx<'_>, intent: &PaymentIntent) -> bool {
     let method = intent.payment_method.as_ref().and_then(|id| tx.get::<PaymentMethod>(id));
     method.is_some_and(|method| method.type_() == PaymentMethodType::UsBankAccount)

@@ -3,7 +3,7 @@
 use crate::http::error::ApiError;
 use crate::http::params::{Change, Params};
 use crate::objects::payment_method::{
-    self, AccountHolderType, AccountType, AllowRedisplay, Details, PaymentMethod,
+    self, AccountHolderType, AllowRedisplay, BankAccountType, Details, PaymentMethod,
 };
 use crate::objects::payment_method_type::PaymentMethodType;
 use crate::operations::payment_methods;
@@ -12,13 +12,13 @@ use crate::test_data::banks::{TEST_ROUTING_NUMBER, TestAccount};
 use crate::test_data::behavior::Behavior;
 use crate::test_data::cards::{TestCard, passes_luhn};
 
-/// The payment method of a request.
-pub(crate) enum GivenMethod {
+/// The payment method in a request.
+pub(crate) enum PaymentMethodParam {
     Id(String),
     Data(Box<PaymentMethod>),
 }
 
-impl GivenMethod {
+impl PaymentMethodParam {
     /// Reads `payment_method` or `payment_method_data`.
     pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Option<Self>, ApiError> {
         let id = params.string("payment_method")?;
@@ -41,9 +41,9 @@ impl GivenMethod {
     }
 }
 
-/// The parameters of a new payment method: of `POST /v1/payment_methods`, or `payment_method_data`.
+/// Reads a new payment method, from `POST /v1/payment_methods` or `payment_method_data`.
 pub(crate) fn parse(mut params: Params, now_seconds: i64) -> Result<PaymentMethod, ApiError> {
-    let type_ = params.word::<PaymentMethodType>("type")?.ok_or_else(|| params.missing("type"))?;
+    let type_ = params.enum_value::<PaymentMethodType>("type")?.ok_or_else(|| params.missing("type"))?;
     let mut method = match type_ {
         PaymentMethodType::Card => parse_card(&mut params, now_seconds)?,
         PaymentMethodType::SepaDebit => parse_sepa_debit(&mut params, now_seconds)?,
@@ -64,7 +64,7 @@ pub(crate) fn parse(mut params: Params, now_seconds: i64) -> Result<PaymentMetho
     if let Some(change) = params.metadata()? {
         change.apply(&mut method.metadata)?;
     }
-    method.allow_redisplay = params.word("allow_redisplay")?.unwrap_or(AllowRedisplay::Unspecified);
+    method.allow_redisplay = params.enum_value("allow_redisplay")?.unwrap_or(AllowRedisplay::Unspecified);
     params.refuse_unsupported(&["radar_options", "customer", "payment_method"])?;
     params.finish()?;
     Ok(method)
@@ -78,9 +78,9 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
         let known = TestCard::by_name(&token).filter(|_| token.starts_with("tok_"));
         let known =
             known.ok_or_else(|| ApiError::missing("token", &token, "card[token]").with_status(400))?;
-        return Ok(payment_method::of_card(
+        return Ok(PaymentMethod::from_card(
             known,
-            (8, payment_method::year_of(now_seconds) + 1),
+            (8, payment_method::year_from_seconds(now_seconds) + 1),
             true,
             now_seconds,
         ));
@@ -99,7 +99,7 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
         return invalid("Your card's expiration month is invalid.", "invalid_expiry_month", "exp_month");
     }
     let year = if (0..100).contains(&year) { year + 2000 } else { year };
-    let this_year = payment_method::year_of(now_seconds);
+    let this_year = payment_method::year_from_seconds(now_seconds);
     if year < this_year || year > this_year + 50 {
         return invalid("Your card's expiration year is invalid.", "invalid_expiry_year", "exp_year");
     }
@@ -109,10 +109,10 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
     }) {
         return invalid("Your card's security code is invalid.", "invalid_cvc", "cvc");
     }
-    Ok(payment_method::of_card(known, (month, year), cvc.is_some(), now_seconds))
+    Ok(PaymentMethod::from_card(known, (month, year), cvc.is_some(), now_seconds))
 }
 
-/// Only test cards pass. The errors are Stripe's, and do not repeat the number.
+/// Finds a test card. Other numbers get Stripe's errors, which don't repeat the number.
 fn find_card(number: &str) -> Result<&'static TestCard, ApiError> {
     if let Some(card) = TestCard::by_number(number) {
         return Ok(card);
@@ -140,14 +140,14 @@ fn parse_sepa_debit(params: &mut Params, now_seconds: i64) -> Result<PaymentMeth
             .with_code("invalid_bank_account_iban")
     })?;
     debit.finish()?;
-    Ok(payment_method::of_sepa(account, now_seconds))
+    Ok(PaymentMethod::from_sepa_account(account, now_seconds))
 }
 
 /// Reads `us_bank_account`.
 fn parse_us_bank_account(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, ApiError> {
     let mut bank = params.nested("us_bank_account")?.ok_or_else(|| params.missing("us_bank_account"))?;
-    let holder = bank.word("account_holder_type")?.unwrap_or(AccountHolderType::Individual);
-    let account_type = bank.word("account_type")?.unwrap_or(AccountType::Checking);
+    let holder = bank.enum_value("account_holder_type")?.unwrap_or(AccountHolderType::Individual);
+    let account_type = bank.enum_value("account_type")?.unwrap_or(BankAccountType::Checking);
     let number = bank.required_string("account_number")?;
     let routing = bank.required_string("routing_number")?;
     if routing != TEST_ROUTING_NUMBER {
@@ -167,13 +167,13 @@ fn parse_us_bank_account(params: &mut Params, now_seconds: i64) -> Result<Paymen
         .with_code("account_number_invalid")
     })?;
     bank.finish()?;
-    Ok(payment_method::of_us_account(account, holder, account_type, now_seconds))
+    Ok(PaymentMethod::from_us_account(account, holder, account_type, now_seconds))
 }
 
-/// Reads `multibanco`, which has no fields: an empty object, which arrives as an empty text.
+/// Reads `multibanco`, an object without fields. It is encoded as empty text.
 fn parse_multibanco(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, ApiError> {
     if let Change::Set(fields) = params.object("multibanco")? {
         fields.finish()?;
     }
-    Ok(payment_method::new(Details::Multibanco, "", "", Behavior::AwaitsVoucher, now_seconds))
+    Ok(PaymentMethod::new(Details::Multibanco, "", "", Behavior::AwaitsVoucher, now_seconds))
 }

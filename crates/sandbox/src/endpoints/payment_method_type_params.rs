@@ -2,67 +2,69 @@
 
 use crate::http::error::ApiError;
 use crate::http::params::{Change, Params};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::payment_intent::PaymentIntent;
-use crate::objects::payment_method_type::{Narrowing, PaymentMethodType};
+use crate::objects::payment_method_type::{MethodTypeFilter, PaymentMethodType};
 
-/// The first version in which callers do not list the types any more:
+/// The first API version without `payment_method_types`:
 /// <https://docs.stripe.com/changelog/endive/2026-09-30/removes-the-payment-method-types-parameter-from-payment-intents-and-setup-intents>.
 const VERSION_WITHOUT_LIST: &str = "2026-09-30";
 
-/// Every type that Stripe's documentation names, of which the sandbox has some.
-const STRIPES: &str = "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact \
+/// All types in Stripe's documentation. The sandbox supports some of them.
+const STRIPE_METHOD_TYPES: &str = "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact \
     billie bizum blik boleto card cashapp crypto customer_balance eps fpx giropay grabpay ideal kakao_pay klarna \
     konbini kr_card link mb_way mobilepay multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow \
     paypal paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish \
     twint upi us_bank_account wechat_pay zip";
 
-/// What a request says about the types.
-pub(crate) struct Types {
-    /// By `payment_method_types`, of callers that speak an earlier version.
-    listed: Option<Vec<PaymentMethodType>>,
+/// The parameters that select payment method types.
+pub(crate) struct MethodTypeParams {
+    /// The `payment_method_types` of callers with an earlier API version.
+    explicit: Option<Vec<PaymentMethodType>>,
     allowed: Option<Vec<String>>,
     excluded: Change<Vec<String>>,
 }
 
-impl Types {
+impl MethodTypeParams {
     pub(crate) fn read(params: &mut Params) -> Result<Self, ApiError> {
         let names = ["payment_method_types", "allowed_payment_method_types", "excluded_payment_method_types"];
         let given: Vec<&str> = names.into_iter().filter(|name| params.has(name)).collect();
         if let [first, second, ..] = given[..] {
-            return Err(only_one(params, first, second));
+            return Err(mutually_exclusive(params, first, second));
         }
-        let listed = read_listed(params)?;
+        let explicit = read_explicit(params)?;
         let allowed = params.strings(names[1])?;
         let excluded = params.list_change(names[2])?;
-        for (name, list) in [(names[1], &allowed), (names[2], &set(&excluded))] {
+        for (name, list) in [(names[1], &allowed), (names[2], &set_value(&excluded))] {
             let unknown = list
                 .iter()
                 .flatten()
-                .find(|type_| !STRIPES.split_ascii_whitespace().any(|one| one == *type_));
+                .find(|type_| !STRIPE_METHOD_TYPES.split_ascii_whitespace().any(|one| one == *type_));
             if let Some(unknown) = unknown {
-                let known = STRIPES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
+                let known = STRIPE_METHOD_TYPES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
                 return Err(params.invalid(name, format!("Invalid {name}: {unknown} is none of {known}")));
             }
         }
-        Ok(Self { listed, allowed, excluded })
+        Ok(Self { explicit, allowed, excluded })
     }
 
-    /// Changes what `intent` takes, which has its currency already.
+    /// Applies the selection to `intent`, whose currency must be set.
     pub(crate) fn apply(self, intent: &mut PaymentIntent) -> Result<(), ApiError> {
-        if let Some(listed) = self.listed {
-            intent.payment_method_types = listed;
+        if let Some(explicit) = self.explicit {
+            intent.payment_method_types = explicit;
             intent.automatic_payment_methods = None;
-            intent.narrowing = Narrowing::default();
+            intent.method_type_filter = MethodTypeFilter::default();
             return Ok(());
         }
         if self.allowed.is_some() {
             intent.automatic_payment_methods = None;
-            intent.narrowing = Narrowing { allowed: self.allowed, excluded: None };
+            intent.method_type_filter = MethodTypeFilter { allowed: self.allowed, excluded: None };
         }
-        self.excluded.apply(&mut intent.narrowing.excluded);
-        if intent.automatic_payment_methods.is_some() || intent.narrowing != Narrowing::default() {
-            intent.payment_method_types = intent.narrowing.types_for(&intent.currency);
+        self.excluded.apply(&mut intent.method_type_filter.excluded);
+        if intent.automatic_payment_methods.is_some()
+            || intent.method_type_filter != MethodTypeFilter::default()
+        {
+            intent.payment_method_types = intent.method_type_filter.types_for(&intent.currency);
         }
         if intent.payment_method_types.is_empty() {
             return Err(ApiError::invalid(
@@ -76,27 +78,27 @@ impl Types {
     }
 }
 
-fn set(change: &Change<Vec<String>>) -> Option<Vec<String>> {
+fn set_value(change: &Change<Vec<String>>) -> Option<Vec<String>> {
     match change {
         Change::Set(list) => Some(list.clone()),
-        Change::Keep | Change::Unset => None,
+        Change::Unchanged | Change::Unset => None,
     }
 }
 
-/// The error for parameters that exclude each other.
-pub(crate) fn only_one(params: &Params, first: &str, second: &str) -> ApiError {
+/// Returns the error for two mutually exclusive parameters.
+pub(crate) fn mutually_exclusive(params: &Params, first: &str, second: &str) -> ApiError {
     params.invalid(second, format!("You may only specify one of these parameters: {first}, {second}."))
 }
 
-/// Whether a caller of this version may still list the types.
-pub(crate) fn may_list(version: &str) -> bool {
+/// Returns whether this API version accepts `payment_method_types`.
+pub(crate) fn accepts_method_type_list(version: &str) -> bool {
     version < VERSION_WITHOUT_LIST
 }
 
-/// Refuses `payment_method_types` of a caller that speaks a version without it.
-pub(crate) fn refuse_list(params: &Params, version: &str) -> Result<(), ApiError> {
+/// Rejects `payment_method_types` in API versions without it.
+pub(crate) fn refuse_method_type_list(params: &Params, version: &str) -> Result<(), ApiError> {
     let name = "payment_method_types";
-    if may_list(version) || !params.has(name) {
+    if accepts_method_type_list(version) || !params.has(name) {
         return Ok(());
     }
     Err(params
@@ -108,7 +110,7 @@ pub(crate) fn refuse_list(params: &Params, version: &str) -> Result<(), ApiError
         .with_code("payment_method_types_no_longer_supported"))
 }
 
-fn read_listed(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
+fn read_explicit(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
     let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
     let mut types = Vec::with_capacity(names.len());
     for name in &names {

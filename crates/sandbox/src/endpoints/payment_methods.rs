@@ -34,7 +34,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let method = find(call)?;
     let rendered = method.render();
-    // A test name makes a new payment method whenever it is used, here too.
+    // Each use of a test name creates a payment method.
     if call.tx.get::<PaymentMethod>(&method.id).is_none() {
         call.tx.put(method);
     }
@@ -49,7 +49,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let billing_details = params.nested("billing_details")?;
     let metadata: Option<MetadataChange> = params.metadata()?;
-    let allow_redisplay = params.word("allow_redisplay")?;
+    let allow_redisplay = params.enum_value("allow_redisplay")?;
     let expiry = match params.nested("card")? {
         None => None,
         Some(mut card) => {
@@ -80,18 +80,18 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let customer = params.string("customer")?;
-    list_of(call.tx, params, customer.as_deref(), "/v1/payment_methods")
+    list_page(call.tx, params, customer.as_deref(), "/v1/payment_methods")
 }
 
-/// A page of payment methods, of a customer if one is given.
-pub(crate) fn list_of(
+/// Returns a page of payment methods, filtered by customer if given.
+pub(crate) fn list_page(
     tx: &Tx<'_>,
     mut params: Params,
     customer: Option<&str>,
     url: &str,
 ) -> Result<Value, ApiError> {
     let page = Page::parse(&mut params)?;
-    let type_ = params.word::<PaymentMethodType>("type")?;
+    let type_ = params.enum_value::<PaymentMethodType>("type")?;
     params.finish()?;
     let methods: Vec<&PaymentMethod> = tx
         .newest_first::<PaymentMethod>()
@@ -133,6 +133,10 @@ fn detach(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     };
     let rendered = method.render();
     call.tx.put(method);
-    call.tx.emit_change("payment_method.detached", rendered.clone(), Some(json!({ "customer": customer })));
+    call.tx.emit_with_previous(
+        "payment_method.detached",
+        rendered.clone(),
+        Some(json!({ "customer": customer })),
+    );
     Ok(rendered)
 }

@@ -6,26 +6,27 @@ use crate::http::params::Params;
 use crate::objects::price::Price;
 use crate::storage::ids;
 
-/// The most one unit may cost: twelve digits.
+/// The maximum unit amount: twelve digits.
 const MAX_UNIT_AMOUNT: i64 = 999_999_999_999;
 
-/// What Stripe has for prices wherever they are made, and the sandbox has not.
+/// Price parameters that Stripe supports and the sandbox doesn't.
 const UNSUPPORTED: &[&str] = &["currency_options", "custom_unit_amount", "recurring", "unit_amount_decimal"];
 
-/// Reads what every price has, wherever it is made.
+/// Reads the parameters that every price has.
 pub(crate) fn read(params: &mut Params, product: &str, now_seconds: i64) -> Result<Price, ApiError> {
     params.refuse_unsupported(UNSUPPORTED)?;
     let (currency, unit_amount) = read_amount(params)?;
-    let mut price = Price::of_line(&ids::object("price"), product, now_seconds, (&currency, unit_amount));
+    let mut price =
+        Price::for_line_item(&ids::object("price"), product, now_seconds, (&currency, unit_amount));
     price.active = true;
-    price.tax_behavior = params.word("tax_behavior")?.unwrap_or(price.tax_behavior);
+    price.tax_behavior = params.enum_value("tax_behavior")?.unwrap_or(price.tax_behavior);
     if let Some(change) = params.metadata()? {
         change.apply(&mut price.metadata)?;
     }
     Ok(price)
 }
 
-/// Reads `currency` and `unit_amount`, in the currency's minor unit. It may be 0.
+/// Reads `currency` and `unit_amount` in the currency's minor unit. Zero is allowed.
 pub(crate) fn read_amount(params: &mut Params) -> Result<(String, i64), ApiError> {
     let currency = amounts::currency(params)?.ok_or_else(|| params.missing("currency"))?;
     let unit_amount = params.required_integer("unit_amount")?;

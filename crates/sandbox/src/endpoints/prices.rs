@@ -19,11 +19,11 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/prices/{id}", retrieve),
 ];
 
-/// What it has besides for prices that are made by themselves.
+/// Unsupported parameters of `POST /v1/prices` alone.
 const UNSUPPORTED_ALONE: &[&str] =
     &["lookup_key", "tiers", "tiers_mode", "transfer_lookup_key", "transform_quantity"];
 
-/// Parameters of a product that `product_data` of a price does not have.
+/// Product parameters that `product_data` doesn't have.
 const NOT_FOR_PRODUCT_DATA: &[&str] =
     &["description", "images", "marketing_features", "package_dimensions", "shippable", "url"];
 
@@ -31,7 +31,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
     params.refuse_unsupported(UNSUPPORTED_ALONE)?;
-    if params.word("billing_scheme")? == Some(BillingScheme::Tiered) {
+    if params.enum_value("billing_scheme")? == Some(BillingScheme::Tiered) {
         return Err(params.invalid(
             "billing_scheme",
             "The sandbox does not support billing_scheme=tiered, although Stripe does.",
@@ -61,7 +61,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(rendered)
 }
 
-/// Makes the product that a new price brings along (`product_data`); returns its id.
+/// Creates the product in `product_data` and returns its ID.
 fn add_of_price(tx: &mut Tx<'_>, mut params: Params) -> Result<String, ApiError> {
     params.refuse_unknown(NOT_FOR_PRODUCT_DATA)?;
     let product = product_params::read_new(&mut params, tx.now.seconds())?;
@@ -84,7 +84,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let product = params.string("product")?;
     let active = params.boolean("active")?;
     let currency = amounts::currency(&mut params)?;
-    let type_ = params.word::<PriceType>("type")?;
+    let type_ = params.enum_value::<PriceType>("type")?;
     params.refuse_unsupported(&["lookup_keys", "recurring"])?;
     params.finish()?;
     let prices: Vec<&Price> = call

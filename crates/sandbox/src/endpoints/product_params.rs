@@ -5,7 +5,7 @@ use crate::http::params::{Change, MAX_TEXT_CHARS, MetadataChange, Params};
 use crate::http::url::is_http_url;
 use crate::objects::product::{Product, ProductType};
 
-/// The limits that Stripe's documentation names.
+/// The limits in Stripe's documentation.
 const MAX_IMAGES: usize = 8;
 
 const MAX_MARKETING_FEATURES: usize = 15;
@@ -13,10 +13,10 @@ const MAX_MARKETING_FEATURE_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 40_000;
 const MAX_STATEMENT_DESCRIPTOR_CHARS: usize = 22;
 
-/// What Stripe has for products and the sandbox has not.
+/// Product parameters that Stripe supports and the sandbox doesn't.
 const UNSUPPORTED: &[&str] = &["package_dimensions", "tax_details"];
 
-/// The parameters that create and update share.
+/// The parameters of create and update.
 pub(crate) struct Fields {
     active: Option<bool>,
     description: Change<String>,
@@ -56,7 +56,7 @@ impl Fields {
             [(self.images, &mut product.images), (self.marketing_features, &mut product.marketing_features)]
         {
             match change {
-                Change::Keep => {}
+                Change::Unchanged => {}
                 Change::Unset => list.clear(),
                 Change::Set(new) => *list = new,
             }
@@ -76,7 +76,7 @@ impl Fields {
     }
 }
 
-/// Reads `images`, the addresses of pictures.
+/// Reads the image URLs.
 pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
     let change = params.list_change("images")?;
     match &change {
@@ -92,7 +92,7 @@ pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, Ap
 
 fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
     let given = match params.objects_change("marketing_features")? {
-        Change::Keep => return Ok(Change::Keep),
+        Change::Unchanged => return Ok(Change::Unchanged),
         Change::Unset => return Ok(Change::Unset),
         Change::Set(given) => given,
     };
@@ -104,7 +104,7 @@ fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, A
     for mut feature in given {
         match feature.text("name", MAX_MARKETING_FEATURE_CHARS)? {
             Change::Set(name) => names.push(name),
-            Change::Keep | Change::Unset => return Err(feature.missing("name")),
+            Change::Unchanged | Change::Unset => return Err(feature.missing("name")),
         }
         feature.finish()?;
     }
@@ -126,7 +126,7 @@ fn read_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiE
     Ok(Some(text))
 }
 
-/// Every code of the shape `txcd_99999999` is taken for one of Stripe's.
+/// Reads a tax code. Every code in the format `txcd_99999999` is accepted.
 fn read_tax_code(params: &mut Params) -> Result<Change<String>, ApiError> {
     let change = params.text("tax_code", MAX_TEXT_CHARS)?;
     let is_code = |text: &str| {
@@ -151,9 +151,9 @@ fn read_url(params: &mut Params) -> Result<Change<String>, ApiError> {
     }
 }
 
-/// A new product of the parameters, which still has to be put.
+/// Reads a new product, which still has to be stored.
 pub(crate) fn read_new(params: &mut Params, now_seconds: i64) -> Result<Product, ApiError> {
-    // Ids of the caller's own would have to be told apart by account.
+    // Custom IDs are unique per account at Stripe, but the sandbox's IDs are unique across accounts.
     params.refuse_unsupported(&["id"])?;
     let fields = Fields::parse(params)?;
     let name = fields.name.clone().ok_or_else(|| params.missing("name"))?;

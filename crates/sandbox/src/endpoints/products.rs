@@ -28,7 +28,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
     let mut product = read_new(&mut params, now)?;
-    product.type_ = params.word("type")?.unwrap_or(product.type_);
+    product.type_ = params.enum_value("type")?.unwrap_or(product.type_);
     let price = match params.nested("default_price_data")? {
         None => None,
         Some(mut data) => {
@@ -77,7 +77,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let product = find(call)?.clone();
-    if catalog::of_product(call.tx, &product.id).next().is_some() {
+    if catalog::prices_for_product(call.tx, &product.id).next().is_some() {
         return Err(ApiError::refused(
             "This product cannot be deleted because it has one or more user-created prices.",
         ));
@@ -94,7 +94,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let active = params.boolean("active")?;
     let ids = params.strings("ids")?;
     let shippable = params.boolean("shippable")?;
-    let type_ = params.word::<ProductType>("type")?;
+    let type_ = params.enum_value::<ProductType>("type")?;
     let url = params.string("url")?;
     if ids.is_some() && page.has_cursor() {
         return Err(

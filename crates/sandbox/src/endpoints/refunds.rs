@@ -5,67 +5,67 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::endpoints::route::{Call, Route};
-use crate::http::amounts::decimal;
+use crate::http::amounts::format_amount;
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
 use crate::http::params::{MetadataChange, Params};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::charge::Charge;
 use crate::objects::payment_intent::PaymentIntent;
 use crate::objects::payment_method_type::PaymentMethodType;
 use crate::objects::refund::{Refund, RefundReason, RefundStatus};
-use crate::operations::connect::{self, TakeBack};
+use crate::operations::connect::{self, RefundOptions};
 use crate::operations::disputes;
-use crate::operations::refunds::{emit_update, list_url, start, take_back};
+use crate::operations::refunds::{emit_update, issue, list_url, return_to_balance};
 use crate::state::Tx;
 use crate::storage::ids;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::post("/v1/refunds", create),
     Route::get("/v1/refunds", list),
-    Route::get("/v1/charges/{id}/refunds", list_of_path),
+    Route::get("/v1/charges/{id}/refunds", list_for_charge),
     Route::get("/v1/refunds/{id}", retrieve),
     Route::post("/v1/refunds/{id}", update),
     Route::post("/v1/refunds/{id}/cancel", cancel),
 ];
 
-/// What a refund is asked for with.
-struct Wish {
+/// The parameters of a new refund.
+struct RefundParams {
     charge: Option<String>,
     payment_intent: Option<String>,
     amount: Option<i64>,
     instructions_email: Option<String>,
     metadata: Option<MetadataChange>,
     reason: Option<RefundReason>,
-    take_back: TakeBack,
+    options: RefundOptions,
 }
 
-impl Wish {
+impl RefundParams {
     fn parse(mut params: Params) -> Result<Self, ApiError> {
-        let wish = Self {
+        let request = Self {
             charge: params.string("charge")?,
             payment_intent: params.string("payment_intent")?,
             amount: params.integer("amount")?,
             instructions_email: params.string("instructions_email")?,
             metadata: params.metadata()?,
-            reason: params.word("reason")?,
-            take_back: TakeBack::parse(&mut params)?,
+            reason: params.enum_value("reason")?,
+            options: RefundOptions::parse(&mut params)?,
         };
         params.refuse_unsupported(&["currency", "customer", "origin"])?;
-        if wish.charge.is_some() && wish.payment_intent.is_some() {
+        if request.charge.is_some() && request.payment_intent.is_some() {
             return Err(params
                 .invalid("charge", "You may only specify one of these parameters: charge, payment_intent."));
         }
-        if wish.amount.is_some_and(|amount| amount < 1) {
+        if request.amount.is_some_and(|amount| amount < 1) {
             return Err(params
                 .invalid("amount", "This value must be greater than or equal to 1.")
                 .with_code("parameter_invalid_integer"));
         }
         params.finish()?;
-        Ok(wish)
+        Ok(request)
     }
 
-    /// The charge whose money goes back.
+    /// Finds the charge to refund.
     fn find_charge(&self, tx: &Tx<'_>) -> Result<Charge, ApiError> {
         let charge = match (&self.charge, &self.payment_intent) {
             (Some(id), _) => tx.get::<Charge>(id).ok_or_else(|| ApiError::missing("charge", id, "charge"))?,
@@ -87,11 +87,11 @@ impl Wish {
     }
 }
 
-impl TakeBack {
+impl RefundOptions {
     pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
         Ok(Self {
-            is_transfer_reversed: params.boolean("reverse_transfer")?.unwrap_or(false),
-            is_fee_refunded: params.boolean("refund_application_fee")?.unwrap_or(false),
+            reverses_transfer: params.boolean("reverse_transfer")?.unwrap_or(false),
+            refunds_fee: params.boolean("refund_application_fee")?.unwrap_or(false),
         })
     }
 }
@@ -101,8 +101,8 @@ fn nothing_to_refund(intent: &str) -> ApiError {
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let wish = Wish::parse(std::mem::take(&mut call.params))?;
-    let charge = wish.find_charge(call.tx)?;
+    let request = RefundParams::parse(std::mem::take(&mut call.params))?;
+    let charge = request.find_charge(call.tx)?;
     let rest = charge.refundable();
     if disputes::is_charged_back(call.tx, &charge.id) {
         return Err(ApiError::refused(format!(
@@ -115,23 +115,23 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         return Err(ApiError::refused(format!("Charge {} has already been refunded.", charge.id))
             .with_code("charge_already_refunded"));
     }
-    let amount = wish.amount.unwrap_or(rest);
+    let amount = request.amount.unwrap_or(rest);
     if amount > rest {
         return Err(ApiError::refused(format!(
             "Refund amount ({}) is greater than unrefunded amount on charge ({})",
-            decimal(amount, &charge.currency),
-            decimal(rest, &charge.currency)
+            format_amount(amount, &charge.currency),
+            format_amount(rest, &charge.currency)
         ))
         .with_param("amount"));
     }
     let mut metadata = BTreeMap::new();
-    if let Some(change) = wish.metadata {
+    if let Some(change) = request.metadata {
         change.apply(&mut metadata)?;
     }
     let is_voucher = charge.payment_method.type_() == PaymentMethodType::Multibanco;
-    let email = wish.instructions_email.or_else(|| charge.payment_method.billing_details.email.clone());
+    let email = request.instructions_email.or_else(|| charge.payment_method.billing_details.email.clone());
     let id = ids::object(charge.id_prefix("re", "pyr"));
-    let transfer_reversal = connect::take_back(call.tx, &charge, &id, amount, wish.take_back)?;
+    let transfer_reversal = connect::reverse_shares(call.tx, &charge, &id, amount, request.options)?;
     let refund = Refund {
         id,
         created: call.tx.now.seconds(),
@@ -142,15 +142,15 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         failure_balance_transaction: None,
         failure_reason: None,
         instructions_email: email.filter(|_| is_voucher),
-        is_of_card: charge.payment_method.type_() == PaymentMethodType::Card,
+        is_card_payment: charge.payment_method.type_() == PaymentMethodType::Card,
         metadata,
         payment_intent: charge.payment_intent.clone(),
-        reason: wish.reason,
+        reason: request.reason,
         status: RefundStatus::Succeeded,
         transfer_reversal,
-        planned: None,
+        scheduled_outcome: None,
     };
-    Ok(start(call.tx, charge, refund).render())
+    Ok(issue(call.tx, charge, refund).render())
 }
 
 fn find(call: &Call<'_, '_>) -> Result<Refund, ApiError> {
@@ -186,7 +186,7 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             refund.status.as_str()
         )));
     }
-    let refund = take_back(call.tx, refund, RefundStatus::Canceled);
+    let refund = return_to_balance(call.tx, refund, RefundStatus::Canceled);
     emit_update(call.tx, &refund);
     Ok(refund.render())
 }
@@ -195,19 +195,19 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let charge = params.string("charge")?;
     let intent = params.string("payment_intent")?;
-    page_of(call.tx, params, charge.as_deref(), intent.as_deref(), "/v1/refunds")
+    list_page(call.tx, params, charge.as_deref(), intent.as_deref(), "/v1/refunds")
 }
 
-/// The address that a charge's list of refunds names for its further pages.
-fn list_of_path(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+/// Lists a charge's refunds, at the URL in the charge's `refunds` list.
+fn list_for_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let params = std::mem::take(&mut call.params);
     if call.tx.get::<Charge>(call.id).is_none() {
         return Err(ApiError::missing("charge", call.id, "id"));
     }
-    page_of(call.tx, params, Some(call.id), None, &list_url(call.id))
+    list_page(call.tx, params, Some(call.id), None, &list_url(call.id))
 }
 
-fn page_of(
+fn list_page(
     tx: &Tx<'_>,
     mut params: Params,
     charge: Option<&str>,

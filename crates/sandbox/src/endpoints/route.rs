@@ -7,34 +7,34 @@ use crate::http::error::ApiError;
 use crate::http::params::Params;
 use crate::state::Tx;
 
-/// What a caller's key allows.
+/// The permissions of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A secret (or restricted) key: everything.
+    /// A secret or restricted key, which allows everything.
     Secret,
-    /// A publishable key: only what a client secret opens.
+    /// A publishable key, which allows access with a client secret only.
     Publishable,
 }
 
-/// One call of an endpoint, under the state's lock.
+/// A call of an endpoint, inside a transaction.
 pub(crate) struct Call<'a, 's> {
     pub(crate) tx: &'a mut Tx<'s>,
     pub(crate) params: Params,
-    /// The `{id}` of the path, or empty.
+    /// The path's `{id}`, or empty.
     pub(crate) id: &'a str,
-    /// The `{child}` of the path, or empty.
+    /// The path's `{child}`, or empty.
     pub(crate) child: &'a str,
     pub(crate) role: Role,
-    /// The key as errors show it.
-    pub(crate) shown_key: &'a str,
-    /// The version that the caller speaks.
+    /// The key as shown in errors.
+    pub(crate) redacted_key: &'a str,
+    /// The caller's API version.
     pub(crate) version: &'a str,
 }
 
-/// What an endpoint does: change the state and return the object to answer.
+/// A handler: it changes the state and returns the object to respond with.
 pub(crate) type Handler = fn(&mut Call<'_, '_>) -> Result<Value, ApiError>;
 
-/// One endpoint.
+/// A route.
 pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
@@ -59,7 +59,7 @@ impl Route {
         Self::new(Method::DELETE, path, handler)
     }
 
-    /// Lets publishable keys in, as Stripe.js needs it.
+    /// Allows publishable keys, which Stripe.js uses.
     pub(crate) const fn publishable(mut self) -> Self {
         self.allows_publishable = true;
         self

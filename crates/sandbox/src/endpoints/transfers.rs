@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::endpoints::route::{Call, Route};
-use crate::http::amounts::decimal;
+use crate::http::amounts::format_amount;
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
 use crate::http::params::MAX_TEXT_CHARS;
@@ -13,8 +13,8 @@ use crate::objects::application_fee::ApplicationFee;
 use crate::objects::destination_payment::DestinationPayment;
 use crate::objects::transfer::{Reversal, Transfer};
 use crate::operations::application_fees;
-use crate::operations::connect::portion;
-use crate::operations::transfers::{self, Wish, reversals_of, reverse};
+use crate::operations::connect::prorate;
+use crate::operations::transfers::{self, ReversalOptions, reversals_for, reverse};
 use crate::storage::table::Account;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -96,7 +96,7 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     let transfer = find(call)?;
-    let (whole, rest) = (transfer.amount, transfer.rest());
+    let (whole, rest) = (transfer.amount, transfer.remaining());
     if rest == 0 {
         return Err(ApiError::refused(format!("Transfer {} is already fully reversed.", transfer.id)));
     }
@@ -104,8 +104,8 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     if amount > rest {
         return Err(ApiError::refused(format!(
             "Reversal amount ({}) is greater than unreversed amount on transfer ({})",
-            decimal(amount, &transfer.currency),
-            decimal(rest, &transfer.currency)
+            format_amount(amount, &transfer.currency),
+            format_amount(rest, &transfer.currency)
         ))
         .with_param("amount"));
     }
@@ -113,7 +113,7 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     if let Some(change) = change {
         change.apply(&mut metadata)?;
     }
-    let fee = fee_of(call, &transfer);
+    let fee = find_fee(call, &transfer);
     if is_fee_refunded && fee.is_none() {
         return Err(ApiError::refused(format!(
             "Attempting to refund_application_fee on {}, but it has no application fee",
@@ -121,21 +121,21 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         ))
         .with_param("refund_application_fee"));
     }
-    let reversal = reverse(call.tx, transfer, amount, Wish { metadata, source_refund: None });
+    let reversal = reverse(call.tx, transfer, amount, ReversalOptions { metadata, source_refund: None });
     if let Some(fee) = fee.filter(|_| is_fee_refunded) {
-        let back = portion(fee.amount, amount, whole).min(fee.rest());
+        let back = prorate(fee.amount, amount, whole).min(fee.remaining());
         if back > 0 {
-            application_fees::give_back(call.tx, fee, back, BTreeMap::new());
+            application_fees::refund_fee(call.tx, fee, back, BTreeMap::new());
         }
     }
     Ok(reversal.render())
 }
 
-/// The fee that the platform took of a transfer.
-fn fee_of(call: &Call<'_, '_>, transfer: &Transfer) -> Option<ApplicationFee> {
+/// Finds the platform's fee of a transfer.
+fn find_fee(call: &Call<'_, '_>, transfer: &Transfer) -> Option<ApplicationFee> {
     let account = Account(transfer.destination.clone());
-    let payment = call.tx.state.of::<DestinationPayment>().get(&account, &transfer.destination_payment)?;
-    application_fees::of_platform(call.tx, payment.application_fee.as_ref()?)
+    let payment = call.tx.state.table::<DestinationPayment>().get(&account, &transfer.destination_payment)?;
+    application_fees::find_on_platform(call.tx, payment.application_fee.as_ref()?)
 }
 
 fn list_reversals(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -143,7 +143,7 @@ fn list_reversals(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let page = Page::parse(&mut params)?;
     params.finish()?;
     let transfer = find(call)?;
-    let reversals = reversals_of(call.tx, &transfer.id);
+    let reversals = reversals_for(call.tx, &transfer.id);
     let url = format!("/v1/transfers/{}/reversals", transfer.id);
     page.cut(&reversals, "transfer reversal", &url, |reversal| &reversal.id, |reversal| reversal.render())
 }

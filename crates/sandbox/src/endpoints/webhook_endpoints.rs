@@ -25,7 +25,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/webhook_endpoints/{id}/roll_secret", roll_secret),
 ];
 
-/// The longest time a rolled secret stays in use, as at Stripe: a day.
+/// The maximum time for which a rotated secret remains valid, as in Stripe: one day.
 const MAX_SECRET_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
 
 fn find(call: &Call<'_, '_>) -> Result<WebhookEndpoint, ApiError> {
@@ -44,7 +44,7 @@ fn read_url(params: &mut Params) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// A list of event types: `*`, or names such as `charge.succeeded`.
+/// Reads event types: `*`, or names such as `charge.succeeded`.
 fn read_events(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
     let Some(events) = params.strings("enabled_events")? else { return Ok(None) };
     let is_type = |event: &String| {
@@ -98,7 +98,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         change.apply(&mut endpoint.metadata)?;
     }
     let mut rendered = endpoint.render();
-    // The only answer that shows the secret.
+    // Only this response contains the secret.
     rendered["secret"] = endpoint.secret.as_str().into();
     call.tx.put(endpoint);
     Ok(rendered)
@@ -138,7 +138,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let orphans: Vec<_> = call
         .tx
         .state
-        .of::<Delivery>()
+        .table::<Delivery>()
         .all()
         .filter(|(_, delivery)| delivery.endpoint == endpoint.id && delivery.state == DeliveryState::Pending)
         .map(|(account, delivery)| (account.clone(), delivery.clone()))
@@ -150,7 +150,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(json!({ "id": endpoint.id, "object": "webhook_endpoint", "deleted": true }))
 }
 
-/// Gives an endpoint a new secret, and lets the old one sign too for a while. Stripe has this in its Dashboard.
+/// Rotates the secret. The previous one remains valid for a while, as in Stripe's Dashboard.
 fn roll_secret(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let overlap_seconds = params.integer("expires_in_seconds")?.unwrap_or(MAX_SECRET_OVERLAP_SECONDS);

@@ -3,7 +3,7 @@
 use crate::http::error::ApiError;
 use crate::http::params::Params;
 
-/// Currencies Stripe charges in.
+/// The currencies that Stripe charges in.
 const CURRENCIES: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd \
     bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd \
     hkd hnl htg huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd \
@@ -14,10 +14,10 @@ const CURRENCIES: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bd
 const ZERO_DECIMAL: &str = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf";
 const THREE_DECIMAL: &str = "bhd jod kwd omr tnd";
 
-/// Charged in whole units although sent with two decimals.
+/// Currencies with two decimals that Stripe charges in whole units only.
 const WHOLE_UNITS: &str = "isk ugx";
 
-/// Smallest charge per settlement currency.
+/// The minimum charge per settlement currency.
 const MINIMUMS: &[(&str, i64)] = &[
     ("usd", 50),
     ("aed", 200),
@@ -45,14 +45,14 @@ const MINIMUMS: &[(&str, i64)] = &[
     ("thb", 1000),
 ];
 
-/// The most a charge may be: eight digits.
+/// The maximum charge: eight digits.
 const MAXIMUM: i64 = 99_999_999;
 
 fn is_in(list: &str, currency: &str) -> bool {
     list.split_ascii_whitespace().any(|word| word == currency)
 }
 
-/// Reads `currency` if it is there: three letters in any case.
+/// Reads `currency`: a three-letter code in any case.
 pub(crate) fn currency(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("currency")? {
         None => Ok(None),
@@ -60,7 +60,7 @@ pub(crate) fn currency(params: &mut Params) -> Result<Option<String>, ApiError> 
     }
 }
 
-/// A currency in any case, as one of those that Stripe charges in.
+/// Returns the code in lowercase, or `None` if Stripe doesn't charge in this currency.
 pub(crate) fn known_currency(text: &str) -> Option<String> {
     Some(text.to_ascii_lowercase()).filter(|currency| is_in(CURRENCIES, currency))
 }
@@ -80,7 +80,7 @@ fn minimum(currency: &str) -> i64 {
     MINIMUMS.iter().find(|(word, _)| *word == currency).map_or(1, |(_, minimum)| *minimum)
 }
 
-/// Refuses amounts Stripe would not charge.
+/// Rejects amounts that Stripe can't charge.
 pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
     let error = |code, message: String| Err(ApiError::invalid(message).with_code(code).with_param("amount"));
     if amount < 1 {
@@ -93,13 +93,13 @@ pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> 
     if amount < minimum {
         return error(
             "amount_too_small",
-            format!("Amount must be at least {} {currency}", decimal(minimum, currency)),
+            format!("Amount must be at least {} {currency}", format_amount(minimum, currency)),
         );
     }
     if amount > MAXIMUM {
         return error(
             "amount_too_large",
-            format!("Amount must be no more than {} {currency}", decimal(MAXIMUM, currency)),
+            format!("Amount must be no more than {} {currency}", format_amount(MAXIMUM, currency)),
         );
     }
     let step = if is_in(WHOLE_UNITS, currency) {
@@ -118,21 +118,21 @@ pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// Refuses the total of a Checkout Session that Stripe would not charge.
+/// Rejects totals of a Checkout Session that Stripe can't charge.
 pub(crate) fn check_total(total: i64, currency: &str) -> Result<(), ApiError> {
     check_amount(total, currency).map_err(|error| match error.code {
         Some("amount_too_small") => ApiError::invalid(format!(
             "The Checkout Session's total amount due must add up to at least {} {currency}",
-            decimal(minimum(currency), currency)
+            format_amount(minimum(currency), currency)
         ))
         .with_code("amount_too_small"),
         _ => error.with_param("line_items"),
     })
 }
 
-/// The amount as people write it, with its currency: `€1,234.50`, `12,000 JPY`.
-pub(crate) fn shown(amount: i64, currency: &str) -> String {
-    let text = decimal(amount, currency);
+/// Formats an amount with its currency: `€1,234.50`, `12,000 JPY`.
+pub(crate) fn format_price(amount: i64, currency: &str) -> String {
+    let text = format_amount(amount, currency);
     let start = text.find(|character: char| character.is_ascii_digit()).unwrap_or_default();
     let end = text.find('.').unwrap_or(text.len());
     let digits = &text[start..end];
@@ -147,8 +147,8 @@ pub(crate) fn shown(amount: i64, currency: &str) -> String {
     format!("{}{grouped}{}{code}", &text[..start], &text[end..])
 }
 
-/// The amount as people write it: `$0.50`, `50`, `1.000`.
-pub(crate) fn decimal(amount: i64, currency: &str) -> String {
+/// Formats an amount without grouping: `$0.50`, `50`, `1.000`.
+pub(crate) fn format_amount(amount: i64, currency: &str) -> String {
     let symbol = match currency {
         "usd" => "$",
         "eur" => "€",
@@ -166,15 +166,15 @@ pub(crate) fn decimal(amount: i64, currency: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_amount, shown};
+    use super::{check_amount, format_price};
 
     #[test]
     fn amounts_are_shown_with_their_currency() {
-        assert_eq!(shown(1_999, "eur"), "€19.99");
-        assert_eq!(shown(123_456_789, "usd"), "$1,234,567.89");
-        assert_eq!(shown(12_000, "jpy"), "12,000 JPY");
-        assert_eq!(shown(1_234_500, "kwd"), "1,234.500 KWD");
-        assert_eq!(shown(5, "chf"), "0.05 CHF");
+        assert_eq!(format_price(1_999, "eur"), "€19.99");
+        assert_eq!(format_price(123_456_789, "usd"), "$1,234,567.89");
+        assert_eq!(format_price(12_000, "jpy"), "12,000 JPY");
+        assert_eq!(format_price(1_234_500, "kwd"), "1,234.500 KWD");
+        assert_eq!(format_price(5, "chf"), "0.05 CHF");
     }
 
     #[test]

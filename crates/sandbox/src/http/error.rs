@@ -9,7 +9,7 @@ pub(crate) enum ErrorType {
     Card,
     Idempotency,
     InvalidRequest,
-    /// An error of OAuth's own form: <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>.
+    /// An OAuth error response: <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>.
     OAuth,
 }
 
@@ -24,19 +24,19 @@ impl ErrorType {
     }
 }
 
-/// How far a request came before it failed. Stripe keeps the result of a request under its idempotency
-/// key only if the endpoint began to execute, and a declined payment is an error that changes objects.
+/// The stage at which a request failed. Stripe saves the response under the idempotency key only if the endpoint
+/// started to execute. A declined payment is an error that changes objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The request was refused before it was executed: nothing is kept.
+    /// Rejected before execution. Nothing is saved.
     Validation,
-    /// The endpoint executed and refused: its answer is replayed, and nothing else changed.
+    /// Rejected during execution. The response is replayed, and nothing else changed.
     Execution,
-    /// The endpoint executed, changed objects, and the outcome is an error: a declined payment.
+    /// Executed with an error as the outcome, such as a declined payment. Objects have changed.
     Outcome,
 }
 
-/// One error answer. Built by a constructor and the `with_…` methods.
+/// An error response. Create it with a constructor and the `with_…` methods.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
@@ -52,69 +52,69 @@ impl ApiError {
         Self { status, stage, type_, message: message.into(), code: None, fields: Map::new() }
     }
 
-    /// A request whose parameters or headers are wrong (400), refused before execution.
+    /// Returns an error for invalid parameters or headers (400), rejected before execution.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, ErrorType::InvalidRequest, Stage::Validation, message)
     }
 
-    /// A well-formed request that the state of the objects does not allow (400).
+    /// Returns an error for a valid request that the objects' state doesn't allow (400).
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::new(400, ErrorType::InvalidRequest, Stage::Execution, message)
     }
 
-    /// A request without a usable API key (401).
+    /// Returns an error for a missing or invalid API key (401).
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(401, ErrorType::InvalidRequest, Stage::Validation, message)
     }
 
-    /// A key that may not do this (403).
+    /// Returns an error for a key without permission (403).
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, ErrorType::InvalidRequest, Stage::Validation, message)
     }
 
-    /// A card whose data can not be used (402): nothing was charged and nothing is kept of it.
+    /// Returns an error for invalid card data (402). Nothing is charged or stored.
     pub(crate) fn card_data(message: impl Into<String>, code: &'static str) -> Self {
         Self::new(402, ErrorType::Card, Stage::Validation, message).with_code(code)
     }
 
-    /// A payment that was tried and failed (402).
+    /// Returns an error for a failed payment attempt (402).
     pub(crate) fn payment_failed(message: impl Into<String>) -> Self {
         Self::new(402, ErrorType::Card, Stage::Outcome, message)
     }
 
-    /// A misuse of an idempotency key.
+    /// Returns an error for an invalid use of an idempotency key.
     pub(crate) fn idempotency(status: u16, message: impl Into<String>) -> Self {
         Self::new(status, ErrorType::Idempotency, Stage::Validation, message)
     }
 
-    /// An error of the OAuth endpoints, with OAuth's word for it: 401 if it is about the client, else 400.
+    /// Returns an error of the OAuth endpoints: 401 for `invalid_client`, otherwise 400.
     pub(crate) fn oauth(error: &'static str, description: impl Into<String>) -> Self {
         let status = if error == "invalid_client" { 401 } else { 400 };
         Self::new(status, ErrorType::OAuth, Stage::Execution, description).with_code(error)
     }
 
-    /// An account that the key may not act for, or that is not there (403).
-    pub(crate) fn no_access(shown_key: &str, account: &str) -> Self {
+    /// Returns an error for an account that doesn't exist or that the key has no access to (403).
+    pub(crate) fn account_access_denied(redacted_key: &str, account: &str) -> Self {
         Self::forbidden(format!(
-            "The provided key '{shown_key}' does not have access to account '{account}' (or that account does not \
+            "The provided key '{redacted_key}' does not have access to account '{account}' (or that account does not \
              exist). Application access may have been revoked."
         ))
         .with_code("account_invalid")
     }
 
-    /// A failure of the sandbox itself (500).
+    /// Returns an error for a failure of the sandbox itself (500).
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(500, ErrorType::Api, Stage::Validation, message)
     }
 
-    /// An object that is not there (404). `noun` as Stripe's message names it, `param` as its error does.
+    /// Returns an error for an object that doesn't exist (404), with Stripe's `noun` in the message.
     pub(crate) fn missing(noun: &str, id: &str, param: &str) -> Self {
         Self::new(404, ErrorType::InvalidRequest, Stage::Execution, format!("No such {noun}: '{id}'"))
             .with_code("resource_missing")
             .with_param(param)
     }
 
-    /// A method and path the sandbox does not know (404).
+    /// Returns an error for an unknown method or path (404).
     pub(crate) fn unknown_route(method: &str, path: &str) -> Self {
         Self::new(
             404,
@@ -127,12 +127,12 @@ impl ApiError {
         )
     }
 
-    /// What it says.
+    /// Returns the message.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// The same error, of a request that has changed objects nevertheless.
+    /// Marks the request as one that has changed objects.
     pub(crate) fn into_outcome(mut self) -> Self {
         self.stage = Stage::Outcome;
         self
@@ -157,7 +157,7 @@ impl ApiError {
         self
     }
 
-    /// The same error, about a parameter of the nested `object`.
+    /// Moves the error's `param` into the nested `object`.
     pub(crate) fn within(self, object: &str) -> Self {
         match self.fields.get("param").and_then(Value::as_str) {
             None => self,
@@ -172,7 +172,7 @@ impl ApiError {
         self.fields.contains_key(field)
     }
 
-    /// The answer's body.
+    /// Returns the response body.
     pub(crate) fn body(&self, request_id: &str, now_seconds: i64) -> Value {
         if self.type_ == ErrorType::OAuth {
             return json!({ "error": self.code, "error_description": self.message });
@@ -192,7 +192,7 @@ impl ApiError {
     }
 }
 
-/// The page of Stripe's documentation that explains an error code.
+/// Returns the URL of Stripe's documentation for an error code.
 pub(crate) fn doc_url(code: &str) -> String {
     format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"))
 }

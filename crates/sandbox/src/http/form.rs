@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 
 use crate::http::error::ApiError;
 
-/// Deeper nesting than any parameter of Stripe's has.
+/// The maximum nesting depth, more than any parameter of Stripe has.
 const MAX_DEPTH: usize = 10;
 
-/// More pairs than any real request has; a bound on what a hostile body can cost.
+/// The maximum number of pairs, which limits the cost of a malicious body.
 const MAX_PAIRS: usize = 2_000;
 
-/// What a parameter holds: a text, or further parameters. A list is a map with numbers for keys.
+/// A parameter's value: text, or nested parameters. A list is a map with numeric keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(String),
     Map(BTreeMap<String, Node>),
 }
 
-/// Parses a form body or a query string. Later values win over earlier ones of the same name.
+/// Parses a form body or a query string. The last value of a name wins.
 pub(crate) fn parse(encoded: &[u8]) -> Result<BTreeMap<String, Node>, ApiError> {
     let mut root = BTreeMap::new();
     for (count, (name, value)) in form_urlencoded::parse(encoded).enumerate() {
@@ -36,7 +36,7 @@ pub(crate) fn parse(encoded: &[u8]) -> Result<BTreeMap<String, Node>, ApiError> 
     Ok(root)
 }
 
-/// Splits `a[b][c]` into `a`, `b`, `c`; `None` if the brackets do not fit together.
+/// Splits `a[b][c]` into `a`, `b`, `c`. Returns `None` if the brackets don't match.
 fn segments(name: &str) -> Option<Vec<&str>> {
     let Some(open) = name.find('[') else {
         return (!name.is_empty() && !name.contains(']')).then(|| vec![name]);
@@ -57,7 +57,7 @@ fn segments(name: &str) -> Option<Vec<&str>> {
     Some(path)
 }
 
-/// Puts `value` at `path`; `None` where a text stands in the way of an object or the other way around.
+/// Inserts `value` at `path`. Returns `None` if a name is used both for text and for an object.
 fn insert(map: &mut BTreeMap<String, Node>, path: &[&str], value: String) -> Option<()> {
     let (first, rest) = path.split_first()?;
     let key = if first.is_empty() { next_index(map) } else { (*first).to_owned() };
@@ -74,7 +74,7 @@ fn insert(map: &mut BTreeMap<String, Node>, path: &[&str], value: String) -> Opt
     }
 }
 
-/// The key that `[]` stands for: one above the largest number so far.
+/// Returns the key for `[]`: the largest index plus one.
 fn next_index(map: &BTreeMap<String, Node>) -> String {
     let largest = map.keys().filter_map(|key| key.parse::<u32>().ok()).max();
     largest.map_or(0, |index| index.saturating_add(1)).to_string()

@@ -11,7 +11,7 @@ use crate::http::params::{Change, Params};
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i64 = 100;
 
-/// Which page of a list is asked for.
+/// The requested page of a list.
 pub(crate) struct Page {
     limit: usize,
     starting_after: Option<String>,
@@ -42,13 +42,13 @@ impl Page {
         Ok(Self { limit, starting_after, ending_before })
     }
 
-    /// Whether it begins somewhere within the list.
+    /// Returns whether the page starts at a cursor.
     pub(crate) fn has_cursor(&self) -> bool {
         self.starting_after.is_some() || self.ending_before.is_some()
     }
 
-    /// The page of `items`, which are newest first and filtered. `noun` is the object in Stripe's error for a
-    /// cursor that is not among them.
+    /// Returns the page of `items`, which must be filtered and sorted newest first. Stripe's error for an invalid cursor
+    /// contains `noun`.
     pub(crate) fn cut<T>(
         self,
         items: &[T],
@@ -78,7 +78,7 @@ impl Page {
     }
 }
 
-/// A filter on the time of creation, `created=…` or `created[gte]=…`: the seconds that pass.
+/// Reads the `created` filter (`created=…` or `created[gte]=…`) as a range of seconds.
 pub(crate) fn created_filter(params: &mut Params) -> Result<RangeInclusive<i64>, ApiError> {
     if let Some(exact) = params.scalar("created") {
         let at = exact.parse().map_err(|_| {
@@ -102,7 +102,7 @@ pub(crate) fn created_filter(params: &mut Params) -> Result<RangeInclusive<i64>,
 }
 
 impl Params {
-    /// The value of a parameter that may also be an object, if it is a value.
+    /// Returns the value of a parameter that is text, not an object.
     fn scalar(&mut self, name: &str) -> Option<String> {
         self.take_if(name, |node| match node {
             Node::Text(text) => Some(text.clone()),

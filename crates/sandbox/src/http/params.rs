@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 
 use crate::http::error::ApiError;
 use crate::http::form::Node;
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::http::url::is_http_url;
 
-/// Limits of metadata: <https://docs.stripe.com/api/metadata>.
+/// The metadata limits: <https://docs.stripe.com/api/metadata>.
 const METADATA_MAX_KEYS: usize = 50;
 
 const METADATA_MAX_KEY_CHARS: usize = 40;
 const METADATA_MAX_VALUE_CHARS: usize = 500;
 
-/// The longest text Stripe takes for most fields.
+/// The maximum length of most text fields.
 pub(crate) const MAX_TEXT_CHARS: usize = 5_000;
 
-/// What an update says about a field: nothing, that it should be unset (an empty value), or a new value.
+/// A change of a field in an update: unchanged, unset (an empty value), or a new value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change<T> {
-    Keep,
+    Unchanged,
     Unset,
     Set(T),
 }
@@ -28,14 +28,14 @@ pub(crate) enum Change<T> {
 impl<T> Change<T> {
     pub(crate) fn apply(self, slot: &mut Option<T>) {
         match self {
-            Self::Keep => {}
+            Self::Unchanged => {}
             Self::Unset => *slot = None,
             Self::Set(value) => *slot = Some(value),
         }
     }
 }
 
-/// What an update says about metadata: per key a new value, or empty to remove the key. `None` removes all.
+/// A change of metadata: a new value per key, or empty text to remove the key. `None` removes all keys.
 pub(crate) struct MetadataChange(Option<BTreeMap<String, String>>);
 
 impl MetadataChange {
@@ -62,7 +62,7 @@ impl MetadataChange {
     }
 }
 
-/// The parameters of a request, or of one nested object in it.
+/// The parameters of a request, or of a nested object.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     prefix: String,
@@ -74,7 +74,7 @@ impl Params {
         Self { prefix: String::new(), entries }
     }
 
-    /// The parameter's full name, `shipping[address][line1]`.
+    /// Returns the parameter's full name, such as `shipping[address][line1]`.
     fn full_name(&self, name: &str) -> String {
         match name.split_once('[') {
             _ if self.prefix.is_empty() => name.to_owned(),
@@ -87,7 +87,7 @@ impl Params {
         self.entries.contains_key(name)
     }
 
-    /// Takes a parameter out if `read` can make something of it.
+    /// Removes and returns a parameter if `read` accepts it.
     pub(crate) fn take_if<R>(&mut self, name: &str, read: impl Fn(&Node) -> Option<R>) -> Option<R> {
         let value = read(self.entries.get(name)?)?;
         self.entries.remove(name);
@@ -106,7 +106,7 @@ impl Params {
         }
     }
 
-    /// A text that may not be empty.
+    /// Reads text that must not be empty.
     pub(crate) fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         let text = self.take_text(name)?;
         if text.as_deref() == Some("") {
@@ -119,10 +119,10 @@ impl Params {
         self.string(name)?.ok_or_else(|| self.missing(name))
     }
 
-    /// A text that an empty value unsets, of at most `max_chars` characters.
+    /// Reads text of at most `max_chars` characters. An empty value unsets the field.
     pub(crate) fn text(&mut self, name: &str, max_chars: usize) -> Result<Change<String>, ApiError> {
         Ok(match self.take_text(name)? {
-            None => Change::Keep,
+            None => Change::Unchanged,
             Some(text) if text.is_empty() => Change::Unset,
             Some(text) if text.chars().count() > max_chars => {
                 let full = self.full_name(name);
@@ -135,7 +135,7 @@ impl Params {
         })
     }
 
-    /// An absolute `http` or `https` URL.
+    /// Reads an absolute `http` or `https` URL.
     pub(crate) fn url(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.string(name)? {
             Some(url) if !is_http_url(&url) => {
@@ -149,7 +149,7 @@ impl Params {
         self.url(name)?.ok_or_else(|| self.missing(name))
     }
 
-    /// An email address, or empty to unset it.
+    /// Reads an email address. An empty value unsets the field.
     pub(crate) fn email(&mut self, name: &str) -> Result<Change<String>, ApiError> {
         let email = self.text(name, MAX_TEXT_CHARS)?;
         match &email {
@@ -188,22 +188,22 @@ impl Params {
         }
     }
 
-    /// One of a closed set of words.
-    pub(crate) fn word<W: Word>(&mut self, name: &str) -> Result<Option<W>, ApiError> {
+    /// Reads an enum value.
+    pub(crate) fn enum_value<W: StringEnum>(&mut self, name: &str) -> Result<Option<W>, ApiError> {
         let Some(text) = self.string(name)? else { return Ok(None) };
-        self.read_word(name, &text).map(Some)
+        self.parse_enum(name, &text).map(Some)
     }
 
-    /// One of a closed set of words, or empty to unset it.
-    pub(crate) fn word_change<W: Word>(&mut self, name: &str) -> Result<Change<W>, ApiError> {
+    /// Reads an enum value. An empty value unsets the field.
+    pub(crate) fn enum_change<W: StringEnum>(&mut self, name: &str) -> Result<Change<W>, ApiError> {
         Ok(match self.take_text(name)? {
-            None => Change::Keep,
+            None => Change::Unchanged,
             Some(text) if text.is_empty() => Change::Unset,
-            Some(text) => Change::Set(self.read_word(name, &text)?),
+            Some(text) => Change::Set(self.parse_enum(name, &text)?),
         })
     }
 
-    fn read_word<W: Word>(&self, name: &str, text: &str) -> Result<W, ApiError> {
+    fn parse_enum<W: StringEnum>(&self, name: &str, text: &str) -> Result<W, ApiError> {
         W::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
             let full = self.full_name(name);
             let words: Vec<&str> = W::ALL.iter().map(|(word, _)| *word).collect();
@@ -215,26 +215,26 @@ impl Params {
         })
     }
 
-    /// A nested object. An empty text (which unsets) gives `Change::Unset`.
+    /// Reads a nested object. An empty value unsets it.
     pub(crate) fn object(&mut self, name: &str) -> Result<Change<Params>, ApiError> {
         match self.entries.remove(name) {
-            None => Ok(Change::Keep),
+            None => Ok(Change::Unchanged),
             Some(Node::Text(text)) if text.is_empty() => Ok(Change::Unset),
             Some(Node::Text(_)) => Err(ApiError::invalid("Invalid object").with_param(self.full_name(name))),
             Some(Node::Map(entries)) => Ok(Change::Set(Self { prefix: self.full_name(name), entries })),
         }
     }
 
-    /// A nested object that can not be unset.
+    /// Reads a nested object that can't be unset.
     pub(crate) fn nested(&mut self, name: &str) -> Result<Option<Params>, ApiError> {
         match self.object(name)? {
-            Change::Keep => Ok(None),
+            Change::Unchanged => Ok(None),
             Change::Set(params) => Ok(Some(params)),
             Change::Unset => Err(self.empty(name)),
         }
     }
 
-    /// A list of texts, in the order of their numbers.
+    /// Reads a list of texts, sorted by index.
     pub(crate) fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
         let full = self.full_name(name);
         let invalid = || ApiError::invalid("Invalid array").with_param(full.as_str());
@@ -254,34 +254,34 @@ impl Params {
         Ok(Some(numbered.into_iter().map(|(_, text)| text).collect()))
     }
 
-    /// A list of texts that an empty value unsets.
+    /// Reads a list of texts. An empty value unsets it.
     pub(crate) fn list_change(&mut self, name: &str) -> Result<Change<Vec<String>>, ApiError> {
         if self.take_empty(name) {
             return Ok(Change::Unset);
         }
-        Ok(self.strings(name)?.map_or(Change::Keep, Change::Set))
+        Ok(self.strings(name)?.map_or(Change::Unchanged, Change::Set))
     }
 
-    /// A number that an empty value unsets.
+    /// Reads a number. An empty value unsets it.
     pub(crate) fn integer_change(&mut self, name: &str) -> Result<Change<i64>, ApiError> {
         if self.take_empty(name) {
             return Ok(Change::Unset);
         }
-        Ok(self.integer(name)?.map_or(Change::Keep, Change::Set))
+        Ok(self.integer(name)?.map_or(Change::Unchanged, Change::Set))
     }
 
-    /// Takes a parameter out if its value is empty.
+    /// Removes a parameter if its value is empty.
     fn take_empty(&mut self, name: &str) -> bool {
         let is_empty = |node: &Node| matches!(node, Node::Text(text) if text.is_empty()).then_some(());
         self.take_if(name, is_empty).is_some()
     }
 
-    /// The names of what is there.
+    /// Returns the names of the remaining parameters.
     pub(crate) fn names(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }
 
-    /// A list of objects, in the order of their numbers.
+    /// Reads a list of objects, sorted by index.
     pub(crate) fn objects(&mut self, name: &str) -> Result<Option<Vec<Params>>, ApiError> {
         let Some(list) = self.nested(name)? else { return Ok(None) };
         let invalid = || ApiError::invalid("Invalid array").with_param(self.full_name(name));
@@ -298,17 +298,17 @@ impl Params {
         Ok(Some(numbered.into_iter().map(|(_, params)| params).collect()))
     }
 
-    /// A list of objects that an empty value unsets.
+    /// Reads a list of objects. An empty value unsets it.
     pub(crate) fn objects_change(&mut self, name: &str) -> Result<Change<Vec<Params>>, ApiError> {
         if self.take_empty(name) {
             return Ok(Change::Unset);
         }
-        Ok(self.objects(name)?.map_or(Change::Keep, Change::Set))
+        Ok(self.objects(name)?.map_or(Change::Unchanged, Change::Set))
     }
 
     pub(crate) fn metadata(&mut self) -> Result<Option<MetadataChange>, ApiError> {
         let mut params = match self.object("metadata")? {
-            Change::Keep => return Ok(None),
+            Change::Unchanged => return Ok(None),
             Change::Unset => return Ok(Some(MetadataChange(None))),
             Change::Set(params) => params,
         };
@@ -333,7 +333,7 @@ impl Params {
         Ok(Some(MetadataChange(Some(changes))))
     }
 
-    /// Refuses parameters that Stripe has and the sandbox does not: better a clear error than a silent loss.
+    /// Rejects parameters that Stripe supports and the sandbox doesn't. Ignoring them would hide the difference.
     pub(crate) fn refuse_unsupported(&self, names: &[&str]) -> Result<(), ApiError> {
         match names.iter().find(|name| self.has(name)) {
             None => Ok(()),
@@ -348,12 +348,12 @@ impl Params {
         }
     }
 
-    /// Refuses parameters that this endpoint does not have, of those that others share.
+    /// Rejects parameters that other endpoints have and this one doesn't.
     pub(crate) fn refuse_unknown(&self, names: &[&str]) -> Result<(), ApiError> {
         self.unknown(|name| names.contains(&name))
     }
 
-    /// Refuses whatever has not been taken out.
+    /// Rejects all remaining parameters.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         self.unknown(|_| true)
     }
@@ -370,7 +370,7 @@ impl Params {
         Err(ApiError::invalid(message).with_code("parameter_unknown").with_param(first.as_str()))
     }
 
-    /// The error for a parameter that has to be there.
+    /// Returns an error for a missing parameter.
     pub(crate) fn missing(&self, name: &str) -> ApiError {
         let full = self.full_name(name);
         ApiError::invalid(format!("Missing required param: {full}."))
@@ -378,7 +378,7 @@ impl Params {
             .with_param(full)
     }
 
-    /// The error for a parameter whose value is wrong.
+    /// Returns an error for an invalid parameter.
     pub(crate) fn invalid(&self, name: &str, message: impl Into<String>) -> ApiError {
         ApiError::invalid(message).with_param(self.full_name(name))
     }

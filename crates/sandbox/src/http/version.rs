@@ -4,11 +4,11 @@ use actix_web::http::header::HeaderMap;
 
 use crate::http::error::ApiError;
 
-/// The version of Stripe's API that objects and events are rendered in.
+/// The API version of objects and events.
 pub const API_VERSION: &str = "2026-09-30.endive";
 
-/// The version to answer with: the caller's, if it has the shape of one.
-pub(crate) fn api_version(headers: &HeaderMap) -> Result<String, ApiError> {
+/// Returns the caller's version, or the sandbox's own if the caller sends none.
+pub(crate) fn requested_version(headers: &HeaderMap) -> Result<String, ApiError> {
     let Some(value) = headers.get("stripe-version") else { return Ok(API_VERSION.to_owned()) };
     let text = value.to_str().unwrap_or_default();
     let date = text.split(['.', ';']).next().unwrap_or_default();

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::objects::requirements::Requirements;
 use crate::storage::ids;
 use crate::storage::table::Resource;
 
-/// The application that accounts made through the API are connected to.
+/// The application that accounts created through the API are connected to.
 const PLATFORM_APPLICATION: &str = "ca_SandboxPlatform";
 
-/// What `business_profile` holds.
+/// The fields of `business_profile`.
 pub(crate) const PROFILE_FIELDS: &[&str] = &[
     "mcc",
     "name",
@@ -28,7 +28,7 @@ pub(crate) const PROFILE_FIELDS: &[&str] = &[
     "url",
 ];
 
-/// What Stripe wants to know of a new account.
+/// The requirements of a new account.
 const FIRST_REQUIREMENTS: &[&str] = &[
     "business_profile.mcc",
     "business_profile.url",
@@ -64,13 +64,13 @@ const CURRENCIES: &[(&str, &str)] = &[
     ("TH", "thb"),
 ];
 
-words! {
-    /// The kind of an account: <https://docs.stripe.com/connect/accounts>. `none` is one made with `controller`.
+string_enum! {
+    /// The type of an account: <https://docs.stripe.com/connect/accounts>. `none` means created with `controller`.
     AccountType { Standard = "standard", Express = "express", Custom = "custom", None = "none" }
 }
 
-words! {
-    /// Who runs the business.
+string_enum! {
+    /// The legal form of the business.
     BusinessType {
         Company = "company",
         GovernmentEntity = "government_entity",
@@ -79,8 +79,8 @@ words! {
     }
 }
 
-words! {
-    /// Who is in charge of something: fees, losses, requirements.
+string_enum! {
+    /// The party that is responsible for fees, losses or requirements.
     Responsible {
         Account = "account",
         Application = "application",
@@ -90,13 +90,13 @@ words! {
     }
 }
 
-words! {
-    /// What the account's people see of Stripe.
+string_enum! {
+    /// The account holder's access to a Stripe dashboard.
     Dashboard { Full = "full", Express = "express", None = "none" }
 }
 
-words! {
-    /// Whether an account can do something: <https://docs.stripe.com/connect/account-capabilities>.
+string_enum! {
+    /// The status of a capability: <https://docs.stripe.com/connect/account-capabilities>.
     CapabilityStatus {
         Active = "active",
         Inactive = "inactive",
@@ -105,15 +105,15 @@ words! {
     }
 }
 
-/// Something an account can do, once Stripe lets it.
+/// A capability of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Capability {
     pub(crate) status: CapabilityStatus,
-    /// When the platform asked for it, in seconds; absent if it has not.
+    /// The time of the platform's request in seconds, if it has requested the capability.
     pub(crate) requested_at: Option<i64>,
 }
 
-/// Who is responsible for what of an account.
+/// The responsibilities for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Controller {
     pub(crate) fees: Responsible,
@@ -123,8 +123,8 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    /// What a `type` stands for: <https://docs.stripe.com/connect/migrate-to-controller-properties>.
-    pub(crate) fn of_type(type_: AccountType) -> Self {
+    /// Returns the responsibilities for a `type`: <https://docs.stripe.com/connect/migrate-to-controller-properties>.
+    pub(crate) fn for_type(type_: AccountType) -> Self {
         use Responsible::{Account, Application, ApplicationCustom, ApplicationExpress, Stripe};
         let (fees, losses, requirements, dashboard) = match type_ {
             AccountType::Standard | AccountType::None => (Account, Stripe, Stripe, Dashboard::Full),
@@ -135,18 +135,18 @@ impl Controller {
     }
 }
 
-/// How the platform may act for an account.
+/// The platform's connection to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Connection {
-    /// The platform made it.
+    /// The platform created the account.
     Controlled,
-    /// Its owner let the application in by OAuth.
+    /// The account holder authorized the application with OAuth.
     Authorized { client_id: String, is_read_only: bool },
-    /// Not at all: not yet, or not any more.
+    /// No connection exists, or it has ended.
     None,
 }
 
-/// An account of somebody who sells through the platform.
+/// The account of a seller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConnectedAccount {
     pub(crate) id: String,
@@ -177,30 +177,30 @@ impl Resource for ConnectedAccount {
     }
 }
 
-/// How a person leaves the onboarding page.
+/// The outcome of onboarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Onboarding {
-    /// Everything is there and verified.
+pub(crate) enum OnboardingOutcome {
+    /// All details are submitted and verified.
     Complete,
-    /// The details are submitted, and Stripe wants one thing more.
+    /// The details are submitted, and one document is missing.
     Incomplete,
-    /// The details are submitted, and Stripe is looking at them.
+    /// The details are submitted, and verification is pending.
     Pending,
 }
 
-/// A new id of an account: `acct_` and 16 characters.
+/// Returns a new account ID: `acct_` and 16 characters.
 pub(crate) fn new_id() -> String {
     format!("acct_1{}", ids::random(15))
 }
 
 impl ConnectedAccount {
-    /// An account of which nothing is known yet.
+    /// Creates an account without any details.
     pub(crate) fn new(id: String, type_: AccountType, connection: Connection, created: i64) -> Self {
         Self {
             id,
             created,
             type_,
-            controller: Controller::of_type(type_),
+            controller: Controller::for_type(type_),
             connection,
             business_profile: BTreeMap::new(),
             business_type: None,
@@ -222,7 +222,7 @@ impl ConnectedAccount {
         self.connection != Connection::None
     }
 
-    /// The client id of the application that acts for it.
+    /// Returns the client ID of the application that acts for the account.
     pub(crate) fn application(&self) -> &str {
         match &self.connection {
             Connection::Authorized { client_id, .. } => client_id,
@@ -230,7 +230,7 @@ impl ConnectedAccount {
         }
     }
 
-    /// The name of the business, if it is known.
+    /// Returns the name of the business, if known.
     pub(crate) fn business_name(&self) -> Option<&String> {
         self.business_profile.get("name")
     }
@@ -239,7 +239,7 @@ impl ConnectedAccount {
         self.business_profile.insert("name".to_owned(), name.to_owned());
     }
 
-    /// Whether the account's people see Stripe's own dashboard, and not the platform alone.
+    /// Returns whether the account holder has access to a Stripe dashboard.
     pub(crate) fn has_dashboard(&self) -> bool {
         self.controller.dashboard != Dashboard::None
     }
@@ -248,7 +248,7 @@ impl ConnectedAccount {
         self.capabilities.get(name).is_some_and(|capability| capability.status == CapabilityStatus::Active)
     }
 
-    /// Asks for a capability, or gives it up. It is active at once if nothing more has to be known of the account.
+    /// Requests a capability, or withdraws the request. If the account is complete, the capability is active at once.
     pub(crate) fn request(&mut self, name: &str, is_requested: bool, now_seconds: i64) {
         let status = match (is_requested, self.capabilities.get(name)) {
             (true, Some(known)) if known.status != CapabilityStatus::Unrequested => known.status,
@@ -265,8 +265,8 @@ impl ConnectedAccount {
         self.details_submitted && self.requirements.disabled_reason.is_none()
     }
 
-    /// What can be charged follows from what is known of the account and what it may do.
-    pub(crate) fn follow(&mut self) {
+    /// Derives `charges_enabled` and `payouts_enabled` from the details and the capabilities.
+    pub(crate) fn update_enabled_flags(&mut self) {
         let can_charge = self.has_capability("card_payments")
             || self
                 .capabilities
@@ -284,31 +284,31 @@ impl ConnectedAccount {
         }
     }
 
-    /// A person has gone through the onboarding.
-    pub(crate) fn onboard(&mut self, how: Onboarding) {
+    /// Applies the outcome of onboarding.
+    pub(crate) fn complete_onboarding(&mut self, how: OnboardingOutcome) {
         self.details_submitted = true;
         if self.display_name.is_none() {
             self.display_name = self.business_name().cloned();
         }
         let (requirements, status) = match how {
-            Onboarding::Complete => (Requirements::default(), CapabilityStatus::Active),
-            Onboarding::Incomplete => {
+            OnboardingOutcome::Complete => (Requirements::default(), CapabilityStatus::Active),
+            OnboardingOutcome::Incomplete => {
                 (Requirements::past_due(&["individual.verification.document"]), CapabilityStatus::Inactive)
             }
-            Onboarding::Pending => {
+            OnboardingOutcome::Pending => {
                 (Requirements::pending(&["individual.verification.document"]), CapabilityStatus::Pending)
             }
         };
         self.requirements = requirements;
         self.set_requested(status);
-        self.follow();
+        self.update_enabled_flags();
     }
 
-    /// Nothing can be charged or paid out any more.
-    pub(crate) fn shut(&mut self, disabled_reason: &str) {
+    /// Disables charges and payouts.
+    pub(crate) fn disable(&mut self, disabled_reason: &str) {
         self.requirements.disabled_reason = Some(disabled_reason.to_owned());
         self.set_requested(CapabilityStatus::Inactive);
-        self.follow();
+        self.update_enabled_flags();
     }
 
     pub(crate) fn render(&self) -> Value {
@@ -372,19 +372,19 @@ impl ConnectedAccount {
 }
 
 impl ConnectedAccount {
-    /// Stripe wants to know who a new account is.
+    /// Sets the requirements of a new account.
     pub(crate) fn require_details(&mut self) {
         self.requirements = Requirements::past_due(FIRST_REQUIREMENTS);
     }
 
-    /// Asks for what an account needs to sell.
-    pub(crate) fn request_usual(&mut self, now_seconds: i64) {
+    /// Requests the capabilities that a seller needs.
+    pub(crate) fn request_default_capabilities(&mut self, now_seconds: i64) {
         self.request("card_payments", true, now_seconds);
         self.request("transfers", true, now_seconds);
     }
 
-    /// Sets the country, and the currency that goes with it.
-    pub(crate) fn settle_in(&mut self, country: &str) {
+    /// Sets the country and its currency.
+    pub(crate) fn set_country(&mut self, country: &str) {
         self.country = country.to_ascii_uppercase();
         let in_euros = EURO_COUNTRIES.split(' ').any(|code| code == self.country);
         let known = CURRENCIES.iter().find(|(code, _)| *code == self.country).map(|(_, currency)| *currency);
@@ -392,19 +392,19 @@ impl ConnectedAccount {
     }
 }
 
-/// The platform's own account, which can do everything.
+/// Renders the platform's own account, which has all capabilities.
 pub(crate) fn render_platform(id: &str) -> Value {
     let mut account = ConnectedAccount::new(
         id.to_owned(),
         AccountType::Standard,
         Connection::None,
-        // The day the version of the API is named after.
+        // The date in the API version's name.
         1_790_726_400,
     );
     account.email = Some("platform@example.com".to_owned());
     account.set_business_name("Sandbox Platform");
-    account.request_usual(account.created);
-    account.onboard(Onboarding::Complete);
+    account.request_default_capabilities(account.created);
+    account.complete_onboarding(OnboardingOutcome::Complete);
     account.render()
 }
 
@@ -435,12 +435,12 @@ fn settings(display_name: Option<&str>, losses: Responsible) -> Value {
     })
 }
 
-/// An application, as events show it.
+/// Renders an application, as in events.
 pub(crate) fn render_application(client_id: &str) -> Value {
     json!({ "id": client_id, "object": "application", "name": "Sandbox Platform" })
 }
 
-/// Whether a text has the shape of a country's code.
+/// Returns whether `text` has the format of a country code.
 pub(crate) fn is_country(text: &str) -> bool {
     text.len() == 2 && text.chars().all(|letter| letter.is_ascii_alphabetic())
 }
@@ -454,7 +454,7 @@ mod tests {
         let mut account =
             ConnectedAccount::new("acct_1".to_owned(), AccountType::Express, Connection::None, 0);
         for (country, currency) in [("de", "eur"), ("GB", "gbp"), ("US", "usd"), ("ZZ", "usd")] {
-            account.settle_in(country);
+            account.set_country(country);
             assert_eq!(
                 (account.country.as_str(), account.default_currency.as_str()),
                 (country.to_ascii_uppercase().as_str(), currency)

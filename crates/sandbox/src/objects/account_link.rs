@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::table::Resource;
 
-/// A link, from its making to the end of the visit. Its secrets are kept as hashes.
+/// An Account Link and the session that starts when it is opened. Its secrets are stored as hashes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AccountLink {
-    /// The hash of the secret in its address, and of the visit's once it has begun.
+    /// The hash of the link's secret, or of the session's secret.
     pub(crate) id: String,
     pub(crate) account: String,
     pub(crate) expires_ms: i64,

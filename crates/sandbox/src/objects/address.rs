@@ -17,7 +17,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Changes what the parameters name.
+    /// Changes the fields that the parameters contain.
     pub(crate) fn update(&mut self, mut params: Params) -> Result<(), ApiError> {
         for (name, slot) in [
             ("city", &mut self.city),
@@ -33,7 +33,7 @@ impl Address {
     }
 }
 
-/// Who pays: part of a payment method and of a charge.
+/// The payer's details, part of payment methods and charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BillingDetails {
     pub(crate) address: Address,
@@ -44,8 +44,8 @@ pub(crate) struct BillingDetails {
 }
 
 impl BillingDetails {
-    /// The person in whose name the named test accounts are.
-    pub(crate) fn of_test_account() -> Self {
+    /// Returns the details of the named test accounts.
+    pub(crate) fn for_test_account() -> Self {
         Self {
             email: Some("jenny.rosen@example.com".to_owned()),
             name: Some("Jenny Rosen".to_owned()),
@@ -55,7 +55,7 @@ impl BillingDetails {
 
     pub(crate) fn update(&mut self, mut params: Params) -> Result<(), ApiError> {
         match params.object("address")? {
-            Change::Keep => {}
+            Change::Unchanged => {}
             Change::Unset => self.address = Address::default(),
             Change::Set(address) => self.address.update(address)?,
         }
@@ -71,7 +71,7 @@ impl BillingDetails {
     }
 }
 
-/// Where goods go: part of a PaymentIntent, a Charge, and a Customer.
+/// Shipping details, part of PaymentIntents, charges and customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shipping {
     pub(crate) address: Address,
@@ -82,10 +82,10 @@ pub(crate) struct Shipping {
 }
 
 impl Shipping {
-    /// Reads `shipping`, of which address and name have to be there.
+    /// Reads `shipping`, with the required fields `address` and `name`.
     pub(crate) fn parse(params: &mut Params) -> Result<Change<Self>, ApiError> {
         let mut fields = match params.object("shipping")? {
-            Change::Keep => return Ok(Change::Keep),
+            Change::Unchanged => return Ok(Change::Unchanged),
             Change::Unset => return Ok(Change::Unset),
             Change::Set(fields) => fields,
         };

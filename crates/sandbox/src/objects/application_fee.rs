@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::storage::table::Resource;
 
-/// What the platform earned of one payment.
+/// The platform's fee for one payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ApplicationFee {
     pub(crate) id: String,
@@ -30,7 +30,7 @@ impl Resource for ApplicationFee {
     }
 }
 
-/// A part of a fee, given back to the account that paid it.
+/// A full or partial refund of a fee to the account that paid it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FeeRefund {
     pub(crate) id: String,
@@ -51,8 +51,8 @@ impl Resource for FeeRefund {
 }
 
 impl ApplicationFee {
-    /// What has not been given back.
-    pub(crate) fn rest(&self) -> i64 {
+    /// Returns the amount that hasn't been refunded.
+    pub(crate) fn remaining(&self) -> i64 {
         self.amount - self.amount_refunded
     }
 
@@ -72,7 +72,7 @@ impl ApplicationFee {
             "fee_source": { "charge": self.charge, "type": "charge" },
             "livemode": false,
             "originating_transaction": self.originating_transaction,
-            "refunded": self.rest() == 0,
+            "refunded": self.remaining() == 0,
             "refunds": {
                 "object": "list",
                 "data": shown,

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::string_enum::words;
-use crate::storage::clock::Moment;
+use crate::http::string_enum::string_enum;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 
-words! {
-    /// Why the balance changed.
+string_enum! {
+    /// The type of a balance transaction.
     BalanceTransactionType {
         Adjustment = "adjustment",
         ApplicationFee = "application_fee",
@@ -23,14 +23,14 @@ words! {
     }
 }
 
-/// One movement of the balance.
+/// A change of the balance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BalanceTransaction {
     pub(crate) id: String,
     pub(crate) created: i64,
     pub(crate) available_on_ms: i64,
     pub(crate) amount: i64,
-    /// What the platform takes of it.
+    /// The part of the amount that is the platform's fee.
     #[serde(default)]
     pub(crate) application_fee: i64,
     pub(crate) fee: i64,
@@ -55,11 +55,11 @@ impl BalanceTransaction {
         self.amount - self.fee - self.application_fee
     }
 
-    pub(crate) fn is_available(&self, now: Moment) -> bool {
+    pub(crate) fn is_available(&self, now: Timestamp) -> bool {
         self.available_on_ms <= now.0
     }
 
-    pub(crate) fn render(&self, now: Moment) -> Value {
+    pub(crate) fn render(&self, now: Timestamp) -> Value {
         let stripe_fee = (self.fee != 0).then(|| {
             let is_dispute = self.type_ == BalanceTransactionType::Adjustment;
             json!({
@@ -84,7 +84,7 @@ impl BalanceTransaction {
             "id": self.id,
             "object": "balance_transaction",
             "amount": self.amount,
-            "available_on": Moment(self.available_on_ms).seconds(),
+            "available_on": Timestamp(self.available_on_ms).seconds(),
             "balance_type": "payments",
             "created": self.created,
             "currency": self.currency,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::objects::account::{CapabilityStatus, ConnectedAccount};
 
-/// What an account can be able to do.
+/// All capabilities that Stripe has.
 const CAPABILITIES: &str = "acss_debit_payments affirm_payments afterpay_clearpay_payments alma_payments \
     amazon_pay_payments app_distribution au_becs_debit_payments bacs_debit_payments bancontact_payments \
     bank_transfer_payments billie_payments bizum_payments blik_payments boleto_payments card_issuing card_payments \
@@ -18,12 +18,12 @@ const CAPABILITIES: &str = "acss_debit_payments affirm_payments afterpay_clearpa
     sofort_payments sunbit_payments swish_payments tax_reporting_us_1099_k tax_reporting_us_1099_misc transfers \
     treasury twint_payments upi_payments us_bank_account_ach_payments us_bank_transfer_payments zip_payments";
 
-/// Whether Stripe has a capability of this name.
+/// Returns whether Stripe has a capability with this name.
 pub(crate) fn is_capability(name: &str) -> bool {
     CAPABILITIES.split_ascii_whitespace().any(|known| known == name)
 }
 
-/// A capability of an account that knows of it.
+/// Renders a capability of an account.
 pub(crate) fn render(account: &ConnectedAccount, name: &str) -> Value {
     let capability = account.capabilities.get(name);
     let status = capability.map_or(CapabilityStatus::Unrequested, |capability| capability.status);
@@ -43,10 +43,10 @@ pub(crate) fn render(account: &ConnectedAccount, name: &str) -> Value {
         "id": name,
         "object": "capability",
         "account": account.id,
-        "future_requirements": account.future_requirements.of_capability(None),
+        "future_requirements": account.future_requirements.render_for_capability(None),
         "requested": requested_at.is_some(),
         "requested_at": requested_at,
-        "requirements": account.requirements.of_capability(disabled_reason),
+        "requirements": account.requirements.render_for_capability(disabled_reason),
         "status": status,
     })
 }

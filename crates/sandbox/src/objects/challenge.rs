@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::storage::table::Resource;
 use crate::test_data::behavior::AfterAuthentication;
 
-/// A 3D Secure authentication that waits for the customer. Its id is the PaymentIntent's.
+/// A pending 3D Secure challenge. Its ID is the PaymentIntent's ID.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Challenge {
     pub(crate) id: String,
-    /// Makes the page's address unguessable.
+    /// Makes the page's URL unguessable.
     pub(crate) token: String,
     pub(crate) then: AfterAuthentication,
 }

@@ -5,34 +5,34 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 use crate::objects::address::{BillingDetails, Shipping};
 use crate::objects::payment_intent::{PaymentIntent, TransferData};
 use crate::objects::payment_method::{Details, PaymentMethod};
 use crate::objects::payment_method_type::PaymentMethodType;
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::ids;
 use crate::storage::table::Resource;
 use crate::test_data::banks::TEST_ROUTING_NUMBER;
 use crate::test_data::behavior::Decline;
 use crate::test_data::vouchers::{VOUCHER_ENTITY, voucher_reference};
 
-/// How long an authorisation of a card holds, in seconds.
+/// The lifetime of a card authorization, in seconds.
 const AUTHORIZATION_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-words! {
-    /// What became of a charge.
+string_enum! {
+    /// The status of a charge.
     ChargeStatus { Succeeded = "succeeded", Pending = "pending", Failed = "failed" }
 }
 
-/// Why a charge failed.
+/// The reason why a charge failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Failure {
+pub(crate) enum ChargeFailure {
     Card(Decline),
     Debit { code: String, message: String },
 }
 
-/// One attempt to move money.
+/// A payment attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Charge {
     pub(crate) id: String,
@@ -54,10 +54,10 @@ pub(crate) struct Charge {
     pub(crate) description: Option<String>,
     #[serde(default)]
     pub(crate) disputed: bool,
-    /// When the customer goes to the bank.
+    /// The time of the test card's dispute.
     #[serde(default)]
     pub(crate) disputed_at_ms: Option<i64>,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<ChargeFailure>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) on_behalf_of: Option<String>,
     pub(crate) payment_intent: String,
@@ -81,14 +81,14 @@ impl Resource for Charge {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        let expiry = self.is_held().then(|| Moment((self.created + AUTHORIZATION_SECONDS) * 1_000));
-        self.disputed_at_ms.map(Moment).into_iter().chain(expiry).min()
+    fn due(&self) -> Option<Timestamp> {
+        let expiry = self.is_capturable().then(|| Timestamp((self.created + AUTHORIZATION_SECONDS) * 1_000));
+        self.disputed_at_ms.map(Timestamp).into_iter().chain(expiry).min()
     }
 }
 
 impl Charge {
-    /// A charge of a PaymentIntent's whole amount, pending.
+    /// Creates a pending charge of the PaymentIntent's full amount.
     pub(crate) fn new(intent: &PaymentIntent, method: &PaymentMethod, now_seconds: i64) -> Self {
         let prefix = if method.type_() == PaymentMethodType::Card { "ch" } else { "py" };
         Self {
@@ -125,63 +125,63 @@ impl Charge {
         }
     }
 
-    /// Notes that 3D Secure was passed.
-    pub(crate) fn authenticated(mut self) -> Self {
+    /// Marks 3D Secure as passed.
+    pub(crate) fn with_authentication(mut self) -> Self {
         self.was_authenticated = true;
         self
     }
 
-    /// The money is held but not taken.
+    /// Authorizes the payment without capturing it.
     pub(crate) fn authorize(&mut self) {
         self.status = ChargeStatus::Succeeded;
     }
 
-    /// Whether money has been taken.
+    /// Returns whether the charge is captured.
     pub(crate) fn is_captured(&self) -> bool {
         self.captured
     }
 
-    /// Whether money is held that can still be taken.
-    fn is_held(&self) -> bool {
+    /// Returns whether an authorization can still be captured.
+    fn is_capturable(&self) -> bool {
         self.status == ChargeStatus::Succeeded && !self.captured && self.refundable() > 0
     }
 
-    /// What can still be given back.
+    /// Returns the amount that can still be refunded.
     pub(crate) fn refundable(&self) -> i64 {
         self.amount - self.amount_refunded
     }
 
-    /// Gives `amount` back, or takes it back if negative.
+    /// Adds `amount` to the refunded amount, or subtracts it if negative.
     pub(crate) fn refund(&mut self, amount: i64) {
         self.amount_refunded += amount;
     }
 
-    /// The prefix of ids of what belongs to it: of a card's charge, or of another payment's.
+    /// Returns the ID prefix for objects of this charge: one for cards, another for all other payment methods.
     pub(crate) fn id_prefix(&self, card: &'static str, other: &'static str) -> &'static str {
         if self.payment_method.type_() == PaymentMethodType::Card { card } else { other }
     }
 
-    /// Releases an authorisation that is not wanted any more.
+    /// Releases the authorization.
     pub(crate) fn release(&mut self) {
         self.amount_refunded = self.amount;
     }
 
-    pub(crate) fn fail(&mut self, failure: Failure) {
+    pub(crate) fn fail(&mut self, failure: ChargeFailure) {
         self.status = ChargeStatus::Failed;
         self.failure = Some(failure);
     }
 
     fn failure_code(&self) -> Option<&str> {
         self.failure.as_ref().map(|failure| match failure {
-            Failure::Card(decline) => decline.text().code,
-            Failure::Debit { code, .. } => code,
+            ChargeFailure::Card(decline) => decline.text().code,
+            ChargeFailure::Debit { code, .. } => code,
         })
     }
 
     fn failure_message(&self) -> Option<&str> {
         self.failure.as_ref().map(|failure| match failure {
-            Failure::Card(decline) => decline.text().message,
-            Failure::Debit { message, .. } => message,
+            ChargeFailure::Card(decline) => decline.text().message,
+            ChargeFailure::Debit { message, .. } => message,
         })
     }
 
@@ -233,7 +233,7 @@ impl Charge {
             "transfer_data": transfer_data,
             "transfer_group": self.transfer_group,
         });
-        // As at Stripe, it is there only if there is one.
+        // Like Stripe, omits the field if the charge has no transfer.
         if let Some(transfer) = &self.transfer {
             rendered["transfer"] = transfer.as_str().into();
         }
@@ -242,13 +242,13 @@ impl Charge {
 
     fn render_outcome(&self) -> Value {
         let decline = match &self.failure {
-            Some(Failure::Card(decline)) => Some(*decline),
+            Some(ChargeFailure::Card(decline)) => Some(*decline),
             _ => None,
         };
         let Some(decline) = decline else {
             let seller_message =
                 if self.failure.is_some() { "The bank returned the debit." } else { "Payment complete." };
-            let (risk_level, risk_score) = self.payment_method.quirk.risk();
+            let (risk_level, risk_score) = self.payment_method.effect.risk();
             return json!({
                 "advice_code": null,
                 "network_advice_code": null,
@@ -322,8 +322,8 @@ impl Charge {
         let method = &self.payment_method;
         let Details::Card(card) = &method.details else { return Value::Null };
         let cvc_check = match &self.failure {
-            Some(Failure::Card(Decline::IncorrectCvc)) => Some("fail"),
-            _ => card.has_cvc.then_some(method.quirk.cvc_check()),
+            Some(ChargeFailure::Card(Decline::IncorrectCvc)) => Some("fail"),
+            _ => card.has_cvc.then_some(method.effect.cvc_check()),
         };
         let address = &self.billing_details.address;
         let three_d_secure = self.was_authenticated.then(|| {
@@ -342,8 +342,8 @@ impl Charge {
             "authorization_code": null,
             "brand": card.brand,
             "checks": {
-                "address_line1_check": address.line1.as_ref().map(|_| method.quirk.line1_check()),
-                "address_postal_code_check": address.postal_code.as_ref().map(|_| method.quirk.postal_code_check()),
+                "address_line1_check": address.line1.as_ref().map(|_| method.effect.line1_check()),
+                "address_postal_code_check": address.postal_code.as_ref().map(|_| method.effect.postal_code_check()),
                 "cvc_check": cvc_check,
             },
             "country": card.country,
@@ -365,7 +365,7 @@ impl Charge {
             "three_d_secure": three_d_secure,
             "wallet": null,
         });
-        if self.is_held() {
+        if self.is_capturable() {
             details["capture_before"] = (self.created + AUTHORIZATION_SECONDS).into();
         }
         details

@@ -5,35 +5,35 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::objects::address::BillingDetails;
 use crate::objects::line_item::LineItem;
 use crate::objects::payment_intent::PaymentIntent;
 use crate::objects::payment_method_type::PaymentMethodType;
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 
-words! {
-    /// Whether a Session can be paid.
+string_enum! {
+    /// The status of a Session.
     SessionStatus { Open = "open", Complete = "complete", Expired = "expired" }
 }
 
-words! {
-    /// Whether the money of a Session has come.
+string_enum! {
+    /// The payment status of a Session.
     PaymentStatus { Paid = "paid", Unpaid = "unpaid", NoPaymentRequired = "no_payment_required" }
 }
 
-words! {
-    /// What the button on the page says.
+string_enum! {
+    /// The text on the page's button.
     SubmitType { Auto = "auto", Book = "book", Donate = "donate", Pay = "pay", Subscribe = "subscribe" }
 }
 
-words! {
+string_enum! {
     /// Whether the page asks for a billing address.
     BillingAddressCollection { Auto = "auto", Required = "required" }
 }
 
-/// What the sandbox never fills: of a Session, of its `custom_text`, and of its `invoice_creation`.
+/// The fields that are always null: of a Session, of its `custom_text`, and of its `invoice_creation`.
 const NULL_FIELDS: &[&str] = &[
     "after_expiration",
     "allow_promotion_codes",
@@ -69,7 +69,7 @@ fn nulls(names: &[&str]) -> Map<String, Value> {
     names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect()
 }
 
-/// A purchase that a customer pays on a page of Stripe's.
+/// A purchase that a customer pays on a hosted page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CheckoutSession {
     pub(crate) id: String,
@@ -80,7 +80,7 @@ pub(crate) struct CheckoutSession {
     pub(crate) client_reference_id: Option<String>,
     pub(crate) currency: String,
     pub(crate) customer: Option<String>,
-    /// Who paid, once somebody has.
+    /// The details of the customer who paid.
     pub(crate) customer_details: Option<BillingDetails>,
     pub(crate) customer_email: Option<String>,
     pub(crate) expires_at: i64,
@@ -88,7 +88,7 @@ pub(crate) struct CheckoutSession {
     pub(crate) locale: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) payment_intent: Option<String>,
-    /// What its PaymentIntent will be, as `payment_intent_data` says.
+    /// The template of its PaymentIntent, from `payment_intent_data`.
     pub(crate) intent_template: PaymentIntent,
     pub(crate) payment_method_types: Vec<PaymentMethodType>,
     pub(crate) payment_status: PaymentStatus,
@@ -104,28 +104,28 @@ impl Resource for CheckoutSession {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        (self.status == SessionStatus::Open).then_some(Moment(self.expires_at * 1_000))
+    fn due(&self) -> Option<Timestamp> {
+        (self.status == SessionStatus::Open).then_some(Timestamp(self.expires_at * 1_000))
     }
 }
 
 impl CheckoutSession {
-    /// What all line items cost together.
+    /// Returns the total of all line items.
     pub(crate) fn total(&self) -> i64 {
         self.line_items.iter().map(LineItem::total).fold(0, i64::saturating_add)
     }
 
-    /// Whether a customer can pay it at `now`.
-    pub(crate) fn is_open(&self, now: Moment) -> bool {
+    /// Returns whether a customer can pay at `now`.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         self.status == SessionStatus::Open && now.seconds() < self.expires_at
     }
 
-    /// Where the customer goes after paying.
+    /// Returns the URL that the customer visits after paying.
     pub(crate) fn success_url(&self) -> String {
         self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id)
     }
 
-    /// The address of its page.
+    /// Returns the URL of the hosted page.
     pub(crate) fn page_url(&self, public_url: &str) -> String {
         format!("{public_url}/c/pay/{}", self.id)
     }
@@ -140,7 +140,7 @@ impl CheckoutSession {
             "id": self.id,
             "object": "checkout.session",
             "adaptive_pricing": { "enabled": self.is_adaptive_pricing },
-            "allowed_payment_method_types": self.intent_template.narrowing.allowed,
+            "allowed_payment_method_types": self.intent_template.method_type_filter.allowed,
             "amount_subtotal": total,
             "amount_total": total,
             "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
@@ -156,7 +156,7 @@ impl CheckoutSession {
             "customer_details": self.render_customer(),
             "customer_email": self.customer_email,
             "discounts": [],
-            "excluded_payment_method_types": self.intent_template.narrowing.excluded,
+            "excluded_payment_method_types": self.intent_template.method_type_filter.excluded,
             "expires_at": self.expires_at,
             "invoice_creation": { "enabled": false, "invoice_data": invoice_data },
             "livemode": false,
@@ -206,7 +206,7 @@ impl CheckoutSession {
         })
     }
 
-    /// The newest ten line items, as `expand[]=line_items` shows them.
+    /// Renders the first ten line items, as `expand[]=line_items` does.
     pub(crate) fn render_line_items(&self) -> Value {
         let data: Vec<Value> = self.line_items.iter().take(10).map(LineItem::render).collect();
         json!({

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::table::Resource;
 
-/// How far ahead the clock is, kept over a restart.
+/// The clock's stored offset.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ClockSetting {
     pub(crate) advanced_ms: u64,

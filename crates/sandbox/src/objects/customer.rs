@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::objects::address::{Address, Shipping};
 use crate::storage::table::Resource;
 
-/// Someone who pays more than once.
+/// A customer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Customer {
     pub(crate) id: String,

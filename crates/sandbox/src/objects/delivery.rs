@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chaos::DeliveryFault;
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 
-/// What has become of a delivery.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DeliveryState {
     Pending,
@@ -14,7 +14,7 @@ pub(crate) enum DeliveryState {
     Failed,
 }
 
-/// One event on its way to one endpoint.
+/// The delivery of one event to one endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
@@ -23,16 +23,16 @@ pub(crate) struct Delivery {
     pub(crate) state: DeliveryState,
     pub(crate) attempts: u32,
     pub(crate) next_attempt_ms: i64,
-    /// What goes wrong with it on purpose.
+    /// The injected fault.
     #[serde(default)]
     pub(crate) fault: Option<DeliveryFault>,
-    /// Being sent right now, or waiting for an endpoint that is not there; a restart forgets it.
+    /// Whether it is being sent, or waits for an endpoint that isn't registered. A restart resets it.
     #[serde(skip)]
-    pub(crate) is_held: bool,
+    pub(crate) is_on_hold: bool,
 }
 
 impl Delivery {
-    pub(crate) fn new(event: &str, endpoint: &str, now: Moment) -> Self {
+    pub(crate) fn new(event: &str, endpoint: &str, now: Timestamp) -> Self {
         Self {
             id: format!("{event}:{endpoint}"),
             event: event.to_owned(),
@@ -41,14 +41,14 @@ impl Delivery {
             attempts: 0,
             next_attempt_ms: now.0,
             fault: None,
-            is_held: false,
+            is_on_hold: false,
         }
     }
 
-    /// The same delivery, to be tried (again) at `at`.
-    pub(crate) fn retry_at(mut self, at: Moment) -> Self {
+    /// Returns the delivery with its next attempt at `at`.
+    pub(crate) fn retry_at(mut self, at: Timestamp) -> Self {
         self.next_attempt_ms = at.0;
-        self.is_held = false;
+        self.is_on_hold = false;
         self
     }
 }
@@ -60,7 +60,7 @@ impl Resource for Delivery {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        (self.state == DeliveryState::Pending && !self.is_held).then_some(Moment(self.next_attempt_ms))
+    fn due(&self) -> Option<Timestamp> {
+        (self.state == DeliveryState::Pending && !self.is_on_hold).then_some(Timestamp(self.next_attempt_ms))
     }
 }

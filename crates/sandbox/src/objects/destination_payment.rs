@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::objects::address::BillingDetails;
-use crate::objects::transfer::Sending;
+use crate::objects::transfer::TransferRequest;
 use crate::storage::ids;
 use crate::storage::table::Resource;
 
-/// A payment by the platform.
+/// A payment from the platform.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DestinationPayment {
     pub(crate) id: String,
@@ -32,18 +32,18 @@ impl Resource for DestinationPayment {
 }
 
 impl DestinationPayment {
-    pub(crate) fn new(transfer: &str, sending: &Sending<'_>, created: i64) -> Self {
+    pub(crate) fn new(transfer: &str, request: &TransferRequest<'_>, created: i64) -> Self {
         Self {
             id: ids::object("py"),
             created,
-            amount: sending.amount,
+            amount: request.amount,
             amount_refunded: 0,
             application_fee: None,
-            application_fee_amount: Some(sending.application_fee).filter(|fee| *fee > 0),
+            application_fee_amount: Some(request.application_fee).filter(|fee| *fee > 0),
             balance_transaction: None,
-            currency: sending.currency.to_owned(),
+            currency: request.currency.to_owned(),
             source_transfer: transfer.to_owned(),
-            transfer_group: sending.transfer_group.to_owned(),
+            transfer_group: request.transfer_group.to_owned(),
         }
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::http::string_enum::words;
-use crate::storage::clock::Moment;
+use crate::http::string_enum::string_enum;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 
-/// Evidence in words.
+/// Evidence fields with text.
 pub(crate) const EVIDENCE_TEXTS: &[&str] = &[
     "access_activity_log",
     "billing_address",
@@ -31,7 +31,7 @@ pub(crate) const EVIDENCE_TEXTS: &[&str] = &[
     "uncategorized_text",
 ];
 
-/// Evidence in files, which the sandbox has not.
+/// Evidence fields with files, which the sandbox doesn't support.
 pub(crate) const EVIDENCE_FILES: &[&str] = &[
     "cancellation_policy",
     "customer_communication",
@@ -44,8 +44,8 @@ pub(crate) const EVIDENCE_FILES: &[&str] = &[
     "uncategorized_file",
 ];
 
-words! {
-    /// Where a dispute stands: <https://docs.stripe.com/api/disputes/object#dispute_object-status>.
+string_enum! {
+    /// The status of a dispute: <https://docs.stripe.com/api/disputes/object#dispute_object-status>.
     DisputeStatus {
         WarningNeedsResponse = "warning_needs_response",
         WarningUnderReview = "warning_under_review",
@@ -67,8 +67,8 @@ impl DisputeStatus {
     }
 }
 
-words! {
-    /// Why a customer disputes: <https://docs.stripe.com/disputes/categories>.
+string_enum! {
+    /// The reason of a dispute: <https://docs.stripe.com/disputes/categories>.
     DisputeReason {
         BankCannotProcess = "bank_cannot_process",
         CheckReturned = "check_returned",
@@ -87,7 +87,7 @@ words! {
     }
 }
 
-/// A payment that a customer questions with their bank.
+/// A payment that the customer has disputed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Dispute {
     pub(crate) id: String,
@@ -96,7 +96,7 @@ pub(crate) struct Dispute {
     pub(crate) balance_transactions: Vec<String>,
     pub(crate) charge: String,
     pub(crate) currency: String,
-    /// The brand of the card, if one was charged.
+    /// The card's brand, for card payments.
     pub(crate) brand: Option<String>,
     pub(crate) due_by: i64,
     pub(crate) evidence: BTreeMap<String, String>,
@@ -106,8 +106,8 @@ pub(crate) struct Dispute {
     pub(crate) reason: DisputeReason,
     pub(crate) status: DisputeStatus,
     pub(crate) submission_count: u32,
-    /// How it ends by itself, and when.
-    pub(crate) planned: Option<(DisputeStatus, i64)>,
+    /// The scheduled outcome and its time.
+    pub(crate) scheduled_outcome: Option<(DisputeStatus, i64)>,
 }
 
 impl Resource for Dispute {
@@ -117,8 +117,8 @@ impl Resource for Dispute {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        self.planned.map(|(_, at_ms)| Moment(at_ms))
+    fn due(&self) -> Option<Timestamp> {
+        self.scheduled_outcome.map(|(_, at_ms)| Timestamp(at_ms))
     }
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::http::version::API_VERSION;
 use crate::storage::table::Resource;
 
-/// One happening, with the object as it was then: <https://docs.stripe.com/api/events/object>.
+/// An event with a snapshot of its object: <https://docs.stripe.com/api/events/object>.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) id: String,
-    /// Seconds since the epoch.
+    /// Seconds since the Unix epoch.
     pub(crate) created: i64,
     #[serde(rename = "type")]
     pub(crate) type_: String,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::objects::price::Price;
 
-/// Some of one product.
+/// A product and the quantity to buy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LineItem {
     pub(crate) id: String,
@@ -34,7 +34,7 @@ impl LineItem {
 
     pub(crate) fn render(&self) -> Value {
         let amount = (self.currency.as_str(), self.unit_amount);
-        let price = Price::of_line(&self.price, &self.product, self.created, amount);
+        let price = Price::for_line_item(&self.price, &self.product, self.created, amount);
         json!({
             "id": self.id,
             "object": "item",
@@ -44,7 +44,7 @@ impl LineItem {
             "amount_tax": 0,
             "amount_total": self.total(),
             "currency": self.currency,
-            // As at Stripe, the product's name.
+            // Like Stripe, uses the product's name.
             "description": self.name,
             "metadata": {},
             "price": price.render(),

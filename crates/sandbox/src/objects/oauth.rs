@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::table::Resource;
 
-/// What the owner of an account has agreed to, to be exchanged for keys once.
+/// An authorization code, which can be exchanged for keys once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OAuthCode {
     /// The hash of the code.
@@ -24,16 +24,16 @@ impl Resource for OAuthCode {
     }
 }
 
-/// A key of a connected account, secret, publishable or for new keys.
+/// A secret, publishable or refresh key of a connected account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OAuthToken {
     /// The hash of the key.
     pub(crate) id: String,
     pub(crate) account: String,
-    /// The hash of the code it was given for.
+    /// The hash of the authorization code that it was issued for.
     pub(crate) code: String,
     pub(crate) is_revoked: bool,
-    /// Whether it is the owner's own, which no application has ever had.
+    /// Whether the account holder created it, so that no application is involved.
     #[serde(default)]
     pub(crate) is_own: bool,
 }

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::http::error::ApiError;
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 use crate::objects::address::Shipping;
-use crate::objects::payment_method_type::{Narrowing, PaymentMethodType};
+use crate::objects::payment_method_type::{MethodTypeFilter, PaymentMethodType};
 use crate::storage::table::Resource;
 
-words! {
-    /// <https://docs.stripe.com/payments/paymentintents/lifecycle>
+string_enum! {
+    /// The status of a PaymentIntent: <https://docs.stripe.com/payments/paymentintents/lifecycle>
     Status {
         RequiresPaymentMethod = "requires_payment_method",
         RequiresConfirmation = "requires_confirmation",
@@ -24,13 +24,13 @@ words! {
     }
 }
 
-words! {
-    /// When the money of an authorised payment is taken.
+string_enum! {
+    /// The time of the capture.
     CaptureMethod { Automatic = "automatic", AutomaticAsync = "automatic_async", Manual = "manual" }
 }
 
-words! {
-    /// Why a PaymentIntent was canceled. A caller may give all but the last.
+string_enum! {
+    /// The reason of a cancellation. Callers can't use the last one.
     CancellationReason {
         Duplicate = "duplicate",
         Fraudulent = "fraudulent",
@@ -41,28 +41,28 @@ words! {
 }
 
 impl CancellationReason {
-    /// Whether Stripe alone cancels for it.
+    /// Returns whether only Stripe cancels for this reason.
     pub(crate) fn is_stripes_own(self) -> bool {
         self == Self::Automatic
     }
 }
 
-words! {
-    /// Whether the payment method is kept for later.
+string_enum! {
+    /// Whether the payment method is saved for later.
     SetupFutureUsage { OffSession = "off_session", OnSession = "on_session" }
 }
 
-words! {
+string_enum! {
     /// Whether payment methods that redirect are allowed.
     AllowRedirects { Always = "always", Never = "never" }
 }
 
-words! {
-    /// When 3D Secure is asked for.
+string_enum! {
+    /// The condition for 3D Secure.
     RequestThreeDSecure { Any = "any", Automatic = "automatic", Challenge = "challenge" }
 }
 
-/// Where the money of a destination charge goes.
+/// The destination of a destination charge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TransferData {
     pub(crate) destination: String,
@@ -70,7 +70,7 @@ pub(crate) struct TransferData {
 }
 
 impl TransferData {
-    /// As Stripe shows it: `amount` is there only if it was given.
+    /// Renders it as Stripe does: `amount` is present only if it was set.
     pub(crate) fn render(&self) -> Value {
         match self.amount {
             Some(amount) => json!({ "amount": amount, "destination": self.destination }),
@@ -79,7 +79,7 @@ impl TransferData {
     }
 }
 
-/// A payment, from its creation to the money.
+/// A payment from its creation to its outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PaymentIntent {
     pub(crate) id: String,
@@ -87,7 +87,7 @@ pub(crate) struct PaymentIntent {
     pub(crate) amount: i64,
     pub(crate) amount_capturable: i64,
     pub(crate) amount_received: i64,
-    /// The application that made it for its account.
+    /// The application that created it for the account.
     #[serde(default)]
     pub(crate) application: Option<String>,
     pub(crate) application_fee_amount: Option<i64>,
@@ -95,7 +95,7 @@ pub(crate) struct PaymentIntent {
     pub(crate) canceled_at: Option<i64>,
     pub(crate) cancellation_reason: Option<CancellationReason>,
     pub(crate) capture_method: CaptureMethod,
-    /// The Checkout Session it was made by.
+    /// The Checkout Session that created it.
     #[serde(default)]
     pub(crate) checkout_session: Option<String>,
     pub(crate) client_secret: String,
@@ -109,7 +109,7 @@ pub(crate) struct PaymentIntent {
     pub(crate) on_behalf_of: Option<String>,
     pub(crate) payment_method: Option<String>,
     #[serde(default)]
-    pub(crate) narrowing: Narrowing,
+    pub(crate) method_type_filter: MethodTypeFilter,
     pub(crate) payment_method_types: Vec<PaymentMethodType>,
     pub(crate) receipt_email: Option<String>,
     pub(crate) request_three_d_secure: RequestThreeDSecure,
@@ -131,7 +131,7 @@ impl Resource for PaymentIntent {
     }
 }
 
-/// What a publishable key may see of a PaymentIntent.
+/// The fields that a publishable key can read.
 const PUBLIC_FIELDS: &[&str] = &[
     "id",
     "object",
@@ -161,6 +161,46 @@ const PUBLIC_FIELDS: &[&str] = &[
 ];
 
 impl PaymentIntent {
+    /// Creates a PaymentIntent without an amount.
+    pub(crate) fn new(id: String, client_secret: String, created: i64, currency: String) -> Self {
+        Self {
+            id,
+            created,
+            amount: 0,
+            amount_capturable: 0,
+            amount_received: 0,
+            application: None,
+            application_fee_amount: None,
+            automatic_payment_methods: None,
+            canceled_at: None,
+            cancellation_reason: None,
+            capture_method: CaptureMethod::AutomaticAsync,
+            checkout_session: None,
+            client_secret,
+            payment_method_types: MethodTypeFilter::default().types_for(&currency),
+            method_type_filter: MethodTypeFilter::default(),
+            currency,
+            customer: None,
+            description: None,
+            last_payment_error: None,
+            latest_charge: None,
+            metadata: BTreeMap::new(),
+            next_action: None,
+            on_behalf_of: None,
+            payment_method: None,
+            receipt_email: None,
+            request_three_d_secure: RequestThreeDSecure::Automatic,
+            return_url: None,
+            setup_future_usage: None,
+            shipping: None,
+            statement_descriptor: None,
+            statement_descriptor_suffix: None,
+            status: Status::RequiresPaymentMethod,
+            transfer_data: None,
+            transfer_group: None,
+        }
+    }
+
     pub(crate) fn render(&self) -> Value {
         let automatic = self
             .automatic_payment_methods
@@ -169,7 +209,7 @@ impl PaymentIntent {
         json!({
             "id": self.id,
             "object": "payment_intent",
-            "allowed_payment_method_types": self.narrowing.allowed,
+            "allowed_payment_method_types": self.method_type_filter.allowed,
             "amount": self.amount,
             "amount_capturable": self.amount_capturable,
             "amount_details": { "tip": {} },
@@ -187,7 +227,7 @@ impl PaymentIntent {
             "customer": self.customer,
             "customer_account": null,
             "description": self.description,
-            "excluded_payment_method_types": self.narrowing.excluded,
+            "excluded_payment_method_types": self.method_type_filter.excluded,
             "last_payment_error": self.last_payment_error,
             "latest_charge": self.latest_charge,
             "livemode": false,
@@ -229,7 +269,7 @@ impl PaymentIntent {
         Value::Object(options.collect::<Map<String, Value>>())
     }
 
-    /// The charge of its last attempt.
+    /// Returns the charge of the last attempt.
     pub(crate) fn latest_charge(&self) -> Option<&str> {
         self.latest_charge.as_deref()
     }
@@ -238,12 +278,12 @@ impl PaymentIntent {
         self.payment_method.as_deref()
     }
 
-    /// Whether its money is only held until the shop takes it.
+    /// Returns whether the payment is captured manually.
     pub(crate) fn is_manual(&self) -> bool {
         self.capture_method == CaptureMethod::Manual
     }
 
-    /// The rendering without what a publishable key may not see.
+    /// Renders the fields that a publishable key can read.
     pub(crate) fn render_public(&self) -> Value {
         let mut rendered = self.render();
         if let Some(fields) = rendered.as_object_mut() {
@@ -252,50 +292,10 @@ impl PaymentIntent {
         rendered
     }
 
-    /// The error for what the status does not allow; it carries the PaymentIntent.
+    /// Returns the error for an action that the status doesn't allow. It contains the PaymentIntent.
     pub(crate) fn unexpected_state(&self, message: impl Into<String>) -> ApiError {
         ApiError::refused(message)
             .with_code("payment_intent_unexpected_state")
             .with("payment_intent", self.render())
-    }
-}
-
-/// A fresh PaymentIntent with nothing but an amount.
-pub(crate) fn blank(id: String, client_secret: String, created: i64, currency: String) -> PaymentIntent {
-    PaymentIntent {
-        id,
-        created,
-        amount: 0,
-        amount_capturable: 0,
-        amount_received: 0,
-        application: None,
-        application_fee_amount: None,
-        automatic_payment_methods: None,
-        canceled_at: None,
-        cancellation_reason: None,
-        capture_method: CaptureMethod::AutomaticAsync,
-        checkout_session: None,
-        client_secret,
-        payment_method_types: Narrowing::default().types_for(&currency),
-        narrowing: Narrowing::default(),
-        currency,
-        customer: None,
-        description: None,
-        last_payment_error: None,
-        latest_charge: None,
-        metadata: BTreeMap::new(),
-        next_action: None,
-        on_behalf_of: None,
-        payment_method: None,
-        receipt_email: None,
-        request_three_d_secure: RequestThreeDSecure::Automatic,
-        return_url: None,
-        setup_future_usage: None,
-        shipping: None,
-        statement_descriptor: None,
-        statement_descriptor_suffix: None,
-        status: Status::RequiresPaymentMethod,
-        transfer_data: None,
-        transfer_group: None,
     }
 }

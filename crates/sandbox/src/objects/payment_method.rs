@@ -9,43 +9,43 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 use crate::objects::address::BillingDetails;
 use crate::objects::payment_method_type::PaymentMethodType;
 use crate::storage::ids;
 use crate::storage::table::Resource;
 use crate::test_data::banks::{TEST_ROUTING_NUMBER, TestAccount};
 use crate::test_data::behavior::Behavior;
-use crate::test_data::card_effects::Quirk;
+use crate::test_data::card_effects::CardEffect;
 use crate::test_data::cards::TestCard;
 
 const SECONDS_PER_YEAR: i64 = 31_556_952;
 
-words! {
-    /// Whether a saved payment method may be shown again at checkout.
+string_enum! {
+    /// Whether a saved payment method can be shown again at checkout.
     AllowRedisplay { Always = "always", Limited = "limited", Unspecified = "unspecified" }
 }
 
-words! {
-    /// Who holds a bank account.
+string_enum! {
+    /// The type of a bank account's holder.
     AccountHolderType { Company = "company", Individual = "individual" }
 }
 
-words! {
-    /// What a bank account is for.
-    AccountType { Checking = "checking", Savings = "savings" }
+string_enum! {
+    /// The type of a bank account.
+    BankAccountType { Checking = "checking", Savings = "savings" }
 }
 
-/// What is particular to a type.
+/// The details of each payment method type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Details {
     Card(Card),
     SepaDebit { country: String, bank_code: String },
-    UsBankAccount { holder: AccountHolderType, account_type: AccountType },
+    UsBankAccount { holder: AccountHolderType, account_type: BankAccountType },
     Multibanco,
 }
 
-/// The visible part of a card.
+/// The visible details of a card.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Card {
     pub(crate) brand: String,
@@ -57,7 +57,7 @@ pub(crate) struct Card {
     pub(crate) supports_3d_secure: bool,
 }
 
-/// A means to pay.
+/// A payment method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PaymentMethod {
     pub(crate) id: String,
@@ -71,8 +71,8 @@ pub(crate) struct PaymentMethod {
     pub(crate) fingerprint: String,
     pub(crate) behavior: Behavior,
     #[serde(default)]
-    pub(crate) quirk: Quirk,
-    /// Whether an authenticated payment saved it for off-session use.
+    pub(crate) effect: CardEffect,
+    /// Whether an authenticated payment has set it up for off-session use.
     pub(crate) is_set_up: bool,
 }
 
@@ -158,82 +158,87 @@ impl PaymentMethod {
     }
 }
 
-pub(crate) fn year_of(now_seconds: i64) -> i64 {
+pub(crate) fn year_from_seconds(now_seconds: i64) -> i64 {
     1970 + now_seconds / SECONDS_PER_YEAR
 }
 
-/// The same number has the same fingerprint. Only test numbers come here.
+/// Returns a number's fingerprint. Callers pass test numbers only.
 pub(crate) fn fingerprint(number: &str) -> String {
     hex::encode(&Sha256::digest(number)[..8])
 }
 
-pub(crate) fn new(
-    details: Details,
-    number: &str,
-    last4: &str,
-    behavior: Behavior,
-    now_seconds: i64,
-) -> PaymentMethod {
-    PaymentMethod {
-        id: ids::object("pm"),
-        created: now_seconds,
-        billing_details: BillingDetails::default(),
-        customer: None,
-        metadata: BTreeMap::new(),
-        allow_redisplay: AllowRedisplay::Unspecified,
-        details,
-        last4: last4.to_owned(),
-        fingerprint: fingerprint(number),
-        behavior,
-        quirk: Quirk::None,
-        is_set_up: false,
-    }
-}
-
-pub(crate) fn of_card(card: &TestCard, expiry: (i64, i64), has_cvc: bool, now_seconds: i64) -> PaymentMethod {
-    let details = Details::Card(Card {
-        brand: card.brand.to_owned(),
-        country: card.country.to_owned(),
-        funding: card.funding.to_owned(),
-        exp_month: expiry.0,
-        exp_year: expiry.1,
-        has_cvc,
-        supports_3d_secure: card.supports_3d_secure(),
-    });
-    let method = new(details, card.number, card.last4(), card.behavior, now_seconds);
-    PaymentMethod { quirk: card.quirk, ..method }
-}
-
-pub(crate) fn of_sepa(account: &TestAccount, now_seconds: i64) -> PaymentMethod {
-    let details = Details::SepaDebit {
-        country: account.number[..2].to_owned(),
-        bank_code: account.number[4..9].to_owned(),
-    };
-    new(details, account.number, account.last4(), account.behavior, now_seconds)
-}
-
-pub(crate) fn of_us_account(
-    account: &TestAccount,
-    holder: AccountHolderType,
-    account_type: AccountType,
-    now_seconds: i64,
-) -> PaymentMethod {
-    let details = Details::UsBankAccount { holder, account_type };
-    new(details, account.number, account.last4(), account.behavior, now_seconds)
-}
-
 impl PaymentMethod {
-    /// A new one of a name of the testing page: `pm_card_visa`, `pm_usBankAccount_success`, …
-    pub(crate) fn of_test_name(name: &str, now_seconds: i64) -> Option<Self> {
+    pub(crate) fn new(
+        details: Details,
+        number: &str,
+        last4: &str,
+        behavior: Behavior,
+        now_seconds: i64,
+    ) -> Self {
+        Self {
+            id: ids::object("pm"),
+            created: now_seconds,
+            billing_details: BillingDetails::default(),
+            customer: None,
+            metadata: BTreeMap::new(),
+            allow_redisplay: AllowRedisplay::Unspecified,
+            details,
+            last4: last4.to_owned(),
+            fingerprint: fingerprint(number),
+            behavior,
+            effect: CardEffect::None,
+            is_set_up: false,
+        }
+    }
+
+    pub(crate) fn from_card(card: &TestCard, expiry: (i64, i64), has_cvc: bool, now_seconds: i64) -> Self {
+        let details = Details::Card(Card {
+            brand: card.brand.to_owned(),
+            country: card.country.to_owned(),
+            funding: card.funding.to_owned(),
+            exp_month: expiry.0,
+            exp_year: expiry.1,
+            has_cvc,
+            supports_3d_secure: card.supports_3d_secure(),
+        });
+        let method = Self::new(details, card.number, card.last4(), card.behavior, now_seconds);
+        Self { effect: card.effect, ..method }
+    }
+
+    pub(crate) fn from_sepa_account(account: &TestAccount, now_seconds: i64) -> Self {
+        let details = Details::SepaDebit {
+            country: account.number[..2].to_owned(),
+            bank_code: account.number[4..9].to_owned(),
+        };
+        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
+    }
+
+    pub(crate) fn from_us_account(
+        account: &TestAccount,
+        holder: AccountHolderType,
+        account_type: BankAccountType,
+        now_seconds: i64,
+    ) -> Self {
+        let details = Details::UsBankAccount { holder, account_type };
+        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
+    }
+
+    /// Creates a payment method from a test name such as `pm_card_visa` or `pm_usBankAccount_success`.
+    pub(crate) fn from_test_name(name: &str, now_seconds: i64) -> Option<Self> {
         if let Some(card) = TestCard::by_name(name).filter(|_| name.starts_with("pm_")) {
-            return Some(of_card(card, (8, year_of(now_seconds) + 1), true, now_seconds));
+            return Some(Self::from_card(card, (8, year_from_seconds(now_seconds) + 1), true, now_seconds));
         }
         let mut method = if let Some(account) = TestAccount::by_us_name(name) {
-            of_us_account(account, AccountHolderType::Individual, AccountType::Checking, now_seconds)
+            Self::from_us_account(
+                account,
+                AccountHolderType::Individual,
+                BankAccountType::Checking,
+                now_seconds,
+            )
         } else {
-            of_sepa(TestAccount::by_sepa_name(name)?, now_seconds)
+            Self::from_sepa_account(TestAccount::by_sepa_name(name)?, now_seconds)
         };
-        method.billing_details = BillingDetails::of_test_account();
+        method.billing_details = BillingDetails::for_test_account();
         Some(method)
     }
 }

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 
-words! {
-    /// The kinds of payment method the sandbox has.
+string_enum! {
+    /// The payment method types that the sandbox supports.
     PaymentMethodType {
         Card = "card",
         SepaDebit = "sepa_debit",
@@ -15,22 +15,22 @@ words! {
     }
 }
 
-/// How the types that fit a currency are narrowed down.
+/// The caller's restriction of the types that fit a currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Narrowing {
-    /// Only these.
+pub(crate) struct MethodTypeFilter {
+    /// The only allowed types.
     pub(crate) allowed: Option<Vec<String>>,
-    /// All but these.
+    /// The excluded types.
     pub(crate) excluded: Option<Vec<String>>,
 }
 
-impl Narrowing {
-    fn lets(&self, type_: &str) -> bool {
+impl MethodTypeFilter {
+    fn allows(&self, type_: &str) -> bool {
         let has = |list: &Vec<String>| list.iter().any(|name| name == type_);
         self.allowed.as_ref().is_none_or(has) && !self.excluded.as_ref().is_some_and(has)
     }
 
-    /// The types of payment method for a currency.
+    /// Returns the allowed types for a currency.
     pub(crate) fn types_for(&self, currency: &str) -> Vec<PaymentMethodType> {
         use PaymentMethodType::{Card, Multibanco, SepaDebit, UsBankAccount};
         let fitting: &[PaymentMethodType] = match currency {
@@ -38,6 +38,6 @@ impl Narrowing {
             "usd" => &[Card, UsBankAccount],
             _ => &[Card],
         };
-        fitting.iter().copied().filter(|type_| self.lets(type_.as_str())).collect()
+        fitting.iter().copied().filter(|type_| self.allows(type_.as_str())).collect()
     }
 }

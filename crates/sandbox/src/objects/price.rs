@@ -5,25 +5,25 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::storage::table::Resource;
 
-words! {
-    /// Whether taxes are part of a price.
+string_enum! {
+    /// Whether the price includes taxes.
     TaxBehavior { Exclusive = "exclusive", Inclusive = "inclusive", Unspecified = "unspecified" }
 }
 
-words! {
-    /// Whether a price is paid once or again and again. Those of the sandbox are paid once.
+string_enum! {
+    /// Whether a price recurs. The sandbox has one-time prices only.
     PriceType { OneTime = "one_time", Recurring = "recurring" }
 }
 
-words! {
-    /// How a price grows with the quantity.
+string_enum! {
+    /// The relation of price and quantity.
     BillingScheme { PerUnit = "per_unit", Tiered = "tiered" }
 }
 
-/// What one unit of a product costs.
+/// The price of one unit of a product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Price {
     pub(crate) id: String,
@@ -46,8 +46,8 @@ impl Resource for Price {
 }
 
 impl Price {
-    /// A price that Checkout makes of what one line costs: nobody else can use it.
-    pub(crate) fn of_line(
+    /// Creates the inactive price that Checkout makes for a line item.
+    pub(crate) fn for_line_item(
         id: &str,
         product: &str,
         created: i64,
@@ -66,7 +66,7 @@ impl Price {
         }
     }
 
-    /// Whether it can be what `product` costs by default.
+    /// Returns whether it can be the default price of `product`.
     pub(crate) fn is_offered_for(&self, product: &str) -> bool {
         self.active && self.product == product
     }

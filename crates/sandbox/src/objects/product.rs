@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::storage::ids;
 use crate::storage::table::Resource;
 
-words! {
-    /// What a product is for: subscriptions, or the orders that Stripe once had.
+string_enum! {
+    /// The type of a product. `good` belonged to Stripe's former Orders API.
     ProductType { Good = "good", Service = "service" }
 }
 
-/// Something that is sold.
+/// A product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Product {
     pub(crate) id: String,

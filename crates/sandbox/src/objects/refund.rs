@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::string_enum::words;
-use crate::storage::clock::Moment;
+use crate::http::string_enum::string_enum;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
-use crate::test_data::vouchers::VOUCHER_LIFE;
+use crate::test_data::vouchers::VOUCHER_LIFETIME;
 
-words! {
-    /// What has become of a refund.
+string_enum! {
+    /// The status of a refund.
     RefundStatus {
         Pending = "pending",
         RequiresAction = "requires_action",
@@ -21,8 +21,8 @@ words! {
     }
 }
 
-words! {
-    /// Why a shop refunds.
+string_enum! {
+    /// The merchant's reason for a refund.
     RefundReason {
         Duplicate = "duplicate",
         Fraudulent = "fraudulent",
@@ -30,8 +30,8 @@ words! {
     }
 }
 
-words! {
-    /// Why a refund failed: <https://docs.stripe.com/api/refunds/object#refund_object-failure_reason>.
+string_enum! {
+    /// The reason of a failed refund: <https://docs.stripe.com/api/refunds/object#refund_object-failure_reason>.
     RefundFailure {
         ChargeForPendingRefundDisputed = "charge_for_pending_refund_disputed",
         Declined = "declined",
@@ -43,7 +43,7 @@ words! {
     }
 }
 
-/// Money on its way back.
+/// A full or partial refund of a charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Refund {
     pub(crate) id: String,
@@ -55,15 +55,15 @@ pub(crate) struct Refund {
     pub(crate) failure_balance_transaction: Option<String>,
     pub(crate) failure_reason: Option<RefundFailure>,
     pub(crate) instructions_email: Option<String>,
-    pub(crate) is_of_card: bool,
+    pub(crate) is_card_payment: bool,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) payment_intent: String,
     pub(crate) reason: Option<RefundReason>,
     pub(crate) status: RefundStatus,
     #[serde(default)]
     pub(crate) transfer_reversal: Option<String>,
-    /// How it ends by itself, and when.
-    pub(crate) planned: Option<(RefundStatus, i64)>,
+    /// The scheduled outcome and its time.
+    pub(crate) scheduled_outcome: Option<(RefundStatus, i64)>,
 }
 
 impl Resource for Refund {
@@ -73,18 +73,18 @@ impl Resource for Refund {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        self.planned.map(|(_, at_ms)| Moment(at_ms))
+    fn due(&self) -> Option<Timestamp> {
+        self.scheduled_outcome.map(|(_, at_ms)| Timestamp(at_ms))
     }
 }
 
 impl Refund {
-    /// Whether its amount counts as refunded; one that does can still fail.
-    pub(crate) fn counts(&self) -> bool {
+    /// Returns whether the amount counts as refunded. Such a refund can still fail.
+    pub(crate) fn counts_as_refunded(&self) -> bool {
         !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
     }
 
-    /// Whether the bank's word is still to come.
+    /// Returns whether the outcome is pending.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.status, RefundStatus::Pending | RefundStatus::RequiresAction)
     }
@@ -107,7 +107,7 @@ impl Refund {
             "status": self.status,
             "transfer_reversal": self.transfer_reversal,
         });
-        // As at Stripe, what has not happened is absent.
+        // Like Stripe, omits fields that don't apply.
         if let Some(reason) = self.failure_reason {
             rendered["failure_reason"] = json!(reason);
             rendered["failure_balance_transaction"] = json!(self.failure_balance_transaction);
@@ -119,7 +119,7 @@ impl Refund {
             rendered["pending_reason"] = "processing".into();
         }
         if self.status == RefundStatus::RequiresAction {
-            let expires_at = Moment(self.created * 1_000).after(VOUCHER_LIFE).seconds();
+            let expires_at = Timestamp(self.created * 1_000).after(VOUCHER_LIFETIME).seconds();
             rendered["next_action"] = json!({
                 "type": "display_details",
                 "display_details": {
@@ -132,7 +132,7 @@ impl Refund {
     }
 
     fn render_destination(&self) -> Value {
-        if !self.is_of_card {
+        if !self.is_card_payment {
             return Value::Null;
         }
         let reference_status = if self.status == RefundStatus::Succeeded { "available" } else { "pending" };

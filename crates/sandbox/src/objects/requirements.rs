@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::http::error::ApiError;
 use crate::http::params::{Change, MAX_TEXT_CHARS, Params};
 
-/// Why an account or a capability is off, as Stripe has it.
+/// The reasons for a disabled account or capability.
 const DISABLED_REASONS: &[&str] = &[
     "action_required.requested_capabilities",
     "listed",
@@ -25,7 +25,7 @@ const DISABLED_REASONS: &[&str] = &[
     "under_review",
 ];
 
-/// Something that was given and is wrong.
+/// An error of submitted information.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RequirementError {
     pub(crate) code: String,
@@ -33,14 +33,14 @@ pub(crate) struct RequirementError {
     pub(crate) requirement: String,
 }
 
-/// Something that may be given instead of something else.
+/// Fields that can be submitted in place of other fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Alternative {
     pub(crate) alternative_fields_due: Vec<String>,
     pub(crate) original_fields_due: Vec<String>,
 }
 
-/// What is missing, since when, and what that does to the account.
+/// The information that Stripe requires, with its deadline and consequences.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Requirements {
     pub(crate) alternatives: Vec<Alternative>,
@@ -58,7 +58,7 @@ fn texts(fields: &[&str]) -> Vec<String> {
 }
 
 impl Requirements {
-    /// Fields that had to be there already.
+    /// Returns requirements with fields past due.
     pub(crate) fn past_due(fields: &[&str]) -> Self {
         Self {
             currently_due: texts(fields),
@@ -69,7 +69,7 @@ impl Requirements {
         }
     }
 
-    /// Fields that are there and being looked at.
+    /// Returns requirements with fields pending verification.
     pub(crate) fn pending(fields: &[&str]) -> Self {
         Self {
             pending_verification: texts(fields),
@@ -78,21 +78,21 @@ impl Requirements {
         }
     }
 
-    /// What still keeps a capability of this account from being active.
-    pub(crate) fn of_capability(&self, disabled_reason: Option<&str>) -> Value {
+    /// Renders the requirements of a capability.
+    pub(crate) fn render_for_capability(&self, disabled_reason: Option<&str>) -> Value {
         let mut rendered = self.render();
         rendered["disabled_reason"] = json!(disabled_reason);
         rendered
     }
 
-    /// A field has been given.
+    /// Removes a field that has been provided.
     pub(crate) fn satisfy(&mut self, field: &str) {
         for list in [&mut self.currently_due, &mut self.eventually_due, &mut self.past_due] {
             list.retain(|due| due != field);
         }
     }
 
-    /// Reads a test's requirements: those that are given replace those that are there.
+    /// Reads requirements from the control API. Lists in `params` replace the current lists.
     pub(crate) fn read(&mut self, mut params: Params) -> Result<(), ApiError> {
         for (name, list) in [
             ("currently_due", &mut self.currently_due),
@@ -101,7 +101,7 @@ impl Requirements {
             ("pending_verification", &mut self.pending_verification),
         ] {
             match params.list_change(name)? {
-                Change::Keep => {}
+                Change::Unchanged => {}
                 Change::Unset => list.clear(),
                 Change::Set(fields) => *list = fields,
             }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 
 const LIFETIME: Duration = Duration::from_hours(24);
 
-/// The first answer under a key.
+/// The response to the first request with an idempotency key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SavedResponse {
     pub(crate) id: String,
@@ -22,8 +22,8 @@ pub(crate) struct SavedResponse {
 }
 
 impl SavedResponse {
-    pub(crate) fn expires(&self) -> Moment {
-        Moment(self.created_ms).after(LIFETIME)
+    pub(crate) fn expires(&self) -> Timestamp {
+        Timestamp(self.created_ms).after(LIFETIME)
     }
 }
 
@@ -34,8 +34,8 @@ impl Resource for SavedResponse {
         &self.id
     }
 
-    /// An expired answer is removed by the timer.
-    fn due(&self) -> Option<Moment> {
+    /// Expired responses are deleted by a timer.
+    fn due(&self) -> Option<Timestamp> {
         Some(self.expires())
     }
 }

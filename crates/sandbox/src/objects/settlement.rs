@@ -2,18 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::Resource;
 use crate::test_data::behavior::DebitFailure;
 
-/// A payment whose outcome is to come. Its id is the PaymentIntent's.
+/// A pending settlement. Its ID is the PaymentIntent's ID.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settlement {
     pub(crate) id: String,
-    /// The charge that is pending; a voucher has none before it is paid.
+    /// The pending charge. A voucher has no charge until it is paid.
     pub(crate) charge: Option<String>,
     pub(crate) fails_with: Option<DebitFailure>,
-    /// Never, if absent.
+    /// If absent, the settlement never ends.
     pub(crate) due_ms: Option<i64>,
 }
 
@@ -24,7 +24,7 @@ impl Resource for Settlement {
         &self.id
     }
 
-    fn due(&self) -> Option<Moment> {
-        self.due_ms.map(Moment)
+    fn due(&self) -> Option<Timestamp> {
+        self.due_ms.map(Timestamp)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::storage::table::Resource;
 
-/// Money sent to a connected account.
+/// A transfer to a connected account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transfer {
     pub(crate) id: String,
@@ -32,7 +32,7 @@ impl Resource for Transfer {
     }
 }
 
-/// Money taken back from a connected account.
+/// A full or partial reversal of a transfer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reversal {
     pub(crate) id: String,
@@ -53,21 +53,21 @@ impl Resource for Reversal {
     }
 }
 
-/// What a destination charge sends where.
-pub(crate) struct Sending<'a> {
+/// The transfer that a destination charge creates.
+pub(crate) struct TransferRequest<'a> {
     /// The charge on the platform.
     pub(crate) charge: &'a str,
     pub(crate) destination: &'a str,
     pub(crate) amount: i64,
-    /// What the platform takes of it.
+    /// The platform's fee.
     pub(crate) application_fee: i64,
     pub(crate) currency: &'a str,
     pub(crate) transfer_group: &'a str,
 }
 
 impl Transfer {
-    /// What has not been taken back.
-    pub(crate) fn rest(&self) -> i64 {
+    /// Returns the amount that hasn't been reversed.
+    pub(crate) fn remaining(&self) -> i64 {
         self.amount - self.amount_reversed
     }
 
@@ -92,7 +92,7 @@ impl Transfer {
                 "has_more": reversals.len() > 10,
                 "url": format!("/v1/transfers/{}/reversals", self.id),
             },
-            "reversed": self.rest() == 0,
+            "reversed": self.remaining() == 0,
             "source_transaction": self.source_transaction,
             "source_type": "card",
             "transfer_group": self.group,

@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::WebhookTarget;
-use crate::http::string_enum::words;
-use crate::storage::clock::Moment;
+use crate::http::string_enum::string_enum;
+use crate::storage::clock::Timestamp;
 use crate::storage::table::{Account, Resource};
 
-words! {
-    /// Whether events are delivered to an endpoint.
+string_enum! {
+    /// Whether the endpoint receives events.
     EndpointStatus { Enabled = "enabled", Disabled = "disabled" }
 }
 
-/// A secret that was rolled and still signs for a while.
+/// A previous secret that remains valid for a while.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OldSecret {
     pub(crate) secret: String,
     pub(crate) expires_ms: i64,
 }
 
-/// Somewhere events are delivered to.
+/// An endpoint that receives events.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WebhookEndpoint {
     pub(crate) id: String,
@@ -37,9 +37,9 @@ pub(crate) struct WebhookEndpoint {
     pub(crate) description: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) api_version: Option<String>,
-    /// Whether it gets the events of connected accounts instead of its own account's.
+    /// Whether it receives the events of connected accounts instead of its own account's events.
     pub(crate) connect: bool,
-    /// Configured endpoints are registered anew at every start, so they are not kept.
+    /// Whether it comes from the configuration. Such endpoints are registered at every start and not stored.
     #[serde(skip)]
     pub(crate) is_configured: bool,
 }
@@ -51,14 +51,14 @@ impl Resource for WebhookEndpoint {
         &self.id
     }
 
-    fn is_kept(&self) -> bool {
+    fn is_persistent(&self) -> bool {
         !self.is_configured
     }
 }
 
 impl WebhookEndpoint {
-    /// An endpoint of the configuration, for all events. The same URL has the same id at every start, so that
-    /// deliveries that are pending find it again.
+    /// Creates an endpoint from the configuration, for all events. Its ID depends only on the URL, so that pending deliveries
+    /// find the endpoint after a restart.
     pub(crate) fn configured(target: &WebhookTarget, connect: bool, now_seconds: i64) -> Self {
         let hash = hex::encode(Sha256::digest(format!("{connect} {}", target.url)));
         Self {
@@ -77,8 +77,8 @@ impl WebhookEndpoint {
         }
     }
 
-    /// The secrets to sign with at `now`: while one is being rolled, there are two.
-    pub(crate) fn secrets(&self, now: Moment) -> Vec<String> {
+    /// Returns the secrets to sign with at `now`. During a rotation there are two.
+    pub(crate) fn secrets(&self, now: Timestamp) -> Vec<String> {
         let old = self.old_secret.iter().filter(|old| now.0 < old.expires_ms).map(|old| old.secret.clone());
         std::iter::once(self.secret.clone()).chain(old).collect()
     }
@@ -87,7 +87,7 @@ impl WebhookEndpoint {
         self.status == EndpointStatus::Enabled
     }
 
-    pub(crate) fn wants(&self, type_: &str) -> bool {
+    pub(crate) fn accepts(&self, type_: &str) -> bool {
         self.enabled_events.iter().any(|event| event == "*" || event == type_)
     }
 
@@ -109,10 +109,10 @@ impl WebhookEndpoint {
 }
 
 impl WebhookEndpoint {
-    /// Whether an event of `account` goes to this endpoint of `owner`.
-    pub(crate) fn listens_to(&self, owner: &Account, account: &Account, type_: &str) -> bool {
+    /// Returns whether this endpoint of `owner` receives events of `account`.
+    pub(crate) fn receives(&self, owner: &Account, account: &Account, type_: &str) -> bool {
         let is_its_account =
             if self.connect { owner.is_platform() && !account.is_platform() } else { owner == account };
-        is_its_account && self.is_enabled() && self.wants(type_)
+        is_its_account && self.is_enabled() && self.accepts(type_)
     }
 }

@@ -1,50 +1,50 @@
 //! Visits of Account Links, which lead to the onboarding page.
 
-use crate::objects::account::{ConnectedAccount, Onboarding};
+use crate::objects::account::{ConnectedAccount, OnboardingOutcome};
 use crate::objects::account_link::AccountLink;
 use crate::operations::account_lookup::connected;
 use crate::operations::accounts;
 use crate::state::Tx;
-use crate::storage::clock::Moment;
-use crate::storage::ids::{self, hash_of_key};
+use crate::storage::clock::Timestamp;
+use crate::storage::ids::{self, hash_secret};
 use crate::storage::table::Account;
 
 fn find(tx: &Tx<'_>, account: &str, secret: &str) -> Option<AccountLink> {
-    let link = tx.state.of::<AccountLink>().get(&Account::platform(), &hash_of_key(secret));
+    let link = tx.state.table::<AccountLink>().get(&Account::platform(), &hash_secret(secret));
     link.filter(|link| link.account == account).cloned()
 }
 
-/// How a visit begins.
-pub(crate) enum Visit {
-    /// The link is good: the account, and the secret by which the visit goes on.
-    Begun(Box<ConnectedAccount>, String),
-    /// It is not, and the platform gives a new one here.
-    Stale { refresh_url: String },
+/// The result of opening an Account Link.
+pub(crate) enum LinkAccess {
+    /// The link is valid. Contains the account and the secret of a new session.
+    Granted(Box<ConnectedAccount>, String),
+    /// The link is invalid. The platform creates a new one at this URL.
+    Expired { refresh_url: String },
 }
 
-/// A person follows a link, which is used up by it; `None` if there is none.
-pub(crate) fn visit(tx: &mut Tx<'_>, account: &str, secret: &str) -> Option<Visit> {
+/// Opens a link, which can be used once. Returns `None` if the link doesn't exist.
+pub(crate) fn open(tx: &mut Tx<'_>, account: &str, secret: &str) -> Option<LinkAccess> {
     let link = find(tx, account, secret)?;
-    let open = connected(tx, account).filter(|_| !link.is_over && tx.now < Moment(link.expires_ms));
+    let open = connected(tx, account).filter(|_| !link.is_over && tx.now < Timestamp(link.expires_ms));
     let Some(account) = open.cloned() else {
-        return Some(Visit::Stale { refresh_url: link.refresh_url });
+        return Some(LinkAccess::Expired { refresh_url: link.refresh_url });
     };
     let session = ids::random(24);
-    let begun = AccountLink { id: hash_of_key(&session), ..link.clone() };
+    let begun = AccountLink { id: hash_secret(&session), ..link.clone() };
     tx.on_account(Account::platform(), |tx| {
         tx.put(AccountLink { is_over: true, ..link });
         tx.put(begun);
     });
-    Some(Visit::Begun(Box::new(account), session))
+    Some(LinkAccess::Granted(Box::new(account), session))
 }
 
-/// A person leaves the onboarding, having done it in some way or not; where to is answered.
-pub(crate) fn leave(
+/// Ends an onboarding session and applies its outcome, if any. Returns the URL to redirect to.
+pub(crate) fn finish_onboarding(
     tx: &mut Tx<'_>,
     account: &str,
     session: &str,
     name: Option<&str>,
-    how: Option<Onboarding>,
+    how: Option<OnboardingOutcome>,
 ) -> Option<String> {
     let visit = find(tx, account, session)?;
     let account = connected(tx, account).cloned();
@@ -53,7 +53,7 @@ pub(crate) fn leave(
         if let Some(name) = name {
             account.set_business_name(name);
         }
-        account.onboard(how);
+        account.complete_onboarding(how);
         accounts::save(tx, &account);
     }
     let return_url = visit.return_url.clone();

@@ -9,7 +9,7 @@ use crate::operations::oauth;
 use crate::state::Tx;
 use crate::storage::table::Account;
 
-/// Keeps an account as it is now, and tells what has changed.
+/// Saves an account and emits events for its changes.
 pub(crate) fn save(tx: &mut Tx<'_>, account: &ConnectedAccount) {
     let before = find(tx, &account.id).cloned();
     put(tx, account.clone());
@@ -25,7 +25,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, account: &ConnectedAccount) {
         return;
     }
     tx.on_account(Account(account.id.clone()), |tx| {
-        tx.emit_change("account.updated", new.clone(), Some(difference(&old, &new)));
+        tx.emit_with_previous("account.updated", new.clone(), Some(difference(&old, &new)));
         for name in changed {
             tx.emit("capability.updated", capability::render(account, &name));
         }
@@ -36,7 +36,7 @@ pub(crate) fn put(tx: &mut Tx<'_>, account: ConnectedAccount) {
     tx.on_account(Account::platform(), |tx| tx.put(account));
 }
 
-/// What differed before: the old values of the fields that have changed, objects field by field.
+/// Returns the old values of changed fields. Objects are compared field by field.
 fn difference(old: &Value, new: &Value) -> Value {
     let (Some(before), Some(after)) = (old.as_object(), new.as_object()) else { return old.clone() };
     let mut changed = Map::new();
@@ -52,10 +52,10 @@ fn difference(old: &Value, new: &Value) -> Value {
     Value::Object(changed)
 }
 
-/// Ends the connection: the platform can not act for the account any more, and the account's keys are void.
+/// Ends the connection and revokes the keys that the application has for the account.
 pub(crate) fn disconnect(tx: &mut Tx<'_>, mut account: ConnectedAccount) {
     let application = render_application(account.application());
-    // While it is still connected: this is the last event that the platform gets.
+    // Emitted before the connection ends, so that the platform receives it.
     tx.on_account(Account(account.id.clone()), |tx| {
         tx.emit("account.application.deauthorized", application);
     });
@@ -64,9 +64,9 @@ pub(crate) fn disconnect(tx: &mut Tx<'_>, mut account: ConnectedAccount) {
     oauth::revoke_all(tx, &account.id);
 }
 
-/// Ends an account for good, with Stripe's word for the reason.
+/// Rejects an account with a `disabled_reason`.
 pub(crate) fn reject(tx: &mut Tx<'_>, mut account: ConnectedAccount, reason: &str) -> ConnectedAccount {
-    account.shut(reason);
+    account.disable(reason);
     save(tx, &account);
     account
 }

@@ -13,13 +13,13 @@ use crate::state::Tx;
 use crate::storage::ids;
 use crate::storage::table::Account;
 
-/// What a fee is taken of.
+/// The origin of a fee.
 pub(crate) struct FeeSource<'a> {
-    /// The account that pays it.
+    /// The account that pays the fee.
     pub(crate) account: &'a str,
     /// The charge on that account.
     pub(crate) charge: &'a str,
-    /// The charge on the platform that sent the money there, if one did.
+    /// The charge on the platform, for a destination charge.
     pub(crate) originating_transaction: Option<&'a str>,
     pub(crate) currency: &'a str,
 }
@@ -43,7 +43,7 @@ fn movement<'a>(
     }
 }
 
-/// The platform gets its fee; returns its id.
+/// Collects the platform's fee and returns its ID.
 pub(crate) fn collect(tx: &mut Tx<'_>, source: &FeeSource<'_>, amount: i64) -> String {
     let application =
         account_lookup::find(tx, source.account).map(|account| account.application().to_owned());
@@ -74,8 +74,8 @@ pub(crate) fn collect(tx: &mut Tx<'_>, source: &FeeSource<'_>, amount: i64) -> S
     id
 }
 
-/// The platform gives a part of its fee back, of which that much is left.
-pub(crate) fn give_back(
+/// Refunds a part of the fee. `amount` must not exceed the remaining amount.
+pub(crate) fn refund_fee(
     tx: &mut Tx<'_>,
     mut fee: ApplicationFee,
     amount: i64,
@@ -110,15 +110,15 @@ pub(crate) fn give_back(
     })
 }
 
-/// A fee, whoever's call asks for it.
-pub(crate) fn of_platform(tx: &Tx<'_>, id: &str) -> Option<ApplicationFee> {
-    tx.state.of::<ApplicationFee>().get(&Account::platform(), id).cloned()
+/// Finds a fee, whichever account makes the call.
+pub(crate) fn find_on_platform(tx: &Tx<'_>, id: &str) -> Option<ApplicationFee> {
+    tx.state.table::<ApplicationFee>().get(&Account::platform(), id).cloned()
 }
 
-pub(crate) fn refunds_of<'a>(tx: &'a Tx<'_>, fee: &str) -> Vec<&'a FeeRefund> {
+pub(crate) fn refunds_for<'a>(tx: &'a Tx<'_>, fee: &str) -> Vec<&'a FeeRefund> {
     tx.newest_first::<FeeRefund>().filter(|refund| refund.fee == fee).collect()
 }
 
 pub(crate) fn render(tx: &Tx<'_>, fee: &ApplicationFee) -> Value {
-    fee.render(&refunds_of(tx, &fee.id))
+    fee.render(&refunds_for(tx, &fee.id))
 }

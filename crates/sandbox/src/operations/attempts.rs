@@ -3,19 +3,19 @@
 use serde_json::json;
 
 use crate::http::error::{ApiError, doc_url};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::challenge::Challenge;
-use crate::objects::charge::{Charge, Failure};
+use crate::objects::charge::{Charge, ChargeFailure};
 use crate::objects::payment_intent::{CaptureMethod, PaymentIntent, RequestThreeDSecure, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::objects::settlement::Settlement;
-use crate::operations::payment_outcomes::{reopen, save_for_later};
+use crate::operations::payment_outcomes::{fail_attempt, save_for_later};
 use crate::operations::{charges, checkout_completion, settlements};
 use crate::state::Tx;
 use crate::storage::ids;
 use crate::test_data::behavior::{AfterAuthentication, Authentication, Behavior, Decline};
 
-/// Options of a payment attempt.
+/// The options of a payment attempt.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AttemptOptions {
     pub(crate) is_off_session: bool,
@@ -25,7 +25,7 @@ pub(crate) struct AttemptOptions {
     pub(crate) uses_stripe_sdk: bool,
 }
 
-/// Tries to pay with `method` and returns the PaymentIntent as it is then, or the decline.
+/// Attempts a payment with `method`. Returns the updated PaymentIntent, or the decline.
 pub(crate) fn attempt(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -45,7 +45,7 @@ pub(crate) fn attempt(
         Behavior::Debits { fails_with, speed } => {
             Ok(settlements::debit(tx, intent, method, fails_with, speed))
         }
-        Behavior::AwaitsVoucher => Ok(settlements::give_voucher(tx, intent, method)),
+        Behavior::AwaitsVoucher => Ok(settlements::issue_voucher(tx, intent, method)),
         Behavior::Authenticates { when, then } => {
             let is_requested = intent.request_three_d_secure != RequestThreeDSecure::Automatic;
             let is_off_session = options.is_off_session;
@@ -69,7 +69,7 @@ pub(crate) fn attempt(
     }
 }
 
-/// Asks the customer to authenticate.
+/// Starts a 3D Secure challenge.
 fn challenge(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -95,7 +95,7 @@ fn challenge(
     intent
 }
 
-/// The customer has passed or failed the authentication; returns the PaymentIntent as it is then.
+/// Ends a 3D Secure challenge. Returns the updated PaymentIntent.
 pub(crate) fn finish_challenge(
     tx: &mut Tx<'_>,
     intent_id: &str,
@@ -113,7 +113,7 @@ pub(crate) fn finish_challenge(
     match challenge.then {
         AfterAuthentication::Succeeds => Some(pay(tx, intent, &method, true)),
         AfterAuthentication::Declines(reason) => {
-            // The customer sees the decline on the merchant's page: there is no API request to answer.
+            // The customer sees the decline on the merchant's page. No API request is waiting for it.
             decline(tx, intent, &method, reason);
             tx.get::<PaymentIntent>(intent_id).cloned()
         }
@@ -131,10 +131,10 @@ fn fail_authentication(tx: &mut Tx<'_>, mut intent: PaymentIntent, method: &Paym
                     method and try again.",
         "payment_method": method.render(),
     }));
-    reopen(tx, intent)
+    fail_attempt(tx, intent)
 }
 
-/// The card's bank approves: the money is taken, or held for a manual capture.
+/// Approves the payment: captures it, or authorizes it for a manual capture.
 fn pay(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -143,7 +143,7 @@ fn pay(
 ) -> PaymentIntent {
     let mut charge = Charge::new(&intent, method, tx.now.seconds());
     if was_authenticated {
-        charge = charge.authenticated();
+        charge = charge.with_authentication();
     }
     intent.latest_charge = Some(charge.id.clone());
     intent.last_payment_error = None;
@@ -163,14 +163,14 @@ fn pay(
     tx.put(charge);
     tx.put(intent.clone());
     tx.emit(event, intent.render());
-    checkout_completion::follow(tx, &intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     intent
 }
 
-/// The card's bank declines. Returns the error for the caller.
+/// Declines the payment and returns the error for the caller.
 fn decline(tx: &mut Tx<'_>, mut intent: PaymentIntent, method: &PaymentMethod, reason: Decline) -> ApiError {
     let mut charge = Charge::new(&intent, method, tx.now.seconds());
-    charge.fail(Failure::Card(reason));
+    charge.fail(ChargeFailure::Card(reason));
     tx.emit("charge.failed", charge.render());
     intent.latest_charge = Some(charge.id.clone());
     let text = reason.text();
@@ -193,11 +193,11 @@ fn decline(tx: &mut Tx<'_>, mut intent: PaymentIntent, method: &PaymentMethod, r
         decline_error(reason).with("charge", charge.id.as_str()).with("payment_method", method.render());
     tx.put(charge);
     intent.last_payment_error = Some(error);
-    let intent = reopen(tx, intent);
+    let intent = fail_attempt(tx, intent);
     answer.with("payment_intent", intent.render())
 }
 
-/// The error of a decline, without the objects it was about.
+/// Returns the error of a decline, without the objects involved.
 pub(crate) fn decline_error(reason: Decline) -> ApiError {
     let text = reason.text();
     let mut error =
@@ -211,8 +211,8 @@ pub(crate) fn decline_error(reason: Decline) -> ApiError {
     }
 }
 
-/// The money comes, whatever has been said before: a PaymentIntent that was open, declined, or even canceled is paid
-/// after all, with `method`. That is how an order gets a second success on another of its attempts.
+/// Makes a PaymentIntent succeed with `method`, whatever its status, even if it is canceled. Tests use it to create a
+/// second success of an order.
 pub(crate) fn force_success(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -230,7 +230,7 @@ pub(crate) fn force_success(
     pay(tx, intent, method, false)
 }
 
-/// Refuses a payment method of a type, or of a customer, that the PaymentIntent does not take.
+/// Rejects a payment method whose type or customer the PaymentIntent doesn't allow.
 pub(crate) fn check_method(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(), ApiError> {
     if !intent.payment_method_types.contains(&method.type_()) {
         let types: Vec<&str> = intent.payment_method_types.iter().map(|type_| type_.as_str()).collect();

@@ -6,43 +6,43 @@ use crate::objects::balance_transaction::{BalanceTransaction, BalanceTransaction
 use crate::state::Tx;
 use crate::storage::ids;
 
-/// What Stripe takes of a payment here: 2.9 % and 30 of the currency's smallest unit.
+/// Stripe's fee for a payment: 2.9% plus 30 of the currency's minor unit.
 const FEE_PERMILLE: i64 = 29;
 
 const FEE_FIXED: i64 = 30;
 
-/// What a dispute costs: 1500 of the currency's smallest unit.
+/// The fee of a dispute: 1500 of the currency's minor unit.
 pub(crate) const DISPUTE_FEE: i64 = 1_500;
 
-/// How long the money of a payment is on its way.
+/// The time until a payment's funds are available.
 pub(crate) const PENDING_TIME: Duration = Duration::from_hours(2 * 24);
 
-/// What moves the balance.
+/// A change of the balance.
 pub(crate) struct Movement<'a> {
     pub(crate) type_: BalanceTransactionType,
     pub(crate) reporting_category: &'a str,
-    /// The id of the charge, refund or dispute.
+    /// The ID of the charge, refund or dispute.
     pub(crate) source: &'a str,
-    /// What comes in, or goes out if negative.
+    /// The amount that is added, or removed if negative.
     pub(crate) amount: i64,
     pub(crate) fee: i64,
     pub(crate) currency: &'a str,
     pub(crate) description: Option<String>,
-    /// How long the money is on its way.
+    /// The time until the funds are available.
     pub(crate) pends_for: Duration,
 }
 
-/// The fee of a payment.
+/// Returns Stripe's fee for a payment.
 pub(crate) fn payment_fee(amount: i64) -> i64 {
     (amount * FEE_PERMILLE + 500) / 1_000 + FEE_FIXED
 }
 
-/// Moves the balance; returns the id of the record of it.
+/// Changes the balance and returns the balance transaction's ID.
 pub(crate) fn record(tx: &mut Tx<'_>, movement: Movement<'_>) -> String {
     record_with_fee(tx, movement, 0)
 }
 
-/// As `record`, with what the platform takes of it besides.
+/// Changes the balance like `record`, with a fee for the platform.
 pub(crate) fn record_with_fee(tx: &mut Tx<'_>, movement: Movement<'_>, application_fee: i64) -> String {
     let id = ids::object("txn");
     let transaction = BalanceTransaction {

@@ -1,13 +1,13 @@
 //! Cancellation of PaymentIntents and expiry of authorizations.
 
 use crate::objects::challenge::Challenge;
-use crate::objects::charge::Failure;
+use crate::objects::charge::ChargeFailure;
 use crate::objects::payment_intent::{CancellationReason, PaymentIntent, Status};
 use crate::objects::settlement::Settlement;
 use crate::operations::payment_outcomes::latest_charge;
 use crate::state::Tx;
 
-/// Cancels a PaymentIntent and what is under way for it.
+/// Cancels a PaymentIntent and its pending attempt.
 pub(crate) fn cancel(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -24,7 +24,7 @@ pub(crate) fn cancel(
     intent
 }
 
-/// The bank no longer holds the money of an authorised payment; `None` if it holds none.
+/// Expires the authorization of a PaymentIntent and cancels it. Returns `None` if it has no authorization.
 pub(crate) fn expire_authorization(tx: &mut Tx<'_>, intent_id: &str) -> Option<PaymentIntent> {
     let mut intent = tx.get::<PaymentIntent>(intent_id)?.clone();
     if intent.status != Status::RequiresCapture {
@@ -34,12 +34,12 @@ pub(crate) fn expire_authorization(tx: &mut Tx<'_>, intent_id: &str) -> Option<P
     charge.release();
     tx.emit("charge.expired", charge.render());
     tx.put(charge);
-    // Nothing is held any more that canceling would release.
+    // The authorization is released already, so `cancel` must not release it again.
     intent.status = Status::RequiresPaymentMethod;
     Some(cancel(tx, intent, Some(CancellationReason::Automatic)))
 }
 
-/// Ends the attempt that is under way because the PaymentIntent is canceled.
+/// Ends the pending attempt of a PaymentIntent.
 pub(crate) fn abandon(tx: &mut Tx<'_>, intent: &PaymentIntent) {
     tx.delete::<Challenge>(&intent.id);
     tx.delete::<Settlement>(&intent.id);
@@ -50,7 +50,7 @@ pub(crate) fn abandon(tx: &mut Tx<'_>, intent: &PaymentIntent) {
             "charge.refunded"
         }
         Status::Processing => {
-            charge.fail(Failure::Debit {
+            charge.fail(ChargeFailure::Debit {
                 code: "payment_intent_canceled".to_owned(),
                 message: "The debit was canceled before it was submitted to the bank.".to_owned(),
             });

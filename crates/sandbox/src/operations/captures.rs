@@ -5,7 +5,7 @@ use crate::operations::payment_outcomes::latest_charge;
 use crate::operations::{charges, checkout_completion};
 use crate::state::Tx;
 
-/// Takes `amount` of what is held.
+/// Captures `amount` of an authorized payment.
 pub(crate) fn capture(tx: &mut Tx<'_>, mut intent: PaymentIntent, amount: i64) -> PaymentIntent {
     if let Some(mut charge) = latest_charge(tx, &intent) {
         charge.application_fee_amount = intent.application_fee_amount;
@@ -18,6 +18,6 @@ pub(crate) fn capture(tx: &mut Tx<'_>, mut intent: PaymentIntent, amount: i64) -
     intent.amount_received = amount;
     tx.put(intent.clone());
     tx.emit("payment_intent.succeeded", intent.render());
-    checkout_completion::follow(tx, &intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     intent
 }

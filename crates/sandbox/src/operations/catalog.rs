@@ -6,12 +6,12 @@ use crate::objects::price::Price;
 use crate::objects::product::Product;
 use crate::state::Tx;
 
-/// The prices of a product, the newest first.
-pub(crate) fn of_product<'a>(tx: &'a Tx<'_>, product: &str) -> impl Iterator<Item = &'a Price> {
+/// Returns the prices of a product, newest first.
+pub(crate) fn prices_for_product<'a>(tx: &'a Tx<'_>, product: &str) -> impl Iterator<Item = &'a Price> {
     tx.newest_first::<Price>().filter(move |price| price.product == product)
 }
 
-/// Keeps a new price, and tells of it.
+/// Stores a new price and emits its event.
 pub(crate) fn add_price(tx: &mut Tx<'_>, price: Price) {
     let rendered = price.render();
     tx.put(price);

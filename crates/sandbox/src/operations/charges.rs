@@ -8,22 +8,22 @@ use crate::objects::payment_method_type::PaymentMethodType;
 use crate::operations::balance::{self, Movement};
 use crate::operations::connect;
 use crate::state::Tx;
-use crate::test_data::card_effects::Quirk;
+use crate::test_data::card_effects::CardEffect;
 
-/// Takes `amount`; what is left of the authorisation is released.
+/// Captures `amount` and releases the rest of the authorization.
 pub(crate) fn capture(tx: &mut Tx<'_>, charge: &mut Charge, amount: i64) {
     charge.status = ChargeStatus::Succeeded;
     charge.captured = true;
     charge.amount_captured = amount;
     charge.amount_refunded = charge.amount - amount;
     let group = charge.transfer_group.clone().unwrap_or_else(|| format!("group_{}", charge.payment_intent));
-    let shares = connect::share_out(tx, charge, amount, &group);
+    let shares = connect::distribute_funds(tx, charge, amount, &group);
     charge.application_fee = shares.application_fee;
     charge.transfer = shares.transfer;
     if charge.transfer.is_some() {
         charge.transfer_group = Some(group);
     }
-    let quirk = charge.payment_method.quirk;
+    let effect = charge.payment_method.effect;
     let is_card = charge.payment_method.type_() == PaymentMethodType::Card;
     let movement = Movement {
         type_: if is_card { BalanceTransactionType::Charge } else { BalanceTransactionType::Payment },
@@ -33,11 +33,11 @@ pub(crate) fn capture(tx: &mut Tx<'_>, charge: &mut Charge, amount: i64) {
         fee: balance::payment_fee(amount),
         currency: &charge.currency,
         description: charge.description.clone(),
-        pends_for: match quirk {
-            Quirk::BypassesPending => Duration::ZERO,
+        pends_for: match effect {
+            CardEffect::BypassPending => Duration::ZERO,
             _ => balance::PENDING_TIME,
         },
     };
     charge.balance_transaction = Some(balance::record_with_fee(tx, movement, shares.fee_paid));
-    charge.disputed_at_ms = quirk.is_disputed().then(|| tx.now.after(tx.settings.dispute_delay).0);
+    charge.disputed_at_ms = effect.causes_dispute().then(|| tx.now.after(tx.settings.dispute_delay).0);
 }

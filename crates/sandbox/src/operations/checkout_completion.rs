@@ -6,8 +6,8 @@ use crate::objects::payment_intent::{PaymentIntent, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::state::Tx;
 
-/// Brings a Session up to date with its PaymentIntent.
-pub(crate) fn follow(tx: &mut Tx<'_>, intent: &PaymentIntent) {
+/// Updates a Session from the state of its PaymentIntent.
+pub(crate) fn sync_with_intent(tx: &mut Tx<'_>, intent: &PaymentIntent) {
     let session = intent.checkout_session.as_ref().and_then(|id| tx.get::<CheckoutSession>(id));
     let Some(mut session) = session.cloned() else { return };
     let is_complete = session.status == SessionStatus::Complete;
@@ -18,7 +18,7 @@ pub(crate) fn follow(tx: &mut Tx<'_>, intent: &PaymentIntent) {
         {
             "checkout.session.completed"
         }
-        // An authorisation that is captured later has been completed before, and nothing is told.
+        // A Session with a manual capture was completed at the authorization, so the capture emits no event.
         Status::Succeeded if was_processing && !intent.is_manual() => {
             "checkout.session.async_payment_succeeded"
         }
@@ -40,7 +40,7 @@ pub(crate) fn follow(tx: &mut Tx<'_>, intent: &PaymentIntent) {
     }
 }
 
-/// Refuses to touch the PaymentIntent of a Session that is still open: only its page may.
+/// Rejects changes of a PaymentIntent whose Session is open. Only the Session's page may change it.
 pub(crate) fn refuse_if_open(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
     let session = intent.checkout_session.as_ref().and_then(|id| tx.get::<CheckoutSession>(id));
     match session {

@@ -10,58 +10,58 @@ use crate::operations::{cancellation, connect};
 use crate::state::Tx;
 use crate::storage::ids;
 
-/// What a customer does on the page.
-pub(crate) struct Payment {
-    /// How to pay; nothing if nothing is to be paid.
+/// A payment on the Session's page.
+pub(crate) struct CheckoutPayment {
+    /// The payment method. Not needed if the total is zero.
     pub(crate) method: Option<PaymentMethod>,
     pub(crate) email: Option<String>,
 }
 
-/// Where the customer goes next.
-pub(crate) enum Answer {
-    /// The Session is complete: to the shop.
+/// The next step for the customer.
+pub(crate) enum NextStep {
+    /// The Session is complete. Redirect to the shop.
     Complete { success_url: String },
-    /// The card's bank asks first: to its page.
+    /// 3D Secure is required. Redirect to the bank's page.
     Authenticate { url: String },
 }
 
-/// Pays a Session. A decline is an error and leaves it open; a Session that is complete is not paid again.
-pub(crate) fn pay(tx: &mut Tx<'_>, id: &str, payment: Payment) -> Result<Answer, ApiError> {
+/// Pays a Session. A decline is an error and leaves the Session open. A complete Session isn't paid again.
+pub(crate) fn pay(tx: &mut Tx<'_>, id: &str, payment: CheckoutPayment) -> Result<NextStep, ApiError> {
     let session = tx.get::<CheckoutSession>(id).cloned();
     let mut session = session.ok_or_else(|| ApiError::missing("checkout.session", id, "session"))?;
     if session.status == SessionStatus::Complete {
-        return Ok(Answer::Complete { success_url: session.success_url() });
+        return Ok(NextStep::Complete { success_url: session.success_url() });
     }
     if !session.is_open(tx.now) {
         return Err(ApiError::refused("This Checkout Session has expired. Please go back and try again."));
     }
-    // The page asks for the email, unless the shop has said it.
+    // The page asks for the email address unless the Session has one.
     let email = session.customer_email.clone().or(payment.email);
     let Some(mut method) = payment.method.filter(|_| session.total() != 0) else {
         return finish_free(tx, session, email);
     };
     method.billing_details.email = email.or(method.billing_details.email);
-    let mut intent = intent_of(tx, &mut session);
+    let mut intent = find_or_create_intent(tx, &mut session);
     attempts::check_method(&intent, &method)?;
-    connect::check_able(tx, &intent)?;
+    connect::check_capabilities(tx, &intent)?;
     intent.return_url = Some(format!("{}/return", session.page_url(&tx.settings.public_url)));
     tx.put(method.clone());
     tx.put(session);
     let intent = attempts::attempt(tx, intent, &method, AttemptOptions::default())?;
     let page = intent.next_action.as_ref().and_then(|action| action["redirect_to_url"]["url"].as_str());
     match (page, tx.get::<CheckoutSession>(id)) {
-        (Some(url), _) => Ok(Answer::Authenticate { url: url.to_owned() }),
-        (None, Some(session)) => Ok(Answer::Complete { success_url: session.success_url() }),
+        (Some(url), _) => Ok(NextStep::Authenticate { url: url.to_owned() }),
+        (None, Some(session)) => Ok(NextStep::Complete { success_url: session.success_url() }),
         (None, None) => Err(ApiError::missing("checkout.session", id, "session")),
     }
 }
 
-/// Completes a Session that costs nothing.
+/// Completes a Session with a total of zero.
 fn finish_free(
     tx: &mut Tx<'_>,
     mut session: CheckoutSession,
     email: Option<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<NextStep, ApiError> {
     if session.total() != 0 {
         return Err(ApiError::invalid("Please say how you want to pay.").with_param("payment_method"));
     }
@@ -70,11 +70,11 @@ fn finish_free(
     session.status = SessionStatus::Complete;
     tx.put(session.clone());
     tx.emit("checkout.session.completed", session.render(&tx.settings.public_url));
-    Ok(Answer::Complete { success_url: session.success_url() })
+    Ok(NextStep::Complete { success_url: session.success_url() })
 }
 
-/// The PaymentIntent of a Session, which is made when the customer first tries to pay.
-fn intent_of(tx: &mut Tx<'_>, session: &mut CheckoutSession) -> PaymentIntent {
+/// Returns the Session's PaymentIntent. The first attempt creates it.
+fn find_or_create_intent(tx: &mut Tx<'_>, session: &mut CheckoutSession) -> PaymentIntent {
     if let Some(intent) = session.payment_intent.as_ref().and_then(|id| tx.get::<PaymentIntent>(id)) {
         return intent.clone();
     }
@@ -89,17 +89,17 @@ fn intent_of(tx: &mut Tx<'_>, session: &mut CheckoutSession) -> PaymentIntent {
     intent
 }
 
-/// The money comes, whatever has been said before, also for a Session that has expired.
+/// Makes a Session's payment succeed, whatever its status, even if it has expired.
 pub(crate) fn force_success(
     tx: &mut Tx<'_>,
     mut session: CheckoutSession,
     method: &PaymentMethod,
 ) -> PaymentIntent {
-    let intent = intent_of(tx, &mut session);
+    let intent = find_or_create_intent(tx, &mut session);
     attempts::force_success(tx, intent, method)
 }
 
-/// Closes an open Session: nobody can pay it any more.
+/// Expires an open Session. It can't be paid any longer.
 pub(crate) fn expire(tx: &mut Tx<'_>, mut session: CheckoutSession) -> CheckoutSession {
     session.status = SessionStatus::Expired;
     tx.put(session.clone());
@@ -111,8 +111,8 @@ pub(crate) fn expire(tx: &mut Tx<'_>, mut session: CheckoutSession) -> CheckoutS
     session
 }
 
-/// Expires a Session when its time is over.
-pub(crate) fn come_due(tx: &mut Tx<'_>, id: &str) {
+/// Expires a Session at the end of its lifetime.
+pub(crate) fn on_due(tx: &mut Tx<'_>, id: &str) {
     if let Some(session) = tx.get::<CheckoutSession>(id).cloned() {
         expire(tx, session);
     }

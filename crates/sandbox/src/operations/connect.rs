@@ -8,28 +8,28 @@ use crate::objects::account::ConnectedAccount;
 use crate::objects::charge::Charge;
 use crate::objects::payment_intent::PaymentIntent;
 use crate::objects::payment_method_type::PaymentMethodType;
-use crate::objects::transfer::{Sending, Transfer};
+use crate::objects::transfer::{Transfer, TransferRequest};
 use crate::operations::account_lookup;
 use crate::operations::application_fees::{self, FeeSource};
 use crate::operations::transfers;
 use crate::state::Tx;
 
-/// The part of `share` that goes with `amount` of `whole`, rounded to the nearest.
-pub(crate) fn portion(share: i64, amount: i64, whole: i64) -> i64 {
+/// Returns the portion of `share` for `amount` out of `whole`, rounded to the nearest unit.
+pub(crate) fn prorate(share: i64, amount: i64, whole: i64) -> i64 {
     let (share, amount, whole) = (i128::from(share), i128::from(amount), i128::from(whole.max(1)));
     i64::try_from((share * amount + whole / 2) / whole).unwrap_or(i64::MAX)
 }
 
-fn unknown(noun: &str, id: &str, param: &str) -> ApiError {
+fn missing(noun: &str, id: &str, param: &str) -> ApiError {
     ApiError::missing(noun, id, param).with_status(400)
 }
 
-/// An account that the caller, the platform, is connected to.
-fn partner<'a>(tx: &'a Tx<'_>, id: &str) -> Option<&'a ConnectedAccount> {
+/// Finds a connected account, if the caller is the platform.
+fn connected_account<'a>(tx: &'a Tx<'_>, id: &str) -> Option<&'a ConnectedAccount> {
     account_lookup::connected(tx, id).filter(|_| tx.account.is_platform())
 }
 
-/// Refuses fees and transfers that do not fit together.
+/// Rejects invalid combinations of fees and transfers.
 pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
     if let Some(fee) = intent.application_fee_amount {
         if fee < 0 || fee > intent.amount {
@@ -46,12 +46,12 @@ pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), Ap
             .with_param("application_fee_amount"));
         }
     }
-    if let Some(account) = intent.on_behalf_of.as_ref().filter(|id| partner(tx, id).is_none()) {
-        return Err(unknown("account", account, "on_behalf_of"));
+    if let Some(account) = intent.on_behalf_of.as_ref().filter(|id| connected_account(tx, id).is_none()) {
+        return Err(missing("account", account, "on_behalf_of"));
     }
     let Some(data) = &intent.transfer_data else { return Ok(()) };
-    if partner(tx, &data.destination).is_none() {
-        return Err(unknown("destination", &data.destination, "transfer_data[destination]"));
+    if connected_account(tx, &data.destination).is_none() {
+        return Err(missing("destination", &data.destination, "transfer_data[destination]"));
     }
     match (data.amount, intent.application_fee_amount) {
         (Some(_), Some(_)) => Err(ApiError::invalid(
@@ -66,8 +66,8 @@ pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), Ap
     }
 }
 
-/// Refuses a payment whose accounts can not take it now.
-pub(crate) fn check_able(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
+/// Rejects a payment if an account involved lacks the required capabilities.
+pub(crate) fn check_capabilities(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
     let takes_cards = intent.payment_method_types.contains(&PaymentMethodType::Card);
     if let Some(account) = account_lookup::find(tx, &tx.account.0) {
         if !account.charges_enabled {
@@ -105,19 +105,24 @@ pub(crate) fn check_able(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiE
     Ok(())
 }
 
-/// Who got what of a payment.
+/// The objects that distribute a payment's funds.
 #[derive(Default)]
-pub(crate) struct Shares {
-    /// The id of the platform's fee.
+pub(crate) struct FundsDistribution {
+    /// The ID of the application fee.
     pub(crate) application_fee: Option<String>,
-    /// What the account of the charge has paid of it.
+    /// The fee that the charge's account has paid.
     pub(crate) fee_paid: i64,
-    /// The id of the transfer to a connected account.
+    /// The ID of the transfer.
     pub(crate) transfer: Option<String>,
 }
 
-/// The money of a charge has come: the platform gets its fee, or sends the rest on.
-pub(crate) fn share_out(tx: &mut Tx<'_>, charge: &Charge, amount: i64, transfer_group: &str) -> Shares {
+/// Distributes a charge's funds: collects the application fee, or creates the transfer of a destination charge.
+pub(crate) fn distribute_funds(
+    tx: &mut Tx<'_>,
+    charge: &Charge,
+    amount: i64,
+    transfer_group: &str,
+) -> FundsDistribution {
     let fee = charge.application_fee_amount.unwrap_or(0).min(amount);
     if !tx.account.is_platform() {
         let account = tx.account.0.clone();
@@ -128,12 +133,12 @@ pub(crate) fn share_out(tx: &mut Tx<'_>, charge: &Charge, amount: i64, transfer_
             currency: &charge.currency,
         };
         let application_fee = (fee > 0).then(|| application_fees::collect(tx, &source, fee));
-        return Shares { application_fee, fee_paid: fee, transfer: None };
+        return FundsDistribution { application_fee, fee_paid: fee, transfer: None };
     }
     let data =
         charge.transfer_data.as_ref().filter(|data| account_lookup::find(tx, &data.destination).is_some());
-    let Some(data) = data else { return Shares::default() };
-    let sending = Sending {
+    let Some(data) = data else { return FundsDistribution::default() };
+    let request = TransferRequest {
         charge: &charge.id,
         destination: &data.destination,
         amount: data.amount.unwrap_or(amount).min(amount),
@@ -141,28 +146,28 @@ pub(crate) fn share_out(tx: &mut Tx<'_>, charge: &Charge, amount: i64, transfer_
         currency: &charge.currency,
         transfer_group,
     };
-    let sent = transfers::send(tx, &sending);
-    Shares { application_fee: sent.application_fee, fee_paid: 0, transfer: Some(sent.transfer) }
+    let ids = transfers::create(tx, &request);
+    FundsDistribution { application_fee: ids.application_fee, fee_paid: 0, transfer: Some(ids.transfer) }
 }
 
-/// What a refund takes back besides the customer's money.
+/// The shares that a refund takes back.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TakeBack {
-    pub(crate) is_transfer_reversed: bool,
-    pub(crate) is_fee_refunded: bool,
+pub(crate) struct RefundOptions {
+    pub(crate) reverses_transfer: bool,
+    pub(crate) refunds_fee: bool,
 }
 
-/// Takes back the parts of transfer and fee that go with `amount` of the charge; returns the id of the reversal.
-pub(crate) fn take_back(
+/// Reverses the transfer and refunds the fee in proportion to `amount`. Returns the reversal's ID.
+pub(crate) fn reverse_shares(
     tx: &mut Tx<'_>,
     charge: &Charge,
     refund: &str,
     amount: i64,
-    what: TakeBack,
+    what: RefundOptions,
 ) -> Result<Option<String>, ApiError> {
     let whole = charge.amount_captured;
     let mut reversal = None;
-    if what.is_transfer_reversed {
+    if what.reverses_transfer {
         let transfer = charge.transfer.as_ref().and_then(|id| tx.get::<Transfer>(id)).cloned();
         let transfer = transfer.ok_or_else(|| {
             ApiError::refused(format!(
@@ -171,14 +176,15 @@ pub(crate) fn take_back(
             ))
             .with_param("reverse_transfer")
         })?;
-        let back = portion(transfer.amount, amount, whole).min(transfer.rest());
+        let back = prorate(transfer.amount, amount, whole).min(transfer.remaining());
         if back > 0 {
-            let wish = transfers::Wish { source_refund: Some(refund.to_owned()), ..Default::default() };
-            reversal = Some(transfers::reverse(tx, transfer, back, wish).id);
+            let options =
+                transfers::ReversalOptions { source_refund: Some(refund.to_owned()), ..Default::default() };
+            reversal = Some(transfers::reverse(tx, transfer, back, options).id);
         }
     }
-    if what.is_fee_refunded {
-        let fee = charge.application_fee.as_ref().and_then(|id| application_fees::of_platform(tx, id));
+    if what.refunds_fee {
+        let fee = charge.application_fee.as_ref().and_then(|id| application_fees::find_on_platform(tx, id));
         let fee = fee.ok_or_else(|| {
             ApiError::refused(format!(
                 "Attempting to refund_application_fee on {}, but it has no application fee",
@@ -186,9 +192,9 @@ pub(crate) fn take_back(
             ))
             .with_param("refund_application_fee")
         })?;
-        let back = portion(fee.amount, amount, whole).min(fee.rest());
+        let back = prorate(fee.amount, amount, whole).min(fee.remaining());
         if back > 0 {
-            application_fees::give_back(tx, fee, back, BTreeMap::new());
+            application_fees::refund_fee(tx, fee, back, BTreeMap::new());
         }
     }
     Ok(reversal)
@@ -198,14 +204,14 @@ pub(crate) fn take_back(
 mod tests {
     use proptest::prelude::*;
 
-    use super::portion;
+    use super::prorate;
 
     #[test]
     fn a_portion_is_rounded_to_the_nearest() {
-        assert_eq!(portion(100, 333, 1_000), 33);
-        assert_eq!(portion(100, 335, 1_000), 34);
-        assert_eq!(portion(123, 1_000, 1_000), 123);
-        assert_eq!(portion(5, 0, 0), 0);
+        assert_eq!(prorate(100, 333, 1_000), 33);
+        assert_eq!(prorate(100, 335, 1_000), 34);
+        assert_eq!(prorate(123, 1_000, 1_000), 123);
+        assert_eq!(prorate(5, 0, 0), 0);
     }
 
     proptest! {
@@ -217,9 +223,9 @@ mod tests {
         ) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any number will do")]
             let amount = ((whole as f64 * part) as i64).clamp(0, whole);
-            let back = portion(share, amount, whole);
+            let back = prorate(share, amount, whole);
             prop_assert!((0..=share).contains(&back));
-            prop_assert_eq!(portion(share, whole, whole), share);
+            prop_assert_eq!(prorate(share, whole, whole), share);
         }
     }
 }

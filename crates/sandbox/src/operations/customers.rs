@@ -4,7 +4,7 @@ use crate::http::error::ApiError;
 use crate::objects::customer::Customer;
 use crate::state::Tx;
 
-/// Refuses a customer that is not there, as a parameter of another object.
+/// Rejects a `customer` parameter that names no customer.
 pub(crate) fn check(tx: &Tx<'_>, id: &str) -> Result<(), ApiError> {
     match tx.get::<Customer>(id) {
         Some(customer) if !customer.is_deleted => Ok(()),

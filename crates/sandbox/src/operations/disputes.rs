@@ -15,34 +15,34 @@ use crate::objects::payment_method::Details;
 use crate::operations::balance::{self, DISPUTE_FEE, Movement};
 use crate::state::Tx;
 use crate::storage::ids;
-use crate::test_data::card_effects::Quirk;
+use crate::test_data::card_effects::CardEffect;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-/// How many days a shop has to answer; the last one counts until its end.
+/// The number of days to respond. The last day counts in full.
 const DAYS_TO_ANSWER: i64 = 9;
 
-/// How long an inquiry stays open.
+/// The time after which an inquiry closes.
 const INQUIRY_TIME: Duration = Duration::from_hours(120 * 24);
 
-/// What a customer goes to the bank with.
-pub(crate) struct Complaint {
+/// The customer's claim.
+pub(crate) struct DisputeClaim {
     pub(crate) amount: i64,
     pub(crate) reason: DisputeReason,
     pub(crate) is_inquiry: bool,
 }
 
-/// Opens the disputes that a test card has in store.
-pub(crate) fn open_by_quirk(tx: &mut Tx<'_>, charge: &Charge) {
-    let amount = undisputed(tx, charge);
-    let whole = |reason, is_inquiry| vec![Complaint { amount, reason, is_inquiry }];
-    let complaints = match charge.payment_method.quirk {
-        Quirk::DisputedAsFraud => whole(DisputeReason::Fraudulent, false),
-        Quirk::DisputedAsNotReceived => whole(DisputeReason::ProductNotReceived, false),
-        Quirk::Inquired => whole(DisputeReason::Fraudulent, true),
-        Quirk::DisputedTwice => {
+/// Opens the disputes of a test card.
+pub(crate) fn open_for_test_card(tx: &mut Tx<'_>, charge: &Charge) {
+    let amount = disputable_amount(tx, charge);
+    let whole = |reason, is_inquiry| vec![DisputeClaim { amount, reason, is_inquiry }];
+    let claims = match charge.payment_method.effect {
+        CardEffect::FraudulentDispute => whole(DisputeReason::Fraudulent, false),
+        CardEffect::NotReceivedDispute => whole(DisputeReason::ProductNotReceived, false),
+        CardEffect::Inquiry => whole(DisputeReason::Fraudulent, true),
+        CardEffect::TwoDisputes => {
             let half = amount / 2;
-            let part = |amount, reason| Complaint { amount, reason, is_inquiry: false };
+            let part = |amount, reason| DisputeClaim { amount, reason, is_inquiry: false };
             vec![
                 part(amount - half, DisputeReason::ProductUnacceptable),
                 part(half, DisputeReason::ProductNotReceived),
@@ -50,17 +50,17 @@ pub(crate) fn open_by_quirk(tx: &mut Tx<'_>, charge: &Charge) {
         }
         _ => return,
     };
-    for complaint in complaints.iter().filter(|complaint| complaint.amount > 0) {
-        open(tx, &charge.id, complaint);
+    for claim in claims.iter().filter(|claim| claim.amount > 0) {
+        open(tx, &charge.id, claim);
     }
 }
 
 /// Opens a dispute of a captured charge.
-pub(crate) fn open(tx: &mut Tx<'_>, charge: &str, complaint: &Complaint) -> Option<Dispute> {
+pub(crate) fn open(tx: &mut Tx<'_>, charge: &str, claim: &DisputeClaim) -> Option<Dispute> {
     let mut charge = tx.get::<Charge>(charge)?.clone();
     let now = tx.now.seconds();
     let due_by = (now / SECONDS_PER_DAY + DAYS_TO_ANSWER + 1) * SECONDS_PER_DAY - 1;
-    let (status, planned) = if complaint.is_inquiry {
+    let (status, scheduled_outcome) = if claim.is_inquiry {
         (DisputeStatus::WarningNeedsResponse, (DisputeStatus::WarningClosed, tx.now.after(INQUIRY_TIME).0))
     } else {
         (DisputeStatus::NeedsResponse, (DisputeStatus::Lost, (due_by + 1) * 1_000))
@@ -68,7 +68,7 @@ pub(crate) fn open(tx: &mut Tx<'_>, charge: &str, complaint: &Complaint) -> Opti
     let mut dispute = Dispute {
         id: ids::object("du"),
         created: now,
-        amount: complaint.amount,
+        amount: claim.amount,
         balance_transactions: Vec::new(),
         charge: charge.id.clone(),
         currency: charge.currency.clone(),
@@ -81,28 +81,28 @@ pub(crate) fn open(tx: &mut Tx<'_>, charge: &str, complaint: &Complaint) -> Opti
         metadata: BTreeMap::new(),
         is_past_due: false,
         payment_intent: charge.payment_intent.clone(),
-        reason: complaint.reason,
+        reason: claim.reason,
         status,
         submission_count: 0,
-        planned: Some(planned),
+        scheduled_outcome: Some(scheduled_outcome),
     };
-    if !complaint.is_inquiry {
-        move_balance(tx, &mut dispute, -complaint.amount, DISPUTE_FEE, "dispute");
+    if !claim.is_inquiry {
+        move_balance(tx, &mut dispute, -claim.amount, DISPUTE_FEE, "dispute");
     }
     charge.disputed = true;
     tx.put(charge);
     tx.put(dispute.clone());
     tx.emit("charge.dispute.created", render(tx, &dispute));
-    if !complaint.is_inquiry {
+    if !claim.is_inquiry {
         tx.emit("charge.dispute.funds_withdrawn", render(tx, &dispute));
     }
     Some(dispute)
 }
 
-/// The bank decides, or the shop gives in.
+/// Closes a dispute with the given outcome.
 pub(crate) fn close(tx: &mut Tx<'_>, mut dispute: Dispute, outcome: DisputeStatus) -> Dispute {
     dispute.status = outcome;
-    dispute.planned = None;
+    dispute.scheduled_outcome = None;
     if outcome == DisputeStatus::Won {
         let amount = dispute.amount;
         move_balance(tx, &mut dispute, amount, 0, "dispute_reversal");
@@ -115,9 +115,9 @@ pub(crate) fn close(tx: &mut Tx<'_>, mut dispute: Dispute, outcome: DisputeStatu
     dispute
 }
 
-/// An inquiry about a charge that has been refunded wholly has nothing more to ask.
+/// Closes the inquiries of a fully refunded charge.
 pub(crate) fn close_inquiries(tx: &mut Tx<'_>, charge: &str) {
-    let open: Vec<Dispute> = of_charge(tx, charge)
+    let open: Vec<Dispute> = for_charge(tx, charge)
         .filter(|one| one.status.is_inquiry() && !one.status.is_closed())
         .cloned()
         .collect();
@@ -126,19 +126,19 @@ pub(crate) fn close_inquiries(tx: &mut Tx<'_>, charge: &str) {
     }
 }
 
-fn of_charge<'a>(tx: &'a Tx<'_>, charge: &'a str) -> impl Iterator<Item = &'a Dispute> {
+fn for_charge<'a>(tx: &'a Tx<'_>, charge: &'a str) -> impl Iterator<Item = &'a Dispute> {
     tx.newest_first::<Dispute>().filter(move |dispute| dispute.charge == charge)
 }
 
-/// Whether the bank has taken money of this charge back and not returned it.
+/// Returns whether the charge has a dispute that is open or lost.
 pub(crate) fn is_charged_back(tx: &Tx<'_>, charge: &str) -> bool {
-    of_charge(tx, charge).any(|one| !one.status.is_inquiry() && one.status != DisputeStatus::Won)
+    for_charge(tx, charge).any(|one| !one.status.is_inquiry() && one.status != DisputeStatus::Won)
 }
 
-/// How much of a charge is not yet disputed, inquired about, or refunded.
-pub(crate) fn undisputed(tx: &Tx<'_>, charge: &Charge) -> i64 {
+/// Returns the amount of a charge that isn't refunded, disputed or under inquiry.
+pub(crate) fn disputable_amount(tx: &Tx<'_>, charge: &Charge) -> i64 {
     let taken =
-        of_charge(tx, &charge.id).filter(|one| !one.status.is_closed() || one.status == DisputeStatus::Lost);
+        for_charge(tx, &charge.id).filter(|one| !one.status.is_closed() || one.status == DisputeStatus::Lost);
     charge.refundable() - taken.map(|one| one.amount).sum::<i64>()
 }
 
@@ -163,10 +163,10 @@ pub(crate) fn render(tx: &Tx<'_>, dispute: &Dispute) -> Value {
     dispute.render(&movements, !is_charged_back(tx, &dispute.charge))
 }
 
-/// Closes a dispute as planned.
-pub(crate) fn come_due(tx: &mut Tx<'_>, id: &str) {
+/// Closes a dispute with its scheduled outcome.
+pub(crate) fn on_due(tx: &mut Tx<'_>, id: &str) {
     let Some(mut dispute) = tx.get::<Dispute>(id).cloned() else { return };
-    if let Some((outcome, _)) = dispute.planned {
+    if let Some((outcome, _)) = dispute.scheduled_outcome {
         dispute.is_past_due = dispute.status == DisputeStatus::NeedsResponse;
         close(tx, dispute, outcome);
     }

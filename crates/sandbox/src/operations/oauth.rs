@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use crate::objects::oauth::{OAuthCode, OAuthToken};
 use crate::state::Tx;
-use crate::storage::ids::{self, hash_of_key};
+use crate::storage::ids::{self, hash_secret};
 use crate::storage::table::Account;
 
-/// How long a code can be exchanged.
-const CODE_LIFE: Duration = Duration::from_mins(5);
+/// The lifetime of an authorization code.
+const CODE_LIFETIME: Duration = Duration::from_mins(5);
 
-/// A new code for an account, whose owner has agreed.
+/// Issues an authorization code for an account whose holder has consented.
 pub(crate) fn issue_code(tx: &mut Tx<'_>, account: &str, client_id: &str, is_read_only: bool) -> String {
     let code = format!("ac_{}", ids::random(32));
     let kept = OAuthCode {
-        id: hash_of_key(&code),
+        id: hash_secret(&code),
         account: account.to_owned(),
         client_id: client_id.to_owned(),
         is_read_only,
         is_used: false,
-        expires_ms: tx.now.after(CODE_LIFE).0,
+        expires_ms: tx.now.after(CODE_LIFETIME).0,
     };
     tx.on_account(Account::platform(), |tx| tx.put(kept));
     code
@@ -28,14 +28,14 @@ pub(crate) fn issue_code(tx: &mut Tx<'_>, account: &str, client_id: &str, is_rea
 pub(crate) fn issue_token(tx: &mut Tx<'_>, code: &OAuthCode, prefix: &str) -> String {
     let token = format!("{prefix}_{}", ids::random(40));
     let (account, code) = (code.account.clone(), code.id.clone());
-    tx.put(OAuthToken { id: hash_of_key(&token), account, code, is_revoked: false, is_own: false });
+    tx.put(OAuthToken { id: hash_secret(&token), account, code, is_revoked: false, is_own: false });
     token
 }
 
-/// A secret key that the owner of an account has for it, connected or not.
+/// Issues a secret key for the account holder. The account needn't be connected.
 pub(crate) fn issue_own_key(tx: &mut Tx<'_>, account: &str) -> String {
     let key = format!("sk_test_{}", ids::random(40));
-    let (id, account) = (hash_of_key(&key), account.to_owned());
+    let (id, account) = (hash_secret(&key), account.to_owned());
     let kept = OAuthToken { id, account, code: String::new(), is_revoked: false, is_own: true };
     tx.on_account(Account::platform(), |tx| tx.put(kept));
     key
@@ -51,7 +51,7 @@ pub(crate) fn revoke(tx: &mut Tx<'_>, is_meant: impl Fn(&OAuthToken) -> bool) {
     });
 }
 
-/// Makes every key void that an application has for an account, and the codes that are out for it.
+/// Revokes all keys and codes that applications have for an account.
 pub(crate) fn revoke_all(tx: &mut Tx<'_>, account: &str) {
     revoke(tx, |token| token.account == account && !token.is_own);
     tx.on_account(Account::platform(), |tx| {

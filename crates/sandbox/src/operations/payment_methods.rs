@@ -4,10 +4,10 @@ use crate::http::error::ApiError;
 use crate::objects::payment_method::PaymentMethod;
 use crate::state::Tx;
 
-/// Finds a stored one, or makes a new one of a test name. A new one still has to be put.
+/// Finds a payment method, or creates one from a test name. A new one still has to be stored.
 pub(crate) fn resolve(tx: &Tx<'_>, id: &str) -> Result<PaymentMethod, ApiError> {
     tx.get::<PaymentMethod>(id)
         .cloned()
-        .or_else(|| PaymentMethod::of_test_name(id, tx.now.seconds()))
+        .or_else(|| PaymentMethod::from_test_name(id, tx.now.seconds()))
         .ok_or_else(|| ApiError::missing("PaymentMethod", id, "payment_method").with_status(400))
 }

@@ -5,8 +5,8 @@ use crate::objects::payment_intent::{PaymentIntent, SetupFutureUsage, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::state::Tx;
 
-/// Back to the start: the customer has to give another payment method.
-pub(crate) fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentIntent {
+/// Ends a failed attempt. The PaymentIntent requires a new payment method.
+pub(crate) fn fail_attempt(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentIntent {
     intent.status = Status::RequiresPaymentMethod;
     intent.payment_method = None;
     intent.next_action = None;
@@ -15,7 +15,7 @@ pub(crate) fn reopen(tx: &mut Tx<'_>, mut intent: PaymentIntent) -> PaymentInten
     intent
 }
 
-/// Attaches the payment method to the customer if the payment was to set it up.
+/// Attaches the payment method to the customer if the payment sets it up.
 pub(crate) fn save_for_later(
     tx: &mut Tx<'_>,
     intent: &PaymentIntent,

@@ -12,21 +12,21 @@ use crate::objects::refund::{Refund, RefundFailure, RefundStatus};
 use crate::operations::balance::{self, Movement};
 use crate::operations::disputes;
 use crate::state::Tx;
-use crate::test_data::card_effects::Quirk;
+use crate::test_data::card_effects::CardEffect;
 
-/// Sends the money back, as the payment method has it.
-pub(crate) fn start(tx: &mut Tx<'_>, mut charge: Charge, mut refund: Refund) -> Refund {
+/// Issues a refund. Its status depends on the payment method.
+pub(crate) fn issue(tx: &mut Tx<'_>, mut charge: Charge, mut refund: Refund) -> Refund {
     let later = tx.now.after(tx.settings.refund_delay).0;
-    let quirk = charge.payment_method.quirk;
-    (refund.status, refund.planned) = match charge.payment_method.type_() {
-        PaymentMethodType::Card if quirk == Quirk::RefundFails => {
+    let effect = charge.payment_method.effect;
+    (refund.status, refund.scheduled_outcome) = match charge.payment_method.type_() {
+        PaymentMethodType::Card if effect == CardEffect::RefundFailure => {
             (RefundStatus::Succeeded, Some((RefundStatus::Failed, later)))
         }
-        PaymentMethodType::Card if quirk != Quirk::RefundPends => (RefundStatus::Succeeded, None),
+        PaymentMethodType::Card if effect != CardEffect::RefundPending => (RefundStatus::Succeeded, None),
         PaymentMethodType::Card | PaymentMethodType::SepaDebit | PaymentMethodType::UsBankAccount => {
             (RefundStatus::Pending, Some((RefundStatus::Succeeded, later)))
         }
-        // The customer has to say where the money should go.
+        // The customer must provide bank details.
         PaymentMethodType::Multibanco => (RefundStatus::RequiresAction, None),
     };
     let type_ = match charge.payment_method.type_() {
@@ -60,28 +60,28 @@ fn move_balance(tx: &mut Tx<'_>, refund: &Refund, type_: BalanceTransactionType,
     balance::record(tx, movement)
 }
 
-/// The bank has taken the money.
+/// Marks a refund as succeeded.
 pub(crate) fn succeed(tx: &mut Tx<'_>, refund: Refund) -> Refund {
-    let refund = Refund { status: RefundStatus::Succeeded, planned: None, ..refund };
+    let refund = Refund { status: RefundStatus::Succeeded, scheduled_outcome: None, ..refund };
     tx.put(refund.clone());
     emit_update(tx, &refund);
     refund
 }
 
-/// The bank has not taken the money: it is the shop's again.
+/// Marks a refund as failed and returns its amount to the balance.
 pub(crate) fn fail(tx: &mut Tx<'_>, mut refund: Refund, reason: RefundFailure) -> Refund {
     refund.failure_reason = Some(reason);
-    let refund = take_back(tx, refund, RefundStatus::Failed);
+    let refund = return_to_balance(tx, refund, RefundStatus::Failed);
     emit_update(tx, &refund);
     tx.emit("refund.failed", refund.render());
     refund
 }
 
-pub(crate) fn take_back(tx: &mut Tx<'_>, mut refund: Refund, status: RefundStatus) -> Refund {
+pub(crate) fn return_to_balance(tx: &mut Tx<'_>, mut refund: Refund, status: RefundStatus) -> Refund {
     let moved = move_balance(tx, &refund, BalanceTransactionType::RefundFailure, refund.amount);
     refund.failure_balance_transaction = Some(moved);
     refund.status = status;
-    refund.planned = None;
+    refund.scheduled_outcome = None;
     if let Some(mut charge) = tx.get::<Charge>(&refund.charge).cloned() {
         charge.refund(-refund.amount);
         tx.put(charge);
@@ -99,8 +99,8 @@ pub(crate) fn list_url(charge: &str) -> String {
     format!("/v1/charges/{charge}/refunds")
 }
 
-/// The list of a charge's refunds that `expand[]=refunds` shows: the newest ten.
-pub(crate) fn list_of_charge(tx: &Tx<'_>, charge: &str) -> Value {
+/// Renders the ten newest refunds of a charge, as `expand[]=refunds` does.
+pub(crate) fn render_list_for_charge(tx: &Tx<'_>, charge: &str) -> Value {
     let refunds: Vec<&Refund> =
         tx.newest_first::<Refund>().filter(|refund| refund.charge == charge).collect();
     let data: Vec<Value> = refunds.iter().take(10).map(|refund| refund.render()).collect();
@@ -112,10 +112,10 @@ pub(crate) fn list_of_charge(tx: &Tx<'_>, charge: &str) -> Value {
     })
 }
 
-/// Ends a refund as planned.
-pub(crate) fn come_due(tx: &mut Tx<'_>, id: &str) {
+/// Applies a refund's scheduled outcome.
+pub(crate) fn on_due(tx: &mut Tx<'_>, id: &str) {
     let Some(refund) = tx.get::<Refund>(id).cloned() else { return };
-    match refund.planned {
+    match refund.scheduled_outcome {
         Some((RefundStatus::Failed, _)) => {
             fail(tx, refund, RefundFailure::ExpiredOrCanceledCard);
         }

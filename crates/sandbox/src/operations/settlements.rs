@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::http::error::doc_url;
-use crate::objects::charge::{Charge, Failure};
+use crate::objects::charge::{Charge, ChargeFailure};
 use crate::objects::payment_intent::{PaymentIntent, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::objects::settlement::Settlement;
-use crate::operations::payment_outcomes::{reopen, save_for_later};
+use crate::operations::payment_outcomes::{fail_attempt, save_for_later};
 use crate::operations::{charges, checkout_completion};
 use crate::state::Tx;
 use crate::test_data::behavior::{DebitFailure, DebitSpeed};
-use crate::test_data::vouchers::{VOUCHER_ENTITY, VOUCHER_LIFE, VoucherPlan, voucher_reference};
+use crate::test_data::vouchers::{VOUCHER_ENTITY, VOUCHER_LIFETIME, VoucherPlan, voucher_reference};
 
-/// The debit is handed to the bank; its outcome comes later.
+/// Starts a bank debit. Its outcome comes later.
 pub(crate) fn debit(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
@@ -40,24 +40,24 @@ pub(crate) fn debit(
     tx.put(charge);
     tx.put(intent.clone());
     tx.emit("payment_intent.processing", intent.render());
-    checkout_completion::follow(tx, &intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     intent
 }
 
-/// The customer gets the numbers to pay with at a bank.
-pub(crate) fn give_voucher(
+/// Issues a voucher.
+pub(crate) fn issue_voucher(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,
     method: &PaymentMethod,
 ) -> PaymentIntent {
     let email = method.billing_details.email.as_deref().unwrap_or_default();
-    let plan = VoucherPlan::of_email(email, tx.settings.debit_delay, tx.settings.delayed_debit_delay);
+    let plan = VoucherPlan::for_email(email, tx.settings.debit_delay, tx.settings.delayed_debit_delay);
     intent.status = Status::RequiresAction;
     intent.next_action = Some(json!({
         "type": "multibanco_display_details",
         "multibanco_display_details": {
             "entity": VOUCHER_ENTITY,
-            "expires_at": tx.now.after(VOUCHER_LIFE).seconds(),
+            "expires_at": tx.now.after(VOUCHER_LIFETIME).seconds(),
             "hosted_voucher_url": null,
             "reference": voucher_reference(&intent.id),
         },
@@ -70,20 +70,20 @@ pub(crate) fn give_voucher(
     });
     tx.put(intent.clone());
     tx.emit("payment_intent.requires_action", intent.render());
-    checkout_completion::follow(tx, &intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     intent
 }
 
-/// How a debit or a voucher ends.
+/// The outcome of a debit or a voucher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DebitOutcome {
-    /// As the test account or the customer's address says.
-    AsPlanned,
+    /// The outcome of the test account or of the customer's email address.
+    PerTestData,
     Succeeded,
     Failed,
 }
 
-/// The bank reports the outcome; `None` if none is awaited.
+/// Settles a payment. Returns `None` if no outcome is pending.
 pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) -> Option<PaymentIntent> {
     let settlement = tx.get::<Settlement>(intent_id)?.clone();
     let mut intent = tx.get::<PaymentIntent>(intent_id)?.clone();
@@ -92,7 +92,7 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
     tx.delete::<Settlement>(intent_id);
     let usual = if charge.is_some() { DebitFailure::Declined } else { DebitFailure::VoucherExpired };
     let failure = match outcome {
-        DebitOutcome::AsPlanned => settlement.fails_with,
+        DebitOutcome::PerTestData => settlement.fails_with,
         DebitOutcome::Succeeded => None,
         DebitOutcome::Failed => Some(settlement.fails_with.unwrap_or(usual)),
     };
@@ -113,13 +113,13 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
     });
     if let Some(mut charge) = charge {
         error["charge"] = charge.id.as_str().into();
-        charge.fail(Failure::Debit { code: code.to_owned(), message: message.to_owned() });
+        charge.fail(ChargeFailure::Debit { code: code.to_owned(), message: message.to_owned() });
         tx.emit("charge.failed", charge.render());
         tx.put(charge);
     }
     intent.last_payment_error = Some(error);
-    let intent = reopen(tx, intent);
-    checkout_completion::follow(tx, &intent);
+    let intent = fail_attempt(tx, intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     Some(intent)
 }
 
@@ -133,13 +133,13 @@ fn succeed(tx: &mut Tx<'_>, mut intent: PaymentIntent, mut charge: Charge) -> Pa
     tx.put(charge);
     tx.put(intent.clone());
     tx.emit("payment_intent.succeeded", intent.render());
-    checkout_completion::follow(tx, &intent);
+    checkout_completion::sync_with_intent(tx, &intent);
     intent
 }
 
-/// Settles as planned.
-pub(crate) fn come_due(tx: &mut Tx<'_>, id: &str) {
-    if settle(tx, id, DebitOutcome::AsPlanned).is_none() {
+/// Settles a payment with its scheduled outcome.
+pub(crate) fn on_due(tx: &mut Tx<'_>, id: &str) {
+    if settle(tx, id, DebitOutcome::PerTestData).is_none() {
         tx.delete::<Settlement>(id);
     }
 }

@@ -7,74 +7,79 @@ use serde_json::Value;
 
 use crate::objects::balance_transaction::BalanceTransactionType;
 use crate::objects::destination_payment::DestinationPayment;
-use crate::objects::transfer::{Reversal, Sending, Transfer};
+use crate::objects::transfer::{Reversal, Transfer, TransferRequest};
 use crate::operations::application_fees::{self, FeeSource};
 use crate::operations::balance::{self, Movement};
 use crate::state::Tx;
 use crate::storage::ids;
 use crate::storage::table::Account;
 
-/// What has come of a sending: the ids of the transfer and of the fee.
-pub(crate) struct Sent {
+/// The IDs of a new transfer and its fee.
+pub(crate) struct TransferIds {
     pub(crate) transfer: String,
     pub(crate) application_fee: Option<String>,
 }
 
-/// Sends a charge's money on, and takes the platform's fee of it.
-pub(crate) fn send(tx: &mut Tx<'_>, sending: &Sending<'_>) -> Sent {
+/// Transfers a charge's funds and collects the platform's fee.
+pub(crate) fn create(tx: &mut Tx<'_>, request: &TransferRequest<'_>) -> TransferIds {
     let id = ids::object("tr");
-    let mut payment = DestinationPayment::new(&id, sending, tx.now.seconds());
-    let application_fee = (sending.application_fee > 0).then(|| {
+    let mut payment = DestinationPayment::new(&id, request, tx.now.seconds());
+    let application_fee = (request.application_fee > 0).then(|| {
         let source = FeeSource {
-            account: sending.destination,
+            account: request.destination,
             charge: &payment.id,
-            originating_transaction: Some(sending.charge),
-            currency: sending.currency,
+            originating_transaction: Some(request.charge),
+            currency: request.currency,
         };
-        application_fees::collect(tx, &source, sending.application_fee)
+        application_fees::collect(tx, &source, request.application_fee)
     });
     payment.application_fee.clone_from(&application_fee);
     let destination_payment = payment.id.clone();
-    tx.on_account(Account(sending.destination.to_owned()), |tx| arrive(tx, payment));
+    tx.on_account(Account(request.destination.to_owned()), |tx| credit_destination_payment(tx, payment));
     let moved = Movement {
         type_: BalanceTransactionType::Transfer,
         reporting_category: "transfer",
         source: &id,
-        amount: -sending.amount,
+        amount: -request.amount,
         fee: 0,
-        currency: sending.currency,
+        currency: request.currency,
         description: None,
         pends_for: Duration::ZERO,
     };
     let transfer = Transfer {
         id: id.clone(),
         created: tx.now.seconds(),
-        amount: sending.amount,
+        amount: request.amount,
         amount_reversed: 0,
         balance_transaction: balance::record(tx, moved),
-        currency: sending.currency.to_owned(),
+        currency: request.currency.to_owned(),
         description: None,
-        destination: sending.destination.to_owned(),
+        destination: request.destination.to_owned(),
         destination_payment,
         metadata: BTreeMap::new(),
-        source_transaction: sending.charge.to_owned(),
-        group: sending.transfer_group.to_owned(),
+        source_transaction: request.charge.to_owned(),
+        group: request.transfer_group.to_owned(),
     };
     tx.put(transfer.clone());
     tx.emit("transfer.created", render(tx, &transfer));
-    Sent { transfer: id, application_fee }
+    TransferIds { transfer: id, application_fee }
 }
 
-/// How a transfer is taken back.
+/// The options of a reversal.
 #[derive(Default)]
-pub(crate) struct Wish {
+pub(crate) struct ReversalOptions {
     pub(crate) metadata: BTreeMap<String, String>,
-    /// The refund that it is for.
+    /// The refund that causes the reversal.
     pub(crate) source_refund: Option<String>,
 }
 
-/// Takes a part of a transfer back, of which that much is left.
-pub(crate) fn reverse(tx: &mut Tx<'_>, mut transfer: Transfer, amount: i64, wish: Wish) -> Reversal {
+/// Reverses a part of the transfer. `amount` must not exceed the remaining amount.
+pub(crate) fn reverse(
+    tx: &mut Tx<'_>,
+    mut transfer: Transfer,
+    amount: i64,
+    options: ReversalOptions,
+) -> Reversal {
     let id = ids::object("trr");
     let moved = Movement {
         type_: BalanceTransactionType::TransferRefund,
@@ -92,12 +97,12 @@ pub(crate) fn reverse(tx: &mut Tx<'_>, mut transfer: Transfer, amount: i64, wish
         amount,
         balance_transaction: balance::record(tx, moved),
         currency: transfer.currency.clone(),
-        metadata: wish.metadata,
-        source_refund: wish.source_refund,
+        metadata: options.metadata,
+        source_refund: options.source_refund,
         transfer: transfer.id.clone(),
     };
     tx.on_account(Account(transfer.destination.clone()), |tx| {
-        take_back(tx, &transfer.destination_payment, &id, amount);
+        debit_destination_payment(tx, &transfer.destination_payment, &id, amount);
     });
     transfer.amount_reversed += amount;
     tx.put(reversal.clone());
@@ -106,12 +111,12 @@ pub(crate) fn reverse(tx: &mut Tx<'_>, mut transfer: Transfer, amount: i64, wish
     reversal
 }
 
-pub(crate) fn reversals_of<'a>(tx: &'a Tx<'_>, transfer: &str) -> Vec<&'a Reversal> {
+pub(crate) fn reversals_for<'a>(tx: &'a Tx<'_>, transfer: &str) -> Vec<&'a Reversal> {
     tx.newest_first::<Reversal>().filter(|reversal| reversal.transfer == transfer).collect()
 }
 
-/// It is the account's now, but for the platform's fee.
-fn arrive(tx: &mut Tx<'_>, mut payment: DestinationPayment) {
+/// Credits the destination account with the payment, less the platform's fee.
+fn credit_destination_payment(tx: &mut Tx<'_>, mut payment: DestinationPayment) {
     let movement = Movement {
         type_: BalanceTransactionType::Payment,
         reporting_category: "charge",
@@ -127,8 +132,8 @@ fn arrive(tx: &mut Tx<'_>, mut payment: DestinationPayment) {
     tx.put(payment);
 }
 
-/// The platform takes a part back.
-fn take_back(tx: &mut Tx<'_>, id: &str, reversal: &str, amount: i64) {
+/// Debits the destination account for a reversal.
+fn debit_destination_payment(tx: &mut Tx<'_>, id: &str, reversal: &str, amount: i64) {
     let Some(mut payment) = tx.get::<DestinationPayment>(id).cloned() else { return };
     let movement = Movement {
         type_: BalanceTransactionType::PaymentRefund,
@@ -147,5 +152,5 @@ fn take_back(tx: &mut Tx<'_>, id: &str, reversal: &str, amount: i64) {
 }
 
 pub(crate) fn render(tx: &Tx<'_>, transfer: &Transfer) -> Value {
-    transfer.render(&reversals_of(tx, &transfer.id))
+    transfer.render(&reversals_for(tx, &transfer.id))
 }

@@ -6,20 +6,20 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::amounts::shown;
+use crate::http::amounts::format_price;
 use crate::http::error::{ApiError, Stage};
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 use crate::objects::checkout_session::{CheckoutSession, SessionStatus, SubmitType};
 use crate::objects::line_item::LineItem;
 use crate::objects::payment_intent::{PaymentIntent, Status};
 use crate::objects::payment_method_type::PaymentMethodType;
-use crate::operations::checkout_sessions::{self, Answer, Payment};
+use crate::operations::checkout_sessions::{self, CheckoutPayment, NextStep};
 use crate::operations::payment_methods;
 use crate::pages::html::{escape, see_other};
 use crate::pages::palette::PALETTE;
-use crate::pages::stripe_js::{JAVASCRIPT, answer, wrapped};
-use crate::state::{Keep, Origin, Store, Tx};
-use crate::storage::clock::Moment;
+use crate::pages::stripe_js::{JAVASCRIPT, asset, wrap_scripts};
+use crate::state::{Origin, Store, Tx, TxOutcome};
+use crate::storage::clock::Timestamp;
 use crate::storage::ids;
 use crate::storage::table::Account;
 
@@ -27,12 +27,12 @@ const TEMPLATE: &str = include_str!("checkout/checkout.html");
 const STYLE: &str = include_str!("checkout/checkout.css");
 const SCRIPT: &str = include_str!("checkout/checkout.js");
 
-/// The page loads nothing from elsewhere but the pictures of products.
+/// The page loads only its own resources, and product images from anywhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; frame-src 'self'; \
                       connect-src 'self'; img-src http: https: data:; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
 
-/// The key that the page's own script calls the API with.
+/// The API key of the page's script.
 const PAGE_KEY: &str = "pk_test_checkout";
 
 /// Adds the page's routes.
@@ -41,15 +41,15 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(web::resource("/c/checkout.css").route(web::get().to(style)))
         .service(web::resource("/c/checkout.js").route(web::get().to(script)))
         .service(web::resource("/c/pay/{id}").route(web::get().to(show)).route(web::post().to(submit)))
-        .service(web::resource("/c/pay/{id}/return").route(web::get().to(come_back)));
+        .service(web::resource("/c/pay/{id}/return").route(web::get().to(return_from_bank)));
 }
 
 async fn style() -> HttpResponse {
-    answer("text/css; charset=utf-8", [PALETTE, STYLE].concat())
+    asset("text/css; charset=utf-8", [PALETTE, STYLE].concat())
 }
 
 async fn script() -> HttpResponse {
-    answer(JAVASCRIPT, wrapped(&[SCRIPT]))
+    asset(JAVASCRIPT, wrap_scripts(&[SCRIPT]))
 }
 
 fn page(status: u16, title: &str, content: &str) -> HttpResponse {
@@ -59,12 +59,12 @@ fn page(status: u16, title: &str, content: &str) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        // The content last: what a shop wrote must not be taken for a place in the template.
+        // The content is inserted last, so that placeholders in the shop's texts aren't replaced.
         .body(TEMPLATE.replace("{{title}}", &escape(title)).replace("{{content}}", content))
 }
 
-/// A page that says that there is nothing to pay here.
-fn over(status: u16, title: &str, text: &str, back: Option<&str>) -> HttpResponse {
+/// Returns a page of a Session that can't be paid.
+fn closed_page(status: u16, title: &str, text: &str, back: Option<&str>) -> HttpResponse {
     let link =
         back.map_or_else(String::new, |url| format!("<a href=\"{}\">Back to the shop</a>", escape(url)));
     let content =
@@ -72,8 +72,8 @@ fn over(status: u16, title: &str, text: &str, back: Option<&str>) -> HttpRespons
     page(status, title, &content)
 }
 
-fn unknown() -> HttpResponse {
-    over(
+fn not_found() -> HttpResponse {
+    closed_page(
         404,
         "Nothing to pay here",
         "This page does not exist. Please go back to the shop and try again.",
@@ -81,21 +81,21 @@ fn unknown() -> HttpResponse {
     )
 }
 
-/// Looks a Session up, with what its page shows.
-fn look<R>(
+/// Finds a Session and calls `work` with it.
+fn find_session<R>(
     store: &Store,
     id: &str,
     work: impl FnOnce(&Tx<'_>, &Account, &CheckoutSession) -> R,
 ) -> Option<R> {
-    store.peek(|tx| {
-        let (account, session) = tx.state.of::<CheckoutSession>().find(id)?;
+    store.run_in_memory(|tx| {
+        let (account, session) = tx.state.table::<CheckoutSession>().find(id)?;
         Some(work(tx, account, session))
     })
 }
 
 async fn show(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
-    look(&store, &id, |tx, account, session| match session.status {
-        SessionStatus::Complete => over(
+    find_session(&store, &id, |tx, account, session| match session.status {
+        SessionStatus::Complete => closed_page(
             200,
             "You\u{2019}re all done here",
             "This payment is complete. You can close this page.",
@@ -104,27 +104,27 @@ async fn show(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
         SessionStatus::Open if session.is_open(tx.now) => {
             page(200, "Checkout", &open_page(tx, account, session))
         }
-        SessionStatus::Open | SessionStatus::Expired => over(
+        SessionStatus::Open | SessionStatus::Expired => closed_page(
             200,
             "This checkout has expired",
             "Nothing was charged. Please go back to the shop and try again.",
             session.cancel_url.as_deref(),
         ),
     })
-    .unwrap_or_else(unknown)
+    .unwrap_or_else(not_found)
 }
 
-/// Where the card's bank sends the customer: on to the shop, or back to the form.
-async fn come_back(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
-    look(&store, &id, |tx, _, session| match session.status {
+/// Redirects a customer who returns from the bank's page: to the shop, or to the form.
+async fn return_from_bank(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
+    find_session(&store, &id, |tx, _, session| match session.status {
         SessionStatus::Complete => see_other(&session.success_url()),
         _ => see_other(&session.page_url(&tx.settings.public_url)),
     })
-    .unwrap_or_else(unknown)
+    .unwrap_or_else(not_found)
 }
 
 fn open_page(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
-    let total = escape(&shown(session.total(), &session.currency));
+    let total = escape(&format_price(session.total(), &session.currency));
     let back = session.cancel_url.as_ref().map_or_else(String::new, |url| {
         format!(
             "<a class=\"Back\" href=\"{}\"><span aria-hidden=\"true\">\u{2190}</span> Back to the shop</a>",
@@ -156,7 +156,7 @@ fn item_row(item: &LineItem, currency: &str) -> String {
     let quantity =
         if item.quantity > 1 { format!("<small>Qty {}</small>", item.quantity) } else { String::new() };
     let each = if item.quantity > 1 {
-        format!("<small>{} each</small>", escape(&shown(item.unit_amount, currency)))
+        format!("<small>{} each</small>", escape(&format_price(item.unit_amount, currency)))
     } else {
         String::new()
     };
@@ -164,19 +164,19 @@ fn item_row(item: &LineItem, currency: &str) -> String {
         "<li class=\"Item\">{picture}<div><b>{}</b>{description}{quantity}</div>\
          <div class=\"Amount\">{}{each}</div></li>",
         escape(&item.name),
-        escape(&shown(item.total(), currency))
+        escape(&format_price(item.total(), currency))
     )
 }
 
-/// The types of payment method that the form can take.
-fn types_of_form(session: &CheckoutSession) -> String {
+/// Returns the payment method types that the form supports.
+fn form_types(session: &CheckoutSession) -> String {
     let types = session.payment_method_types.iter().filter(|type_| **type_ != PaymentMethodType::Multibanco);
     let types: Vec<&str> = types.map(|type_| type_.as_str()).collect();
     if session.total() == 0 { String::new() } else { types.join(" ") }
 }
 
 fn form(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
-    let types = types_of_form(session);
+    let types = form_types(session);
     let email = session
         .customer_email
         .as_ref()
@@ -210,10 +210,10 @@ fn form(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
     )
 }
 
-/// Why the last try failed, for a customer who comes back from the card's bank.
+/// Returns the error of the last attempt, for a customer who returns from the bank's page.
 fn last_problem(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
     let intent =
-        session.payment_intent.as_ref().and_then(|id| tx.state.of::<PaymentIntent>().get(account, id));
+        session.payment_intent.as_ref().and_then(|id| tx.state.table::<PaymentIntent>().get(account, id));
     let error = intent
         .filter(|intent| intent.status == Status::RequiresPaymentMethod)
         .and_then(|intent| intent.last_payment_error.as_ref());
@@ -227,24 +227,24 @@ struct Submission {
 }
 
 async fn submit(store: web::Data<Store>, id: web::Path<String>, form: web::Form<Submission>) -> HttpResponse {
-    let Some(account) = look(&store, &id, |_, account, _| account.clone()) else {
-        return told(&ApiError::missing("checkout.session", &id, "session"));
+    let Some(account) = find_session(&store, &id, |_, account, _| account.clone()) else {
+        return error_response(&ApiError::missing("checkout.session", &id, "session"));
     };
     let Submission { email, payment_method } = form.into_inner();
     let paid = store.transact(&account, Origin::default(), |tx| {
         let paid = pay(tx, &id, email, payment_method.as_deref());
         match &paid {
-            // A decline is an outcome, and is kept.
-            Err(error) if error.stage != Stage::Outcome => (paid, Keep::Nothing),
-            _ => (paid, Keep::Changes),
+            // A decline is an outcome, so its changes are committed.
+            Err(error) if error.stage != Stage::Outcome => (paid, TxOutcome::RollBack),
+            _ => (paid, TxOutcome::Commit),
         }
     });
     match paid.await {
-        Ok(Ok(Answer::Complete { success_url: url } | Answer::Authenticate { url })) => {
+        Ok(Ok(NextStep::Complete { success_url: url } | NextStep::Authenticate { url })) => {
             HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({ "url": url }))
         }
-        Ok(Err(error)) => told(&error),
-        Err(error) => told(&ApiError::internal(format!("The sandbox failed: {error}."))),
+        Ok(Err(error)) => error_response(&error),
+        Err(error) => error_response(&ApiError::internal(format!("The sandbox failed: {error}."))),
     }
 }
 
@@ -253,19 +253,19 @@ fn pay(
     id: &str,
     email: Option<String>,
     payment_method: Option<&str>,
-) -> Result<Answer, ApiError> {
+) -> Result<NextStep, ApiError> {
     let method = match payment_method {
         Some(method) => Some(payment_methods::resolve(tx, method)?),
         None => None,
     };
     let email = email.filter(|email| !email.is_empty());
-    checkout_sessions::pay(tx, id, Payment { method, email })
+    checkout_sessions::pay(tx, id, CheckoutPayment { method, email })
 }
 
-fn told(error: &ApiError) -> HttpResponse {
+fn error_response(error: &ApiError) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(error.status).unwrap_or_default();
-    let mut body = error.body(&ids::request(), Moment::of_the_machine().seconds());
-    // The customer's browser learns what it shows, and nothing that only the shop may know.
+    let mut body = error.body(&ids::request(), Timestamp::system_now().seconds());
+    // The customer's browser gets only the fields that it displays.
     if let Some(fields) = body["error"].as_object_mut() {
         fields.retain(|name, _| {
             matches!(name.as_str(), "type" | "code" | "decline_code" | "message" | "param")

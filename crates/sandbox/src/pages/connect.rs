@@ -4,13 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Deserialize;
 
-use crate::objects::account::Onboarding;
+use crate::objects::account::OnboardingOutcome;
 use crate::pages::html::escape;
 use crate::pages::palette::PALETTE;
 
 const TEMPLATE: &str = include_str!("connect.html");
 
-/// No `form-action`: browsers hold the redirect back to the platform's page to it, too.
+/// Omits `form-action`, because browsers apply it to the redirect to the platform as well.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn page(status: u16, title: &str, content: &str) -> HttpResponse {
@@ -19,7 +19,7 @@ pub(super) fn page(status: u16, title: &str, content: &str) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        // The content last: what somebody wrote must not be taken for a place in the template.
+        // The content is inserted last, so that placeholders in entered texts aren't replaced.
         .body(
             TEMPLATE
                 .replace("{{palette}}", PALETTE)
@@ -28,11 +28,11 @@ pub(super) fn page(status: u16, title: &str, content: &str) -> HttpResponse {
         )
 }
 
-pub(super) fn failed() -> HttpResponse {
+pub(super) fn internal_error_page() -> HttpResponse {
     page(500, "Something went wrong", "<p>The sandbox could not keep what you have done.</p>")
 }
 
-/// How a person goes through an onboarding.
+/// The person's choice on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
@@ -43,12 +43,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// What becomes of the account; nothing if the person just leaves.
-    pub(super) fn onboarding(self) -> Option<Onboarding> {
+    /// Returns the outcome of onboarding, or `None` if the person leaves.
+    pub(super) fn onboarding(self) -> Option<OnboardingOutcome> {
         match self {
-            Self::Complete => Some(Onboarding::Complete),
-            Self::Incomplete => Some(Onboarding::Incomplete),
-            Self::Pending => Some(Onboarding::Pending),
+            Self::Complete => Some(OnboardingOutcome::Complete),
+            Self::Incomplete => Some(OnboardingOutcome::Incomplete),
+            Self::Pending => Some(OnboardingOutcome::Pending),
             Self::Leave => None,
         }
     }

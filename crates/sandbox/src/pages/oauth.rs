@@ -10,13 +10,13 @@ use crate::http::url::is_http_url;
 use crate::objects::account::{self, AccountType, ConnectedAccount, Connection};
 use crate::operations::oauth::issue_code;
 use crate::operations::{account_lookup, accounts};
-use crate::pages::connect::{Outcome, failed, page};
+use crate::pages::connect::{Outcome, internal_error_page, page};
 use crate::pages::html::{escape, see_other};
-use crate::state::{Keep, Origin, Store, Tx};
+use crate::state::{Origin, Store, Tx, TxOutcome};
 use crate::storage::ids::is_client_id;
 use crate::storage::table::Account;
 
-/// The longest name or address that is taken from the page.
+/// The maximum length of a name or an email address.
 const MAX_CHARS: usize = 200;
 
 /// Adds the page's routes.
@@ -25,16 +25,16 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(web::resource("/oauth/authorize").route(web::get().to(show)).route(web::post().to(submit)));
 }
 
-/// What a platform sends an owner here with.
+/// The parameters of an authorization request.
 #[derive(Debug, Deserialize)]
-struct Question {
+struct AuthorizeRequest {
     client_id: String,
     redirect_uri: String,
     scope: Option<String>,
     state: Option<String>,
 }
 
-/// What the platform already knows of an owner who has no account yet.
+/// The details that prefill the form for a new account.
 #[derive(Debug, Default)]
 struct Prefill {
     name: String,
@@ -42,12 +42,12 @@ struct Prefill {
     country: String,
 }
 
-impl Question {
+impl AuthorizeRequest {
     fn is_read_only(&self) -> bool {
         self.scope.as_deref() != Some("read_write")
     }
 
-    /// Back to the platform, with the state exactly as it was given.
+    /// Redirects to the platform with the unchanged `state`.
     fn answer(&self, pairs: &[(&str, &str)]) -> HttpResponse {
         let Ok(mut url) = reqwest::Url::parse(&self.redirect_uri) else {
             return refused("Invalid redirect URI.");
@@ -63,7 +63,7 @@ impl Question {
         self.answer(&[("error", error), ("error_description", description)])
     }
 
-    /// What is wrong with the application or its address: nothing may be sent there.
+    /// Returns the reason why the redirect URI can't be used.
     fn problem(&self) -> Option<&'static str> {
         if !is_client_id(&self.client_id) {
             Some("No application matches the supplied client identifier.")
@@ -79,28 +79,28 @@ fn refused(text: &str) -> HttpResponse {
     page(400, "This link cannot be used", &format!("<p>{}</p>", escape(text)))
 }
 
-/// The question of a query, or the answer if it is none.
-fn read(query: &str) -> Result<(Question, Prefill), Box<HttpResponse>> {
+/// Parses an authorization request. Returns the response if it is invalid.
+fn read(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
     let entries = form::parse(query.as_bytes()).map_err(|error| Box::new(refused(error.message())))?;
     let mut params = Params::new(entries);
     let mut text = |name: &str| params.string(name).ok().flatten();
-    let question = Question {
+    let request = AuthorizeRequest {
         client_id: text("client_id").unwrap_or_default(),
         redirect_uri: text("redirect_uri").unwrap_or_default(),
         scope: text("scope"),
         state: text("state"),
     };
     let response_type = text("response_type");
-    if let Some(problem) = question.problem() {
+    if let Some(problem) = request.problem() {
         return Err(Box::new(refused(problem)));
     }
     if response_type.as_deref() != Some("code") {
-        return Err(Box::new(question.error("unsupported_response_type", "The only response type is code.")));
+        return Err(Box::new(request.error("unsupported_response_type", "The only response type is code.")));
     }
-    if question.scope.as_deref().is_some_and(|scope| !matches!(scope, "read_write" | "read_only")) {
-        return Err(Box::new(question.error("invalid_scope", "The scope is read_write or read_only.")));
+    if request.scope.as_deref().is_some_and(|scope| !matches!(scope, "read_write" | "read_only")) {
+        return Err(Box::new(request.error("invalid_scope", "The scope is read_write or read_only.")));
     }
-    // As at Stripe, what is wrong in it is passed over.
+    // Like Stripe, ignores invalid prefill values.
     let mut user = params.nested("stripe_user").ok().flatten().unwrap_or_default();
     let mut prefilled = |name: &str| {
         let value = user.string(name).ok().flatten();
@@ -111,12 +111,12 @@ fn read(query: &str) -> Result<(Question, Prefill), Box<HttpResponse>> {
         email: prefilled("email"),
         country: Some(prefilled("country")).filter(|code| account::is_country(code)).unwrap_or_default(),
     };
-    Ok((question, prefill))
+    Ok((request, prefill))
 }
 
-async fn show(store: web::Data<Store>, request: HttpRequest) -> HttpResponse {
-    match read(request.query_string()) {
-        Ok((question, prefill)) => store.peek(|tx| form_page(tx, &question, &prefill)),
+async fn show(store: web::Data<Store>, http_request: HttpRequest) -> HttpResponse {
+    match read(http_request.query_string()) {
+        Ok((request, prefill)) => store.run_in_memory(|tx| form_page(tx, &request, &prefill)),
         Err(answer) => *answer,
     }
 }
@@ -127,13 +127,13 @@ fn hidden(name: &str, value: Option<&str>) -> String {
     })
 }
 
-/// The accounts whose owners may let a platform in.
+/// Returns the accounts that can be connected with OAuth.
 fn own_accounts<'a>(tx: &'a Tx<'_>, platform: &Account) -> Vec<&'a ConnectedAccount> {
-    let all = tx.state.of::<ConnectedAccount>().newest_first(platform);
+    let all = tx.state.table::<ConnectedAccount>().newest_first(platform);
     all.filter(|account| account.connection != Connection::Controlled).collect()
 }
 
-fn form_page(tx: &Tx<'_>, question: &Question, prefill: &Prefill) -> HttpResponse {
+fn form_page(tx: &Tx<'_>, request: &AuthorizeRequest, prefill: &Prefill) -> HttpResponse {
     let platform = Account::platform();
     let choices = own_accounts(tx, &platform).into_iter().map(|account| {
         format!(
@@ -144,7 +144,7 @@ fn form_page(tx: &Tx<'_>, question: &Question, prefill: &Prefill) -> HttpRespons
         )
     });
     let choices = choices.collect::<Vec<String>>().concat();
-    let access = if question.is_read_only() { "see" } else { "see and change" };
+    let access = if request.is_read_only() { "see" } else { "see and change" };
     let country = if prefill.country.is_empty() { "US" } else { &prefill.country };
     let content = format!(
         "<p>The application <code>{client}</code> asks to {access} the data of your account.</p>\
@@ -162,12 +162,12 @@ fn form_page(tx: &Tx<'_>, question: &Question, prefill: &Prefill) -> HttpRespons
          <option value=\"leave\">are not submitted yet</option></select></label></fieldset>\
          <button name=\"decision\" value=\"connect\">Connect my account</button>\
          <button class=\"plain\" name=\"decision\" value=\"deny\">Deny</button></form>",
-        client = escape(&question.client_id),
+        client = escape(&request.client_id),
         hidden = [
-            hidden("client_id", Some(&question.client_id)),
-            hidden("redirect_uri", Some(&question.redirect_uri)),
-            hidden("scope", question.scope.as_deref()),
-            hidden("state", question.state.as_deref()),
+            hidden("client_id", Some(&request.client_id)),
+            hidden("redirect_uri", Some(&request.redirect_uri)),
+            hidden("scope", request.scope.as_deref()),
+            hidden("state", request.state.as_deref()),
         ]
         .concat(),
         name = escape(&prefill.name),
@@ -184,11 +184,11 @@ enum Decision {
     Deny,
 }
 
-/// What the owner decides, with the question it is about.
+/// The submitted form, with the authorization request.
 #[derive(Debug, Deserialize)]
 struct Submission {
     #[serde(flatten)]
-    question: Question,
+    request: AuthorizeRequest,
     decision: Decision,
     account: Option<String>,
     business_name: Option<String>,
@@ -199,33 +199,33 @@ struct Submission {
 
 async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpResponse {
     let submission = form.into_inner();
-    let question = &submission.question;
-    if let Some(problem) = question.problem() {
+    let request = &submission.request;
+    if let Some(problem) = request.problem() {
         return refused(problem);
     }
     if submission.decision == Decision::Deny {
-        return question.error("access_denied", "The user denied your request");
+        return request.error("access_denied", "The user denied your http_request");
     }
     let platform = Account::platform();
     let code = store.transact(&platform, Origin::default(), |tx| {
         let account = choose(tx, &submission);
-        let code = account.map(|id| issue_code(tx, &id, &question.client_id, question.is_read_only()));
-        (code, Keep::Changes)
+        let code = account.map(|id| issue_code(tx, &id, &request.client_id, request.is_read_only()));
+        (code, TxOutcome::Commit)
     });
     match code.await {
         Ok(Some(code)) => {
-            let scope = if question.is_read_only() { "read_only" } else { "read_write" };
-            question.answer(&[("scope", scope), ("code", &code)])
+            let scope = if request.is_read_only() { "read_only" } else { "read_write" };
+            request.answer(&[("scope", scope), ("code", &code)])
         }
         Ok(None) => refused("There is no such account to connect."),
         Err(error) => {
             tracing::error!(%error, "An authorisation was not kept");
-            failed()
+            internal_error_page()
         }
     }
 }
 
-/// The account that the owner has chosen, made if it is new; `None` if it can not be connected.
+/// Returns the chosen account's ID, and creates the account if it is new. Returns `None` if it can't be connected.
 fn choose(tx: &mut Tx<'_>, submission: &Submission) -> Option<String> {
     if let Some(id) = submission.account.as_ref().filter(|id| *id != "new") {
         let own = account_lookup::find(tx, id).filter(|account| account.connection != Connection::Controlled);
@@ -239,15 +239,15 @@ fn choose(tx: &mut Tx<'_>, submission: &Submission) -> Option<String> {
     let now = tx.now.seconds();
     let mut account = ConnectedAccount::new(account::new_id(), AccountType::Standard, Connection::None, now);
     let country = submission.country.as_deref().filter(|code| account::is_country(code));
-    account.settle_in(country.unwrap_or("US"));
+    account.set_country(country.unwrap_or("US"));
     account.email = text(&submission.email);
     if let Some(name) = text(&submission.business_name) {
         account.set_business_name(&name);
     }
     account.require_details();
-    account.request_usual(now);
+    account.request_default_capabilities(now);
     if let Some(how) = submission.outcome.unwrap_or(Outcome::Complete).onboarding() {
-        account.onboard(how);
+        account.complete_onboarding(how);
     }
     let id = account.id.clone();
     accounts::put(tx, account);

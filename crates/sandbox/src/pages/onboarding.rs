@@ -4,10 +4,10 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use crate::objects::account::ConnectedAccount;
-use crate::operations::account_links::{self, Visit};
-use crate::pages::connect::{Outcome, failed, page};
+use crate::operations::account_links::{self, LinkAccess};
+use crate::pages::connect::{Outcome, internal_error_page, page};
 use crate::pages::html::{escape, see_other};
-use crate::state::{Keep, Origin, Store};
+use crate::state::{Origin, Store, TxOutcome};
 use crate::storage::table::Account;
 
 /// Adds the page's routes.
@@ -23,23 +23,24 @@ struct Submission {
     business_name: Option<String>,
 }
 
-fn unknown() -> HttpResponse {
+fn not_found() -> HttpResponse {
     page(404, "Nothing to set up here", "<p>This link does not exist. Please go back and try again.</p>")
 }
 
-/// Following the link uses it up; the page that it shows goes on by a secret of its own.
+/// Opens the link, which can be used once. The page continues with a session secret.
 async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> HttpResponse {
     let (id, secret) = path.into_inner();
     let platform = Account::platform();
-    let visit = store
-        .transact(&platform, Origin::default(), |tx| (account_links::visit(tx, &id, &secret), Keep::Changes));
-    match visit.await {
-        Ok(Some(Visit::Begun(account, session))) => form(&account, &session),
-        Ok(Some(Visit::Stale { refresh_url })) => see_other(&refresh_url),
-        Ok(None) => unknown(),
+    let access = store.transact(&platform, Origin::default(), |tx| {
+        (account_links::open(tx, &id, &secret), TxOutcome::Commit)
+    });
+    match access.await {
+        Ok(Some(LinkAccess::Granted(account, session))) => form(&account, &session),
+        Ok(Some(LinkAccess::Expired { refresh_url })) => see_other(&refresh_url),
+        Ok(None) => not_found(),
         Err(error) => {
-            tracing::error!(%error, "A visit of an account link was not kept");
-            failed()
+            tracing::error!(%error, "A access of an account link was not kept");
+            internal_error_page()
         }
     }
 }
@@ -81,14 +82,17 @@ async fn submit(
     let name = form.business_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let platform = Account::platform();
     let left = store.transact(&platform, Origin::default(), |tx| {
-        (account_links::leave(tx, &id, &session, name, form.outcome.onboarding()), Keep::Changes)
+        (
+            account_links::finish_onboarding(tx, &id, &session, name, form.outcome.onboarding()),
+            TxOutcome::Commit,
+        )
     });
     match left.await {
         Ok(Some(url)) => see_other(&url),
-        Ok(None) => unknown(),
+        Ok(None) => not_found(),
         Err(error) => {
             tracing::error!(%error, "An onboarding was not kept");
-            failed()
+            internal_error_page()
         }
     }
 }

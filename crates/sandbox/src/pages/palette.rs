@@ -1,6 +1,6 @@
 //! The colours of every page, for light screens and for dark ones.
 
-/// The properties that the style sheets of the pages name.
+/// The custom properties that the pages' style sheets use.
 pub(super) const PALETTE: &str = include_str!("palette.css");
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
     }
 
-    /// Text by 4.5, the edges of fields and buttons by 3: level AA.
+    /// Level AA requires a contrast of 4.5 for text, and of 3 for borders of fields and buttons.
     #[test]
     fn everything_can_be_read_on_every_screen() {
         let (light, dark) = PALETTE.split_once("@media (prefers-color-scheme: dark)").unwrap();

@@ -9,20 +9,20 @@ use actix_web::{HttpResponse, web};
 
 use crate::test_data::cards::CARDS;
 
-/// What both scripts share: requests to the API with a publishable key.
+/// API requests with a publishable key, used by both scripts.
 const API: &str = include_str!("stripe_js/api.js");
 const SCRIPT: &str = include_str!("stripe_js/stripe.js");
 const FRAME_PAGE: &str = include_str!("stripe_js/payment_element.html");
 const FRAME_SCRIPT: &str = include_str!("stripe_js/payment_element.js");
 const FRAME_STYLE: &str = include_str!("stripe_js/payment_element.css");
 
-/// The frame may load its own script and style, talk to its own origin, and use the fonts a shop names.
+/// The frame loads its own script and style, sends requests to its own origin, and uses the shop's fonts.
 const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline' https:; \
                             connect-src 'self'; font-src https: http: data:; img-src data:; base-uri 'none'; form-action 'none'";
 
 pub(super) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Adds the routes: the addresses of Stripe's own script, and the frame's parts.
+/// Adds the routes: the URLs of Stripe's own script, and the frame's resources.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     for path in ["/v3", "/v3/", "/{release:[a-z]+}/stripe.js"] {
         config.service(web::resource(path).route(web::get().to(script)));
@@ -33,8 +33,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(web::resource("/v3/payment-element.css").route(web::get().to(frame_style)));
 }
 
-/// An answer that pages of every origin may use, also isolated ones.
-pub(super) fn answer(content_type: &'static str, body: String) -> HttpResponse {
+/// Returns a resource that pages of every origin can load, including cross-origin isolated ones.
+pub(super) fn asset(content_type: &'static str, body: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
@@ -45,17 +45,17 @@ pub(super) fn answer(content_type: &'static str, body: String) -> HttpResponse {
         .body(body)
 }
 
-/// One script of several parts, with nothing in the global scope.
-pub(super) fn wrapped(parts: &[&str]) -> String {
+/// Joins scripts and wraps them, so that nothing enters the global scope.
+pub(super) fn wrap_scripts(parts: &[&str]) -> String {
     format!("(() => {{\n'use strict';\n{}}})();\n", parts.concat())
 }
 
 async fn script() -> HttpResponse {
-    answer(JAVASCRIPT, wrapped(&[API, SCRIPT]))
+    asset(JAVASCRIPT, wrap_scripts(&[API, SCRIPT]))
 }
 
 async fn frame_page() -> HttpResponse {
-    let mut response = answer("text/html; charset=utf-8", FRAME_PAGE.to_owned());
+    let mut response = asset("text/html; charset=utf-8", FRAME_PAGE.to_owned());
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(FRAME_POLICY));
@@ -67,9 +67,9 @@ async fn frame_script() -> HttpResponse {
     numbers.sort_unstable();
     numbers.dedup();
     let numbers = format!("const TEST_CARD_NUMBERS = '{}'.split(' ');\n", numbers.join(" "));
-    answer(JAVASCRIPT, wrapped(&[API, &numbers, FRAME_SCRIPT]))
+    asset(JAVASCRIPT, wrap_scripts(&[API, &numbers, FRAME_SCRIPT]))
 }
 
 async fn frame_style() -> HttpResponse {
-    answer("text/css; charset=utf-8", FRAME_STYLE.to_owned())
+    asset("text/css; charset=utf-8", FRAME_STYLE.to_owned())
 }

@@ -4,12 +4,12 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use crate::http::amounts::decimal;
+use crate::http::amounts::format_amount;
 use crate::objects::challenge::Challenge;
 use crate::objects::payment_intent::{PaymentIntent, Status};
 use crate::operations::attempts::finish_challenge;
 use crate::pages::palette::PALETTE;
-use crate::state::{Keep, Origin, Store};
+use crate::state::{Origin, Store, TxOutcome};
 
 const TEMPLATE: &str = include_str!("three_d_secure.html");
 
@@ -20,7 +20,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     );
 }
 
-/// What the customer chose.
+/// The customer's choice.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Choice {
@@ -33,15 +33,15 @@ struct ChoiceForm {
     outcome: Choice,
 }
 
-/// How the page is shown.
+/// The display mode of the page.
 #[derive(Debug, Deserialize)]
 struct Frame {
-    /// There if Stripe.js shows the page in a dialog on the shop's page, which it tells instead of going back.
+    /// Set if Stripe.js shows the page in a dialog. The page then notifies Stripe.js instead of redirecting.
     in_dialog: Option<String>,
 }
 
-/// Tells the dialog around the page that it is over. It says nothing that only the shop may know.
-const TELL_DIALOG: &str = "<p>You can go on now.</p><script>parent.postMessage({ quittanceSandbox: true, \
+/// Notifies the dialog that the challenge has ended. Contains no confidential data.
+const DIALOG_MESSAGE: &str = "<p>You can go on now.</p><script>parent.postMessage({ quittanceSandbox: true, \
                            type: 'authenticated' }, '*')</script>";
 
 fn page(status: u16, title: &str, content: &str) -> HttpResponse {
@@ -68,11 +68,11 @@ fn closed_page() -> HttpResponse {
 
 async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> HttpResponse {
     let (id, token) = path.into_inner();
-    let amount = store.peek(|tx| {
-        let (account, challenge) = tx.state.of::<Challenge>().find(&id)?;
-        let intent = tx.state.of::<PaymentIntent>().get(account, &id)?;
+    let amount = store.run_in_memory(|tx| {
+        let (account, challenge) = tx.state.table::<Challenge>().find(&id)?;
+        let intent = tx.state.table::<PaymentIntent>().get(account, &id)?;
         (challenge.token == token).then(|| {
-            format!("{} {}", decimal(intent.amount, &intent.currency), intent.currency.to_uppercase())
+            format!("{} {}", format_amount(intent.amount, &intent.currency), intent.currency.to_uppercase())
         })
     });
     match amount {
@@ -97,14 +97,15 @@ async fn submit(
 ) -> HttpResponse {
     let (id, token) = path.into_inner();
     let passed = matches!(form.outcome, Choice::Complete);
-    let account = store.peek(|tx| tx.state.of::<Challenge>().find(&id).map(|(account, _)| account.clone()));
+    let account =
+        store.run_in_memory(|tx| tx.state.table::<Challenge>().find(&id).map(|(account, _)| account.clone()));
     let Some(account) = account else { return closed_page() };
     let finished = store.transact(&account, Origin::default(), |tx| {
-        (finish_challenge(tx, &id, &token, passed), Keep::Changes)
+        (finish_challenge(tx, &id, &token, passed), TxOutcome::Commit)
     });
     let is_in_dialog = frame.in_dialog.is_some();
     match finished.await {
-        Ok(Some(_)) if is_in_dialog => page(200, "Thank you", TELL_DIALOG),
+        Ok(Some(_)) if is_in_dialog => page(200, "Thank you", DIALOG_MESSAGE),
         Ok(Some(intent)) => finished_page(&intent),
         Ok(None) => closed_page(),
         Err(error) => {

@@ -11,22 +11,23 @@ use crate::server::caller::Caller;
 use crate::state::Tx;
 use crate::storage::table::Account;
 
-/// Checks the account a call names, or refuses it.
-pub(crate) fn admit(
+/// Checks whether the caller may act for the account, and sets the application.
+pub(crate) fn authorize(
     tx: &Tx<'_>,
     mut caller: Caller,
     method: &Method,
     path: &str,
 ) -> Result<Caller, ApiError> {
-    let no_access = |caller: &Caller| ApiError::no_access(&caller.shown_key, &caller.account.0);
-    if let Some(token) = tx.state.of::<OAuthToken>().get(&Account::platform(), &caller.key_hash) {
+    let account_access_denied =
+        |caller: &Caller| ApiError::account_access_denied(&caller.redacted_key, &caller.account.0);
+    if let Some(token) = tx.state.table::<OAuthToken>().get(&Account::platform(), &caller.key_hash) {
         if token.is_revoked {
-            return Err(ApiError::unauthorized(format!("Expired API Key provided: {}", caller.shown_key))
+            return Err(ApiError::unauthorized(format!("Expired API Key provided: {}", caller.redacted_key))
                 .with_code("api_key_expired"));
         }
         let own = Account(token.account.clone());
         if !caller.account.is_platform() && caller.account != own {
-            return Err(no_access(&caller));
+            return Err(account_access_denied(&caller));
         }
         let application =
             account_lookup::find(tx, &token.account).map(|account| account.application().to_owned());
@@ -37,13 +38,14 @@ pub(crate) fn admit(
     if caller.account.is_platform() {
         return Ok(caller);
     }
-    let account = account_lookup::find(tx, &caller.account.0).ok_or_else(|| no_access(&caller))?;
-    // What customers and banks do goes on after an account has been disconnected.
+    let account =
+        account_lookup::find(tx, &caller.account.0).ok_or_else(|| account_access_denied(&caller))?;
+    // Control API calls for customers and banks work after a disconnect.
     if path.starts_with("/_sandbox/") {
         return Ok(caller);
     }
     match &account.connection {
-        Connection::None => Err(no_access(&caller)),
+        Connection::None => Err(account_access_denied(&caller)),
         Connection::Authorized { is_read_only: true, .. } if *method != Method::GET => {
             Err(ApiError::forbidden(format!(
                 "This application does not have the required permissions for this endpoint on account '{}'.",

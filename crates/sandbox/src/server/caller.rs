@@ -7,24 +7,24 @@ use base64::Engine;
 use crate::endpoints::route::Role;
 use crate::http::error::ApiError;
 use crate::http::params::Params;
-use crate::storage::ids::hash_of_key;
+use crate::storage::ids::hash_secret;
 use crate::storage::table::Account;
 
-/// Who calls.
+/// The authenticated caller of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) role: Role,
     pub(crate) account: Account,
-    /// The key as errors show it.
-    pub(crate) shown_key: String,
-    /// The application that acts for a connected account, once the call is admitted.
+    /// The key as shown in errors.
+    pub(crate) redacted_key: String,
+    /// The application that acts for a connected account. Set by `access::authorize`.
     pub(crate) application: Option<String>,
-    /// A hash of the key: what tells the keys of connected accounts from the platform's.
+    /// The hash of the key. Keys of connected accounts are found by it.
     pub(crate) key_hash: String,
 }
 
 impl Caller {
-    /// Reads key and account from the headers, or from the parameters where Stripe.js puts them.
+    /// Reads the key and the account from the headers, or from the parameters that Stripe.js uses.
     pub(crate) fn identify(
         request: &HttpRequest,
         params: &mut Params,
@@ -32,19 +32,19 @@ impl Caller {
     ) -> Result<Self, ApiError> {
         let in_body = params.string("key")?;
         let account_in_body = params.string("_stripe_account")?;
-        // Stripe.js repeats the version in the body; the sandbox has one version only.
+        // Stripe.js repeats the version in the body. The sandbox has only one version.
         params.string("_stripe_version")?;
-        // OAuth has its own name for the key; elsewhere a client secret is another thing.
+        // OAuth requests can send the key as `client_secret`. Elsewhere, `client_secret` is a different parameter.
         let is_oauth = request.path().starts_with("/oauth/");
         let client_secret = if is_oauth { params.string("client_secret")? } else { None };
         let key = key_in_header(request.headers()).or(in_body).or(client_secret).ok_or_else(missing_key)?;
-        let role = role_of(&key)?;
+        let role = parse_role(&key)?;
         let header = request.headers().get("stripe-account").and_then(|value| value.to_str().ok());
         let account = match header.map(str::to_owned).or(account_in_body) {
             Some(id) if id != platform_id => Account(id),
             _ => Account::platform(),
         };
-        Ok(Self { role, account, shown_key: redact(&key), application: None, key_hash: hash_of_key(&key) })
+        Ok(Self { role, account, redacted_key: redact(&key), application: None, key_hash: hash_secret(&key) })
     }
 }
 
@@ -62,7 +62,7 @@ fn key_in_header(headers: &HeaderMap) -> Option<String> {
     Some(text.split(':').next().unwrap_or_default().to_owned())
 }
 
-fn role_of(key: &str) -> Result<Role, ApiError> {
+fn parse_role(key: &str) -> Result<Role, ApiError> {
     let has = |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
     if has("sk_test_") || has("rk_test_") {
         return Ok(Role::Secret);
@@ -92,7 +92,7 @@ fn missing_key() -> ApiError {
     )
 }
 
-/// The first and last characters of a key, as Stripe shows it in errors.
+/// Returns the first and last characters of a key, as Stripe shows it in errors.
 fn redact(key: &str) -> String {
     let chars: Vec<char> = key.chars().collect();
     if chars.len() < 12 {
@@ -104,14 +104,14 @@ fn redact(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Role, redact, role_of};
+    use super::{Role, parse_role, redact};
 
     #[test]
     fn only_test_keys_are_taken() {
-        assert_eq!(role_of("sk_test_x").unwrap(), Role::Secret);
-        assert_eq!(role_of("pk_test_x").unwrap(), Role::Publishable);
+        assert_eq!(parse_role("sk_test_x").unwrap(), Role::Secret);
+        assert_eq!(parse_role("pk_test_x").unwrap(), Role::Publishable);
         for key in ["sk_live_x", "sk_test_", "", "hello"] {
-            assert_eq!(role_of(key).unwrap_err().status, 401, "{key}");
+            assert_eq!(parse_role(key).unwrap_err().status, 401, "{key}");
         }
         assert_eq!(redact("sk_test_abcdefgh"), "sk_test*****efgh");
         assert_eq!(redact("short"), "*****");

@@ -22,7 +22,7 @@ use crate::state::Tx;
 
 const MAX_DEPTH: usize = 4;
 
-/// Fields that hold an id which can be expanded. Some are always null here, which expands to null.
+/// Fields whose IDs can be expanded. Some are always null in the sandbox and stay null.
 const EXPANDABLE: &[&str] = &[
     "account",
     "application",
@@ -52,7 +52,7 @@ const EXPANDABLE: &[&str] = &[
     "transfer_reversal",
 ];
 
-/// Replaces what the paths name in `answer`, an object or a list.
+/// Expands the paths in `answer`, an object or a list.
 pub(crate) fn expand(tx: &Tx<'_>, answer: &mut Value, paths: &[String]) -> Result<(), ApiError> {
     for path in paths {
         let segments: Vec<&str> = path.split('.').collect();
@@ -103,7 +103,7 @@ fn expand_path(tx: &Tx<'_>, value: &mut Value, segments: &[&str], path: &str) ->
     if rest.is_empty() || !field.is_object() { Ok(()) } else { expand_path(tx, field, rest, path) }
 }
 
-/// The object of an id of any kind, for `expand[]`.
+/// Renders the object with this ID, of any type.
 fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
     match id.split_once('_')?.0 {
         "pi" => tx.get::<PaymentIntent>(id).map(PaymentIntent::render),
@@ -111,7 +111,7 @@ fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
             let charge = tx.get::<Charge>(id).map(Charge::render);
             charge.or_else(|| render_payment(tx, id))
         }
-        "fee" => application_fees::of_platform(tx, id).map(|fee| application_fees::render(tx, &fee)),
+        "fee" => application_fees::find_on_platform(tx, id).map(|fee| application_fees::render(tx, &fee)),
         "fr" => tx.get::<FeeRefund>(id).map(FeeRefund::render),
         "tr" => tx.get::<Transfer>(id).map(|transfer| transfers::render(tx, transfer)),
         "trr" => tx.get::<Reversal>(id).map(Reversal::render),
@@ -131,17 +131,17 @@ fn render_by_id(tx: &Tx<'_>, id: &str) -> Option<Value> {
     }
 }
 
-/// A payment by the platform: on the account that got it, and from the platform that sent it.
+/// Renders a destination payment, for its own account and for the platform.
 fn render_payment(tx: &Tx<'_>, id: &str) -> Option<Value> {
-    let (account, payment) = tx.state.of::<DestinationPayment>().find(id)?;
+    let (account, payment) = tx.state.table::<DestinationPayment>().find(id)?;
     (tx.account.is_platform() || tx.account == *account).then(|| payment.render())
 }
 
-/// A list that an object shows only if it is asked for by `expand[]`.
+/// Renders a list that an object contains only on request.
 fn render_included(tx: &Tx<'_>, object: &Value, field: &str) -> Option<Value> {
     let id = object["id"].as_str()?;
     match (object["object"].as_str()?, field) {
-        ("charge", "refunds") => Some(refunds::list_of_charge(tx, id)),
+        ("charge", "refunds") => Some(refunds::render_list_for_charge(tx, id)),
         ("checkout.session", "line_items") => {
             tx.get::<CheckoutSession>(id).map(CheckoutSession::render_line_items)
         }

@@ -11,12 +11,12 @@ use actix_web::web::Bytes;
 
 use crate::chaos::ApiFault;
 use crate::http::error::ApiError;
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 
-/// A body that breaks off, and the connection with it.
-struct Broken;
+/// A body that ends early and closes the connection.
+struct TruncatedBody;
 
-impl MessageBody for Broken {
+impl MessageBody for TruncatedBody {
     type Error = std::io::Error;
 
     fn size(&self) -> BodySize {
@@ -28,9 +28,9 @@ impl MessageBody for Broken {
     }
 }
 
-fn cut() -> HttpResponse {
+fn truncated_response() -> HttpResponse {
     HttpResponse::Ok()
-        .message_body(Broken)
+        .message_body(TruncatedBody)
         .map_or_else(HttpResponse::from_error, HttpResponse::map_into_boxed_body)
 }
 
@@ -40,20 +40,20 @@ fn bad_gateway() -> HttpResponse {
     HttpResponse::BadGateway().insert_header((header::CONTENT_TYPE, "text/html")).body(page)
 }
 
-fn failed(error: &ApiError, request_id: &str) -> HttpResponse {
+fn error_response(error: &ApiError, request_id: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(error.status).unwrap_or_default();
     let mut answer = HttpResponse::build(status);
     answer.insert_header(("Request-Id", request_id));
     if error.status != 429 {
         answer.insert_header(("Stripe-Should-Retry", "true"));
     }
-    answer.json(error.body(request_id, Moment::of_the_machine().seconds()))
+    answer.json(error.body(request_id, Timestamp::system_now().seconds()))
 }
 
-/// Answers a call that goes wrong.
-pub(crate) async fn fail(fault: ApiFault, hang: Duration, request_id: &str) -> HttpResponse {
+/// Returns the response of a call with a fault.
+pub(crate) async fn respond(fault: ApiFault, hang: Duration, request_id: &str) -> HttpResponse {
     match fault {
-        ApiFault::Conflict => failed(
+        ApiFault::Conflict => error_response(
             &ApiError::refused(
                 "This object cannot be accessed right now because another API request or Stripe process is currently \
                  accessing it. If you see this error intermittently, retry the request.",
@@ -62,20 +62,20 @@ pub(crate) async fn fail(fault: ApiFault, hang: Duration, request_id: &str) -> H
             .with_code("lock_timeout"),
             request_id,
         ),
-        ApiFault::RateLimit => failed(
+        ApiFault::RateLimit => error_response(
             &ApiError::refused("Request rate limit exceeded. Learn more about rate limits: https://stripe.com/docs/rate-limits.")
                 .with_status(429)
                 .with_code("rate_limit"),
             request_id,
         ),
         ApiFault::ServerError | ApiFault::ServerErrorAfter => {
-            failed(&ApiError::internal("An unknown error occurred."), request_id)
+            error_response(&ApiError::internal("An unknown error occurred."), request_id)
         }
         ApiFault::BadGateway | ApiFault::BadGatewayAfter => bad_gateway(),
         ApiFault::Hang | ApiFault::HangAfter => {
             tokio::time::sleep(hang).await;
-            cut()
+            truncated_response()
         }
-        ApiFault::Cut | ApiFault::CutAfter => cut(),
+        ApiFault::Cut | ApiFault::CutAfter => truncated_response(),
     }
 }

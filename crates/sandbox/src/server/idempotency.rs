@@ -12,7 +12,7 @@ use crate::storage::table::Account;
 
 const MAX_KEY_CHARS: usize = 255;
 
-/// A key, and the request that came with it.
+/// An idempotency key and the request that it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct IdempotentRequest {
     pub(crate) key: String,
@@ -22,7 +22,7 @@ pub(crate) struct IdempotentRequest {
 }
 
 impl IdempotentRequest {
-    /// Checks the key. The fingerprint is a hash of the parameters: nothing of them is kept.
+    /// Validates the key. The fingerprint is a hash of the parameters, so that no parameters are stored.
     pub(crate) fn new(key: &str, account: &Account, path: &str, body: &[u8]) -> Result<Self, ApiError> {
         if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
             return Err(ApiError::idempotency(
@@ -38,7 +38,7 @@ impl IdempotentRequest {
         })
     }
 
-    /// The answer this key already got, an error if it was for another request, or `None` if it is new.
+    /// Returns the saved response of this key, an error if the request differs, or `None` for a new key.
     pub(crate) fn saved(&self, tx: &Tx<'_>) -> Result<Option<SavedResponse>, ApiError> {
         let Some(saved) = tx.get::<SavedResponse>(&self.id).filter(|saved| saved.expires() > tx.now) else {
             return Ok(None);
@@ -68,7 +68,7 @@ impl IdempotentRequest {
         Ok(Some(saved.clone()))
     }
 
-    /// Keeps the answer, in the transaction that did the work.
+    /// Saves the response, in the transaction that did the work.
     pub(crate) fn save(&self, tx: &mut Tx<'_>, status: u16, body: &str, request_id: &str) {
         let created_ms = tx.now.0;
         tx.put(SavedResponse {
@@ -83,12 +83,12 @@ impl IdempotentRequest {
     }
 }
 
-/// The keys of requests that are being answered at this moment.
+/// The keys of requests in progress.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(Mutex<HashSet<String>>);
 
 impl InFlight {
-    /// Marks the key as in use until the guard is dropped; refused (409) if it is in use already.
+    /// Marks the key as in use until the guard is dropped. Fails with 409 if it is in use already.
     pub(crate) fn enter(self: &Arc<Self>, request: &IdempotentRequest) -> Result<InFlightGuard, ApiError> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !keys.insert(request.id.clone()) {
@@ -107,7 +107,7 @@ impl InFlight {
     }
 }
 
-/// Holds a key in use.
+/// Keeps a key in use until it is dropped.
 pub(crate) struct InFlightGuard {
     keys: Arc<InFlight>,
     id: String,

@@ -16,8 +16,8 @@ use crate::endpoints::route::Route;
 use crate::objects::webhook_endpoint::WebhookEndpoint;
 use crate::operations::webhook_endpoints;
 use crate::pages::{checkout, oauth, onboarding, stripe_js, three_d_secure};
-use crate::server::record::Record;
-use crate::server::serve::Shared;
+use crate::server::recorder::RequestRecorder;
+use crate::server::serve::AppState;
 use crate::state::{Settings, Store};
 use crate::storage::file::{Storage, StorageError};
 
@@ -26,71 +26,71 @@ mod caller;
 mod expand;
 mod faults;
 mod idempotency;
-mod record;
+mod recorder;
 mod serve;
 
-/// The longest request body, in bytes. Stripe's own requests stay far below.
+/// The maximum size of a request body, far above the size of Stripe requests.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// Threads that answer requests. The work is short and under one lock.
+/// The number of worker threads. Requests are short and run under one lock.
 const WORKERS: usize = 2;
 
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 2;
 
-/// Why the sandbox can not start or had to stop.
+/// The reason why the sandbox can't start or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address can not be listened on.
+    /// The address can't be listened on.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The state file can not be used.
+    /// The state file can't be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The file that requests are recorded in can not be written to.
+    /// The request log can't be opened.
     #[error("cannot record requests in {path}")]
     Record {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The client that delivers webhooks can not be set up.
+    /// The HTTP client for webhooks can't be created.
     #[error("cannot set up the client that delivers webhooks")]
     Client(#[source] reqwest::Error),
-    /// The HTTP server stopped by itself.
+    /// The HTTP server failed.
     #[error("the HTTP server failed")]
     Server(#[source] std::io::Error),
 }
 
-/// A sandbox that has its address and its state, and can be run.
+/// A sandbox that is bound to its address and ready to run.
 pub struct Sandbox {
     listener: TcpListener,
     local_addr: SocketAddr,
     store: Arc<Store>,
     worker: Arc<Worker>,
-    record: Option<Arc<Record>>,
+    recorder: Option<Arc<RequestRecorder>>,
 }
 
-/// A handle on a sandbox that stays usable while it runs. Cheap to clone.
+/// A handle to a sandbox that remains usable while the sandbox runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     store: Arc<Store>,
 }
 
 impl Sandbox {
-    /// Listens, and reads the state file if there is one. Requests wait until [`run`](Self::run).
+    /// Binds the address and reads the state file, if any. Requests wait until you call [`run`](Self::run).
     pub fn bind(config: Config) -> Result<Self, Error> {
-        let in_listening = |source| Error::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).map_err(in_listening)?;
-        listener.set_nonblocking(true).map_err(in_listening)?;
-        let local_addr = listener.local_addr().map_err(in_listening)?;
+        let listen_error = |source| Error::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).map_err(listen_error)?;
+        listener.set_nonblocking(true).map_err(listen_error)?;
+        let local_addr = listener.local_addr().map_err(listen_error)?;
         if !local_addr.ip().is_loopback() {
             tracing::warn!(
                 address = %local_addr,
@@ -109,7 +109,7 @@ impl Sandbox {
             dispute_delay: config.dispute_delay,
         };
         let routes = endpoints::routes().map(|route| format!("{} {}", route.method, route.path)).collect();
-        let chaos = Chaos::new(ChaosPlan::of(config.chaos), routes);
+        let chaos = Chaos::new(ChaosPlan::from_config(config.chaos), routes);
         let (storage, rows) = match &config.state_file {
             Some(path) => Storage::open(path)?,
             None => (Storage::memory(), Vec::new()),
@@ -119,11 +119,11 @@ impl Sandbox {
             RetryPolicy { base: config.webhook_retry_base, max_attempts: config.webhook_max_attempts };
         let client = delivery::client().map_err(Error::Client)?;
         let worker = Arc::new(Worker { store: Arc::clone(&store), client, retries });
-        let record = config.record_requests.map(|path| match Record::open(&path) {
-            Ok(record) => Ok(Arc::new(record)),
+        let recorder = config.record_requests.map(|path| match RequestRecorder::open(&path) {
+            Ok(recorder) => Ok(Arc::new(recorder)),
             Err(source) => Err(Error::Record { path, source }),
         });
-        let sandbox = Self { listener, local_addr, store, worker, record: record.transpose()? };
+        let sandbox = Self { listener, local_addr, store, worker, recorder: recorder.transpose()? };
         let handle = sandbox.handle();
         for target in config.webhook_endpoints {
             handle.register(&target, false);
@@ -134,47 +134,47 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// The address it listens on, with the real port.
+    /// Returns the listen address with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The base URL of its API, without `/v1` and without a slash at the end.
+    /// Returns the API's base URL, without `/v1` and without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.local_addr)
     }
 
-    /// The id of the platform's own account, which `GET /v1/account` tells.
+    /// Returns the ID of the platform's account, as in `GET /v1/account`.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.store.settings.platform_id
     }
 
-    /// A handle that stays usable while the sandbox runs.
+    /// Returns a handle that remains usable while the sandbox runs.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle { store: Arc::clone(&self.store) }
     }
 
-    /// Answers requests and delivers webhooks until `shutdown` is done; then finishes what is under way, writes
-    /// everything to the state file, and closes it. Runs inside a tokio runtime.
+    /// Answers requests and delivers webhooks until `shutdown` completes. Then it finishes running work, writes all changes
+    /// to the state file, and closes it. Requires a tokio runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let shared = web::Data::new(Shared {
+        let app = web::Data::new(AppState {
             store: Arc::clone(&self.store),
             in_flight: Arc::default(),
-            record: self.record,
+            recorder: self.recorder,
         });
         let store = web::Data::from(Arc::clone(&self.store));
         let server = HttpServer::new(move || {
             App::new()
-                .app_data(shared.clone())
+                .app_data(app.clone())
                 .app_data(store.clone())
                 .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
                 .wrap(Cors::permissive())
                 .configure(configure)
-                .default_service(web::route().to(unknown))
+                .default_service(web::route().to(not_found))
         })
         .workers(WORKERS)
         .disable_signals()
@@ -184,7 +184,7 @@ impl Sandbox {
         .run();
         let server_handle = server.handle();
         let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(self.worker.run(until(stopped)));
+        let worker = tokio::spawn(self.worker.run(wait_for_stop(stopped)));
         tokio::pin!(server);
         let result = tokio::select! {
             result = &mut server => result,
@@ -206,9 +206,8 @@ impl Sandbox {
 }
 
 impl Handle {
-    /// Registers an endpoint that gets every event of the platform's own account. Registering a URL again
-    /// replaces its secret. Such endpoints are not kept over a restart, but deliveries that are pending for a
-    /// URL go on once it is registered again.
+    /// Registers an endpoint for all events of the platform's account. If the URL is registered already, its secret is
+    /// replaced. The registration ends with the process. Pending deliveries for the URL resume when you register it again.
     pub fn register_webhook_endpoint(
         &self,
         url: impl Into<String>,
@@ -218,7 +217,8 @@ impl Handle {
         Ok(())
     }
 
-    /// As [`register_webhook_endpoint`](Self::register_webhook_endpoint), for the events of connected accounts.
+    /// Registers an endpoint for all events of connected accounts. See
+    /// [`register_webhook_endpoint`](Self::register_webhook_endpoint).
     pub fn register_connect_webhook_endpoint(
         &self,
         url: impl Into<String>,
@@ -229,7 +229,7 @@ impl Handle {
     }
 
     fn register(&self, target: &WebhookTarget, connect: bool) {
-        self.store.peek(|tx| {
+        self.store.run_in_memory(|tx| {
             let endpoint = WebhookEndpoint::configured(target, connect, tx.now.seconds());
             webhook_endpoints::register(tx, endpoint);
         });
@@ -237,12 +237,12 @@ impl Handle {
     }
 }
 
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop too.
+async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which also means stop.
     let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }
 
-/// Adds every endpoint, several methods of one path as one resource.
+/// Adds every route. Methods of the same path become one actix resource.
 fn configure(config: &mut web::ServiceConfig) {
     let mut paths: Vec<(&'static str, Vec<&'static Route>)> = Vec::new();
     for route in endpoints::routes() {
@@ -252,13 +252,13 @@ fn configure(config: &mut web::ServiceConfig) {
         }
     }
     for (path, routes) in paths {
-        let mut resource = web::resource(path).default_service(web::route().to(unknown));
+        let mut resource = web::resource(path).default_service(web::route().to(not_found));
         for route in routes {
             resource = resource.route(web::method(route.method.clone()).to(
-                move |shared: web::Data<Shared>,
+                move |app: web::Data<AppState>,
                       request: HttpRequest,
                       body: Result<web::Bytes, actix_web::Error>| async move {
-                    serve::serve(route, &shared, &request, body).await
+                    serve::serve(route, &app, &request, body).await
                 },
             ));
         }
@@ -271,13 +271,13 @@ fn configure(config: &mut web::ServiceConfig) {
     stripe_js::configure(config);
 }
 
-async fn unknown(
-    shared: web::Data<Shared>,
+async fn not_found(
+    app: web::Data<AppState>,
     request: HttpRequest,
     body: Result<web::Bytes, actix_web::Error>,
 ) -> actix_web::HttpResponse {
-    if let Some(record) = &shared.record {
-        record.write(&request, &body.unwrap_or_default());
+    if let Some(recorder) = &app.recorder {
+        recorder.write(&request, &body.unwrap_or_default());
     }
-    serve::unknown(&request, shared.store.clock.now().seconds())
+    serve::not_found(&request, app.store.clock.now().seconds())
 }

@@ -13,59 +13,59 @@ use crate::endpoints::route::{Call, Role, Route};
 use crate::http::error::{ApiError, Stage};
 use crate::http::form;
 use crate::http::params::Params;
-use crate::http::version::api_version;
+use crate::http::version::requested_version;
 use crate::server::caller::Caller;
 use crate::server::idempotency::{IdempotentRequest, InFlight};
-use crate::server::record::Record;
+use crate::server::recorder::RequestRecorder;
 use crate::server::{access, expand, faults};
-use crate::state::{Keep, Origin, Store, Tx};
+use crate::state::{Origin, Store, Tx, TxOutcome};
 use crate::storage::ids;
 
-/// What every request shares.
-pub(crate) struct Shared {
+/// The state that all requests share.
+pub(crate) struct AppState {
     pub(crate) store: Arc<Store>,
     pub(crate) in_flight: Arc<InFlight>,
-    pub(crate) record: Option<Arc<Record>>,
+    pub(crate) recorder: Option<Arc<RequestRecorder>>,
 }
 
-/// An answer before it is sent.
-struct Answer {
+/// A response before it is sent.
+struct Reply {
     status: u16,
     body: String,
-    /// The request that first got this answer, if it is replayed.
+    /// The ID of the request that first got this response, if it is replayed.
     original_request: Option<String>,
 }
 
-impl Answer {
+impl Reply {
     fn error(error: &ApiError, request_id: &str, now_seconds: i64) -> Self {
-        let body = pretty(&error.body(request_id, now_seconds));
+        let body = to_pretty_json(&error.body(request_id, now_seconds));
         Self { status: error.status, body, original_request: None }
     }
 }
 
-fn pretty(value: &Value) -> String {
-    // Stripe indents its answers; a value always serialises.
+fn to_pretty_json(value: &Value) -> String {
+    // Stripe indents its responses. Serializing a `Value` can't fail.
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// Answers a request for an endpoint.
+/// Processes a request for an endpoint.
 pub(crate) async fn serve(
     route: &'static Route,
-    shared: &Shared,
+    app: &AppState,
     request: &HttpRequest,
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
     let request_id = ids::request();
-    if let Some(record) = &shared.record {
-        record.write(request, body.as_deref().unwrap_or_default());
+    if let Some(recorder) = &app.recorder {
+        recorder.write(request, body.as_deref().unwrap_or_default());
     }
-    let fault = shared.store.chaos.api_fault(route.method.as_str(), route.path);
-    if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.is_after()) {
-        return faults::fail(fault, hang, &request_id).await;
+    let fault = app.store.chaos.api_fault(route.method.as_str(), route.path);
+    if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.takes_effect()) {
+        return faults::respond(fault, hang, &request_id).await;
     }
     let answered = match body {
-        Ok(body) => answer(route, shared, request, &body, &request_id, fault.map(|(fault, _)| fault)).await,
-        // The body is too long, or was cut off.
+        Ok(body) => process(route, app, request, &body, &request_id, fault.map(|(fault, _)| fault)).await,
+        // The body is too long or incomplete.
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
             Err(ApiError::invalid("The request's body could not be read.").with_status(status))
@@ -73,32 +73,32 @@ pub(crate) async fn serve(
     };
     let answer = match answered {
         Ok(answer) => answer,
-        Err(error) => Answer::error(&error, &request_id, shared.store.clock.now().seconds()),
+        Err(error) => Reply::error(&error, &request_id, app.store.clock.now().seconds()),
     };
     match fault {
-        // What was done stays done; only the caller does not hear of it.
+        // The changes persist, but the caller doesn't get the response.
         Some((fault, hang)) if fault != ApiFault::ServerErrorAfter => {
-            faults::fail(fault, hang, &request_id).await
+            faults::respond(fault, hang, &request_id).await
         }
         _ => respond(request, answer, &request_id),
     }
 }
 
-/// Answers a request for no endpoint.
-pub(crate) fn unknown(request: &HttpRequest, now_seconds: i64) -> HttpResponse {
+/// Responds to a request without a matching route.
+pub(crate) fn not_found(request: &HttpRequest, now_seconds: i64) -> HttpResponse {
     let request_id = ids::request();
     let error = ApiError::unknown_route(request.method().as_str(), request.path());
-    respond(request, Answer::error(&error, &request_id, now_seconds), &request_id)
+    respond(request, Reply::error(&error, &request_id, now_seconds), &request_id)
 }
 
-fn respond(request: &HttpRequest, answer: Answer, request_id: &str) -> HttpResponse {
+fn respond(request: &HttpRequest, answer: Reply, request_id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .insert_header((header::CACHE_CONTROL, "no-cache, no-store"))
         .insert_header(("Request-Id", request_id));
-    if let Ok(version) = api_version(request.headers()) {
+    if let Ok(version) = requested_version(request.headers()) {
         response.insert_header(("Stripe-Version", version));
     }
     for name in ["Stripe-Account", "Idempotency-Key"] {
@@ -131,17 +131,18 @@ fn respond(request: &HttpRequest, answer: Answer, request_id: &str) -> HttpRespo
     response.body(answer.body)
 }
 
-async fn answer(
+async fn process(
     route: &'static Route,
-    shared: &Shared,
+    app: &AppState,
     request: &HttpRequest,
     body: &Bytes,
     request_id: &str,
     fault: Option<ApiFault>,
-) -> Result<Answer, ApiError> {
+) -> Result<Reply, ApiError> {
     let mut params = read_params(request, body)?;
-    let caller = Caller::identify(request, &mut params, &shared.store.settings.platform_id)?;
-    let caller = shared.store.peek(|tx| access::admit(tx, caller, request.method(), request.path()))?;
+    let caller = Caller::identify(request, &mut params, &app.store.settings.platform_id)?;
+    let caller =
+        app.store.run_in_memory(|tx| access::authorize(tx, caller, request.method(), request.path()))?;
     if caller.role == Role::Publishable && !route.allows_publishable {
         return Err(ApiError::unauthorized(
             "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a \
@@ -149,11 +150,11 @@ async fn answer(
         )
         .with_code("secret_key_required"));
     }
-    let version = api_version(request.headers())?;
+    let version = requested_version(request.headers())?;
     let expand = params.strings("expand")?.unwrap_or_default();
     let idempotent = idempotent_request(request, &caller, body)?;
     let _guard = match &idempotent {
-        Some(idempotent) => Some(shared.in_flight.enter(idempotent)?),
+        Some(idempotent) => Some(app.in_flight.enter(idempotent)?),
         None => None,
     };
     let in_path = |name| request.match_info().get(name).unwrap_or_default();
@@ -161,8 +162,7 @@ async fn answer(
     let key = idempotent.as_ref().map(|idempotent| idempotent.key.clone());
     let application = caller.application.clone();
     let origin = Origin { request_id: Some(request_id.to_owned()), idempotency_key: key, application };
-    shared
-        .store
+    app.store
         .transact(&caller.account, origin, |tx| {
             execute(tx, idempotent.as_ref(), request_id, fault, |tx| {
                 let mut value = (route.handler)(&mut Call {
@@ -171,7 +171,7 @@ async fn answer(
                     id,
                     child,
                     role: caller.role,
-                    shown_key: &caller.shown_key,
+                    redacted_key: &caller.redacted_key,
                     version: &version,
                 })?;
                 expand::expand(tx, &mut value, &expand)?;
@@ -182,7 +182,7 @@ async fn answer(
         .map_err(|error| ApiError::internal(format!("The sandbox failed: {error}.")))?
 }
 
-/// The idempotency key of a POST and what it was sent with.
+/// Returns the idempotency key of a POST and the request's fingerprint.
 fn idempotent_request(
     request: &HttpRequest,
     caller: &Caller,
@@ -196,47 +196,50 @@ fn idempotent_request(
     IdempotentRequest::new(key, &caller.account, request.path(), body).map(Some)
 }
 
-/// Replays what the key already got, or executes and saves what Stripe saves: the results of endpoints that
-/// began to execute.
+/// Replays the response saved under the key, or runs `work`. Like Stripe, saves responses only of endpoints that started
+/// to execute.
 fn execute(
     tx: &mut Tx<'_>,
     idempotent: Option<&IdempotentRequest>,
     request_id: &str,
     fault: Option<ApiFault>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<Value, ApiError>,
-) -> (Result<Answer, ApiError>, Keep) {
+) -> (Result<Reply, ApiError>, TxOutcome) {
     match idempotent.map(|idempotent| idempotent.saved(tx)) {
         None | Some(Ok(None)) => {}
         Some(Ok(Some(saved))) => {
             let original_request = Some(saved.request_id);
-            return (Ok(Answer { status: saved.status, body: saved.body, original_request }), Keep::Nothing);
+            return (
+                Ok(Reply { status: saved.status, body: saved.body, original_request }),
+                TxOutcome::RollBack,
+            );
         }
-        Some(Err(error)) => return (Err(error), Keep::Nothing),
+        Some(Err(error)) => return (Err(error), TxOutcome::RollBack),
     }
     let answer = match work(tx) {
-        Ok(value) => Answer { status: 200, body: pretty(&value), original_request: None },
-        Err(error) if error.stage == Stage::Validation => return (Err(error), Keep::Nothing),
+        Ok(value) => Reply { status: 200, body: to_pretty_json(&value), original_request: None },
+        Err(error) if error.stage == Stage::Validation => return (Err(error), TxOutcome::RollBack),
         Err(error) => {
             if error.stage == Stage::Execution {
                 tx.roll_back();
             }
-            Answer::error(&error, request_id, tx.now.seconds())
+            Reply::error(&error, request_id, tx.now.seconds())
         }
     };
-    // As at Stripe, a failure of its own is what the key gets from then on, whatever was done.
+    // Like Stripe, saves the server error under the key, even though the call took effect.
     let answer = match fault {
         Some(ApiFault::ServerErrorAfter) => {
-            Answer::error(&ApiError::internal("An unknown error occurred."), request_id, tx.now.seconds())
+            Reply::error(&ApiError::internal("An unknown error occurred."), request_id, tx.now.seconds())
         }
         _ => answer,
     };
     if let Some(idempotent) = idempotent {
         idempotent.save(tx, answer.status, &answer.body, request_id);
     }
-    (Ok(answer), Keep::Changes)
+    (Ok(answer), TxOutcome::Commit)
 }
 
-/// Parameters come in the query of a GET or DELETE and in the body of a POST.
+/// Reads parameters from the query, and from the body of a POST.
 fn read_params(request: &HttpRequest, body: &Bytes) -> Result<Params, ApiError> {
     let mut entries = form::parse(request.query_string().as_bytes())?;
     if request.method() == Method::POST {

@@ -13,10 +13,10 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-/// The layout of the file; another number means another version of the sandbox wrote it.
-const LAYOUT: i32 = 1;
+/// The layout of the file. Other versions of the sandbox may use another layout.
+const LAYOUT: i32 = 2;
 
-/// The most batches one transaction takes.
+/// The maximum number of batches per transaction.
 const MAX_BATCHES: usize = 256;
 
 diesel::table! {
@@ -29,7 +29,7 @@ diesel::table! {
     }
 }
 
-/// One stored object.
+/// A stored object.
 #[derive(Clone, Debug, Insertable, Queryable)]
 #[diesel(table_name = objects)]
 pub(crate) struct StoredRow {
@@ -40,62 +40,62 @@ pub(crate) struct StoredRow {
     pub(crate) body: String,
 }
 
-/// One change of the file.
+/// A change of the file.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
     Put(StoredRow),
     Delete { kind: &'static str, id: String },
 }
 
-/// Why the state file can not be used.
+/// The reason why the state file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The file can not be opened or created.
+    /// The file can't be opened or created.
     #[error("cannot open the state file {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         source: diesel::ConnectionError,
     },
-    /// The file can not be read or prepared; `database is locked` means another sandbox has it open.
+    /// The file can't be read or prepared. `database is locked` means that another sandbox has opened it.
     #[error("cannot use the state file {}", path.display())]
     Use {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         source: diesel::result::Error,
     },
-    /// The file was written by another version of the sandbox.
+    /// Another version of the sandbox wrote the file.
     #[error("the state file {} has layout {found}, and this sandbox knows {LAYOUT}: move it away", path.display())]
     Layout {
         /// The file.
         path: PathBuf,
-        /// The layout it has.
+        /// The file's layout.
         found: i32,
     },
-    /// A row does not hold what its kind should.
+    /// A row doesn't match its type.
     #[error("the state file's row {kind} {id} cannot be read")]
     Row {
-        /// The kind of the object.
+        /// The type of the object.
         kind: String,
-        /// Its id.
+        /// The object's ID.
         id: String,
-        /// What is wrong with it.
+        /// The deserialization error.
         #[source]
         source: serde_json::Error,
     },
-    /// A row is of a kind this version does not know.
+    /// A row has an unknown type.
     #[error("the state file holds objects of the unknown kind {0}")]
     Kind(String),
-    /// A write failed, now or before; the file is intact up to that write, and nothing more is written.
+    /// A write failed, now or earlier. The file contains all earlier writes, and no further writes follow.
     #[error("the state file could not be written")]
     Write,
 }
 
-/// Waits for writes to be on disk.
+/// Waits until writes are on disk.
 pub(crate) struct Ack(Option<oneshot::Receiver<bool>>);
 
 impl Ack {
@@ -115,7 +115,7 @@ struct Writer {
     thread: JoinHandle<()>,
 }
 
-/// Where changes go: to a file, or nowhere (a sandbox in memory).
+/// The destination of changes: a file, or nothing for a sandbox in memory.
 pub(crate) struct Storage {
     writer: Mutex<Option<Writer>>,
     is_file: bool,
@@ -126,7 +126,7 @@ impl Storage {
         Self { writer: Mutex::new(None), is_file: false }
     }
 
-    /// Opens or creates the file and reads all of it.
+    /// Opens or creates the file and reads all rows.
     pub(crate) fn open(path: &Path) -> Result<(Self, Vec<StoredRow>), StorageError> {
         let mut connection = SqliteConnection::establish(&path.to_string_lossy())
             .map_err(|source| StorageError::Open { path: path.to_owned(), source })?;
@@ -144,20 +144,20 @@ impl Storage {
         Ok((Self { writer: Mutex::new(Some(Writer { sender, thread })), is_file: true }, rows))
     }
 
-    /// Queues writes in the order of calls.
+    /// Queues writes in the order of the calls.
     pub(crate) fn append(&self, writes: Vec<Write>) -> Ack {
         if !self.is_file || writes.is_empty() {
             return Ack(None);
         }
         let (done, receiver) = oneshot::channel();
         if let Some(writer) = &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
-            // If the writer has ended, `done` is dropped with the batch and the waiter learns of it.
+            // If the writer has ended, `done` is dropped with the batch, and the waiter gets an error.
             let _ = writer.sender.send(Batch { writes, done });
         }
         Ack(Some(receiver))
     }
 
-    /// Writes what is queued and closes the file. Blocks; a second call does nothing.
+    /// Writes all queued changes and closes the file. Blocks. Further calls do nothing.
     pub(crate) fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Writer { sender, thread }) = writer {
@@ -175,10 +175,10 @@ impl Drop for Storage {
     }
 }
 
-/// Creates what is missing and returns the layout of the file.
+/// Creates the table if it is missing, and returns the file's layout.
 fn prepare(connection: &mut SqliteConnection) -> QueryResult<i32> {
     use diesel::connection::SimpleConnection;
-    // The exclusive lock keeps a second sandbox from opening the same file.
+    // The exclusive lock prevents a second sandbox from opening the same file.
     connection.batch_execute(
         "PRAGMA busy_timeout = 2000; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = NORMAL;",
@@ -207,8 +207,8 @@ fn user_version(connection: &mut SqliteConnection) -> QueryResult<i32> {
     Ok(row.user_version)
 }
 
-/// Runs until every sender is gone. After a failed write nothing more is written, so that the file is
-/// always the state at some moment.
+/// Runs until every sender is dropped. Stops writing after a failed write, so that the file is always a consistent
+/// snapshot.
 fn write_batches(connection: &mut SqliteConnection, receiver: &Receiver<Batch>) {
     let mut intact = true;
     while let Ok(first) = receiver.recv() {
@@ -224,7 +224,7 @@ fn write_batches(connection: &mut SqliteConnection, receiver: &Receiver<Batch>) 
             }
         }
         for batch in batches {
-            // A request that was given up no longer waits for its writes.
+            // Nobody waits for the writes of an aborted request.
             let _ = batch.done.send(intact);
         }
     }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::storage::clock::Moment;
+use crate::storage::clock::Timestamp;
 use crate::storage::file::{StorageError, StoredRow};
 
-/// The account an object belongs to: a connected account's id, or empty for the platform's own.
+/// The account that owns an object: a connected account's ID, or empty for the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Account(pub(crate) String);
 
@@ -22,20 +22,20 @@ impl Account {
     }
 }
 
-/// Something with an id that the state holds in a table.
+/// An object with an ID, stored in a table.
 pub(crate) trait Resource: Clone + Serialize + DeserializeOwned + Send + 'static {
-    /// Its kind in the state file.
+    /// Its type in the state file.
     const KIND: &'static str;
 
     fn id(&self) -> &str;
 
-    /// When a timer has to look at it again.
-    fn due(&self) -> Option<Moment> {
+    /// Returns the time of the object's next timer.
+    fn due(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Whether it is kept over a restart.
-    fn is_kept(&self) -> bool {
+    /// Returns whether the object is written to the state file.
+    fn is_persistent(&self) -> bool {
         true
     }
 }
@@ -46,11 +46,11 @@ pub(crate) struct Row<T> {
     pub(crate) value: T,
 }
 
-/// All objects of one type, of all accounts. Ids are unique over accounts; reading asks for the account too.
+/// All objects of one type, of all accounts. IDs are unique across accounts, but lookups require the account.
 pub(crate) struct Table<T> {
     rows: HashMap<String, Row<T>>,
     order: BTreeMap<(Account, u64), String>,
-    due: BTreeSet<(Moment, String)>,
+    due: BTreeSet<(Timestamp, String)>,
 }
 
 impl<T> Default for Table<T> {
@@ -64,34 +64,34 @@ impl<T: Resource> Table<T> {
         self.rows.get(id).filter(|row| row.account == *account).map(|row| &row.value)
     }
 
-    /// The object of this id and the account it belongs to.
+    /// Returns the object with this ID and its account.
     pub(crate) fn find(&self, id: &str) -> Option<(&Account, &T)> {
         self.rows.get(id).map(|row| (&row.account, &row.value))
     }
 
-    /// An account's objects, the newest first.
+    /// Returns an account's objects, newest first.
     pub(crate) fn newest_first(&self, account: &Account) -> impl Iterator<Item = &T> {
         let range = (account.clone(), 0)..=(account.clone(), u64::MAX);
         self.order.range(range).rev().filter_map(|(_, id)| self.rows.get(id)).map(|row| &row.value)
     }
 
-    /// The objects of all accounts, in no particular order.
+    /// Returns the objects of all accounts, in no particular order.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Account, &T)> {
         self.rows.values().map(|row| (&row.account, &row.value))
     }
 
-    /// Ids that are due at `now`, and the moment at which the next one will be.
-    pub(crate) fn due(&self, now: Moment) -> (Vec<String>, Option<Moment>) {
+    /// Returns the IDs that are due at `now`, and the time of the next one.
+    pub(crate) fn due(&self, now: Timestamp) -> (Vec<String>, Option<Timestamp>) {
         let ready = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect();
         (ready, self.due.iter().map(|(at, _)| *at).find(|at| *at > now))
     }
 
-    /// The moment at which the first one is due, be it past.
-    pub(crate) fn next_due(&self) -> Option<Moment> {
+    /// Returns the earliest due time, which may be in the past.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The position of the object of this id in the order of creation.
+    /// Returns the object's position in creation order.
     pub(crate) fn seq(&self, id: &str) -> Option<u64> {
         self.rows.get(id).map(|row| row.seq)
     }

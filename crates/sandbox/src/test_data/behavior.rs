@@ -2,46 +2,46 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a payment with a test payment method goes.
+/// The behavior of payments with a test payment method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Behavior {
-    /// Succeeds at once. 3D Secure is not available or the card is not enrolled.
+    /// Succeeds immediately. 3D Secure isn't available, or the card isn't enrolled.
     Succeeds,
-    /// Succeeds, but never for a customer it has been attached to.
+    /// Succeeds, unless the payment method is attached to a customer.
     FailsOnceAttached,
-    /// Is declined at once.
+    /// Is declined immediately.
     Declines(Decline),
-    /// Asks for 3D Secure as `when` says; authenticated, it goes as `then` says.
+    /// Requires 3D Secure as `when` specifies, then continues with `then`.
     Authenticates { when: Authentication, then: AfterAuthentication },
-    /// A bank debit: `processing`, and later the outcome. `None` as outcome: never.
+    /// A bank debit: `processing`, then the outcome.
     Debits { fails_with: Option<DebitFailure>, speed: DebitSpeed },
-    /// The customer gets a voucher and pays it elsewhere, or lets it expire.
+    /// The customer gets a voucher and pays it at a bank, or lets it expire.
     AwaitsVoucher,
 }
 
-/// When a card needs 3D Secure.
+/// The condition for 3D Secure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Authentication {
     /// On every payment.
     Always,
-    /// On every payment but off-session ones after the card was set up (saved by an authenticated payment).
+    /// On every payment except off-session payments with a card that an authenticated payment has set up.
     UnlessSetUp,
-    /// On every payment but off-session ones.
+    /// On every payment except off-session payments.
     OnSession,
     /// Only if the request asks for it.
     OnRequest,
 }
 
-/// What follows a passed (or impossible) authentication.
+/// The outcome after a passed or impossible authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum AfterAuthentication {
     Succeeds,
     Declines(Decline),
-    /// The 3D Secure lookup itself fails, so no page is shown and the payment is declined.
+    /// The 3D Secure lookup fails, so the payment is declined without a page.
     LookupFails,
 }
 
-/// Why a card was declined: <https://docs.stripe.com/declines/codes>.
+/// The reason of a decline: <https://docs.stripe.com/declines/codes>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Decline {
     Generic,
@@ -57,14 +57,14 @@ pub(crate) enum Decline {
     AuthenticationRequired,
 }
 
-/// A decline in Stripe's words.
+/// Stripe's codes and message for a decline.
 pub(crate) struct DeclineText {
     pub(crate) code: &'static str,
     pub(crate) decline_code: &'static str,
     pub(crate) message: &'static str,
     pub(crate) param: Option<&'static str>,
     pub(crate) advice_code: Option<&'static str>,
-    /// Whether Radar blocked it, rather than the card's bank declining it.
+    /// Whether Radar blocked the payment, instead of the card's bank.
     pub(crate) is_blocked: bool,
 }
 
@@ -131,7 +131,7 @@ impl Decline {
     }
 }
 
-/// When the outcome of a debit comes.
+/// The timing of a debit's outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DebitSpeed {
     Normal,
@@ -139,7 +139,7 @@ pub(crate) enum DebitSpeed {
     Never,
 }
 
-/// Why a debit failed; the words are those of the charge's `failure_code`.
+/// The reason of a failed debit, as in the charge's `failure_code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DebitFailure {
     AccountClosed,
@@ -150,12 +150,12 @@ pub(crate) enum DebitFailure {
     NoAccount,
     SourceLimit,
     WeeklyLimit,
-    /// A voucher that nobody has paid.
+    /// The voucher expired unpaid.
     VoucherExpired,
 }
 
 impl DebitFailure {
-    /// Code and message.
+    /// Returns Stripe's code and message.
     pub(crate) fn text(self) -> (&'static str, &'static str) {
         match self {
             Self::AccountClosed => ("account_closed", "The customer's bank account has been closed."),

@@ -3,85 +3,84 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is particular to a test card whose payment succeeds.
+/// The effect of a test card whose payment succeeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Quirk {
+pub(crate) enum CardEffect {
     #[default]
     None,
-    /// Its refunds are pending, and succeed later.
-    RefundPends,
-    /// Its refunds succeed, and fail later.
-    RefundFails,
-    /// Is disputed as fraudulent.
-    DisputedAsFraud,
-    /// Is disputed because nothing has arrived.
-    DisputedAsNotReceived,
-    /// Is asked about, which may become a dispute.
-    Inquired,
-    /// Is disputed twice.
-    DisputedTwice,
-    /// Postal code and first line of the address do not fit.
-    AddressFails,
-    /// The first line of the address does not fit.
-    Line1Fails,
-    /// The postal code does not fit.
-    PostalCodeFails,
-    /// The bank can not check the address.
-    AddressUnavailable,
-    /// The security code does not fit, and the bank pays all the same.
-    CvcFails,
-    /// Radar finds it risky and lets it pass.
+    /// Refunds are pending and succeed later.
+    RefundPending,
+    /// Refunds succeed and fail later.
+    RefundFailure,
+    /// The payment is disputed as fraudulent.
+    FraudulentDispute,
+    /// The payment is disputed because the product wasn't received.
+    NotReceivedDispute,
+    /// An inquiry is opened, which can become a dispute.
+    Inquiry,
+    /// The payment is disputed twice.
+    TwoDisputes,
+    /// The checks of the postal code and of the first address line fail.
+    AddressCheckFailure,
+    /// The check of the first address line fails.
+    Line1CheckFailure,
+    /// The check of the postal code fails.
+    PostalCodeCheckFailure,
+    /// The bank can't check the address.
+    AddressCheckUnavailable,
+    /// The check of the security code fails, and the bank approves the payment anyway.
+    CvcCheckFailure,
+    /// Radar rates the risk as elevated and lets the payment pass.
     ElevatedRisk,
-    /// The security code does not fit, and Radar finds it risky.
-    CvcFailsAtElevatedRisk,
-    /// The postal code does not fit, and Radar finds it risky.
-    PostalCodeFailsAtElevatedRisk,
-    /// The funds are available at once, not after days.
-    BypassesPending,
+    /// The check of the security code fails, and Radar rates the risk as elevated.
+    CvcCheckFailureElevatedRisk,
+    /// The check of the postal code fails, and Radar rates the risk as elevated.
+    PostalCodeCheckFailureElevatedRisk,
+    /// The funds are available immediately instead of after days.
+    BypassPending,
 }
 
-impl Quirk {
-    /// The check of the security code, if one was given.
+impl CardEffect {
+    /// Returns the result of the security code check.
     pub(crate) fn cvc_check(self) -> &'static str {
         match self {
-            Self::CvcFails | Self::CvcFailsAtElevatedRisk => "fail",
+            Self::CvcCheckFailure | Self::CvcCheckFailureElevatedRisk => "fail",
             _ => "pass",
         }
     }
 
-    /// The check of the address's first line, if one was given.
+    /// Returns the result of the check of the first address line.
     pub(crate) fn line1_check(self) -> &'static str {
         match self {
-            Self::AddressFails | Self::Line1Fails => "fail",
-            Self::AddressUnavailable => "unavailable",
+            Self::AddressCheckFailure | Self::Line1CheckFailure => "fail",
+            Self::AddressCheckUnavailable => "unavailable",
             _ => "pass",
         }
     }
 
-    /// The check of the postal code, if one was given.
+    /// Returns the result of the postal code check.
     pub(crate) fn postal_code_check(self) -> &'static str {
         match self {
-            Self::AddressFails | Self::PostalCodeFails | Self::PostalCodeFailsAtElevatedRisk => "fail",
-            Self::AddressUnavailable => "unavailable",
+            Self::AddressCheckFailure
+            | Self::PostalCodeCheckFailure
+            | Self::PostalCodeCheckFailureElevatedRisk => "fail",
+            Self::AddressCheckUnavailable => "unavailable",
             _ => "pass",
         }
     }
 
-    /// What Radar makes of the payment: level and score.
+    /// Returns Radar's risk level and score.
     pub(crate) fn risk(self) -> (&'static str, i64) {
         match self {
-            Self::ElevatedRisk | Self::CvcFailsAtElevatedRisk | Self::PostalCodeFailsAtElevatedRisk => {
-                ("elevated", 68)
-            }
+            Self::ElevatedRisk
+            | Self::CvcCheckFailureElevatedRisk
+            | Self::PostalCodeCheckFailureElevatedRisk => ("elevated", 68),
             _ => ("normal", 7),
         }
     }
 
-    /// Whether the customer goes to the bank once the payment is made.
-    pub(crate) fn is_disputed(self) -> bool {
-        matches!(
-            self,
-            Self::DisputedAsFraud | Self::DisputedAsNotReceived | Self::Inquired | Self::DisputedTwice
-        )
+    /// Returns whether the payment is disputed automatically.
+    pub(crate) fn causes_dispute(self) -> bool {
+        matches!(self, Self::FraudulentDispute | Self::NotReceivedDispute | Self::Inquiry | Self::TwoDisputes)
     }
 }

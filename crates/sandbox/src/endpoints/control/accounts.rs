@@ -6,9 +6,9 @@ use crate::endpoints::account_params;
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::params::{Change, MAX_TEXT_CHARS, Params};
-use crate::http::string_enum::{Word, words};
+use crate::http::string_enum::{StringEnum, string_enum};
 use crate::objects::account::{
-    self, AccountType, Capability, CapabilityStatus, ConnectedAccount, Connection, Onboarding,
+    self, AccountType, Capability, CapabilityStatus, ConnectedAccount, Connection, OnboardingOutcome,
 };
 use crate::objects::capability::is_capability;
 use crate::objects::requirements::Requirements;
@@ -20,11 +20,11 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/accounts/{id}", change),
     Route::post("/_sandbox/accounts/{id}/disconnect", disconnect),
     Route::post("/_sandbox/accounts/{id}/reject", reject),
-    Route::post("/_sandbox/accounts/{id}/keys", make_key),
+    Route::post("/_sandbox/accounts/{id}/keys", create_key),
 ];
 
-words! {
-    /// Why Stripe rejects an account.
+string_enum! {
+    /// Stripe's reason to reject an account.
     Rejection {
         Fraud = "rejected.fraud",
         IncompleteVerification = "rejected.incomplete_verification",
@@ -34,18 +34,18 @@ words! {
     }
 }
 
-words! {
-    /// How an account is connected to the platform.
-    ConnectedBy { Platform = "platform", OAuth = "oauth", Nobody = "nobody" }
+string_enum! {
+    /// The way in which an account is connected to the platform.
+    ConnectionSource { Platform = "platform", OAuth = "oauth", None = "nobody" }
 }
 
-/// An account that is ready for everything, but for what the parameters say.
+/// Creates an account that is ready to sell, except as the parameters specify.
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
     let id = params.string("id")?.unwrap_or_else(account::new_id);
-    let type_ = params.word::<AccountType>("type")?.unwrap_or(AccountType::Standard);
-    let by = params.word::<ConnectedBy>("connected_by")?.unwrap_or(ConnectedBy::Platform);
+    let type_ = params.enum_value::<AccountType>("type")?.unwrap_or(AccountType::Standard);
+    let by = params.enum_value::<ConnectionSource>("connected_by")?.unwrap_or(ConnectionSource::Platform);
     let client_id = params.string("client_id")?;
     let country = params.string("country")?;
     if !is_account_id(&id) || id == call.tx.settings.platform_id {
@@ -58,18 +58,18 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         return Err(params.invalid("client_id", "Invalid client_id: it is ca_ and letters and digits."));
     }
     let connection = match by {
-        ConnectedBy::Platform => Connection::Controlled,
-        ConnectedBy::Nobody => Connection::None,
-        ConnectedBy::OAuth => Connection::Authorized {
+        ConnectionSource::Platform => Connection::Controlled,
+        ConnectionSource::None => Connection::None,
+        ConnectionSource::OAuth => Connection::Authorized {
             client_id: client_id.unwrap_or_else(|| "ca_Sandbox".to_owned()),
             is_read_only: false,
         },
     };
     let mut account = ConnectedAccount::new(id.clone(), type_, connection, now);
-    account.settle_in(country.as_deref().unwrap_or("US"));
+    account.set_country(country.as_deref().unwrap_or("US"));
     account.set_business_name("Test Seller");
-    account.request_usual(now);
-    account.onboard(Onboarding::Complete);
+    account.request_default_capabilities(now);
+    account.complete_onboarding(OnboardingOutcome::Complete);
     apply(&mut account, params, now)?;
     if account_lookup::find(call.tx, &id).is_some() {
         return Err(ApiError::refused(format!("There is an account {id} already.")).with_param("id"));
@@ -83,12 +83,12 @@ fn find(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
     account.ok_or_else(|| ApiError::missing("account", call.id, "account"))
 }
 
-/// Reads what a test wants an account to be, whether it fits together or not.
+/// Applies the parameters, even if the result is inconsistent.
 fn apply(account: &mut ConnectedAccount, mut params: Params, now: i64) -> Result<(), ApiError> {
     account_params::update_with(account, &mut params, now)?;
     if let Some(mut statuses) = params.nested("capability_status")? {
         for name in statuses.names().into_iter().filter(|name| is_capability(name)) {
-            if let Some(status) = statuses.word::<CapabilityStatus>(&name)? {
+            if let Some(status) = statuses.enum_value::<CapabilityStatus>(&name)? {
                 let requested_at = (status != CapabilityStatus::Unrequested).then_some(now);
                 account.capabilities.insert(name, Capability { status, requested_at });
             }
@@ -108,7 +108,7 @@ fn apply(account: &mut ConnectedAccount, mut params: Params, now: i64) -> Result
         ("future_requirements", &mut account.future_requirements),
     ] {
         match params.object(name)? {
-            Change::Keep => {}
+            Change::Unchanged => {}
             Change::Unset => *requirements = Requirements::default(),
             Change::Set(given) => requirements.read(given)?,
         }
@@ -124,7 +124,7 @@ fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(account.render())
 }
 
-/// The owner disconnects the platform in Stripe's dashboard.
+/// Disconnects the platform, as the account holder can in Stripe's Dashboard.
 fn disconnect(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let account = find(call)?;
@@ -135,8 +135,8 @@ fn disconnect(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(account.render())
 }
 
-/// The owner makes a key in Stripe's dashboard, with which the platform has nothing to do.
-fn make_key(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+/// Creates an API key, as the account holder can in Stripe's Dashboard. The platform isn't involved.
+fn create_key(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let id = find(call)?.id;
     let key = oauth::issue_own_key(call.tx, &id);
@@ -145,7 +145,7 @@ fn make_key(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn reject(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let reason = params.word::<Rejection>("reason")?.unwrap_or(Rejection::Fraud);
+    let reason = params.enum_value::<Rejection>("reason")?.unwrap_or(Rejection::Fraud);
     params.finish()?;
     let account = find(call)?;
     Ok(accounts::reject(call.tx, account, reason.as_str()).render())

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::chaos::{ApiFault, ChaosPlan, Deliveries, DeliveryMode, Run, Scripted};
+use crate::chaos::{ApiFault, ChaosPlan, ChaosState, DeliveryMode, DeliverySwitch, FaultStep};
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::params::Params;
-use crate::http::string_enum::Word;
+use crate::http::string_enum::StringEnum;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/_sandbox/chaos", read),
@@ -31,7 +31,7 @@ fn read_ms(params: &mut Params, name: &str) -> Result<Option<Duration>, ApiError
     Ok(Some(Duration::from_millis(ms.into())))
 }
 
-fn read_faults<F: Word>(params: &mut Params, name: &str) -> Result<Option<Vec<F>>, ApiError> {
+fn read_faults<F: StringEnum>(params: &mut Params, name: &str) -> Result<Option<Vec<F>>, ApiError> {
     let Some(given) = params.strings(name)? else { return Ok(None) };
     let known = |word: &String| F::ALL.iter().find(|(name, _)| name == word).map(|(_, fault)| *fault);
     let faults: Option<Vec<F>> = given.iter().map(known).collect();
@@ -39,20 +39,20 @@ fn read_faults<F: Word>(params: &mut Params, name: &str) -> Result<Option<Vec<F>
     faults.map(Some).ok_or_else(|| params.invalid(name, format!("The faults are {}.", names.join(", "))))
 }
 
-/// Reads `POST /v1/payment_intents 1 cut_after`: the first call of this route.
-fn read_step(text: &str) -> Option<Scripted> {
+/// Parses a step such as `POST /v1/payment_intents 1 cut_after`: the first call of this route.
+fn read_step(text: &str) -> Option<FaultStep> {
     let [method, path, call, fault] = text.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
     let fault = ApiFault::ALL.iter().find(|(word, _)| *word == fault)?.1;
-    Some(Scripted { route: format!("{method} {path}"), call: call.parse().ok()?, fault })
+    Some(FaultStep { route: format!("{method} {path}"), call: call.parse().ok()?, fault })
 }
 
-/// Begins anew with other faults: all counts start from one.
+/// Starts a new plan. All call counts restart at one.
 fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let default = ChaosPlan::default();
     let seed = params.integer("seed")?.unwrap_or_default();
     let script = params.strings("script")?.unwrap_or_default();
-    let script: Option<Vec<Scripted>> = script.iter().map(|text| read_step(text)).collect();
+    let script: Option<Vec<FaultStep>> = script.iter().map(|text| read_step(text)).collect();
     let plan = ChaosPlan {
         seed: seed.unsigned_abs(),
         api_percent: read_percent(&mut params, "api_percent")?.unwrap_or_default(),
@@ -67,7 +67,7 @@ fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         delay: read_ms(&mut params, "delay_ms")?.unwrap_or(default.delay),
     };
     params.finish()?;
-    call.tx.chaos.with(|run| *run = Run { plan, deliveries: run.deliveries, ..Run::default() });
+    call.tx.chaos.with(|run| *run = ChaosState { plan, deliveries: run.deliveries, ..ChaosState::default() });
     Ok(render(call))
 }
 
@@ -76,18 +76,18 @@ fn read(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(render(call))
 }
 
-/// Ends the faults.
+/// Ends fault injection.
 fn stop(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     call.tx.chaos.with(|run| run.plan = ChaosPlan::default());
     Ok(render(call))
 }
 
-/// Lets one of the next calls of a route go wrong, and leaves everything else as it is.
+/// Adds a fault for an upcoming call of a route. Nothing else changes.
 fn plan_next(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let route = params.required_string("route")?;
-    let fault = params.word::<ApiFault>("fault")?.ok_or_else(|| params.missing("fault"))?;
+    let fault = params.enum_value::<ApiFault>("fault")?.ok_or_else(|| params.missing("fault"))?;
     let nth = params.integer("nth")?.unwrap_or(1);
     let nth = u64::try_from(nth).ok().filter(|nth| *nth > 0);
     let nth =
@@ -100,22 +100,22 @@ fn plan_next(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     call.tx.chaos.with(|run| {
         let so_far = run.calls.get(&route).copied().unwrap_or_default();
         run.plan.hang = hang.unwrap_or(run.plan.hang);
-        // The last word counts.
+        // The latest fault for a call wins.
         run.plan.script.retain(|step| step.route != route || step.call != so_far + nth);
-        run.plan.script.push(Scripted { route, call: so_far + nth, fault });
+        run.plan.script.push(FaultStep { route, call: so_far + nth, fault });
     });
     Ok(render(call))
 }
 
-/// Loses or delays all webhooks from now on, or no longer.
+/// Sets the mode of all deliveries.
 fn switch_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let mode = params.word::<DeliveryMode>("mode")?.ok_or_else(|| params.missing("mode"))?;
+    let mode = params.enum_value::<DeliveryMode>("mode")?.ok_or_else(|| params.missing("mode"))?;
     let delay = read_ms(&mut params, "delay_ms")?;
     params.finish()?;
     call.tx.chaos.with(|run| {
         let delay = delay.unwrap_or(run.deliveries.delay);
-        run.deliveries = Deliveries { mode, delay };
+        run.deliveries = DeliverySwitch { mode, delay };
     });
     Ok(render_deliveries(call))
 }
@@ -126,12 +126,12 @@ fn read_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 fn render_deliveries(call: &Call<'_, '_>) -> Value {
-    let Deliveries { mode, delay } = call.tx.chaos.with(|run| run.deliveries);
+    let DeliverySwitch { mode, delay } = call.tx.chaos.with(|run| run.deliveries);
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     json!({ "object": "deliveries", "mode": mode, "delay_ms": delay_ms })
 }
 
-/// The plan, and what has gone wrong by it so far.
+/// Renders the plan and the faults so far.
 fn render(call: &Call<'_, '_>) -> Value {
     call.tx.chaos.with(|run| {
         json!({
@@ -141,7 +141,7 @@ fn render(call: &Call<'_, '_>) -> Value {
             "api_faults": run.plan.api_faults,
             "delivery_percent": run.plan.delivery_percent,
             "delivery_faults": run.plan.delivery_faults,
-            "script": run.plan.script.iter().map(Scripted::text).collect::<Vec<_>>(),
+            "script": run.plan.script.iter().map(FaultStep::text).collect::<Vec<_>>(),
             "faults": run.log,
         })
     })

@@ -17,10 +17,10 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/clock", advance_clock),
 ];
 
-/// The furthest the clock can be moved at once: ten years.
+/// The maximum step of the clock: ten years.
 const MAX_ADVANCE_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
 
-/// Delivers an event once more to every endpoint that listens to it.
+/// Delivers an event again to every subscribed endpoint.
 fn resend(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let event = call.tx.get::<Event>(call.id).cloned();
@@ -34,7 +34,7 @@ fn read_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(json!({ "object": "clock", "now": call.tx.now.seconds() }))
 }
 
-/// Moves the clock forward. What comes due by it has happened when this is answered; deliveries follow.
+/// Advances the clock and runs all due timers before it responds. Deliveries follow.
 fn advance_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let seconds = params.required_integer("advance_seconds")?;
@@ -80,8 +80,8 @@ mod tests {
         };
         let chaos = Chaos::new(ChaosPlan::default(), BTreeSet::new());
         let store = Store::load(settings, chaos, Storage::memory(), Vec::new()).unwrap();
-        let count = || store.peek(|tx| tx.state.of::<SavedResponse>().all().count());
-        store.peek(|tx| {
+        let count = || store.run_in_memory(|tx| tx.state.table::<SavedResponse>().all().count());
+        store.run_in_memory(|tx| {
             let created_ms = tx.now.0;
             tx.put(SavedResponse {
                 id: ":k".to_owned(),
@@ -96,14 +96,14 @@ mod tests {
         let advance = |seconds: &str| {
             let entries = [("advance_seconds".to_owned(), Node::Text(seconds.to_owned()))];
             let params = Params::new(BTreeMap::from(entries));
-            store.peek(|tx| {
+            store.run_in_memory(|tx| {
                 advance_clock(&mut Call {
                     tx,
                     params,
                     id: "",
                     child: "",
                     role: Role::Secret,
-                    shown_key: "",
+                    redacted_key: "",
                     version: "",
                 })
                 .unwrap()

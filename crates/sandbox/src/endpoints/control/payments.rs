@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::endpoints::payment_method_params::GivenMethod;
+use crate::endpoints::payment_method_params::PaymentMethodParam;
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::params::Params;
-use crate::http::string_enum::words;
+use crate::http::string_enum::string_enum;
 use crate::objects::charge::Charge;
 use crate::objects::checkout_session::CheckoutSession;
 use crate::objects::dispute::{Dispute, DisputeReason, DisputeStatus};
 use crate::objects::payment_intent::{PaymentIntent, Status};
 use crate::objects::payment_method::PaymentMethod;
 use crate::objects::refund::{Refund, RefundFailure};
-use crate::operations::checkout_sessions::{self, Answer, Payment};
-use crate::operations::disputes::{self, Complaint};
+use crate::operations::checkout_sessions::{self, CheckoutPayment, NextStep};
+use crate::operations::disputes::{self, DisputeClaim};
 use crate::operations::settlements::{self, DebitOutcome};
 use crate::operations::{attempts, cancellation, refunds};
 
@@ -31,18 +31,18 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/disputes/{id}/decide", decide),
 ];
 
-words! {
-    /// How a bank ends what is under way.
+string_enum! {
+    /// The outcome of a pending payment or refund.
     Outcome { Succeeded = "succeeded", Failed = "failed" }
 }
 
-words! {
-    /// How a bank decides a dispute.
+string_enum! {
+    /// The bank's decision about a dispute.
     Decision { Won = "won", Lost = "lost", WarningClosed = "warning_closed" }
 }
 
-words! {
-    /// What a customer goes to the bank with.
+string_enum! {
+    /// The kind of a dispute.
     DisputeKind { Chargeback = "chargeback", Inquiry = "inquiry" }
 }
 
@@ -56,11 +56,11 @@ fn find_session(call: &Call<'_, '_>) -> Result<CheckoutSession, ApiError> {
     session.ok_or_else(|| ApiError::missing("checkout.session", call.id, "session"))
 }
 
-/// Ends a debit that is processing or a voucher that is awaited: as planned, or with the given outcome.
+/// Settles a processing debit or an unpaid voucher, with its scheduled outcome or the given one.
 fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let outcome = match params.word::<Outcome>("outcome")? {
-        None => DebitOutcome::AsPlanned,
+    let outcome = match params.enum_value::<Outcome>("outcome")? {
+        None => DebitOutcome::PerTestData,
         Some(Outcome::Succeeded) => DebitOutcome::Succeeded,
         Some(Outcome::Failed) => DebitOutcome::Failed,
     };
@@ -72,17 +72,17 @@ fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     })
 }
 
-/// The method of a forced success, `pm_card_visa` if none is given.
+/// Reads the payment method of a forced success. The default is `pm_card_visa`.
 fn read_method(call: &Call<'_, '_>, params: &mut Params) -> Result<PaymentMethod, ApiError> {
-    let given = GivenMethod::parse(params, call.tx.now.seconds())?;
-    given.unwrap_or_else(|| GivenMethod::Id("pm_card_visa".to_owned())).resolve(call.tx)
+    let given = PaymentMethodParam::parse(params, call.tx.now.seconds())?;
+    given.unwrap_or_else(|| PaymentMethodParam::Id("pm_card_visa".to_owned())).resolve(call.tx)
 }
 
 fn already_paid() -> ApiError {
     ApiError::refused("The money of this PaymentIntent has come already.")
 }
 
-/// Pays a PaymentIntent whatever its status, also a canceled one.
+/// Makes a PaymentIntent succeed, whatever its status, even if it is canceled.
 fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let method = read_method(call, &mut params)?;
@@ -94,7 +94,7 @@ fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(attempts::force_success(call.tx, intent, &method).render())
 }
 
-/// The bank gives up holding the money of an authorised payment, which Stripe then cancels.
+/// Expires the authorization of a payment, which Stripe then cancels.
 fn expire_authorization(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     find_intent(call)?;
@@ -103,7 +103,7 @@ fn expire_authorization(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(expired.render())
 }
 
-/// The merchant has deleted all test data in the Dashboard; here, this PaymentIntent.
+/// Deletes a PaymentIntent, as deleting all test data in the Dashboard does.
 fn forget_intent(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let intent = find_intent(call)?;
@@ -111,7 +111,7 @@ fn forget_intent(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(json!({ "id": intent.id, "object": "payment_intent", "deleted": true }))
 }
 
-/// As `forget_intent`, for a Checkout Session.
+/// Deletes a Checkout Session, as deleting all test data in the Dashboard does.
 fn forget_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let session = find_session(call)?;
@@ -119,24 +119,24 @@ fn forget_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(json!({ "id": session.id, "object": "checkout.session", "deleted": true }))
 }
 
-/// A customer pays on the Session's page, without a browser.
+/// Pays a Session without a browser.
 fn pay_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let email = params.string("email")?.unwrap_or_else(|| "jenny.rosen@example.com".to_owned());
     let method = read_method(call, &mut params)?;
     params.finish()?;
     find_session(call)?;
-    let payment = Payment { method: Some(method), email: Some(email) };
+    let payment = CheckoutPayment { method: Some(method), email: Some(email) };
     let answer = checkout_sessions::pay(call.tx, call.id, payment)?;
     let mut rendered = find_session(call)?.render(&call.tx.settings.public_url);
-    // Where the customer's browser would go.
+    // The URL that the customer's browser would open.
     rendered["sandbox_next_url"] = match answer {
-        Answer::Complete { success_url: url } | Answer::Authenticate { url } => url.into(),
+        NextStep::Complete { success_url: url } | NextStep::Authenticate { url } => url.into(),
     };
     Ok(rendered)
 }
 
-/// The money of a Session comes whatever its status, also if it has expired.
+/// Makes a Session's payment succeed, whatever its status, even if it has expired.
 fn succeed_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let method = read_method(call, &mut params)?;
@@ -153,17 +153,17 @@ fn succeed_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(find_session(call)?.render(&call.tx.settings.public_url))
 }
 
-/// The bank takes or refuses a refund; one that has succeeded can still fail.
+/// Settles a refund. A refund that has succeeded can still fail.
 fn settle_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let outcome = params.word::<Outcome>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
-    let reason = params.word::<RefundFailure>("failure_reason")?;
+    let outcome = params.enum_value::<Outcome>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
+    let reason = params.enum_value::<RefundFailure>("failure_reason")?;
     params.finish()?;
     let refund = call.tx.get::<Refund>(call.id).cloned();
     let refund = refund.ok_or_else(|| ApiError::missing("refund", call.id, "id"))?;
     let refund = match outcome {
         Outcome::Succeeded if refund.is_open() => refunds::succeed(call.tx, refund),
-        Outcome::Failed if refund.counts() => {
+        Outcome::Failed if refund.counts_as_refunded() => {
             refunds::fail(call.tx, refund, reason.unwrap_or(RefundFailure::Unknown))
         }
         _ => return Err(ApiError::refused("This refund has ended already.")),
@@ -171,30 +171,30 @@ fn settle_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(refund.render())
 }
 
-/// A customer disputes a charge with the bank, or asks about it.
+/// Opens a dispute or an inquiry of a charge.
 fn dispute_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let reason = params.word("reason")?.unwrap_or(DisputeReason::Fraudulent);
+    let reason = params.enum_value("reason")?.unwrap_or(DisputeReason::Fraudulent);
     let amount = params.integer("amount")?;
-    let kind = params.word("kind")?.unwrap_or(DisputeKind::Chargeback);
+    let kind = params.enum_value("kind")?.unwrap_or(DisputeKind::Chargeback);
     params.finish()?;
     let charge = call.tx.get::<Charge>(call.id).cloned();
     let charge = charge.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
-    let rest = if charge.is_captured() { disputes::undisputed(call.tx, &charge) } else { 0 };
+    let rest = if charge.is_captured() { disputes::disputable_amount(call.tx, &charge) } else { 0 };
     let amount = amount.unwrap_or(rest);
     if !(1..=rest).contains(&amount) {
         return Err(ApiError::refused(format!("Of this charge {rest} can be disputed.")).with_param("amount"));
     }
-    let complaint = Complaint { amount, reason, is_inquiry: kind == DisputeKind::Inquiry };
-    let dispute = disputes::open(call.tx, &charge.id, &complaint);
+    let claim = DisputeClaim { amount, reason, is_inquiry: kind == DisputeKind::Inquiry };
+    let dispute = disputes::open(call.tx, &charge.id, &claim);
     let dispute = dispute.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
     Ok(disputes::render(call.tx, &dispute))
 }
 
-/// The bank decides a dispute.
+/// Decides a dispute.
 fn decide(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let decision = params.word::<Decision>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
+    let decision = params.enum_value::<Decision>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
     params.finish()?;
     let dispute = call.tx.get::<Dispute>(call.id).cloned();
     let dispute = dispute.ok_or_else(|| ApiError::missing("dispute", call.id, "dispute"))?;

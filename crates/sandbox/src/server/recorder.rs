@@ -16,31 +16,31 @@ use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 use serde_json::json;
 
-/// The digits of the shortest card number.
-const CARD_DIGITS_MIN: usize = 12;
+/// The number of digits of the shortest card number.
+const MIN_CARD_DIGITS: usize = 12;
 
-/// What stands in place of a number or code.
-const LEFT_OUT: &str = "left-out";
+/// The replacement for a card number or security code.
+const REDACTED: &str = "left-out";
 
 /// A file that requests are appended to.
-pub(crate) struct Record {
+pub(crate) struct RequestRecorder {
     file: Mutex<File>,
 }
 
-impl Record {
+impl RequestRecorder {
     pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self { file: Mutex::new(file) })
     }
 
-    /// Writes a request down. One that can not be written is said in the log, and answered all the same.
+    /// Appends a request. If that fails, the error is logged and the request is processed anyway.
     pub(crate) fn write(&self, request: &HttpRequest, body: &[u8]) {
         let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
         let line = json!({
             "method": request.method().as_str(),
             "path": request.path(),
-            "query": without_cards(request.query_string().as_bytes()),
-            "body": without_cards(body),
+            "query": redact_cards(request.query_string().as_bytes()),
+            "body": redact_cards(body),
             "user_agent": user_agent.unwrap_or_default(),
         });
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,13 +50,13 @@ impl Record {
     }
 }
 
-/// A form as it was sent, but for the fields that could be a card's.
-fn without_cards(form: &[u8]) -> String {
+/// Returns the form with card data replaced.
+fn redact_cards(form: &[u8]) -> String {
     let fields: Vec<String> = String::from_utf8_lossy(form)
         .split('&')
         .map(|field| match form_urlencoded::parse(field.as_bytes()).next() {
-            Some((name, value)) if is_of_a_card(&name, &value) => {
-                form_urlencoded::Serializer::new(String::new()).append_pair(&name, LEFT_OUT).finish()
+            Some((name, value)) if is_card_field(&name, &value) => {
+                form_urlencoded::Serializer::new(String::new()).append_pair(&name, REDACTED).finish()
             }
             _ => field.to_owned(),
         })
@@ -64,24 +64,24 @@ fn without_cards(form: &[u8]) -> String {
     fields.join("&")
 }
 
-fn is_of_a_card(name: &str, value: &str) -> bool {
+fn is_card_field(name: &str, value: &str) -> bool {
     let digits: String = value.chars().filter(|letter| !matches!(letter, ' ' | '-')).collect();
     let mut runs = digits.split(|letter: char| !letter.is_ascii_digit());
-    name.ends_with("cvc]") || name == "cvc" || runs.any(|run| run.len() >= CARD_DIGITS_MIN)
+    name.ends_with("cvc]") || name == "cvc" || runs.any(|run| run.len() >= MIN_CARD_DIGITS)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_cards;
+    use super::redact_cards;
 
     #[test]
     fn a_form_is_kept_as_it_was_sent_but_for_cards() {
         let plain =
             "metadata%5Border_id%5D=ord_01kb3m9q4e8v2tz6&amount=99999999999&amount=2&=&x&created[gte]=1";
-        assert_eq!(without_cards(plain.as_bytes()), plain);
+        assert_eq!(redact_cards(plain.as_bytes()), plain);
         let card = "type=card&card%5Bnumber%5D=4111+1111-1111 1111&card[cvc]=123&note=n4111111111111111n&a=b";
         assert_eq!(
-            without_cards(card.as_bytes()),
+            redact_cards(card.as_bytes()),
             "type=card&card%5Bnumber%5D=left-out&card%5Bcvc%5D=left-out&note=left-out&a=b"
         );
     }
