@@ -9,7 +9,7 @@ CREATE INDEX outbox_unpublished ON outbox (id) WHERE NOT published;
 CREATE TABLE outbound_locks (
     work text PRIMARY KEY
 );
-INSERT INTO outbound_locks (work) VALUES ('announce');
+INSERT INTO outbound_locks (work) VALUES ('publish');
 
 -- `secrets` must be usable: they sign. A removed endpoint stays until its deliveries are forgotten, without secrets.
 CREATE TABLE webhook_endpoints (
