@@ -93,7 +93,7 @@ pub(crate) enum KeysAction {
     List,
     /// Revoke a key. It stops working within three seconds
     Revoke {
-        /// ID of the key, key_…
+        /// The key's ID, key_…
         id: String,
     },
 }
@@ -278,15 +278,20 @@ fn charge_type(value: &str) -> Result<ChargeType, &'static str> {
 #[command(next_help_heading = "Orders")]
 pub(crate) struct OrderArgs {
     /// Time until an unpaid order expires and its stock is released: 35m, 2h, 1day
-    #[arg(long, env = "QUITTANCE_ORDER_EXPIRY", value_name = "SPAN", default_value = "35m")]
+    #[arg(long, env = "QUITTANCE_ORDER_EXPIRY", value_name = "DURATION", default_value = "35m")]
     pub(crate) order_expiry: humantime::Duration,
     /// Origins to which Stripe's pages may redirect customers, comma-separated. With the sandbox, loopback addresses are
     /// always allowed [default: QUITTANCE_CORS_ORIGINS]
     #[arg(long, env = "QUITTANCE_RETURN_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
     pub(crate) return_origins: Vec<String>,
     /// Time between event backfills, which read Stripe's event list for events that never arrived
-    #[arg(long, env = "QUITTANCE_EVENT_WALK_PERIOD", value_name = "SPAN", default_value = "60s")]
-    pub(crate) event_walk_period: humantime::Duration,
+    #[arg(
+        long = "event-walk-period",
+        env = "QUITTANCE_EVENT_WALK_PERIOD",
+        value_name = "DURATION",
+        default_value = "60s"
+    )]
+    pub(crate) event_backfill_period: humantime::Duration,
     /// Time to keep the payloads of Stripe's events, in days (90d) or hours (200h); at least four days
     #[arg(long, env = "QUITTANCE_INBOX_RETENTION", value_name = "TIME", default_value = "90d")]
     pub(crate) inbox_retention: String,

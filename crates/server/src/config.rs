@@ -82,7 +82,7 @@ impl Config {
             cors_origins,
             order_lifetime: order_lifetime(*orders.order_expiry)?,
             inbox_retention: retention("QUITTANCE_INBOX_RETENTION", &orders.inbox_retention)?,
-            event_backfill_period: (*orders.event_walk_period).max(EVENT_BACKFILL_PERIOD_MIN),
+            event_backfill_period: (*orders.event_backfill_period).max(EVENT_BACKFILL_PERIOD_MIN),
             rate_limit: access.rate_limit,
             trusted_proxies: access::networks("QUITTANCE_TRUSTED_PROXIES", &access.trusted_proxies)?,
         })
