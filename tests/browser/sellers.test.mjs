@@ -406,7 +406,7 @@ test('an account that the platform makes is filled in at Stripe', async () => {
   await page.goto(link);
   await page.waitForURL((url) => url.href.startsWith(`${service.sandbox}/setup/`) && url.href !== link);
   await page.getByLabel('Business name').fill('Hal’s Honey');
-  await page.getByRole('button', { name: 'Submit, verification takes a while' }).click();
+  await page.getByRole('button', { name: 'Submit with verification pending' }).click();
   await nameOnPage(page, 'Hal’s Honey').waitFor();
   await see(page, { ready: 'No', next_action: 'Wait: Stripe is looking at what was given.' });
   await stripe(service, 'POST', `/_sandbox/accounts/${account_id}`, {

@@ -306,7 +306,7 @@ test('mistakes of the page are thrown, and a PaymentIntent that is over is a loa
   }, text);
   for (const [code, message] of [
     ["Stripe('sk_test_x')", /should not use your secret key/],
-    ["Stripe('pk_live_x')", /takes publishable test keys/],
+    ["Stripe('pk_live_x')", /accepts publishable test keys/],
     ["stripe.elements({ clientSecret: 'nonsense' })", /should be a client secret/],
     ["elements.create('payment')", /Can only create one Element/],
     ["elements.create('iban')", /Payment Element/],

@@ -202,7 +202,7 @@ pub enum InvalidWebhookTarget {
     #[error("`{0}` is not an absolute http or https URL")]
     Url(String),
     /// The signing secret is missing.
-    #[error("a webhook endpoint is written URL,SECRET, and the secret is missing")]
+    #[error("the secret is missing: write the webhook endpoint as URL,SECRET")]
     Secret,
 }
 
@@ -210,7 +210,7 @@ fn account_id(text: &str) -> Result<String, &'static str> {
     if is_account_id(text) {
         Ok(text.to_owned())
     } else {
-        Err("an account's id is acct_ and letters and digits")
+        Err("an account ID is acct_ followed by letters and digits")
     }
 }
 

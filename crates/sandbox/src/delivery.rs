@@ -106,7 +106,7 @@ impl Worker {
         }
         let drained = async { while sending.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-            tracing::info!("Deliveries under way are resumed at the next start");
+            tracing::info!("stopped with unfinished deliveries; they resume at the next start");
         }
     }
 
@@ -120,7 +120,7 @@ impl Worker {
         let done =
             self.store.transact(&platform, Origin::default(), |tx| (timers::run(tx), TxOutcome::Commit));
         if let Err(error) = done.await {
-            tracing::error!(%error, "What was due by the clock was not kept");
+            tracing::error!(%error, "failed to store the changes of timers; they run again");
         }
     }
 
@@ -129,8 +129,8 @@ impl Worker {
         // Faults affect the first attempt only, so a dropped webhook is delivered by a retry.
         let fault = prepared.delivery.fault.filter(|_| prepared.delivery.attempts == 0);
         let problem = match fault {
-            _ if self.store.chaos.drops_all_deliveries() => Some("all are dropped on purpose".to_owned()),
-            Some(DeliveryFault::Drop) => Some("dropped on purpose".to_owned()),
+            _ if self.store.chaos.drops_all_deliveries() => Some("dropped by the delivery mode".to_owned()),
+            Some(DeliveryFault::Drop) => Some("dropped by fault injection".to_owned()),
             _ => self.post(&prepared).await,
         };
         if fault == Some(DeliveryFault::Duplicate) && problem.is_none() {
@@ -166,11 +166,11 @@ impl Worker {
                 endpoint.id = delivery.endpoint,
                 attempts,
                 problem,
-                "A webhook was not accepted"
+                "failed to deliver a webhook"
             );
         }
         let delivery = Delivery { attempts, is_on_hold: false, ..delivery };
-        let kept = self.store.transact(account, Origin::default(), |tx| {
+        let stored = self.store.transact(account, Origin::default(), |tx| {
             // If the endpoint was deleted in the meantime, the delivery has already failed.
             let is_pending = tx
                 .get::<Delivery>(delivery.id())
@@ -184,8 +184,8 @@ impl Worker {
             }
             ((), TxOutcome::Commit)
         });
-        if let Err(error) = kept.await {
-            tracing::error!(%error, "The outcome of a delivery was not kept");
+        if let Err(error) = stored.await {
+            tracing::error!(%error, "failed to store the outcome of a delivery; it may be repeated");
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
         let waits: Vec<_> = (1..=4).map(|attempts| policy.delay_after(attempts)).collect();
         let ms = Duration::from_millis;
         assert_eq!(waits, [Some(ms(10)), Some(ms(20)), Some(ms(40)), None]);
-        let patient = RetryPolicy { base: Duration::from_mins(1), max_attempts: u32::MAX };
-        assert_eq!(patient.delay_after(u32::MAX - 1), Some(Duration::from_hours(1)));
+        let policy = RetryPolicy { base: Duration::from_mins(1), max_attempts: u32::MAX };
+        assert_eq!(policy.delay_after(u32::MAX - 1), Some(Duration::from_hours(1)));
     }
 }

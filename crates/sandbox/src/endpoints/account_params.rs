@@ -71,11 +71,11 @@ impl Fields {
             account.default_currency = currency;
         }
         self.email.apply(&mut account.email);
-        let is_asked = !self.capabilities.is_empty();
+        let has_requests = !self.capabilities.is_empty();
         for (name, is_requested) in self.capabilities {
             account.request(&name, is_requested, now_seconds);
         }
-        if is_asked {
+        if has_requests {
             account.update_enabled_flags();
         }
         match self.metadata {
@@ -112,39 +112,39 @@ pub(crate) fn read_country(params: &mut Params) -> Result<Option<String>, ApiErr
 
 fn read_default_currency(params: &mut Params) -> Result<Option<String>, ApiError> {
     let Some(text) = params.string("default_currency")? else { return Ok(None) };
-    let known = amounts::known_currency(&text);
-    known.map(Some).ok_or_else(|| params.invalid("default_currency", format!("Invalid currency: {text}")))
+    let currency = amounts::known_currency(&text);
+    currency.map(Some).ok_or_else(|| params.invalid("default_currency", format!("Invalid currency: {text}")))
 }
 
 /// Reads `capabilities[…][requested]`.
 fn read_capabilities(params: &mut Params) -> Result<BTreeMap<String, bool>, ApiError> {
-    let Some(mut given) = params.nested("capabilities")? else { return Ok(BTreeMap::new()) };
-    let mut wanted = BTreeMap::new();
-    for name in given.names().into_iter().filter(|name| is_capability(name)) {
-        let Some(mut one) = given.nested(&name)? else { continue };
-        if let Some(is_requested) = one.boolean("requested")? {
-            wanted.insert(name, is_requested);
+    let Some(mut value) = params.nested("capabilities")? else { return Ok(BTreeMap::new()) };
+    let mut requested = BTreeMap::new();
+    for name in value.names().into_iter().filter(|name| is_capability(name)) {
+        let Some(mut capability) = value.nested(&name)? else { continue };
+        if let Some(is_requested) = capability.boolean("requested")? {
+            requested.insert(name, is_requested);
         }
-        one.finish()?;
+        capability.finish()?;
     }
-    given.finish()?;
-    Ok(wanted)
+    value.finish()?;
+    Ok(requested)
 }
 
 pub(crate) fn read_controller(mut params: Params) -> Result<Controller, ApiError> {
     use Responsible::{Account, Application, Stripe};
-    let one_of = |params: &mut Params, name: &str, usual, allowed: &[Responsible]| {
-        let given = params.enum_value::<Responsible>(name)?.unwrap_or(usual);
-        if allowed.contains(&given) {
-            return Ok(given);
+    let one_of = |params: &mut Params, name: &str, default, allowed: &[Responsible]| {
+        let value = params.enum_value::<Responsible>(name)?.unwrap_or(default);
+        if allowed.contains(&value) {
+            return Ok(value);
         }
-        let words: Vec<&str> = allowed.iter().map(|word| word.as_str()).collect();
-        Err(params.invalid(name, format!("Invalid {name}: must be one of {}", words.join(" or "))))
+        let values: Vec<&str> = allowed.iter().map(|value| value.as_str()).collect();
+        Err(params.invalid(name, format!("Invalid {name}: must be one of {}", values.join(" or "))))
     };
-    let nested = |params: &mut Params, group: &str, name: &str, usual, allowed: &[Responsible]| {
-        let Some(mut group) = params.nested(group)? else { return Ok(usual) };
-        let given = one_of(&mut group, name, usual, allowed)?;
-        group.finish().map(|()| given)
+    let nested = |params: &mut Params, group: &str, name: &str, default, allowed: &[Responsible]| {
+        let Some(mut group) = params.nested(group)? else { return Ok(default) };
+        let value = one_of(&mut group, name, default, allowed)?;
+        group.finish().map(|()| value)
     };
     let fees = nested(&mut params, "fees", "payer", Account, &[Account, Application])?;
     let losses = nested(&mut params, "losses", "payments", Stripe, &[Stripe, Application])?;

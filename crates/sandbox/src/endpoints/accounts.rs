@@ -41,8 +41,8 @@ string_enum! {
 
 /// Finds the account in the path, if the caller has access to it.
 pub(crate) fn visible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
-    let may_see = call.tx.account.is_platform() || call.tx.account.0 == call.id;
-    let account = account_lookup::connected(call.tx, call.id).filter(|_| may_see);
+    let has_access = call.tx.account.is_platform() || call.tx.account.0 == call.id;
+    let account = account_lookup::connected(call.tx, call.id).filter(|_| has_access);
     account.cloned().ok_or_else(|| ApiError::account_access_denied(call.redacted_key, call.id))
 }
 
@@ -71,9 +71,9 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let country = read_country(&mut params)?;
     let fields = Fields::parse(&mut params)?;
     params.refuse_unsupported(UNSUPPORTED)?;
-    let usual = if controller.is_some() { AccountType::None } else { AccountType::Standard };
+    let default_type = if controller.is_some() { AccountType::None } else { AccountType::Standard };
     let mut account =
-        ConnectedAccount::new(account::new_id(), type_.unwrap_or(usual), Connection::Controlled, now);
+        ConnectedAccount::new(account::new_id(), type_.unwrap_or(default_type), Connection::Controlled, now);
     if let Some(controller) = controller {
         account.controller = read_controller(controller)?;
     }
@@ -165,10 +165,10 @@ fn reject_by_platform(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     params.finish()?;
     let account = visible(call)?;
     refuse_uncontrolled(&account)?;
-    let word = match reason {
+    let disabled_reason = match reason {
         RejectReason::Fraud => "rejected.platform_fraud",
         RejectReason::TermsOfService => "rejected.platform_terms_of_service",
         RejectReason::Other => "rejected.platform_other",
     };
-    Ok(accounts::reject(call.tx, account, word).render())
+    Ok(accounts::reject(call.tx, account, disabled_reason).render())
 }

@@ -138,10 +138,9 @@ fn read_mode(params: &mut Params) -> Result<(), ApiError> {
     match mode.as_str() {
         "payment" => {}
         "setup" | "subscription" => {
-            return Err(params.invalid(
-                "mode",
-                format!("The sandbox does not support the mode {mode}, although Stripe does."),
-            ));
+            return Err(
+                params.invalid("mode", format!("The sandbox does not support mode={mode}. Stripe does."))
+            );
         }
         _ => {
             return Err(
@@ -151,10 +150,8 @@ fn read_mode(params: &mut Params) -> Result<(), ApiError> {
     }
     match params.string("ui_mode")?.as_deref() {
         None | Some("hosted_page") => Ok(()),
-        Some(other) => Err(params.invalid(
-            "ui_mode",
-            format!("The sandbox has Checkout with the ui_mode hosted_page only, not {other}."),
-        )),
+        Some(other) => Err(params
+            .invalid("ui_mode", format!("The sandbox does not support ui_mode={other}. Use hosted_page."))),
     }
 }
 
@@ -203,13 +200,13 @@ fn read_intent_data(
     intent.checkout_session = Some(session.id.clone());
     if let Some(mut data) = data {
         data.refuse_unknown(NOT_FOR_INTENT_DATA)?;
-        let given = Fields::parse(&mut data)?;
+        let fields = Fields::parse(&mut data)?;
         data.finish()?;
         if total == 0 {
-            return Err(ApiError::invalid("You can not pass payment_intent_data if nothing is to be paid.")
+            return Err(ApiError::invalid("You cannot pass payment_intent_data if the total is zero.")
                 .with_param("payment_intent_data"));
         }
-        given.apply(tx, &mut intent).map_err(|error| error.within("payment_intent_data"))?;
+        fields.apply(tx, &mut intent).map_err(|error| error.within("payment_intent_data"))?;
     }
     connect::check_capabilities(tx, &intent)?;
     Ok(intent)

@@ -35,7 +35,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     let tx = &*call.tx;
-    let wanted = |event: &&Event| {
+    let matches_filter = |event: &&Event| {
         created.contains(&event.created)
             && pattern.as_ref().is_none_or(|pattern| matches(pattern, &event.type_))
             && types.as_ref().is_none_or(|types| types.contains(&event.type_))
@@ -44,7 +44,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
                 all == success
             })
     };
-    let events: Vec<&Event> = tx.newest_first::<Event>().filter(wanted).collect();
+    let events: Vec<&Event> = tx.newest_first::<Event>().filter(matches_filter).collect();
     page.cut(&events, "event", "/v1/events", |event| &event.id, |event| tx.render_event(event))
 }
 

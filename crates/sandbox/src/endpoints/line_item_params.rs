@@ -15,18 +15,18 @@ const MAX_QUANTITY: i64 = 999_999_999;
 
 /// Reads `line_items`. All must have the same currency.
 pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Vec<LineItem>, ApiError> {
-    let given = params.objects("line_items")?.unwrap_or_default();
-    if given.is_empty() {
+    let entries = params.objects("line_items")?.unwrap_or_default();
+    if entries.is_empty() {
         return Err(params.missing("line_items"));
     }
-    if given.len() > MAX_LINE_ITEMS {
+    if entries.len() > MAX_LINE_ITEMS {
         return Err(
             params.invalid("line_items", format!("You may pass at most {MAX_LINE_ITEMS} line items."))
         );
     }
-    let mut items: Vec<LineItem> = Vec::with_capacity(given.len());
-    for one in given {
-        let item = parse_one(one, now_seconds)?;
+    let mut items: Vec<LineItem> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let item = parse_one(entry, now_seconds)?;
         if let Some(first) = items.first().filter(|first| first.currency != item.currency) {
             return Err(params.invalid(
                 "line_items",

@@ -38,7 +38,7 @@ fn token(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         Some("refresh_token") => {
             return Err(ApiError::oauth(
                 "unsupported_grant_type",
-                "The sandbox does not support the grant type refresh_token, although Stripe does.",
+                "The sandbox does not support the grant type refresh_token. Stripe does.",
             ));
         }
         Some(other) => {
@@ -51,19 +51,19 @@ fn token(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     let code = code.ok_or_else(|| ApiError::oauth("invalid_request", "No authorization code provided"))?;
     if !call.tx.account.is_platform() {
-        return Err(ApiError::oauth("invalid_client", "Authorization codes are for platforms only."));
+        return Err(ApiError::oauth("invalid_client", "Only platforms can exchange authorization codes."));
     }
     exchange(call.tx, &code)
 }
 
 fn exchange(tx: &mut Tx<'_>, code: &str) -> Result<Value, ApiError> {
-    let known = tx.get::<OAuthCode>(&hash_secret(code)).cloned();
-    let known = known.ok_or_else(|| {
+    let stored = tx.get::<OAuthCode>(&hash_secret(code)).cloned();
+    let stored = stored.ok_or_else(|| {
         // The message doesn't repeat the code, because errors may be logged.
         ApiError::oauth("invalid_grant", "This authorization code does not exist.")
     })?;
-    if known.is_used {
-        revoke(tx, |token| token.code == known.id);
+    if stored.is_used {
+        revoke(tx, |token| token.code == stored.id);
         // The revocation is committed although the response is an error.
         return Err(ApiError::oauth(
             "invalid_grant",
@@ -71,26 +71,26 @@ fn exchange(tx: &mut Tx<'_>, code: &str) -> Result<Value, ApiError> {
         )
         .into_outcome());
     }
-    if Timestamp(known.expires_ms) <= tx.now {
+    if Timestamp(stored.expires_ms) <= tx.now {
         return Err(ApiError::oauth("invalid_grant", "This authorization code has expired."));
     }
-    let mut account = account_lookup::find(tx, &known.account)
+    let mut account = account_lookup::find(tx, &stored.account)
         .cloned()
         .ok_or_else(|| ApiError::oauth("invalid_grant", "The account of this code does not exist."))?;
-    tx.put(OAuthCode { is_used: true, ..known.clone() });
+    tx.put(OAuthCode { is_used: true, ..stored.clone() });
     account.connection =
-        Connection::Authorized { client_id: known.client_id.clone(), is_read_only: known.is_read_only };
+        Connection::Authorized { client_id: stored.client_id.clone(), is_read_only: stored.is_read_only };
     let id = account.id.clone();
     accounts::put(tx, account);
     tx.on_account(Account(id.clone()), |tx| {
-        tx.emit("account.application.authorized", render_application(&known.client_id));
+        tx.emit("account.application.authorized", render_application(&stored.client_id));
     });
     Ok(json!({
-        "access_token": issue_token(tx, &known, "sk_test"),
+        "access_token": issue_token(tx, &stored, "sk_test"),
         "livemode": false,
-        "refresh_token": issue_token(tx, &known, "rt"),
-        "scope": if known.is_read_only { "read_only" } else { "read_write" },
-        "stripe_publishable_key": issue_token(tx, &known, "pk_test"),
+        "refresh_token": issue_token(tx, &stored, "rt"),
+        "scope": if stored.is_read_only { "read_only" } else { "read_write" },
+        "stripe_publishable_key": issue_token(tx, &stored, "pk_test"),
         "stripe_user_id": id,
         "token_type": "bearer",
     }))
@@ -98,9 +98,9 @@ fn exchange(tx: &mut Tx<'_>, code: &str) -> Result<Value, ApiError> {
 
 fn deauthorize(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let [client_id, user] = read(call, ["client_id", "stripe_user_id"])?;
-    let needed = |name| ApiError::oauth("invalid_request", format!("No {name} specified"));
-    let client_id = client_id.ok_or_else(|| needed("client_id"))?;
-    let user = user.ok_or_else(|| needed("stripe_user_id"))?;
+    let missing = |name| ApiError::oauth("invalid_request", format!("No {name} specified"));
+    let client_id = client_id.ok_or_else(|| missing("client_id"))?;
+    let user = user.ok_or_else(|| missing("stripe_user_id"))?;
     if !is_client_id(&client_id) {
         return Err(ApiError::oauth("invalid_client", format!("No such application: '{client_id}'")));
     }

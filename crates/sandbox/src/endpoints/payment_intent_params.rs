@@ -227,7 +227,7 @@ pub(crate) fn finish(mut params: Params) -> Result<(), ApiError> {
     if params.string("confirmation_method")?.is_some_and(|method| method != "automatic") {
         return Err(params.invalid(
             "confirmation_method",
-            "The sandbox does not support confirmation_method=manual, although Stripe does.",
+            "The sandbox does not support confirmation_method=manual. Stripe does.",
         ));
     }
     params.refuse_unsupported(UNSUPPORTED)?;

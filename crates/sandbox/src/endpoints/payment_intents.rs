@@ -71,10 +71,10 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     let fields = Fields::parse(&mut params)?;
     let is_confirmed = params.boolean("confirm")?.unwrap_or(false);
-    let given = params.clone();
+    let all_params = params.clone();
     let confirmation = Confirmation::parse(&mut params, now)?;
     if !is_confirmed {
-        refuse_without_confirm(&given)?;
+        refuse_without_confirm(&all_params)?;
     }
     if fields.amount.is_none() {
         return Err(params.missing("amount"));
@@ -119,7 +119,7 @@ fn save_and_confirm(
     is_confirmed: bool,
 ) -> Result<Value, ApiError> {
     let method = match confirmation.method.take() {
-        Some(given) => Some(given.resolve(tx)?),
+        Some(param) => Some(param.resolve(tx)?),
         None => None,
     };
     if let Some(method) = &method {
@@ -208,8 +208,8 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let is_repriced = fields.amount.is_some_and(|amount| amount != intent.amount);
     fields.apply(call.tx, &mut intent)?;
     let is_replaced = method.is_some();
-    if let Some(given) = method {
-        let method = given.resolve(call.tx)?;
+    if let Some(param) = method {
+        let method = param.resolve(call.tx)?;
         check_method(&intent, &method)?;
         intent.payment_method = Some(method.id.clone());
         call.tx.put(method);
@@ -269,7 +269,7 @@ fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     check_confirmable(&intent)?;
     fields.apply(call.tx, &mut intent)?;
     let method = match (confirmation.method.take(), &intent.payment_method) {
-        (Some(given), _) => given.resolve(call.tx)?,
+        (Some(param), _) => param.resolve(call.tx)?,
         (None, Some(id)) => payment_methods::resolve(call.tx, id)?,
         (None, None) => return Err(missing_method(&intent)),
     };
@@ -360,15 +360,13 @@ fn capture(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     if !is_final {
         return Err(ApiError::refused(
-            "final_capture=false needs multicapture, which is not available for this payment.",
+            "final_capture=false requires multicapture, which is not available for this payment.",
         )
         .with_param("final_capture"));
     }
     if fee.or(intent.application_fee_amount).is_some_and(|fee| fee < 0 || fee > amount) {
-        return Err(ApiError::invalid(
-            "The application fee must be at least zero and at most the amount of the capture.",
-        )
-        .with_param("application_fee_amount"));
+        return Err(ApiError::invalid("The application fee must be between zero and the captured amount.")
+            .with_param("application_fee_amount"));
     }
     intent.application_fee_amount = fee.or(intent.application_fee_amount);
     connect::check_shares(call.tx, &intent)?;

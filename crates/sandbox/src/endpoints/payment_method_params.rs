@@ -75,11 +75,11 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
     let mut card = params.nested("card")?.ok_or_else(|| params.missing("card"))?;
     if let Some(token) = card.string("token")? {
         card.finish()?;
-        let known = TestCard::by_name(&token).filter(|_| token.starts_with("tok_"));
-        let known =
-            known.ok_or_else(|| ApiError::missing("token", &token, "card[token]").with_status(400))?;
+        let test_card = TestCard::by_name(&token).filter(|_| token.starts_with("tok_"));
+        let test_card =
+            test_card.ok_or_else(|| ApiError::missing("token", &token, "card[token]").with_status(400))?;
         return Ok(PaymentMethod::from_card(
-            known,
+            test_card,
             (8, payment_method::year_from_seconds(now_seconds) + 1),
             true,
             now_seconds,
@@ -92,7 +92,7 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
     card.refuse_unsupported(&["networks"])?;
     card.finish()?;
 
-    let known = find_card(&number)?;
+    let test_card = find_card(&number)?;
     let invalid =
         |message: &str, code, param: &str| Err(ApiError::card_data(message, code).with_param(param));
     if !(1..=12).contains(&month) {
@@ -103,13 +103,13 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
     if year < this_year || year > this_year + 50 {
         return invalid("Your card's expiration year is invalid.", "invalid_expiry_year", "exp_year");
     }
-    let cvc_length = if known.brand == "amex" { 3..=4 } else { 3..=3 };
+    let cvc_length = if test_card.brand == "amex" { 3..=4 } else { 3..=3 };
     if cvc.as_ref().is_some_and(|cvc| {
         !cvc_length.contains(&cvc.len()) || !cvc.chars().all(|character| character.is_ascii_digit())
     }) {
         return invalid("Your card's security code is invalid.", "invalid_cvc", "cvc");
     }
-    Ok(PaymentMethod::from_card(known, (month, year), cvc.is_some(), now_seconds))
+    Ok(PaymentMethod::from_card(test_card, (month, year), cvc.is_some(), now_seconds))
 }
 
 /// Finds a test card. Other numbers get Stripe's errors, which don't repeat the number.
@@ -136,7 +136,7 @@ fn parse_sepa_debit(params: &mut Params, now_seconds: i64) -> Result<PaymentMeth
     let iban = debit.required_string("iban")?;
     let account = TestAccount::by_iban(&iban).ok_or_else(|| {
         debit
-            .invalid("iban", "The IBAN you provided is invalid, or is not one of the sandbox's test IBANs.")
+            .invalid("iban", "The IBAN you provided is invalid or is not a test IBAN.")
             .with_code("invalid_bank_account_iban")
     })?;
     debit.finish()?;
@@ -154,7 +154,7 @@ fn parse_us_bank_account(params: &mut Params, now_seconds: i64) -> Result<Paymen
         return Err(bank
             .invalid(
                 "routing_number",
-                format!("In test mode the routing number must be {TEST_ROUTING_NUMBER}."),
+                format!("In test mode, the routing number must be {TEST_ROUTING_NUMBER}."),
             )
             .with_code("routing_number_invalid"));
     }

@@ -28,8 +28,8 @@ pub(crate) struct MethodTypeParams {
 impl MethodTypeParams {
     pub(crate) fn read(params: &mut Params) -> Result<Self, ApiError> {
         let names = ["payment_method_types", "allowed_payment_method_types", "excluded_payment_method_types"];
-        let given: Vec<&str> = names.into_iter().filter(|name| params.has(name)).collect();
-        if let [first, second, ..] = given[..] {
+        let present: Vec<&str> = names.into_iter().filter(|name| params.has(name)).collect();
+        if let [first, second, ..] = present[..] {
             return Err(mutually_exclusive(params, first, second));
         }
         let explicit = read_explicit(params)?;
@@ -42,7 +42,9 @@ impl MethodTypeParams {
                 .find(|type_| !STRIPE_METHOD_TYPES.split_ascii_whitespace().any(|one| one == *type_));
             if let Some(unknown) = unknown {
                 let known = STRIPE_METHOD_TYPES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
-                return Err(params.invalid(name, format!("Invalid {name}: {unknown} is none of {known}")));
+                return Err(
+                    params.invalid(name, format!("Invalid {name}: {unknown}. Must be one of {known}"))
+                );
             }
         }
         Ok(Self { explicit, allowed, excluded })
@@ -119,8 +121,8 @@ fn read_explicit(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, 
             params.invalid(
                 "payment_method_types",
                 format!(
-                    "The payment method type \"{name}\" is invalid or not supported by the sandbox. It has \
-                     card, sepa_debit, us_bank_account, and multibanco."
+                    "The payment method type \"{name}\" is invalid or not supported by the sandbox. \
+                     Supported types: card, sepa_debit, us_bank_account, and multibanco."
                 ),
             )
         })?;

@@ -32,16 +32,14 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let now = call.tx.now.seconds();
     params.refuse_unsupported(UNSUPPORTED_ALONE)?;
     if params.enum_value("billing_scheme")? == Some(BillingScheme::Tiered) {
-        return Err(params.invalid(
-            "billing_scheme",
-            "The sandbox does not support billing_scheme=tiered, although Stripe does.",
-        ));
+        return Err(params
+            .invalid("billing_scheme", "The sandbox does not support billing_scheme=tiered. Stripe does."));
     }
-    let (given, new) = (params.string("product")?, params.nested("product_data")?);
+    let (product_id, product_data) = (params.string("product")?, params.nested("product_data")?);
     let mut price = price_params::read(&mut params, "", now)?;
     price.active = params.boolean("active")?.unwrap_or(true);
     params.text("nickname", MAX_TEXT_CHARS)?.apply(&mut price.nickname);
-    price.product = match (given, new) {
+    price.product = match (product_id, product_data) {
         (Some(_), Some(_)) => {
             return Err(params.invalid(
                 "product_data",

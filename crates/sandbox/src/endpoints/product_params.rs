@@ -91,17 +91,17 @@ pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, Ap
 }
 
 fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
-    let given = match params.objects_change("marketing_features")? {
+    let features = match params.objects_change("marketing_features")? {
         Change::Unchanged => return Ok(Change::Unchanged),
         Change::Unset => return Ok(Change::Unset),
-        Change::Set(given) => given,
+        Change::Set(features) => features,
     };
-    if given.len() > MAX_MARKETING_FEATURES {
+    if features.len() > MAX_MARKETING_FEATURES {
         let message = format!("You may pass at most {MAX_MARKETING_FEATURES} marketing features.");
         return Err(params.invalid("marketing_features", message));
     }
-    let mut names = Vec::with_capacity(given.len());
-    for mut feature in given {
+    let mut names = Vec::with_capacity(features.len());
+    for mut feature in features {
         match feature.text("name", MAX_MARKETING_FEATURE_CHARS)? {
             Change::Set(name) => names.push(name),
             Change::Unchanged | Change::Unset => return Err(feature.missing("name")),
@@ -113,13 +113,13 @@ fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, A
 
 fn read_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiError> {
     let Some(text) = params.string("statement_descriptor")? else { return Ok(None) };
-    let is_bad = text.chars().count() > MAX_STATEMENT_DESCRIPTOR_CHARS
+    let is_invalid = text.chars().count() > MAX_STATEMENT_DESCRIPTOR_CHARS
         || text.contains(['<', '>', '\\', '"', '\''])
         || !text.chars().any(char::is_alphabetic);
-    if is_bad {
+    if is_invalid {
         return Err(params.invalid(
             "statement_descriptor",
-            "The statement descriptor must be at most 22 characters, contain at least one letter, and none of \
+            "The statement descriptor must be at most 22 characters, contain at least one letter, and not contain \
              < > \\ \" '.",
         ));
     }

@@ -97,9 +97,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let type_ = params.enum_value::<ProductType>("type")?;
     let url = params.string("url")?;
     if ids.is_some() && page.has_cursor() {
-        return Err(
-            params.invalid("ids", "You can not use ids together with starting_after or ending_before.")
-        );
+        return Err(params.invalid("ids", "You cannot combine ids with starting_after or ending_before."));
     }
     params.finish()?;
     let products: Vec<&Product> = call

@@ -73,9 +73,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let description = params.text("description", MAX_TEXT_CHARS)?;
     let api_version = params.string("api_version")?;
     if api_version.as_ref().is_some_and(|version| version != API_VERSION) {
-        return Err(
-            params.invalid("api_version", format!("The sandbox renders events in {API_VERSION} only."))
-        );
+        return Err(params.invalid("api_version", format!("The sandbox supports only {API_VERSION}.")));
     }
     let metadata = params.metadata()?;
     params.finish()?;

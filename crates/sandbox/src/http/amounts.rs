@@ -49,7 +49,7 @@ const MINIMUMS: &[(&str, i64)] = &[
 const MAXIMUM: i64 = 99_999_999;
 
 fn is_in(list: &str, currency: &str) -> bool {
-    list.split_ascii_whitespace().any(|word| word == currency)
+    list.split_ascii_whitespace().any(|code| code == currency)
 }
 
 /// Reads `currency`: a three-letter code in any case.
@@ -77,7 +77,7 @@ fn read_currency(params: &Params, text: &str) -> Result<String, ApiError> {
 }
 
 fn minimum(currency: &str) -> i64 {
-    MINIMUMS.iter().find(|(word, _)| *word == currency).map_or(1, |(_, minimum)| *minimum)
+    MINIMUMS.iter().find(|(code, _)| *code == currency).map_or(1, |(_, minimum)| *minimum)
 }
 
 /// Rejects amounts that Stripe can't charge.

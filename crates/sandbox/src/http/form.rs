@@ -29,7 +29,7 @@ pub(crate) fn parse(encoded: &[u8]) -> Result<BTreeMap<String, Node>, ApiError> 
             ApiError::invalid(format!("Invalid parameter name: {name}")).with_code("parameter_unknown")
         })?;
         insert(&mut root, &path, value.into_owned()).ok_or_else(|| {
-            ApiError::invalid(format!("The parameter {name} is given both as a value and as an object."))
+            ApiError::invalid(format!("The parameter {name} is both a value and an object."))
                 .with_param(name.as_ref())
         })?;
     }

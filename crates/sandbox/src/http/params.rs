@@ -204,12 +204,12 @@ impl Params {
     }
 
     fn parse_enum<W: StringEnum>(&self, name: &str, text: &str) -> Result<W, ApiError> {
-        W::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        W::ALL.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
             let full = self.full_name(name);
-            let words: Vec<&str> = W::ALL.iter().map(|(word, _)| *word).collect();
-            let known = match words.split_last() {
+            let values: Vec<&str> = W::ALL.iter().map(|(name, _)| *name).collect();
+            let known = match values.split_last() {
                 Some((last, rest)) if !rest.is_empty() => format!("one of {}, or {last}", rest.join(", ")),
-                _ => words.concat(),
+                _ => values.concat(),
             };
             ApiError::invalid(format!("Invalid {full}: must be {known}")).with_param(full)
         })
@@ -340,7 +340,7 @@ impl Params {
             Some(name) => {
                 let full = self.full_name(name);
                 Err(ApiError::invalid(format!(
-                    "The sandbox does not support the parameter {full}, although Stripe does."
+                    "The sandbox does not support the parameter {full}. Stripe does."
                 ))
                 .with_code("parameter_unknown")
                 .with_param(full))

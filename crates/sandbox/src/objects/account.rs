@@ -251,12 +251,12 @@ impl ConnectedAccount {
     /// Requests a capability, or withdraws the request. If the account is complete, the capability is active at once.
     pub(crate) fn request(&mut self, name: &str, is_requested: bool, now_seconds: i64) {
         let status = match (is_requested, self.capabilities.get(name)) {
-            (true, Some(known)) if known.status != CapabilityStatus::Unrequested => known.status,
+            (true, Some(existing)) if existing.status != CapabilityStatus::Unrequested => existing.status,
             (true, _) if self.is_complete() => CapabilityStatus::Active,
             (true, _) => CapabilityStatus::Inactive,
             (false, _) => CapabilityStatus::Unrequested,
         };
-        let before = self.capabilities.get(name).and_then(|known| known.requested_at);
+        let before = self.capabilities.get(name).and_then(|existing| existing.requested_at);
         let requested_at = is_requested.then(|| before.unwrap_or(now_seconds));
         self.capabilities.insert(name.to_owned(), Capability { status, requested_at });
     }
@@ -285,12 +285,12 @@ impl ConnectedAccount {
     }
 
     /// Applies the outcome of onboarding.
-    pub(crate) fn complete_onboarding(&mut self, how: OnboardingOutcome) {
+    pub(crate) fn complete_onboarding(&mut self, outcome: OnboardingOutcome) {
         self.details_submitted = true;
         if self.display_name.is_none() {
             self.display_name = self.business_name().cloned();
         }
-        let (requirements, status) = match how {
+        let (requirements, status) = match outcome {
             OnboardingOutcome::Complete => (Requirements::default(), CapabilityStatus::Active),
             OnboardingOutcome::Incomplete => {
                 (Requirements::past_due(&["individual.verification.document"]), CapabilityStatus::Inactive)
@@ -387,8 +387,9 @@ impl ConnectedAccount {
     pub(crate) fn set_country(&mut self, country: &str) {
         self.country = country.to_ascii_uppercase();
         let in_euros = EURO_COUNTRIES.split(' ').any(|code| code == self.country);
-        let known = CURRENCIES.iter().find(|(code, _)| *code == self.country).map(|(_, currency)| *currency);
-        self.default_currency = if in_euros { "eur" } else { known.unwrap_or("usd") }.to_owned();
+        let currency =
+            CURRENCIES.iter().find(|(code, _)| *code == self.country).map(|(_, currency)| *currency);
+        self.default_currency = if in_euros { "eur" } else { currency.unwrap_or("usd") }.to_owned();
     }
 }
 

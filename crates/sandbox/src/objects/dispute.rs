@@ -134,7 +134,7 @@ impl Dispute {
         }
     }
 
-    pub(crate) fn render(&self, movements: &[Value], is_charge_refundable: bool) -> Value {
+    pub(crate) fn render(&self, balance_transactions: &[Value], is_charge_refundable: bool) -> Value {
         let details = self.brand.as_ref().map(|brand| {
             json!({
                 "card": {
@@ -150,7 +150,7 @@ impl Dispute {
             "id": self.id,
             "object": "dispute",
             "amount": self.amount,
-            "balance_transactions": movements,
+            "balance_transactions": balance_transactions,
             "charge": self.charge,
             "created": self.created,
             "currency": self.currency,

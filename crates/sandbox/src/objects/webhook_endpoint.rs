@@ -69,7 +69,7 @@ impl WebhookEndpoint {
             old_secret: None,
             enabled_events: vec!["*".to_owned()],
             status: EndpointStatus::Enabled,
-            description: Some("From the sandbox's configuration".to_owned()),
+            description: Some("Configured at startup".to_owned()),
             metadata: BTreeMap::new(),
             api_version: None,
             connect,

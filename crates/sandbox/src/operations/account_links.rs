@@ -30,10 +30,10 @@ pub(crate) fn open(tx: &mut Tx<'_>, account: &str, secret: &str) -> Option<LinkA
         return Some(LinkAccess::Expired { refresh_url: link.refresh_url });
     };
     let session = ids::random(24);
-    let begun = AccountLink { id: hash_secret(&session), ..link.clone() };
+    let session_link = AccountLink { id: hash_secret(&session), ..link.clone() };
     tx.on_account(Account::platform(), |tx| {
         tx.put(AccountLink { is_over: true, ..link });
-        tx.put(begun);
+        tx.put(session_link);
     });
     Some(LinkAccess::Granted(Box::new(account), session))
 }
@@ -44,16 +44,16 @@ pub(crate) fn finish_onboarding(
     account: &str,
     session: &str,
     name: Option<&str>,
-    how: Option<OnboardingOutcome>,
+    outcome: Option<OnboardingOutcome>,
 ) -> Option<String> {
     let visit = find(tx, account, session)?;
     let account = connected(tx, account).cloned();
     let Some(mut account) = account.filter(|_| !visit.is_over) else { return Some(visit.refresh_url) };
-    if let Some(how) = how {
+    if let Some(outcome) = outcome {
         if let Some(name) = name {
             account.set_business_name(name);
         }
-        account.complete_onboarding(how);
+        account.complete_onboarding(outcome);
         accounts::save(tx, &account);
     }
     let return_url = visit.return_url.clone();

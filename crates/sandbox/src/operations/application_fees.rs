@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::objects::application_fee::{ApplicationFee, FeeRefund};
 use crate::objects::balance_transaction::BalanceTransactionType;
 use crate::operations::account_lookup;
-use crate::operations::balance::{self, Movement};
+use crate::operations::balance::{self, BalanceChange};
 use crate::state::Tx;
 use crate::storage::ids;
 use crate::storage::table::Account;
@@ -24,14 +24,14 @@ pub(crate) struct FeeSource<'a> {
     pub(crate) currency: &'a str,
 }
 
-fn movement<'a>(
+fn balance_change<'a>(
     type_: BalanceTransactionType,
     category: &'a str,
     source: &'a str,
     amount: i64,
     currency: &'a str,
-) -> Movement<'a> {
-    Movement {
+) -> BalanceChange<'a> {
+    BalanceChange {
         type_,
         reporting_category: category,
         source,
@@ -49,7 +49,7 @@ pub(crate) fn collect(tx: &mut Tx<'_>, source: &FeeSource<'_>, amount: i64) -> S
         account_lookup::find(tx, source.account).map(|account| account.application().to_owned());
     let id = ids::object("fee");
     tx.on_account(Account::platform(), |tx| {
-        let moved = movement(
+        let change = balance_change(
             BalanceTransactionType::ApplicationFee,
             "platform_earning",
             &id,
@@ -63,7 +63,7 @@ pub(crate) fn collect(tx: &mut Tx<'_>, source: &FeeSource<'_>, amount: i64) -> S
             application: application.unwrap_or_default(),
             amount,
             amount_refunded: 0,
-            balance_transaction: balance::record(tx, moved),
+            balance_transaction: balance::record(tx, change),
             charge: source.charge.to_owned(),
             currency: source.currency.to_owned(),
             originating_transaction: source.originating_transaction.map(str::to_owned),
@@ -82,11 +82,16 @@ pub(crate) fn refund_fee(
     metadata: BTreeMap<String, String>,
 ) -> FeeRefund {
     let id = ids::object("fr");
-    let back =
-        movement(BalanceTransactionType::Adjustment, "platform_earning_refund", &id, amount, &fee.currency);
-    tx.on_account(Account(fee.account.clone()), |tx| balance::record(tx, back));
+    let change = balance_change(
+        BalanceTransactionType::Adjustment,
+        "platform_earning_refund",
+        &id,
+        amount,
+        &fee.currency,
+    );
+    tx.on_account(Account(fee.account.clone()), |tx| balance::record(tx, change));
     tx.on_account(Account::platform(), |tx| {
-        let moved = movement(
+        let change = balance_change(
             BalanceTransactionType::ApplicationFeeRefund,
             "platform_earning_refund",
             &id,
@@ -97,7 +102,7 @@ pub(crate) fn refund_fee(
             id: id.clone(),
             created: tx.now.seconds(),
             amount,
-            balance_transaction: balance::record(tx, moved),
+            balance_transaction: balance::record(tx, change),
             currency: fee.currency.clone(),
             fee: fee.id.clone(),
             metadata,

@@ -18,7 +18,7 @@ pub(crate) const DISPUTE_FEE: i64 = 1_500;
 pub(crate) const PENDING_TIME: Duration = Duration::from_hours(2 * 24);
 
 /// A change of the balance.
-pub(crate) struct Movement<'a> {
+pub(crate) struct BalanceChange<'a> {
     pub(crate) type_: BalanceTransactionType,
     pub(crate) reporting_category: &'a str,
     /// The ID of the charge, refund or dispute.
@@ -38,25 +38,25 @@ pub(crate) fn payment_fee(amount: i64) -> i64 {
 }
 
 /// Changes the balance and returns the balance transaction's ID.
-pub(crate) fn record(tx: &mut Tx<'_>, movement: Movement<'_>) -> String {
-    record_with_fee(tx, movement, 0)
+pub(crate) fn record(tx: &mut Tx<'_>, change: BalanceChange<'_>) -> String {
+    record_with_fee(tx, change, 0)
 }
 
 /// Changes the balance like `record`, with a fee for the platform.
-pub(crate) fn record_with_fee(tx: &mut Tx<'_>, movement: Movement<'_>, application_fee: i64) -> String {
+pub(crate) fn record_with_fee(tx: &mut Tx<'_>, change: BalanceChange<'_>, application_fee: i64) -> String {
     let id = ids::object("txn");
     let transaction = BalanceTransaction {
         id: id.clone(),
         created: tx.now.seconds(),
-        available_on_ms: tx.now.after(movement.pends_for).0,
-        amount: movement.amount,
+        available_on_ms: tx.now.after(change.pends_for).0,
+        amount: change.amount,
         application_fee,
-        fee: movement.fee,
-        currency: movement.currency.to_owned(),
-        description: movement.description,
-        reporting_category: movement.reporting_category.to_owned(),
-        source: movement.source.to_owned(),
-        type_: movement.type_,
+        fee: change.fee,
+        currency: change.currency.to_owned(),
+        description: change.description,
+        reporting_category: change.reporting_category.to_owned(),
+        source: change.source.to_owned(),
+        type_: change.type_,
     };
     tx.put(transaction);
     id

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::objects::balance_transaction::BalanceTransactionType;
 use crate::objects::charge::{Charge, ChargeStatus};
 use crate::objects::payment_method_type::PaymentMethodType;
-use crate::operations::balance::{self, Movement};
+use crate::operations::balance::{self, BalanceChange};
 use crate::operations::connect;
 use crate::state::Tx;
 use crate::test_data::card_effects::CardEffect;
@@ -25,7 +25,7 @@ pub(crate) fn capture(tx: &mut Tx<'_>, charge: &mut Charge, amount: i64) {
     }
     let effect = charge.payment_method.effect;
     let is_card = charge.payment_method.type_() == PaymentMethodType::Card;
-    let movement = Movement {
+    let balance_change = BalanceChange {
         type_: if is_card { BalanceTransactionType::Charge } else { BalanceTransactionType::Payment },
         reporting_category: "charge",
         source: &charge.id,
@@ -38,6 +38,6 @@ pub(crate) fn capture(tx: &mut Tx<'_>, charge: &mut Charge, amount: i64) {
             _ => balance::PENDING_TIME,
         },
     };
-    charge.balance_transaction = Some(balance::record_with_fee(tx, movement, shares.fee_paid));
+    charge.balance_transaction = Some(balance::record_with_fee(tx, balance_change, shares.fee_paid));
     charge.disputed_at_ms = effect.causes_dispute().then(|| tx.now.after(tx.settings.dispute_delay).0);
 }

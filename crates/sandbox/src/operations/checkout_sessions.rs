@@ -63,7 +63,7 @@ fn finish_free(
     email: Option<String>,
 ) -> Result<NextStep, ApiError> {
     if session.total() != 0 {
-        return Err(ApiError::invalid("Please say how you want to pay.").with_param("payment_method"));
+        return Err(ApiError::invalid("Please choose a payment method.").with_param("payment_method"));
     }
     session.payment_status = PaymentStatus::NoPaymentRequired;
     session.customer_details = Some(BillingDetails { email, ..BillingDetails::default() });

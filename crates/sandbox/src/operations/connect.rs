@@ -34,7 +34,7 @@ pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), Ap
     if let Some(fee) = intent.application_fee_amount {
         if fee < 0 || fee > intent.amount {
             return Err(ApiError::invalid(
-                "The application fee must be at least zero and at most the amount of the payment.",
+                "The application fee must be between zero and the amount of the payment.",
             )
             .with_param("application_fee_amount"));
         }
@@ -58,10 +58,10 @@ pub(crate) fn check_shares(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), Ap
             "You may only specify one of these parameters: application_fee_amount, transfer_data[amount].",
         )
         .with_param("application_fee_amount")),
-        (Some(amount), None) if amount < 1 || amount > intent.amount => Err(ApiError::invalid(
-            "The amount of the transfer must be at least one and at most the amount of the payment.",
-        )
-        .with_param("transfer_data[amount]")),
+        (Some(amount), None) if amount < 1 || amount > intent.amount => {
+            Err(ApiError::invalid("The transfer's amount must be between 1 and the amount of the payment.")
+                .with_param("transfer_data[amount]"))
+        }
         _ => Ok(()),
     }
 }

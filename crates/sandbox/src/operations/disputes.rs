@@ -12,7 +12,7 @@ use crate::objects::balance_transaction::{BalanceTransaction, BalanceTransaction
 use crate::objects::charge::Charge;
 use crate::objects::dispute::{Dispute, DisputeReason, DisputeStatus};
 use crate::objects::payment_method::Details;
-use crate::operations::balance::{self, DISPUTE_FEE, Movement};
+use crate::operations::balance::{self, BalanceChange, DISPUTE_FEE};
 use crate::state::Tx;
 use crate::storage::ids;
 use crate::test_data::card_effects::CardEffect;
@@ -137,13 +137,13 @@ pub(crate) fn is_charged_back(tx: &Tx<'_>, charge: &str) -> bool {
 
 /// Returns the amount of a charge that isn't refunded, disputed or under inquiry.
 pub(crate) fn disputable_amount(tx: &Tx<'_>, charge: &Charge) -> i64 {
-    let taken =
+    let counted =
         for_charge(tx, &charge.id).filter(|one| !one.status.is_closed() || one.status == DisputeStatus::Lost);
-    charge.refundable() - taken.map(|one| one.amount).sum::<i64>()
+    charge.refundable() - counted.map(|one| one.amount).sum::<i64>()
 }
 
 fn move_balance(tx: &mut Tx<'_>, dispute: &mut Dispute, amount: i64, fee: i64, reporting_category: &str) {
-    let movement = Movement {
+    let change = BalanceChange {
         type_: BalanceTransactionType::Adjustment,
         reporting_category,
         source: &dispute.id,
@@ -153,14 +153,14 @@ fn move_balance(tx: &mut Tx<'_>, dispute: &mut Dispute, amount: i64, fee: i64, r
         description: Some(format!("Chargeback of charge {}", dispute.charge)),
         pends_for: Duration::ZERO,
     };
-    let id = balance::record(tx, movement);
+    let id = balance::record(tx, change);
     dispute.balance_transactions.push(id);
 }
 
 pub(crate) fn render(tx: &Tx<'_>, dispute: &Dispute) -> Value {
-    let movements = dispute.balance_transactions.iter().filter_map(|id| tx.get::<BalanceTransaction>(id));
-    let movements: Vec<Value> = movements.map(|movement| movement.render(tx.now)).collect();
-    dispute.render(&movements, !is_charged_back(tx, &dispute.charge))
+    let transactions = dispute.balance_transactions.iter().filter_map(|id| tx.get::<BalanceTransaction>(id));
+    let transactions: Vec<Value> = transactions.map(|transaction| transaction.render(tx.now)).collect();
+    dispute.render(&transactions, !is_charged_back(tx, &dispute.charge))
 }
 
 /// Closes a dispute with its scheduled outcome.

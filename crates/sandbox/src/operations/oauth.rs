@@ -13,7 +13,7 @@ const CODE_LIFETIME: Duration = Duration::from_mins(5);
 /// Issues an authorization code for an account whose holder has consented.
 pub(crate) fn issue_code(tx: &mut Tx<'_>, account: &str, client_id: &str, is_read_only: bool) -> String {
     let code = format!("ac_{}", ids::random(32));
-    let kept = OAuthCode {
+    let stored = OAuthCode {
         id: hash_secret(&code),
         account: account.to_owned(),
         client_id: client_id.to_owned(),
@@ -21,7 +21,7 @@ pub(crate) fn issue_code(tx: &mut Tx<'_>, account: &str, client_id: &str, is_rea
         is_used: false,
         expires_ms: tx.now.after(CODE_LIFETIME).0,
     };
-    tx.on_account(Account::platform(), |tx| tx.put(kept));
+    tx.on_account(Account::platform(), |tx| tx.put(stored));
     code
 }
 
@@ -36,15 +36,15 @@ pub(crate) fn issue_token(tx: &mut Tx<'_>, code: &OAuthCode, prefix: &str) -> St
 pub(crate) fn issue_own_key(tx: &mut Tx<'_>, account: &str) -> String {
     let key = format!("sk_test_{}", ids::random(40));
     let (id, account) = (hash_secret(&key), account.to_owned());
-    let kept = OAuthToken { id, account, code: String::new(), is_revoked: false, is_own: true };
-    tx.on_account(Account::platform(), |tx| tx.put(kept));
+    let stored = OAuthToken { id, account, code: String::new(), is_revoked: false, is_own: true };
+    tx.on_account(Account::platform(), |tx| tx.put(stored));
     key
 }
 
-pub(crate) fn revoke(tx: &mut Tx<'_>, is_meant: impl Fn(&OAuthToken) -> bool) {
+pub(crate) fn revoke(tx: &mut Tx<'_>, is_revoked_key: impl Fn(&OAuthToken) -> bool) {
     tx.on_account(Account::platform(), |tx| {
         let tokens: Vec<OAuthToken> =
-            tx.newest_first::<OAuthToken>().filter(|token| is_meant(token)).cloned().collect();
+            tx.newest_first::<OAuthToken>().filter(|token| is_revoked_key(token)).cloned().collect();
         for token in tokens {
             tx.put(OAuthToken { is_revoked: true, ..token });
         }

@@ -9,7 +9,7 @@ use crate::objects::balance_transaction::BalanceTransactionType;
 use crate::objects::charge::Charge;
 use crate::objects::payment_method_type::PaymentMethodType;
 use crate::objects::refund::{Refund, RefundFailure, RefundStatus};
-use crate::operations::balance::{self, Movement};
+use crate::operations::balance::{self, BalanceChange};
 use crate::operations::disputes;
 use crate::state::Tx;
 use crate::test_data::card_effects::CardEffect;
@@ -47,7 +47,7 @@ pub(crate) fn issue(tx: &mut Tx<'_>, mut charge: Charge, mut refund: Refund) -> 
 
 fn move_balance(tx: &mut Tx<'_>, refund: &Refund, type_: BalanceTransactionType, amount: i64) -> String {
     let is_failure = type_ == BalanceTransactionType::RefundFailure;
-    let movement = Movement {
+    let change = BalanceChange {
         type_,
         reporting_category: if is_failure { "refund_failure" } else { "refund" },
         source: &refund.id,
@@ -57,7 +57,7 @@ fn move_balance(tx: &mut Tx<'_>, refund: &Refund, type_: BalanceTransactionType,
         description: Some(if is_failure { "REFUND FAILURE" } else { "REFUND FOR PAYMENT" }.to_owned()),
         pends_for: std::time::Duration::ZERO,
     };
-    balance::record(tx, movement)
+    balance::record(tx, change)
 }
 
 /// Marks a refund as succeeded.
@@ -78,8 +78,8 @@ pub(crate) fn fail(tx: &mut Tx<'_>, mut refund: Refund, reason: RefundFailure) -
 }
 
 pub(crate) fn return_to_balance(tx: &mut Tx<'_>, mut refund: Refund, status: RefundStatus) -> Refund {
-    let moved = move_balance(tx, &refund, BalanceTransactionType::RefundFailure, refund.amount);
-    refund.failure_balance_transaction = Some(moved);
+    let transaction = move_balance(tx, &refund, BalanceTransactionType::RefundFailure, refund.amount);
+    refund.failure_balance_transaction = Some(transaction);
     refund.status = status;
     refund.scheduled_outcome = None;
     if let Some(mut charge) = tx.get::<Charge>(&refund.charge).cloned() {

@@ -90,11 +90,12 @@ pub(crate) fn settle(tx: &mut Tx<'_>, intent_id: &str, outcome: DebitOutcome) ->
     let method = intent.payment_method.as_ref().and_then(|id| tx.get::<PaymentMethod>(id)).cloned();
     let charge = settlement.charge.as_ref().and_then(|id| tx.get::<Charge>(id)).cloned();
     tx.delete::<Settlement>(intent_id);
-    let usual = if charge.is_some() { DebitFailure::Declined } else { DebitFailure::VoucherExpired };
+    let default_failure =
+        if charge.is_some() { DebitFailure::Declined } else { DebitFailure::VoucherExpired };
     let failure = match outcome {
         DebitOutcome::PerTestData => settlement.fails_with,
         DebitOutcome::Succeeded => None,
-        DebitOutcome::Failed => Some(settlement.fails_with.unwrap_or(usual)),
+        DebitOutcome::Failed => Some(settlement.fails_with.unwrap_or(default_failure)),
     };
     let Some(failure) = failure else {
         let charge = match charge {

@@ -9,7 +9,7 @@ use crate::objects::balance_transaction::BalanceTransactionType;
 use crate::objects::destination_payment::DestinationPayment;
 use crate::objects::transfer::{Reversal, Transfer, TransferRequest};
 use crate::operations::application_fees::{self, FeeSource};
-use crate::operations::balance::{self, Movement};
+use crate::operations::balance::{self, BalanceChange};
 use crate::state::Tx;
 use crate::storage::ids;
 use crate::storage::table::Account;
@@ -36,7 +36,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, request: &TransferRequest<'_>) -> Transfer
     payment.application_fee.clone_from(&application_fee);
     let destination_payment = payment.id.clone();
     tx.on_account(Account(request.destination.to_owned()), |tx| credit_destination_payment(tx, payment));
-    let moved = Movement {
+    let change = BalanceChange {
         type_: BalanceTransactionType::Transfer,
         reporting_category: "transfer",
         source: &id,
@@ -51,7 +51,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, request: &TransferRequest<'_>) -> Transfer
         created: tx.now.seconds(),
         amount: request.amount,
         amount_reversed: 0,
-        balance_transaction: balance::record(tx, moved),
+        balance_transaction: balance::record(tx, change),
         currency: request.currency.to_owned(),
         description: None,
         destination: request.destination.to_owned(),
@@ -81,7 +81,7 @@ pub(crate) fn reverse(
     options: ReversalOptions,
 ) -> Reversal {
     let id = ids::object("trr");
-    let moved = Movement {
+    let change = BalanceChange {
         type_: BalanceTransactionType::TransferRefund,
         reporting_category: "transfer_reversal",
         source: &id,
@@ -95,7 +95,7 @@ pub(crate) fn reverse(
         id: id.clone(),
         created: tx.now.seconds(),
         amount,
-        balance_transaction: balance::record(tx, moved),
+        balance_transaction: balance::record(tx, change),
         currency: transfer.currency.clone(),
         metadata: options.metadata,
         source_refund: options.source_refund,
@@ -117,7 +117,7 @@ pub(crate) fn reversals_for<'a>(tx: &'a Tx<'_>, transfer: &str) -> Vec<&'a Rever
 
 /// Credits the destination account with the payment, less the platform's fee.
 fn credit_destination_payment(tx: &mut Tx<'_>, mut payment: DestinationPayment) {
-    let movement = Movement {
+    let change = BalanceChange {
         type_: BalanceTransactionType::Payment,
         reporting_category: "charge",
         source: &payment.id,
@@ -128,14 +128,14 @@ fn credit_destination_payment(tx: &mut Tx<'_>, mut payment: DestinationPayment) 
         pends_for: balance::PENDING_TIME,
     };
     let fee = payment.application_fee_amount.unwrap_or(0);
-    payment.balance_transaction = Some(balance::record_with_fee(tx, movement, fee));
+    payment.balance_transaction = Some(balance::record_with_fee(tx, change, fee));
     tx.put(payment);
 }
 
 /// Debits the destination account for a reversal.
 fn debit_destination_payment(tx: &mut Tx<'_>, id: &str, reversal: &str, amount: i64) {
     let Some(mut payment) = tx.get::<DestinationPayment>(id).cloned() else { return };
-    let movement = Movement {
+    let change = BalanceChange {
         type_: BalanceTransactionType::PaymentRefund,
         reporting_category: "refund",
         source: reversal,
@@ -145,7 +145,7 @@ fn debit_destination_payment(tx: &mut Tx<'_>, id: &str, reversal: &str, amount: 
         description: None,
         pends_for: Duration::ZERO,
     };
-    balance::record(tx, movement);
+    balance::record(tx, change);
     payment.amount_refunded += amount;
     tx.emit("charge.refunded", payment.render());
     tx.put(payment);

@@ -75,7 +75,7 @@ fn closed_page(status: u16, title: &str, text: &str, back: Option<&str>) -> Http
 fn not_found() -> HttpResponse {
     closed_page(
         404,
-        "Nothing to pay here",
+        "Page not found",
         "This page does not exist. Please go back to the shop and try again.",
         None,
     )
@@ -201,7 +201,7 @@ fn form(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
          aria-required=\"true\"{email}><p id=\"email-error\" class=\"Field-error\" role=\"alert\"></p></div>{payment}\
          <p id=\"error\" class=\"Alert\" role=\"alert\">{problem}</p>\
          <button class=\"Submit\" type=\"submit\" hidden>{button}</button>\
-         <p class=\"Note\">This is the Quittance sandbox. No money moves; never enter a real card.</p></form>",
+         <p class=\"Note\">This is the Quittance sandbox. No money is moved. Never enter a real card.</p></form>",
         id = escape(&session.id),
         account = escape(&account.0),
         amount = session.total(),
@@ -231,15 +231,15 @@ async fn submit(store: web::Data<Store>, id: web::Path<String>, form: web::Form<
         return error_response(&ApiError::missing("checkout.session", &id, "session"));
     };
     let Submission { email, payment_method } = form.into_inner();
-    let paid = store.transact(&account, Origin::default(), |tx| {
-        let paid = pay(tx, &id, email, payment_method.as_deref());
-        match &paid {
+    let result = store.transact(&account, Origin::default(), |tx| {
+        let result = pay(tx, &id, email, payment_method.as_deref());
+        match &result {
             // A decline is an outcome, so its changes are committed.
-            Err(error) if error.stage != Stage::Outcome => (paid, TxOutcome::RollBack),
-            _ => (paid, TxOutcome::Commit),
+            Err(error) if error.stage != Stage::Outcome => (result, TxOutcome::RollBack),
+            _ => (result, TxOutcome::Commit),
         }
     });
-    match paid.await {
+    match result.await {
         Ok(Ok(NextStep::Complete { success_url: url } | NextStep::Authenticate { url })) => {
             HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({ "url": url }))
         }

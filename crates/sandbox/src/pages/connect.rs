@@ -29,7 +29,7 @@ pub(super) fn page(status: u16, title: &str, content: &str) -> HttpResponse {
 }
 
 pub(super) fn internal_error_page() -> HttpResponse {
-    page(500, "Something went wrong", "<p>The sandbox could not keep what you have done.</p>")
+    page(500, "Something went wrong", "<p>The sandbox could not store your changes.</p>")
 }
 
 /// The person's choice on the page.

@@ -70,7 +70,7 @@ impl AuthorizeRequest {
         } else if is_http_url(&self.redirect_uri) {
             None
         } else {
-            Some("Invalid redirect URI: the sandbox needs an absolute http or https URL in redirect_uri.")
+            Some("Invalid redirect URI: redirect_uri must be an absolute http or https URL.")
         }
     }
 }
@@ -95,10 +95,10 @@ fn read(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
         return Err(Box::new(refused(problem)));
     }
     if response_type.as_deref() != Some("code") {
-        return Err(Box::new(request.error("unsupported_response_type", "The only response type is code.")));
+        return Err(Box::new(request.error("unsupported_response_type", "response_type must be code.")));
     }
     if request.scope.as_deref().is_some_and(|scope| !matches!(scope, "read_write" | "read_only")) {
-        return Err(Box::new(request.error("invalid_scope", "The scope is read_write or read_only.")));
+        return Err(Box::new(request.error("invalid_scope", "scope must be read_write or read_only.")));
     }
     // Like Stripe, ignores invalid prefill values.
     let mut user = params.nested("stripe_user").ok().flatten().unwrap_or_default();
@@ -144,10 +144,10 @@ fn form_page(tx: &Tx<'_>, request: &AuthorizeRequest, prefill: &Prefill) -> Http
         )
     });
     let choices = choices.collect::<Vec<String>>().concat();
-    let access = if request.is_read_only() { "see" } else { "see and change" };
+    let access = if request.is_read_only() { "view" } else { "view and change" };
     let country = if prefill.country.is_empty() { "US" } else { &prefill.country };
     let content = format!(
-        "<p>The application <code>{client}</code> asks to {access} the data of your account.</p>\
+        "<p>The application <code>{client}</code> requests permission to {access} your account data.</p>\
          <form method=\"post\" action=\"/oauth/authorize\">{hidden}\
          <fieldset><legend>Your account</legend>{choices}\
          <label class=\"choice\"><input type=\"radio\" name=\"account\" value=\"new\" checked>\
@@ -157,9 +157,9 @@ fn form_page(tx: &Tx<'_>, request: &AuthorizeRequest, prefill: &Prefill) -> Http
          <label>Email<input type=\"email\" name=\"email\" value=\"{email}\" maxlength=\"200\" autocomplete=\"email\"></label>\
          <label>Country (two letters)<input type=\"text\" name=\"country\" value=\"{country}\" maxlength=\"2\" \
          autocomplete=\"country\"></label>\
-         <label>Its details<select name=\"outcome\"><option value=\"complete\">are complete</option>\
-         <option value=\"pending\">are being verified</option><option value=\"incomplete\">lack a document</option>\
-         <option value=\"leave\">are not submitted yet</option></select></label></fieldset>\
+         <label>Account details<select name=\"outcome\"><option value=\"complete\">Complete</option>\
+         <option value=\"pending\">Verification pending</option><option value=\"incomplete\">Document missing</option>\
+         <option value=\"leave\">Not submitted</option></select></label></fieldset>\
          <button name=\"decision\" value=\"connect\">Connect my account</button>\
          <button class=\"plain\" name=\"decision\" value=\"deny\">Deny</button></form>",
         client = escape(&request.client_id),
@@ -217,9 +217,9 @@ async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpRes
             let scope = if request.is_read_only() { "read_only" } else { "read_write" };
             request.answer(&[("scope", scope), ("code", &code)])
         }
-        Ok(None) => refused("There is no such account to connect."),
+        Ok(None) => refused("This account does not exist or cannot be connected."),
         Err(error) => {
-            tracing::error!(%error, "An authorisation was not kept");
+            tracing::error!(%error, "failed to store an authorization");
             internal_error_page()
         }
     }
@@ -246,8 +246,8 @@ fn choose(tx: &mut Tx<'_>, submission: &Submission) -> Option<String> {
     }
     account.require_details();
     account.request_default_capabilities(now);
-    if let Some(how) = submission.outcome.unwrap_or(Outcome::Complete).onboarding() {
-        account.complete_onboarding(how);
+    if let Some(outcome) = submission.outcome.unwrap_or(Outcome::Complete).onboarding() {
+        account.complete_onboarding(outcome);
     }
     let id = account.id.clone();
     accounts::put(tx, account);

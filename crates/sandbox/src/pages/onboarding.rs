@@ -24,7 +24,7 @@ struct Submission {
 }
 
 fn not_found() -> HttpResponse {
-    page(404, "Nothing to set up here", "<p>This link does not exist. Please go back and try again.</p>")
+    page(404, "Link not found", "<p>This link does not exist. Please go back and try again.</p>")
 }
 
 /// Opens the link, which can be used once. The page continues with a session secret.
@@ -39,7 +39,7 @@ async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> Htt
         Ok(Some(LinkAccess::Expired { refresh_url })) => see_other(&refresh_url),
         Ok(None) => not_found(),
         Err(error) => {
-            tracing::error!(%error, "A access of an account link was not kept");
+            tracing::error!(%error, "failed to store the visit of an account link");
             internal_error_page()
         }
     }
@@ -53,9 +53,9 @@ fn form(account: &ConnectedAccount, session: &str) -> HttpResponse {
         .map(|field| format!("<li><code>{}</code></li>", escape(field)))
         .collect();
     let due = if due.is_empty() {
-        "<p>Nothing is missing.</p>".to_owned()
+        "<p>No information is missing.</p>".to_owned()
     } else {
-        format!("<h2>What is missing</h2><ul>{}</ul>", due.concat())
+        format!("<h2>Missing information</h2><ul>{}</ul>", due.concat())
     };
     let content = format!(
         "<p>Account <code>{id}</code></p>{due}\
@@ -63,8 +63,8 @@ fn form(account: &ConnectedAccount, session: &str) -> HttpResponse {
          <label>Business name<input type=\"text\" name=\"business_name\" value=\"{name}\" maxlength=\"200\" \
          autocomplete=\"organization\"></label>\
          <button name=\"outcome\" value=\"complete\">Submit everything</button>\
-         <button class=\"plain\" name=\"outcome\" value=\"pending\">Submit, verification takes a while</button>\
-         <button class=\"plain\" name=\"outcome\" value=\"incomplete\">Submit, a document is still missing</button>\
+         <button class=\"plain\" name=\"outcome\" value=\"pending\">Submit with verification pending</button>\
+         <button class=\"plain\" name=\"outcome\" value=\"incomplete\">Submit with a document missing</button>\
          <button class=\"plain\" name=\"outcome\" value=\"leave\">Leave for now</button></form>",
         id = escape(&account.id),
         session = escape(session),
@@ -81,17 +81,17 @@ async fn submit(
     let (id, session) = path.into_inner();
     let name = form.business_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let platform = Account::platform();
-    let left = store.transact(&platform, Origin::default(), |tx| {
+    let redirect = store.transact(&platform, Origin::default(), |tx| {
         (
             account_links::finish_onboarding(tx, &id, &session, name, form.outcome.onboarding()),
             TxOutcome::Commit,
         )
     });
-    match left.await {
+    match redirect.await {
         Ok(Some(url)) => see_other(&url),
         Ok(None) => not_found(),
         Err(error) => {
-            tracing::error!(%error, "An onboarding was not kept");
+            tracing::error!(%error, "failed to store an onboarding");
             internal_error_page()
         }
     }

@@ -1,4 +1,4 @@
-//! The colours of every page, for light screens and for dark ones.
+//! The colors of all pages, for light and dark color schemes.
 
 /// The custom properties that the pages' style sheets use.
 pub(super) const PALETTE: &str = include_str!("palette.css");
@@ -9,7 +9,7 @@ mod tests {
 
     use super::PALETTE;
 
-    fn colours(css: &str) -> HashMap<&str, [f64; 3]> {
+    fn colors(css: &str) -> HashMap<&str, [f64; 3]> {
         let declarations = css.split(['{', ';', '}']).filter_map(|one| one.trim().split_once(": #"));
         declarations
             .map(|(name, hex)| {
@@ -21,8 +21,8 @@ mod tests {
     }
 
     /// <https://www.w3.org/TR/WCAG22/#dfn-relative-luminance>
-    fn luminance(colour: [f64; 3]) -> f64 {
-        let [red, green, blue] = colour.map(|channel| {
+    fn luminance(color: [f64; 3]) -> f64 {
+        let [red, green, blue] = color.map(|channel| {
             if channel <= 0.04045 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) }
         });
         0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn everything_can_be_read_on_every_screen() {
         let (light, dark) = PALETTE.split_once("@media (prefers-color-scheme: dark)").unwrap();
-        let (light, dark) = (colours(light), colours(dark));
+        let (light, dark) = (colors(light), colors(dark));
         let mut names: Vec<&&str> = light.keys().collect();
         names.sort();
         assert!(names.iter().all(|name| dark.contains_key(**name)) && light.len() == dark.len());

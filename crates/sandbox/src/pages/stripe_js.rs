@@ -13,6 +13,7 @@ use crate::test_data::cards::CARDS;
 const API: &str = include_str!("stripe_js/api.js");
 const SCRIPT: &str = include_str!("stripe_js/stripe.js");
 const FRAME_PAGE: &str = include_str!("stripe_js/payment_element.html");
+const FRAME_FIELDS: &str = include_str!("stripe_js/payment_element_fields.js");
 const FRAME_SCRIPT: &str = include_str!("stripe_js/payment_element.js");
 const FRAME_STYLE: &str = include_str!("stripe_js/payment_element.css");
 
@@ -67,7 +68,7 @@ async fn frame_script() -> HttpResponse {
     numbers.sort_unstable();
     numbers.dedup();
     let numbers = format!("const TEST_CARD_NUMBERS = '{}'.split(' ');\n", numbers.join(" "));
-    asset(JAVASCRIPT, wrap_scripts(&[API, &numbers, FRAME_SCRIPT]))
+    asset(JAVASCRIPT, wrap_scripts(&[API, &numbers, FRAME_FIELDS, FRAME_SCRIPT]))
 }
 
 async fn frame_style() -> HttpResponse {

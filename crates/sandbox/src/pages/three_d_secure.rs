@@ -41,7 +41,7 @@ struct Frame {
 }
 
 /// Notifies the dialog that the challenge has ended. Contains no confidential data.
-const DIALOG_MESSAGE: &str = "<p>You can go on now.</p><script>parent.postMessage({ quittanceSandbox: true, \
+const DIALOG_MESSAGE: &str = "<p>You can continue now.</p><script>parent.postMessage({ quittanceSandbox: true, \
                            type: 'authenticated' }, '*')</script>";
 
 fn page(status: u16, title: &str, content: &str) -> HttpResponse {
@@ -61,8 +61,8 @@ fn page(status: u16, title: &str, content: &str) -> HttpResponse {
 fn closed_page() -> HttpResponse {
     page(
         404,
-        "Nothing to authenticate",
-        "<p>This authentication is over, or has never begun. You can close this page.</p>",
+        "No authentication pending",
+        "<p>This authentication has ended or does not exist. You can close this page.</p>",
     )
 }
 
@@ -109,8 +109,8 @@ async fn submit(
         Ok(Some(intent)) => finished_page(&intent),
         Ok(None) => closed_page(),
         Err(error) => {
-            tracing::error!(%error, "An authentication was not kept");
-            page(500, "Something went wrong", "<p>The sandbox could not keep the outcome.</p>")
+            tracing::error!(%error, "failed to store a 3D Secure outcome");
+            page(500, "Something went wrong", "<p>The sandbox could not store the outcome.</p>")
         }
     }
 }
@@ -124,7 +124,7 @@ fn finished_page(intent: &PaymentIntent) -> HttpResponse {
     let url = intent.return_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
     let Some(mut url) = url else {
         let content = if redirect_status == "failed" {
-            "<p>The payment was not made. You can close this page and try again.</p>"
+            "<p>The payment failed. You can close this page and try again.</p>"
         } else {
             "<p>The payment is authenticated. You can close this page.</p>"
         };

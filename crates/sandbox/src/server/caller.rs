@@ -72,8 +72,7 @@ fn parse_role(key: &str) -> Result<Role, ApiError> {
     }
     if key.contains("_live_") {
         return Err(ApiError::unauthorized(
-            "This is the Quittance sandbox, not Stripe: it takes test keys only, and a live key must never be \
-             sent to it.",
+            "This is the Quittance sandbox, not Stripe. It accepts test keys only. Never send it a live key.",
         )
         .with_code("livemode_mismatch"));
     }

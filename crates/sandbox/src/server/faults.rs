@@ -24,7 +24,7 @@ impl MessageBody for TruncatedBody {
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Poll::Ready(Some(Err(std::io::Error::other("cut on purpose"))))
+        Poll::Ready(Some(Err(std::io::Error::other("truncated by fault injection"))))
     }
 }
 

@@ -62,7 +62,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The HTTP client for webhooks can't be created.
-    #[error("cannot set up the client that delivers webhooks")]
+    #[error("cannot create the HTTP client for webhooks")]
     Client(#[source] reqwest::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
@@ -94,7 +94,7 @@ impl Sandbox {
         if !local_addr.ip().is_loopback() {
             tracing::warn!(
                 address = %local_addr,
-                "The sandbox can be reached by others, and takes any test key: it is no place for real data"
+                "listening on a non-loopback address with any test key accepted; don't use real data"
             );
         }
         let settings = Settings {
@@ -195,11 +195,11 @@ impl Sandbox {
         };
         stop.send_replace(true);
         if let Err(error) = worker.await {
-            tracing::error!(%error, "The sandbox's timers have ended by themselves");
+            tracing::error!(%error, "the sandbox's background worker panicked; webhooks and timers have stopped");
         }
         let store = self.store;
         if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
-            tracing::error!(%error, "The sandbox's state file could not be closed");
+            tracing::error!(%error, "failed to close the sandbox's state file; recent changes may be lost");
         }
         result.map_err(Error::Server)
     }

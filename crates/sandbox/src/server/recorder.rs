@@ -45,7 +45,7 @@ impl RequestRecorder {
         });
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
-            tracing::error!(%error, "A request could not be recorded");
+            tracing::error!(%error, "failed to record a request; it is processed anyway");
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) async fn serve(
         // The body is too long or incomplete.
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
-            Err(ApiError::invalid("The request's body could not be read.").with_status(status))
+            Err(ApiError::invalid("The request body could not be read.").with_status(status))
         }
     };
     let answer = match answered {
@@ -126,7 +126,7 @@ fn respond(request: &HttpRequest, answer: Reply, request_id: &str) -> HttpRespon
         http.route = request.match_pattern().unwrap_or_default(),
         http.status = answer.status,
         stripe.request_id = request_id,
-        "Answered a request"
+        "answered a request"
     );
     response.body(answer.body)
 }

@@ -69,7 +69,7 @@ pub enum StorageError {
         source: diesel::result::Error,
     },
     /// Another version of the sandbox wrote the file.
-    #[error("the state file {} has layout {found}, and this sandbox knows {LAYOUT}: move it away", path.display())]
+    #[error("the state file {} has layout {found}, but this sandbox requires layout {LAYOUT}; move or delete the file", path.display())]
     Layout {
         /// The file.
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum StorageError {
         found: i32,
     },
     /// A row doesn't match its type.
-    #[error("the state file's row {kind} {id} cannot be read")]
+    #[error("cannot read the state file's row {kind} {id}")]
     Row {
         /// The type of the object.
         kind: String,
@@ -88,10 +88,10 @@ pub enum StorageError {
         source: serde_json::Error,
     },
     /// A row has an unknown type.
-    #[error("the state file holds objects of the unknown kind {0}")]
+    #[error("the state file contains objects of the unknown kind {0}")]
     Kind(String),
     /// A write failed, now or earlier. The file contains all earlier writes, and no further writes follow.
-    #[error("the state file could not be written")]
+    #[error("cannot write the state file")]
     Write,
 }
 
@@ -163,7 +163,7 @@ impl Storage {
         if let Some(Writer { sender, thread }) = writer {
             drop(sender);
             if thread.join().is_err() {
-                tracing::error!("The thread that writes the sandbox's state file has panicked");
+                tracing::error!("the sandbox's storage thread panicked; recent changes may be lost");
             }
         }
     }
@@ -219,7 +219,7 @@ fn write_batches(connection: &mut SqliteConnection, receiver: &Receiver<Batch>) 
                 batches.iter().flat_map(|batch| &batch.writes).try_for_each(|write| apply(connection, write))
             });
             if let Err(error) = written {
-                tracing::error!(%error, "The sandbox's state file cannot be written");
+                tracing::error!(%error, "failed to write the sandbox's state file; no further changes are stored");
                 intact = false;
             }
         }

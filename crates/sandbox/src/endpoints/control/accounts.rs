@@ -49,13 +49,16 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let client_id = params.string("client_id")?;
     let country = params.string("country")?;
     if !is_account_id(&id) || id == call.tx.settings.platform_id {
-        return Err(params.invalid("id", "Invalid id: an account's id is acct_ and letters and digits."));
+        return Err(
+            params.invalid("id", "Invalid id: an account ID is acct_ followed by letters and digits.")
+        );
     }
     if let Some(country) = country.as_ref().filter(|country| !account::is_country(country)) {
         return Err(params.invalid("country", format!("Country '{country}' is unknown.")));
     }
     if client_id.as_ref().is_some_and(|client_id| !is_client_id(client_id)) {
-        return Err(params.invalid("client_id", "Invalid client_id: it is ca_ and letters and digits."));
+        return Err(params
+            .invalid("client_id", "Invalid client_id: a client ID is ca_ followed by letters and digits."));
     }
     let connection = match by {
         ConnectionSource::Platform => Connection::Controlled,
@@ -72,7 +75,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     account.complete_onboarding(OnboardingOutcome::Complete);
     apply(&mut account, params, now)?;
     if account_lookup::find(call.tx, &id).is_some() {
-        return Err(ApiError::refused(format!("There is an account {id} already.")).with_param("id"));
+        return Err(ApiError::refused(format!("The account {id} already exists.")).with_param("id"));
     }
     accounts::put(call.tx, account.clone());
     Ok(account.render())
@@ -110,7 +113,7 @@ fn apply(account: &mut ConnectedAccount, mut params: Params, now: i64) -> Result
         match params.object(name)? {
             Change::Unchanged => {}
             Change::Unset => *requirements = Requirements::default(),
-            Change::Set(given) => requirements.read(given)?,
+            Change::Set(params) => requirements.read(params)?,
         }
     }
     params.finish()

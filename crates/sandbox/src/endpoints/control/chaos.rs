@@ -32,17 +32,17 @@ fn read_ms(params: &mut Params, name: &str) -> Result<Option<Duration>, ApiError
 }
 
 fn read_faults<F: StringEnum>(params: &mut Params, name: &str) -> Result<Option<Vec<F>>, ApiError> {
-    let Some(given) = params.strings(name)? else { return Ok(None) };
-    let known = |word: &String| F::ALL.iter().find(|(name, _)| name == word).map(|(_, fault)| *fault);
-    let faults: Option<Vec<F>> = given.iter().map(known).collect();
-    let names: Vec<&str> = F::ALL.iter().map(|(word, _)| *word).collect();
-    faults.map(Some).ok_or_else(|| params.invalid(name, format!("The faults are {}.", names.join(", "))))
+    let Some(values) = params.strings(name)? else { return Ok(None) };
+    let parse = |value: &String| F::ALL.iter().find(|(name, _)| name == value).map(|(_, fault)| *fault);
+    let faults: Option<Vec<F>> = values.iter().map(parse).collect();
+    let names: Vec<&str> = F::ALL.iter().map(|(name, _)| *name).collect();
+    faults.map(Some).ok_or_else(|| params.invalid(name, format!("Must be a list of {}.", names.join(", "))))
 }
 
 /// Parses a step such as `POST /v1/payment_intents 1 cut_after`: the first call of this route.
 fn read_step(text: &str) -> Option<FaultStep> {
     let [method, path, call, fault] = text.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
-    let fault = ApiFault::ALL.iter().find(|(word, _)| *word == fault)?.1;
+    let fault = ApiFault::ALL.iter().find(|(name, _)| *name == fault)?.1;
     Some(FaultStep { route: format!("{method} {path}"), call: call.parse().ok()?, fault })
 }
 
@@ -60,8 +60,7 @@ fn change(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         delivery_percent: read_percent(&mut params, "delivery_percent")?.unwrap_or_default(),
         delivery_faults: read_faults(&mut params, "delivery_faults")?.unwrap_or(default.delivery_faults),
         script: script.ok_or_else(|| {
-            params
-                .invalid("script", "A step is written as: POST /v1/payment_intents/{id}/confirm 1 cut_after")
+            params.invalid("script", "Write each step as: POST /v1/payment_intents/{id}/confirm 1 cut_after")
         })?,
         hang: read_ms(&mut params, "hang_ms")?.unwrap_or(default.hang),
         delay: read_ms(&mut params, "delay_ms")?.unwrap_or(default.delay),
@@ -90,11 +89,12 @@ fn plan_next(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let fault = params.enum_value::<ApiFault>("fault")?.ok_or_else(|| params.missing("fault"))?;
     let nth = params.integer("nth")?.unwrap_or(1);
     let nth = u64::try_from(nth).ok().filter(|nth| *nth > 0);
-    let nth =
-        nth.ok_or_else(|| params.invalid("nth", "Must be 1 for the next call, 2 for the one after it, …"))?;
+    let nth = nth.ok_or_else(|| params.invalid("nth", "Must be 1 or more: 1 is the next call."))?;
     let hang = read_ms(&mut params, "hang_ms")?;
     if !call.tx.chaos.has_route(&route) {
-        return Err(params.invalid("route", "A route is written as: POST /v1/payment_intents/{id}/confirm"));
+        return Err(
+            params.invalid("route", "Unknown route. Write it as: POST /v1/payment_intents/{id}/confirm")
+        );
     }
     params.finish()?;
     call.tx.chaos.with(|run| {

@@ -66,20 +66,20 @@ fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     };
     params.finish()?;
     find_intent(call)?;
-    let settled = settlements::settle(call.tx, call.id, outcome);
-    settled.map(|intent| intent.render()).ok_or_else(|| {
-        ApiError::refused("No bank debit of this PaymentIntent is processing, and no voucher is awaited.")
+    let intent = settlements::settle(call.tx, call.id, outcome);
+    intent.map(|intent| intent.render()).ok_or_else(|| {
+        ApiError::refused("This PaymentIntent has no bank debit in progress and no unpaid voucher.")
     })
 }
 
 /// Reads the payment method of a forced success. The default is `pm_card_visa`.
 fn read_method(call: &Call<'_, '_>, params: &mut Params) -> Result<PaymentMethod, ApiError> {
-    let given = PaymentMethodParam::parse(params, call.tx.now.seconds())?;
-    given.unwrap_or_else(|| PaymentMethodParam::Id("pm_card_visa".to_owned())).resolve(call.tx)
+    let param = PaymentMethodParam::parse(params, call.tx.now.seconds())?;
+    param.unwrap_or_else(|| PaymentMethodParam::Id("pm_card_visa".to_owned())).resolve(call.tx)
 }
 
 fn already_paid() -> ApiError {
-    ApiError::refused("The money of this PaymentIntent has come already.")
+    ApiError::refused("This PaymentIntent has already been paid.")
 }
 
 /// Makes a PaymentIntent succeed, whatever its status, even if it is canceled.
@@ -99,7 +99,7 @@ fn expire_authorization(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     find_intent(call)?;
     let expired = cancellation::expire_authorization(call.tx, call.id);
-    let expired = expired.ok_or_else(|| ApiError::refused("No money is held for this PaymentIntent."))?;
+    let expired = expired.ok_or_else(|| ApiError::refused("This PaymentIntent has no authorization."))?;
     Ok(expired.render())
 }
 
@@ -147,7 +147,7 @@ fn succeed_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         return Err(already_paid());
     }
     if session.total() == 0 {
-        return Err(ApiError::refused("This Checkout Session costs nothing."));
+        return Err(ApiError::refused("This Checkout Session has a total of zero."));
     }
     checkout_sessions::force_success(call.tx, session, &method);
     Ok(find_session(call)?.render(&call.tx.settings.public_url))
@@ -166,7 +166,7 @@ fn settle_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         Outcome::Failed if refund.counts_as_refunded() => {
             refunds::fail(call.tx, refund, reason.unwrap_or(RefundFailure::Unknown))
         }
-        _ => return Err(ApiError::refused("This refund has ended already.")),
+        _ => return Err(ApiError::refused("This refund has already ended.")),
     };
     Ok(refund.render())
 }
@@ -183,7 +183,8 @@ fn dispute_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let rest = if charge.is_captured() { disputes::disputable_amount(call.tx, &charge) } else { 0 };
     let amount = amount.unwrap_or(rest);
     if !(1..=rest).contains(&amount) {
-        return Err(ApiError::refused(format!("Of this charge {rest} can be disputed.")).with_param("amount"));
+        return Err(ApiError::refused(format!("The disputable amount of this charge is {rest}."))
+            .with_param("amount"));
     }
     let claim = DisputeClaim { amount, reason, is_inquiry: kind == DisputeKind::Inquiry };
     let dispute = disputes::open(call.tx, &charge.id, &claim);

@@ -1,4 +1,4 @@
-/** The form of the hosted page: an email field of its own, and the Payment Element of Stripe.js. */
+/** The form of the hosted page: an email field and the Payment Element of Stripe.js. */
 const form = document.querySelector('form');
 const email = form.querySelector('#email');
 const emailError = form.querySelector('#email-error');
@@ -10,10 +10,10 @@ const { key, account, amount, currency, types } = form.dataset;
 let stripe = null;
 let elements = null;
 
-/** The colours of the page, which follow the screen, for the form of Stripe.js in its frame. */
+/** Returns the page's colors, which follow the color scheme, for the Payment Element's frame. */
 function appearance() {
   const style = getComputedStyle(document.documentElement);
-  const colours = {
+  const colors = {
     colorPrimary: '--accent',
     colorBackground: '--paper',
     colorText: '--ink',
@@ -23,7 +23,7 @@ function appearance() {
     colorBorder: '--field',
   };
   const variables = { borderRadius: '6px' };
-  for (const [name, property] of Object.entries(colours)) variables[name] = style.getPropertyValue(property).trim();
+  for (const [name, property] of Object.entries(colors)) variables[name] = style.getPropertyValue(property).trim();
   return { variables };
 }
 
@@ -38,8 +38,8 @@ function mount() {
   });
   const options = { fields: { billingDetails: { email: 'never' } } };
   elements.create('payment', options).mount('#payment');
-  const dark = window.matchMedia('(prefers-color-scheme: dark)');
-  dark.addEventListener('change', () => elements.update({ appearance: appearance() }));
+  const darkScheme = window.matchMedia('(prefers-color-scheme: darkScheme)');
+  darkScheme.addEventListener('change', () => elements.update({ appearance: appearance() }));
 }
 
 function setBusy(isBusy) {
@@ -48,13 +48,13 @@ function setBusy(isBusy) {
 }
 
 function checkEmail() {
-  const isGood = /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email.value.trim());
-  email.setAttribute('aria-invalid', String(!isGood));
-  emailError.textContent = isGood ? '' : 'Your email address is incomplete.';
-  return isGood;
+  const isValid = /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email.value.trim());
+  email.setAttribute('aria-invalid', String(!isValid));
+  emailError.textContent = isValid ? '' : 'Your email address is incomplete.';
+  return isValid;
 }
 
-/** What the customer has typed, as a payment method; nothing if there is nothing to pay. */
+/** Creates a payment method from the form. Returns an empty object if the total is zero. */
 async function collect() {
   if (!elements) return {};
   const checked = await elements.submit();
@@ -66,21 +66,21 @@ async function send(paymentMethod) {
   const body = new URLSearchParams({ email: email.value.trim() });
   if (paymentMethod) body.append('payment_method', paymentMethod.id);
   try {
-    const answer = await fetch(form.action, { method: 'POST', body });
-    return await answer.json();
+    const response = await fetch(form.action, { method: 'POST', body });
+    return await response.json();
   } catch {
     return { error: { message: 'We could not reach the payment page. Please check your connection and try again.' } };
   }
 }
 
-/** Pays once; answers whether the page is being left. */
+/** Submits the payment. Returns whether the page is about to be left. */
 async function pay() {
   const { error, paymentMethod } = await collect();
-  // What is wrong with a field is said at the field.
+  // Errors of a field are shown at the field.
   if (error) return error.type === 'validation_error' || error.param ? false : show(error);
-  const answer = await send(paymentMethod);
-  if (answer.error) return show(answer.error);
-  window.location.assign(answer.url);
+  const response = await send(paymentMethod);
+  if (response.error) return show(response.error);
+  window.location.assign(response.url);
   return true;
 }
 
@@ -102,7 +102,7 @@ form.addEventListener('submit', async (event) => {
   if (!await pay()) setBusy(false);
 });
 email.addEventListener('input', () => { if (emailError.textContent) checkEmail(); });
-// The page comes back as it was left when the customer goes back to it.
+// The back button can restore an outdated page from the browser's cache.
 window.addEventListener('pageshow', (event) => { if (event.persisted) window.location.reload(); });
 if (types) mount();
 button.hidden = false;

@@ -1,4 +1,4 @@
-/** Writes nested parameters as Stripe takes them: a[b][c]=d. */
+/** Encodes nested parameters in Stripe's format: a[b][c]=d. */
 function formEncode(params, prefix = '', into = new URLSearchParams()) {
   for (const [name, value] of Object.entries(params)) {
     const key = prefix ? `${prefix}[${name}]` : name;
@@ -9,7 +9,7 @@ function formEncode(params, prefix = '', into = new URLSearchParams()) {
   return into;
 }
 
-/** Stripe's API for a publishable key: answers `{ value }` or `{ error }`, and never throws. */
+/** Calls the API with a publishable key. Resolves to `{ value }` or `{ error }` and never rejects. */
 class PublishableApi {
   constructor(base, key, account) {
     this.base = base;

@@ -1,4 +1,4 @@
-/** The origin of the page around this frame: messages go to it and come from it only. */
+/** The origin of the parent page. The frame exchanges messages with this origin only. */
 const PARENT_ORIGIN = decodeURIComponent(window.location.hash.slice(1));
 
 const COUNTRIES = ('AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT '
@@ -9,19 +9,8 @@ const COUNTRIES = ('AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE 
   + 'SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SZ TA TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA '
   + 'VC VE VG VN VU WF WS XK YE YT ZA ZM ZW').split(' ');
 
-/** Countries whose postal code the card's bank checks. */
+/** Countries whose postal codes the card's bank checks. */
 const POSTAL_CODE_LABELS = { US: 'ZIP code', CA: 'Postal code', GB: 'Postcode' };
-
-const BRANDS = [
-  { brand: 'Visa', starts: /^4/, lengths: [16], cvc: 3 },
-  { brand: 'Mastercard', starts: /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/, lengths: [16], cvc: 3 },
-  { brand: 'Amex', starts: /^3[47]/, lengths: [15], cvc: 4 },
-  { brand: 'Discover', starts: /^6(011|5|4[4-9])/, lengths: [16], cvc: 3 },
-  { brand: 'Diners', starts: /^3(0|6|8|9)/, lengths: [14, 16], cvc: 3 },
-  { brand: 'JCB', starts: /^35/, lengths: [16], cvc: 3 },
-  { brand: 'UnionPay', starts: /^62/, lengths: [16, 19], cvc: 3 },
-];
-const NO_BRAND = { brand: '', lengths: [16], cvc: 3 };
 
 const THEMES = {
   stripe: {
@@ -37,219 +26,13 @@ const THEMES = {
   flat: { colorBackground: '#f1f1f1', colorBorder: 'transparent' },
 };
 
-const say = (type, value, call) => {
+const postToParent = (type, value, call) => {
   const target = PARENT_ORIGIN === 'null' || PARENT_ORIGIN === '' ? '*' : PARENT_ORIGIN;
   window.parent.postMessage({ quittanceSandbox: true, type, value, call }, target);
 };
 
-/** Makes a node: attributes by name, handlers by `onevent`, and children. */
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== false) node.setAttribute(name, value === true ? '' : value);
-  }
-  node.append(...children.filter((child) => child !== null));
-  return node;
-}
-
-const digitsOf = (text) => text.replace(/\D/g, '');
-
-function passesLuhn(number) {
-  let sum = 0;
-  for (const [index, digit] of [...number].reverse().entries()) {
-    const double = Number(digit) * (index % 2 === 0 ? 1 : 2);
-    sum += double > 9 ? double - 9 : double;
-  }
-  return sum % 10 === 0;
-}
-
-function passesIbanCheck(iban) {
-  const turned = iban.slice(4) + iban.slice(0, 4);
-  let rest = 0;
-  for (const character of turned) {
-    const value = parseInt(character, 36);
-    rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-  }
-  return rest === 1;
-}
-
-const brandOf = (number) => BRANDS.find(({ starts }) => starts.test(number)) ?? NO_BRAND;
-
-/** Sets a formatted value and leaves the cursor behind the character it was behind. */
-function reformat(input, format) {
-  const before = input.value.slice(0, input.selectionStart ?? input.value.length).replace(/[\s/]/g, '').length;
-  const value = format(input.value);
-  if (value === input.value) return;
-  input.value = value;
-  let position = 0;
-  for (let seen = 0; position < value.length && seen < before; position += 1) {
-    if (!/[\s/]/.test(value[position])) seen += 1;
-  }
-  if (before >= value.replace(/[\s/]/g, '').length) position = value.length;
-  if (document.activeElement === input) input.setSelectionRange(position, position);
-}
-
-/**
- * One labelled input. `check(value)` answers `null` if it is complete, else `{ code, message, isIncomplete }`;
- * what is merely incomplete is not complained about while the customer still types.
- */
-class Field {
-  static #count = 0;
-
-  constructor({ name, label, check, format, onComplete, values, ...attributes }) {
-    this.name = name;
-    this.check = check;
-    Field.#count += 1;
-    const id = `Field-${name}-${Field.#count}`;
-    const options = values?.map(([value, text]) => make('option', { value }, text));
-    this.input = make(values ? 'select' : 'input', {
-      id, name, class: 'Input', 'aria-invalid': 'false', 'aria-describedby': `${id}-error`, 'aria-required': 'true',
-      ...(values ? {} : { type: 'text', autocapitalize: 'none', autocorrect: 'off', spellcheck: 'false' }),
-      ...attributes,
-    }, ...(options ?? []));
-    this.error = make('p', { id: `${id}-error`, class: 'Error', role: 'alert' });
-    this.slot = make('span', { class: 'InputSlot', 'aria-hidden': 'true' });
-    this.label = make('label', { for: id, class: 'Label' }, label);
-    this.node = make('div', { class: `Field Field--${name}` }, this.label,
-      make('div', { class: 'InputBox' }, this.input, this.slot), this.error);
-    this.input.addEventListener('input', (event) => {
-      if (format) reformat(this.input, format);
-      this.show(this.problem?.isIncomplete ? null : this.problem);
-      changed();
-      const isTyped = event.inputType?.startsWith('insert') && this.input.selectionStart === this.input.value.length;
-      if (isTyped && !this.problem) onComplete?.();
-    });
-    this.input.addEventListener('blur', () => {
-      if (this.value !== '') this.show(this.problem);
-    });
-  }
-
-  get value() {
-    return this.input.value.trim();
-  }
-
-  set value(text) {
-    this.input.value = text;
-  }
-
-  get isShown() {
-    return !this.node.hidden;
-  }
-
-  get problem() {
-    return this.isShown ? this.check?.(this.value) ?? null : null;
-  }
-
-  show(problem) {
-    this.error.textContent = problem?.message ?? '';
-    this.input.classList.toggle('Input--invalid', Boolean(problem));
-    this.label.classList.toggle('Label--invalid', Boolean(problem));
-    this.input.setAttribute('aria-invalid', String(Boolean(problem)));
-  }
-}
-
-const incomplete = (code, message) => ({ code, message, isIncomplete: true });
-const invalid = (code, message) => ({ code, message, isIncomplete: false });
-
-function checkNumber(value) {
-  const number = digitsOf(value);
-  const { lengths } = brandOf(number);
-  if (TEST_CARD_NUMBERS.includes(number)) return null;
-  if (number.length < Math.min(...lengths)) {
-    return incomplete('incomplete_number', 'Your card number is incomplete.');
-  }
-  if (!passesLuhn(number)) return invalid('invalid_number', 'Your card number is invalid.');
-  return invalid('invalid_number', 'This is a test shop: use a test card such as 4242 4242 4242 4242. Real cards are '
-    + 'refused, and this number was sent nowhere.');
-}
-
-function checkExpiry(value) {
-  const digits = digitsOf(value);
-  if (digits.length < 4) return incomplete('incomplete_expiry', 'Your card\u2019s expiration date is incomplete.');
-  const [month, year] = [Number(digits.slice(0, 2)), 2000 + Number(digits.slice(2))];
-  const now = new Date();
-  if (month < 1 || month > 12) return invalid('invalid_expiry', 'Your card\u2019s expiration date is invalid.');
-  if (year < now.getFullYear()) {
-    return invalid('invalid_expiry_year_past', 'Your card\u2019s expiration year is in the past.');
-  }
-  if (year === now.getFullYear() && month <= now.getMonth()) {
-    return invalid('invalid_expiry_month_past', 'Your card\u2019s expiration date is in the past.');
-  }
-  if (year > now.getFullYear() + 50) {
-    return invalid('invalid_expiry_year', 'Your card\u2019s expiration year is invalid.');
-  }
-  return null;
-}
-
-const filled = (code, message) => (value) => (value === '' ? incomplete(code, message) : null);
-
-function formatNumber(text) {
-  const { brand, lengths } = brandOf(digitsOf(text));
-  const digits = digitsOf(text).slice(0, Math.max(...lengths));
-  const groups = brand === 'Amex' ? digits.match(/^(\d{1,4})(\d{1,6})?(\d{1,5})?/)?.slice(1) : digits.match(/\d{1,4}/g);
-  return (groups ?? []).filter(Boolean).join(' ');
-}
-
-function formatExpiry(text) {
-  let digits = digitsOf(text);
-  // A month from 2 to 9 needs no second digit, and 1/27 is January.
-  if (/^[2-9]/.test(digits) || /^1\s*\//.test(text)) digits = `0${digits}`;
-  digits = digits.length > 4 && digits.slice(2, 4) === '20' ? digits.slice(0, 2) + digits.slice(4) : digits;
-  const [month, year] = [digits.slice(0, 2), digits.slice(2, 4)];
-  if (month.length < 2) return month;
-  return year || /\/\s*$/.test(text) || !/\s$/.test(text) ? `${month} / ${year}`.trimEnd() : month;
-}
-
-const formatIban = (text) => (text.toUpperCase().replace(/[^A-Z0-9]/g, '').slice(0, 34).match(/.{1,4}/g) ?? []).join(' ');
-
-function checkIban(value) {
-  const iban = value.replace(/\s/g, '');
-  if (iban.length < 15) return incomplete('incomplete_iban', 'Your IBAN is incomplete.');
-  return passesIbanCheck(iban) ? null : invalid('invalid_iban', 'Your IBAN is invalid.');
-}
-
-/** One way to pay: its fields, and what they say to Stripe. */
-class Method {
-  constructor(type, title, fields) {
-    this.type = type;
-    this.title = title;
-    this.fields = fields;
-  }
-
-  get isComplete() {
-    return this.fields.every((field) => !field.problem);
-  }
-
-  get isEmpty() {
-    return this.fields.every((field) => field.input.tagName === 'SELECT' || field.value === '');
-  }
-
-  field(name) {
-    return this.fields.find((field) => field.name === name);
-  }
-
-  value(name) {
-    const field = this.field(name);
-    return field?.isShown ? field.value : undefined;
-  }
-
-  /** Shows every problem, moves the focus to the first, and answers it as an error. */
-  validate() {
-    let first = null;
-    for (const field of this.fields) {
-      const { problem } = field;
-      field.show(problem);
-      if (problem && !first) first = { field, problem };
-    }
-    if (!first) return null;
-    first.field.input.focus();
-    return { type: 'validation_error', code: first.problem.code, message: first.problem.message };
-  }
-}
-
-/** Whether a billing detail is asked for here: `fields.billingDetails` of the element's options. */
-function isAsked(path) {
+/** Returns whether the form collects a billing detail, according to `fields.billingDetails`. */
+function isCollected(path) {
   let setting = config.options?.fields?.billingDetails ?? 'auto';
   for (const part of path.split('.')) {
     if (typeof setting !== 'object') break;
@@ -274,10 +57,10 @@ function countryFields() {
   postalCode.value = defaultFor('address.postalCode') || defaultFor('address.postal_code');
   const adapt = () => {
     const label = POSTAL_CODE_LABELS[country.value];
-    postalCode.node.hidden = !label || !isAsked('address.postalCode');
+    postalCode.node.hidden = !label || !isCollected('address.postalCode');
     postalCode.label.textContent = label ?? 'Postal code';
   };
-  country.node.hidden = !isAsked('address.country');
+  country.node.hidden = !isCollected('address.country');
   country.input.addEventListener('change', () => { adapt(); changed(); });
   adapt();
   return [country, postalCode];
@@ -286,8 +69,8 @@ function countryFields() {
 function cardMethod() {
   const cvc = new Field({
     name: 'cvc', label: 'Security code', placeholder: 'CVC', inputmode: 'numeric', autocomplete: 'cc-csc',
-    format: (text) => digitsOf(text).slice(0, brandOf(digitsOf(number.value)).cvc),
-    check: (value) => (value.length < brandOf(digitsOf(number.value)).cvc
+    format: (text) => extractDigits(text).slice(0, findBrand(extractDigits(number.value)).cvc),
+    check: (value) => (value.length < findBrand(extractDigits(number.value)).cvc
       ? incomplete('incomplete_cvc', 'Your card\u2019s security code is incomplete.') : null),
   });
   const expiry = new Field({
@@ -299,7 +82,7 @@ function cardMethod() {
     autocomplete: 'cc-number', dir: 'ltr', format: formatNumber, check: checkNumber,
     onComplete: () => expiry.input.focus(),
   });
-  const showBrand = () => { number.slot.textContent = brandOf(digitsOf(number.value)).brand; };
+  const showBrand = () => { number.slot.textContent = findBrand(extractDigits(number.value)).brand; };
   number.input.addEventListener('input', showBrand);
   return new Method('card', 'Card', [number, expiry, cvc, ...countryFields()]);
 }
@@ -317,8 +100,8 @@ function holderFields() {
   });
   name.value = defaultFor('name');
   email.value = defaultFor('email');
-  name.node.hidden = !isAsked('name');
-  email.node.hidden = !isAsked('email');
+  name.node.hidden = !isCollected('name');
+  email.node.hidden = !isCollected('email');
   return [email, name];
 }
 
@@ -330,16 +113,16 @@ function sepaMethod() {
   const method = new Method('sepa_debit', 'SEPA debit', [...holderFields(), iban]);
   const business = config.options?.business?.name ?? 'this shop';
   if (config.options?.terms?.sepaDebit !== 'never') {
-    method.terms = `By providing your IBAN and confirming this payment, you authorise ${business} and Stripe, our `
+    method.terms = `By providing your IBAN and confirming this payment, you authorize ${business} and Stripe, our `
       + 'payment service provider, to send instructions to your bank to debit your account, and your bank to debit '
       + 'your account in accordance with those instructions. You are entitled to a refund from your bank within '
-      + '8 weeks. (A test: nothing is debited.)';
+      + '8 weeks. (Test mode: nothing is debited.)';
   }
   return method;
 }
 
 function usAccountMethod() {
-  const digits = (length) => (text) => digitsOf(text).slice(0, length);
+  const digits = (length) => (text) => extractDigits(text).slice(0, length);
   const routing = new Field({
     name: 'routing', label: 'Routing number', placeholder: '110000000', inputmode: 'numeric', autocomplete: 'off',
     format: digits(9),
@@ -356,12 +139,12 @@ function usAccountMethod() {
 const METHODS = { card: cardMethod, sepa_debit: sepaMethod, us_bank_account: usAccountMethod };
 
 const HINTS = {
-  card: ['Test mode: pay with ', '4242 4242 4242 4242', ', any later date and any code. Never enter a real card.'],
+  card: ['Test mode: pay with ', '4242 4242 4242 4242', ', any future date and any code. Never enter a real card.'],
   sepa_debit: ['Test mode: use the IBAN ', 'AT61 1904 3002 3457 3201', '. Never enter a real one.'],
   us_bank_account: ['Test mode: routing number ', '110000000', ', account 000123456789. Never enter real ones.'],
 };
 
-/** What `init` and `update` have said. */
+/** The options from `init` and `update`. */
 let config = {};
 let api = null;
 let methods = [];
@@ -376,7 +159,7 @@ function changed() {
     empty: selected.isEmpty, complete: selected.isComplete, collapsed: false, value: { type: selected.type },
   };
   const text = JSON.stringify(value);
-  if (text !== lastChange) say('change', value);
+  if (text !== lastChange) postToParent('change', value);
   lastChange = text;
 }
 
@@ -392,7 +175,7 @@ function select(method) {
   changed();
 }
 
-/** The arrow keys move between tabs, as the ARIA pattern for tabs has it. */
+/** Moves between tabs with the arrow keys, as the ARIA tabs pattern specifies. */
 function onTabKey(event) {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (!step) return;
@@ -402,12 +185,12 @@ function onTabKey(event) {
   next.tab.focus();
 }
 
-function panelOf(method) {
+function createPanel(method) {
   const [before, number, after] = HINTS[method.type];
-  return make('div', { id: `panel-${method.type}`, class: 'Panel', role: 'tabpanel', 'aria-label': method.title },
-    make('div', { class: 'Grid' }, ...method.fields.map((field) => field.node)),
-    method.terms ? make('p', { class: 'TermsText' }, method.terms) : null,
-    make('p', { class: 'TestHint' }, before, make('b', {}, number), after));
+  return createNode('div', { id: `panel-${method.type}`, class: 'Panel', role: 'tabpanel', 'aria-label': method.title },
+    createNode('div', { class: 'Grid' }, ...method.fields.map((field) => field.node)),
+    method.terms ? createNode('p', { class: 'TermsText' }, method.terms) : null,
+    createNode('p', { class: 'TestHint' }, before, createNode('b', {}, number), after));
 }
 
 function build(types) {
@@ -417,15 +200,15 @@ function build(types) {
   const layout = config.options?.layout?.type ?? config.options?.layout ?? 'tabs';
   form.classList.toggle('PaymentElement--accordion', layout === 'accordion');
   for (const method of methods) {
-    method.panel = panelOf(method);
-    method.tab = make('button', {
+    method.panel = createPanel(method);
+    method.tab = createNode('button', {
       type: 'button', class: `Tab Tab--${method.type}`, role: 'tab', 'aria-controls': method.panel.id, value: method.type,
       onclick: () => select(method), onkeydown: onTabKey,
-    }, make('span', { class: 'TabIcon', 'aria-hidden': 'true' }), make('span', { class: 'TabLabel' }, method.title));
+    }, createNode('span', { class: 'TabIcon', 'aria-hidden': 'true' }), createNode('span', { class: 'TabLabel' }, method.title));
   }
-  const list = make('div', { class: 'TabList', role: 'tablist', 'aria-label': 'Payment method' });
+  const list = createNode('div', { class: 'TabList', role: 'tablist', 'aria-label': 'Payment method' });
   list.hidden = methods.length < 2;
-  const fieldset = make('fieldset', {}, list);
+  const fieldset = createNode('fieldset', {}, list);
   if (layout === 'accordion') {
     list.append(...methods.flatMap((method) => [method.tab, method.panel]));
   } else {
@@ -437,7 +220,7 @@ function build(types) {
   select(methods[0]);
 }
 
-/** Colours, fonts and rules: only what a style sheet can hold, and no addresses. */
+/** Applies the theme, variables and rules. Ignores URLs and invalid selectors. */
 function applyAppearance({ theme = 'stripe', variables = {}, rules = {}, labels } = {}) {
   const root = document.documentElement;
   root.removeAttribute('style');
@@ -448,7 +231,7 @@ function applyAppearance({ theme = 'stripe', variables = {}, rules = {}, labels 
   root.dataset.theme = theme;
   root.dataset.labels = labels === 'floating' ? 'floating' : 'above';
   document.querySelector('style')?.remove();
-  const { sheet } = document.head.appendChild(make('style'));
+  const { sheet } = document.head.appendChild(createNode('style'));
   for (const [selector, declarations] of Object.entries(rules)) {
     if (!/^\.[A-Za-z]+(--[A-Za-z]+)?(::?[a-z-]+)*$/.test(selector)) continue;
     const { style } = sheet.cssRules[sheet.insertRule(`${selector} {}`, sheet.cssRules.length)];
@@ -461,7 +244,7 @@ function applyAppearance({ theme = 'stripe', variables = {}, rules = {}, labels 
 
 function loadFonts(fonts = []) {
   for (const { cssSrc, family, src, ...descriptors } of fonts) {
-    if (cssSrc) document.head.append(make('link', { rel: 'stylesheet', href: cssSrc }));
+    if (cssSrc) document.head.append(createNode('link', { rel: 'stylesheet', href: cssSrc }));
     else if (family && src) new FontFace(family, src, descriptors).load().then((face) => document.fonts.add(face), () => {});
   }
 }
@@ -481,13 +264,13 @@ async function init(given) {
     if (error || isOver) {
       const message = 'PaymentIntent is in a terminal state and cannot be used to initialize Elements.';
       const code = 'payment_intent_unexpected_state';
-      say('loaderror', { error: error ?? { type: 'invalid_request_error', code, message, payment_intent: value } });
+      postToParent('loaderror', { error: error ?? { type: 'invalid_request_error', code, message, payment_intent: value } });
       return;
     }
     types = value.payment_method_types;
   }
   build(types);
-  say('ready', {});
+  postToParent('ready', {});
 }
 
 function update(given) {
@@ -495,20 +278,20 @@ function update(given) {
   applyAppearance(config.appearance);
 }
 
-/** What the customer has typed, as billing details. */
+/** Returns the billing details that the customer has entered. */
 function billingDetails(given = {}) {
   const typed = { name: selected.value('name'), email: selected.value('email') };
   const address = { country: selected.value('country'), postal_code: selected.value('postalCode') };
   return { ...typed, ...given, address: { ...address, ...given.address } };
 }
 
-/** The mistake of a page that asks for a detail neither here nor by itself. */
+/** Returns an integration error if neither the form nor the page collects a required detail. */
 function missingDetail(given = {}) {
   const needed = selected.type === 'card' ? ['address.country', 'address.postalCode'] : ['name', 'email'];
   for (const path of needed) {
     const name = path.replace('postalCode', 'postal_code');
     const value = name.split('.').reduce((part, key) => part?.[key], given);
-    if (!isAsked(path) && value === undefined) {
+    if (!isCollected(path) && value === undefined) {
       return `You specified "never" for fields.billing_details.${name} when creating the payment Element, but did not `
         + `pass confirmParams.payment_method_data.billing_details.${name} when calling stripe.confirmPayment. If you `
         + 'opt out of collecting data via the payment Element using the fields option, the data must be passed in when '
@@ -523,9 +306,9 @@ function methodData(given = {}) {
   if (given.metadata) data.metadata = given.metadata;
   if (given.allow_redisplay) data.allow_redisplay = given.allow_redisplay;
   if (selected.type === 'card') {
-    const expiry = digitsOf(selected.value('expiry'));
+    const expiry = extractDigits(selected.value('expiry'));
     data.card = {
-      number: digitsOf(selected.value('number')),
+      number: extractDigits(selected.value('number')),
       exp_month: Number(expiry.slice(0, 2)),
       exp_year: 2000 + Number(expiry.slice(2)),
       cvc: selected.value('cvc'),
@@ -542,26 +325,26 @@ function methodData(given = {}) {
   return data;
 }
 
-/** The field an error of the API is about. */
-function fieldOf({ param = '', code }) {
+/** Returns the field that an API error refers to. */
+function findField({ param = '', code }) {
   const by = [[/iban/, 'iban'], [/routing/, 'routing'], [/account_number/, 'account'], [/cvc/, 'cvc'], [/exp_/, 'expiry'],
     [/number/, 'number']];
   const name = by.find(([pattern]) => pattern.test(param))?.[1] ?? { incorrect_cvc: 'cvc', expired_card: 'expiry' }[code];
   return selected.field(name ?? 'number') ?? selected.field('iban');
 }
 
-/** Does `work` while nothing can be typed, and shows an error of it where it belongs. */
+/** Disables the form during `work`, and shows a resulting error at its field. */
 async function whileBusy(work) {
   const fieldset = form.querySelector('fieldset');
   fieldset.disabled = true;
   const result = await work();
   fieldset.disabled = false;
-  const isOfMethod = result.error && (result.error.type === 'card_error' || result.error.param);
-  if (isOfMethod) fieldOf(result.error)?.show({ message: result.error.message });
+  const isFieldError = result.error && (result.error.type === 'card_error' || result.error.param);
+  if (isFieldError) findField(result.error)?.show({ message: result.error.message });
   return result;
 }
 
-async function confirm({ clientSecret, confirmParams, staysHere }) {
+async function confirm({ clientSecret, confirmParams, staysOnPage }) {
   const error = selected ? selected.validate() : { type: 'validation_error', message: 'The form has not loaded.' };
   if (error) return { error };
   const { payment_method_data: given, ...params } = confirmParams;
@@ -583,13 +366,13 @@ async function confirm({ clientSecret, confirmParams, staysHere }) {
     ...params,
     payment_method_data: methodData(given),
     expected_payment_method_type: selected.type,
-    use_stripe_sdk: staysHere,
+    use_stripe_sdk: staysOnPage,
     ...(mandate ? { mandate_data: mandate } : {}),
   }));
 }
 
-/** What the page around can ask for: answers `{ value }`, `{ error }` or `{ integrationError }`. */
-const ANSWERS = {
+/** Requests of the parent page. Each returns `{ value }`, `{ error }` or `{ integrationError }`. */
+const REQUEST_HANDLERS = {
   submit: () => {
     const error = selected ? selected.validate() : { type: 'validation_error', message: 'The form has not loaded.' };
     return error ? { error } : { value: { type: selected.type } };
@@ -602,7 +385,8 @@ const ANSWERS = {
   fetchUpdates: async () => (config.deferred ? { value: {} } : api.retrievePaymentIntent(config.clientSecret)),
 };
 
-const ORDERS = {
+/** Commands of the parent page, without a result. */
+const COMMAND_HANDLERS = {
   init,
   update,
   focus: () => selected?.fields.find((field) => field.isShown)?.input.focus(),
@@ -620,15 +404,15 @@ window.addEventListener('message', async (event) => {
   if (event.source !== window.parent || event.data?.quittanceSandbox !== true) return;
   if (event.origin !== PARENT_ORIGIN && PARENT_ORIGIN !== 'null') return;
   const { type, value, call } = event.data;
-  if (ORDERS[type]) ORDERS[type](value);
-  else if (ANSWERS[type]) say('result', await ANSWERS[type](value), call);
+  if (COMMAND_HANDLERS[type]) COMMAND_HANDLERS[type](value);
+  else if (REQUEST_HANDLERS[type]) postToParent('result', await REQUEST_HANDLERS[type](value), call);
 });
-form.addEventListener('focusin', () => say('focus', {}));
+form.addEventListener('focusin', () => postToParent('focus', {}));
 form.addEventListener('focusout', (event) => {
-  if (!event.relatedTarget) say('blur', {});
+  if (!event.relatedTarget) postToParent('blur', {});
 });
 form.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') say('escape', {});
+  if (event.key === 'Escape') postToParent('escape', {});
 });
-new ResizeObserver(() => say('height', form.getBoundingClientRect().height)).observe(form);
-say('loaded');
+new ResizeObserver(() => postToParent('height', form.getBoundingClientRect().height)).observe(form);
+postToParent('loaded');

@@ -3,24 +3,24 @@ const SCRIPT_URL = new URL(
     ?? [...document.scripts].map((script) => script.src).find((src) => /\/v3\/?$|\/stripe\.js$/.test(src))
     ?? document.baseURI,
 );
-/** Where the sandbox is. */
+/** The sandbox's base URL. */
 const BASE = new URL('..', SCRIPT_URL).href.replace(/\/$/, '');
 const SANDBOX_ORIGIN = SCRIPT_URL.origin;
 
-/** A mistake in how the page uses Stripe.js: thrown, not returned. */
+/** An error in how the page uses Stripe.js. It is thrown, not returned. */
 class IntegrationError extends Error {
   name = 'IntegrationError';
 }
 
-/** The page is about to be left: what was asked for never ends here. */
-const leaving = (url) => {
+/** Leaves the page. The promise never settles. */
+const navigate = (url) => {
   window.location.assign(url);
   return new Promise(() => {});
 };
 
 const plain = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
-/** A frame of the sandbox's origin, and the messages to and from it. */
+/** A frame of the sandbox's origin, and its message channel. */
 class Frame {
   #calls = new Map();
   #lastCall = 0;
@@ -34,7 +34,7 @@ class Frame {
     this.node.allow = 'payment *';
     this.node.setAttribute('scrolling', 'no');
     this.node.src = `${BASE}/v3/payment-element.html#${encodeURIComponent(window.location.origin)}`;
-    // The frame is a little larger than its place, so that focus rings are not cut off.
+    // The frame is slightly larger than its container, so that focus rings aren't clipped.
     this.node.style.cssText = 'display:block;border:0;margin:-4px;padding:0;width:calc(100% + 8px);height:220px;'
       + 'min-width:100%;overflow:hidden;user-select:none;transform:translate(0);color-scheme:light only';
     this.whenLoaded = new Promise((resolve) => { this.#loaded = resolve; });
@@ -57,8 +57,8 @@ class Frame {
     this.node.contentWindow?.postMessage({ quittanceSandbox: true, type, value: plain(value), call }, SANDBOX_ORIGIN);
   }
 
-  /** Asks the frame, and waits for its answer. */
-  async ask(type, value) {
+  /** Sends a request to the frame and waits for the result. */
+  async request(type, value) {
     await this.whenLoaded;
     this.#lastCall += 1;
     const call = this.#lastCall;
@@ -77,12 +77,12 @@ class Frame {
   }
 }
 
-/** `on`, `off` and `once`, as elements have them. */
+/** The `on`, `off` and `once` methods of elements. */
 class Listeners {
   #byEvent = new Map();
 
   on(event, handler) {
-    if (typeof handler !== 'function') throw new IntegrationError('on() needs a function to call.');
+    if (typeof handler !== 'function') throw new IntegrationError('on() requires a handler function.');
     this.#byEvent.set(event, [...(this.#byEvent.get(event) ?? []), handler]);
     return this;
   }
@@ -103,7 +103,7 @@ class Listeners {
 
   emit(event, value) {
     for (const handler of this.#byEvent.get(event) ?? []) {
-      // One handler's mistake must not keep the others from hearing of it.
+      // An error in one handler must not prevent the others from running.
       try { handler(value); } catch (error) { setTimeout(() => { throw error; }); }
     }
   }
@@ -113,7 +113,7 @@ class PaymentElement extends Listeners {
   #elements;
   #options;
   #frame = null;
-  #place = null;
+  #container = null;
   #isDestroyed = false;
 
   constructor(elements, options = {}) {
@@ -130,32 +130,32 @@ class PaymentElement extends Listeners {
     if (this.#isDestroyed) {
       throw new IntegrationError('This Element has already been destroyed. Please create a new one.');
     }
-    const place = typeof target === 'string' ? document.querySelector(target) : target;
-    if (!place) {
+    const container = typeof target === 'string' ? document.querySelector(target) : target;
+    if (!container) {
       throw new IntegrationError(`The selector you specified (${target}) applies to no DOM elements that are `
         + 'currently on the page. Make sure the element exists on the page before calling mount().');
     }
-    if (!(place instanceof Element)) {
+    if (!(container instanceof Element)) {
       throw new IntegrationError('Invalid DOM element. mount() takes a selector or a DOM element.');
     }
-    if (this.#place === place) return this;
+    if (this.#container === container) return this;
     this.unmount();
-    this.#place = place;
-    place.replaceChildren();
-    place.classList.add('StripeElement');
-    this.#frame = new Frame((type, value) => this.#heard(type, value));
-    place.append(this.#frame.node);
+    this.#container = container;
+    container.replaceChildren();
+    container.classList.add('StripeElement');
+    this.#frame = new Frame((type, value) => this.#onFrameEvent(type, value));
+    container.append(this.#frame.node);
     const frame = this.#frame;
     frame.whenLoaded.then(() => frame.send('init', this.#elements.describe(this.#options)));
     return this;
   }
 
-  #heard(type, value) {
+  #onFrameEvent(type, value) {
     const common = { elementType: 'payment' };
-    this.#place?.classList.toggle('StripeElement--focus', type === 'focus');
+    this.#container?.classList.toggle('StripeElement--focus', type === 'focus');
     if (type === 'change') {
-      this.#place?.classList.toggle('StripeElement--complete', value.complete);
-      this.#place?.classList.toggle('StripeElement--empty', value.empty);
+      this.#container?.classList.toggle('StripeElement--complete', value.complete);
+      this.#container?.classList.toggle('StripeElement--empty', value.empty);
     }
     this.emit(type, { ...common, ...value });
   }
@@ -163,9 +163,9 @@ class PaymentElement extends Listeners {
   unmount() {
     this.#frame?.close();
     this.#frame = null;
-    this.#place?.classList.remove('StripeElement', 'StripeElement--focus', 'StripeElement--complete',
+    this.#container?.classList.remove('StripeElement', 'StripeElement--focus', 'StripeElement--complete',
       'StripeElement--empty');
-    this.#place = null;
+    this.#container = null;
     return this;
   }
 
@@ -182,7 +182,7 @@ class PaymentElement extends Listeners {
     return this;
   }
 
-  /** Tells the frame of changed options of the element or of its group. */
+  /** Sends changed options to the frame. */
   refresh() {
     const frame = this.#frame;
     frame?.whenLoaded.then(() => frame.send('update', this.#elements.describe(this.#options)));
@@ -207,22 +207,22 @@ class PaymentElement extends Listeners {
     return this;
   }
 
-  /** Asks the frame; answers `{ value }` or `{ error }`, or throws what is the page's own mistake. */
-  async ask(type, value) {
+  /** Sends a request to the frame. Returns `{ value }` or `{ error }`, or throws an IntegrationError. */
+  async request(type, value) {
     if (!this.#frame) {
       throw new IntegrationError('Invalid value for elements: it should have a mounted Payment Element.');
     }
-    const answer = await this.#frame.ask(type, value);
-    if (answer.integrationError) throw new IntegrationError(answer.integrationError);
-    return answer;
+    const result = await this.#frame.request(type, value);
+    if (result.integrationError) throw new IntegrationError(result.integrationError);
+    return result;
   }
 }
 
-/** What a group is for when no PaymentIntent is there yet. */
+/** Validates the options of a group that has no PaymentIntent yet. */
 function readDeferred({ mode, amount, currency, allowedPaymentMethodTypes, paymentMethodTypes }) {
   if (mode !== 'payment') {
     throw new IntegrationError(`Invalid value for elements(): mode '${mode}' is not supported by the sandbox; `
-      + "it has 'payment'.");
+      + "use 'payment'.");
   }
   if (!Number.isInteger(amount) || amount <= 0) {
     throw new IntegrationError('Invalid value for elements(): amount must be a positive integer in the smallest '
@@ -231,7 +231,7 @@ function readDeferred({ mode, amount, currency, allowedPaymentMethodTypes, payme
   if (typeof currency !== 'string' || !/^[a-z]{3}$/.test(currency)) {
     throw new IntegrationError('Invalid value for elements(): currency must be a three-letter code in lower case.');
   }
-  // The second name is that of releases before Endive.
+  // Releases before Endive use the second name.
   return { mode, amount, currency, types: allowedPaymentMethodTypes ?? paymentMethodTypes };
 }
 
@@ -259,8 +259,7 @@ class Elements {
 
   create(type, options = {}) {
     if (type !== 'payment') {
-      throw new IntegrationError(`The sandbox's Stripe.js has the Payment Element ('payment') only, not '${type}', `
-        + 'although Stripe may have it.');
+      throw new IntegrationError(`The sandbox's Stripe.js supports only the Payment Element ('payment'), not '${type}'.`);
     }
     if (this.#element) {
       throw new IntegrationError('Can only create one Element of type payment through elements.create().');
@@ -285,12 +284,12 @@ class Elements {
 
   async fetchUpdates() {
     if (!this.#element?.isMounted) return {};
-    const { error } = await this.#element.ask('fetchUpdates');
+    const { error } = await this.#element.request('fetchUpdates');
     return error ? { error } : {};
   }
 
   async submit() {
-    const { error, value } = await this.mounted('elements.submit').ask('submit');
+    const { error, value } = await this.mounted('elements.submit').request('submit');
     this.isSubmitted = !error;
     return error ? { error } : { selectedPaymentMethod: value.type };
   }
@@ -300,7 +299,7 @@ class Elements {
     throw new IntegrationError(`Invalid value for ${caller}(): elements should have a mounted Payment Element.`);
   }
 
-  /** What the frame has to know. */
+  /** Returns the options for the frame. */
   describe(elementOptions) {
     const { appearance, fonts, locale } = this.#options;
     return {
@@ -315,7 +314,7 @@ class Elements {
   }
 }
 
-/** Shows the page of the card's bank in a dialog, and waits until the customer is through. */
+/** Shows the bank's page in a dialog and waits until the customer has finished. */
 function authenticateInDialog(url) {
   const dialog = document.createElement('dialog');
   dialog.setAttribute('aria-label', '3D Secure authentication');
@@ -329,7 +328,7 @@ function authenticateInDialog(url) {
   page.searchParams.set('in_dialog', '1');
   frame.src = page.href;
   dialog.append(frame);
-  // The customer decides on the bank's page, as at Stripe: Escape does not close it.
+  // Like Stripe, ignores Escape: the customer decides on the bank's page.
   dialog.addEventListener('cancel', (event) => event.preventDefault());
   document.body.append(dialog);
   dialog.showModal();
@@ -346,7 +345,7 @@ function authenticateInDialog(url) {
   });
 }
 
-/** What remains to be done, once the page has done its part, is for the customer to pay a voucher. */
+/** Maps a PaymentIntent's status to `redirect_status`. Here, `requires_action` means an unpaid voucher. */
 const REDIRECT_STATUS = {
   succeeded: 'succeeded', requires_capture: 'succeeded', processing: 'processing', requires_action: 'pending',
 };
@@ -388,18 +387,18 @@ class StripeClient {
     if (elements?.deferred && !elements.isSubmitted) {
       throw new IntegrationError('elements.submit() must be called before stripe.confirmPayment().');
     }
-    const staysHere = redirect === 'if_required';
+    const staysOnPage = redirect === 'if_required';
     const { error, value } = elements
-      ? await elements.mounted('stripe.confirmPayment').ask('confirm', { clientSecret: secret, confirmParams, staysHere })
-      : await this.#api.confirmPaymentIntent(secret, { ...confirmParams, use_stripe_sdk: staysHere });
+      ? await elements.mounted('stripe.confirmPayment').request('confirm', { clientSecret: secret, confirmParams, staysOnPage })
+      : await this.#api.confirmPaymentIntent(secret, { ...confirmParams, use_stripe_sdk: staysOnPage });
     return error ? { error } : this.#conclude(secret, value, redirect, confirmParams.return_url);
   }
 
-  /** Carries the next action out, and goes where `redirect` says. */
+  /** Handles the next action, then redirects according to `redirect`. */
   async #conclude(clientSecret, paymentIntent, redirect, returnUrl) {
     let intent = paymentIntent;
     const action = intent.status === 'requires_action' ? intent.next_action : null;
-    if (action?.type === 'redirect_to_url') return leaving(action.redirect_to_url.url);
+    if (action?.type === 'redirect_to_url') return navigate(action.redirect_to_url.url);
     if (action?.type === 'use_stripe_sdk') {
       await authenticateInDialog(action.use_stripe_sdk.stripe_js);
       const after = await this.#api.retrievePaymentIntent(clientSecret);
@@ -414,7 +413,7 @@ class StripeClient {
     url.searchParams.append('payment_intent', intent.id);
     url.searchParams.append('payment_intent_client_secret', clientSecret);
     url.searchParams.append('redirect_status', REDIRECT_STATUS[intent.status] ?? 'failed');
-    return leaving(url.href);
+    return navigate(url.href);
   }
 
   async retrievePaymentIntent(clientSecret) {
@@ -432,11 +431,11 @@ class StripeClient {
     return this.#conclude(clientSecret, paymentIntent, 'if_required');
   }
 
-  /** For payment methods that are there already: `pm_…`. */
+  /** Confirms with an existing payment method, `pm_…`. */
   async confirmCardPayment(clientSecret, data = {}, { handleActions = true } = {}) {
     if (data.payment_method !== undefined && typeof data.payment_method !== 'string') {
-      throw new IntegrationError("The sandbox's Stripe.js takes the id of a payment method here, or a Payment Element "
-        + 'in stripe.confirmPayment().');
+      throw new IntegrationError("The sandbox's Stripe.js requires a payment method ID here. Use "
+        + 'stripe.confirmPayment() for a Payment Element.');
     }
     const { error, value } = await this.#api.confirmPaymentIntent(clientSecret, { ...data, use_stripe_sdk: true });
     if (error) return { error };
@@ -445,16 +444,16 @@ class StripeClient {
 
   async createPaymentMethod({ elements, params = {} } = {}) {
     if (!elements) {
-      throw new IntegrationError("The sandbox's Stripe.js makes payment methods of a Payment Element: "
+      throw new IntegrationError("The sandbox's Stripe.js creates payment methods only from a Payment Element: "
         + 'createPaymentMethod({ elements }).');
     }
-    const { error, value } = await elements.mounted('stripe.createPaymentMethod').ask('createPaymentMethod', params);
+    const { error, value } = await elements.mounted('stripe.createPaymentMethod').request('createPaymentMethod', params);
     return error ? { error } : { paymentMethod: value };
   }
 
-  // Frameworks look for these before they take an object for Stripe.
+  // Frameworks check for these methods to recognize a Stripe object.
   async createToken() {
-    throw new IntegrationError("The sandbox's Stripe.js makes no tokens: use the Payment Element.");
+    throw new IntegrationError("The sandbox's Stripe.js doesn't support tokens. Use the Payment Element.");
   }
 
   registerAppInfo() {}
@@ -462,7 +461,7 @@ class StripeClient {
   _registerWrapper() {}
 }
 
-/** The entry: `Stripe(key, options)`. */
+/** The entry point: `Stripe(key, options)`. */
 function Stripe(key, options) {
   if (typeof key !== 'string' || key === '') {
     throw new IntegrationError('Please call Stripe() with your publishable key. You used an empty string.');
@@ -472,7 +471,7 @@ function Stripe(key, options) {
       + 'instead.');
   }
   if (!/^pk_test_./.test(key)) {
-    throw new IntegrationError('This is the Quittance sandbox, not Stripe: it takes publishable test keys '
+    throw new IntegrationError('This is the Quittance sandbox, not Stripe. It accepts publishable test keys '
       + '(pk_test_…) only.');
   }
   return new StripeClient(key, options ?? {});
@@ -481,6 +480,5 @@ Stripe.version = 'quittance-sandbox';
 
 if (!window.Stripe) {
   window.Stripe = Stripe;
-  // A note for whoever wonders where the money is.
-  console.info('Stripe.js of the Quittance sandbox: no money moves. Use test cards only, never a real one.');
+  console.info('This is the Quittance sandbox. No money is moved. Use test cards only, never a real one.');
 }
