@@ -7,7 +7,7 @@ use crate::catalog::{Metadata, Product};
 use crate::checkout::PaymentFlow;
 use crate::id::{OrderId, PaymentId, ProductId, SellerId};
 use crate::money::{AmountError, Money};
-use crate::payment::{Account, Failure, OpenStatus, PaymentStatus, ReviewReason};
+use crate::payment::{Account, ExpectedPayment, Failure, OpenStatus, PaymentStatus, ReviewReason};
 use crate::seller::SellerTerms;
 
 /// How many of one product one line may hold.
@@ -329,4 +329,21 @@ impl Order {
             }
         }
     }
+}
+
+/// Reports whether a payment attempt was prepared for another total, or for other seller terms, than its order has now.
+///
+/// `destination` is the connected account that the attempt transfers the money to. `total` and `seller_terms` are those
+/// of the order.
+#[must_use]
+pub fn is_outdated(
+    expected: &ExpectedPayment,
+    destination: Option<&str>,
+    total: Money,
+    seller_terms: Option<&SellerTerms>,
+) -> bool {
+    expected.amount != total
+        || expected.account != seller_terms.map(SellerTerms::charge_account).unwrap_or_default()
+        || expected.application_fee != seller_terms.and_then(SellerTerms::charged_fee)
+        || destination != seller_terms.and_then(SellerTerms::destination)
 }

@@ -9,6 +9,7 @@ mod gate;
 mod merge;
 mod oracle;
 mod order_events;
+mod outdated;
 mod pricing;
 mod refunds;
 mod scenarios;
