@@ -1,5 +1,5 @@
 //! `quittance reconcile`: repairs everything at once. It shows a spinner, because the amount of work isn't known in
-//! advance, and ends with a tally.
+//! advance, and ends with a report.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -44,15 +44,15 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
         .walk(since, args.dry_run, |events| spinner.set_message(format!("{} events listed", events.listed)))
         .await?;
     let scope = Scope { since, dry_run: args.dry_run };
-    let step = |tally: &ReconcileReport| {
-        let (compared, recomputed) = (tally.refreshed, tally.derived);
+    let step = |report: &ReconcileReport| {
+        let (compared, recomputed) = (report.refreshed, report.derived);
         spinner.set_message(format!("{compared} orders compared, {recomputed} recomputed"));
     };
-    let tally = payments.reconcile(scope, step).await?;
+    let report = payments.reconcile(scope, step).await?;
     spinner.finish_and_clear();
     receiver.close().await;
     store.close();
-    print!("{}", summary(events, tally, args.dry_run));
+    print!("{}", summary(events, report, args.dry_run));
     Ok(())
 }
 
@@ -85,8 +85,8 @@ fn connect_to_stripe(args: &ReconcileArgs) -> Result<(Stripe, ConnectSettings), 
     Ok((stripe_client(&config)?, ConnectSettings { client_id, ..ConnectSettings::default() }))
 }
 
-/// Formats the tally as one count per line. A dry run reports what a real run would change.
-fn summary(events: EventBackfillReport, tally: ReconcileReport, dry_run: bool) -> String {
+/// Formats the report as one count per line. A dry run reports what a real run would change.
+fn summary(events: EventBackfillReport, report: ReconcileReport, dry_run: bool) -> String {
     let (applied_count, applied, updated, repaired) = if dry_run {
         (events.missing, "missing events to apply", "orders to update", "order statuses to repair")
     } else {
@@ -96,12 +96,12 @@ fn summary(events: EventBackfillReport, tally: ReconcileReport, dry_run: bool) -
         (events.listed, "events listed by Stripe"),
         (events.missing, "events missing here"),
         (applied_count, applied),
-        (tally.resumed, "payments and refunds resumed"),
-        (tally.refreshed, "orders compared with Stripe"),
-        (tally.behind, updated),
-        (tally.failed, "orders that failed to compare; the service retries them"),
-        (tally.derived, "order statuses recomputed"),
-        (tally.repaired, repaired),
+        (report.resumed, "payments and refunds resumed"),
+        (report.refreshed, "orders compared with Stripe"),
+        (report.behind, updated),
+        (report.failed, "orders that failed to compare; the service retries them"),
+        (report.derived, "order statuses recomputed"),
+        (report.repaired, repaired),
     ];
     let mut text = String::new();
     for (count, label) in rows {

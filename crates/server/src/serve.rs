@@ -1,7 +1,7 @@
 //! `quittance serve`: starts the service, and stops it in order.
 //!
 //! Shutdown: `/readyz` turns to 503, and the server finishes requests in progress. Then background workers finish
-//! started work, and the batcher commits queued events. At last the sandbox stops and database connections close.
+//! started work, and the batcher commits queued events. Finally, the sandbox stops and database connections close.
 
 mod connection;
 mod derived_secret;
@@ -100,12 +100,12 @@ impl Service {
         let waiting = Waiting::start(store.clone());
         let payments = Payments::new(store.clone(), connection.stripe.clone(), waiting.clone())
             .with_connect(config.sellers.clone());
-        let news = Wakeup::default();
-        let receiver = receiver(store.clone(), connection.webhook_secrets.clone(), waiting, news.clone());
+        let wakeup = Wakeup::default();
+        let receiver = receiver(store.clone(), connection.webhook_secrets.clone(), waiting, wakeup.clone());
         let jobs = Jobs {
             backfill: EventBackfiller::new(store.clone(), connection.stripe.clone(), receiver.clone()),
             payments: Worker::new(payments.clone()),
-            outbound: outbound_worker(&config, store.clone(), news)?,
+            outbound: outbound_worker(&config, store.clone(), wakeup)?,
         };
         let background = Background::start(jobs, &config, &store, &account);
         let api_config = api_config(config, &connection);
@@ -225,19 +225,19 @@ async fn check_account(connection: &Connection, store: &Store) -> Result<Account
 }
 
 /// Starts the event receiver. After each commit, it wakes waiting clients and the outbound worker.
-fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, news: Wakeup) -> Receiver {
+fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, wakeup: Wakeup) -> Receiver {
     let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
     Receiver::start(store, config, move || {
         waiting.notify();
-        news.tell();
+        wakeup.tell();
     })
 }
 
-fn outbound_worker(config: &Config, store: Store, news: Wakeup) -> Result<OutboundWorker, Error> {
+fn outbound_worker(config: &Config, store: Store, wakeup: Wakeup) -> Result<OutboundWorker, Error> {
     let sender = Sender::new(config.outbound.guard.clone(), SystemLookup).map_err(Error::Sender)?;
     let render = quittance_api::message_renderer(&config.store.sellers_supported);
     let config = OutboundConfig { render, retention: config.outbound.retention };
-    Ok(OutboundWorker::new(store, sender, config, news))
+    Ok(OutboundWorker::new(store, sender, config, wakeup))
 }
 
 async fn banner(

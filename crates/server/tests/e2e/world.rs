@@ -164,7 +164,7 @@ impl<'a> World<'a> {
             let sql = format!("UPDATE {table} SET resume_at = {LONG_AGO} WHERE resume_at IS NOT NULL");
             self.database.execute(&sql).await;
         }
-        let unfinished = "check_at IS NOT NULL AND (link = 'unlinking' OR account_id IS NULL)";
+        let unfinished = "check_at IS NOT NULL AND (connection_status = 'unlinking' OR account_id IS NULL)";
         self.database.execute(&format!("UPDATE sellers SET check_at = {LONG_AGO} WHERE {unfinished}")).await;
     }
 
