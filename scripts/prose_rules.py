@@ -15,8 +15,8 @@ SKIPPED = (
     "crates/demo/dist/*", "crates/demo/dist/assets/*",  # built from examples/checkout
 )
 
-# File types in which identifiers are checked.
-NAMED_SUFFIXES = {".rs", ".sql", ".md", ".json", ".toml", ".ts", ".mjs", ".py"}
+# File types in which identifiers are checked. In Markdown, only code is.
+NAMED_SUFFIXES = {".rs", ".sql", ".md", ".toml", ".py"}
 
 # A verb after "what" makes a noun clause.
 VERB = (
@@ -154,7 +154,7 @@ NAMES = [
     name(r"\w+AtWork|\w+_at_work", "PendingAttempt, PendingRefund, PendingSeller"),
     name(r"Wish(?:es)?|wish(?:es)?", "PaymentRequest"),
     name(r"Walk(?:er|ed)?|walk(?:s|er|ed|ing)?(?:_\w+)?|\w+_walk(?:s|er|ed)?(?:_\w+)?", "event backfill: EventBackfill"),
-    name(r"Look|look_again|looked_at_again", "refresh: Task::Refresh, schedule_refresh"),
+    name(r"Task::Look|look_again|looked_at_again", "refresh: Task::Refresh, schedule_refresh"),
     name(r"dr(?:ive|iven)_(?:on|until|or)\w*|mod drive|drive\.rs", "resume"),
     name(r"lose_\w+|let_go\w*|lets_\w+", "mark_unreachable, release, disconnect, allows_…"),
     name(r"giv(?:e|es|en|ing)_(?:\w+_)?back\w*|\w+_(?:giv(?:e|es|en|ing)_back)\w*|has_returns", "refund, refunded"),

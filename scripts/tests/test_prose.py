@@ -100,6 +100,10 @@ class Names(unittest.TestCase):
     def test_replaced_file_name_is_found(self):
         self.assertEqual(["words.rs"], self.check("crates/api/src/words.rs", ""))
 
+    def test_markdown_is_checked_in_code_only(self):
+        self.assertEqual([], self.check("docs/page.md", "A ledger is a book."))
+        self.assertEqual(["Ledger"], self.check("docs/page.md", "The type `Ledger`."))
+
     def test_current_identifiers_are_not_found(self):
         for source in ("struct LockedOrder;", "fn is_data_error()", "enum ConsumeStateOutcome {", "RefundTooLarge"):
             with self.subTest(source):
