@@ -1,8 +1,8 @@
 //! Fault injection: API calls that fail before or after they take effect, and webhooks that are dropped, duplicated
 //! or delayed.
 //!
-//! Faults are seeded and repeatable. The fault of the nth call of a route (or the nth webhook of a type to an endpoint)
-//! depends on the seed alone, not on time, IDs or calls to other routes.
+//! Faults are repeatable. The seed alone selects the fault of the nth call of a route, and of the nth webhook of a type to
+//! an endpoint. Time, IDs and calls to other routes have no influence.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -236,7 +236,7 @@ mod tests {
     use super::{ApiFault, SeededDraw};
 
     #[test]
-    fn the_dice_follow_the_seed_and_the_percent() {
+    fn draw_depends_only_on_seed_and_percent() {
         let faults = [ApiFault::Cut, ApiFault::Hang];
         let run = |seed| -> Vec<_> {
             (1..=1000).map(|call| SeededDraw::new(seed, "GET /v1/events", call).pick(30, &faults)).collect()

@@ -11,13 +11,13 @@ use crate::storage::ids::is_account_id;
 /// The default listen address. The port is the one that Stripe's own mock server uses.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 12_111);
 
-/// The default ID of the platform's account, the same for every sandbox and every start.
+/// The platform account's default ID, the same for every sandbox and every start.
 pub const DEFAULT_ACCOUNT: &str = "acct_1SandboxPlatform";
 
 /// The settings of a sandbox. Flatten it into your own command: it implements `clap::Args`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
-    /// Address to listen on. The sandbox accepts any test key, so use another address than loopback with care.
+    /// Address to listen on. Keep it on loopback unless others may use the sandbox: it accepts any test key.
     #[arg(long, env = "QUITTANCE_SANDBOX_LISTEN", default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
@@ -25,7 +25,7 @@ pub struct Config {
     #[arg(long, env = "QUITTANCE_SANDBOX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// ID of the platform's account
+    /// The platform account's ID
     #[arg(
         long,
         env = "QUITTANCE_SANDBOX_ACCOUNT",
@@ -59,11 +59,11 @@ pub struct Config {
     )]
     pub connect_webhook_endpoints: Vec<WebhookTarget>,
 
-    /// How long a bank debit stays in `processing`, in milliseconds
+    /// Time for which a bank debit is `processing`, in milliseconds
     #[arg(long = "debit-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
     pub debit_delay: Duration,
 
-    /// How long a bank debit of a delayed test account stays in `processing`, in milliseconds
+    /// Time for which a bank debit of a delayed test account is `processing`, in milliseconds
     #[arg(
         long = "delayed-debit-delay-ms",
         default_value = "180000",
@@ -72,7 +72,7 @@ pub struct Config {
     )]
     pub delayed_debit_delay: Duration,
 
-    /// How long a pending refund takes to succeed or fail, in milliseconds
+    /// Time until a pending refund succeeds or fails, in milliseconds
     #[arg(long = "refund-delay-ms", default_value = "2000", value_name = "MS", value_parser = milliseconds)]
     pub refund_delay: Duration,
 
@@ -102,7 +102,7 @@ pub struct Config {
     pub record_requests: Option<PathBuf>,
 }
 
-/// The faults that a sandbox injects from the start. None by default.
+/// The faults that a sandbox injects from the start. By default, it injects no faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct ChaosConfig {
     /// Seed of injected faults: with the same seed, the nth call of a route always gets the same fault

@@ -72,7 +72,7 @@ pub(crate) struct Worker {
 
 /// Returns the HTTP client for deliveries.
 pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // Fails if the process has already installed a provider. That provider is used.
+    // Fails if the process has already installed a provider, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -128,16 +128,16 @@ impl Worker {
         let Ok(_permit) = permits.acquire().await else { return };
         // Faults affect the first attempt only, so a dropped webhook is delivered by a retry.
         let fault = prepared.delivery.fault.filter(|_| prepared.delivery.attempts == 0);
-        let problem = match fault {
+        let failure = match fault {
             _ if self.store.chaos.drops_all_deliveries() => Some("dropped by the delivery mode".to_owned()),
             Some(DeliveryFault::Drop) => Some("dropped by fault injection".to_owned()),
             _ => self.post(&prepared).await,
         };
-        if fault == Some(DeliveryFault::Duplicate) && problem.is_none() {
+        if fault == Some(DeliveryFault::Duplicate) && failure.is_none() {
             // The outcome of the duplicate doesn't matter.
             self.post(&prepared).await;
         }
-        self.record_outcome(&prepared.account, prepared.delivery, problem).await;
+        self.record_outcome(&prepared.account, prepared.delivery, failure).await;
     }
 
     /// Posts a webhook. Returns the reason if it fails.
@@ -156,16 +156,16 @@ impl Worker {
         }
     }
 
-    async fn record_outcome(&self, account: &Account, delivery: Delivery, problem: Option<String>) {
+    async fn record_outcome(&self, account: &Account, delivery: Delivery, failure: Option<String>) {
         let attempts = delivery.attempts + 1;
         // A webhook that is dropped while all are dropped is not retried.
         let wait = self.retries.delay_after(attempts).filter(|_| !self.store.chaos.drops_all_deliveries());
-        if let Some(problem) = &problem {
+        if let Some(failure) = &failure {
             tracing::warn!(
                 stripe.event.id = delivery.event,
                 endpoint.id = delivery.endpoint,
                 attempts,
-                problem,
+                error = failure,
                 "failed to deliver a webhook"
             );
         }
@@ -176,7 +176,7 @@ impl Worker {
                 .get::<Delivery>(delivery.id())
                 .is_some_and(|current| current.state == DeliveryState::Pending);
             if is_pending {
-                tx.put(match (problem.is_none(), wait) {
+                tx.put(match (failure.is_none(), wait) {
                     (true, _) => Delivery { state: DeliveryState::Delivered, ..delivery },
                     (false, Some(wait)) => delivery.retry_at(tx.now.after(wait)),
                     (false, None) => Delivery { state: DeliveryState::Failed, ..delivery },
@@ -244,7 +244,7 @@ mod tests {
     use crate::storage::clock::Timestamp;
 
     #[test]
-    fn signs_as_stripe_documents_it() {
+    fn signature_matches_documented_format() {
         // Computed with: printf '1700000000.{}' | openssl dgst -sha256 -hmac whsec_test
         assert_eq!(
             signature(&["whsec_test".to_owned()], Timestamp(1_700_000_000_123), "{}"),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_and_end() {
+    fn retry_delay_doubles_until_last_attempt() {
         let policy = RetryPolicy { base: Duration::from_millis(10), max_attempts: 4 };
         let waits: Vec<_> = (1..=4).map(|attempts| policy.delay_after(attempts)).collect();
         let ms = Duration::from_millis;

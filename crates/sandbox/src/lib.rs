@@ -1,9 +1,12 @@
-//! A stateful stand-in for Stripe: PaymentIntents, hosted Checkout, refunds, disputes, connected accounts, test cards,
-//! 3D Secure, bank debits, vouchers, signed webhooks, and Stripe's errors, on the machine of a developer or in a test.
+//! A stateful stand-in for Stripe, for development and tests.
 //!
-//! It is no place for real cards: it takes test keys only, refuses card numbers that are no test numbers, and
-//! listens on loopback unless told otherwise. It shares no code with the service that is tested against it,
-//! so that it is an independent check.
+//! It supports PaymentIntents, hosted Checkout, refunds, disputes, connected accounts, test cards, 3D Secure, bank debits
+//! and vouchers. It delivers signed webhooks and returns Stripe's errors.
+//!
+//! Never use real cards or live keys. The sandbox accepts test keys only, rejects card numbers that aren't test numbers,
+//! and listens on loopback by default. It shares no code with the service under test, so it is an independent check.
+//!
+//! # Example
 //!
 //! ```no_run
 //! use quittance_sandbox::{Config, Sandbox};

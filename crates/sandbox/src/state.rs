@@ -118,7 +118,7 @@ impl State {
 pub(crate) struct Settings {
     /// The base URL for browsers, without a trailing slash.
     pub(crate) public_url: String,
-    /// The ID of the platform's account.
+    /// The platform account's ID.
     pub(crate) platform_id: String,
     pub(crate) debit_delay: Duration,
     pub(crate) delayed_debit_delay: Duration,

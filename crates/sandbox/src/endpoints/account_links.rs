@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::endpoints::accounts::refuse_uncontrolled;
+use crate::endpoints::accounts::require_controlled;
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::string_enum::string_enum;
@@ -46,8 +46,8 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     let account = account_lookup::connected(call.tx, &id).filter(|_| call.tx.account.is_platform());
-    let account = account.ok_or_else(|| ApiError::missing("account", &id, "account").with_status(400))?;
-    refuse_uncontrolled(account)?;
+    let account = account.ok_or_else(|| ApiError::not_found("account", &id, "account").with_status(400))?;
+    require_controlled(account)?;
     if type_ == LinkType::Update && account.has_dashboard() {
         return Err(ApiError::refused(
             "You cannot create `account_update` type Account Links for this account.",

@@ -33,7 +33,7 @@ impl Fields {
                 }
                 business_profile.push(((*name).to_owned(), value));
             }
-            profile.refuse_unsupported(&[
+            profile.reject_unsupported(&[
                 "annual_revenue",
                 "estimated_worker_count",
                 "minority_owned_business_designation",
@@ -45,8 +45,8 @@ impl Fields {
         Ok(Self {
             business_profile,
             business_type: params.enum_value("business_type")?,
-            capabilities: read_capabilities(params)?,
-            default_currency: read_default_currency(params)?,
+            capabilities: parse_capabilities(params)?,
+            default_currency: parse_default_currency(params)?,
             email: params.email("email")?,
             metadata: params.metadata()?,
         })
@@ -86,7 +86,7 @@ impl Fields {
 }
 
 /// Updates an account as the API does.
-pub(crate) fn update_with(
+pub(crate) fn apply_update(
     account: &mut ConnectedAccount,
     params: &mut Params,
     now_seconds: i64,
@@ -94,7 +94,7 @@ pub(crate) fn update_with(
     Fields::parse(params)?.apply(account, now_seconds)
 }
 
-pub(crate) fn read_country(params: &mut Params) -> Result<Option<String>, ApiError> {
+pub(crate) fn parse_country(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("country")? {
         Some(country) if !is_country(&country) => Err(params
             .invalid(
@@ -110,14 +110,14 @@ pub(crate) fn read_country(params: &mut Params) -> Result<Option<String>, ApiErr
     }
 }
 
-fn read_default_currency(params: &mut Params) -> Result<Option<String>, ApiError> {
+fn parse_default_currency(params: &mut Params) -> Result<Option<String>, ApiError> {
     let Some(text) = params.string("default_currency")? else { return Ok(None) };
     let currency = amounts::known_currency(&text);
     currency.map(Some).ok_or_else(|| params.invalid("default_currency", format!("Invalid currency: {text}")))
 }
 
 /// Reads `capabilities[…][requested]`.
-fn read_capabilities(params: &mut Params) -> Result<BTreeMap<String, bool>, ApiError> {
+fn parse_capabilities(params: &mut Params) -> Result<BTreeMap<String, bool>, ApiError> {
     let Some(mut value) = params.nested("capabilities")? else { return Ok(BTreeMap::new()) };
     let mut requested = BTreeMap::new();
     for name in value.names().into_iter().filter(|name| is_capability(name)) {
@@ -131,7 +131,7 @@ fn read_capabilities(params: &mut Params) -> Result<BTreeMap<String, bool>, ApiE
     Ok(requested)
 }
 
-pub(crate) fn read_controller(mut params: Params) -> Result<Controller, ApiError> {
+pub(crate) fn parse_controller(mut params: Params) -> Result<Controller, ApiError> {
     use Responsible::{Account, Application, Stripe};
     let one_of = |params: &mut Params, name: &str, default, allowed: &[Responsible]| {
         let value = params.enum_value::<Responsible>(name)?.unwrap_or(default);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::endpoints::account_params::{Fields, read_controller, read_country};
+use crate::endpoints::account_params::{Fields, parse_controller, parse_country};
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
@@ -40,7 +40,7 @@ string_enum! {
 }
 
 /// Finds the account in the path, if the caller has access to it.
-pub(crate) fn visible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
+pub(crate) fn find_accessible(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
     let has_access = call.tx.account.is_platform() || call.tx.account.0 == call.id;
     let account = account_lookup::connected(call.tx, call.id).filter(|_| has_access);
     account.cloned().ok_or_else(|| ApiError::account_access_denied(call.redacted_key, call.id))
@@ -68,20 +68,20 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
              mutually exclusive.",
         ));
     }
-    let country = read_country(&mut params)?;
+    let country = parse_country(&mut params)?;
     let fields = Fields::parse(&mut params)?;
-    params.refuse_unsupported(UNSUPPORTED)?;
+    params.reject_unsupported(UNSUPPORTED)?;
     let default_type = if controller.is_some() { AccountType::None } else { AccountType::Standard };
     let mut account =
         ConnectedAccount::new(account::new_id(), type_.unwrap_or(default_type), Connection::Controlled, now);
     if let Some(controller) = controller {
-        account.controller = read_controller(controller)?;
+        account.controller = parse_controller(controller)?;
     }
     params.finish()?;
-    refuse_for_connected(call.tx)?;
+    require_platform(call.tx)?;
     account.set_country(country.as_deref().unwrap_or("US"));
     account.require_details();
-    // Default capabilities. Custom accounts have none.
+    // Only custom accounts start without default capabilities.
     if fields.capabilities.is_empty() && account.type_ != AccountType::Custom {
         account.request_default_capabilities(now);
     }
@@ -91,7 +91,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 /// Rejects calls by connected accounts, which can't have connected accounts themselves.
-fn refuse_for_connected(tx: &Tx<'_>) -> Result<(), ApiError> {
+fn require_platform(tx: &Tx<'_>) -> Result<(), ApiError> {
     if tx.account.is_platform() {
         return Ok(());
     }
@@ -107,23 +107,23 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     if call.id == call.tx.settings.platform_id && call.tx.account.is_platform() {
         return Ok(account::render_platform(call.id));
     }
-    visible(call).map(|account| account.render())
+    find_accessible(call).map(|account| account.render())
 }
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let fields = Fields::parse(&mut params)?;
-    params.refuse_unsupported(UNSUPPORTED)?;
+    params.reject_unsupported(UNSUPPORTED)?;
     params.finish()?;
-    let mut account = visible(call)?;
-    refuse_uncontrolled(&account)?;
+    let mut account = find_accessible(call)?;
+    require_controlled(&account)?;
     fields.apply(&mut account, call.tx.now.seconds())?;
     accounts::save(call.tx, &account);
     Ok(account.render())
 }
 
 /// Rejects changes of accounts that are connected with OAuth. Only their holders can change them.
-pub(crate) fn refuse_uncontrolled(account: &ConnectedAccount) -> Result<(), ApiError> {
+pub(crate) fn require_controlled(account: &ConnectedAccount) -> Result<(), ApiError> {
     if account.connection == Connection::Controlled {
         return Ok(());
     }
@@ -136,8 +136,8 @@ pub(crate) fn refuse_uncontrolled(account: &ConnectedAccount) -> Result<(), ApiE
 
 fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
-    let account = visible(call)?;
-    refuse_uncontrolled(&account)?;
+    let account = find_accessible(call)?;
+    require_controlled(&account)?;
     let id = account.id.clone();
     accounts::disconnect(call.tx, account);
     Ok(json!({ "id": id, "object": "account", "deleted": true }))
@@ -156,15 +156,15 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|account| is_platform && account.is_connected())
         .filter(|account| created.contains(&account.created))
         .collect();
-    page.cut(&accounts, "account", "/v1/accounts", |account| &account.id, |account| account.render())
+    page.render(&accounts, "account", "/v1/accounts", |account| &account.id, |account| account.render())
 }
 
 fn reject_by_platform(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let reason = params.enum_value::<RejectReason>("reason")?.ok_or_else(|| params.missing("reason"))?;
     params.finish()?;
-    let account = visible(call)?;
-    refuse_uncontrolled(&account)?;
+    let account = find_accessible(call)?;
+    require_controlled(&account)?;
     let disabled_reason = match reason {
         RejectReason::Fraud => "rejected.platform_fraud",
         RejectReason::TermsOfService => "rejected.platform_terms_of_service",

@@ -22,13 +22,13 @@ pub(crate) const ROUTES: &[Route] = &[
 
 fn find(call: &Call<'_, '_>) -> Result<ApplicationFee, ApiError> {
     let fee = call.tx.get::<ApplicationFee>(call.id).cloned();
-    fee.ok_or_else(|| ApiError::missing("application fee", call.id, "id"))
+    fee.ok_or_else(|| ApiError::not_found("application fee", call.id, "id"))
 }
 
 fn find_refund(call: &Call<'_, '_>) -> Result<FeeRefund, ApiError> {
     let fee = find(call)?;
     let refund = call.tx.get::<FeeRefund>(call.child).filter(|refund| refund.fee == fee.id);
-    refund.cloned().ok_or_else(|| ApiError::missing("application fee refund", call.child, "id"))
+    refund.cloned().ok_or_else(|| ApiError::not_found("application fee refund", call.child, "id"))
 }
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -53,7 +53,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             })
         })
         .collect();
-    page.cut(
+    page.render(
         &fees,
         "application fee",
         "/v1/application_fees",
@@ -99,7 +99,7 @@ fn list_refunds(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let fee = find(call)?;
     let refunds = refunds_for(call.tx, &fee.id);
     let url = format!("/v1/application_fees/{}/refunds", fee.id);
-    page.cut(&refunds, "application fee refund", &url, |refund| &refund.id, |refund| refund.render())
+    page.render(&refunds, "application fee refund", &url, |refund| &refund.id, |refund| refund.render())
 }
 
 fn retrieve_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

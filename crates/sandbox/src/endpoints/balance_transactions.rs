@@ -19,7 +19,7 @@ pub(crate) const ROUTES: &[Route] = &[
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let transaction = call.tx.get::<BalanceTransaction>(call.id);
-    let transaction = transaction.ok_or_else(|| ApiError::missing("balance transaction", call.id, "id"))?;
+    let transaction = transaction.ok_or_else(|| ApiError::not_found("balance transaction", call.id, "id"))?;
     Ok(transaction.render(call.tx.now))
 }
 
@@ -30,7 +30,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let currency = amounts::currency(&mut params)?;
     let source = params.string("source")?;
     let type_ = params.enum_value::<BalanceTransactionType>("type")?;
-    params.refuse_unsupported(&["payout"])?;
+    params.reject_unsupported(&["payout"])?;
     params.finish()?;
     let now = call.tx.now;
     let transactions: Vec<&BalanceTransaction> = call
@@ -41,7 +41,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|transaction| source.as_ref().is_none_or(|source| transaction.source == *source))
         .filter(|transaction| type_.is_none_or(|type_| transaction.type_ == type_))
         .collect();
-    page.cut(
+    page.render(
         &transactions,
         "balance transaction",
         "/v1/balance_transactions",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::endpoints::accounts::{refuse_uncontrolled, visible};
+use crate::endpoints::accounts::{find_accessible, require_controlled};
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::objects::account::ConnectedAccount;
@@ -17,11 +17,11 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// Finds the account in the path, if the capability in the path exists.
 fn find(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
-    let account = visible(call)?;
+    let account = find_accessible(call)?;
     if call.child.is_empty() || is_capability(call.child) {
         return Ok(account);
     }
-    Err(ApiError::missing("capability", call.child, "capability"))
+    Err(ApiError::not_found("capability", call.child, "capability"))
 }
 
 fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -44,7 +44,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let is_requested = params.boolean("requested")?;
     params.finish()?;
     let mut account = find(call)?;
-    refuse_uncontrolled(&account)?;
+    require_controlled(&account)?;
     if let Some(is_requested) = is_requested {
         account.request(call.child, is_requested, call.tx.now.seconds());
         account.update_enabled_flags();

@@ -17,7 +17,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 fn find<'a>(call: &'a Call<'_, '_>) -> Result<&'a Charge, ApiError> {
-    call.tx.get::<Charge>(call.id).ok_or_else(|| ApiError::missing("charge", call.id, "id"))
+    call.tx.get::<Charge>(call.id).ok_or_else(|| ApiError::not_found("charge", call.id, "id"))
 }
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -35,7 +35,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let shipping = Shipping::parse(&mut params)?;
     let transfer_group = params.text("transfer_group", MAX_TEXT_CHARS)?;
     let metadata = params.metadata()?;
-    params.refuse_unsupported(&["customer", "fraud_details"])?;
+    params.reject_unsupported(&["customer", "fraud_details"])?;
     params.finish()?;
     let mut charge = find(call)?.clone();
     description.apply(&mut charge.description);
@@ -76,7 +76,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .map(ChargeEntry::Payment);
     let mut entries: Vec<ChargeEntry<'_>> = charges.chain(payments).collect();
     entries.sort_by_key(|one| std::cmp::Reverse(one.created()));
-    page.cut(&entries, "charge", "/v1/charges", ChargeEntry::id, ChargeEntry::render)
+    page.render(&entries, "charge", "/v1/charges", ChargeEntry::id, ChargeEntry::render)
 }
 
 /// An entry of an account's charges: a customer's charge or a payment from the platform.

@@ -75,24 +75,24 @@ const NOT_FOR_INTENT_DATA: &[&str] = &[
 ];
 
 /// Reads a new Session, which still has to be stored.
-pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<CheckoutSession, ApiError> {
+pub(crate) fn parse(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<CheckoutSession, ApiError> {
     if !payment_method_type_params::accepts_method_type_list(version) {
-        params.refuse_unknown(&["payment_method_types"])?;
+        params.reject_unknown(&["payment_method_types"])?;
     }
     let now = tx.now.seconds();
-    read_mode(&mut params)?;
+    parse_mode(&mut params)?;
     let line_items = line_item_params::parse(&mut params, now)?;
     let currency = line_items.first().map(LineItem::currency).unwrap_or_default().to_owned();
     let intent_data = params.nested("payment_intent_data")?;
     let mut template = PaymentIntent::new(String::new(), String::new(), now, currency.clone());
     template.application.clone_from(&tx.origin.application);
-    MethodTypeParams::read(&mut params)?.apply(&mut template)?;
+    MethodTypeParams::parse(&mut params)?.apply(&mut template)?;
     let customer = params.string("customer")?;
     let customer_email = params.email("customer_email")?;
     let mut session = CheckoutSession {
         id: format!("cs_test_a1{}", ids::random(56)),
         created: now,
-        is_adaptive_pricing: read_adaptive_pricing(&mut params)?,
+        is_adaptive_pricing: parse_adaptive_pricing(&mut params)?,
         billing_address_collection: params
             .enum_value::<BillingAddressCollection>("billing_address_collection")?,
         cancel_url: params.url("cancel_url")?,
@@ -100,8 +100,8 @@ pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<Che
         customer: customer.clone(),
         customer_details: None,
         customer_email: None,
-        expires_at: read_expiry(&mut params, now)?,
-        locale: read_locale(&mut params)?,
+        expires_at: parse_expiry(&mut params, now)?,
+        locale: parse_locale(&mut params)?,
         metadata: BTreeMap::new(),
         payment_intent: None,
         payment_method_types: template.payment_method_types.clone(),
@@ -124,16 +124,16 @@ pub(crate) fn read(tx: &Tx<'_>, mut params: Params, version: &str) -> Result<Che
             "You may only specify one of these parameters: customer, customer_email.",
         ));
     }
-    params.refuse_unsupported(UNSUPPORTED)?;
+    params.reject_unsupported(UNSUPPORTED)?;
     params.finish()?;
     if let Some(customer) = &customer {
         customers::check(tx, customer)?;
     }
-    session.intent_template = read_intent_data(tx, intent_data, &session)?;
+    session.intent_template = parse_intent_data(tx, intent_data, &session)?;
     Ok(session)
 }
 
-fn read_mode(params: &mut Params) -> Result<(), ApiError> {
+fn parse_mode(params: &mut Params) -> Result<(), ApiError> {
     let mode = params.required_string("mode")?;
     match mode.as_str() {
         "payment" => {}
@@ -155,14 +155,14 @@ fn read_mode(params: &mut Params) -> Result<(), ApiError> {
     }
 }
 
-fn read_adaptive_pricing(params: &mut Params) -> Result<bool, ApiError> {
+fn parse_adaptive_pricing(params: &mut Params) -> Result<bool, ApiError> {
     let Some(mut pricing) = params.nested("adaptive_pricing")? else { return Ok(false) };
     let is_enabled = pricing.boolean("enabled")?.unwrap_or(false);
     pricing.finish()?;
     Ok(is_enabled)
 }
 
-fn read_expiry(params: &mut Params, now: i64) -> Result<i64, ApiError> {
+fn parse_expiry(params: &mut Params, now: i64) -> Result<i64, ApiError> {
     let Some(expires_at) = params.integer("expires_at")? else { return Ok(now + MAX_LIFETIME_SECONDS) };
     let message = if expires_at < now + MIN_LIFETIME_SECONDS {
         "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
@@ -174,7 +174,7 @@ fn read_expiry(params: &mut Params, now: i64) -> Result<i64, ApiError> {
     Err(params.invalid("expires_at", message))
 }
 
-fn read_locale(params: &mut Params) -> Result<Option<String>, ApiError> {
+fn parse_locale(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("locale")? {
         Some(locale) if !LOCALES.split_ascii_whitespace().any(|known| known == locale) => {
             let known = LOCALES.split_ascii_whitespace().collect::<Vec<_>>().join(", ");
@@ -185,7 +185,7 @@ fn read_locale(params: &mut Params) -> Result<Option<String>, ApiError> {
 }
 
 /// Returns the template of the Session's PaymentIntent.
-fn read_intent_data(
+fn parse_intent_data(
     tx: &Tx<'_>,
     data: Option<Params>,
     session: &CheckoutSession,
@@ -199,7 +199,7 @@ fn read_intent_data(
     intent.customer.clone_from(&session.customer);
     intent.checkout_session = Some(session.id.clone());
     if let Some(mut data) = data {
-        data.refuse_unknown(NOT_FOR_INTENT_DATA)?;
+        data.reject_unknown(NOT_FOR_INTENT_DATA)?;
         let fields = Fields::parse(&mut data)?;
         data.finish()?;
         if total == 0 {

@@ -17,16 +17,16 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::get("/v1/checkout/sessions/{id}", retrieve),
     Route::post("/v1/checkout/sessions/{id}", update),
     Route::get("/v1/checkout/sessions/{id}/line_items", list_line_items),
-    Route::post("/v1/checkout/sessions/{id}/expire", expire_now),
+    Route::post("/v1/checkout/sessions/{id}/expire", expire_session),
 ];
 
 fn find(call: &Call<'_, '_>) -> Result<CheckoutSession, ApiError> {
     let session = call.tx.get::<CheckoutSession>(call.id).cloned();
-    session.ok_or_else(|| ApiError::missing("checkout.session", call.id, "session"))
+    session.ok_or_else(|| ApiError::not_found("checkout.session", call.id, "session"))
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let session = checkout_session_params::read(call.tx, std::mem::take(&mut call.params), call.version)?;
+    let session = checkout_session_params::parse(call.tx, std::mem::take(&mut call.params), call.version)?;
     call.tx.put(session.clone());
     Ok(session.render(&call.tx.settings.public_url))
 }
@@ -40,7 +40,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let metadata = params.metadata()?;
-    params.refuse_unsupported(&["collected_information", "line_items", "shipping_options"])?;
+    params.reject_unsupported(&["collected_information", "line_items", "shipping_options"])?;
     params.finish()?;
     let mut session = find(call)?;
     if let Some(change) = metadata {
@@ -56,10 +56,10 @@ fn list_line_items(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     params.finish()?;
     let session = find(call)?;
     let url = format!("/v1/checkout/sessions/{}/line_items", session.id);
-    page.cut(&session.line_items, "item", &url, |item| &item.id, LineItem::render)
+    page.render(&session.line_items, "item", &url, |item| &item.id, LineItem::render)
 }
 
-fn expire_now(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+fn expire_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let session = find(call)?;
     if session.status != SessionStatus::Open {
@@ -88,7 +88,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             Some(email)
         }
     };
-    params.refuse_unsupported(&["customer_account", "payment_link", "subscription"])?;
+    params.reject_unsupported(&["customer_account", "payment_link", "subscription"])?;
     params.finish()?;
     let tx = &*call.tx;
     let sessions: Vec<&CheckoutSession> = tx
@@ -103,7 +103,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             })
         })
         .collect();
-    page.cut(
+    page.render(
         &sessions,
         "checkout.session",
         "/v1/checkout/sessions",

@@ -44,7 +44,7 @@ impl Fields {
             phone: params.text("phone", 20)?,
             shipping: Shipping::parse(&mut params)?,
         };
-        params.refuse_unsupported(&[
+        params.reject_unsupported(&[
             "balance",
             "cash_balance",
             "coupon",
@@ -83,7 +83,7 @@ impl Fields {
 }
 
 fn find<'a>(call: &'a Call<'_, '_>) -> Result<&'a Customer, ApiError> {
-    call.tx.get::<Customer>(call.id).ok_or_else(|| ApiError::missing("customer", call.id, "id"))
+    call.tx.get::<Customer>(call.id).ok_or_else(|| ApiError::not_found("customer", call.id, "id"))
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -116,7 +116,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let fields = Fields::parse(std::mem::take(&mut call.params))?;
     let mut customer = find(call)?.clone();
     if customer.is_deleted {
-        return Err(ApiError::missing("customer", call.id, "id"));
+        return Err(ApiError::not_found("customer", call.id, "id"));
     }
     fields.apply(&mut customer)?;
     let rendered = customer.render();
@@ -129,7 +129,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let mut customer = find(call)?.clone();
     if customer.is_deleted {
-        return Err(ApiError::missing("customer", call.id, "id"));
+        return Err(ApiError::not_found("customer", call.id, "id"));
     }
     let before = customer.render();
     customer.is_deleted = true;
@@ -151,7 +151,13 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|customer| !customer.is_deleted && created.contains(&customer.created))
         .filter(|customer| email.is_none() || customer.email == email)
         .collect();
-    page.cut(&customers, "customer", "/v1/customers", |customer| &customer.id, |customer| customer.render())
+    page.render(
+        &customers,
+        "customer",
+        "/v1/customers",
+        |customer| &customer.id,
+        |customer| customer.render(),
+    )
 }
 
 fn list_payment_methods(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

@@ -22,7 +22,7 @@ const MAX_EVIDENCE_CHARS: usize = 150_000;
 
 fn find(call: &Call<'_, '_>) -> Result<Dispute, ApiError> {
     let dispute = call.tx.get::<Dispute>(call.id).cloned();
-    dispute.ok_or_else(|| ApiError::missing("dispute", call.id, "dispute"))
+    dispute.ok_or_else(|| ApiError::not_found("dispute", call.id, "dispute"))
 }
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -34,10 +34,10 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 /// The new text of each evidence field, or `None` to remove it.
 type EvidenceChanges = Vec<(&'static str, Option<String>)>;
 
-fn read_evidence(params: &mut Params) -> Result<Option<EvidenceChanges>, ApiError> {
+fn parse_evidence(params: &mut Params) -> Result<Option<EvidenceChanges>, ApiError> {
     let Some(mut evidence) = params.nested("evidence")? else { return Ok(None) };
-    evidence.refuse_unsupported(EVIDENCE_FILES)?;
-    evidence.refuse_unsupported(&["enhanced_evidence"])?;
+    evidence.reject_unsupported(EVIDENCE_FILES)?;
+    evidence.reject_unsupported(&["enhanced_evidence"])?;
     let mut changes = Vec::new();
     for name in EVIDENCE_TEXTS {
         match evidence.text(name, MAX_EVIDENCE_CHARS)? {
@@ -52,14 +52,14 @@ fn read_evidence(params: &mut Params) -> Result<Option<EvidenceChanges>, ApiErro
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let evidence = read_evidence(&mut params)?;
+    let evidence = parse_evidence(&mut params)?;
     let submit = params.boolean("submit")?;
     let metadata = params.metadata()?;
     params.finish()?;
     let mut dispute = find(call)?;
     let is_answer = evidence.is_some() || submit == Some(true);
     if is_answer && dispute.status.is_closed() {
-        return Err(refused(&dispute, "updated with evidence"));
+        return Err(closed_error(&dispute, "updated with evidence"));
     }
     if let Some(change) = metadata {
         change.apply(&mut dispute.metadata)?;
@@ -95,7 +95,7 @@ fn submit_evidence(call: &Call<'_, '_>, dispute: &mut Dispute) {
     dispute.scheduled_outcome = outcome.map(|outcome| (outcome, at_ms));
 }
 
-fn refused(dispute: &Dispute, act: &str) -> ApiError {
+fn closed_error(dispute: &Dispute, act: &str) -> ApiError {
     ApiError::refused(format!(
         "This dispute cannot be {act} because it has a status of {}.",
         dispute.status.as_str()
@@ -107,7 +107,7 @@ fn close(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let dispute = find(call)?;
     if dispute.status.is_closed() {
-        return Err(refused(&dispute, "closed"));
+        return Err(closed_error(&dispute, "closed"));
     }
     let outcome =
         if dispute.status.is_inquiry() { DisputeStatus::WarningClosed } else { DisputeStatus::Lost };
@@ -129,7 +129,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|dispute| charge.as_ref().is_none_or(|charge| dispute.charge == *charge))
         .filter(|dispute| intent.as_ref().is_none_or(|intent| dispute.payment_intent == *intent))
         .collect();
-    page.cut(
+    page.render(
         &disputes,
         "dispute",
         "/v1/disputes",

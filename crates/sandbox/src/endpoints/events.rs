@@ -16,7 +16,7 @@ const MAX_TYPES: usize = 20;
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
-    let event = call.tx.get::<Event>(call.id).ok_or_else(|| ApiError::missing("event", call.id, "id"))?;
+    let event = call.tx.get::<Event>(call.id).ok_or_else(|| ApiError::not_found("event", call.id, "id"))?;
     Ok(call.tx.render_event(event))
 }
 
@@ -45,7 +45,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
             })
     };
     let events: Vec<&Event> = tx.newest_first::<Event>().filter(matches_filter).collect();
-    page.cut(&events, "event", "/v1/events", |event| &event.id, |event| tx.render_event(event))
+    page.render(&events, "event", "/v1/events", |event| &event.id, |event| tx.render_event(event))
 }
 
 /// Returns whether `pattern`, a type or a group such as `charge.*`, matches `type_`.

@@ -26,7 +26,7 @@ pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Vec<LineIte
     }
     let mut items: Vec<LineItem> = Vec::with_capacity(entries.len());
     for entry in entries {
-        let item = parse_one(entry, now_seconds)?;
+        let item = parse_line_item(entry, now_seconds)?;
         if let Some(first) = items.first().filter(|first| first.currency != item.currency) {
             return Err(params.invalid(
                 "line_items",
@@ -41,8 +41,8 @@ pub(crate) fn parse(params: &mut Params, now_seconds: i64) -> Result<Vec<LineIte
     Ok(items)
 }
 
-fn parse_one(mut item: Params, now_seconds: i64) -> Result<LineItem, ApiError> {
-    item.refuse_unsupported(&["adjustable_quantity", "dynamic_tax_rates", "metadata", "price", "tax_rates"])?;
+fn parse_line_item(mut item: Params, now_seconds: i64) -> Result<LineItem, ApiError> {
+    item.reject_unsupported(&["adjustable_quantity", "dynamic_tax_rates", "metadata", "price", "tax_rates"])?;
     let mut price = item.nested("price_data")?.ok_or_else(|| item.missing("price_data"))?;
     let quantity = item.required_integer("quantity")?;
     if !(1..=MAX_QUANTITY).contains(&quantity) {
@@ -51,15 +51,15 @@ fn parse_one(mut item: Params, now_seconds: i64) -> Result<LineItem, ApiError> {
             .with_code("parameter_invalid_integer"));
     }
     item.finish()?;
-    price.refuse_unsupported(&["product", "recurring", "tax_behavior", "unit_amount_decimal"])?;
-    let (currency, unit_amount) = price_params::read_amount(&mut price)?;
+    price.reject_unsupported(&["product", "recurring", "tax_behavior", "unit_amount_decimal"])?;
+    let (currency, unit_amount) = price_params::parse_amount(&mut price)?;
     let mut product = price.nested("product_data")?.ok_or_else(|| price.missing("product_data"))?;
     price.finish()?;
-    product.refuse_unsupported(&["tax_code", "tax_details", "unit_label"])?;
+    product.reject_unsupported(&["tax_code", "tax_details", "unit_label"])?;
     let name = product.required_string("name")?;
     let mut description = None;
     product.text("description", MAX_TEXT_CHARS)?.apply(&mut description);
-    let images = match product_params::read_images(&mut product)? {
+    let images = match product_params::parse_images(&mut product)? {
         Change::Set(images) => images,
         Change::Unchanged | Change::Unset => Vec::new(),
     };

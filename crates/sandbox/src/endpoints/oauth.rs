@@ -21,7 +21,10 @@ fn invalid_request(error: &ApiError) -> ApiError {
 }
 
 /// Reads the parameters of an OAuth request. Unknown parameters are ignored.
-fn read<const N: usize>(call: &mut Call<'_, '_>, names: [&str; N]) -> Result<[Option<String>; N], ApiError> {
+fn parse_params<const N: usize>(
+    call: &mut Call<'_, '_>,
+    names: [&str; N],
+) -> Result<[Option<String>; N], ApiError> {
     let mut params = std::mem::take(&mut call.params);
     // The key was read before. If it is both in the header and in the body, the header wins.
     let mut values = [const { None }; N];
@@ -32,7 +35,7 @@ fn read<const N: usize>(call: &mut Call<'_, '_>, names: [&str; N]) -> Result<[Op
 }
 
 fn token(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let [grant_type, code] = read(call, ["grant_type", "code"])?;
+    let [grant_type, code] = parse_params(call, ["grant_type", "code"])?;
     match grant_type.as_deref() {
         Some("authorization_code") => {}
         Some("refresh_token") => {
@@ -97,7 +100,7 @@ fn exchange(tx: &mut Tx<'_>, code: &str) -> Result<Value, ApiError> {
 }
 
 fn deauthorize(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
-    let [client_id, user] = read(call, ["client_id", "stripe_user_id"])?;
+    let [client_id, user] = parse_params(call, ["client_id", "stripe_user_id"])?;
     let missing = |name| ApiError::oauth("invalid_request", format!("No {name} specified"));
     let client_id = client_id.ok_or_else(|| missing("client_id"))?;
     let user = user.ok_or_else(|| missing("stripe_user_id"))?;

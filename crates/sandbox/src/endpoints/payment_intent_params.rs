@@ -51,8 +51,8 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
-        let (transfer_destination, transfer_amount) = read_transfer_data(params)?;
-        let options = read_options(params)?;
+        let (transfer_destination, transfer_amount) = parse_transfer_data(params)?;
+        let options = parse_options(params)?;
         let setup_future_usage = params.enum_change("setup_future_usage")?;
         Ok(Self {
             amount: params.integer("amount")?,
@@ -72,7 +72,7 @@ impl Fields {
             transfer_amount,
             transfer_destination,
             transfer_group: params.string("transfer_group")?,
-            types: MethodTypeParams::read(params)?,
+            types: MethodTypeParams::parse(params)?,
         })
     }
 
@@ -112,21 +112,21 @@ impl Fields {
 }
 
 /// Reads the destination and the amount of `transfer_data`.
-fn read_transfer_data(params: &mut Params) -> Result<(Option<String>, Option<i64>), ApiError> {
+fn parse_transfer_data(params: &mut Params) -> Result<(Option<String>, Option<i64>), ApiError> {
     let Some(mut data) = params.nested("transfer_data")? else { return Ok((None, None)) };
     let result = (data.string("destination")?, data.integer("amount")?);
-    data.refuse_unsupported(&["description", "metadata", "payment_data"])?;
+    data.reject_unsupported(&["description", "metadata", "payment_data"])?;
     data.finish()?;
     Ok(result)
 }
 
-fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiError> {
+fn parse_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiError> {
     let Some(mut options) = params.nested("payment_method_options")? else { return Ok(None) };
     let request = match options.nested("card")? {
         None => None,
         Some(mut card) => {
             let request = card.enum_value("request_three_d_secure")?;
-            card.refuse_unsupported(&[
+            card.reject_unsupported(&[
                 "capture_method",
                 "cvc_token",
                 "installments",
@@ -147,13 +147,13 @@ fn read_options(params: &mut Params) -> Result<Option<RequestThreeDSecure>, ApiE
             request
         }
     };
-    options.refuse_unsupported(&["link", "multibanco", "sepa_debit", "us_bank_account"])?;
+    options.reject_unsupported(&["link", "multibanco", "sepa_debit", "us_bank_account"])?;
     options.finish()?;
     Ok(request)
 }
 
 /// Reads `automatic_payment_methods`: `None` unless enabled, and whether the parameter is present.
-pub(crate) fn read_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
+pub(crate) fn parse_automatic(params: &mut Params) -> Result<(Option<AllowRedirects>, bool), ApiError> {
     let Some(mut automatic) = params.nested("automatic_payment_methods")? else { return Ok((None, false)) };
     let enabled = automatic.boolean("enabled")?.ok_or_else(|| automatic.missing("enabled"))?;
     let allow_redirects = automatic.enum_value("allow_redirects")?.unwrap_or(AllowRedirects::Always);
@@ -185,7 +185,7 @@ impl Confirmation {
             fails_on_action: params.boolean("error_on_requires_action")?.unwrap_or(false),
             uses_stripe_sdk: params.boolean("use_stripe_sdk")?.unwrap_or(false),
         };
-        Ok(Self { method, options, return_url: read_return_url(params)? })
+        Ok(Self { method, options, return_url: parse_return_url(params)? })
     }
 }
 
@@ -208,7 +208,7 @@ fn check_mandate_data(params: &mut Params) -> Result<(), ApiError> {
     data.finish()
 }
 
-fn read_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
+fn parse_return_url(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("return_url")? {
         // Apps use their own URL schemes, so every absolute URL is allowed except scripts and local files.
         Some(url)
@@ -230,6 +230,6 @@ pub(crate) fn finish(mut params: Params) -> Result<(), ApiError> {
             "The sandbox does not support confirmation_method=manual. Stripe does.",
         ));
     }
-    params.refuse_unsupported(UNSUPPORTED)?;
+    params.reject_unsupported(UNSUPPORTED)?;
     params.finish()
 }

@@ -32,7 +32,7 @@ fn find(call: &Call<'_, '_>) -> Result<PaymentIntent, ApiError> {
     call.tx
         .get::<PaymentIntent>(call.id)
         .cloned()
-        .ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))
+        .ok_or_else(|| ApiError::not_found("payment_intent", call.id, "intent"))
 }
 
 /// Finds the PaymentIntent. A publishable key requires its client secret.
@@ -41,7 +41,7 @@ fn find_with_secret(call: &Call<'_, '_>, client_secret: Option<&String>) -> Resu
     match (call.role, client_secret) {
         (Role::Publishable, None) => Err(call.params.missing("client_secret")),
         (_, Some(secret)) if *secret != intent.client_secret => {
-            Err(ApiError::missing("payment_intent", call.id, "intent"))
+            Err(ApiError::not_found("payment_intent", call.id, "intent"))
         }
         _ => Ok(intent),
     }
@@ -57,8 +57,8 @@ fn render(intent: &PaymentIntent, role: Role) -> Value {
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
-    let (automatic, is_automatic_given) = payment_intent_params::read_automatic(&mut params)?;
-    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
+    let (automatic, is_automatic_given) = payment_intent_params::parse_automatic(&mut params)?;
+    payment_method_type_params::reject_method_type_list(&params, call.version)?;
     let by_caller =
         ["payment_method_types", "allowed_payment_method_types"].iter().find(|name| params.has(name));
     let has_types = by_caller.is_some();
@@ -74,7 +74,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let all_params = params.clone();
     let confirmation = Confirmation::parse(&mut params, now)?;
     if !is_confirmed {
-        refuse_without_confirm(&all_params)?;
+        reject_without_confirm(&all_params)?;
     }
     if fields.amount.is_none() {
         return Err(params.missing("amount"));
@@ -99,7 +99,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 /// Rejects parameters that require `confirm`.
-fn refuse_without_confirm(params: &Params) -> Result<(), ApiError> {
+fn reject_without_confirm(params: &Params) -> Result<(), ApiError> {
     for name in ["return_url", "off_session", "error_on_requires_action", "mandate_data"] {
         if params.has(name) {
             return Err(params.invalid(
@@ -180,7 +180,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
+    payment_method_type_params::reject_method_type_list(&params, call.version)?;
     let method = PaymentMethodParam::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     payment_intent_params::finish(params)?;
@@ -203,7 +203,7 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         )));
     }
     if locked.iter().any(|(_, is_given)| *is_given) {
-        checkout_completion::refuse_if_open(call.tx, &intent)?;
+        checkout_completion::reject_if_open(call.tx, &intent)?;
     }
     let is_repriced = fields.amount.is_some_and(|amount| amount != intent.amount);
     fields.apply(call.tx, &mut intent)?;
@@ -236,7 +236,13 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|intent| created.contains(&intent.created))
         .filter(|intent| customer.is_none() || intent.customer == customer)
         .collect();
-    page.cut(&intents, "payment_intent", "/v1/payment_intents", |intent| &intent.id, |intent| intent.render())
+    page.render(
+        &intents,
+        "payment_intent",
+        "/v1/payment_intents",
+        |intent| &intent.id,
+        |intent| intent.render(),
+    )
 }
 
 /// Confirms a PaymentIntent. For a publishable key, errors contain its public fields only.
@@ -254,18 +260,18 @@ fn confirm(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn confirm_with_role(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let client_secret = params.string("client_secret")?;
-    params.refuse_unknown(NOT_FOR_CONFIRM)?;
+    params.reject_unknown(NOT_FOR_CONFIRM)?;
     if call.role == Role::Publishable {
-        params.refuse_unknown(NOT_FOR_PUBLISHABLE)?;
+        params.reject_unknown(NOT_FOR_PUBLISHABLE)?;
         // Stripe.js sends the type that it has collected. The payment method contains it as well.
         params.string("expected_payment_method_type")?;
     }
-    payment_method_type_params::refuse_method_type_list(&params, call.version)?;
+    payment_method_type_params::reject_method_type_list(&params, call.version)?;
     let mut confirmation = Confirmation::parse(&mut params, call.tx.now.seconds())?;
     let fields = Fields::parse(&mut params)?;
     payment_intent_params::finish(params)?;
     let mut intent = find_with_secret(call, client_secret.as_ref())?;
-    checkout_completion::refuse_if_open(call.tx, &intent)?;
+    checkout_completion::reject_if_open(call.tx, &intent)?;
     check_confirmable(&intent)?;
     fields.apply(call.tx, &mut intent)?;
     let method = match (confirmation.method.take(), &intent.payment_method) {
@@ -334,7 +340,7 @@ fn capture(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let metadata = params.metadata()?;
     let statement_descriptor = params.text("statement_descriptor", 22)?;
     let suffix = params.text("statement_descriptor_suffix", 22)?;
-    params.refuse_unsupported(&["transfer_data"])?;
+    params.reject_unsupported(&["transfer_data"])?;
     payment_intent_params::finish(params)?;
     let mut intent = find(call)?;
     if intent.status != Status::RequiresCapture {
@@ -382,14 +388,14 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let reason = params.enum_value::<CancellationReason>("cancellation_reason")?;
     payment_intent_params::finish(params)?;
-    if reason.is_some_and(CancellationReason::is_stripes_own) {
+    if reason.is_some_and(CancellationReason::is_reserved_for_stripe) {
         return Err(ApiError::invalid(
             "Invalid cancellation_reason: must be one of duplicate, fraudulent, requested_by_customer, or abandoned",
         )
         .with_param("cancellation_reason"));
     }
     let intent = find(call)?;
-    checkout_completion::refuse_if_open(call.tx, &intent)?;
+    checkout_completion::reject_if_open(call.tx, &intent)?;
     let is_cancelable = match intent.status {
         Status::Succeeded | Status::Canceled => false,
         Status::Processing => is_us_bank_debit(call.tx, &intent),

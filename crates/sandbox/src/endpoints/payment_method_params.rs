@@ -65,7 +65,7 @@ pub(crate) fn parse(mut params: Params, now_seconds: i64) -> Result<PaymentMetho
         change.apply(&mut method.metadata)?;
     }
     method.allow_redisplay = params.enum_value("allow_redisplay")?.unwrap_or(AllowRedisplay::Unspecified);
-    params.refuse_unsupported(&["radar_options", "customer", "payment_method"])?;
+    params.reject_unsupported(&["radar_options", "customer", "payment_method"])?;
     params.finish()?;
     Ok(method)
 }
@@ -77,7 +77,7 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
         card.finish()?;
         let test_card = TestCard::by_name(&token).filter(|_| token.starts_with("tok_"));
         let test_card =
-            test_card.ok_or_else(|| ApiError::missing("token", &token, "card[token]").with_status(400))?;
+            test_card.ok_or_else(|| ApiError::not_found("token", &token, "card[token]").with_status(400))?;
         return Ok(PaymentMethod::from_card(
             test_card,
             (8, payment_method::year_from_seconds(now_seconds) + 1),
@@ -89,7 +89,7 @@ fn parse_card(params: &mut Params, now_seconds: i64) -> Result<PaymentMethod, Ap
     let month = card.required_integer("exp_month")?;
     let year = card.required_integer("exp_year")?;
     let cvc = card.string("cvc")?;
-    card.refuse_unsupported(&["networks"])?;
+    card.reject_unsupported(&["networks"])?;
     card.finish()?;
 
     let test_card = find_card(&number)?;

@@ -26,13 +26,13 @@ pub(crate) struct MethodTypeParams {
 }
 
 impl MethodTypeParams {
-    pub(crate) fn read(params: &mut Params) -> Result<Self, ApiError> {
+    pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
         let names = ["payment_method_types", "allowed_payment_method_types", "excluded_payment_method_types"];
         let present: Vec<&str> = names.into_iter().filter(|name| params.has(name)).collect();
         if let [first, second, ..] = present[..] {
             return Err(mutually_exclusive(params, first, second));
         }
-        let explicit = read_explicit(params)?;
+        let explicit = parse_explicit(params)?;
         let allowed = params.strings(names[1])?;
         let excluded = params.list_change(names[2])?;
         for (name, list) in [(names[1], &allowed), (names[2], &set_value(&excluded))] {
@@ -98,7 +98,7 @@ pub(crate) fn accepts_method_type_list(version: &str) -> bool {
 }
 
 /// Rejects `payment_method_types` in API versions without it.
-pub(crate) fn refuse_method_type_list(params: &Params, version: &str) -> Result<(), ApiError> {
+pub(crate) fn reject_method_type_list(params: &Params, version: &str) -> Result<(), ApiError> {
     let name = "payment_method_types";
     if accepts_method_type_list(version) || !params.has(name) {
         return Ok(());
@@ -112,7 +112,7 @@ pub(crate) fn refuse_method_type_list(params: &Params, version: &str) -> Result<
         .with_code("payment_method_types_no_longer_supported"))
 }
 
-fn read_explicit(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
+fn parse_explicit(params: &mut Params) -> Result<Option<Vec<PaymentMethodType>>, ApiError> {
     let Some(names) = params.strings("payment_method_types")? else { return Ok(None) };
     let mut types = Vec::with_capacity(names.len());
     for name in &names {

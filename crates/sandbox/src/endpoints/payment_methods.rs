@@ -98,7 +98,7 @@ pub(crate) fn list_page(
         .filter(|method| customer.is_none() || method.customer.as_deref() == customer)
         .filter(|method| type_.is_none_or(|type_| method.type_() == type_))
         .collect();
-    page.cut(&methods, "PaymentMethod", url, |method| &method.id, |method| method.render())
+    page.render(&methods, "PaymentMethod", url, |method| &method.id, |method| method.render())
 }
 
 fn attach(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

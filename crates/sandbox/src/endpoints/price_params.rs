@@ -13,9 +13,9 @@ const MAX_UNIT_AMOUNT: i64 = 999_999_999_999;
 const UNSUPPORTED: &[&str] = &["currency_options", "custom_unit_amount", "recurring", "unit_amount_decimal"];
 
 /// Reads the parameters that every price has.
-pub(crate) fn read(params: &mut Params, product: &str, now_seconds: i64) -> Result<Price, ApiError> {
-    params.refuse_unsupported(UNSUPPORTED)?;
-    let (currency, unit_amount) = read_amount(params)?;
+pub(crate) fn parse(params: &mut Params, product: &str, now_seconds: i64) -> Result<Price, ApiError> {
+    params.reject_unsupported(UNSUPPORTED)?;
+    let (currency, unit_amount) = parse_amount(params)?;
     let mut price =
         Price::for_line_item(&ids::object("price"), product, now_seconds, (&currency, unit_amount));
     price.active = true;
@@ -27,7 +27,7 @@ pub(crate) fn read(params: &mut Params, product: &str, now_seconds: i64) -> Resu
 }
 
 /// Reads `currency` and `unit_amount` in the currency's minor unit. Zero is allowed.
-pub(crate) fn read_amount(params: &mut Params) -> Result<(String, i64), ApiError> {
+pub(crate) fn parse_amount(params: &mut Params) -> Result<(String, i64), ApiError> {
     let currency = amounts::currency(params)?.ok_or_else(|| params.missing("currency"))?;
     let unit_amount = params.required_integer("unit_amount")?;
     if !(0..=MAX_UNIT_AMOUNT).contains(&unit_amount) {

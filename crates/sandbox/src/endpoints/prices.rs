@@ -30,13 +30,13 @@ const NOT_FOR_PRODUCT_DATA: &[&str] =
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
-    params.refuse_unsupported(UNSUPPORTED_ALONE)?;
+    params.reject_unsupported(UNSUPPORTED_ALONE)?;
     if params.enum_value("billing_scheme")? == Some(BillingScheme::Tiered) {
         return Err(params
             .invalid("billing_scheme", "The sandbox does not support billing_scheme=tiered. Stripe does."));
     }
     let (product_id, product_data) = (params.string("product")?, params.nested("product_data")?);
-    let mut price = price_params::read(&mut params, "", now)?;
+    let mut price = price_params::parse(&mut params, "", now)?;
     price.active = params.boolean("active")?.unwrap_or(true);
     params.text("nickname", MAX_TEXT_CHARS)?.apply(&mut price.nickname);
     price.product = match (product_id, product_data) {
@@ -48,10 +48,10 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         }
         (None, None) => return Err(params.missing("product")),
         (Some(id), None) if call.tx.get::<Product>(&id).is_none() => {
-            return Err(ApiError::missing("product", &id, "product").with_status(400));
+            return Err(ApiError::not_found("product", &id, "product").with_status(400));
         }
         (Some(id), None) => id,
-        (None, Some(new)) => add_of_price(call.tx, new)?,
+        (None, Some(new)) => create_product(call.tx, new)?,
     };
     params.finish()?;
     let rendered = price.render();
@@ -60,9 +60,9 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 /// Creates the product in `product_data` and returns its ID.
-fn add_of_price(tx: &mut Tx<'_>, mut params: Params) -> Result<String, ApiError> {
-    params.refuse_unknown(NOT_FOR_PRODUCT_DATA)?;
-    let product = product_params::read_new(&mut params, tx.now.seconds())?;
+fn create_product(tx: &mut Tx<'_>, mut params: Params) -> Result<String, ApiError> {
+    params.reject_unknown(NOT_FOR_PRODUCT_DATA)?;
+    let product = product_params::parse_new(&mut params, tx.now.seconds())?;
     params.finish()?;
     let id = product.id.clone();
     catalog::add_product(tx, product);
@@ -72,7 +72,7 @@ fn add_of_price(tx: &mut Tx<'_>, mut params: Params) -> Result<String, ApiError>
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let price = call.tx.get::<Price>(call.id).map(Price::render);
-    price.ok_or_else(|| ApiError::missing("price", call.id, "price"))
+    price.ok_or_else(|| ApiError::not_found("price", call.id, "price"))
 }
 
 fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -83,7 +83,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let active = params.boolean("active")?;
     let currency = amounts::currency(&mut params)?;
     let type_ = params.enum_value::<PriceType>("type")?;
-    params.refuse_unsupported(&["lookup_keys", "recurring"])?;
+    params.reject_unsupported(&["lookup_keys", "recurring"])?;
     params.finish()?;
     let prices: Vec<&Price> = call
         .tx
@@ -93,5 +93,5 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|price| active.is_none_or(|active| price.active == active))
         .filter(|price| currency.as_ref().is_none_or(|currency| price.currency == *currency))
         .collect();
-    page.cut(&prices, "price", "/v1/prices", |price| &price.id, |price| price.render())
+    page.render(&prices, "price", "/v1/prices", |price| &price.id, |price| price.render())
 }

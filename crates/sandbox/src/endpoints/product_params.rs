@@ -33,19 +33,19 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn parse(params: &mut Params) -> Result<Self, ApiError> {
-        params.refuse_unsupported(UNSUPPORTED)?;
+        params.reject_unsupported(UNSUPPORTED)?;
         Ok(Self {
             active: params.boolean("active")?,
             description: params.text("description", MAX_DESCRIPTION_CHARS)?,
-            images: read_images(params)?,
-            marketing_features: read_marketing_features(params)?,
+            images: parse_images(params)?,
+            marketing_features: parse_marketing_features(params)?,
             metadata: params.metadata()?,
             name: params.string("name")?,
             shippable: params.boolean("shippable")?,
-            statement_descriptor: read_statement_descriptor(params)?,
-            tax_code: read_tax_code(params)?,
+            statement_descriptor: parse_statement_descriptor(params)?,
+            tax_code: parse_tax_code(params)?,
             unit_label: params.text("unit_label", MAX_TEXT_CHARS)?,
-            url: read_url(params)?,
+            url: parse_url(params)?,
         })
     }
 
@@ -77,7 +77,7 @@ impl Fields {
 }
 
 /// Reads the image URLs.
-pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
+pub(crate) fn parse_images(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
     let change = params.list_change("images")?;
     match &change {
         Change::Set(images) if images.len() > MAX_IMAGES => {
@@ -90,7 +90,7 @@ pub(crate) fn read_images(params: &mut Params) -> Result<Change<Vec<String>>, Ap
     }
 }
 
-fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
+fn parse_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, ApiError> {
     let features = match params.objects_change("marketing_features")? {
         Change::Unchanged => return Ok(Change::Unchanged),
         Change::Unset => return Ok(Change::Unset),
@@ -111,7 +111,7 @@ fn read_marketing_features(params: &mut Params) -> Result<Change<Vec<String>>, A
     Ok(Change::Set(names))
 }
 
-fn read_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiError> {
+fn parse_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiError> {
     let Some(text) = params.string("statement_descriptor")? else { return Ok(None) };
     let is_invalid = text.chars().count() > MAX_STATEMENT_DESCRIPTOR_CHARS
         || text.contains(['<', '>', '\\', '"', '\''])
@@ -127,7 +127,7 @@ fn read_statement_descriptor(params: &mut Params) -> Result<Option<String>, ApiE
 }
 
 /// Reads a tax code. Every code in the format `txcd_99999999` is accepted.
-fn read_tax_code(params: &mut Params) -> Result<Change<String>, ApiError> {
+fn parse_tax_code(params: &mut Params) -> Result<Change<String>, ApiError> {
     let change = params.text("tax_code", MAX_TEXT_CHARS)?;
     let is_code = |text: &str| {
         text.strip_prefix("txcd_")
@@ -135,13 +135,13 @@ fn read_tax_code(params: &mut Params) -> Result<Change<String>, ApiError> {
     };
     match &change {
         Change::Set(text) if !is_code(text) => {
-            Err(ApiError::missing("tax code", text, "tax_code").with_status(400))
+            Err(ApiError::not_found("tax code", text, "tax_code").with_status(400))
         }
         _ => Ok(change),
     }
 }
 
-fn read_url(params: &mut Params) -> Result<Change<String>, ApiError> {
+fn parse_url(params: &mut Params) -> Result<Change<String>, ApiError> {
     let change = params.text("url", MAX_TEXT_CHARS)?;
     match &change {
         Change::Set(url) if !is_http_url(url) => {
@@ -152,9 +152,9 @@ fn read_url(params: &mut Params) -> Result<Change<String>, ApiError> {
 }
 
 /// Reads a new product, which still has to be stored.
-pub(crate) fn read_new(params: &mut Params, now_seconds: i64) -> Result<Product, ApiError> {
+pub(crate) fn parse_new(params: &mut Params, now_seconds: i64) -> Result<Product, ApiError> {
     // Custom IDs are unique per account at Stripe, but the sandbox's IDs are unique across accounts.
-    params.refuse_unsupported(&["id"])?;
+    params.reject_unsupported(&["id"])?;
     let fields = Fields::parse(params)?;
     let name = fields.name.clone().ok_or_else(|| params.missing("name"))?;
     let mut product = Product::new(name, ProductType::Service, now_seconds);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::endpoints::price_params;
-use crate::endpoints::product_params::{Fields, read_new};
+use crate::endpoints::product_params::{Fields, parse_new};
 use crate::endpoints::route::{Call, Route};
 use crate::http::error::ApiError;
 use crate::http::pagination::{Page, created_filter};
@@ -21,18 +21,18 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 fn find<'a>(call: &'a Call<'_, '_>) -> Result<&'a Product, ApiError> {
-    call.tx.get::<Product>(call.id).ok_or_else(|| ApiError::missing("product", call.id, "id"))
+    call.tx.get::<Product>(call.id).ok_or_else(|| ApiError::not_found("product", call.id, "id"))
 }
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let now = call.tx.now.seconds();
-    let mut product = read_new(&mut params, now)?;
+    let mut product = parse_new(&mut params, now)?;
     product.type_ = params.enum_value("type")?.unwrap_or(product.type_);
     let price = match params.nested("default_price_data")? {
         None => None,
         Some(mut data) => {
-            let price = price_params::read(&mut data, &product.id, now)?;
+            let price = price_params::parse(&mut data, &product.id, now)?;
             data.finish()?;
             Some(price)
         }
@@ -59,7 +59,8 @@ fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut product = find(call)?.clone();
     if let Change::Set(id) = &default_price {
         let price = call.tx.get::<Price>(id);
-        let price = price.ok_or_else(|| ApiError::missing("price", id, "default_price").with_status(400))?;
+        let price =
+            price.ok_or_else(|| ApiError::not_found("price", id, "default_price").with_status(400))?;
         if !price.is_offered_for(&product.id) {
             return Err(ApiError::refused("The default price must be an active price of this product.")
                 .with_param("default_price"));
@@ -110,5 +111,5 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|product| type_.is_none_or(|type_| product.type_ == type_))
         .filter(|product| url.is_none() || product.url == url)
         .collect();
-    page.cut(&products, "product", "/v1/products", |product| &product.id, |product| product.render())
+    page.render(&products, "product", "/v1/products", |product| &product.id, |product| product.render())
 }

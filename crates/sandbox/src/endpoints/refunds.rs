@@ -51,7 +51,7 @@ impl RefundParams {
             reason: params.enum_value("reason")?,
             options: RefundOptions::parse(&mut params)?,
         };
-        params.refuse_unsupported(&["currency", "customer", "origin"])?;
+        params.reject_unsupported(&["currency", "customer", "origin"])?;
         if request.charge.is_some() && request.payment_intent.is_some() {
             return Err(params
                 .invalid("charge", "You may only specify one of these parameters: charge, payment_intent."));
@@ -68,13 +68,15 @@ impl RefundParams {
     /// Finds the charge to refund.
     fn find_charge(&self, tx: &Tx<'_>) -> Result<Charge, ApiError> {
         let charge = match (&self.charge, &self.payment_intent) {
-            (Some(id), _) => tx.get::<Charge>(id).ok_or_else(|| ApiError::missing("charge", id, "charge"))?,
+            (Some(id), _) => {
+                tx.get::<Charge>(id).ok_or_else(|| ApiError::not_found("charge", id, "charge"))?
+            }
             (None, Some(id)) => {
                 let intent = tx.get::<PaymentIntent>(id);
                 let intent =
-                    intent.ok_or_else(|| ApiError::missing("payment_intent", id, "payment_intent"))?;
+                    intent.ok_or_else(|| ApiError::not_found("payment_intent", id, "payment_intent"))?;
                 let charge = intent.latest_charge().and_then(|charge| tx.get::<Charge>(charge));
-                charge.ok_or_else(|| nothing_to_refund(id))?
+                charge.ok_or_else(|| no_refundable_charge(id))?
             }
             (None, None) => {
                 return Err(ApiError::invalid(
@@ -83,7 +85,11 @@ impl RefundParams {
                 .with_code("parameter_missing"));
             }
         };
-        if charge.is_captured() { Ok(charge.clone()) } else { Err(nothing_to_refund(&charge.payment_intent)) }
+        if charge.is_captured() {
+            Ok(charge.clone())
+        } else {
+            Err(no_refundable_charge(&charge.payment_intent))
+        }
     }
 }
 
@@ -96,7 +102,7 @@ impl RefundOptions {
     }
 }
 
-fn nothing_to_refund(intent: &str) -> ApiError {
+fn no_refundable_charge(intent: &str) -> ApiError {
     ApiError::refused(format!("This PaymentIntent ({intent}) does not have a successful charge to refund."))
 }
 
@@ -155,7 +161,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn find(call: &Call<'_, '_>) -> Result<Refund, ApiError> {
     let refund = call.tx.get::<Refund>(call.id).cloned();
-    refund.ok_or_else(|| ApiError::missing("refund", call.id, "id"))
+    refund.ok_or_else(|| ApiError::not_found("refund", call.id, "id"))
 }
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -202,7 +208,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn list_for_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let params = std::mem::take(&mut call.params);
     if call.tx.get::<Charge>(call.id).is_none() {
-        return Err(ApiError::missing("charge", call.id, "id"));
+        return Err(ApiError::not_found("charge", call.id, "id"));
     }
     list_page(call.tx, params, Some(call.id), None, &list_url(call.id))
 }
@@ -223,5 +229,5 @@ fn list_page(
         .filter(|refund| charge.is_none_or(|charge| refund.charge == charge))
         .filter(|refund| intent.is_none_or(|intent| refund.payment_intent == intent))
         .collect();
-    page.cut(&refunds, "refund", url, |refund| &refund.id, |refund| refund.render())
+    page.render(&refunds, "refund", url, |refund| &refund.id, |refund| refund.render())
 }

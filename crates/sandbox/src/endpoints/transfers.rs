@@ -29,13 +29,13 @@ pub(crate) const ROUTES: &[Route] = &[
 
 fn find(call: &Call<'_, '_>) -> Result<Transfer, ApiError> {
     let transfer = call.tx.get::<Transfer>(call.id).cloned();
-    transfer.ok_or_else(|| ApiError::missing("transfer", call.id, "id"))
+    transfer.ok_or_else(|| ApiError::not_found("transfer", call.id, "id"))
 }
 
 fn find_reversal(call: &Call<'_, '_>) -> Result<Reversal, ApiError> {
     let transfer = find(call)?;
     let reversal = call.tx.get::<Reversal>(call.child).filter(|one| one.transfer == transfer.id);
-    reversal.cloned().ok_or_else(|| ApiError::missing("transfer reversal", call.child, "id"))
+    reversal.cloned().ok_or_else(|| ApiError::not_found("transfer reversal", call.child, "id"))
 }
 
 fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
@@ -74,7 +74,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         .filter(|transfer| destination.as_ref().is_none_or(|id| transfer.destination == *id))
         .filter(|transfer| transfer_group.as_ref().is_none_or(|group| transfer.group == *group))
         .collect();
-    page.cut(
+    page.render(
         &transfers,
         "transfer",
         "/v1/transfers",
@@ -88,7 +88,7 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let amount = params.integer("amount")?;
     let change = params.metadata()?;
     let is_fee_refunded = params.boolean("refund_application_fee")?.unwrap_or(false);
-    params.refuse_unsupported(&["description"])?;
+    params.reject_unsupported(&["description"])?;
     if amount.is_some_and(|amount| amount < 1) {
         return Err(params
             .invalid("amount", "This value must be greater than or equal to 1.")
@@ -145,7 +145,7 @@ fn list_reversals(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let transfer = find(call)?;
     let reversals = reversals_for(call.tx, &transfer.id);
     let url = format!("/v1/transfers/{}/reversals", transfer.id);
-    page.cut(&reversals, "transfer reversal", &url, |reversal| &reversal.id, |reversal| reversal.render())
+    page.render(&reversals, "transfer reversal", &url, |reversal| &reversal.id, |reversal| reversal.render())
 }
 
 fn retrieve_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {

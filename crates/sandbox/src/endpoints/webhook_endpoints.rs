@@ -32,10 +32,10 @@ fn find(call: &Call<'_, '_>) -> Result<WebhookEndpoint, ApiError> {
     call.tx
         .get::<WebhookEndpoint>(call.id)
         .cloned()
-        .ok_or_else(|| ApiError::missing("webhook endpoint", call.id, "webhook_endpoint"))
+        .ok_or_else(|| ApiError::not_found("webhook endpoint", call.id, "webhook_endpoint"))
 }
 
-fn read_url(params: &mut Params) -> Result<Option<String>, ApiError> {
+fn parse_url(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("url")? {
         Some(url) if !is_http_url(&url) => Err(params
             .invalid("url", "Invalid URL: An explicit scheme (such as https) must be provided.")
@@ -45,7 +45,7 @@ fn read_url(params: &mut Params) -> Result<Option<String>, ApiError> {
 }
 
 /// Reads event types: `*`, or names such as `charge.succeeded`.
-fn read_events(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
+fn parse_events(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
     let Some(events) = params.strings("enabled_events")? else { return Ok(None) };
     let is_type = |event: &String| {
         event == "*"
@@ -67,8 +67,8 @@ fn read_events(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
 
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let url = read_url(&mut params)?.ok_or_else(|| params.missing("url"))?;
-    let enabled_events = read_events(&mut params)?.ok_or_else(|| params.missing("enabled_events"))?;
+    let url = parse_url(&mut params)?.ok_or_else(|| params.missing("url"))?;
+    let enabled_events = parse_events(&mut params)?.ok_or_else(|| params.missing("enabled_events"))?;
     let connect = params.boolean("connect")?.unwrap_or(false);
     let description = params.text("description", MAX_TEXT_CHARS)?;
     let api_version = params.string("api_version")?;
@@ -109,8 +109,8 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn update(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let url = read_url(&mut params)?;
-    let enabled_events = read_events(&mut params)?;
+    let url = parse_url(&mut params)?;
+    let enabled_events = parse_events(&mut params)?;
     let disabled = params.boolean("disabled")?;
     let description = params.text("description", MAX_TEXT_CHARS)?;
     let metadata = params.metadata()?;
@@ -174,7 +174,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let page = Page::parse(&mut params)?;
     params.finish()?;
     let endpoints: Vec<&WebhookEndpoint> = call.tx.newest_first::<WebhookEndpoint>().collect();
-    page.cut(
+    page.render(
         &endpoints,
         "webhook endpoint",
         "/v1/webhook_endpoints",

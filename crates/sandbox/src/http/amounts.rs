@@ -56,7 +56,7 @@ fn is_in(list: &str, currency: &str) -> bool {
 pub(crate) fn currency(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.string("currency")? {
         None => Ok(None),
-        Some(text) => read_currency(params, &text).map(Some),
+        Some(text) => parse_currency(params, &text).map(Some),
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn known_currency(text: &str) -> Option<String> {
     Some(text.to_ascii_lowercase()).filter(|currency| is_in(CURRENCIES, currency))
 }
 
-fn read_currency(params: &Params, text: &str) -> Result<String, ApiError> {
+fn parse_currency(params: &Params, text: &str) -> Result<String, ApiError> {
     if let Some(currency) = known_currency(text) {
         return Ok(currency);
     }
@@ -169,7 +169,7 @@ mod tests {
     use super::{check_amount, format_price};
 
     #[test]
-    fn amounts_are_shown_with_their_currency() {
+    fn price_is_formatted_with_currency() {
         assert_eq!(format_price(1_999, "eur"), "€19.99");
         assert_eq!(format_price(123_456_789, "usd"), "$1,234,567.89");
         assert_eq!(format_price(12_000, "jpy"), "12,000 JPY");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_follow_the_currency() {
+    fn amount_limits_depend_on_currency() {
         let code = |amount, currency| check_amount(amount, currency).err().and_then(|error| error.code);
         assert_eq!(code(50, "usd"), None);
         assert_eq!(code(49, "usd"), Some("amount_too_small"));

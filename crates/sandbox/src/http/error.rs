@@ -108,7 +108,7 @@ impl ApiError {
     }
 
     /// Returns an error for an object that doesn't exist (404), with Stripe's `noun` in the message.
-    pub(crate) fn missing(noun: &str, id: &str, param: &str) -> Self {
+    pub(crate) fn not_found(noun: &str, id: &str, param: &str) -> Self {
         Self::new(404, ErrorType::InvalidRequest, Stage::Execution, format!("No such {noun}: '{id}'"))
             .with_code("resource_missing")
             .with_param(param)

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nests_by_brackets_and_numbers_lists() {
+    fn brackets_nest_and_lists_are_numbered() {
         let tree = parse(b"amount=5&metadata[a%20b]=x+y&expand[]=one&expand[]=two&p[q][r]=1").unwrap();
         assert_eq!(tree["amount"], text("5"));
         assert_eq!(tree["metadata"], map(&[("a b", text("x y"))]));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_fit_together() {
+    fn malformed_form_is_rejected() {
         for body in ["a[b=1", "[a]=1", "a]b=1", "a=1&a[b]=2", "a[b]=2&a=1", "=1", "a[b]c=1"] {
             assert!(parse(body.as_bytes()).is_err(), "{body}");
         }
@@ -114,17 +114,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_body_never_panics(body in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = parse(&body);
         }
 
         #[test]
-        fn never_panics_on_nearly_valid_bodies(body in "([a-c]|\\[|\\]|=|&|%|[0-9]){0,120}") {
+        fn nearly_valid_body_never_panics(body in "([a-c]|\\[|\\]|=|&|%|[0-9]){0,120}") {
             let _ = parse(body.as_bytes());
         }
 
         #[test]
-        fn reads_back_what_was_encoded(name in "[a-z_]{1,8}", key in "[a-z]{1,8}", value in ".{0,40}") {
+        fn encoded_parameter_is_parsed_back(name in "[a-z_]{1,8}", key in "[a-z]{1,8}", value in ".{0,40}") {
             let mut body = form_urlencoded::Serializer::new(String::new());
             body.append_pair(&format!("{name}[{key}]"), &value);
             let tree = parse(body.finish().as_bytes()).unwrap();

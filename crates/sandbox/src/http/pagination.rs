@@ -49,7 +49,7 @@ impl Page {
 
     /// Returns the page of `items`, which must be filtered and sorted newest first. Stripe's error for an invalid cursor
     /// contains `noun`.
-    pub(crate) fn cut<T>(
+    pub(crate) fn render<T>(
         self,
         items: &[T],
         noun: &str,
@@ -61,7 +61,7 @@ impl Page {
             items
                 .iter()
                 .position(|item| id_of(item) == cursor)
-                .ok_or_else(|| ApiError::missing(noun, cursor, param).with_status(400))
+                .ok_or_else(|| ApiError::not_found(noun, cursor, param).with_status(400))
         };
         let (first, last) = if let Some(cursor) = &self.starting_after {
             let first = position(cursor, "starting_after")? + 1;

@@ -334,7 +334,7 @@ impl Params {
     }
 
     /// Rejects parameters that Stripe supports and the sandbox doesn't. Ignoring them would hide the difference.
-    pub(crate) fn refuse_unsupported(&self, names: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn reject_unsupported(&self, names: &[&str]) -> Result<(), ApiError> {
         match names.iter().find(|name| self.has(name)) {
             None => Ok(()),
             Some(name) => {
@@ -349,7 +349,7 @@ impl Params {
     }
 
     /// Rejects parameters that other endpoints have and this one doesn't.
-    pub(crate) fn refuse_unknown(&self, names: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn reject_unknown(&self, names: &[&str]) -> Result<(), ApiError> {
         self.unknown(|name| names.contains(&name))
     }
 

@@ -222,7 +222,7 @@ impl ConnectedAccount {
         self.connection != Connection::None
     }
 
-    /// Returns the client ID of the application that acts for the account.
+    /// Returns the application's client ID.
     pub(crate) fn application(&self) -> &str {
         match &self.connection {
             Connection::Authorized { client_id, .. } => client_id,
@@ -451,7 +451,7 @@ mod tests {
     use super::{AccountType, ConnectedAccount, Connection};
 
     #[test]
-    fn the_currency_follows_the_country() {
+    fn country_sets_default_currency() {
         let mut account =
             ConnectedAccount::new("acct_1".to_owned(), AccountType::Express, Connection::None, 0);
         for (country, currency) in [("de", "eur"), ("GB", "gbp"), ("US", "usd"), ("ZZ", "usd")] {

@@ -42,7 +42,7 @@ string_enum! {
 
 impl CancellationReason {
     /// Returns whether only Stripe cancels for this reason.
-    pub(crate) fn is_stripes_own(self) -> bool {
+    pub(crate) fn is_reserved_for_stripe(self) -> bool {
         self == Self::Automatic
     }
 }
@@ -279,7 +279,7 @@ impl PaymentIntent {
     }
 
     /// Returns whether the payment is captured manually.
-    pub(crate) fn is_manual(&self) -> bool {
+    pub(crate) fn has_manual_capture(&self) -> bool {
         self.capture_method == CaptureMethod::Manual
     }
 

@@ -1,7 +1,7 @@
 //! Payment methods: <https://docs.stripe.com/api/payment_methods>.
 //!
-//! They are created only from test numbers and test names. Of a number, only the last four digits and the payment
-//! behavior are stored.
+//! They are created only from test numbers and test names. The sandbox stores only a number's last four digits and its
+//! payment behavior.
 
 use std::collections::BTreeMap;
 

@@ -93,7 +93,7 @@ impl Requirements {
     }
 
     /// Reads requirements from the control API. Lists in `params` replace the current lists.
-    pub(crate) fn read(&mut self, mut params: Params) -> Result<(), ApiError> {
+    pub(crate) fn update(&mut self, mut params: Params) -> Result<(), ApiError> {
         for (name, list) in [
             ("currently_due", &mut self.currently_due),
             ("eventually_due", &mut self.eventually_due),
@@ -115,11 +115,11 @@ impl Requirements {
         }
         reason.apply(&mut self.disabled_reason);
         params.integer_change("current_deadline")?.apply(&mut self.current_deadline);
-        self.read_errors(&mut params)?;
+        self.parse_errors(&mut params)?;
         params.finish()
     }
 
-    fn read_errors(&mut self, params: &mut Params) -> Result<(), ApiError> {
+    fn parse_errors(&mut self, params: &mut Params) -> Result<(), ApiError> {
         if let Some(errors) = params.objects("errors")? {
             self.errors = errors
                 .into_iter()

@@ -115,7 +115,7 @@ pub(crate) fn refund_fee(
     })
 }
 
-/// Finds a fee, whichever account makes the call.
+/// Finds a fee for a call of any account.
 pub(crate) fn find_on_platform(tx: &Tx<'_>, id: &str) -> Option<ApplicationFee> {
     tx.state.table::<ApplicationFee>().get(&Account::platform(), id).cloned()
 }

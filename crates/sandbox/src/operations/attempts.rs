@@ -211,8 +211,8 @@ pub(crate) fn decline_error(reason: Decline) -> ApiError {
     }
 }
 
-/// Makes a PaymentIntent succeed with `method`, whatever its status, even if it is canceled. Tests use it to create a
-/// second success of an order.
+/// Makes a PaymentIntent succeed with `method` in any status, even if it is canceled. Tests use it to create a second
+/// success of an order.
 pub(crate) fn force_success(
     tx: &mut Tx<'_>,
     mut intent: PaymentIntent,

@@ -21,7 +21,7 @@ pub(crate) const PENDING_TIME: Duration = Duration::from_hours(2 * 24);
 pub(crate) struct BalanceChange<'a> {
     pub(crate) type_: BalanceTransactionType,
     pub(crate) reporting_category: &'a str,
-    /// The ID of the charge, refund or dispute.
+    /// The charge, refund or dispute that causes the change, by ID.
     pub(crate) source: &'a str,
     /// The amount that is added, or removed if negative.
     pub(crate) amount: i64,

@@ -19,7 +19,7 @@ pub(crate) fn sync_with_intent(tx: &mut Tx<'_>, intent: &PaymentIntent) {
             "checkout.session.completed"
         }
         // A Session with a manual capture was completed at the authorization, so the capture emits no event.
-        Status::Succeeded if was_processing && !intent.is_manual() => {
+        Status::Succeeded if was_processing && !intent.has_manual_capture() => {
             "checkout.session.async_payment_succeeded"
         }
         Status::Succeeded => "",
@@ -41,7 +41,7 @@ pub(crate) fn sync_with_intent(tx: &mut Tx<'_>, intent: &PaymentIntent) {
 }
 
 /// Rejects changes of a PaymentIntent whose Session is open. Only the Session's page may change it.
-pub(crate) fn refuse_if_open(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
+pub(crate) fn reject_if_open(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<(), ApiError> {
     let session = intent.checkout_session.as_ref().and_then(|id| tx.get::<CheckoutSession>(id));
     match session {
         Some(session) if session.status == SessionStatus::Open => Err(intent.unexpected_state(

@@ -28,17 +28,19 @@ pub(crate) enum NextStep {
 /// Pays a Session. A decline is an error and leaves the Session open. A complete Session isn't paid again.
 pub(crate) fn pay(tx: &mut Tx<'_>, id: &str, payment: CheckoutPayment) -> Result<NextStep, ApiError> {
     let session = tx.get::<CheckoutSession>(id).cloned();
-    let mut session = session.ok_or_else(|| ApiError::missing("checkout.session", id, "session"))?;
+    let mut session = session.ok_or_else(|| ApiError::not_found("checkout.session", id, "session"))?;
     if session.status == SessionStatus::Complete {
         return Ok(NextStep::Complete { success_url: session.success_url() });
     }
     if !session.is_open(tx.now) {
-        return Err(ApiError::refused("This Checkout Session has expired. Please go back and try again."));
+        return Err(ApiError::refused(
+            "This Checkout Session has expired. Please return to the shop and try again.",
+        ));
     }
     // The page asks for the email address unless the Session has one.
     let email = session.customer_email.clone().or(payment.email);
     let Some(mut method) = payment.method.filter(|_| session.total() != 0) else {
-        return finish_free(tx, session, email);
+        return complete_free_session(tx, session, email);
     };
     method.billing_details.email = email.or(method.billing_details.email);
     let mut intent = find_or_create_intent(tx, &mut session);
@@ -52,12 +54,12 @@ pub(crate) fn pay(tx: &mut Tx<'_>, id: &str, payment: CheckoutPayment) -> Result
     match (page, tx.get::<CheckoutSession>(id)) {
         (Some(url), _) => Ok(NextStep::Authenticate { url: url.to_owned() }),
         (None, Some(session)) => Ok(NextStep::Complete { success_url: session.success_url() }),
-        (None, None) => Err(ApiError::missing("checkout.session", id, "session")),
+        (None, None) => Err(ApiError::not_found("checkout.session", id, "session")),
     }
 }
 
 /// Completes a Session with a total of zero.
-fn finish_free(
+fn complete_free_session(
     tx: &mut Tx<'_>,
     mut session: CheckoutSession,
     email: Option<String>,
@@ -89,7 +91,7 @@ fn find_or_create_intent(tx: &mut Tx<'_>, session: &mut CheckoutSession) -> Paym
     intent
 }
 
-/// Makes a Session's payment succeed, whatever its status, even if it has expired.
+/// Makes a Session's payment succeed in any status, even if the Session has expired.
 pub(crate) fn force_success(
     tx: &mut Tx<'_>,
     mut session: CheckoutSession,

@@ -21,7 +21,7 @@ pub(crate) fn prorate(share: i64, amount: i64, whole: i64) -> i64 {
 }
 
 fn missing(noun: &str, id: &str, param: &str) -> ApiError {
-    ApiError::missing(noun, id, param).with_status(400)
+    ApiError::not_found(noun, id, param).with_status(400)
 }
 
 /// Finds a connected account, if the caller is the platform.
@@ -108,11 +108,11 @@ pub(crate) fn check_capabilities(tx: &Tx<'_>, intent: &PaymentIntent) -> Result<
 /// The objects that distribute a payment's funds.
 #[derive(Default)]
 pub(crate) struct FundsDistribution {
-    /// The ID of the application fee.
+    /// The application fee's ID.
     pub(crate) application_fee: Option<String>,
     /// The fee that the charge's account has paid.
     pub(crate) fee_paid: i64,
-    /// The ID of the transfer.
+    /// The transfer's ID.
     pub(crate) transfer: Option<String>,
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::prorate;
 
     #[test]
-    fn a_portion_is_rounded_to_the_nearest() {
+    fn prorated_amount_is_rounded_to_nearest() {
         assert_eq!(prorate(100, 333, 1_000), 33);
         assert_eq!(prorate(100, 335, 1_000), 34);
         assert_eq!(prorate(123, 1_000, 1_000), 123);
@@ -216,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_portion_is_never_more_than_the_share(
+        fn prorated_amount_never_exceeds_share(
             share in 0..=99_999_999_i64,
             whole in 1..=99_999_999_i64,
             part in 0.0..=1.0_f64,

@@ -8,6 +8,6 @@ use crate::state::Tx;
 pub(crate) fn check(tx: &Tx<'_>, id: &str) -> Result<(), ApiError> {
     match tx.get::<Customer>(id) {
         Some(customer) if !customer.is_deleted => Ok(()),
-        _ => Err(ApiError::missing("customer", id, "customer").with_status(400)),
+        _ => Err(ApiError::not_found("customer", id, "customer").with_status(400)),
     }
 }

@@ -9,5 +9,5 @@ pub(crate) fn resolve(tx: &Tx<'_>, id: &str) -> Result<PaymentMethod, ApiError> 
     tx.get::<PaymentMethod>(id)
         .cloned()
         .or_else(|| PaymentMethod::from_test_name(id, tx.now.seconds()))
-        .ok_or_else(|| ApiError::missing("PaymentMethod", id, "payment_method").with_status(400))
+        .ok_or_else(|| ApiError::not_found("PaymentMethod", id, "payment_method").with_status(400))
 }

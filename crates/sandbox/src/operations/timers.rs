@@ -39,7 +39,7 @@ pub(crate) fn run(tx: &mut Tx<'_>) {
     tx.origin = origin;
 }
 
-/// Calls `on_due` for every due object of a type. Afterwards, the object must not be due any longer.
+/// Calls `on_due` for every due object of a type. After that, the object must not be due any longer.
 fn run_due<T: Resource>(tx: &mut Tx<'_>, on_due: fn(&mut Tx<'_>, &str))
 where
     State: TableAccess<T>,

@@ -14,7 +14,7 @@ use crate::state::Tx;
 use crate::storage::ids;
 use crate::storage::table::Account;
 
-/// The IDs of a new transfer and its fee.
+/// A new transfer's ID and its fee's ID.
 pub(crate) struct TransferIds {
     pub(crate) transfer: String,
     pub(crate) application_fee: Option<String>,

@@ -1,5 +1,4 @@
-//! The hosted page of a Checkout Session. Its form is the Payment Element of Stripe.js, so cards are taken and refused
-//! here as there.
+//! The hosted page of a Checkout Session. Its form is the Payment Element of Stripe.js, with the same card validation.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -76,7 +75,7 @@ fn not_found() -> HttpResponse {
     closed_page(
         404,
         "Page not found",
-        "This page does not exist. Please go back to the shop and try again.",
+        "This page does not exist. Please return to the shop and try again.",
         None,
     )
 }
@@ -107,7 +106,7 @@ async fn show(store: web::Data<Store>, id: web::Path<String>) -> HttpResponse {
         SessionStatus::Open | SessionStatus::Expired => closed_page(
             200,
             "This checkout has expired",
-            "Nothing was charged. Please go back to the shop and try again.",
+            "Nothing was charged. Please return to the shop and try again.",
             session.cancel_url.as_deref(),
         ),
     })
@@ -206,12 +205,12 @@ fn form(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
         account = escape(&account.0),
         amount = session.total(),
         currency = escape(&session.currency),
-        problem = escape(&last_problem(tx, account, session)),
+        problem = escape(&last_error_message(tx, account, session)),
     )
 }
 
 /// Returns the error of the last attempt, for a customer who returns from the bank's page.
-fn last_problem(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
+fn last_error_message(tx: &Tx<'_>, account: &Account, session: &CheckoutSession) -> String {
     let intent =
         session.payment_intent.as_ref().and_then(|id| tx.state.table::<PaymentIntent>().get(account, id));
     let error = intent
@@ -228,7 +227,7 @@ struct Submission {
 
 async fn submit(store: web::Data<Store>, id: web::Path<String>, form: web::Form<Submission>) -> HttpResponse {
     let Some(account) = find_session(&store, &id, |_, account, _| account.clone()) else {
-        return error_response(&ApiError::missing("checkout.session", &id, "session"));
+        return error_response(&ApiError::not_found("checkout.session", &id, "session"));
     };
     let Submission { email, payment_method } = form.into_inner();
     let result = store.transact(&account, Origin::default(), |tx| {

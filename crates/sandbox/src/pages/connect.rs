@@ -1,4 +1,4 @@
-//! What the pages of Connect share: one look, and how a person says how an onboarding ends.
+//! The template of the Connect pages, and the person's choice of an onboarding outcome.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};

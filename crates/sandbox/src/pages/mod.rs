@@ -1,4 +1,4 @@
-//! Pages people see in a browser.
+//! Browser pages.
 
 pub(crate) mod checkout;
 mod connect;

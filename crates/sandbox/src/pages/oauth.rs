@@ -1,4 +1,4 @@
-//! The page on which the owner of an account lets a platform act for it, as at connect.stripe.com.
+//! The OAuth page, where an account holder authorizes a platform, as on connect.stripe.com.
 //! <https://docs.stripe.com/connect/oauth-reference#get-authorize>
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -48,9 +48,9 @@ impl AuthorizeRequest {
     }
 
     /// Redirects to the platform with the unchanged `state`.
-    fn answer(&self, pairs: &[(&str, &str)]) -> HttpResponse {
+    fn redirect(&self, pairs: &[(&str, &str)]) -> HttpResponse {
         let Ok(mut url) = reqwest::Url::parse(&self.redirect_uri) else {
-            return refused("Invalid redirect URI.");
+            return error_page("Invalid redirect URI.");
         };
         url.query_pairs_mut().extend_pairs(pairs);
         if let Some(state) = &self.state {
@@ -60,11 +60,11 @@ impl AuthorizeRequest {
     }
 
     fn error(&self, error: &str, description: &str) -> HttpResponse {
-        self.answer(&[("error", error), ("error_description", description)])
+        self.redirect(&[("error", error), ("error_description", description)])
     }
 
     /// Returns the reason why the redirect URI can't be used.
-    fn problem(&self) -> Option<&'static str> {
+    fn validation_error(&self) -> Option<&'static str> {
         if !is_client_id(&self.client_id) {
             Some("No application matches the supplied client identifier.")
         } else if is_http_url(&self.redirect_uri) {
@@ -75,13 +75,13 @@ impl AuthorizeRequest {
     }
 }
 
-fn refused(text: &str) -> HttpResponse {
+fn error_page(text: &str) -> HttpResponse {
     page(400, "This link cannot be used", &format!("<p>{}</p>", escape(text)))
 }
 
 /// Parses an authorization request. Returns the response if it is invalid.
-fn read(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
-    let entries = form::parse(query.as_bytes()).map_err(|error| Box::new(refused(error.message())))?;
+fn parse(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
+    let entries = form::parse(query.as_bytes()).map_err(|error| Box::new(error_page(error.message())))?;
     let mut params = Params::new(entries);
     let mut text = |name: &str| params.string(name).ok().flatten();
     let request = AuthorizeRequest {
@@ -91,8 +91,8 @@ fn read(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
         state: text("state"),
     };
     let response_type = text("response_type");
-    if let Some(problem) = request.problem() {
-        return Err(Box::new(refused(problem)));
+    if let Some(message) = request.validation_error() {
+        return Err(Box::new(error_page(message)));
     }
     if response_type.as_deref() != Some("code") {
         return Err(Box::new(request.error("unsupported_response_type", "response_type must be code.")));
@@ -115,7 +115,7 @@ fn read(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> {
 }
 
 async fn show(store: web::Data<Store>, http_request: HttpRequest) -> HttpResponse {
-    match read(http_request.query_string()) {
+    match parse(http_request.query_string()) {
         Ok((request, prefill)) => store.run_in_memory(|tx| form_page(tx, &request, &prefill)),
         Err(answer) => *answer,
     }
@@ -200,8 +200,8 @@ struct Submission {
 async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpResponse {
     let submission = form.into_inner();
     let request = &submission.request;
-    if let Some(problem) = request.problem() {
-        return refused(problem);
+    if let Some(message) = request.validation_error() {
+        return error_page(message);
     }
     if submission.decision == Decision::Deny {
         return request.error("access_denied", "The user denied your http_request");
@@ -215,9 +215,9 @@ async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpRes
     match code.await {
         Ok(Some(code)) => {
             let scope = if request.is_read_only() { "read_only" } else { "read_write" };
-            request.answer(&[("scope", scope), ("code", &code)])
+            request.redirect(&[("scope", scope), ("code", &code)])
         }
-        Ok(None) => refused("This account does not exist or cannot be connected."),
+        Ok(None) => error_page("This account does not exist or cannot be connected."),
         Err(error) => {
             tracing::error!(%error, "failed to store an authorization");
             internal_error_page()

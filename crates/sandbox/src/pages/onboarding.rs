@@ -1,4 +1,4 @@
-//! The onboarding that an Account Link leads to: a person submits the details, or leaves.
+//! The onboarding page of an Account Link, where a person submits the details or leaves.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -24,7 +24,11 @@ struct Submission {
 }
 
 fn not_found() -> HttpResponse {
-    page(404, "Link not found", "<p>This link does not exist. Please go back and try again.</p>")
+    page(
+        404,
+        "Link not found",
+        "<p>This link does not exist. Please return to the platform and try again.</p>",
+    )
 }
 
 /// Opens the link, which can be used once. The page continues with a session secret.

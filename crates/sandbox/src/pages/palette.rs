@@ -36,7 +36,7 @@ mod tests {
 
     /// Level AA requires a contrast of 4.5 for text, and of 3 for borders of fields and buttons.
     #[test]
-    fn everything_can_be_read_on_every_screen() {
+    fn palette_meets_contrast_level_aa() {
         let (light, dark) = PALETTE.split_once("@media (prefers-color-scheme: dark)").unwrap();
         let (light, dark) = (colors(light), colors(dark));
         let mut names: Vec<&&str> = light.keys().collect();

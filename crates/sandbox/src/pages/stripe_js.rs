@@ -1,8 +1,7 @@
 //! The stand-in for Stripe.js and the frame of its Payment Element.
 //!
-//! The script runs in the shop's page; the form that takes card numbers is a page of the sandbox's own origin
-//! in a frame, as at Stripe, so that the shop's page never sees a number. The frame knows the test numbers and
-//! sends no other one anywhere.
+//! The script runs in the shop's page. As on Stripe, the card form is a frame of the sandbox's own origin, so the shop's
+//! page can't read card numbers. The frame knows the test numbers and sends no other number.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};

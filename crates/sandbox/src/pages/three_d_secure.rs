@@ -1,4 +1,4 @@
-//! The page a card's bank would show: the customer authenticates, or fails to.
+//! The page of the card's bank, where the customer passes or fails 3D Secure.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};

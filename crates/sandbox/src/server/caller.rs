@@ -106,7 +106,7 @@ mod tests {
     use super::{Role, parse_role, redact};
 
     #[test]
-    fn only_test_keys_are_taken() {
+    fn live_and_malformed_keys_are_rejected() {
         assert_eq!(parse_role("sk_test_x").unwrap(), Role::Secret);
         assert_eq!(parse_role("pk_test_x").unwrap(), Role::Publishable);
         for key in ["sk_live_x", "sk_test_", "", "hello"] {

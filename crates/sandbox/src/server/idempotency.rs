@@ -125,7 +125,7 @@ mod tests {
     use crate::storage::table::Account;
 
     #[test]
-    fn a_key_in_use_is_refused_until_its_request_is_answered() {
+    fn key_in_use_is_rejected_until_its_request_ends() {
         let keys = Arc::new(InFlight::default());
         let request = IdempotentRequest::new("k", &Account::platform(), "/v1/x", b"").unwrap();
         let guard = keys.enter(&request).unwrap();

@@ -146,7 +146,7 @@ impl Sandbox {
         format!("http://{}", self.local_addr)
     }
 
-    /// Returns the ID of the platform's account, as in `GET /v1/account`.
+    /// Returns the platform account's ID, as in `GET /v1/account`.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.store.settings.platform_id

@@ -75,7 +75,7 @@ mod tests {
     use super::redact_cards;
 
     #[test]
-    fn a_form_is_kept_as_it_was_sent_but_for_cards() {
+    fn recorded_form_replaces_card_data_only() {
         let plain =
             "metadata%5Border_id%5D=ord_01kb3m9q4e8v2tz6&amount=99999999999&amount=2&=&x&created[gte]=1";
         assert_eq!(redact_cards(plain.as_bytes()), plain);

@@ -32,7 +32,7 @@ pub(crate) struct AppState {
 struct Reply {
     status: u16,
     body: String,
-    /// The ID of the request that first got this response, if it is replayed.
+    /// The original request's ID, if the response is replayed.
     original_request: Option<String>,
 }
 
@@ -139,7 +139,7 @@ async fn process(
     request_id: &str,
     fault: Option<ApiFault>,
 ) -> Result<Reply, ApiError> {
-    let mut params = read_params(request, body)?;
+    let mut params = parse_params(request, body)?;
     let caller = Caller::identify(request, &mut params, &app.store.settings.platform_id)?;
     let caller =
         app.store.run_in_memory(|tx| access::authorize(tx, caller, request.method(), request.path()))?;
@@ -240,7 +240,7 @@ fn execute(
 }
 
 /// Reads parameters from the query, and from the body of a POST.
-fn read_params(request: &HttpRequest, body: &Bytes) -> Result<Params, ApiError> {
+fn parse_params(request: &HttpRequest, body: &Bytes) -> Result<Params, ApiError> {
     let mut entries = form::parse(request.query_string().as_bytes())?;
     if request.method() == Method::POST {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

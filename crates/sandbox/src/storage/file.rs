@@ -224,7 +224,7 @@ fn write_batches(connection: &mut SqliteConnection, receiver: &Receiver<Batch>) 
             }
         }
         for batch in batches {
-            // Nobody waits for the writes of an aborted request.
+            // An aborted request no longer waits for its writes.
             let _ = batch.done.send(intact);
         }
     }

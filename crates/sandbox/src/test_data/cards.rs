@@ -6,7 +6,7 @@ use crate::test_data::card_effects::CardEffect;
 /// A test card.
 pub(crate) struct TestCard {
     pub(crate) number: &'static str,
-    /// The name without the prefix `pm_card_`; empty if it has none.
+    /// The name without the prefix `pm_card_`. Empty for a card without a name.
     pub(crate) name: &'static str,
     pub(crate) brand: &'static str,
     pub(crate) funding: &'static str,
@@ -233,7 +233,7 @@ mod tests {
     use super::{CARDS, TestCard, passes_luhn};
 
     #[test]
-    fn every_card_has_a_check_digit_and_names_are_unique() {
+    fn test_cards_have_valid_check_digits_and_unique_names() {
         let mut names: Vec<&str> = Vec::new();
         for card in CARDS {
             assert!(passes_luhn(card.number), "{}", card.number);

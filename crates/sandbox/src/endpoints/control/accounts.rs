@@ -83,12 +83,12 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 
 fn find(call: &Call<'_, '_>) -> Result<ConnectedAccount, ApiError> {
     let account = account_lookup::find(call.tx, call.id).cloned();
-    account.ok_or_else(|| ApiError::missing("account", call.id, "account"))
+    account.ok_or_else(|| ApiError::not_found("account", call.id, "account"))
 }
 
 /// Applies the parameters, even if the result is inconsistent.
 fn apply(account: &mut ConnectedAccount, mut params: Params, now: i64) -> Result<(), ApiError> {
-    account_params::update_with(account, &mut params, now)?;
+    account_params::apply_update(account, &mut params, now)?;
     if let Some(mut statuses) = params.nested("capability_status")? {
         for name in statuses.names().into_iter().filter(|name| is_capability(name)) {
             if let Some(status) = statuses.enum_value::<CapabilityStatus>(&name)? {
@@ -113,7 +113,7 @@ fn apply(account: &mut ConnectedAccount, mut params: Params, now: i64) -> Result
         match params.object(name)? {
             Change::Unchanged => {}
             Change::Unset => *requirements = Requirements::default(),
-            Change::Set(params) => requirements.read(params)?,
+            Change::Set(params) => requirements.update(params)?,
         }
     }
     params.finish()

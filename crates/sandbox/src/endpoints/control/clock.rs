@@ -13,7 +13,7 @@ use crate::storage::table::Account;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::post("/_sandbox/events/{id}/resend", resend),
-    Route::get("/_sandbox/clock", read_clock),
+    Route::get("/_sandbox/clock", retrieve_clock),
     Route::post("/_sandbox/clock", advance_clock),
 ];
 
@@ -24,12 +24,12 @@ const MAX_ADVANCE_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
 fn resend(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     let event = call.tx.get::<Event>(call.id).cloned();
-    let event = event.ok_or_else(|| ApiError::missing("event", call.id, "id"))?;
+    let event = event.ok_or_else(|| ApiError::not_found("event", call.id, "id"))?;
     call.tx.resend(&event);
     Ok(call.tx.render_event(&event))
 }
 
-fn read_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
+fn retrieve_clock(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
     Ok(json!({ "object": "clock", "now": call.tx.now.seconds() }))
 }

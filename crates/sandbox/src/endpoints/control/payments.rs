@@ -48,12 +48,12 @@ string_enum! {
 
 fn find_intent(call: &Call<'_, '_>) -> Result<PaymentIntent, ApiError> {
     let intent = call.tx.get::<PaymentIntent>(call.id).cloned();
-    intent.ok_or_else(|| ApiError::missing("payment_intent", call.id, "intent"))
+    intent.ok_or_else(|| ApiError::not_found("payment_intent", call.id, "intent"))
 }
 
 fn find_session(call: &Call<'_, '_>) -> Result<CheckoutSession, ApiError> {
     let session = call.tx.get::<CheckoutSession>(call.id).cloned();
-    session.ok_or_else(|| ApiError::missing("checkout.session", call.id, "session"))
+    session.ok_or_else(|| ApiError::not_found("checkout.session", call.id, "session"))
 }
 
 /// Settles a processing debit or an unpaid voucher, with its scheduled outcome or the given one.
@@ -73,7 +73,7 @@ fn settle(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 /// Reads the payment method of a forced success. The default is `pm_card_visa`.
-fn read_method(call: &Call<'_, '_>, params: &mut Params) -> Result<PaymentMethod, ApiError> {
+fn parse_method(call: &Call<'_, '_>, params: &mut Params) -> Result<PaymentMethod, ApiError> {
     let param = PaymentMethodParam::parse(params, call.tx.now.seconds())?;
     param.unwrap_or_else(|| PaymentMethodParam::Id("pm_card_visa".to_owned())).resolve(call.tx)
 }
@@ -82,10 +82,10 @@ fn already_paid() -> ApiError {
     ApiError::refused("This PaymentIntent has already been paid.")
 }
 
-/// Makes a PaymentIntent succeed, whatever its status, even if it is canceled.
+/// Makes a PaymentIntent succeed in any status, even if it is canceled.
 fn succeed(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let method = read_method(call, &mut params)?;
+    let method = parse_method(call, &mut params)?;
     params.finish()?;
     let intent = find_intent(call)?;
     if matches!(intent.status, Status::Succeeded | Status::RequiresCapture) {
@@ -123,7 +123,7 @@ fn forget_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 fn pay_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
     let email = params.string("email")?.unwrap_or_else(|| "jenny.rosen@example.com".to_owned());
-    let method = read_method(call, &mut params)?;
+    let method = parse_method(call, &mut params)?;
     params.finish()?;
     find_session(call)?;
     let payment = CheckoutPayment { method: Some(method), email: Some(email) };
@@ -136,10 +136,10 @@ fn pay_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     Ok(rendered)
 }
 
-/// Makes a Session's payment succeed, whatever its status, even if it has expired.
+/// Makes a Session's payment succeed in any status, even if the Session has expired.
 fn succeed_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mut params = std::mem::take(&mut call.params);
-    let method = read_method(call, &mut params)?;
+    let method = parse_method(call, &mut params)?;
     params.finish()?;
     let session = find_session(call)?;
     let intent = session.payment_intent.as_ref().and_then(|id| call.tx.get::<PaymentIntent>(id));
@@ -160,7 +160,7 @@ fn settle_refund(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let reason = params.enum_value::<RefundFailure>("failure_reason")?;
     params.finish()?;
     let refund = call.tx.get::<Refund>(call.id).cloned();
-    let refund = refund.ok_or_else(|| ApiError::missing("refund", call.id, "id"))?;
+    let refund = refund.ok_or_else(|| ApiError::not_found("refund", call.id, "id"))?;
     let refund = match outcome {
         Outcome::Succeeded if refund.is_open() => refunds::succeed(call.tx, refund),
         Outcome::Failed if refund.counts_as_refunded() => {
@@ -179,7 +179,7 @@ fn dispute_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let kind = params.enum_value("kind")?.unwrap_or(DisputeKind::Chargeback);
     params.finish()?;
     let charge = call.tx.get::<Charge>(call.id).cloned();
-    let charge = charge.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
+    let charge = charge.ok_or_else(|| ApiError::not_found("charge", call.id, "id"))?;
     let rest = if charge.is_captured() { disputes::disputable_amount(call.tx, &charge) } else { 0 };
     let amount = amount.unwrap_or(rest);
     if !(1..=rest).contains(&amount) {
@@ -188,7 +188,7 @@ fn dispute_charge(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     let claim = DisputeClaim { amount, reason, is_inquiry: kind == DisputeKind::Inquiry };
     let dispute = disputes::open(call.tx, &charge.id, &claim);
-    let dispute = dispute.ok_or_else(|| ApiError::missing("charge", call.id, "id"))?;
+    let dispute = dispute.ok_or_else(|| ApiError::not_found("charge", call.id, "id"))?;
     Ok(disputes::render(call.tx, &dispute))
 }
 
@@ -198,7 +198,7 @@ fn decide(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let decision = params.enum_value::<Decision>("outcome")?.ok_or_else(|| params.missing("outcome"))?;
     params.finish()?;
     let dispute = call.tx.get::<Dispute>(call.id).cloned();
-    let dispute = dispute.ok_or_else(|| ApiError::missing("dispute", call.id, "dispute"))?;
+    let dispute = dispute.ok_or_else(|| ApiError::not_found("dispute", call.id, "dispute"))?;
     let outcome = match decision {
         Decision::Won => DisputeStatus::Won,
         Decision::Lost => DisputeStatus::Lost,
