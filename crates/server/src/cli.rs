@@ -7,7 +7,7 @@ use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::seller::ChargeType;
 use secrecy::SecretString;
 
-/// A headless payments service for Stripe.
+/// A headless payments API for Stripe.
 ///
 /// Without a command, `quittance` serves the API. Without settings, it listens on 127.0.0.1:8080, stores data in an
 /// SQLite file, and uses the built-in sandbox instead of Stripe.

@@ -109,7 +109,8 @@ async fn has_left(world: &World<'_>, platform: &Platform, shop: &Shop, order_id:
     let seller = shop.seller.as_ref().expect("a seller");
     platform.see(seller, "connected", &json!(false)).await;
     // By the platform, or, where Stripe's event was heard before, at Stripe.
-    let ended_by = format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
+    let ended_by =
+        format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
     wait_for("the end of it", async || (world.count(&ended_by).await == 1).then_some(())).await;
     assert_eq!(shop.order(order_id).await["status"], "canceled");
     assert_eq!(times_ended(platform, seller).await, 1, "deauthorized once");

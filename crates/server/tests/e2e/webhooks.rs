@@ -341,7 +341,7 @@ async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
     }
     let remaining = format!("DELETE FROM inbox WHERE event_id = '{}'", events[2].id());
     database.execute(&remaining).await;
-    assert_eq!(replay().join(" "), "No event was kept as failed.");
+    assert_eq!(replay().join(" "), "No failed events.");
 }
 
 async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
