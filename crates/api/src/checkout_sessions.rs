@@ -148,7 +148,7 @@ async fn await_news(api: &Api, session_id: &str, wait: Duration) -> Result<Sessi
             return Ok(found);
         }
         tokio::select! {
-            order = api.payments().await_outcome(found.order.id, LookupTimeout { wait, after }) => {
+            order = api.payments().await_outcome(found.order.id, LookupTimeout { wait, after_version: after }) => {
                 after = order?.outcome_version;
             }
             () = api.stopping() => return find(api, session_id).await,

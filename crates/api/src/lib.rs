@@ -180,7 +180,7 @@ impl Api {
             config,
             store,
             payments,
-            connect_receiver: (!connect_secrets.is_empty()).then(|| receiver.of_endpoint(connect_secrets)),
+            connect_receiver: (!connect_secrets.is_empty()).then(|| receiver.for_endpoint(connect_secrets)),
             receiver,
             metrics,
             rate_limit,

@@ -446,7 +446,7 @@ async fn update(
         ChangeOrderOutcome::Done(order) => Ok(Json(Order::of(order, audience))),
         ChangeOrderOutcome::NotFound => Err(Problem::not_found()),
         ChangeOrderOutcome::NotOpen(status) => Err(Problem::order_not_open(status)),
-        ChangeOrderOutcome::CloseFirst(_) => Err(payments::Error::Closing.into()),
+        ChangeOrderOutcome::CloseFirst(_) => Err(payments::Error::OrderClosing.into()),
         ChangeOrderOutcome::Unpriced(error) => Err(error.into()),
         ChangeOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
     }

@@ -5,7 +5,7 @@ use actix_web::web::{Path, ThinData};
 use actix_web::{HttpResponse, post};
 use quittance_domain::order as domain;
 use quittance_domain::payment as domain_payment;
-use quittance_payments::Payable;
+use quittance_payments::LivePaymentIntent;
 use quittance_persistence::ReplySecret;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -102,7 +102,7 @@ pub(crate) struct PaymentError {
 }
 
 impl PaymentIntent {
-    fn of(payable: &Payable) -> Self {
+    fn of(payable: &LivePaymentIntent) -> Self {
         Self {
             id: payable.payment_id.to_string(),
             object: "payment_intent",

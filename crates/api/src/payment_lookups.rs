@@ -99,7 +99,7 @@ impl From<domain::Order> for PaymentLookup {
 fn read_patience(query: &mut Object<'_>) -> Read<LookupTimeout> {
     let wait = read_wait(query);
     let after = query.optional("after", |field| field.integer_in_text(0..=i64::MAX));
-    Ok(LookupTimeout { wait: wait?, after: after?.unwrap_or_default() })
+    Ok(LookupTimeout { wait: wait?, after_version: after?.unwrap_or_default() })
 }
 
 /// Reads how long a lookup is to wait at most.

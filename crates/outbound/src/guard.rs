@@ -65,12 +65,12 @@ pub enum Schemes {
     /// Encrypted only.
     HttpsOnly,
     /// Also in the clear, where no money is real.
-    HttpToo,
+    HttpAllowed,
 }
 
 /// Why a URL can not be an endpoint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlRefused {
+pub enum UrlError {
     /// It is none, or too long.
     #[error("must be a URL of at most {URL_LEN_MAX} characters")]
     Invalid,
@@ -106,32 +106,32 @@ impl Guard {
             IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
             IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
         ]);
-        Self::new(Schemes::HttpToo, allowed)
+        Self::new(Schemes::HttpAllowed, allowed)
     }
 
     /// The URL, if it may be an endpoint's. A name in it is not resolved here: what it means is looked at whenever a
     /// connection is made.
-    pub fn check_url(&self, text: &str) -> Result<Url, UrlRefused> {
+    pub fn check_url(&self, text: &str) -> Result<Url, UrlError> {
         if text.len() > URL_LEN_MAX {
-            return Err(UrlRefused::Invalid);
+            return Err(UrlError::Invalid);
         }
-        let url = Url::parse(text).map_err(|_| UrlRefused::Invalid)?;
+        let url = Url::parse(text).map_err(|_| UrlError::Invalid)?;
         match (url.scheme(), self.schemes) {
-            ("https", _) | ("http", Schemes::HttpToo) => {}
-            _ => return Err(UrlRefused::Scheme),
+            ("https", _) | ("http", Schemes::HttpAllowed) => {}
+            _ => return Err(UrlError::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlRefused::Credentials);
+            return Err(UrlError::Credentials);
         }
         // The parser has made one form of the many that an address can be written in.
         let address = match url.host() {
-            None => return Err(UrlRefused::Invalid),
+            None => return Err(UrlError::Invalid),
             Some(Host::Domain(_)) => None,
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         };
         if address.is_some_and(|address| !self.may_reach(address)) {
-            return Err(UrlRefused::Address);
+            return Err(UrlError::Address);
         }
         Ok(url)
     }
@@ -179,16 +179,16 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Finds the addresses of a host: a service of somebody else's.
-pub trait Lookup: Send + Sync + 'static {
+pub trait Resolver: Send + Sync + 'static {
     /// The addresses of this host now.
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
 /// Asks whom the system asks.
 #[derive(Debug, Clone, Copy)]
-pub struct SystemLookup;
+pub struct SystemResolver;
 
-impl Lookup for SystemLookup {
+impl Resolver for SystemResolver {
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let host = host.to_owned();
         async move {
@@ -201,14 +201,14 @@ impl Lookup for SystemLookup {
 
 /// Why there is no address to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoAddress {
+pub(crate) enum ResolveError {
     /// The name has none.
     Unresolved,
     /// It has none that may be reached.
     Forbidden,
 }
 
-impl fmt::Display for NoAddress {
+impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unresolved => "the host name has no address",
@@ -217,12 +217,12 @@ impl fmt::Display for NoAddress {
     }
 }
 
-impl std::error::Error for NoAddress {}
+impl std::error::Error for ResolveError {}
 
 /// Resolves names for the HTTP client, to addresses that may be reached. The client connects to what this returns.
 pub(crate) struct GuardedResolver {
     pub(crate) guard: Guard,
-    pub(crate) lookup: Arc<dyn Lookup>,
+    pub(crate) lookup: Arc<dyn Resolver>,
 }
 
 impl Resolve for GuardedResolver {
@@ -230,9 +230,9 @@ impl Resolve for GuardedResolver {
         let guard = self.guard.clone();
         let looking = self.lookup.lookup(name.as_str());
         async move {
-            let found = looking.await.map_err(|_| NoAddress::Unresolved)?;
+            let found = looking.await.map_err(|_| ResolveError::Unresolved)?;
             if found.is_empty() {
-                return Err(NoAddress::Unresolved.into());
+                return Err(ResolveError::Unresolved.into());
             }
             let reachable: Vec<SocketAddr> = found
                 .into_iter()
@@ -240,7 +240,7 @@ impl Resolve for GuardedResolver {
                 .map(|address| SocketAddr::new(address, 0))
                 .collect();
             if reachable.is_empty() {
-                return Err(NoAddress::Forbidden.into());
+                return Err(ResolveError::Forbidden.into());
             }
             Ok(Box::new(reachable.into_iter()) as Addrs)
         }

@@ -68,7 +68,7 @@ impl Lanes {
     }
 
     /// Notes that so many were taken on for an endpoint; what its sends have to wait for.
-    pub(crate) fn take_on(&self, endpoint_id: &WebhookEndpointId, count: usize) -> Arc<Semaphore> {
+    pub(crate) fn claim(&self, endpoint_id: &WebhookEndpointId, count: usize) -> Arc<Semaphore> {
         let mut lanes = self.lock();
         let lane = lanes.entry(endpoint_id.clone()).or_default();
         lane.taken_on += count;
@@ -83,7 +83,7 @@ impl Lanes {
     }
 
     /// Notes that one message less is under way.
-    pub(crate) fn let_go(&self, endpoint_id: &WebhookEndpointId) {
+    pub(crate) fn release(&self, endpoint_id: &WebhookEndpointId) {
         if let Some(lane) = self.lock().get_mut(endpoint_id) {
             lane.taken_on = lane.taken_on.saturating_sub(1);
         }
@@ -110,16 +110,16 @@ mod tests {
     fn an_endpoint_that_does_well_gets_more_at_once() {
         let lanes = Lanes::default();
         assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 2)]);
-        lanes.take_on(&endpoint(), 2);
+        lanes.claim(&endpoint(), 2);
         assert_eq!(lanes.room(vec![endpoint()]), []);
         lanes.note(&endpoint(), true);
         assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 126)]);
-        lanes.take_on(&endpoint(), 126);
+        lanes.claim(&endpoint(), 126);
         for _ in 0..63 {
-            lanes.let_go(&endpoint());
+            lanes.release(&endpoint());
         }
         assert_eq!(lanes.room(vec![endpoint()]), [], "a few are not worth a transaction");
-        lanes.let_go(&endpoint());
+        lanes.release(&endpoint());
         assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 64)]);
         lanes.note(&endpoint(), false);
         assert_eq!(lanes.room(vec![endpoint()]), [], "it failed");
@@ -132,7 +132,7 @@ mod tests {
         let wanted = lanes.room(all.clone());
         assert_eq!(wanted.len(), 128);
         for (id, count) in &wanted {
-            lanes.take_on(id, usize::from(*count));
+            lanes.claim(id, usize::from(*count));
         }
         assert_eq!(lanes.room(all), [], "nothing is left for those that do not do well");
         lanes.note(&wanted[0].0, true);

@@ -11,8 +11,8 @@ mod sender;
 mod signature;
 mod worker;
 
-pub use guard::{Guard, Lookup, Schemes, SystemLookup, UrlRefused};
+pub use guard::{Guard, Resolver, Schemes, SystemResolver, UrlError};
 pub use ipnet::IpNet;
-pub use sender::{Answered, Sender, SenderError};
+pub use sender::{DeliveryResponse, Sender, SenderError};
 pub use signature::{new_secret, sign};
 pub use worker::{OutboundConfig, Wakeup, Worker};

@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
-use crate::guard::{Guard, GuardedResolver, Lookup, NoAddress};
+use crate::guard::{Guard, GuardedResolver, ResolveError, Resolver};
 use crate::signature::sign;
 
 /// How long an endpoint has to take a message, at most.
@@ -43,7 +43,7 @@ pub struct Sender {
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
+pub struct DeliveryResponse {
     /// What it means.
     pub outcome: AttemptOutcome,
     /// The status.
@@ -58,10 +58,10 @@ pub struct Answered {
 
 impl Sender {
     /// A sender that goes where the guard lets it, by the addresses that are looked up so.
-    pub fn new(guard: Guard, lookup: impl Lookup) -> Result<Self, SenderError> {
+    pub fn new(guard: Guard, lookup: impl Resolver) -> Result<Self, SenderError> {
         // The process has one provider of cryptography. Where another one was chosen before, it serves too.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
+        let lookup: Arc<dyn Resolver> = Arc::new(lookup);
         let builder = || {
             let resolver = GuardedResolver { guard: guard.clone(), lookup: Arc::clone(&lookup) };
             Client::builder()
@@ -99,12 +99,12 @@ impl Sender {
         secrets: impl IntoIterator<Item = &'a str>,
         message_id: &str,
         payload: &str,
-    ) -> Answered {
+    ) -> DeliveryResponse {
         let began = Instant::now();
         let deadline = tokio::time::Instant::now() + self.timeout;
         let timestamp_s = Utc::now().timestamp();
         let signature = sign(secrets, message_id, timestamp_s, payload.as_bytes());
-        let failed = |outcome| Answered {
+        let failed = |outcome| DeliveryResponse {
             outcome,
             status: None,
             answer: None,
@@ -126,7 +126,7 @@ impl Sender {
             Ok(Err(error)) => failed(outcome_of(&error)),
             Ok(Ok(response)) => {
                 let status = response.status().as_u16();
-                Answered {
+                DeliveryResponse {
                     retry_after: retry_after(response.headers(), SystemTime::now()),
                     // The status is what counts, also of an answer that does not end.
                     answer: Some(beginning(response, deadline).await),
@@ -141,9 +141,9 @@ impl Sender {
 fn outcome_of(error: &reqwest::Error) -> AttemptOutcome {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
-        match current.downcast_ref::<NoAddress>() {
-            Some(NoAddress::Forbidden) => return AttemptOutcome::Forbidden,
-            Some(NoAddress::Unresolved) => return AttemptOutcome::Unresolved,
+        match current.downcast_ref::<ResolveError>() {
+            Some(ResolveError::Forbidden) => return AttemptOutcome::Forbidden,
+            Some(ResolveError::Unresolved) => return AttemptOutcome::Unresolved,
             None => cause = current.source(),
         }
     }

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::lanes::Lanes;
-use crate::sender::{Answered, Sender, TIMEOUT};
+use crate::sender::{DeliveryResponse, Sender, TIMEOUT};
 
 /// How often the worker looks for work that nobody told it of.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -75,7 +75,7 @@ pub struct Wakeup(Arc<Notify>);
 
 impl Wakeup {
     /// There is something new.
-    pub fn tell(&self) {
+    pub fn notify(&self) {
         self.0.notify_one();
     }
 }
@@ -83,7 +83,7 @@ impl Wakeup {
 /// Delivers messages to the shop's own systems. Any number of processes may each run one.
 pub struct Worker {
     shared: Arc<Shared>,
-    ended: mpsc::UnboundedReceiver<Ended>,
+    ended: mpsc::UnboundedReceiver<FinishedDelivery>,
 }
 
 struct Shared {
@@ -94,12 +94,12 @@ struct Shared {
     unpublished: Notify,
     lanes: Lanes,
     sending: Semaphore,
-    ended: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::UnboundedSender<FinishedDelivery>,
     stop: watch::Sender<bool>,
 }
 
 /// A delivery that is not under way any more.
-enum Ended {
+enum FinishedDelivery {
     Attempted(WebhookEndpointId, Box<DeliveryResult>),
     /// It was not begun in time.
     LetGo(WebhookEndpointId, DeliveryToken),
@@ -130,7 +130,7 @@ impl Worker {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let Self { shared, ended } = self;
         let announcing = tokio::spawn(publish(Arc::clone(&shared)));
-        let keeping = tokio::spawn(keep_house(Arc::clone(&shared)));
+        let keeping = tokio::spawn(run_housekeeping(Arc::clone(&shared)));
         let (no_more, ended_all) = watch::channel(false);
         let recording = tokio::spawn(record(Arc::clone(&shared), ended, ended_all));
         let dispatching = tokio::spawn(dispatch(Arc::clone(&shared)));
@@ -182,7 +182,7 @@ async fn publish(shared: Arc<Shared>) {
                 Ok(0) => break,
                 Ok(count) => {
                     CrashPoint::MessagesCreated.reach();
-                    shared.news.tell();
+                    shared.news.notify();
                     if count < usize::from(ANNOUNCED_AT_ONCE) {
                         shared.wait(std::future::pending(), ANNOUNCE_PAUSE).await;
                     }
@@ -203,7 +203,7 @@ async fn publish(shared: Arc<Shared>) {
 async fn dispatch(shared: Arc<Shared>) {
     let mut attempts = JoinSet::new();
     while !shared.is_stopping() {
-        match take_on(&shared).await {
+        match claim(&shared).await {
             Ok(taken) => {
                 for claimed in taken {
                     begin(&shared, claimed, &mut attempts);
@@ -222,7 +222,7 @@ async fn dispatch(shared: Arc<Shared>) {
     attempts.shutdown().await;
 }
 
-async fn take_on(shared: &Shared) -> Result<Vec<DeliveryBatch>, StoreError> {
+async fn claim(shared: &Shared) -> Result<Vec<DeliveryBatch>, StoreError> {
     let now = Utc::now();
     let mut work = shared.store.outbound_work(now).await?;
     if work.unpublished {
@@ -245,7 +245,7 @@ async fn take_on(shared: &Shared) -> Result<Vec<DeliveryBatch>, StoreError> {
 fn begin(shared: &Arc<Shared>, claimed: DeliveryBatch, attempts: &mut JoinSet<()>) {
     let lease_until = Utc::now() + LEASE;
     let endpoint = Arc::new(claimed.endpoint);
-    let turn = shared.lanes.take_on(&endpoint.id, claimed.deliveries.len());
+    let turn = shared.lanes.claim(&endpoint.id, claimed.deliveries.len());
     for delivery in claimed.deliveries {
         let (shared, endpoint, turn) = (Arc::clone(shared), Arc::clone(&endpoint), Arc::clone(&turn));
         attempts.spawn(async move { attempt(&shared, &endpoint, delivery, &turn, lease_until).await });
@@ -262,7 +262,7 @@ async fn attempt(
 ) {
     let Some((_turn, room)) = shared.turn(turn).await.filter(|_| Utc::now() + LEASE_NEEDED <= lease_until)
     else {
-        let _ = shared.ended.send(Ended::LetGo(endpoint.id.clone(), delivery.claim));
+        let _ = shared.ended.send(FinishedDelivery::LetGo(endpoint.id.clone(), delivery.claim));
         return;
     };
     let at = Utc::now();
@@ -283,10 +283,10 @@ async fn attempt(
     shared.lanes.note(&endpoint.id, answered.outcome == AttemptOutcome::Delivered);
     report(endpoint, &delivery, &answered);
     let ended = ended_attempt(delivery, answered, at);
-    let _ = shared.ended.send(Ended::Attempted(endpoint.id.clone(), Box::new(ended)));
+    let _ = shared.ended.send(FinishedDelivery::Attempted(endpoint.id.clone(), Box::new(ended)));
 }
 
-fn ended_attempt(delivery: ClaimedDelivery, answered: Answered, at: DateTime<Utc>) -> DeliveryResult {
+fn ended_attempt(delivery: ClaimedDelivery, answered: DeliveryResponse, at: DateTime<Utc>) -> DeliveryResult {
     let tries = delivery.tries + 1;
     let chance = rand::random_range(0..=1000);
     let (state, due_at) = after_attempt(answered.outcome, tries, chance, answered.retry_after, Utc::now());
@@ -303,7 +303,7 @@ fn ended_attempt(delivery: ClaimedDelivery, answered: Answered, at: DateTime<Utc
 }
 
 /// Counts an attempt, and says so where it failed. The URL stays out of the log: it may hold a secret of the shop's.
-fn report(endpoint: &WebhookEndpoint, delivery: &ClaimedDelivery, answered: &Answered) {
+fn report(endpoint: &WebhookEndpoint, delivery: &ClaimedDelivery, answered: &DeliveryResponse) {
     let outcome = answered.outcome.as_str();
     metrics::counter!("quittance_outbound_attempts_total", "outcome" => outcome).increment(1);
     metrics::histogram!("quittance_outbound_attempt_seconds").record(answered.duration);
@@ -323,7 +323,7 @@ fn report(endpoint: &WebhookEndpoint, delivery: &ClaimedDelivery, answered: &Ans
 /// Records how attempts ended, as many at a time as have ended while the last ones were being recorded.
 async fn record(
     shared: Arc<Shared>,
-    mut ended: mpsc::UnboundedReceiver<Ended>,
+    mut ended: mpsc::UnboundedReceiver<FinishedDelivery>,
     mut ended_all: watch::Receiver<bool>,
 ) {
     loop {
@@ -333,21 +333,21 @@ async fn record(
             _ = ended.recv_many(&mut batch, RECORDED_AT_ONCE) => {}
             _ = ended_all.wait_for(|all| *all) => return,
         }
-        let (mut attempts, mut let_go, mut endpoints) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut attempts, mut release, mut endpoints) = (Vec::new(), Vec::new(), Vec::new());
         for one in batch {
             match one {
-                Ended::Attempted(endpoint_id, attempt) => {
+                FinishedDelivery::Attempted(endpoint_id, attempt) => {
                     endpoints.push(endpoint_id);
                     attempts.push(*attempt);
                 }
-                Ended::LetGo(endpoint_id, claim) => {
+                FinishedDelivery::LetGo(endpoint_id, claim) => {
                     endpoints.push(endpoint_id);
-                    let_go.push(claim);
+                    release.push(claim);
                 }
             }
         }
-        if !let_go.is_empty()
-            && let Err(error) = shared.store.let_deliveries_go(let_go).await
+        if !release.is_empty()
+            && let Err(error) = shared.store.let_deliveries_go(release).await
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "Their leases end by themselves.");
         }
@@ -356,9 +356,9 @@ async fn record(
             CrashPoint::AttemptsRecorded.reach();
         }
         for endpoint_id in endpoints {
-            shared.lanes.let_go(&endpoint_id);
+            shared.lanes.release(&endpoint_id);
         }
-        shared.news.tell();
+        shared.news.notify();
     }
 }
 
@@ -399,7 +399,7 @@ fn report_disabled((endpoint_id, reason): &(WebhookEndpointId, DisabledReason)) 
 }
 
 /// Counts what waits, and throws away what is old.
-async fn keep_house(shared: Arc<Shared>) {
+async fn run_housekeeping(shared: Arc<Shared>) {
     let mut swept_at: Option<Instant> = None;
     while !shared.is_stopping() {
         if swept_at.is_none_or(|at| at.elapsed() >= SWEEP_PERIOD) {

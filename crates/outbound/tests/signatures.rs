@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quittance_domain::outbound::AttemptOutcome;
-use quittance_outbound::{Guard, Sender, SystemLookup, new_secret, sign};
+use quittance_outbound::{Guard, Sender, SystemResolver, new_secret, sign};
 use secrecy::ExposeSecret;
 use standardwebhooks::Webhook;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,7 +51,7 @@ fn parse(request: &[u8]) -> (Headers, Vec<u8>) {
 async fn the_reference_library_accepts_what_is_sent_and_nothing_else() {
     let (old, new) = (new_secret(), new_secret());
     let (url, got) = take_one("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nthanks").await;
-    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemResolver).unwrap();
     let secrets = [new.expose_secret(), old.expose_secret()];
     let answered = sender.send(&url, secrets, "msg_1", PAYLOAD).await;
     assert_eq!((answered.outcome, answered.status), (AttemptOutcome::Delivered, Some(200)));
@@ -97,7 +97,7 @@ fn the_signature_of_the_specification() {
 
 #[tokio::test]
 async fn what_an_answer_means() {
-    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemResolver).unwrap();
     let long = Box::leak(
         format!("HTTP/1.1 500 No\r\nContent-Length: 5000\r\n\r\n{}", "ü\0".repeat(800)).into_boxed_str(),
     );
@@ -150,7 +150,7 @@ async fn hang_after(beginning: &'static str) -> String {
 
 #[tokio::test]
 async fn an_endpoint_has_its_time_and_no_more() {
-    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemResolver).unwrap();
     for (patience_ms, beginning, outcome, status, kept) in [
         // Neither a head, nor all of one, nor the end of a body.
         (200, "", AttemptOutcome::TimedOut, None, None),

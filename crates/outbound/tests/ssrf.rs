@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::outbound::AttemptOutcome;
-use quittance_outbound::{Guard, Lookup, Schemes, Sender, UrlRefused};
+use quittance_outbound::{Guard, Resolver, Schemes, Sender, UrlError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -59,7 +59,7 @@ impl Names {
     }
 }
 
-impl Lookup for Names {
+impl Resolver for Names {
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let mut names = self.0.lock().unwrap();
         let found = match names.get_mut(host.trim_end_matches('.')) {
@@ -139,13 +139,13 @@ const HOSTS: &[&str] = &[
 async fn no_form_of_an_address_inside_is_connected_to() {
     let inside = Inside::start().await;
     let names = Names::default();
-    for schemes in [Schemes::HttpToo, Schemes::HttpsOnly] {
+    for schemes in [Schemes::HttpAllowed, Schemes::HttpsOnly] {
         let guard = Guard::new(schemes, Vec::new());
         let sender = Sender::new(guard.clone(), names.clone()).unwrap();
-        let scheme = if schemes == Schemes::HttpToo { "http" } else { "https" };
+        let scheme = if schemes == Schemes::HttpAllowed { "http" } else { "https" };
         for host in HOSTS {
             let url = format!("{scheme}://{host}:{}/hooks", inside.port);
-            assert_eq!(guard.check_url(&url), Err(UrlRefused::Address), "{url}");
+            assert_eq!(guard.check_url(&url), Err(UrlError::Address), "{url}");
             assert_eq!(send(&sender, &url).await, AttemptOutcome::Forbidden, "{url}");
         }
     }
@@ -156,7 +156,7 @@ async fn no_form_of_an_address_inside_is_connected_to() {
 async fn no_name_of_an_address_inside_is_connected_to() {
     let inside = Inside::start().await;
     let names = Names::default();
-    let sender = Sender::new(Guard::new(Schemes::HttpToo, Vec::new()), names.clone()).unwrap();
+    let sender = Sender::new(Guard::new(Schemes::HttpAllowed, Vec::new()), names.clone()).unwrap();
     for address in HOSTS {
         let text = address.trim_matches(['[', ']']);
         let Ok(address) = text.parse::<IpAddr>() else { continue };
@@ -177,7 +177,7 @@ async fn a_name_that_means_something_else_a_moment_later_gains_nothing() {
     let inside = Inside::start().await;
     let names = Names::default();
     let allowed = vec!["127.0.0.5".parse::<IpAddr>().unwrap().into()];
-    let sender = Sender::new(Guard::new(Schemes::HttpToo, allowed), names.clone()).unwrap();
+    let sender = Sender::new(Guard::new(Schemes::HttpAllowed, allowed), names.clone()).unwrap();
     names.say("rebinding.example", vec![vec![v4("127.0.0.5")], vec![v4("127.0.0.1")]]);
     let url = format!("http://rebinding.example:{}/hooks", inside.port);
     assert_eq!(send(&sender, &url).await, AttemptOutcome::Delivered);
@@ -216,7 +216,7 @@ async fn what_the_operator_allows_is_reached_and_nothing_beside_it() {
     let names = Names::default();
     names.say("stock.internal", vec![vec![v4("127.0.0.5")]]);
     let allowed = vec!["127.0.0.4/30".parse().unwrap()];
-    let sender = Sender::new(Guard::new(Schemes::HttpToo, allowed), names).unwrap();
+    let sender = Sender::new(Guard::new(Schemes::HttpAllowed, allowed), names).unwrap();
     for (host, outcome) in [
         ("127.0.0.5", AttemptOutcome::Delivered),
         ("stock.internal", AttemptOutcome::Delivered),
@@ -248,18 +248,18 @@ fn what_is_public_may_be_reached() {
     }
     assert!(guard.check_url("https://shop.example/hooks?token=1").is_ok());
     for (url, refused) in [
-        ("http://shop.example/hooks", UrlRefused::Scheme),
-        ("ftp://shop.example/hooks", UrlRefused::Scheme),
-        ("file:///etc/passwd", UrlRefused::Scheme),
-        ("https://user@shop.example/", UrlRefused::Credentials),
-        ("https://:password@shop.example/", UrlRefused::Credentials),
-        ("https://shop.example@127.0.0.1/", UrlRefused::Credentials),
-        ("https://", UrlRefused::Invalid),
-        ("https://127.0.0.1.2.3/", UrlRefused::Invalid),
-        ("shop.example", UrlRefused::Invalid),
+        ("http://shop.example/hooks", UrlError::Scheme),
+        ("ftp://shop.example/hooks", UrlError::Scheme),
+        ("file:///etc/passwd", UrlError::Scheme),
+        ("https://user@shop.example/", UrlError::Credentials),
+        ("https://:password@shop.example/", UrlError::Credentials),
+        ("https://shop.example@127.0.0.1/", UrlError::Credentials),
+        ("https://", UrlError::Invalid),
+        ("https://127.0.0.1.2.3/", UrlError::Invalid),
+        ("shop.example", UrlError::Invalid),
     ] {
         assert_eq!(guard.check_url(url), Err(refused), "{url}");
     }
     let long = format!("https://shop.example/{}", "x".repeat(2000));
-    assert_eq!(guard.check_url(&long), Err(UrlRefused::Invalid));
+    assert_eq!(guard.check_url(&long), Err(UrlError::Invalid));
 }

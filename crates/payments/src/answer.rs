@@ -92,7 +92,7 @@ impl Payments {
     /// What became of an observation; whoever waits for the order hears of it.
     pub(crate) fn taken_in(&self, observed: ObserveOutcome) -> Result<(Order, Option<Task>), Error> {
         match observed {
-            ObserveOutcome::Mismatch(mismatch) => Err(Error::Mismatch(mismatch)),
+            ObserveOutcome::Mismatch(mismatch) => Err(Error::PaymentIntentMismatch(mismatch)),
             ObserveOutcome::Merged(order, task) => {
                 self.waiting.notify();
                 Ok((order, task))

@@ -16,8 +16,8 @@ impl Payments {
                 payments.store.request_close(order_id.clone(), CloseReason::Canceled, by, now()).await?;
             CrashPoint::CloseRequested.reach();
             match outcome {
-                CloseOutcome::NotFound => Err(Error::NotFound),
-                CloseOutcome::NotPossible(status) => Err(Error::NotCancelable(status)),
+                CloseOutcome::NotFound => Err(Error::OrderNotFound),
+                CloseOutcome::NotPossible(status) => Err(Error::OrderNotCancelable(status)),
                 CloseOutcome::Done(order) => {
                     payments.waiting.notify();
                     Ok(order)
@@ -32,11 +32,11 @@ impl Payments {
     }
 
     async fn canceled(&self, order_id: OrderId) -> Result<Order, Error> {
-        let order = self.store.order(order_id).await?.ok_or(Error::NotFound)?;
+        let order = self.store.order(order_id).await?.ok_or(Error::OrderNotFound)?;
         if order.status == OrderStatus::Canceled {
             Ok(order)
         } else {
-            Err(Error::NotCancelable(order.status))
+            Err(Error::OrderNotCancelable(order.status))
         }
     }
 }

@@ -21,13 +21,13 @@ impl Payments {
             CrashPoint::CaptureRequested.reach();
             match outcome {
                 CaptureOutcome::Recorded(work) => payments.resume(&work.attempt.id).await?,
-                CaptureOutcome::NotFound => return Err(Error::NotFound),
-                CaptureOutcome::NotPossible(status) => return Err(Error::NotCapturable(status)),
-                CaptureOutcome::OtherAmount(amount) => return Err(Error::CaptureBegun(amount)),
+                CaptureOutcome::NotFound => return Err(Error::OrderNotFound),
+                CaptureOutcome::NotPossible(status) => return Err(Error::OrderNotCapturable(status)),
+                CaptureOutcome::OtherAmount(amount) => return Err(Error::CaptureInProgress(amount)),
                 CaptureOutcome::TooMuch(held) => return Err(Error::CaptureTooLarge(held)),
             }
-            let order = payments.store.order(order_id).await?.ok_or(Error::NotFound)?;
-            if order.status.was_paid() { Ok(order) } else { Err(Error::NotCapturable(order.status)) }
+            let order = payments.store.order(order_id).await?.ok_or(Error::OrderNotFound)?;
+            if order.status.was_paid() { Ok(order) } else { Err(Error::OrderNotCapturable(order.status)) }
         })
         .await
     }
@@ -56,7 +56,7 @@ impl Payments {
                 };
                 if task == Some(Task::Capture) {
                     self.store.withdraw_capture(work.attempt.id.clone(), now()).await?;
-                    return Err(Error::Refused(RefusalError(refusal)));
+                    return Err(Error::StripeRefusal(RefusalError(refusal)));
                 }
                 Ok(())
             }

@@ -79,7 +79,7 @@ impl Payments {
                 quittance_crash_points::CrashPoint::ExpiryRequested.reach();
                 match self.resume(&work.attempt.id).await {
                     // The money is on its way after all: the order goes on.
-                    Ok(()) | Err(Error::NotCancelable(_)) => {}
+                    Ok(()) | Err(Error::OrderNotCancelable(_)) => {}
                     Err(error) => return Err(error),
                 }
             }

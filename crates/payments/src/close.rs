@@ -61,7 +61,7 @@ impl Payments {
             .is_some_and(|payment| payment.status == PaymentStatus::Open(OpenStatus::Processing));
         if is_in_flight && task == Some(Task::Close) {
             self.store.withdraw_close(order.id.clone(), now()).await?;
-            return Err(Error::NotCancelable(OrderStatus::Processing));
+            return Err(Error::OrderNotCancelable(OrderStatus::Processing));
         }
         Ok(())
     }

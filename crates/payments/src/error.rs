@@ -12,31 +12,31 @@ use quittance_stripe_gateway::Refusal;
 pub enum Error {
     /// There is no such order.
     #[error("there is no such order")]
-    NotFound,
+    OrderNotFound,
     /// The order takes no payment as it stands.
     #[error("an order that is {} takes no payment", .0.as_str())]
-    NotPayable(OrderStatus),
+    OrderNotPayable(OrderStatus),
     /// The order, or its attempt, is being closed: nothing can be begun at this moment.
     #[error("the order is being closed")]
-    Closing,
+    OrderClosing,
     /// A payment of the order is on its way or held, and can not be replaced by another.
     #[error("a payment is on its way: the order is {}", .0.as_str())]
-    InFlightAttempt(OrderStatus),
+    PaymentInFlight(OrderStatus),
     /// Nothing is held for the order that could be taken.
     #[error("nothing is held for an order that is {}", .0.as_str())]
-    NotCapturable(OrderStatus),
+    OrderNotCapturable(OrderStatus),
     /// Another amount is being taken already.
     #[error("{} is being taken already", .0)]
-    CaptureBegun(Money),
+    CaptureInProgress(Money),
     /// More is to be taken than is held.
     #[error("no more than {} is held", .0)]
     CaptureTooLarge(Money),
     /// No money of the order can go back as it stands.
     #[error("no money of an order that is {} can go back", .0.as_str())]
-    NotRefundable(OrderStatus),
+    OrderNotRefundable(OrderStatus),
     /// The charge is disputed: the bank decides where the money goes.
     #[error("the charge is disputed")]
-    Disputed,
+    ChargeDisputed,
     /// More is to go back than is left.
     #[error("no more than {} is left to go back", .0)]
     RefundTooLarge(Money),
@@ -45,10 +45,10 @@ pub enum Error {
     TooManyAttempts,
     /// The order's live attempt has another capture method.
     #[error("the live attempt has another capture method")]
-    CaptureMethodFixed,
+    CaptureMethodConflict,
     /// The order can not be canceled as it stands.
     #[error("an order that is {} can not be canceled", .0.as_str())]
-    NotCancelable(OrderStatus),
+    OrderNotCancelable(OrderStatus),
     /// There is no such seller.
     #[error("there is no such seller")]
     SellerNotFound,
@@ -65,16 +65,16 @@ pub enum Error {
     SellerNotConnected,
     /// The account was connected by its owner, who tells Stripe in its dashboard what it asks for.
     #[error("only an account that the platform made is filled in by links")]
-    NotOnboardedByLink,
+    AccountLinkNotAllowed,
     /// The platform's `ca_…` is not configured.
     #[error("no client id for OAuth is configured")]
     OAuthNotConfigured,
     /// What came back from Stripe's page is not taken.
     #[error("the state of the authorization is {}", .0.as_str())]
-    OAuthState(OAuthStateError),
+    InvalidOAuthState(OAuthStateError),
     /// Stripe does not take the code: it was used, has expired, or was never ours.
     #[error("Stripe does not take the code of the authorization")]
-    OAuthCodeInvalid,
+    InvalidOAuthCode,
     /// The account was connected in another mode than ours.
     #[error("the account was connected in another mode")]
     SellerModeMismatch,
@@ -83,7 +83,7 @@ pub enum Error {
     SellerInUse(Box<Seller>),
     /// Money of so many of the seller's orders is on its way or held.
     #[error("money of {0} of the seller's orders is on its way or held")]
-    SellerHasOpenPayments(usize),
+    OpenSellerPayments(usize),
     /// Nothing was transferred that could come back.
     #[error("nothing was transferred of this payment")]
     NoTransferToReverse,
@@ -92,33 +92,33 @@ pub enum Error {
     NoApplicationFee,
     /// The product is not sold by this seller.
     #[error("the product is not sold by this seller")]
-    ProductNotOfSeller,
+    ProductSellerMismatch,
     /// Stripe lets us use the connected account no more.
     #[error("the connected account is out of reach")]
     AccountUnreachable,
     /// Stripe will not do it, and says why.
     #[error("Stripe refused the request")]
-    Refused(#[source] RefusalError),
+    StripeRefusal(#[source] RefusalError),
     /// Stripe gave no final answer. What was begun is recorded, and driven on by the worker.
     #[error("Stripe could not be asked")]
     Stripe(#[source] quittance_stripe_gateway::Error),
     /// Stripe answered with something that is none of ours.
     #[error("Stripe answered with a PaymentIntent that is not this attempt's: {}", .0.as_str())]
-    Mismatch(quittance_domain::payment::Mismatch),
+    PaymentIntentMismatch(quittance_domain::payment::Mismatch),
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] quittance_persistence::Error),
     /// The task was stopped, by a shutdown or a panic.
     #[error("the task was stopped")]
-    Interrupted(#[source] tokio::task::JoinError),
+    TaskInterrupted(#[source] tokio::task::JoinError),
 }
 
 impl Error {
     /// Why nothing can be begun while an order stands so: because money is on its way, or because it is closed.
     pub(crate) fn in_flight(status: OrderStatus) -> Self {
         match status {
-            OrderStatus::Processing | OrderStatus::Authorized => Self::InFlightAttempt(status),
-            _ => Self::Closing,
+            OrderStatus::Processing | OrderStatus::Authorized => Self::PaymentInFlight(status),
+            _ => Self::OrderClosing,
         }
     }
 
@@ -128,7 +128,7 @@ impl Error {
     pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
-            Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
+            Self::StripeRefusal(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
                     || (refusal.is_destination_unreachable() && !attempt.exists_at_stripe())
                     || self.is_deleted_at_stripe(attempt)
@@ -142,7 +142,7 @@ impl Error {
     pub(crate) fn is_deleted_at_stripe(&self, attempt: &Attempt) -> bool {
         use quittance_stripe_gateway::Error::Refused;
         match self {
-            Self::Refused(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
+            Self::StripeRefusal(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
                 refusal.is_missing()
                     && !refusal.is_destination_unreachable()
                     && attempt.exists_at_stripe()

@@ -33,26 +33,26 @@ use quittance_stripe_gateway::Stripe;
 use tokio::runtime::Handle;
 
 pub use error::{Error, OAuthStateError};
-pub use pay::{CheckoutRequest, HostedPage, Payable, client_secret_hash};
+pub use pay::{CheckoutRequest, HostedPage, LivePaymentIntent, client_secret_hash};
 pub use quittance_stripe_gateway::{AccountKind, AccountLink, BusinessType, Collection};
-pub use reconcile::{ReconcileReport, Scope};
+pub use reconcile::{ReconcileReport, ReconcileScope};
 pub use refund::RefundRequest;
 pub use sellers::{
-    AccountLinkRequest, Authorization, ConnectSettings, OAuthAnswer, SellerRequest, StripeProductMade,
+    AccountLinkRequest, Authorization, ConnectSettings, CreatedStripeProduct, OAuthCallback, SellerRequest,
 };
 pub use status::LookupTimeout;
-pub use waiting::Waiting;
+pub use waiting::OutcomeWaiters;
 pub use worker::Worker;
 
-use status::Refreshes;
+use status::RefreshLimiter;
 
 /// The use cases. Clones share everything.
 #[derive(Clone)]
 pub struct Payments {
     store: Store,
     stripe: Stripe,
-    waiting: Waiting,
-    refreshes: Arc<Refreshes>,
+    waiting: OutcomeWaiters,
+    refreshes: Arc<RefreshLimiter>,
     connect: Arc<ConnectSettings>,
     runtime: Handle,
 }
@@ -60,12 +60,12 @@ pub struct Payments {
 impl Payments {
     /// The use cases on this store and this Stripe account. `waiting` is told by whoever applies events.
     #[must_use]
-    pub fn new(store: Store, stripe: Stripe, waiting: Waiting) -> Self {
+    pub fn new(store: Store, stripe: Stripe, waiting: OutcomeWaiters) -> Self {
         Self {
             store,
             stripe,
             waiting,
-            refreshes: Arc::new(Refreshes::new()),
+            refreshes: Arc::new(RefreshLimiter::new()),
             connect: Arc::default(),
             runtime: Handle::current(),
         }
@@ -106,7 +106,7 @@ impl Payments {
                     }
                 }
             }
-            Err(Error::Closing)
+            Err(Error::OrderClosing)
         })
         .await
     }
@@ -118,7 +118,7 @@ impl Payments {
         Fut: Future<Output = Result<T, Error>> + Send + 'static,
         T: Send + 'static,
     {
-        self.runtime.spawn(use_case(self.clone())).await.map_err(Error::Interrupted)?
+        self.runtime.spawn(use_case(self.clone())).await.map_err(Error::TaskInterrupted)?
     }
 }
 

@@ -34,7 +34,7 @@ const SESSION_LIFE_MAX: Duration = Duration::minutes(24 * 60 - 5);
 
 /// What a page needs to let a customer pay.
 #[derive(Debug)]
-pub struct Payable {
+pub struct LivePaymentIntent {
     /// The order as it is now.
     pub order: Order,
     /// Our id of the attempt.
@@ -99,7 +99,7 @@ impl Payments {
         &self,
         order_id: OrderId,
         capture_method: Option<CaptureMethod>,
-    ) -> Result<Payable, Error> {
+    ) -> Result<LivePaymentIntent, Error> {
         self.detached(async move |payments: Self| {
             let wish = PaymentRequest::Element(capture_method);
             let (work, answer, order) = payments.live_attempt(order_id, &wish).await?;
@@ -122,7 +122,7 @@ impl Payments {
             let (_, answer, order) = payments.live_attempt(order_id, &wish).await?;
             match answer {
                 Answer::Session(session) => hosted_page(*session, order),
-                Answer::PaymentIntent(_) => Err(Error::Closing),
+                Answer::PaymentIntent(_) => Err(Error::OrderClosing),
             }
         })
         .await
@@ -135,7 +135,7 @@ impl Payments {
         wish: &PaymentRequest,
     ) -> Result<(PendingAttempt, Answer, Order), Error> {
         for _ in 0..TRIES {
-            let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
+            let order = self.store.order(order_id.clone()).await?.ok_or(Error::OrderNotFound)?;
             let work = match self.store.begin_attempt(self.new_attempt(&order, wish)?).await? {
                 BeginAttemptOutcome::Recorded(work) => {
                     CrashPoint::AttemptRecorded.reach();
@@ -151,15 +151,15 @@ impl Payments {
                 BeginAttemptOutcome::SellerNotReady { seller_id, blockers } => {
                     return Err(Error::SellerNotReady { seller_id, blockers });
                 }
-                BeginAttemptOutcome::NotFound => return Err(Error::NotFound),
+                BeginAttemptOutcome::NotFound => return Err(Error::OrderNotFound),
                 BeginAttemptOutcome::NotPayable(status) if status.is_open() => {
                     return Err(Error::in_flight(status));
                 }
-                BeginAttemptOutcome::NotPayable(status) => return Err(Error::NotPayable(status)),
+                BeginAttemptOutcome::NotPayable(status) => return Err(Error::OrderNotPayable(status)),
                 BeginAttemptOutcome::TooManyAttempts => return Err(Error::TooManyAttempts),
             };
             if wish.capture_method().is_some_and(|wanted| wanted != work.attempt.capture_method) {
-                return Err(Error::CaptureMethodFixed);
+                return Err(Error::CaptureMethodConflict);
             }
             let (answer, order) = match self.make_or_read(&work).await {
                 Err(error) if error.is_out_of_reach(&work.attempt) => {
@@ -178,20 +178,20 @@ impl Payments {
             match order.payment.as_ref().map(|payment| payment.status) {
                 // It was closed at Stripe in the meantime: the next try records a new attempt.
                 Some(PaymentStatus::Canceled) | None => {}
-                Some(_) if !order.status.is_open() => return Err(Error::NotPayable(order.status)),
+                Some(_) if !order.status.is_open() => return Err(Error::OrderNotPayable(order.status)),
                 // The customer has done their part; whether the money comes will show.
                 Some(_) if is_complete => return Err(Error::in_flight(order.status)),
                 Some(_) => return Ok((work, answer, order)),
             }
         }
-        Err(Error::Closing)
+        Err(Error::OrderClosing)
     }
 
     /// Closes an attempt that stands in the way of another.
     pub(crate) async fn close_for_another(&self, work: &PendingAttempt) -> Result<(), Error> {
         match self.resume(&work.attempt.id).await {
             // The money was on its way already: that is how the order is being paid.
-            Err(Error::NotCancelable(status)) => Err(Error::in_flight(status)),
+            Err(Error::OrderNotCancelable(status)) => Err(Error::in_flight(status)),
             result => result,
         }
     }
@@ -199,7 +199,7 @@ impl Payments {
     /// What Stripe has of an attempt, fresh, with the order after its news was taken in.
     async fn make_or_read(&self, work: &PendingAttempt) -> Result<(Answer, Order), Error> {
         if work.attempt.exists_at_stripe() && work.task == Some(Task::Close) {
-            return Err(Error::Closing);
+            return Err(Error::OrderClosing);
         }
         let answer = match self.read_attempt(work).await? {
             Some(answer) => answer,
@@ -212,7 +212,7 @@ impl Payments {
     /// The client secret of an attempt whose answer is given again: fetched, because it is not stored.
     pub async fn client_secret(&self, payment_id: PaymentId) -> Result<SecretString, Error> {
         self.detached(async move |payments: Self| {
-            let work = payments.store.attempt(payment_id).await?.ok_or(Error::NotFound)?;
+            let work = payments.store.attempt(payment_id).await?.ok_or(Error::OrderNotFound)?;
             match payments.make_or_read(&work).await?.0 {
                 Answer::PaymentIntent(answer) => answer.client_secret.ok_or_else(no_client_secret),
                 Answer::Session(_) => Err(no_client_secret()),
@@ -324,8 +324,8 @@ fn payable(
     status: PaymentStatus,
     answer: PaymentIntent,
     order: Order,
-) -> Result<Payable, Error> {
-    Ok(Payable {
+) -> Result<LivePaymentIntent, Error> {
+    Ok(LivePaymentIntent {
         payment_id,
         status,
         payment_intent_id: answer.observation.payment_intent_id,

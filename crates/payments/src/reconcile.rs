@@ -13,7 +13,7 @@ const PAGE: u8 = 100;
 
 /// What is reconciled.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope {
+pub struct ReconcileScope {
     /// Stripe is asked about orders that changed since then, and about all that are not settled.
     pub since: DateTime<Utc>,
     /// Nothing is changed, neither here nor at Stripe.
@@ -26,11 +26,11 @@ pub struct ReconcileReport {
     /// Payments and refunds that were left half-done and have been driven on.
     pub resumed: usize,
     /// Orders that Stripe was asked about.
-    pub refreshed: usize,
+    pub compared: usize,
     /// Orders of which Stripe knew more than we did.
-    pub behind: usize,
+    pub updated: usize,
     /// Orders whose cached columns were derived anew.
-    pub derived: usize,
+    pub recomputed: usize,
     /// Orders whose cached columns were wrong.
     pub repaired: usize,
     /// Orders that Stripe could not be asked about: they are tried again by the worker.
@@ -42,14 +42,14 @@ impl Payments {
     /// anew. `step` is called after each order.
     pub async fn reconcile(
         &self,
-        scope: Scope,
+        scope: ReconcileScope,
         mut step: impl FnMut(&ReconcileReport) + Send,
     ) -> Result<ReconcileReport, Error> {
         let mut tally = ReconcileReport::default();
         if !scope.dry_run {
             let worker = Worker::new(self.clone());
             loop {
-                let resumed = worker.work_once().await;
+                let resumed = worker.run_once().await;
                 tally.resumed += resumed;
                 if resumed == 0 {
                     break;
@@ -69,7 +69,7 @@ impl Payments {
         let mut after = None;
         loop {
             let part = self.store.recompute(after, PAGE, scope.dry_run, now()).await?;
-            tally.derived += part.checked_count;
+            tally.recomputed += part.checked_count;
             tally.repaired += part.repaired.len();
             step(&tally);
             if part.last.is_none() {
@@ -86,7 +86,7 @@ impl Payments {
         tally: &mut ReconcileReport,
     ) -> Result<(), Error> {
         let Some(before) = self.store.order_to_check(id.clone()).await? else { return Ok(()) };
-        tally.refreshed += 1;
+        tally.compared += 1;
         let result = if dry_run {
             self.is_behind(&before).await
         } else {
@@ -99,7 +99,7 @@ impl Payments {
             }
         };
         match result {
-            Ok(behind) => tally.behind += usize::from(behind),
+            Ok(updated) => tally.updated += usize::from(updated),
             Err(Error::Store(error)) => return Err(Error::Store(error)),
             Err(error) => {
                 tally.failed += 1;

@@ -66,9 +66,9 @@ impl Payments {
             };
             let work = match payments.store.begin_refund(new, completion).await? {
                 BeginRefundOutcome::Recorded(work) => work,
-                BeginRefundOutcome::NotFound => return Err(Error::NotFound),
-                BeginRefundOutcome::NotPaid(status) => return Err(Error::NotRefundable(status)),
-                BeginRefundOutcome::Disputed => return Err(Error::Disputed),
+                BeginRefundOutcome::NotFound => return Err(Error::OrderNotFound),
+                BeginRefundOutcome::NotPaid(status) => return Err(Error::OrderNotRefundable(status)),
+                BeginRefundOutcome::Disputed => return Err(Error::ChargeDisputed),
                 BeginRefundOutcome::TooMuch(left) => return Err(Error::RefundTooLarge(left)),
                 BeginRefundOutcome::NoTransfer => return Err(Error::NoTransferToReverse),
                 BeginRefundOutcome::NoApplicationFee => return Err(Error::NoApplicationFee),
@@ -76,7 +76,7 @@ impl Payments {
             CrashPoint::RefundRecorded.reach();
             match payments.send_refund(&work).await {
                 Ok(stored) => Ok(stored),
-                Err(refused @ (Error::Refused(_) | Error::AccountUnreachable)) => Err(refused),
+                Err(refused @ (Error::StripeRefusal(_) | Error::AccountUnreachable)) => Err(refused),
                 Err(error) => {
                     tracing::warn!(
                         refund.id = %work.stored.refund.id,
@@ -130,7 +130,7 @@ impl Payments {
         if let Some(found) = listed.into_iter().find(|refund| refund.refund_id.as_ref() == Some(id)) {
             let stored = self.store.apply_refund_observation(id.clone(), found, now()).await?;
             self.waiting.notify();
-            return stored.ok_or(Error::NotFound);
+            return stored.ok_or(Error::OrderNotFound);
         }
         if age < KEY_FORGOTTEN {
             return self.look_later(work, "it is not there yet").await;
@@ -196,7 +196,7 @@ impl Payments {
                 let stored =
                     self.store.apply_refund_observation(id.clone(), answer.observation, now()).await?;
                 self.waiting.notify();
-                stored.ok_or(Error::NotFound)
+                stored.ok_or(Error::OrderNotFound)
             }
             Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
                 Err(Error::Stripe(StripeError::Refused(refusal)))
@@ -228,8 +228,8 @@ impl Payments {
     async fn refuse_refund(&self, id: &RefundId, refusal: Box<Refusal>) -> Result<StoredRefund, Error> {
         let (reason, error) = match &refusal.code {
             _ if refusal.is_account_unreachable() => (UNREACHABLE.to_owned(), Error::AccountUnreachable),
-            Some(code) => (code.clone(), Error::Refused(RefusalError(refusal))),
-            None => (refusal.status.to_string(), Error::Refused(RefusalError(refusal))),
+            Some(code) => (code.clone(), Error::StripeRefusal(RefusalError(refusal))),
+            None => (refusal.status.to_string(), Error::StripeRefusal(RefusalError(refusal))),
         };
         self.store.refuse_refund(id.clone(), reason, now()).await?;
         Err(error)

@@ -114,7 +114,7 @@ impl Payments {
             Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                 let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
                 self.store.refuse_attempt(work.attempt.id.clone(), reason, now()).await?;
-                Err(Error::Refused(RefusalError(refusal)))
+                Err(Error::StripeRefusal(RefusalError(refusal)))
             }
             Err(error) => Err(Error::Stripe(error)),
         }

@@ -11,7 +11,7 @@ use quittance_domain::seller::{ChargeType, FeeTerms};
 use quittance_stripe_gateway::{AccountKind, BusinessType, Collection};
 use secrecy::SecretString;
 
-pub use products::StripeProductMade;
+pub use products::CreatedStripeProduct;
 
 /// How sellers are connected, and on which terms they begin.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ pub struct Authorization {
 
 /// What came back from Stripe's page, and who brings it.
 #[derive(Debug, Clone)]
-pub struct OAuthAnswer {
+pub struct OAuthCallback {
     /// Stripe's code. Works once, for five minutes.
     pub code: SecretString,
     /// What was in the URL, unchanged.

@@ -30,16 +30,16 @@ pub struct LookupTimeout {
     /// How long at most.
     pub wait: Duration,
     /// The version of the order that the caller has seen: only what settles later is news.
-    pub after: i64,
+    pub after_version: i64,
 }
 
 /// What limits the reads of waiting customers.
-pub(crate) struct Refreshes {
+pub(crate) struct RefreshLimiter {
     of_one: DefaultKeyedRateLimiter<PaymentId>,
     of_all: DefaultDirectRateLimiter,
 }
 
-impl Refreshes {
+impl RefreshLimiter {
     pub(crate) fn new() -> Self {
         let once = Quota::with_period(REFRESH_PERIOD).expect("the period is not zero");
         Self {
@@ -67,13 +67,13 @@ impl Payments {
         let deadline = Instant::now() + patience.wait;
         let mut refresh_at = Instant::now() + WEBHOOK_LEAD;
         loop {
-            let order = self.store.order(order_id.clone()).await?.ok_or(Error::NotFound)?;
-            let news = order.has_outcome() && order.outcome_version > patience.after;
+            let order = self.store.order(order_id.clone()).await?.ok_or(Error::OrderNotFound)?;
+            let news = order.has_outcome() && order.outcome_version > patience.after_version;
             if news || Instant::now() >= deadline {
                 return Ok(order);
             }
             // What settles later has a higher version than this one.
-            let seen = order.version.max(patience.after);
+            let seen = order.version.max(patience.after_version);
             let settled = self.waiting.outcome_after(order_id.clone(), seen);
             if tokio::time::timeout_at(refresh_at.min(deadline), settled).await.is_err()
                 && Instant::now() >= refresh_at

@@ -13,17 +13,17 @@ const POLL_PERIOD: Duration = Duration::from_millis(250);
 
 /// Who waits for which orders. Clones share the list.
 #[derive(Clone)]
-pub struct Waiting {
-    waiters: Arc<Mutex<HashMap<OrderId, Vec<Waiter>>>>,
+pub struct OutcomeWaiters {
+    waiters: Arc<Mutex<HashMap<OrderId, Vec<OutcomeWaiter>>>>,
     look: Arc<Notify>,
 }
 
-struct Waiter {
+struct OutcomeWaiter {
     seen_version: i64,
     tell: oneshot::Sender<()>,
 }
 
-impl Waiting {
+impl OutcomeWaiters {
     /// Starts the poller on the current runtime. It rests while nobody waits.
     #[must_use]
     pub fn start(store: Store) -> Self {
@@ -40,7 +40,7 @@ impl Waiting {
     /// Returns once the order's payment has settled in a version after the one seen.
     pub(crate) async fn outcome_after(&self, order_id: OrderId, seen_version: i64) {
         let (tell, told) = oneshot::channel();
-        self.lock().entry(order_id).or_default().push(Waiter { seen_version, tell });
+        self.lock().entry(order_id).or_default().push(OutcomeWaiter { seen_version, tell });
         self.look.notify_one();
         // The sender is dropped only when it has told.
         let _ = told.await;
@@ -66,12 +66,12 @@ impl Waiting {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<OrderId, Vec<Waiter>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrderId, Vec<OutcomeWaiter>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn poll(waiting: Waiting, store: Store) {
+async fn poll(waiting: OutcomeWaiters, store: Store) {
     loop {
         let wanted = waiting.wanted();
         if wanted.is_empty() {

@@ -67,7 +67,7 @@ impl Worker {
                 swept_at = Some(Instant::now());
             }
             recompute = self.recompute_part(recompute).await;
-            let found = self.work_once().await;
+            let found = self.run_once().await;
             if found < usize::from(BATCH) {
                 let _ = tokio::time::timeout(PERIOD, stop.wait_for(|stop| *stop)).await;
             }
@@ -116,7 +116,7 @@ impl Worker {
     }
 
     /// Takes what is due now and works on it; how much there was.
-    pub async fn work_once(&self) -> usize {
+    pub async fn run_once(&self) -> usize {
         let payments = self.attempts().await;
         let refunds = self.refunds().await;
         let checks = self.checks().await;
@@ -211,7 +211,7 @@ fn report(work: &PendingAttempt, result: &Result<(), Error>) {
     match result {
         Ok(()) => tracing::info!("A payment that was left half-done is complete."),
         // Asked to cancel, Stripe said that the money is on its way: the order goes on.
-        Err(Error::NotCancelable(_) | Error::Refused(_)) => {
+        Err(Error::OrderNotCancelable(_) | Error::StripeRefusal(_)) => {
             tracing::info!("A payment that was left half-done came to nothing: Stripe refused it.");
         }
         Err(error) if work.resume_count > REDRIVES_BEFORE_ALARM => tracing::error!(
@@ -233,12 +233,12 @@ fn report_seller(work: &PendingSeller, error: Option<Error>) {
     count("seller", error.is_none());
     match error {
         None => tracing::debug!("What was due for a seller is done."),
-        Some(Error::SellerHasOpenPayments(orders)) => tracing::warn!(
+        Some(Error::OpenSellerPayments(orders)) => tracing::warn!(
             orders,
             "A seller can not leave: money of its orders is on its way or held. It is connected again; ask once more \
              when that is settled, or with force."
         ),
-        Some(error @ Error::Refused(_)) => tracing::error!(
+        Some(error @ Error::StripeRefusal(_)) => tracing::error!(
             error = &error as &dyn std::error::Error,
             "Stripe refused what was due for a seller. Look at Stripe's request log, and at the account in its \
              dashboard."
@@ -266,7 +266,7 @@ fn report_refund(work: &PendingRefund, result: Result<StoredRefund, Error>) {
         Ok(_) if is_done => tracing::info!("A refund is with Stripe."),
         // Why it was put off was said where that was decided.
         Ok(_) => {}
-        Err(error @ (Error::Refused(_) | Error::AccountUnreachable)) => tracing::error!(
+        Err(error @ (Error::StripeRefusal(_) | Error::AccountUnreachable)) => tracing::error!(
             error = &error as &dyn std::error::Error,
             cause = refund.cause.as_str(),
             "Stripe refused a refund: the money was not given back. Look at the order's timeline, and give it back \

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use quittance_payments::{ConnectSettings, Payments, ReconcileReport, Scope, Waiting};
+use quittance_payments::{ConnectSettings, OutcomeWaiters, Payments, ReconcileReport, ReconcileScope};
 use quittance_sandbox::ChaosConfig;
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_webhook::{EventBackfillReport, EventBackfiller, Receiver, ReceiverConfig};
@@ -32,7 +32,7 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     store.ready().await?;
     let record = if args.dry_run { AccountRecord::Read } else { AccountRecord::ReadOrInsert };
     compare(&store, &stripe, record).await?;
-    let waiting = Waiting::start(store.clone());
+    let waiting = OutcomeWaiters::start(store.clone());
     let receiver = Receiver::start(store.clone(), ReceiverConfig::default(), || ());
     let backfill = EventBackfiller::new(store.clone(), stripe.clone(), receiver.clone());
     let payments = Payments::new(store.clone(), stripe, waiting).with_connect(connect);
@@ -41,11 +41,13 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     let spinner = ProgressBar::new_spinner().with_style(style.expect("the template is valid"));
     spinner.enable_steady_tick(SPINNER_PERIOD);
     let events = backfill
-        .walk(since, args.dry_run, |events| spinner.set_message(format!("{} events listed", events.listed)))
+        .backfill_since(since, args.dry_run, |events| {
+            spinner.set_message(format!("{} events listed", events.listed))
+        })
         .await?;
-    let scope = Scope { since, dry_run: args.dry_run };
+    let scope = ReconcileScope { since, dry_run: args.dry_run };
     let step = |report: &ReconcileReport| {
-        let (compared, recomputed) = (report.refreshed, report.derived);
+        let (compared, recomputed) = (report.compared, report.recomputed);
         spinner.set_message(format!("{compared} orders compared, {recomputed} recomputed"));
     };
     let report = payments.reconcile(scope, step).await?;
@@ -97,10 +99,10 @@ fn summary(events: EventBackfillReport, report: ReconcileReport, dry_run: bool) 
         (events.missing, "events missing here"),
         (applied_count, applied),
         (report.resumed, "payments and refunds resumed"),
-        (report.refreshed, "orders compared with Stripe"),
-        (report.behind, updated),
+        (report.compared, "orders compared with Stripe"),
+        (report.updated, updated),
         (report.failed, "orders that failed to compare; the service retries them"),
-        (report.derived, "order statuses recomputed"),
+        (report.recomputed, "order statuses recomputed"),
         (report.repaired, repaired),
     ];
     let mut text = String::new();

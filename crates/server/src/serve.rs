@@ -14,8 +14,8 @@ use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use metrics_exporter_prometheus::PrometheusHandle;
 use quittance_api::{Api, ApiConfig, SecretKeyText};
-use quittance_outbound::{OutboundConfig, Sender, SystemLookup, Wakeup, Worker as OutboundWorker};
-use quittance_payments::{Payments, Waiting, Worker};
+use quittance_outbound::{OutboundConfig, Sender, SystemResolver, Wakeup, Worker as OutboundWorker};
+use quittance_payments::{OutcomeWaiters, Payments, Worker};
 use quittance_persistence::{Cursor, ProductVisibility, Store};
 use quittance_stripe_gateway::Stripe;
 use quittance_webhook::{EventBackfiller, Receiver, ReceiverConfig, forget_payloads};
@@ -97,7 +97,7 @@ impl Service {
         let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let banner = banner(&config, &store, &url, &connection, demo_key.as_ref()).await?;
 
-        let waiting = Waiting::start(store.clone());
+        let waiting = OutcomeWaiters::start(store.clone());
         let payments = Payments::new(store.clone(), connection.stripe.clone(), waiting.clone())
             .with_connect(config.sellers.clone());
         let wakeup = Wakeup::default();
@@ -225,16 +225,16 @@ async fn check_account(connection: &Connection, store: &Store) -> Result<Account
 }
 
 /// Starts the event receiver. After each commit, it wakes waiting clients and the outbound worker.
-fn receiver(store: Store, secrets: Vec<SecretString>, waiting: Waiting, wakeup: Wakeup) -> Receiver {
+fn receiver(store: Store, secrets: Vec<SecretString>, waiting: OutcomeWaiters, wakeup: Wakeup) -> Receiver {
     let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
     Receiver::start(store, config, move || {
         waiting.notify();
-        wakeup.tell();
+        wakeup.notify();
     })
 }
 
 fn outbound_worker(config: &Config, store: Store, wakeup: Wakeup) -> Result<OutboundWorker, Error> {
-    let sender = Sender::new(config.outbound.guard.clone(), SystemLookup).map_err(Error::Sender)?;
+    let sender = Sender::new(config.outbound.guard.clone(), SystemResolver).map_err(Error::Sender)?;
     let render = quittance_api::message_renderer(&config.store.sellers_supported);
     let config = OutboundConfig { render, retention: config.outbound.retention };
     Ok(OutboundWorker::new(store, sender, config, wakeup))

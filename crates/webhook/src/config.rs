@@ -6,7 +6,7 @@ use secrecy::SecretString;
 #[derive(Debug, Clone)]
 pub struct ReceiverConfig {
     /// The signing secrets of the endpoint for our own account: more than one while they are rolled. Other endpoints
-    /// have secrets of their own: see [`Receiver::of_endpoint`](crate::Receiver::of_endpoint).
+    /// have secrets of their own: see [`Receiver::for_endpoint`](crate::Receiver::for_endpoint).
     pub secrets: Vec<SecretString>,
     /// How many batches may be on their way to the database at once. Two keep PostgreSQL busy while one waits
     /// for its commit; SQLite writes one at a time, so there one makes the larger batches.

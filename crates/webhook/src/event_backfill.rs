@@ -141,7 +141,7 @@ impl EventBackfiller {
 
     /// Takes in every event made since a time that had not arrived, of our own account and of connected ones on which
     /// something was charged; only counts them if `dry_run`. `step` is called after each page of a list.
-    pub async fn walk(
+    pub async fn backfill_since(
         &self,
         since: DateTime<Utc>,
         dry_run: bool,

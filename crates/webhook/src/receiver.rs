@@ -16,7 +16,7 @@ use crate::queue::{Answer, QueueSender, queue};
 use crate::{ReceiveError, ReceiverConfig, figures};
 
 /// Receives the events of one of Stripe's webhook endpoints. Clones, and receivers of other endpoints made by
-/// [`Receiver::of_endpoint`], share one queue.
+/// [`Receiver::for_endpoint`], share one queue.
 #[derive(Clone)]
 pub struct Receiver {
     secrets: Arc<[SecretString]>,
@@ -53,7 +53,7 @@ impl Receiver {
     /// The receiver of another endpoint, which believes these secrets only. It puts what it takes in into the same
     /// queue, and is closed together with this one.
     #[must_use]
-    pub fn of_endpoint(&self, secrets: Vec<SecretString>) -> Self {
+    pub fn for_endpoint(&self, secrets: Vec<SecretString>) -> Self {
         Self { secrets: secrets.into(), inner: Arc::clone(&self.inner) }
     }
 

@@ -25,29 +25,29 @@ impl From<Error> for Problem {
     /// Every error by its name, so that a new one is not taken for a fault of our own unseen.
     fn from(error: Error) -> Self {
         match error {
-            Error::NotFound | Error::SellerNotFound => Self::not_found(),
-            Error::NotPayable(status) => Self::of_order_status(status, Code::PaymentProcessing),
-            Error::NotCancelable(OrderStatus::Authorized) => Self::new(
+            Error::OrderNotFound | Error::SellerNotFound => Self::not_found(),
+            Error::OrderNotPayable(status) => Self::of_order_status(status, Code::PaymentProcessing),
+            Error::OrderNotCancelable(OrderStatus::Authorized) => Self::new(
                 Code::NotCancelable,
                 "The payment is authorized: only the shop can cancel the order now.",
             ),
-            Error::NotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
-            Error::Closing => Self::new(Code::OrderClosing, "The order is being closed."),
-            Error::InFlightAttempt(status) => Self::in_flight(status),
+            Error::OrderNotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
+            Error::OrderClosing => Self::new(Code::OrderClosing, "The order is being closed."),
+            Error::PaymentInFlight(status) => Self::in_flight(status),
             Error::TooManyAttempts => {
                 Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
             }
-            Error::CaptureMethodFixed => Self::new(
+            Error::CaptureMethodConflict => Self::new(
                 Code::CaptureMethodFixed,
                 "The order has a live payment with another capture method.",
             ),
-            Error::NotCapturable(status) => Self::not_capturable(status),
-            Error::CaptureBegun(amount) => Self::capture_begun(amount),
+            Error::OrderNotCapturable(status) => Self::not_capturable(status),
+            Error::CaptureInProgress(amount) => Self::capture_begun(amount),
             Error::CaptureTooLarge(held) => {
                 Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
             }
-            Error::NotRefundable(status) => Self::not_refundable(status),
-            Error::Disputed => Self::disputed(),
+            Error::OrderNotRefundable(status) => Self::not_refundable(status),
+            Error::ChargeDisputed => Self::disputed(),
             Error::RefundTooLarge(left) => {
                 Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
             }
@@ -55,22 +55,22 @@ impl From<Error> for Problem {
             Error::NoApplicationFee => Self::no_application_fee(),
             Error::SellerNotReady { blockers, .. } => Self::seller_not_ready(blockers),
             Error::AccountUnreachable => Self::account_unreachable(),
-            Error::OAuthState(refused) => Self::of_state(refused),
-            Error::OAuthCodeInvalid => Self::oauth_code_invalid(),
+            Error::InvalidOAuthState(refused) => Self::of_state(refused),
+            Error::InvalidOAuthCode => Self::oauth_code_invalid(),
             Error::OAuthNotConfigured => Self::oauth_not_configured(),
             Error::SellerModeMismatch => Self::seller_mode_mismatch(),
             Error::SellerNotConnected => Self::seller_not_connected(),
-            Error::NotOnboardedByLink => Self::not_onboarded_by_link(),
+            Error::AccountLinkNotAllowed => Self::not_onboarded_by_link(),
             Error::SellerInUse(_) => Self::seller_in_use(),
-            Error::SellerHasOpenPayments(count) => Self::seller_has_open_payments(count),
-            Error::ProductNotOfSeller => Self::product_not_of_seller(),
-            Error::Refused(refusal) => {
+            Error::OpenSellerPayments(count) => Self::seller_has_open_payments(count),
+            Error::ProductSellerMismatch => Self::product_not_of_seller(),
+            Error::StripeRefusal(refusal) => {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
                 Self::payment_refused(refusal.0.code)
             }
             Error::Stripe(_) => Self::stripe_away(&error),
             Error::Store(error) => error.into(),
-            Error::Mismatch(_) | Error::Interrupted(_) => Self::internal(&error),
+            Error::PaymentIntentMismatch(_) | Error::TaskInterrupted(_) => Self::internal(&error),
         }
     }
 }
@@ -125,7 +125,7 @@ impl Problem {
     /// An error of a use case that only the shop may ask for: it is told in Stripe's words why Stripe refused.
     pub(crate) fn for_shop(error: Error, refused: Code) -> Self {
         match error {
-            Error::Refused(refusal) => {
+            Error::StripeRefusal(refusal) => {
                 tracing::info!(error = &refusal as &dyn StdError, "Stripe refused what the shop asked for.");
                 let detail = match &refusal.0.code {
                     Some(code) => format!("{}: {code}.", refused.title()),

@@ -6,8 +6,8 @@ use actix_web::web::{Path, ThinData};
 use actix_web::{HttpResponse, post};
 use quittance_domain::seller::FeeTerms;
 use quittance_payments::{
-    AccountKind, AccountLinkRequest, BusinessType as DomainBusinessType, Collection, OAuthAnswer,
-    SellerRequest,
+    AccountKind, AccountLinkRequest, BusinessType as DomainBusinessType, Collection,
+    OAuthCallback as DomainOAuthCallback, SellerRequest,
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -162,13 +162,13 @@ fn read_authorize(body: &mut Object<'_>, allowed: &ReturnOrigins) -> Read<(Strin
     Ok((binding?, redirect_uri?))
 }
 
-fn read_callback(body: &mut Object<'_>) -> Read<OAuthAnswer> {
+fn read_callback(body: &mut Object<'_>) -> Read<DomainOAuthCallback> {
     let code = body.required("code", |field| field.text(MAX_CODE_CHARS));
     // Whoever comes back without a state comes with none that is known.
     let state =
         body.required("state", |field| field.checked_text(MAX_CODE_CHARS, |_| true, "must be a text"));
     let binding = body.required("binding", |field| field.text(MAX_BINDING_CHARS));
-    Ok(OAuthAnswer { code: code?.into(), state: state?.into(), binding: binding? })
+    Ok(DomainOAuthCallback { code: code?.into(), state: state?.into(), binding: binding? })
 }
 
 fn read_create(seller: &mut Object<'_>, usual: FeeTerms) -> Read<SellerRequest> {

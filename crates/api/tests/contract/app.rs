@@ -12,8 +12,8 @@ use quittance_api::{Api, ApiConfig, IpNet, PublicMode, ReturnOrigins, SecretKeyT
 use quittance_domain::history::{Limits, ReviewRefund};
 use quittance_domain::id::KeyId;
 use quittance_domain::seller::{ChargeType, FeeTerms, SupportedSellers};
-use quittance_outbound::{Guard, OutboundConfig, Sender, SystemLookup, Wakeup, Worker};
-use quittance_payments::{ConnectSettings, Payments, Waiting};
+use quittance_outbound::{Guard, OutboundConfig, Sender, SystemResolver, Wakeup, Worker};
+use quittance_payments::{ConnectSettings, OutcomeWaiters, Payments};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::{Config as SandboxConfig, Sandbox};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
@@ -224,7 +224,7 @@ fn connect_settings(setup: &Setup) -> ConnectSettings {
 
 /// Delivers messages to the shop's own systems, on this machine too.
 fn start_outbound(store: Store, supported: &SupportedSellers) {
-    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemLookup).unwrap();
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemResolver).unwrap();
     let render = quittance_api::message_renderer(supported);
     let config = OutboundConfig { render, retention: chrono::Duration::days(90) };
     let worker = Worker::new(store, sender, config, Wakeup::default());
@@ -263,7 +263,7 @@ impl TestApp {
             Some(base) => base.clone(),
             None => start_sandbox(&setup, &url, &record),
         };
-        let waiting = Waiting::start(store.clone());
+        let waiting = OutcomeWaiters::start(store.clone());
         let receiver_config =
             ReceiverConfig { secrets: vec![WEBHOOK_SECRET.into()], ..ReceiverConfig::default() };
         let poked = waiting.clone();

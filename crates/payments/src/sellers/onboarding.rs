@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{AccountLinkRequest, Authorization, OAuthAnswer, SellerRequest};
+use super::{AccountLinkRequest, Authorization, OAuthCallback, SellerRequest};
 use crate::error::RefusalError;
 use crate::pay::GRACE;
 use crate::resume::{CLOCK_SKEW_MAX, KEY_AGE_MAX};
@@ -44,7 +44,7 @@ impl Payments {
 
     /// Connects the account whose owner let the platform in. The state is taken first, and for good: whatever goes
     /// wrong after that, they have to begin anew.
-    pub async fn finish_oauth(&self, answer: OAuthAnswer) -> Result<Seller, Error> {
+    pub async fn finish_oauth(&self, answer: OAuthCallback) -> Result<Seller, Error> {
         self.detached(async move |payments: Self| {
             if payments.connect.client_id.is_none() {
                 return Err(Error::OAuthNotConfigured);
@@ -52,11 +52,15 @@ impl Payments {
             let (state, binding) = (hash(answer.state.expose_secret()), hash(&answer.binding));
             match payments.store.consume_oauth_state(state, binding, now()).await? {
                 ConsumeStateOutcome::Taken => {}
-                ConsumeStateOutcome::Unknown => return Err(Error::OAuthState(OAuthStateError::Unknown)),
-                ConsumeStateOutcome::Used => return Err(Error::OAuthState(OAuthStateError::Used)),
-                ConsumeStateOutcome::Expired => return Err(Error::OAuthState(OAuthStateError::Expired)),
+                ConsumeStateOutcome::Unknown => {
+                    return Err(Error::InvalidOAuthState(OAuthStateError::Unknown));
+                }
+                ConsumeStateOutcome::Used => return Err(Error::InvalidOAuthState(OAuthStateError::Used)),
+                ConsumeStateOutcome::Expired => {
+                    return Err(Error::InvalidOAuthState(OAuthStateError::Expired));
+                }
                 ConsumeStateOutcome::OtherBinding => {
-                    return Err(Error::OAuthState(OAuthStateError::OtherBinding));
+                    return Err(Error::InvalidOAuthState(OAuthStateError::OtherBinding));
                 }
             }
             payments.connect_account(&answer.code).await
@@ -66,7 +70,7 @@ impl Payments {
 
     async fn connect_account(&self, code: &SecretString) -> Result<Seller, Error> {
         let account = self.stripe.exchange_code(code).await.map_err(|error| match error {
-            StripeError::Refused(refusal) if refusal.is_code_invalid() => Error::OAuthCodeInvalid,
+            StripeError::Refused(refusal) if refusal.is_code_invalid() => Error::InvalidOAuthCode,
             error => Error::Stripe(error),
         })?;
         CrashPoint::CodeExchanged.reach();
@@ -162,7 +166,7 @@ impl Payments {
                 }
                 Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
                     self.store.refuse_seller(id.clone()).await?;
-                    return Err(Error::Refused(RefusalError(refusal)));
+                    return Err(Error::StripeRefusal(RefusalError(refusal)));
                 }
                 Err(error) => return Err(Error::Stripe(error)),
             }
@@ -187,7 +191,7 @@ impl Payments {
     ) -> Result<AccountLink, Error> {
         let seller = self.store.seller(id).await?.ok_or(Error::SellerNotFound)?;
         if seller.origin != Origin::Created {
-            return Err(Error::NotOnboardedByLink);
+            return Err(Error::AccountLinkNotAllowed);
         }
         let account_id = seller
             .account_id
@@ -203,7 +207,7 @@ impl Payments {
                 Error::AccountUnreachable
             }
             StripeError::Refused(refusal) if !refusal.is_about_the_key() => {
-                Error::Refused(RefusalError(refusal))
+                Error::StripeRefusal(RefusalError(refusal))
             }
             error => Error::Stripe(error),
         })

@@ -9,7 +9,7 @@ use crate::{Error, Payments};
 
 /// A product at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripeProductMade {
+pub struct CreatedStripeProduct {
     /// Stripe's id of it, `prod_…`.
     pub id: String,
     /// The account on which it is.
@@ -23,17 +23,17 @@ impl Payments {
         &self,
         seller_id: SellerId,
         product_id: ProductId,
-    ) -> Result<StripeProductMade, Error> {
+    ) -> Result<CreatedStripeProduct, Error> {
         self.detached(async move |payments: Self| {
             let seller = payments.store.seller(seller_id).await?.ok_or(Error::SellerNotFound)?;
             let product = payments.store.product(product_id.clone()).await?;
             let product = product
                 .filter(|product| product.seller_id.as_ref() == Some(&seller.id))
-                .ok_or(Error::ProductNotOfSeller)?;
+                .ok_or(Error::ProductSellerMismatch)?;
             let is_connected = seller.is_connected();
             let account_id = seller.account_id.filter(|_| is_connected).ok_or(Error::SellerNotConnected)?;
             if let Some(id) = payments.store.stripe_product(product_id.clone()).await? {
-                return Ok(StripeProductMade { id, account_id });
+                return Ok(CreatedStripeProduct { id, account_id });
             }
             let frozen = Stripe::freeze_product(
                 &Account::connected(&account_id),
@@ -47,12 +47,12 @@ impl Payments {
                     Error::AccountUnreachable
                 }
                 StripeError::Refused(refusal) if !refusal.is_about_the_key() => {
-                    Error::Refused(RefusalError(refusal))
+                    Error::StripeRefusal(RefusalError(refusal))
                 }
                 error => Error::Stripe(error),
             })?;
             let stands = payments.store.set_stripe_product(product_id, seller.id, made.id).await?;
-            Ok(StripeProductMade { id: stands.ok_or(Error::ProductNotOfSeller)?, account_id })
+            Ok(CreatedStripeProduct { id: stands.ok_or(Error::ProductSellerMismatch)?, account_id })
         })
         .await
     }

@@ -34,7 +34,7 @@ impl Payments {
         let in_the_way = self.cancel_open_orders(&seller.id, force).await?;
         if in_the_way > 0 && !force {
             self.store.stop_unlink(seller.id.clone(), now()).await?;
-            return Err(Error::SellerHasOpenPayments(in_the_way));
+            return Err(Error::OpenSellerPayments(in_the_way));
         }
         if let (Origin::OAuth, Some(account_id)) = (seller.origin, &seller.account_id) {
             self.deauthorize(account_id).await?;
@@ -51,8 +51,8 @@ impl Payments {
             match self.cancel(order_id, by).await {
                 Ok(_) => {}
                 // It was paid, or ended otherwise, in the meantime: then nothing of it is open.
-                Err(Error::NotCancelable(status)) if !status.is_open() => {}
-                Err(Error::NotCancelable(_)) => in_the_way += 1,
+                Err(Error::OrderNotCancelable(status)) if !status.is_open() => {}
+                Err(Error::OrderNotCancelable(_)) => in_the_way += 1,
                 Err(error) => return Err(error),
             }
         }
@@ -62,7 +62,7 @@ impl Payments {
     async fn deauthorize(&self, account_id: &str) -> Result<(), Error> {
         let client_id = self.connect.client_id.as_deref().ok_or(Error::OAuthNotConfigured)?;
         self.stripe.deauthorize(client_id, account_id).await.map_err(|error| match error {
-            StripeError::Refused(refusal) => Error::Refused(crate::error::RefusalError(refusal)),
+            StripeError::Refused(refusal) => Error::StripeRefusal(crate::error::RefusalError(refusal)),
             error => Error::Stripe(error),
         })
     }

@@ -73,7 +73,7 @@ async fn either_of_two_secrets_will_do(database: &TestDatabase) {
 
 async fn each_endpoint_believes_its_own_secrets(database: &TestDatabase) {
     let service = Service::start(database, config()).await;
-    let other = service.receiver.of_endpoint(vec!["whsec_connect".into()]);
+    let other = service.receiver.for_endpoint(vec!["whsec_connect".into()]);
     let payload = Payment::begin(&service.store).await.succeeded().payload();
     for (receiver, secret) in [(&service.receiver, "whsec_connect"), (&other, SECRET)] {
         let refused = receiver.receive(payload.clone(), &sign(&payload, secret, NOW_S), now()).await;
