@@ -1,8 +1,8 @@
 //! Fault injection: API calls that fail before or after they take effect, and webhooks that are dropped, duplicated
 //! or delayed.
 //!
-//! Faults are repeatable. The seed alone selects the fault of the nth call of a route, and of the nth webhook of a type to
-//! an endpoint. Time, IDs and calls to other routes have no influence.
+//! Faults are repeatable. The seed alone selects the fault of the nth call of a route, and of the nth webhook of a
+//! type to an endpoint. Time, IDs and calls to other routes have no influence.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -124,7 +124,7 @@ impl Default for DeliverySwitch {
 
 /// The faults of this process. They are not stored: a restart uses the faults of the command line.
 pub(crate) struct Chaos {
-    run: Mutex<ChaosState>,
+    state: Mutex<ChaosState>,
     /// All routes, such as `POST /v1/payment_intents/{id}/confirm`.
     routes: BTreeSet<String>,
 }
@@ -172,15 +172,15 @@ impl ChaosState {
 
 impl Chaos {
     pub(crate) fn new(plan: ChaosPlan, routes: BTreeSet<String>) -> Self {
-        Self { run: Mutex::new(ChaosState { plan, ..ChaosState::default() }), routes }
+        Self { state: Mutex::new(ChaosState { plan, ..ChaosState::default() }), routes }
     }
 
     pub(crate) fn has_route(&self, route: &str) -> bool {
         self.routes.contains(route)
     }
 
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut ChaosState) -> R) -> R {
-        work(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with_state<R>(&self, work: impl FnOnce(&mut ChaosState) -> R) -> R {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns the fault of this call of a route, and the duration of a hang. The control API has no faults.
@@ -189,41 +189,41 @@ impl Chaos {
             return None;
         }
         let route = format!("{method} {path}");
-        self.with(|run| {
-            let call = run.count(&route);
-            let scripted = run.plan.script.iter().find(|step| step.route == route && step.call == call);
+        self.with_state(|state| {
+            let call = state.count(&route);
+            let scripted = state.plan.script.iter().find(|step| step.route == route && step.call == call);
             let fault = match scripted {
                 Some(step) => step.fault,
-                None => SeededDraw::new(run.plan.seed, &route, call)
-                    .pick(run.plan.api_percent, &run.plan.api_faults)?,
+                None => SeededDraw::new(state.plan.seed, &route, call)
+                    .pick(state.plan.api_percent, &state.plan.api_faults)?,
             };
-            run.log_fault(&route, call, fault.as_str());
-            Some((fault, run.plan.hang))
+            state.log_fault(&route, call, fault.as_str());
+            Some((fault, state.plan.hang))
         })
     }
 
     /// Returns whether every webhook is dropped, without retries.
     pub(crate) fn drops_all_deliveries(&self) -> bool {
-        self.with(|run| run.deliveries.mode == DeliveryMode::Drop)
+        self.with_state(|state| state.deliveries.mode == DeliveryMode::Drop)
     }
 
     /// Returns the delay that applies to every webhook.
     pub(crate) fn global_delivery_delay(&self) -> Duration {
-        self.with(|run| match run.deliveries.mode {
-            DeliveryMode::Delay => run.deliveries.delay,
+        self.with_state(|state| match state.deliveries.mode {
+            DeliveryMode::Delay => state.deliveries.delay,
             DeliveryMode::Normal | DeliveryMode::Drop => Duration::ZERO,
         })
     }
 
     /// Returns the fault of a webhook for an event of this type, and the delay of its first attempt.
     pub(crate) fn delivery_fault(&self, endpoint: &str, type_: &str) -> Option<(DeliveryFault, Duration)> {
-        self.with(|run| {
-            let call = run.count(&format!("{endpoint} {type_}"));
-            let draw = SeededDraw::new(run.plan.seed, type_, call);
-            let fault = draw.pick(run.plan.delivery_percent, &run.plan.delivery_faults)?;
-            run.log_fault(type_, call, fault.as_str());
+        self.with_state(|state| {
+            let call = state.count(&format!("{endpoint} {type_}"));
+            let draw = SeededDraw::new(state.plan.seed, type_, call);
+            let fault = draw.pick(state.plan.delivery_percent, &state.plan.delivery_faults)?;
+            state.log_fault(type_, call, fault.as_str());
             let delay = match fault {
-                DeliveryFault::Delay => run.plan.delay.saturating_mul(draw.fraction_permille + 1) / 1000,
+                DeliveryFault::Delay => state.plan.delay.saturating_mul(draw.fraction_permille + 1) / 1000,
                 DeliveryFault::Drop | DeliveryFault::Duplicate => Duration::ZERO,
             };
             Some((fault, delay))

@@ -223,7 +223,8 @@ fn time_until_next(tx: &mut Tx<'_>) -> Duration {
     next.map_or(MAX_SLEEP, |next| now.until(next).min(MAX_SLEEP))
 }
 
-/// Returns the `Stripe-Signature` header: `t=<seconds>`, and `v1=<HMAC-SHA256 of "<seconds>.<body>">` for each secret.
+/// Returns the `Stripe-Signature` header: `t=<seconds>`, and `v1=<HMAC-SHA256 of "<seconds>.<body>">` for each
+/// secret.
 fn signature(secrets: &[String], at: Timestamp, body: &str) -> String {
     let seconds = at.seconds();
     let mut header = format!("t={seconds}");

@@ -1,10 +1,11 @@
 //! A stateful stand-in for Stripe, for development and tests.
 //!
-//! It supports PaymentIntents, hosted Checkout, refunds, disputes, connected accounts, test cards, 3D Secure, bank debits
-//! and vouchers. It delivers signed webhooks and returns Stripe's errors.
+//! It supports PaymentIntents, hosted Checkout, refunds, disputes, connected accounts, test cards, 3D Secure, bank
+//! debits and vouchers. It delivers signed webhooks and returns Stripe's errors.
 //!
-//! Never use real cards or live keys. The sandbox accepts test keys only, rejects card numbers that aren't test numbers,
-//! and listens on loopback by default. It shares no code with the service under test, so it is an independent check.
+//! Never use real cards or live keys. The sandbox accepts test keys only, rejects card numbers that aren't test
+//! numbers, and listens on loopback by default. It shares no code with the service under test, so it is an
+//! independent check.
 //!
 //! # Example
 //!

@@ -1,8 +1,8 @@
 //! The sandbox's state and its transactions.
 //!
-//! A [`Tx`] is the work of one request or one timer. It runs under the state's lock without waiting, and it is committed
-//! or rolled back as a whole. Its writes are queued for the state file before the lock is released, so the file receives
-//! changes in the order in which they happened.
+//! A [`Tx`] is the work of one request or one timer. It runs under the state's lock without waiting, and it is
+//! committed or rolled back as a whole. Its writes are queued for the state file before the lock is released, so the
+//! file receives changes in the order in which they happened.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

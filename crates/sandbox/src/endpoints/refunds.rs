@@ -109,7 +109,7 @@ fn no_refundable_charge(intent: &str) -> ApiError {
 fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let request = RefundParams::parse(std::mem::take(&mut call.params))?;
     let charge = request.find_charge(call.tx)?;
-    let rest = charge.refundable();
+    let refundable = charge.refundable();
     if disputes::is_charged_back(call.tx, &charge.id) {
         return Err(ApiError::refused(format!(
             "Charge {} has been charged back; cannot issue a refund.",
@@ -117,16 +117,16 @@ fn create(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         ))
         .with_code("charge_disputed"));
     }
-    if rest == 0 {
+    if refundable == 0 {
         return Err(ApiError::refused(format!("Charge {} has already been refunded.", charge.id))
             .with_code("charge_already_refunded"));
     }
-    let amount = request.amount.unwrap_or(rest);
-    if amount > rest {
+    let amount = request.amount.unwrap_or(refundable);
+    if amount > refundable {
         return Err(ApiError::refused(format!(
             "Refund amount ({}) is greater than unrefunded amount on charge ({})",
             format_amount(amount, &charge.currency),
-            format_amount(rest, &charge.currency)
+            format_amount(refundable, &charge.currency)
         ))
         .with_param("amount"));
     }

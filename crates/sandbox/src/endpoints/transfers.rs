@@ -96,16 +96,16 @@ fn create_reversal(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     }
     params.finish()?;
     let transfer = find(call)?;
-    let (whole, rest) = (transfer.amount, transfer.remaining());
-    if rest == 0 {
+    let (whole, remaining) = (transfer.amount, transfer.remaining());
+    if remaining == 0 {
         return Err(ApiError::refused(format!("Transfer {} is already fully reversed.", transfer.id)));
     }
-    let amount = amount.unwrap_or(rest);
-    if amount > rest {
+    let amount = amount.unwrap_or(remaining);
+    if amount > remaining {
         return Err(ApiError::refused(format!(
             "Reversal amount ({}) is greater than unreversed amount on transfer ({})",
             format_amount(amount, &transfer.currency),
-            format_amount(rest, &transfer.currency)
+            format_amount(remaining, &transfer.currency)
         ))
         .with_param("amount"));
     }

@@ -47,8 +47,8 @@ impl Page {
         self.starting_after.is_some() || self.ending_before.is_some()
     }
 
-    /// Returns the page of `items`, which must be filtered and sorted newest first. Stripe's error for an invalid cursor
-    /// contains `noun`.
+    /// Returns the page of `items`, which must be filtered and sorted newest first. Stripe's error for an invalid
+    /// cursor contains `noun`.
     pub(crate) fn render<T>(
         self,
         items: &[T],

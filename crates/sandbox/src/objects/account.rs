@@ -1,7 +1,7 @@
 //! Connected accounts: <https://docs.stripe.com/api/accounts>.
 //!
-//! Each connected account owns its own objects. The platform accesses them with the `Stripe-Account` header as long as
-//! the account is connected.
+//! Each connected account owns its own objects. The platform accesses them with the `Stripe-Account` header as long
+//! as the account is connected.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Payment methods: <https://docs.stripe.com/api/payment_methods>.
 //!
-//! They are created only from test numbers and test names. The sandbox stores only a number's last four digits and its
-//! payment behavior.
+//! They are created only from test numbers and test names. The sandbox stores only a number's last four digits and
+//! its payment behavior.
 
 use std::collections::BTreeMap;
 
@@ -85,6 +85,80 @@ impl Resource for PaymentMethod {
 }
 
 impl PaymentMethod {
+    pub(crate) fn new(
+        details: Details,
+        number: &str,
+        last4: &str,
+        behavior: Behavior,
+        now_seconds: i64,
+    ) -> Self {
+        Self {
+            id: ids::object("pm"),
+            created: now_seconds,
+            billing_details: BillingDetails::default(),
+            customer: None,
+            metadata: BTreeMap::new(),
+            allow_redisplay: AllowRedisplay::Unspecified,
+            details,
+            last4: last4.to_owned(),
+            fingerprint: fingerprint(number),
+            behavior,
+            effect: CardEffect::None,
+            is_set_up: false,
+        }
+    }
+
+    pub(crate) fn from_card(card: &TestCard, expiry: (i64, i64), has_cvc: bool, now_seconds: i64) -> Self {
+        let details = Details::Card(Card {
+            brand: card.brand.to_owned(),
+            country: card.country.to_owned(),
+            funding: card.funding.to_owned(),
+            exp_month: expiry.0,
+            exp_year: expiry.1,
+            has_cvc,
+            supports_3d_secure: card.supports_3d_secure(),
+        });
+        let method = Self::new(details, card.number, card.last4(), card.behavior, now_seconds);
+        Self { effect: card.effect, ..method }
+    }
+
+    pub(crate) fn from_sepa_account(account: &TestAccount, now_seconds: i64) -> Self {
+        let details = Details::SepaDebit {
+            country: account.number[..2].to_owned(),
+            bank_code: account.number[4..9].to_owned(),
+        };
+        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
+    }
+
+    pub(crate) fn from_us_account(
+        account: &TestAccount,
+        holder: AccountHolderType,
+        account_type: BankAccountType,
+        now_seconds: i64,
+    ) -> Self {
+        let details = Details::UsBankAccount { holder, account_type };
+        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
+    }
+
+    /// Creates a payment method from a test name such as `pm_card_visa` or `pm_usBankAccount_success`.
+    pub(crate) fn from_test_name(name: &str, now_seconds: i64) -> Option<Self> {
+        if let Some(card) = TestCard::by_name(name).filter(|_| name.starts_with("pm_")) {
+            return Some(Self::from_card(card, (8, year_from_seconds(now_seconds) + 1), true, now_seconds));
+        }
+        let mut method = if let Some(account) = TestAccount::by_us_name(name) {
+            Self::from_us_account(
+                account,
+                AccountHolderType::Individual,
+                BankAccountType::Checking,
+                now_seconds,
+            )
+        } else {
+            Self::from_sepa_account(TestAccount::by_sepa_name(name)?, now_seconds)
+        };
+        method.billing_details = BillingDetails::for_test_account();
+        Some(method)
+    }
+
     pub(crate) fn type_(&self) -> PaymentMethodType {
         match self.details {
             Details::Card(_) => PaymentMethodType::Card,
@@ -165,80 +239,4 @@ pub(crate) fn year_from_seconds(now_seconds: i64) -> i64 {
 /// Returns a number's fingerprint. Callers pass test numbers only.
 pub(crate) fn fingerprint(number: &str) -> String {
     hex::encode(&Sha256::digest(number)[..8])
-}
-
-impl PaymentMethod {
-    pub(crate) fn new(
-        details: Details,
-        number: &str,
-        last4: &str,
-        behavior: Behavior,
-        now_seconds: i64,
-    ) -> Self {
-        Self {
-            id: ids::object("pm"),
-            created: now_seconds,
-            billing_details: BillingDetails::default(),
-            customer: None,
-            metadata: BTreeMap::new(),
-            allow_redisplay: AllowRedisplay::Unspecified,
-            details,
-            last4: last4.to_owned(),
-            fingerprint: fingerprint(number),
-            behavior,
-            effect: CardEffect::None,
-            is_set_up: false,
-        }
-    }
-
-    pub(crate) fn from_card(card: &TestCard, expiry: (i64, i64), has_cvc: bool, now_seconds: i64) -> Self {
-        let details = Details::Card(Card {
-            brand: card.brand.to_owned(),
-            country: card.country.to_owned(),
-            funding: card.funding.to_owned(),
-            exp_month: expiry.0,
-            exp_year: expiry.1,
-            has_cvc,
-            supports_3d_secure: card.supports_3d_secure(),
-        });
-        let method = Self::new(details, card.number, card.last4(), card.behavior, now_seconds);
-        Self { effect: card.effect, ..method }
-    }
-
-    pub(crate) fn from_sepa_account(account: &TestAccount, now_seconds: i64) -> Self {
-        let details = Details::SepaDebit {
-            country: account.number[..2].to_owned(),
-            bank_code: account.number[4..9].to_owned(),
-        };
-        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
-    }
-
-    pub(crate) fn from_us_account(
-        account: &TestAccount,
-        holder: AccountHolderType,
-        account_type: BankAccountType,
-        now_seconds: i64,
-    ) -> Self {
-        let details = Details::UsBankAccount { holder, account_type };
-        Self::new(details, account.number, account.last4(), account.behavior, now_seconds)
-    }
-
-    /// Creates a payment method from a test name such as `pm_card_visa` or `pm_usBankAccount_success`.
-    pub(crate) fn from_test_name(name: &str, now_seconds: i64) -> Option<Self> {
-        if let Some(card) = TestCard::by_name(name).filter(|_| name.starts_with("pm_")) {
-            return Some(Self::from_card(card, (8, year_from_seconds(now_seconds) + 1), true, now_seconds));
-        }
-        let mut method = if let Some(account) = TestAccount::by_us_name(name) {
-            Self::from_us_account(
-                account,
-                AccountHolderType::Individual,
-                BankAccountType::Checking,
-                now_seconds,
-            )
-        } else {
-            Self::from_sepa_account(TestAccount::by_sepa_name(name)?, now_seconds)
-        };
-        method.billing_details = BillingDetails::for_test_account();
-        Some(method)
-    }
 }

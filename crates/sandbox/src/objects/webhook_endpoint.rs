@@ -57,8 +57,8 @@ impl Resource for WebhookEndpoint {
 }
 
 impl WebhookEndpoint {
-    /// Creates an endpoint from the configuration, for all events. Its ID depends only on the URL, so that pending deliveries
-    /// find the endpoint after a restart.
+    /// Creates an endpoint from the configuration, for all events. Its ID depends only on the URL, so that pending
+    /// deliveries find the endpoint after a restart.
     pub(crate) fn configured(target: &WebhookTarget, connect: bool, now_seconds: i64) -> Self {
         let hash = hex::encode(Sha256::digest(format!("{connect} {}", target.url)));
         Self {

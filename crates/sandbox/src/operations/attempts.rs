@@ -189,12 +189,12 @@ fn decline(tx: &mut Tx<'_>, mut intent: PaymentIntent, method: &PaymentMethod, r
     if let Some(param) = text.param {
         error["param"] = param.into();
     }
-    let answer =
+    let error_response =
         decline_error(reason).with("charge", charge.id.as_str()).with("payment_method", method.render());
     tx.put(charge);
     intent.last_payment_error = Some(error);
     let intent = fail_attempt(tx, intent);
-    answer.with("payment_intent", intent.render())
+    error_response.with("payment_intent", intent.render())
 }
 
 /// Returns the error of a decline, without the objects involved.

@@ -150,7 +150,7 @@ pub(crate) fn distribute_funds(
     FundsDistribution { application_fee: ids.application_fee, fee_paid: 0, transfer: Some(ids.transfer) }
 }
 
-/// The shares that a refund takes back.
+/// The shares that a refund reverses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RefundOptions {
     pub(crate) reverses_transfer: bool,
@@ -176,11 +176,11 @@ pub(crate) fn reverse_shares(
             ))
             .with_param("reverse_transfer")
         })?;
-        let back = prorate(transfer.amount, amount, whole).min(transfer.remaining());
-        if back > 0 {
+        let prorated = prorate(transfer.amount, amount, whole).min(transfer.remaining());
+        if prorated > 0 {
             let options =
                 transfers::ReversalOptions { source_refund: Some(refund.to_owned()), ..Default::default() };
-            reversal = Some(transfers::reverse(tx, transfer, back, options).id);
+            reversal = Some(transfers::reverse(tx, transfer, prorated, options).id);
         }
     }
     if what.refunds_fee {
@@ -192,9 +192,9 @@ pub(crate) fn reverse_shares(
             ))
             .with_param("refund_application_fee")
         })?;
-        let back = prorate(fee.amount, amount, whole).min(fee.remaining());
-        if back > 0 {
-            application_fees::refund_fee(tx, fee, back, BTreeMap::new());
+        let prorated = prorate(fee.amount, amount, whole).min(fee.remaining());
+        if prorated > 0 {
+            application_fees::refund_fee(tx, fee, prorated, BTreeMap::new());
         }
     }
     Ok(reversal)
@@ -223,8 +223,8 @@ mod tests {
         ) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any number will do")]
             let amount = ((whole as f64 * part) as i64).clamp(0, whole);
-            let back = prorate(share, amount, whole);
-            prop_assert!((0..=share).contains(&back));
+            let prorated = prorate(share, amount, whole);
+            prop_assert!((0..=share).contains(&prorated));
             prop_assert_eq!(prorate(share, whole, whole), share);
         }
     }

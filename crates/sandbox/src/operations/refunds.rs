@@ -1,7 +1,7 @@
 //! Refunds and their outcomes.
 //!
-//! A refund counts in the charge's `amount_refunded` from its creation. If it fails or is canceled later, its amount can
-//! be refunded again.
+//! A refund counts in the charge's `amount_refunded` from its creation. If it fails or is canceled later, its amount
+//! can be refunded again.
 
 use serde_json::{Value, json};
 

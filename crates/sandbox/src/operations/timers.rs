@@ -1,5 +1,5 @@
-//! Changes caused by the clock: debits settle, refunds end, disputes open and close, authorizations and Checkout Sessions
-//! expire, and saved responses are deleted.
+//! Changes caused by the clock: debits settle, refunds end, disputes open and close, authorizations and Checkout
+//! Sessions expire, and saved responses are deleted.
 
 use crate::objects::charge::Charge;
 use crate::objects::checkout_session::CheckoutSession;

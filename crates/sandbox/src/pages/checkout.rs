@@ -1,4 +1,5 @@
-//! The hosted page of a Checkout Session. Its form is the Payment Element of Stripe.js, with the same card validation.
+//! The hosted page of a Checkout Session. Its form is the Payment Element of Stripe.js, with the same card
+//! validation.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};

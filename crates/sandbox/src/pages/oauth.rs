@@ -117,7 +117,7 @@ fn parse(query: &str) -> Result<(AuthorizeRequest, Prefill), Box<HttpResponse>> 
 async fn show(store: web::Data<Store>, http_request: HttpRequest) -> HttpResponse {
     match parse(http_request.query_string()) {
         Ok((request, prefill)) => store.run_in_memory(|tx| form_page(tx, &request, &prefill)),
-        Err(answer) => *answer,
+        Err(response) => *response,
     }
 }
 
@@ -219,7 +219,7 @@ async fn submit(store: web::Data<Store>, form: web::Form<Submission>) -> HttpRes
         }
         Ok(None) => error_page("This account does not exist or cannot be connected."),
         Err(error) => {
-            tracing::error!(%error, "failed to store an authorization");
+            tracing::error!(%error, "failed to store an authorization; the browser gets an error page");
             internal_error_page()
         }
     }

@@ -43,7 +43,7 @@ async fn show(store: web::Data<Store>, path: web::Path<(String, String)>) -> Htt
         Ok(Some(LinkAccess::Expired { refresh_url })) => see_other(&refresh_url),
         Ok(None) => not_found(),
         Err(error) => {
-            tracing::error!(%error, "failed to store the visit of an account link");
+            tracing::error!(%error, "failed to store the visit of an account link; the browser gets an error page");
             internal_error_page()
         }
     }
@@ -95,7 +95,7 @@ async fn submit(
         Ok(Some(url)) => see_other(&url),
         Ok(None) => not_found(),
         Err(error) => {
-            tracing::error!(%error, "failed to store an onboarding");
+            tracing::error!(%error, "failed to store an onboarding; the browser gets an error page");
             internal_error_page()
         }
     }

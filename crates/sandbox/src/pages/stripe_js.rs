@@ -1,7 +1,7 @@
 //! The stand-in for Stripe.js and the frame of its Payment Element.
 //!
-//! The script runs in the shop's page. As on Stripe, the card form is a frame of the sandbox's own origin, so the shop's
-//! page can't read card numbers. The frame knows the test numbers and sends no other number.
+//! The script runs in the shop's page. As on Stripe, the card form is a frame of the sandbox's own origin, so the
+//! shop's page can't read card numbers. The frame knows the test numbers and sends no other number.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};

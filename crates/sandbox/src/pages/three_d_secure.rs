@@ -109,7 +109,7 @@ async fn submit(
         Ok(Some(intent)) => finished_page(&intent),
         Ok(None) => closed_page(),
         Err(error) => {
-            tracing::error!(%error, "failed to store a 3D Secure outcome");
+            tracing::error!(%error, "failed to store a 3D Secure outcome; the browser gets an error page");
             page(500, "Something went wrong", "<p>The sandbox could not store the outcome.</p>")
         }
     }

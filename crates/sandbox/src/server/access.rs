@@ -1,5 +1,5 @@
-//! Account access checks. The platform may act for itself and for the accounts connected to it. The keys of a connected
-//! account act for that account alone. <https://docs.stripe.com/connect/authentication>
+//! Account access checks. The platform may act for itself and for the accounts connected to it. The keys of a
+//! connected account act for that account alone. <https://docs.stripe.com/connect/authentication>
 
 use actix_web::http::Method;
 

@@ -52,8 +52,8 @@ const EXPANDABLE: &[&str] = &[
     "transfer_reversal",
 ];
 
-/// Expands the paths in `answer`, an object or a list.
-pub(crate) fn expand(tx: &Tx<'_>, answer: &mut Value, paths: &[String]) -> Result<(), ApiError> {
+/// Expands the paths in `response`, an object or a list.
+pub(crate) fn expand(tx: &Tx<'_>, response: &mut Value, paths: &[String]) -> Result<(), ApiError> {
     for path in paths {
         let segments: Vec<&str> = path.split('.').collect();
         if segments.len() > MAX_DEPTH {
@@ -62,7 +62,7 @@ pub(crate) fn expand(tx: &Tx<'_>, answer: &mut Value, paths: &[String]) -> Resul
             ))
             .with_param("expand"));
         }
-        expand_path(tx, answer, &segments, path)?;
+        expand_path(tx, response, &segments, path)?;
     }
     Ok(())
 }

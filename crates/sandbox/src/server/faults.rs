@@ -42,12 +42,12 @@ fn bad_gateway() -> HttpResponse {
 
 fn error_response(error: &ApiError, request_id: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(error.status).unwrap_or_default();
-    let mut answer = HttpResponse::build(status);
-    answer.insert_header(("Request-Id", request_id));
+    let mut response = HttpResponse::build(status);
+    response.insert_header(("Request-Id", request_id));
     if error.status != 429 {
-        answer.insert_header(("Stripe-Should-Retry", "true"));
+        response.insert_header(("Stripe-Should-Retry", "true"));
     }
-    answer.json(error.body(request_id, Timestamp::system_now().seconds()))
+    response.json(error.body(request_id, Timestamp::system_now().seconds()))
 }
 
 /// Returns the response of a call with a fault.

@@ -94,7 +94,7 @@ impl Sandbox {
         if !local_addr.ip().is_loopback() {
             tracing::warn!(
                 address = %local_addr,
-                "listening on a non-loopback address with any test key accepted; don't use real data"
+                "the sandbox listens on a non-loopback address and accepts any test key; don't use real data"
             );
         }
         let settings = Settings {
@@ -158,8 +158,8 @@ impl Sandbox {
         Handle { store: Arc::clone(&self.store) }
     }
 
-    /// Answers requests and delivers webhooks until `shutdown` completes. Then it finishes running work, writes all changes
-    /// to the state file, and closes it. Requires a tokio runtime.
+    /// Answers requests and delivers webhooks until `shutdown` completes. Then it finishes running work, writes all
+    /// changes to the state file, and closes it. Requires a tokio runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let app = web::Data::new(AppState {
             store: Arc::clone(&self.store),
@@ -206,8 +206,9 @@ impl Sandbox {
 }
 
 impl Handle {
-    /// Registers an endpoint for all events of the platform's account. If the URL is registered already, its secret is
-    /// replaced. The registration ends with the process. Pending deliveries for the URL resume when you register it again.
+    /// Registers an endpoint for all events of the platform's account. If the URL is registered already, its secret
+    /// is replaced. The registration ends with the process. Pending deliveries for the URL resume when you register
+    /// it again.
     pub fn register_webhook_endpoint(
         &self,
         url: impl Into<String>,

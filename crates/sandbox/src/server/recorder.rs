@@ -4,8 +4,8 @@
 //! {"method":"POST","path":"/v1/payment_intents","query":"","body":"amount=1999&currency=eur","user_agent":"shop/1"}
 //! ```
 //!
-//! Requests that fail, have an unknown route, or get an injected fault are recorded as well. Card numbers and security
-//! codes are replaced, because the sandbox stores none.
+//! Requests that fail, have an unknown route, or get an injected fault are recorded as well. Card numbers and
+//! security codes are replaced, because the sandbox stores none.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -63,7 +63,7 @@ pub(crate) async fn serve(
     if let Some((fault, hang)) = fault.filter(|(fault, _)| !fault.takes_effect()) {
         return faults::respond(fault, hang, &request_id).await;
     }
-    let answered = match body {
+    let result = match body {
         Ok(body) => process(route, app, request, &body, &request_id, fault.map(|(fault, _)| fault)).await,
         // The body is too long or incomplete.
         Err(error) => {
@@ -71,8 +71,8 @@ pub(crate) async fn serve(
             Err(ApiError::invalid("The request body could not be read.").with_status(status))
         }
     };
-    let answer = match answered {
-        Ok(answer) => answer,
+    let reply = match result {
+        Ok(reply) => reply,
         Err(error) => Reply::error(&error, &request_id, app.store.clock.now().seconds()),
     };
     match fault {
@@ -80,7 +80,7 @@ pub(crate) async fn serve(
         Some((fault, hang)) if fault != ApiFault::ServerErrorAfter => {
             faults::respond(fault, hang, &request_id).await
         }
-        _ => respond(request, answer, &request_id),
+        _ => respond(request, reply, &request_id),
     }
 }
 
@@ -91,8 +91,8 @@ pub(crate) fn not_found(request: &HttpRequest, now_seconds: i64) -> HttpResponse
     respond(request, Reply::error(&error, &request_id, now_seconds), &request_id)
 }
 
-fn respond(request: &HttpRequest, answer: Reply, request_id: &str) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn respond(request: &HttpRequest, reply: Reply, request_id: &str) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response
         .insert_header((header::CONTENT_TYPE, "application/json"))
@@ -106,13 +106,13 @@ fn respond(request: &HttpRequest, answer: Reply, request_id: &str) -> HttpRespon
             response.insert_header((name, value.clone()));
         }
     }
-    if let Some(original) = answer.original_request {
+    if let Some(original) = reply.original_request {
         response.insert_header(("Idempotent-Replayed", "true")).insert_header(("Original-Request", original));
     }
     if status == StatusCode::UNAUTHORIZED {
         response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"Stripe\""));
     }
-    match answer.status {
+    match reply.status {
         409 | 500 => {
             response.insert_header(("Stripe-Should-Retry", "true"));
         }
@@ -124,11 +124,11 @@ fn respond(request: &HttpRequest, answer: Reply, request_id: &str) -> HttpRespon
     tracing::debug!(
         http.method = %request.method(),
         http.route = request.match_pattern().unwrap_or_default(),
-        http.status = answer.status,
+        http.status = reply.status,
         stripe.request_id = request_id,
         "answered a request"
     );
-    response.body(answer.body)
+    response.body(reply.body)
 }
 
 async fn process(
@@ -196,8 +196,8 @@ fn idempotent_request(
     IdempotentRequest::new(key, &caller.account, request.path(), body).map(Some)
 }
 
-/// Replays the response saved under the key, or runs `work`. Like Stripe, saves responses only of endpoints that started
-/// to execute.
+/// Replays the response saved under the key, or runs `work`. Like Stripe, saves responses only of endpoints that
+/// started to execute.
 fn execute(
     tx: &mut Tx<'_>,
     idempotent: Option<&IdempotentRequest>,
@@ -216,7 +216,7 @@ fn execute(
         }
         Some(Err(error)) => return (Err(error), TxOutcome::RollBack),
     }
-    let answer = match work(tx) {
+    let reply = match work(tx) {
         Ok(value) => Reply { status: 200, body: to_pretty_json(&value), original_request: None },
         Err(error) if error.stage == Stage::Validation => return (Err(error), TxOutcome::RollBack),
         Err(error) => {
@@ -227,16 +227,16 @@ fn execute(
         }
     };
     // Like Stripe, saves the server error under the key, even though the call took effect.
-    let answer = match fault {
+    let reply = match fault {
         Some(ApiFault::ServerErrorAfter) => {
             Reply::error(&ApiError::internal("An unknown error occurred."), request_id, tx.now.seconds())
         }
-        _ => answer,
+        _ => reply,
     };
     if let Some(idempotent) = idempotent {
-        idempotent.save(tx, answer.status, &answer.body, request_id);
+        idempotent.save(tx, reply.status, &reply.body, request_id);
     }
-    (Ok(answer), TxOutcome::Commit)
+    (Ok(reply), TxOutcome::Commit)
 }
 
 /// Reads parameters from the query, and from the body of a POST.

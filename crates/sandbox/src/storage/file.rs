@@ -1,8 +1,8 @@
 //! The state file: one SQLite table of JSON rows, written by one thread.
 //!
 //! Pending writes share one transaction, so concurrent requests share a commit. A request is answered only after its
-//! rows are committed. With `synchronous=NORMAL` and a write-ahead log, the rows survive a killed process (kill -9). A
-//! power failure can lose only the last of them.
+//! rows are committed. With `synchronous=NORMAL` and a write-ahead log, the rows survive a killed process (kill -9).
+//! A power failure can lose only the last of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};

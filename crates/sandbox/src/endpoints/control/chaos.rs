@@ -66,7 +66,9 @@ fn start_plan(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         delay: parse_ms(&mut params, "delay_ms")?.unwrap_or(default.delay),
     };
     params.finish()?;
-    call.tx.chaos.with(|run| *run = ChaosState { plan, deliveries: run.deliveries, ..ChaosState::default() });
+    call.tx.chaos.with_state(|state| {
+        *state = ChaosState { plan, deliveries: state.deliveries, ..ChaosState::default() }
+    });
     Ok(render(call))
 }
 
@@ -78,7 +80,7 @@ fn retrieve(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 /// Ends fault injection.
 fn end_plan(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     std::mem::take(&mut call.params).finish()?;
-    call.tx.chaos.with(|run| run.plan = ChaosPlan::default());
+    call.tx.chaos.with_state(|state| state.plan = ChaosPlan::default());
     Ok(render(call))
 }
 
@@ -97,12 +99,12 @@ fn add_fault(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
         );
     }
     params.finish()?;
-    call.tx.chaos.with(|run| {
-        let so_far = run.calls.get(&route).copied().unwrap_or_default();
-        run.plan.hang = hang.unwrap_or(run.plan.hang);
+    call.tx.chaos.with_state(|state| {
+        let so_far = state.calls.get(&route).copied().unwrap_or_default();
+        state.plan.hang = hang.unwrap_or(state.plan.hang);
         // The latest fault for a call wins.
-        run.plan.script.retain(|step| step.route != route || step.call != so_far + nth);
-        run.plan.script.push(FaultStep { route, call: so_far + nth, fault });
+        state.plan.script.retain(|step| step.route != route || step.call != so_far + nth);
+        state.plan.script.push(FaultStep { route, call: so_far + nth, fault });
     });
     Ok(render(call))
 }
@@ -113,9 +115,9 @@ fn set_delivery_mode(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     let mode = params.enum_value::<DeliveryMode>("mode")?.ok_or_else(|| params.missing("mode"))?;
     let delay = parse_ms(&mut params, "delay_ms")?;
     params.finish()?;
-    call.tx.chaos.with(|run| {
-        let delay = delay.unwrap_or(run.deliveries.delay);
-        run.deliveries = DeliverySwitch { mode, delay };
+    call.tx.chaos.with_state(|state| {
+        let delay = delay.unwrap_or(state.deliveries.delay);
+        state.deliveries = DeliverySwitch { mode, delay };
     });
     Ok(render_deliveries(call))
 }
@@ -126,23 +128,23 @@ fn retrieve_deliveries(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
 }
 
 fn render_deliveries(call: &Call<'_, '_>) -> Value {
-    let DeliverySwitch { mode, delay } = call.tx.chaos.with(|run| run.deliveries);
+    let DeliverySwitch { mode, delay } = call.tx.chaos.with_state(|state| state.deliveries);
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     json!({ "object": "deliveries", "mode": mode, "delay_ms": delay_ms })
 }
 
 /// Renders the plan and the faults so far.
 fn render(call: &Call<'_, '_>) -> Value {
-    call.tx.chaos.with(|run| {
+    call.tx.chaos.with_state(|state| {
         json!({
             "object": "chaos",
-            "seed": run.plan.seed,
-            "api_percent": run.plan.api_percent,
-            "api_faults": run.plan.api_faults,
-            "delivery_percent": run.plan.delivery_percent,
-            "delivery_faults": run.plan.delivery_faults,
-            "script": run.plan.script.iter().map(FaultStep::text).collect::<Vec<_>>(),
-            "faults": run.log,
+            "seed": state.plan.seed,
+            "api_percent": state.plan.api_percent,
+            "api_faults": state.plan.api_faults,
+            "delivery_percent": state.plan.delivery_percent,
+            "delivery_faults": state.plan.delivery_faults,
+            "script": state.plan.script.iter().map(FaultStep::text).collect::<Vec<_>>(),
+            "faults": state.log,
         })
     })
 }

@@ -127,10 +127,10 @@ fn pay_session(call: &mut Call<'_, '_>) -> Result<Value, ApiError> {
     params.finish()?;
     find_session(call)?;
     let payment = CheckoutPayment { method: Some(method), email: Some(email) };
-    let answer = checkout_sessions::pay(call.tx, call.id, payment)?;
+    let next_step = checkout_sessions::pay(call.tx, call.id, payment)?;
     let mut rendered = find_session(call)?.render(&call.tx.settings.public_url);
     // The URL that the customer's browser would open.
-    rendered["sandbox_next_url"] = match answer {
+    rendered["sandbox_next_url"] = match next_step {
         NextStep::Complete { success_url: url } | NextStep::Authenticate { url } => url.into(),
     };
     Ok(rendered)
