@@ -258,11 +258,11 @@ impl Field<'_> {
     }
 
     /// One of a few words.
-    pub(crate) fn word<T>(self, from_word: impl FnOnce(&str) -> Option<T>, words: &str) -> Read<T> {
+    pub(crate) fn word<T: FromStr>(self, words: &str) -> Read<T> {
         let Value::String(text) = &self.value else { return self.wrong_type("a text") };
-        match from_word(text) {
-            Some(meaning) => Ok(meaning),
-            None => self.refuse("invalid", format_args!("must be one of {words}")),
+        match text.parse() {
+            Ok(meaning) => Ok(meaning),
+            Err(_) => self.refuse("invalid", format_args!("must be one of {words}")),
         }
     }
 

@@ -192,7 +192,7 @@ fn read_filter(query: &mut Object<'_>) -> Read<(MessageFilter, Cursor<MessageId>
     let endpoint_id = query.optional("webhook_endpoint_id", |field| field.parsed("an endpoint's id"));
     let state = query.optional("state", |field| {
         let words = domain::DeliveryState::ALL.map(domain::DeliveryState::as_str).join(", ");
-        field.word(domain::DeliveryState::from_word, &words)
+        field.word(&words)
     });
     let filter = MessageFilter { kind: kind?, order_id: order_id?, endpoint_id: endpoint_id?, state: state? };
     Ok((filter, cursor?))

@@ -307,7 +307,7 @@ fn read_filter(query: &mut Object<'_>) -> Read<(OrderFilter, Cursor<OrderId>)> {
     let cursor = cursor(query);
     let status = query.optional("status", |field| {
         let words = domain::OrderStatus::ALL.map(domain::OrderStatus::as_str).join(", ");
-        field.word(domain::OrderStatus::from_word, &words)
+        field.word(&words)
     });
     let created_after = query.optional("created_after", |field| field.parsed("a time (RFC 3339)"));
     let created_before = query.optional("created_before", |field| field.parsed("a time (RFC 3339)"));

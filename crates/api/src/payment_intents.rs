@@ -148,9 +148,7 @@ pub(crate) fn read_capture_method(
     by: Audience,
 ) -> Read<Option<domain_payment::CaptureMethod>> {
     match by {
-        Audience::Shop => body.optional("capture_method", |field| {
-            field.word(domain_payment::CaptureMethod::from_word, "automatic, manual")
-        }),
+        Audience::Shop => body.optional("capture_method", |field| field.word("automatic, manual")),
         Audience::Holder => body.forbidden("capture_method").map(|()| None),
     }
 }

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Json, Path, ThinData};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use quittance_domain::id::{OrderId, RefundId};
-use quittance_domain::refund::RefundReason as DomainReason;
 use quittance_payments::RefundRequest;
 use quittance_persistence::{RefundTermsRequest, Reply, StoredRefund};
 use serde::Serialize;
@@ -121,9 +120,7 @@ impl From<StoredRefund> for Refund {
 
 fn read_create(body: &mut Object<'_>, order_id: OrderId) -> Read<RefundRequest> {
     let amount = read_amount(body);
-    let reason = body.optional("reason", |field| {
-        field.word(DomainReason::from_word, "duplicate, fraudulent, requested_by_customer")
-    });
+    let reason = body.optional("reason", |field| field.word("duplicate, fraudulent, requested_by_customer"));
     let reverse_transfer = body.optional("reverse_transfer", body::boolean);
     let refund_application_fee = body.optional("refund_application_fee", body::boolean);
     Ok(RefundRequest {

@@ -265,7 +265,7 @@ impl FeeFields {
 }
 
 fn read_charge_type(field: Field<'_>) -> Read<domain::ChargeType> {
-    field.word(domain::ChargeType::from_word, A_CHARGE_TYPE)
+    field.word(A_CHARGE_TYPE)
 }
 
 fn read_reference(field: Field<'_>) -> Read<String> {

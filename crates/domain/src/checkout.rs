@@ -4,30 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{OrderId, PaymentId};
 use crate::payment::{Account, Mode, Success};
+use crate::string_enum;
 
-/// Where the customer pays an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PaymentFlow {
-    /// On the shop's own page, in Stripe's Payment Element.
-    PaymentIntent,
-    /// On Stripe's page.
-    CheckoutSession,
-}
-
-impl PaymentFlow {
-    /// The word for it in the database: Stripe's name of the object.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PaymentIntent => "payment_intent",
-            Self::CheckoutSession => "checkout_session",
-        }
-    }
-
-    /// The rail that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::PaymentIntent, Self::CheckoutSession].into_iter().find(|flow| flow.as_str() == word)
+string_enum! {
+    /// Where the customer pays an attempt.
+    pub enum PaymentFlow {
+        /// On the shop's own page, in Stripe's Payment Element.
+        PaymentIntent = "payment_intent",
+        /// On Stripe's page.
+        CheckoutSession = "checkout_session",
     }
 }
 

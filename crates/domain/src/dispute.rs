@@ -4,27 +4,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{DisputeId, PaymentId};
 use crate::payment::{Account, Mode, Provenance};
+use crate::string_enum;
 
-/// How a dispute stands, in Stripe's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DisputeStatus {
-    /// The bank asks; no money was taken yet. The shop can answer.
-    WarningNeedsResponse,
-    /// The bank looks at the shop's answer; no money was taken.
-    WarningUnderReview,
-    /// The bank asks no more; no money was taken.
-    WarningClosed,
-    /// The money was taken back. The shop can answer.
-    NeedsResponse,
-    /// The bank looks at the shop's answer.
-    UnderReview,
-    /// The money came back to the shop.
-    Won,
-    /// The money stays with the customer.
-    Lost,
-    /// It was resolved before it became one.
-    Prevented,
+string_enum! {
+    /// How a dispute stands, in Stripe's words.
+    #[derive(PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DisputeStatus {
+        /// The bank asks; no money was taken yet. The shop can answer.
+        WarningNeedsResponse = "warning_needs_response",
+        /// The bank looks at the shop's answer; no money was taken.
+        WarningUnderReview = "warning_under_review",
+        /// The bank asks no more; no money was taken.
+        WarningClosed = "warning_closed",
+        /// The money was taken back. The shop can answer.
+        NeedsResponse = "needs_response",
+        /// The bank looks at the shop's answer.
+        UnderReview = "under_review",
+        /// The money came back to the shop.
+        Won = "won",
+        /// The money stays with the customer.
+        Lost = "lost",
+        /// It was resolved before it became one.
+        Prevented = "prevented",
+    }
 }
 
 /// What a dispute means for the money.
@@ -39,39 +42,6 @@ pub enum DisputeOutcome {
 }
 
 impl DisputeStatus {
-    /// Every status there is.
-    pub const ALL: [Self; 8] = [
-        Self::WarningNeedsResponse,
-        Self::WarningUnderReview,
-        Self::WarningClosed,
-        Self::NeedsResponse,
-        Self::UnderReview,
-        Self::Won,
-        Self::Lost,
-        Self::Prevented,
-    ];
-
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WarningNeedsResponse => "warning_needs_response",
-            Self::WarningUnderReview => "warning_under_review",
-            Self::WarningClosed => "warning_closed",
-            Self::NeedsResponse => "needs_response",
-            Self::UnderReview => "under_review",
-            Self::Won => "won",
-            Self::Lost => "lost",
-            Self::Prevented => "prevented",
-        }
-    }
-
-    /// The status that this word of Stripe's means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
-
     /// A bank asks, asks no more, disputes, and decides, never back: the higher stage counts.
     fn stage(self) -> u8 {
         match self {

@@ -15,30 +15,15 @@ use crate::dispute::Dispute;
 use crate::id::PaymentId;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus};
 use crate::refund::Refund;
+use crate::string_enum;
 
-/// How an order is to end, or has ended, unpaid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// By the shop's or the customer's wish.
-    Canceled,
-    /// Because its time was over.
-    Expired,
-}
-
-impl CloseReason {
-    /// The word for it in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Canceled => "canceled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The closure that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Canceled, Self::Expired].into_iter().find(|closure| closure.as_str() == word)
+string_enum! {
+    /// How an order is to end, or has ended, unpaid.
+    pub enum CloseReason {
+        /// By the shop's or the customer's wish.
+        Canceled = "canceled",
+        /// Because its time was over.
+        Expired = "expired",
     }
 }
 
@@ -53,29 +38,13 @@ pub enum Decision {
     RestockAttempted(RestockOutcome),
 }
 
-/// Whether the goods of an expired order could be taken from the stock again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RestockOutcome {
-    /// They were, all of them.
-    Taken,
-    /// There were too few; nothing was taken.
-    Short,
-}
-
-impl RestockOutcome {
-    /// The word for it in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Short => "short",
-        }
-    }
-
-    /// The decision that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Taken, Self::Short].into_iter().find(|restock| restock.as_str() == word)
+string_enum! {
+    /// Whether the goods of an expired order could be taken from the stock again.
+    pub enum RestockOutcome {
+        /// They were, all of them.
+        Taken = "taken",
+        /// There were too few; nothing was taken.
+        Short = "short",
     }
 }
 

@@ -17,3 +17,4 @@ pub mod outbound;
 pub mod payment;
 pub mod refund;
 pub mod seller;
+pub mod string_enum;

@@ -9,6 +9,7 @@ use crate::id::{OrderId, PaymentId, ProductId, SellerId};
 use crate::money::{AmountError, Money};
 use crate::payment::{Account, ExpectedPayment, Failure, OpenStatus, PaymentStatus, ReviewReason};
 use crate::seller::SellerTerms;
+use crate::string_enum;
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;
@@ -164,77 +165,37 @@ pub struct Address {
     pub country: String,
 }
 
-/// How far an order has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OrderStatus {
-    /// Placed; no payment has an outcome yet.
-    Pending,
-    /// An attempt is in flight at a bank.
-    Processing,
-    /// Held for manual capture.
-    Authorized,
-    /// The last attempt failed; the order may be paid again.
-    PaymentFailed,
-    /// A success came that is what was asked for.
-    Paid,
-    /// Some of the money went back.
-    PartiallyRefunded,
-    /// All of the money went back.
-    Refunded,
-    /// The customer disputes the charge with their bank.
-    Disputed,
-    /// A dispute was lost: the bank took the money back.
-    ChargedBack,
-    /// A success came that is not what was asked for; a person must look. Never fulfil it unseen.
-    Review,
-    /// Closed unpaid, by wish.
-    Canceled,
-    /// Closed unpaid, because its time was over.
-    Expired,
+string_enum! {
+    /// How far an order has come.
+    pub enum OrderStatus {
+        /// Placed; no payment has an outcome yet.
+        Pending = "pending",
+        /// An attempt is in flight at a bank.
+        Processing = "processing",
+        /// Held for manual capture.
+        Authorized = "authorized",
+        /// The last attempt failed; the order may be paid again.
+        PaymentFailed = "payment_failed",
+        /// A success came that is what was asked for.
+        Paid = "paid",
+        /// Some of the money went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of the money went back.
+        Refunded = "refunded",
+        /// The customer disputes the charge with their bank.
+        Disputed = "disputed",
+        /// A dispute was lost: the bank took the money back.
+        ChargedBack = "charged_back",
+        /// A success came that is not what was asked for; a person must look. Never fulfil it unseen.
+        Review = "review",
+        /// Closed unpaid, by wish.
+        Canceled = "canceled",
+        /// Closed unpaid, because its time was over.
+        Expired = "expired",
+    }
 }
 
 impl OrderStatus {
-    /// Every status there is.
-    pub const ALL: [Self; 12] = [
-        Self::Pending,
-        Self::Processing,
-        Self::Authorized,
-        Self::PaymentFailed,
-        Self::Paid,
-        Self::PartiallyRefunded,
-        Self::Refunded,
-        Self::Disputed,
-        Self::ChargedBack,
-        Self::Review,
-        Self::Canceled,
-        Self::Expired,
-    ];
-
-    /// The word for it in JSON and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Authorized => "authorized",
-            Self::PaymentFailed => "payment_failed",
-            Self::Paid => "paid",
-            Self::PartiallyRefunded => "partially_refunded",
-            Self::Refunded => "refunded",
-            Self::Disputed => "disputed",
-            Self::ChargedBack => "charged_back",
-            Self::Review => "review",
-            Self::Canceled => "canceled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The status that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
-
     /// Whether a customer may still change where the goods go and start to pay.
     #[must_use]
     pub fn is_open(self) -> bool {

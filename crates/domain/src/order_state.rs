@@ -8,6 +8,7 @@ use crate::id::{DisputeId, PaymentId, RefundId};
 use crate::order::OrderStatus;
 use crate::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
 use crate::refund::RefundStatus;
+use crate::string_enum;
 
 /// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,73 +100,35 @@ impl OrderEvent {
     }
 }
 
-/// What happened to an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OrderEventKind {
-    /// It was placed.
-    Created,
-    /// An attempt is in flight at a bank.
-    Processing,
-    /// An attempt is held for capture.
-    Authorized,
-    /// It was paid.
-    Paid,
-    /// An attempt failed.
-    PaymentFailed,
-    /// It has ended unpaid, by wish.
-    Canceled,
-    /// It has ended unpaid, because its time was over.
-    Expired,
-    /// A person must look.
-    ReviewRequired,
-    /// Money went back.
-    RefundSucceeded,
-    /// A refund came to nothing, perhaps after it had succeeded.
-    RefundFailed,
-    /// A customer's bank opened a dispute, or asks; or what was decided is open again.
-    DisputeOpened,
-    /// A dispute was decided, for the first time or otherwise than before.
-    DisputeClosed,
-    /// It took the last of a product.
-    ProductOutOfStock,
-}
-
-impl OrderEventKind {
-    /// Every kind there is.
-    pub const ALL: [Self; 13] = [
-        Self::Created,
-        Self::Processing,
-        Self::Authorized,
-        Self::Paid,
-        Self::PaymentFailed,
-        Self::Canceled,
-        Self::Expired,
-        Self::ReviewRequired,
-        Self::RefundSucceeded,
-        Self::RefundFailed,
-        Self::DisputeOpened,
-        Self::DisputeClosed,
-        Self::ProductOutOfStock,
-    ];
-
-    /// The event's type.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "order.created",
-            Self::Processing => "order.processing",
-            Self::Authorized => "order.authorized",
-            Self::Paid => "order.paid",
-            Self::PaymentFailed => "order.payment_failed",
-            Self::Canceled => "order.canceled",
-            Self::Expired => "order.expired",
-            Self::ReviewRequired => "order.review_required",
-            Self::RefundSucceeded => "refund.succeeded",
-            Self::RefundFailed => "refund.failed",
-            Self::DisputeOpened => "dispute.opened",
-            Self::DisputeClosed => "dispute.closed",
-            Self::ProductOutOfStock => "product.out_of_stock",
-        }
+string_enum! {
+    /// What happened to an order.
+    pub enum OrderEventKind {
+        /// It was placed.
+        Created = "order.created",
+        /// An attempt is in flight at a bank.
+        Processing = "order.processing",
+        /// An attempt is held for capture.
+        Authorized = "order.authorized",
+        /// It was paid.
+        Paid = "order.paid",
+        /// An attempt failed.
+        PaymentFailed = "order.payment_failed",
+        /// It has ended unpaid, by wish.
+        Canceled = "order.canceled",
+        /// It has ended unpaid, because its time was over.
+        Expired = "order.expired",
+        /// A person must look.
+        ReviewRequired = "order.review_required",
+        /// Money went back.
+        RefundSucceeded = "refund.succeeded",
+        /// A refund came to nothing, perhaps after it had succeeded.
+        RefundFailed = "refund.failed",
+        /// A customer's bank opened a dispute, or asks; or what was decided is open again.
+        DisputeOpened = "dispute.opened",
+        /// A dispute was decided, for the first time or otherwise than before.
+        DisputeClosed = "dispute.closed",
+        /// It took the last of a product.
+        ProductOutOfStock = "product.out_of_stock",
     }
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::string_enum;
+
 /// What an event's snapshot is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum About {
@@ -161,56 +163,27 @@ pub fn retry_after(tries: i32, chance: u16, asked: Option<Duration>) -> Option<D
     Some(asked.map_or(wait, |asked| wait.max(asked.min(ASKED_WAIT_MAX))))
 }
 
-/// What came of one attempt to deliver a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AttemptOutcome {
-    /// A 2xx.
-    Delivered,
-    /// Another status, redirects among them: they are not followed.
-    Refused,
-    /// 410: the receiver wants nothing any more.
-    Gone,
-    /// No answer in time.
-    TimedOut,
-    /// No connection, or it broke, or TLS failed.
-    Unreachable,
-    /// The host name has no address.
-    Unresolved,
-    /// It may not be connected to.
-    Forbidden,
+string_enum! {
+    /// What came of one attempt to deliver a message.
+    pub enum AttemptOutcome {
+        /// A 2xx.
+        Delivered = "delivered",
+        /// Another status, redirects among them: they are not followed.
+        Refused = "refused",
+        /// 410: the receiver wants nothing any more.
+        Gone = "gone",
+        /// No answer in time.
+        TimedOut = "timed_out",
+        /// No connection, or it broke, or TLS failed.
+        Unreachable = "unreachable",
+        /// The host name has no address.
+        Unresolved = "unresolved",
+        /// It may not be connected to.
+        Forbidden = "forbidden",
+    }
 }
 
 impl AttemptOutcome {
-    const ALL: [Self; 7] = [
-        Self::Delivered,
-        Self::Refused,
-        Self::Gone,
-        Self::TimedOut,
-        Self::Unreachable,
-        Self::Unresolved,
-        Self::Forbidden,
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::Gone => "gone",
-            Self::TimedOut => "timed_out",
-            Self::Unreachable => "unreachable",
-            Self::Unresolved => "unresolved",
-            Self::Forbidden => "forbidden",
-        }
-    }
-
-    /// The outcome that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
-    }
-
     /// What an answer of this status means.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
@@ -222,35 +195,15 @@ impl AttemptOutcome {
     }
 }
 
-/// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeliveryState {
-    /// It waits for an attempt.
-    Pending,
-    /// The endpoint took it.
-    Delivered,
-    /// No more attempts are made.
-    Failed,
-}
-
-impl DeliveryState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
-
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The state that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+string_enum! {
+    /// How far a delivery has come.
+    pub enum DeliveryState {
+        /// It waits for an attempt.
+        Pending = "pending",
+        /// The endpoint took it.
+        Delivered = "delivered",
+        /// No more attempts are made.
+        Failed = "failed",
     }
 }
 
@@ -273,34 +226,15 @@ pub fn after_attempt(
     }
 }
 
-/// Why an endpoint was disabled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DisabledReason {
-    /// The shop asked for it.
-    Requested,
-    /// It answered 410.
-    Gone,
-    /// It failed for days.
-    Failing,
-}
-
-impl DisabledReason {
-    const ALL: [Self; 3] = [Self::Requested, Self::Gone, Self::Failing];
-
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Gone => "gone",
-            Self::Failing => "failing",
-        }
-    }
-
-    /// The reason that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+string_enum! {
+    /// Why an endpoint was disabled.
+    pub enum DisabledReason {
+        /// The shop asked for it.
+        Requested = "requested",
+        /// It answered 410.
+        Gone = "gone",
+        /// It failed for days.
+        Failing = "failing",
     }
 }
 
@@ -403,18 +337,5 @@ mod tests {
         assert_eq!(Health::after(Some(since), refused, now()).disabled, Some(DisabledReason::Failing));
         assert_eq!(Health::after(Some(since), AttemptOutcome::Delivered, now()).failing_since, None);
         assert_eq!(Health::after(None, AttemptOutcome::Gone, now()).disabled, Some(DisabledReason::Gone));
-    }
-
-    #[test]
-    fn words_read_back() {
-        for outcome in AttemptOutcome::ALL {
-            assert_eq!(AttemptOutcome::from_word(outcome.as_str()), Some(outcome));
-        }
-        for state in DeliveryState::ALL {
-            assert_eq!(DeliveryState::from_word(state.as_str()), Some(state));
-        }
-        for reason in DisabledReason::ALL {
-            assert_eq!(DisabledReason::from_word(reason.as_str()), Some(reason));
-        }
     }
 }

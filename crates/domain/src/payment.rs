@@ -14,16 +14,18 @@ use serde::{Deserialize, Serialize};
 use crate::checkout::SessionStatus;
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
+use crate::string_enum;
 
 pub use attempt::{Attempt, ExpectedPayment, Mismatch, ReviewReason};
 
-/// Whether money is real: Stripe's `livemode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Test data: no money moves.
-    Test,
-    /// Real money.
-    Live,
+string_enum! {
+    /// Whether money is real: Stripe's `livemode`.
+    pub enum Mode {
+        /// Test data: no money moves.
+        Test = "test",
+        /// Real money.
+        Live = "live",
+    }
 }
 
 impl Mode {
@@ -31,21 +33,6 @@ impl Mode {
     #[must_use]
     pub fn from_livemode(livemode: bool) -> Self {
         if livemode { Self::Live } else { Self::Test }
-    }
-
-    /// The word for it in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::Live => "live",
-        }
-    }
-
-    /// The mode that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Test, Self::Live].into_iter().find(|mode| mode.as_str() == word)
     }
 }
 
@@ -73,30 +60,15 @@ impl Account {
     }
 }
 
-/// When the money is taken once the customer has agreed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CaptureMethod {
-    /// At once.
-    #[default]
-    Automatic,
-    /// Later, by the shop's own act; until then it is held.
-    Manual,
-}
-
-impl CaptureMethod {
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Automatic => "automatic",
-            Self::Manual => "manual",
-        }
-    }
-
-    /// The method that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Automatic, Self::Manual].into_iter().find(|method| method.as_str() == word)
+string_enum! {
+    /// When the money is taken once the customer has agreed.
+    #[derive(Default)]
+    pub enum CaptureMethod {
+        /// At once.
+        #[default]
+        Automatic = "automatic",
+        /// Later, by the shop's own act; until then it is held.
+        Manual = "manual",
     }
 }
 

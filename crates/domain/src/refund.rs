@@ -5,46 +5,27 @@ use serde::{Deserialize, Serialize};
 use crate::id::{PaymentId, RefundId};
 use crate::money::Money;
 use crate::payment::{Account, Attempt, Mode, Provenance};
+use crate::string_enum;
 
-/// How a refund stands, in Stripe's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundStatus {
-    /// On its way, or not told to Stripe yet.
-    Pending,
-    /// Stripe waits for the customer's bank details.
-    RequiresAction,
-    /// The money went back.
-    Succeeded,
-    /// It came to nothing, perhaps after it had succeeded: the money is with the shop again.
-    Failed,
-    /// It was called off before the money went.
-    Canceled,
+string_enum! {
+    /// How a refund stands, in Stripe's words.
+    #[derive(PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum RefundStatus {
+        /// On its way, or not told to Stripe yet.
+        Pending = "pending",
+        /// Stripe waits for the customer's bank details.
+        RequiresAction = "requires_action",
+        /// The money went back.
+        Succeeded = "succeeded",
+        /// It came to nothing, perhaps after it had succeeded: the money is with the shop again.
+        Failed = "failed",
+        /// It was called off before the money went.
+        Canceled = "canceled",
+    }
 }
 
 impl RefundStatus {
-    /// Every status there is.
-    pub const ALL: [Self; 5] =
-        [Self::Pending, Self::RequiresAction, Self::Succeeded, Self::Failed, Self::Canceled];
-
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::RequiresAction => "requires_action",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
-    }
-
-    /// The status that this word of Stripe's means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
-
     /// Whether the money went, or may still go.
     #[must_use]
     pub fn reserves_money(self) -> bool {
@@ -61,74 +42,37 @@ impl RefundStatus {
     }
 }
 
-/// Why there is a refund.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefundCause {
-    /// The shop asked for it here.
-    Requested,
-    /// The order was paid twice: this is what came too much.
-    Surplus,
-    /// The money came where it must not be believed, and the shop's policy is to give it back.
-    Review,
-    /// It was made at Stripe, in the dashboard or by another program.
-    Stripe,
+string_enum! {
+    /// Why there is a refund.
+    pub enum RefundCause {
+        /// The shop asked for it here.
+        Requested = "requested",
+        /// The order was paid twice: this is what came too much.
+        Surplus = "surplus",
+        /// The money came where it must not be believed, and the shop's policy is to give it back.
+        Review = "review",
+        /// It was made at Stripe, in the dashboard or by another program.
+        Stripe = "stripe",
+    }
 }
 
 impl RefundCause {
-    /// The word for it in JSON and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Surplus => "surplus",
-            Self::Review => "review",
-            Self::Stripe => "stripe",
-        }
-    }
-
     /// Whether the service decided on it by itself: then nobody waits for what becomes of it.
     #[must_use]
     pub fn is_automatic(self) -> bool {
         matches!(self, Self::Surplus | Self::Review)
     }
-
-    /// The cause that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Requested, Self::Surplus, Self::Review, Self::Stripe]
-            .into_iter()
-            .find(|cause| cause.as_str() == word)
-    }
 }
 
-/// Why the shop gives money back, in Stripe's words: what a request may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefundReason {
-    /// The customer was charged twice.
-    Duplicate,
-    /// The payment was fraud.
-    Fraudulent,
-    /// The customer asked for it.
-    RequestedByCustomer,
-}
-
-impl RefundReason {
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Duplicate => "duplicate",
-            Self::Fraudulent => "fraudulent",
-            Self::RequestedByCustomer => "requested_by_customer",
-        }
-    }
-
-    /// The reason that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Duplicate, Self::Fraudulent, Self::RequestedByCustomer]
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
+string_enum! {
+    /// Why the shop gives money back, in Stripe's words: what a request may say.
+    pub enum RefundReason {
+        /// The customer was charged twice.
+        Duplicate = "duplicate",
+        /// The payment was fraud.
+        Fraudulent = "fraudulent",
+        /// The customer asked for it.
+        RequestedByCustomer = "requested_by_customer",
     }
 }
 

@@ -13,97 +13,46 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Metadata;
 use crate::id::SellerId;
 use crate::payment::Account;
+use crate::string_enum;
 
 pub use fee::{FeeTerms, InvalidFee, MAX_BASIS_POINTS};
 pub use readiness::{Blocker, NextAction, Readiness, SupportedSellers};
 
-/// On whose account a seller's customers are charged.
-/// See <https://docs.stripe.com/connect/charges>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChargeType {
-    /// On the seller's: the seller is the merchant, pays Stripe's fees and bears refunds and disputes.
-    #[default]
-    Direct,
-    /// On the platform's, from which the money less the platform's fee is transferred to the seller at once.
-    Destination,
-}
-
-impl ChargeType {
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Destination => "destination",
-        }
-    }
-
-    /// The type that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Direct, Self::Destination].into_iter().find(|kind| kind.as_str() == word)
+string_enum! {
+    /// On whose account a seller's customers are charged.
+    /// See <https://docs.stripe.com/connect/charges>.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ChargeType {
+        /// On the seller's: the seller is the merchant, pays Stripe's fees and bears refunds and disputes.
+        #[default]
+        Direct = "direct",
+        /// On the platform's, from which the money less the platform's fee is transferred to the seller at once.
+        Destination = "destination",
     }
 }
 
-/// How a seller came to the platform: it says how it leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// The owner of an account let the platform in, by OAuth: to leave, that is taken back at Stripe.
-    OAuth,
-    /// The platform made the account, which its owner fills in by Account Links: to leave, it is not used any more.
-    Created,
-}
-
-impl Origin {
-    /// The word for it in JSON and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OAuth => "oauth",
-            Self::Created => "created",
-        }
-    }
-
-    /// The origin that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::OAuth, Self::Created].into_iter().find(|origin| origin.as_str() == word)
+string_enum! {
+    /// How a seller came to the platform: it says how it leaves.
+    pub enum Origin {
+        /// The owner of an account let the platform in, by OAuth: to leave, that is taken back at Stripe.
+        OAuth = "oauth",
+        /// The platform made the account, which its owner fills in by Account Links: to leave, it is not used any more.
+        Created = "created",
     }
 }
 
-/// Whether the platform may use a seller's account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConnectionStatus {
-    /// It may.
-    Connected,
-    /// It is about to end: open orders are closed first, and none is paid any more.
-    Unlinking,
-    /// The platform has ended it.
-    Unlinked,
-    /// It was ended at Stripe, by the account's owner or by Stripe.
-    Disconnected,
-}
-
-impl ConnectionStatus {
-    /// Every one there is.
-    pub const ALL: [Self; 4] = [Self::Connected, Self::Unlinking, Self::Unlinked, Self::Disconnected];
-
-    /// The word for it in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Unlinking => "unlinking",
-            Self::Unlinked => "unlinked",
-            Self::Disconnected => "disconnected",
-        }
-    }
-
-    /// The link that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|connection_status| connection_status.as_str() == word)
+string_enum! {
+    /// Whether the platform may use a seller's account.
+    pub enum ConnectionStatus {
+        /// It may.
+        Connected = "connected",
+        /// It is about to end: open orders are closed first, and none is paid any more.
+        Unlinking = "unlinking",
+        /// The platform has ended it.
+        Unlinked = "unlinked",
+        /// It was ended at Stripe, by the account's owner or by Stripe.
+        Disconnected = "disconnected",
     }
 }
 
@@ -275,29 +224,17 @@ pub enum AccountEvent {
     Deauthorized,
 }
 
-/// What the platform's systems are told of a change to a seller, by comparing how it stood with how it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SellerEventKind {
-    /// It can be charged through now.
-    Ready,
-    /// It can not be charged through any more.
-    Restricted,
-    /// The platform may not use the account any more.
-    Disconnected,
-    /// Something else changed that its readers see.
-    Updated,
-}
-
-impl SellerEventKind {
-    /// The type of the event.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "seller.ready",
-            Self::Restricted => "seller.restricted",
-            Self::Disconnected => "seller.disconnected",
-            Self::Updated => "seller.updated",
-        }
+string_enum! {
+    /// What the platform's systems are told of a change to a seller, by comparing how it stood with how it stands.
+    pub enum SellerEventKind {
+        /// It can be charged through now.
+        Ready = "seller.ready",
+        /// It can not be charged through any more.
+        Restricted = "seller.restricted",
+        /// The platform may not use the account any more.
+        Disconnected = "seller.disconnected",
+        /// Something else changed that its readers see.
+        Updated = "seller.updated",
     }
 }
 

@@ -175,7 +175,7 @@ impl Payments {
             account: work.account.clone(),
             payment_intent_id: work.payment_intent_id.clone(),
             amount: refund.amount,
-            reason: refund.reason.as_deref().and_then(RefundReason::from_word),
+            reason: refund.reason.as_deref().and_then(|reason| reason.parse().ok()),
             terms: refund.terms,
         };
         let result = self.stripe.create_refund(&new, &idempotency_key).await;

@@ -271,7 +271,7 @@ pub(crate) struct SellerArgs {
 }
 
 fn charge_type(value: &str) -> Result<ChargeType, &'static str> {
-    ChargeType::from_word(value).ok_or("must be direct or destination")
+    value.parse().map_err(|_| "must be direct or destination")
 }
 
 #[derive(Args)]
@@ -357,7 +357,7 @@ pub(crate) struct LimitArgs {
 }
 
 fn review_refund(value: &str) -> Result<ReviewRefund, &'static str> {
-    ReviewRefund::from_word(value).ok_or("must be never, late or always")
+    value.parse().map_err(|_| "must be never, late or always")
 }
 
 impl From<LimitArgs> for Limits {

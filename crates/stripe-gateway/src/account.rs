@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use quittance_domain::id::SellerId;
 use quittance_domain::payment::Account;
 use quittance_domain::seller::AccountState;
+use quittance_domain::string_enum;
 use stripe_client_core::StripeRequest;
 use stripe_connect::account::{
     CreateAccount, CreateAccountCapabilities, CreateAccountCapabilitiesCardPayments,
@@ -25,63 +26,27 @@ use crate::transport::{Call, Reply};
 use crate::view::{Ids, StripeObject};
 use view::View;
 
-/// Who runs an account. See <https://docs.stripe.com/connect/accounts>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AccountKind {
-    /// The platform, mostly: its owner sees a small dashboard, and the platform bears losses.
-    Express,
-    /// Its owner, with all of Stripe's dashboard.
-    Standard,
-}
-
-impl AccountKind {
-    /// Stripe's word for it, its `type`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Express => "express",
-            Self::Standard => "standard",
-        }
-    }
-
-    /// The kind that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Express, Self::Standard].into_iter().find(|kind| kind.as_str() == word)
+string_enum! {
+    /// Who runs an account. See <https://docs.stripe.com/connect/accounts>.
+    pub enum AccountKind {
+        /// The platform, mostly: its owner sees a small dashboard, and the platform bears losses.
+        Express = "express",
+        /// Its owner, with all of Stripe's dashboard.
+        Standard = "standard",
     }
 }
 
-/// What kind of business an account is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BusinessType {
-    /// One person.
-    Individual,
-    /// A company.
-    Company,
-    /// An organisation that works for no profit.
-    NonProfit,
-    /// A public body; only in the United States.
-    GovernmentEntity,
-}
-
-impl BusinessType {
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Individual => "individual",
-            Self::Company => "company",
-            Self::NonProfit => "non_profit",
-            Self::GovernmentEntity => "government_entity",
-        }
-    }
-
-    /// The type that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Individual, Self::Company, Self::NonProfit, Self::GovernmentEntity]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+string_enum! {
+    /// What kind of business an account is of.
+    pub enum BusinessType {
+        /// One person.
+        Individual = "individual",
+        /// A company.
+        Company = "company",
+        /// An organisation that works for no profit.
+        NonProfit = "non_profit",
+        /// A public body; only in the United States.
+        GovernmentEntity = "government_entity",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use quittance_domain::payment::Account;
+use quittance_domain::string_enum;
 use secrecy::SecretString;
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
@@ -16,30 +17,15 @@ use crate::request::{checked_id, post};
 use crate::transport::Reply;
 use crate::view::{StripeObject, stripe_object};
 
-/// How much an owner is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Collection {
-    /// What is due now.
-    #[default]
-    CurrentlyDue,
-    /// What will be due once the account has taken more money, too.
-    EventuallyDue,
-}
-
-impl Collection {
-    /// Stripe's word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CurrentlyDue => "currently_due",
-            Self::EventuallyDue => "eventually_due",
-        }
-    }
-
-    /// The one that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::CurrentlyDue, Self::EventuallyDue].into_iter().find(|collection| collection.as_str() == word)
+string_enum! {
+    /// How much an owner is asked for.
+    #[derive(Default)]
+    pub enum Collection {
+        /// What is due now.
+        #[default]
+        CurrentlyDue = "currently_due",
+        /// What will be due once the account has taken more money, too.
+        EventuallyDue = "eventually_due",
     }
 }
 

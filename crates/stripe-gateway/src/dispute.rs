@@ -1,6 +1,6 @@
 //! Disputes: how they are read, from answers and events.
 
-use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
+use quittance_domain::dispute::{DisputeObservation, DisputeState};
 use quittance_domain::payment::Account;
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
@@ -70,7 +70,7 @@ impl View {
         };
         let status = self.status.as_deref().ok_or("the dispute has no status")?;
         let state = DisputeState {
-            status: DisputeStatus::from_word(status).ok_or("the dispute's status is none that we know")?,
+            status: status.parse().map_err(|_| "the dispute's status is none that we know")?,
             amount: self.amount.ok_or("the dispute has no amount")?,
             currency: self.currency.ok_or("the dispute has no currency")?,
             reason: self.reason,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quittance_domain::id::{OrderId, RefundId};
 use quittance_domain::money::{Currency, Money};
 use quittance_domain::payment::Account;
-use quittance_domain::refund::{RefundObservation, RefundReason, RefundStatus, RefundTerms};
+use quittance_domain::refund::{RefundObservation, RefundReason, RefundTerms};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
 use stripe_core::refund::{CreateRefund, CreateRefundReason, ListRefund};
@@ -148,7 +148,7 @@ impl View {
         let amount =
             Money::new(amount, currency).map_err(|_| "the refund's amount is none of its currency")?;
         let status = self.status.as_deref().ok_or("the refund has no status")?;
-        let status = RefundStatus::from_word(status).ok_or("the refund's status is none that we know")?;
+        let status = status.parse().map_err(|_| "the refund's status is none that we know")?;
         let ObjectContext { account, mode, provenance } = provenance;
         Ok(Some(RefundObservation {
             account,

@@ -5,10 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Path, ThinData};
 use actix_web::{HttpResponse, post};
 use quittance_domain::seller::FeeTerms;
-use quittance_payments::{
-    AccountKind, AccountLinkRequest, BusinessType as DomainBusinessType, Collection,
-    OAuthCallback as DomainOAuthCallback, SellerRequest,
-};
+use quittance_payments::{AccountLinkRequest, OAuthCallback as DomainOAuthCallback, SellerRequest};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -172,12 +169,11 @@ fn read_callback(body: &mut Object<'_>) -> Read<DomainOAuthCallback> {
 }
 
 fn read_create(seller: &mut Object<'_>, usual: FeeTerms) -> Read<SellerRequest> {
-    let kind = seller.required("type", |field| field.word(AccountKind::from_word, "express, standard"));
+    let kind = seller.required("type", |field| field.word("express, standard"));
     let country = seller.optional("country", read_country);
     let email = seller.optional("email", read_email);
-    let business_type = seller.optional("business_type", |field| {
-        field.word(DomainBusinessType::from_word, "individual, company, non_profit, government_entity")
-    });
+    let business_type = seller
+        .optional("business_type", |field| field.word("individual, company, non_profit, government_entity"));
     let reference = seller.optional("reference", read_reference);
     let metadata = seller.optional("metadata", body::metadata);
     let charge_type = seller.optional("charge_type", read_charge_type);
@@ -197,8 +193,7 @@ fn read_create(seller: &mut Object<'_>, usual: FeeTerms) -> Read<SellerRequest> 
 fn read_link(body: &mut Object<'_>, allowed: &ReturnOrigins) -> Read<AccountLinkRequest> {
     let return_url = body.required("return_url", |field| read_return_url(field, allowed));
     let refresh_url = body.required("refresh_url", |field| read_return_url(field, allowed));
-    let collection =
-        body.optional("collect", |field| field.word(Collection::from_word, "currently_due, eventually_due"));
+    let collection = body.optional("collect", |field| field.word("currently_due, eventually_due"));
     Ok(AccountLinkRequest {
         return_url: return_url?,
         refresh_url: refresh_url?,

@@ -6,36 +6,23 @@ use crate::id::PaymentId;
 use crate::money::Money;
 use crate::payment::{Attempt, ReviewReason};
 use crate::refund::{Refund, RefundCause};
+use crate::string_enum;
 
-/// When money that came where it must not be believed is given back without a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReviewRefund {
-    /// Never: a person decides.
-    #[default]
-    Never,
-    /// When it is what was asked for and only came too late.
-    Late,
-    /// Always.
-    Always,
+string_enum! {
+    /// When money that came where it must not be believed is given back without a person.
+    #[derive(Default)]
+    pub enum ReviewRefund {
+        /// Never: a person decides.
+        #[default]
+        Never = "never",
+        /// When it is what was asked for and only came too late.
+        Late = "late",
+        /// Always.
+        Always = "always",
+    }
 }
 
 impl ReviewRefund {
-    /// The word for it in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::Late => "late",
-            Self::Always => "always",
-        }
-    }
-
-    /// The policy that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Never, Self::Late, Self::Always].into_iter().find(|policy| policy.as_str() == word)
-    }
-
     fn covers(self, reason: ReviewReason) -> bool {
         match self {
             Self::Never => false,

@@ -4,55 +4,30 @@ use super::{Account, CaptureMethod, Facts, Mode, Observation, OpenStatus, Paymen
 use crate::checkout::{PaymentFlow, SessionObservation, SessionStatus};
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
+use crate::string_enum;
 
-/// Why a success is not believed to pay its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReviewReason {
-    /// The amount is not what the attempt had to have, or not what its order costs by now, or not all of it was
-    /// received.
-    WrongAmount,
-    /// The currency is not what the attempt had to have.
-    WrongCurrency,
-    /// The platform's fee is not what the attempt had to have.
-    WrongFee,
-    /// The order had been canceled when the success came.
-    SucceededAfterCancel,
-    /// The order had expired when the success came, and its goods could not be taken from the stock again.
-    SucceededAfterExpiry,
+string_enum! {
+    /// Why a success is not believed to pay its order.
+    pub enum ReviewReason {
+        /// The amount is not what the attempt had to have, or not what its order costs by now, or not all of it was
+        /// received.
+        WrongAmount = "wrong_amount",
+        /// The currency is not what the attempt had to have.
+        WrongCurrency = "wrong_currency",
+        /// The platform's fee is not what the attempt had to have.
+        WrongFee = "wrong_fee",
+        /// The order had been canceled when the success came.
+        SucceededAfterCancel = "succeeded_after_cancel",
+        /// The order had expired when the success came, and its goods could not be taken from the stock again.
+        SucceededAfterExpiry = "succeeded_after_expiry",
+    }
 }
 
 impl ReviewReason {
-    /// Every reason there is.
-    pub const ALL: [Self; 5] = [
-        Self::WrongAmount,
-        Self::WrongCurrency,
-        Self::WrongFee,
-        Self::SucceededAfterCancel,
-        Self::SucceededAfterExpiry,
-    ];
-
     /// Whether what came is what was asked for, and only came too late.
     #[must_use]
     pub fn is_late(self) -> bool {
         matches!(self, Self::SucceededAfterCancel | Self::SucceededAfterExpiry)
-    }
-
-    /// The word for it in JSON and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongAmount => "wrong_amount",
-            Self::WrongCurrency => "wrong_currency",
-            Self::WrongFee => "wrong_fee",
-            Self::SucceededAfterCancel => "succeeded_after_cancel",
-            Self::SucceededAfterExpiry => "succeeded_after_expiry",
-        }
-    }
-
-    /// The reason that this word means.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
@@ -116,35 +91,21 @@ pub struct Attempt {
     pub outdated: bool,
 }
 
-/// Why an observation counts for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mismatch {
-    /// It is none of an attempt we recorded.
-    UnknownAttempt,
-    /// It lives on another account than the attempt.
-    WrongAccount,
-    /// It is test data where money is real, or the reverse.
-    WrongMode,
-    /// It names an attempt that has another PaymentIntent or Checkout Session.
-    OtherPaymentIntent,
-    /// It names an attempt, and an order that this is not of.
-    OtherOrder,
-    /// It is about an account that is no seller of ours.
-    UnknownSeller,
-}
-
-impl Mismatch {
-    /// The word for it in the database and in metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownAttempt => "unknown_attempt",
-            Self::WrongAccount => "wrong_account",
-            Self::WrongMode => "wrong_mode",
-            Self::OtherPaymentIntent => "other_payment_intent",
-            Self::OtherOrder => "other_order",
-            Self::UnknownSeller => "unknown_seller",
-        }
+string_enum! {
+    /// Why an observation counts for nothing.
+    pub enum Mismatch {
+        /// It is none of an attempt we recorded.
+        UnknownAttempt = "unknown_attempt",
+        /// It lives on another account than the attempt.
+        WrongAccount = "wrong_account",
+        /// It is test data where money is real, or the reverse.
+        WrongMode = "wrong_mode",
+        /// It names an attempt that has another PaymentIntent or Checkout Session.
+        OtherPaymentIntent = "other_payment_intent",
+        /// It names an attempt, and an order that this is not of.
+        OtherOrder = "other_order",
+        /// It is about an account that is no seller of ours.
+        UnknownSeller = "unknown_seller",
     }
 }
 

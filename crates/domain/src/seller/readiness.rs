@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Capability, ChargeType, ConnectionStatus, Requirements, Seller};
+use crate::string_enum;
 
 /// Which sellers the platform takes. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,63 +24,34 @@ impl SupportedSellers {
     }
 }
 
-/// Why a seller can not be charged through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Blocker {
-    /// The platform may not use the account, or there is none yet.
-    NotConnected,
-    /// The platform is about to end its use of the account.
-    Unlinking,
-    /// Stripe was not asked about the account yet.
-    NotChecked,
-    /// The owner has not told Stripe what it asks for at first.
-    DetailsNotSubmitted,
-    /// The account can not take payments.
-    ChargesNotEnabled,
-    /// Stripe does not pay out to the account's bank.
-    PayoutsNotEnabled,
-    /// No money can be transferred to the account, which destination charges need.
-    TransfersNotActive,
-    /// The account has no name to show to customers. Stripe's Checkout needs one.
-    NoDisplayName,
-    /// The platform takes no sellers of the account's country.
-    CountryNotSupported,
-    /// The platform takes no sellers of the account's currency.
-    CurrencyNotSupported,
+string_enum! {
+    /// Why a seller can not be charged through.
+    #[derive(PartialOrd, Ord)]
+    pub enum Blocker {
+        /// The platform may not use the account, or there is none yet.
+        NotConnected = "not_connected",
+        /// The platform is about to end its use of the account.
+        Unlinking = "unlinking",
+        /// Stripe was not asked about the account yet.
+        NotChecked = "not_checked",
+        /// The owner has not told Stripe what it asks for at first.
+        DetailsNotSubmitted = "details_not_submitted",
+        /// The account can not take payments.
+        ChargesNotEnabled = "charges_not_enabled",
+        /// Stripe does not pay out to the account's bank.
+        PayoutsNotEnabled = "payouts_not_enabled",
+        /// No money can be transferred to the account, which destination charges need.
+        TransfersNotActive = "transfers_not_active",
+        /// The account has no name to show to customers. Stripe's Checkout needs one.
+        NoDisplayName = "no_display_name",
+        /// The platform takes no sellers of the account's country.
+        CountryNotSupported = "country_not_supported",
+        /// The platform takes no sellers of the account's currency.
+        CurrencyNotSupported = "currency_not_supported",
+    }
 }
 
 impl Blocker {
-    /// Every one there is.
-    pub const ALL: [Self; 10] = [
-        Self::NotConnected,
-        Self::Unlinking,
-        Self::NotChecked,
-        Self::DetailsNotSubmitted,
-        Self::ChargesNotEnabled,
-        Self::PayoutsNotEnabled,
-        Self::TransfersNotActive,
-        Self::NoDisplayName,
-        Self::CountryNotSupported,
-        Self::CurrencyNotSupported,
-    ];
-
-    /// The word for it in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotConnected => "not_connected",
-            Self::Unlinking => "unlinking",
-            Self::NotChecked => "not_checked",
-            Self::DetailsNotSubmitted => "details_not_submitted",
-            Self::ChargesNotEnabled => "charges_not_enabled",
-            Self::PayoutsNotEnabled => "payouts_not_enabled",
-            Self::TransfersNotActive => "transfers_not_active",
-            Self::NoDisplayName => "no_display_name",
-            Self::CountryNotSupported => "country_not_supported",
-            Self::CurrencyNotSupported => "currency_not_supported",
-        }
-    }
-
     /// Whether this keeps the account from taking money, and not only the platform from wanting it.
     fn is_of_abilities(self) -> bool {
         matches!(self, Self::ChargesNotEnabled | Self::PayoutsNotEnabled | Self::TransfersNotActive)
@@ -99,57 +71,27 @@ impl Blocker {
     }
 }
 
-/// What a platform should tell a seller to do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NextAction {
-    /// Nothing.
-    None,
-    /// Connect the account, again if it was connected before.
-    Connect,
-    /// Connect another account: this one will never do.
-    ConnectAnotherAccount,
-    /// Finish what Stripe asks for at first.
-    CompleteOnboarding,
-    /// Tell Stripe what is due, by the deadline if there is one.
-    ProvideInformation,
-    /// Wait: Stripe looks at what was given.
-    AwaitVerification,
-    /// Give the account a name in Stripe's dashboard.
-    SetDisplayName,
-    /// Ask the platform: it has paused the account.
-    ContactPlatform,
-    /// Look into Stripe's dashboard, which says what is wrong.
-    CheckDashboard,
-}
-
-impl NextAction {
-    /// Every one there is.
-    pub const ALL: [Self; 9] = [
-        Self::None,
-        Self::Connect,
-        Self::ConnectAnotherAccount,
-        Self::CompleteOnboarding,
-        Self::ProvideInformation,
-        Self::AwaitVerification,
-        Self::SetDisplayName,
-        Self::ContactPlatform,
-        Self::CheckDashboard,
-    ];
-
-    /// The word for it in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Connect => "connect",
-            Self::ConnectAnotherAccount => "connect_another_account",
-            Self::CompleteOnboarding => "complete_onboarding",
-            Self::ProvideInformation => "provide_information",
-            Self::AwaitVerification => "await_verification",
-            Self::SetDisplayName => "set_display_name",
-            Self::ContactPlatform => "contact_platform",
-            Self::CheckDashboard => "check_dashboard",
-        }
+string_enum! {
+    /// What a platform should tell a seller to do now.
+    pub enum NextAction {
+        /// Nothing.
+        None = "none",
+        /// Connect the account, again if it was connected before.
+        Connect = "connect",
+        /// Connect another account: this one will never do.
+        ConnectAnotherAccount = "connect_another_account",
+        /// Finish what Stripe asks for at first.
+        CompleteOnboarding = "complete_onboarding",
+        /// Tell Stripe what is due, by the deadline if there is one.
+        ProvideInformation = "provide_information",
+        /// Wait: Stripe looks at what was given.
+        AwaitVerification = "await_verification",
+        /// Give the account a name in Stripe's dashboard.
+        SetDisplayName = "set_display_name",
+        /// Ask the platform: it has paused the account.
+        ContactPlatform = "contact_platform",
+        /// Look into Stripe's dashboard, which says what is wrong.
+        CheckDashboard = "check_dashboard",
     }
 }
 

@@ -310,7 +310,7 @@ fn the_reasons_for_review_are_listed() {
     let rows = Page::read().table("review_reason");
     assert_eq!(first_cells(&rows), words(ReviewReason::ALL.map(ReviewReason::as_str)));
     for row in rows {
-        let reason = ReviewReason::from_word(&row[0]).unwrap();
+        let reason = row[0].parse::<ReviewReason>().unwrap();
         let policies = if reason.is_late() { "late, always" } else { "always" };
         assert_eq!(row[2], policies, "{reason:?}");
     }

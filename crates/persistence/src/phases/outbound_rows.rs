@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use quittance_domain::id::WebhookEndpointId;
-use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason, EventPattern, wants};
+use quittance_domain::outbound::{DeliveryState, EventPattern, wants};
 use serde_json::Value;
 
 use super::super::dialect::Db;
-use super::rows::{document, instant, parse, read, word};
+use super::rows::{document, instant, parse, read};
 use super::schema::{deliveries, delivery_attempts, messages, webhook_endpoints};
 use crate::Error;
 use crate::model::{DeliveryAttempt, Message, MessageDelivery, SigningSecret, WebhookEndpoint};
@@ -54,10 +54,7 @@ impl EndpointRow {
             event_types: read::<Vec<EventPattern>>("webhook endpoint", self.event_types)?,
             secrets: read::<Vec<SigningSecret>>("webhook endpoint", self.secrets)?,
             enabled: self.enabled,
-            disabled_reason: self
-                .disabled_reason
-                .map(|text| word("webhook endpoint", DisabledReason::from_word(&text)))
-                .transpose()?,
+            disabled_reason: self.disabled_reason.map(|text| parse("webhook endpoint", &text)).transpose()?,
             failing_since: self.failing_since,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -126,7 +123,7 @@ impl DeliveryRow {
     pub(super) fn read(self, history: Vec<AttemptRow>) -> Result<MessageDelivery, Error> {
         Ok(MessageDelivery {
             endpoint_id: parse("delivery", &self.endpoint_id)?,
-            state: word("delivery", DeliveryState::from_word(&self.state))?,
+            state: parse("delivery", &self.state)?,
             attempts: self.attempts,
             due_at: self.due_at,
             history: history.into_iter().map(AttemptRow::read).collect::<Result<_, _>>()?,
@@ -157,7 +154,7 @@ impl AttemptRow {
     fn read(self) -> Result<DeliveryAttempt, Error> {
         Ok(DeliveryAttempt {
             number: self.number,
-            outcome: word("delivery attempt", AttemptOutcome::from_word(&self.outcome))?,
+            outcome: parse("delivery attempt", &self.outcome)?,
             status: self
                 .status
                 .map(u16::try_from)

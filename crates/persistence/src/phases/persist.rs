@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
-use quittance_domain::history::{CloseReason, Decision, Limits, RestockOutcome};
+use quittance_domain::history::{Decision, Limits, RestockOutcome};
 use quittance_domain::id::{MessageId, OrderId, PaymentId, RefundId};
 use quittance_domain::order::Order;
 use quittance_domain::order_state::{OrderEvent, OrderEventKind, OrderState};
@@ -352,14 +352,11 @@ fn decision_row(order_id: &OrderId, decision: &Decision, now: DateTime<Utc>) -> 
 }
 
 pub(super) fn read_decision(row: &DecisionRow) -> Result<Decision, Error> {
-    let unknown = || Error::corrupt("decision", "it is a word that this version does not know");
     match row.kind.as_str() {
         "accepted" => Ok(Decision::Accepted(parse("decision", &row.subject)?)),
-        "closed" => CloseReason::from_word(&row.subject).map(Decision::Closed).ok_or_else(unknown),
-        "restocked" => {
-            RestockOutcome::from_word(&row.subject).map(Decision::RestockAttempted).ok_or_else(unknown)
-        }
-        _ => Err(unknown()),
+        "closed" => parse("decision", &row.subject).map(Decision::Closed),
+        "restocked" => parse("decision", &row.subject).map(Decision::RestockAttempted),
+        _ => Err(Error::corrupt("decision", "it is a word that this version does not know")),
     }
 }
 

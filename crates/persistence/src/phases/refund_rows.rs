@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use quittance_domain::dispute::{Dispute, DisputeFacts};
-use quittance_domain::refund::{Refund, RefundCause, RefundFacts, RefundTerms};
+use quittance_domain::refund::{Refund, RefundFacts, RefundTerms};
 use serde_json::Value;
 
 use super::super::dialect::Db;
-use super::rows::{money, parse, read, word};
+use super::rows::{money, parse, read};
 use super::schema::{disputes, refunds};
 use crate::Error;
 
@@ -42,7 +42,7 @@ impl RefundRow {
             payment_id: parse("refund", &self.payment_id)?,
             amount: money("refund", self.amount, &self.currency)?,
             reason: self.reason.clone(),
-            cause: word("refund", RefundCause::from_word(&self.cause))?,
+            cause: parse("refund", &self.cause)?,
             terms: RefundTerms {
                 reverse_transfer: self.reverse_transfer,
                 refund_application_fee: self.refund_application_fee,

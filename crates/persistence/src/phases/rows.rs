@@ -3,13 +3,12 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use quittance_domain::catalog::Product;
-use quittance_domain::checkout::PaymentFlow;
 use quittance_domain::history::{CloseReason, DetailsVersions};
 use quittance_domain::id::{OrderId, PaymentId, ProductId};
 use quittance_domain::money::{Currency, Money};
 use quittance_domain::order::{CurrentPayment, Customer, Order, OrderStatus};
-use quittance_domain::payment::{Account, Attempt, CaptureMethod, ExpectedPayment, Mode, ReviewReason};
-use quittance_domain::seller::{ChargeType, SellerTerms};
+use quittance_domain::payment::{Account, Attempt, ExpectedPayment};
+use quittance_domain::seller::SellerTerms;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,10 +38,6 @@ where
 /// A time as both databases keep it: with microseconds. What is answered at once must be what is read later.
 pub(crate) fn instant(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(6)
-}
-
-pub(crate) fn word<T>(what: &'static str, meaning: Option<T>) -> Result<T, Error> {
-    meaning.ok_or_else(|| Error::corrupt(what, "it is a word that this version does not know"))
 }
 
 pub(crate) fn money(what: &'static str, minor: i64, currency: &str) -> Result<Money, Error> {
@@ -147,11 +142,11 @@ impl OrderRow {
     }
 
     pub(crate) fn order_status(&self) -> Result<OrderStatus, Error> {
-        word("order", OrderStatus::from_word(&self.status))
+        parse("order", &self.status)
     }
 
     pub(crate) fn closing(&self) -> Result<Option<CloseReason>, Error> {
-        self.closing.as_deref().map(|text| word("order", CloseReason::from_word(text))).transpose()
+        self.closing.as_deref().map(|text| parse("order", text)).transpose()
     }
 
     /// The counted stock that the order took.
@@ -169,7 +164,7 @@ impl OrderRow {
         Ok(Some(SellerTerms {
             seller_id: parse("order", seller_id)?,
             account_id: account_id.clone(),
-            charge_type: word("order", ChargeType::from_word(charge_type))?,
+            charge_type: parse("order", charge_type)?,
             application_fee,
         }))
     }
@@ -197,11 +192,7 @@ impl OrderRow {
             seller_terms: self.seller_terms()?,
             customer: self.customer(),
             status: self.order_status()?,
-            review_reason: self
-                .review_reason
-                .as_deref()
-                .map(|text| word("order", ReviewReason::from_word(text)))
-                .transpose()?,
+            review_reason: self.review_reason.as_deref().map(|text| parse("order", text)).transpose()?,
             amount_paid: money("order", self.amount_paid, &self.currency)?,
             amount_refunded: money("order", self.amount_refunded, &self.currency)?,
             payment: payment.map(PaymentRow::current).transpose()?,
@@ -252,15 +243,15 @@ impl PaymentRow {
     pub(crate) fn attempt(&self) -> Result<Attempt, Error> {
         Ok(Attempt {
             id: parse::<PaymentId>("payment", &self.id)?,
-            flow: word("payment", PaymentFlow::from_word(&self.flow))?,
+            flow: parse("payment", &self.flow)?,
             expected: ExpectedPayment {
                 account: Account::connected(self.account.clone()),
-                mode: word("payment", Mode::from_word(&self.mode))?,
+                mode: parse("payment", &self.mode)?,
                 amount: money("payment", self.amount, &self.currency)?,
                 application_fee: self.application_fee,
             },
             destination: self.destination.clone(),
-            capture_method: word("payment", CaptureMethod::from_word(&self.capture_method))?,
+            capture_method: parse("payment", &self.capture_method)?,
             payment_intent_id: self.payment_intent_id.clone(),
             checkout_session_id: self.checkout_session_id.clone(),
             facts: read("payment", self.facts.clone())?,

@@ -9,7 +9,7 @@ use quittance_domain::seller::{AccountState, ConnectionStatus, Seller};
 
 use super::super::Database;
 use super::super::dialect::for_update_skip_locked;
-use super::rows::{instant, parse, word};
+use super::rows::{instant, parse};
 use super::schema::{orders, sellers};
 use super::seller_rows::{LockedSeller, SellerRow};
 use crate::Error;
@@ -160,9 +160,7 @@ impl Database {
             .select((orders::id, orders::status))
             .load(&mut conn)
             .await?;
-        let read = |(id, status): (String, String)| {
-            Ok((parse("order", &id)?, word("order", OrderStatus::from_word(&status))?))
-        };
+        let read = |(id, status): (String, String)| Ok((parse("order", &id)?, parse("order", &status)?));
         rows.into_iter().map(read).collect()
     }
 }

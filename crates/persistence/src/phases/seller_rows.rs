@@ -9,7 +9,7 @@ use quittance_domain::catalog::Metadata;
 use quittance_domain::id::{MessageId, SellerId};
 use quittance_domain::payment::Mode;
 use quittance_domain::seller::{
-    AccountEvent, AccountSnapshot, AccountState, ChargeType, ConnectionStatus, FeeTerms, Origin, Seller,
+    AccountEvent, AccountSnapshot, AccountState, ChargeType, ConnectionStatus, FeeTerms, Seller,
     SupportedSellers,
 };
 use serde_json::Value;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::super::batch;
 use super::super::dialect::{Conn, Db, for_update};
 use super::persist::Changes;
-use super::rows::{OutboxRow, document, instant, parse, read, word};
+use super::rows::{OutboxRow, document, instant, parse, read};
 use super::schema::sellers;
 use crate::Error;
 
@@ -87,7 +87,7 @@ impl SellerRow {
     }
 
     pub(super) fn mode(&self) -> Result<Mode, Error> {
-        word("seller", Mode::from_word(&self.mode))
+        parse("seller", &self.mode)
     }
 
     pub(super) fn read(&self) -> Result<Seller, Error> {
@@ -95,9 +95,9 @@ impl SellerRow {
         Ok(Seller {
             id: parse("seller", &self.id)?,
             account_id: self.account_id.clone(),
-            origin: word("seller", Origin::from_word(&self.origin))?,
-            connection_status: word("seller", ConnectionStatus::from_word(&self.connection_status))?,
-            charge_type: word("seller", ChargeType::from_word(&self.charge_type))?,
+            origin: parse("seller", &self.origin)?,
+            connection_status: parse("seller", &self.connection_status)?,
+            charge_type: parse("seller", &self.charge_type)?,
             fee: FeeTerms::new(points, self.fee_fixed, self.fee_minimum)
                 .map_err(|error| Error::corrupt("seller", error))?,
             reference: self.reference.clone(),

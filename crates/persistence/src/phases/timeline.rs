@@ -111,7 +111,7 @@ fn acts(locked: &LockedOrder) -> Vec<TimelineEntry> {
 fn found(locked: &LockedOrder) -> Vec<TimelineEntry> {
     let mut entries = Vec::new();
     for row in &locked.refunds {
-        match RefundCause::from_word(&row.cause) {
+        match row.cause.parse().ok() {
             Some(RefundCause::Stripe) => {
                 entries.push(refund_entry(row, TimelineKind::Fact, "refund.found"));
             }

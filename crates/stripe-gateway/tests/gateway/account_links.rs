@@ -22,7 +22,7 @@ fn link() -> Value {
 #[actix_web::test]
 async fn a_link_says_where_its_owner_comes_back_to_and_what_is_asked_for() {
     for (collection, word) in [("currently_due", "currently_due"), ("eventually_due", "eventually_due")] {
-        let collection = Collection::from_word(collection).expect("a collection");
+        let collection = collection.parse::<Collection>().expect("a collection");
         assert_eq!(collection.as_str(), word);
         let server = StandIn::answering(vec![Answer::ok(&link())]);
         let made = server.stripe().create_account_link(ID, REFRESH, RETURN, collection).await.expect("made");
@@ -44,7 +44,7 @@ async fn a_link_says_where_its_owner_comes_back_to_and_what_is_asked_for() {
         );
         assert_eq!(request.header("stripe-account"), None);
     }
-    assert_eq!(Collection::from_word("all"), None);
+    assert!("all".parse::<Collection>().is_err());
 }
 
 /// A link is used up by being followed: who asks again wants another.
