@@ -1,9 +1,9 @@
 import { defineConfig } from 'vite';
 
 export default defineConfig({
-  // The page may be served under any path.
+  // The server can serve the page under any path.
   base: './',
-  // While developing, the API is asked through this server: no CORS to set up.
+  // The development server proxies API requests, so CORS isn't needed.
   server: { proxy: { '/v1': process.env.QUITTANCE_URL ?? 'http://127.0.0.1:8080' } },
   build: {
     outDir: '../../crates/demo/dist',
@@ -14,11 +14,11 @@ export default defineConfig({
     rolldownOptions: {
       input: ['index.html', 'return.html', 'sellers.html'],
       output: {
-        // Fixed names: crates/demo lists them.
+        // crates/demo lists these names, so they must not contain hashes.
         entryFileNames: 'assets/[name].js',
         chunkFileNames: 'assets/[name].js',
         assetFileNames: 'assets/[name][extname]',
-        codeSplitting: { groups: [{ name: 'shared', test: /src\/(api|countries|dom|memory|money|style)/ }] },
+        codeSplitting: { groups: [{ name: 'shared', test: /src\/(api|countries|dom|storage|money|style)/ }] },
       },
     },
   },

@@ -1,12 +1,15 @@
-// The sandbox's pages of Connect, as the owner of an account sees them: OAuth and onboarding.
+// The sandbox's Connect pages, as account owners see them: OAuth and onboarding.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { newCustomer, screenshot, servePage, startBrowser, startService, stripe } from './support.mjs';
+import { after, before, beforeEach, afterEach, test } from 'node:test';
+import {
+  closeCustomer, hasHorizontalScroll, newCustomer, screenshot, servePage, startBrowser, startService, stripe,
+} from './support.mjs';
 
 let service;
 let chromium;
 let platform;
+let owner;
 
 before(async () => {
   service = await startService();
@@ -18,67 +21,117 @@ after(async () => {
   platform?.stop();
   await service?.stop();
 });
+beforeEach(async () => { owner = await newCustomer(chromium.browser, { viewport: { width: 390, height: 800 } }); });
+afterEach(() => closeCustomer(owner));
 
-const state = 'a+b/c= &d"é';
-const question = () => `${service.sandbox}/oauth/authorize?${new URLSearchParams({
-  response_type: 'code', client_id: 'ca_Test1', scope: 'read_write', state, redirect_uri: `${platform.url}/back?a=1`,
+const STATE = 'a+b/c= &d"é';
+const authorizeUrl = () => `${service.sandbox}/oauth/authorize?${new URLSearchParams({
+  response_type: 'code', client_id: 'ca_Test1', scope: 'read_write', state: STATE, redirect_uri: `${platform.url}/back?a=1`,
   'stripe_user[business_name]': '<b>Ada</b> & Co', 'stripe_user[email]': 'ada@example.com', 'stripe_user[country]': 'DE',
 })}`;
 
-const backAt = async (page, pathname) => {
+/** Waits for a redirect to the platform. Returns the URL's parameters. */
+async function waitForRedirect(page, pathname) {
   await page.waitForURL((url) => url.origin === platform.url && url.pathname === pathname);
   return new URL(page.url()).searchParams;
-};
+}
 
-test('an owner connects an account, by keyboard alone', async () => {
-  const { page, context, outside, errors } = await newCustomer(chromium.browser);
-  await page.goto(question());
+/** Connects a new account with the keyboard. Returns the parameters of the redirect. */
+async function connectAccount(page) {
+  await page.goto(authorizeUrl());
+  await page.getByRole('button', { name: 'Connect my account' }).focus();
+  await page.keyboard.press('Enter');
+  return waitForRedirect(page, '/back');
+}
+
+async function exchangeCode(params) {
+  const grant = { grant_type: 'authorization_code', code: params.get('code') };
+  const token = await stripe(service, 'POST', '/oauth/token', grant);
+  return stripe(service, 'GET', `/v1/accounts/${token.stripe_user_id}`);
+}
+
+test('the OAuth page shows the prefilled details', async () => {
+  const { page } = owner;
+
+  await page.goto(authorizeUrl());
+
   assert.equal(await page.getByLabel('Business name').inputValue(), '<b>Ada</b> & Co');
   assert.equal(await page.getByLabel('Email').inputValue(), 'ada@example.com');
   assert.equal(await page.getByLabel('A new account').isChecked(), true);
-  await screenshot(page, 'oauth', { isWhole: true });
-  await page.getByRole('button', { name: 'Connect my account' }).focus();
-  await page.keyboard.press('Enter');
-  const back = await backAt(page, '/back');
-  assert.deepEqual([back.get('a'), back.get('state'), back.get('scope')], ['1', state, 'read_write']);
-  const grant = { grant_type: 'authorization_code', code: back.get('code') };
-  const token = await stripe(service, 'POST', '/oauth/token', grant);
-  const account = await stripe(service, 'GET', `/v1/accounts/${token.stripe_user_id}`);
+  await screenshot(page, 'oauth', { isFullPage: true });
+});
+
+test('an owner connects a new account with the keyboard', async () => {
+  const { page } = owner;
+
+  const params = await connectAccount(page);
+
+  assert.deepEqual([params.get('a'), params.get('state'), params.get('scope')], ['1', STATE, 'read_write']);
+  const account = await exchangeCode(params);
   assert.deepEqual(
     [account.business_profile.name, account.country, account.charges_enabled],
     ['<b>Ada</b> & Co', 'DE', true],
   );
-  // Next time the account is there to be chosen, and the owner thinks better of it.
-  await page.goto(question());
-  await page.getByLabel(account.id).check();
-  await page.getByRole('button', { name: 'Deny' }).click();
-  const denied = await backAt(page, '/back');
-  assert.deepEqual([denied.get('error'), denied.get('state'), denied.get('code')], ['access_denied', state, null]);
-  assert.deepEqual([outside, errors], [[], []]);
-  await context.close();
 });
 
-test('a person goes through the onboarding once', async () => {
-  const made = await stripe(service, 'POST', '/v1/accounts', { type: 'express', country: 'DE' });
-  const link = await stripe(service, 'POST', '/v1/account_links', {
-    account: made.id,
+test('an owner can select an existing account and deny access', async () => {
+  const { page } = owner;
+  const account = await exchangeCode(await connectAccount(page));
+
+  await page.goto(authorizeUrl());
+  await page.getByLabel(account.id).check();
+  await page.getByRole('button', { name: 'Deny' }).click();
+
+  const params = await waitForRedirect(page, '/back');
+  assert.deepEqual([params.get('error'), params.get('state'), params.get('code')], ['access_denied', STATE, null]);
+});
+
+/** Creates an Express account and its onboarding link. */
+async function createOnboardingLink() {
+  const account = await stripe(service, 'POST', '/v1/accounts', { type: 'express', country: 'DE' });
+  const { url } = await stripe(service, 'POST', '/v1/account_links', {
+    account: account.id,
     type: 'account_onboarding',
     refresh_url: `${platform.url}/again`,
     return_url: `${platform.url}/done`,
   });
-  const { page, context, outside, errors } = await newCustomer(chromium.browser, { viewport: { width: 390, height: 800 } });
-  await page.goto(link.url);
-  await page.getByText('external_account').waitFor();
-  await screenshot(page, 'onboarding', { isWhole: true });
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= 390, `it fits a telephone: ${width}`);
+  return { account, url };
+}
+
+async function completeOnboarding(page, url) {
+  await page.goto(url);
   await page.getByLabel('Business name').fill('Ada');
   await page.getByRole('button', { name: 'Submit everything' }).click();
-  await backAt(page, '/done');
-  const account = await stripe(service, 'GET', `/v1/accounts/${made.id}`);
-  assert.deepEqual([account.charges_enabled, account.settings.dashboard.display_name], [true, 'Ada']);
-  await page.goto(link.url);
-  await backAt(page, '/again');
-  assert.deepEqual([outside, errors], [[], []]);
-  await context.close();
+  await waitForRedirect(page, '/done');
+}
+
+test('the onboarding page lists the requirements and fits a phone screen', async () => {
+  const { page } = owner;
+  const { url } = await createOnboardingLink();
+
+  await page.goto(url);
+
+  await page.getByText('external_account').waitFor();
+  await screenshot(page, 'onboarding', { isFullPage: true });
+  assert.equal(await hasHorizontalScroll(page), false);
+});
+
+test('completed onboarding enables charges', async () => {
+  const { page } = owner;
+  const { account, url } = await createOnboardingLink();
+
+  await completeOnboarding(page, url);
+
+  const { charges_enabled, settings } = await stripe(service, 'GET', `/v1/accounts/${account.id}`);
+  assert.deepEqual([charges_enabled, settings.dashboard.display_name], [true, 'Ada']);
+});
+
+test('a used onboarding link redirects to the refresh URL', async () => {
+  const { page } = owner;
+  const { url } = await createOnboardingLink();
+  await completeOnboarding(page, url);
+
+  await page.goto(url);
+
+  await waitForRedirect(page, '/again');
 });

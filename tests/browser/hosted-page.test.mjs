@@ -1,9 +1,10 @@
-// The sandbox's hosted page of a Checkout Session, as a customer sees it.
+// The sandbox's hosted Checkout page, as customers see it.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {
-  CARDS, newCustomer, paymentForm, screenshot, servePage, startBrowser, startService, stripe, typeCard,
+  CARDS, closeCustomer, hasHorizontalScroll, newCustomer, paymentForm, screenshot, servePage, startBrowser, startService, stripe,
+  typeCard,
 } from './support.mjs';
 
 let service;
@@ -21,6 +22,9 @@ after(async () => {
   await service?.stop();
 });
 
+const PHONE = { viewport: { width: 375, height: 740 }, isMobile: true, hasTouch: true };
+const WITH_EMAIL = { customer_email: 'ada@example.com' };
+
 const createSession = (params = {}) => stripe(service, 'POST', '/v1/checkout/sessions', {
   mode: 'payment',
   success_url: `${shop.url}/done?session={CHECKOUT_SESSION_ID}`,
@@ -28,7 +32,7 @@ const createSession = (params = {}) => stripe(service, 'POST', '/v1/checkout/ses
   'line_items[0][price_data][currency]': 'eur',
   'line_items[0][price_data][unit_amount]': 1250,
   'line_items[0][price_data][product_data][name]': 'Stoneware mug',
-  'line_items[0][price_data][product_data][description]': 'Glazed by hand, holds 350 ml',
+  'line_items[0][price_data][product_data][description]': 'Handmade, holds 350 ml',
   'line_items[0][quantity]': 2,
   'line_items[1][price_data][currency]': 'eur',
   'line_items[1][price_data][unit_amount]': 121500,
@@ -41,114 +45,174 @@ const readSession = (session) => stripe(service, 'GET', `/v1/checkout/sessions/$
   'expand[]': 'payment_intent',
 });
 
-/** A customer on the page of a new Session, with the form there. */
-async function visit({ params, customer } = {}) {
+/** Opens the page of a new Session as a new customer, and waits for its form. */
+async function openSession({ params, options } = {}) {
   const session = await createSession(params);
-  const visitor = await newCustomer(chromium.browser, customer);
-  await visitor.page.goto(session.url);
-  await paymentForm(visitor.page).getByLabel('Card number').waitFor();
-  return { ...visitor, session };
+  const customer = await newCustomer(chromium.browser, options);
+  await customer.page.goto(session.url);
+  await paymentForm(customer.page).getByLabel('Card number').waitFor();
+  return { customer, page: customer.page, session };
 }
 
 const payButton = (page) => page.getByRole('button', { name: 'Pay', exact: true });
+const waitForSuccessPage = (page, session) => page.waitForURL(`${shop.url}/done?session=${session.id}`);
+const waitForAlert = (page, text) => page.getByRole('alert').filter({ hasText: text }).waitFor();
 
-test('a customer sees what is sold, pays, and is back in the shop', async () => {
-  const { page, context, outside, errors, session } = await visit();
+async function pay(page, card) {
+  await typeCard(page, card);
+  await payButton(page).click();
+}
+
+test('a customer sees the items and pays', async () => {
+  const { customer, page, session } = await openSession();
   await page.getByText('Stoneware mug').waitFor();
   await page.getByText('€1,240.00').first().waitFor();
   assert.equal(await page.getByLabel('Email').getAttribute('autocomplete'), 'email');
-  await screenshot(page, 'hosted-page', { isWhole: true });
+  await screenshot(page, 'hosted-page', { isFullPage: true });
+
   await page.getByLabel('Email').fill('ada@example.com');
-  await typeCard(page, CARDS.success);
-  await payButton(page).click();
-  await page.waitForURL(`${shop.url}/done?session=${session.id}`);
+  await pay(page, CARDS.success);
+
+  await waitForSuccessPage(page, session);
   const paid = await readSession(session);
   assert.deepEqual([paid.status, paid.payment_status, paid.customer_details.email], ['complete', 'paid', 'ada@example.com']);
+  await closeCustomer(customer);
+});
+
+test('the page of a paid Session shows that it is complete', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
+  await pay(page, CARDS.success);
+  await waitForSuccessPage(page, session);
+
   await page.goto(session.url);
+
   assert.match(page.url(), /\/c\/pay\//);
   await page.getByText('This payment is complete').waitFor();
   await screenshot(page, 'hosted-page-complete');
-  assert.deepEqual([outside, errors], [[], []]);
-  await context.close();
+  await closeCustomer(customer);
 });
 
-test('what is missing is said where it is missing, and nothing is sent', async () => {
-  const { page, context, session } = await visit();
+test('a missing email address is marked', async () => {
+  const { customer, page } = await openSession();
+
   await payButton(page).click();
+
   await page.getByText('Your email address is incomplete.').waitFor();
-  await page.getByLabel('Email').fill('ada@example.com');
+  await closeCustomer(customer);
+});
+
+test('a missing card number is marked, and no payment starts', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
+
   await payButton(page).click();
+
   await paymentForm(page).getByText('Your card number is incomplete.').waitFor();
   await payButton(page).waitFor();
   assert.equal((await readSession(session)).payment_intent, null);
-  await context.close();
+  await closeCustomer(customer);
 });
 
-test('a declined card is said, and another one pays', async () => {
-  const { page, context, session } = await visit({ params: { customer_email: 'ada@example.com' } });
-  await typeCard(page, CARDS.declined);
-  await payButton(page).click();
-  await page.getByRole('alert').filter({ hasText: 'insufficient funds' }).waitFor();
-  await screenshot(page, 'hosted-page-declined', { isWhole: true });
+test('a declined card shows the reason', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
+
+  await pay(page, CARDS.declined);
+
+  await waitForAlert(page, 'insufficient funds');
+  await screenshot(page, 'hosted-page-declined', { isFullPage: true });
   assert.equal((await readSession(session)).payment_intent.status, 'requires_payment_method');
+  await closeCustomer(customer);
+});
+
+test('a double click charges another card once after a decline', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
+  await pay(page, CARDS.declined);
+  await waitForAlert(page, 'insufficient funds');
+
   await typeCard(page, CARDS.success);
   await payButton(page).dblclick();
-  await page.waitForURL(`${shop.url}/done?session=${session.id}`);
+
+  await waitForSuccessPage(page, session);
   const charges = await stripe(service, 'GET', '/v1/charges', {
     payment_intent: (await readSession(session)).payment_intent.id,
   });
-  assert.deepEqual(charges.data.map(({ status }) => status), ['succeeded', 'failed'], 'a double click pays once');
-  await context.close();
+  assert.deepEqual(charges.data.map(({ status }) => status), ['succeeded', 'failed']);
+  await closeCustomer(customer);
 });
 
-test('3D Secure leads back to the page or on to the shop', async () => {
-  const { page, context, session } = await visit({ params: { customer_email: 'ada@example.com' } });
-  await typeCard(page, CARDS.threeDSecure);
-  await payButton(page).click();
+test('failed 3D Secure authentication returns to the page', async () => {
+  const { customer, page } = await openSession({ params: WITH_EMAIL });
+  await pay(page, CARDS.threeDSecure);
+
   await page.getByRole('button', { name: 'Fail authentication' }).click();
-  await page.getByRole('alert').filter({ hasText: 'unable to authenticate' }).waitFor();
-  await typeCard(page, CARDS.threeDSecure);
-  await payButton(page).click();
-  await page.getByRole('button', { name: 'Complete authentication' }).click();
-  await page.waitForURL(`${shop.url}/done?session=${session.id}`);
-  assert.equal((await readSession(session)).payment_status, 'paid');
-  await context.close();
+
+  await waitForAlert(page, 'unable to authenticate');
+  await closeCustomer(customer);
 });
 
-test('a bank debit completes the Session before its money has come', async () => {
-  const { page, context, session } = await visit();
-  await page.getByLabel('Email').fill('ada@example.com');
+test('completed 3D Secure authentication redirects to the shop', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
+  await pay(page, CARDS.threeDSecure);
+
+  await page.getByRole('button', { name: 'Complete authentication' }).click();
+
+  await waitForSuccessPage(page, session);
+  assert.equal((await readSession(session)).payment_status, 'paid');
+  await closeCustomer(customer);
+});
+
+test('a bank debit completes the Session while the payment is processing', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
   const form = paymentForm(page);
   await form.getByRole('tab', { name: 'SEPA debit' }).click();
   await form.getByLabel('Full name').fill('Ada');
   await form.getByLabel('IBAN').fill('AT321904300235473204');
-  await screenshot(page, 'hosted-page-debit', { isWhole: true });
+  await screenshot(page, 'hosted-page-debit', { isFullPage: true });
+
   await payButton(page).click();
-  await page.waitForURL(`${shop.url}/done?session=${session.id}`);
-  const done = await readSession(session);
-  assert.deepEqual([done.status, done.payment_status, done.payment_intent.status], ['complete', 'unpaid', 'processing']);
-  await context.close();
+
+  await waitForSuccessPage(page, session);
+  const { status, payment_status, payment_intent } = await readSession(session);
+  assert.deepEqual([status, payment_status, payment_intent.status], ['complete', 'unpaid', 'processing']);
+  await closeCustomer(customer);
 });
 
-test('on a phone the page fits, leads back, and says when it is over', async () => {
-  const customer = { viewport: { width: 375, height: 740 }, isMobile: true, hasTouch: true };
-  const { page, context, session } = await visit({ customer });
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= 375, `nothing to scroll sideways: ${width}`);
-  await screenshot(page, 'hosted-page-phone', { isWhole: true });
+test('the page fits a phone screen', async () => {
+  const { customer, page } = await openSession({ options: PHONE });
+
+  await screenshot(page, 'hosted-page-phone', { isFullPage: true });
+
+  assert.equal(await hasHorizontalScroll(page), false);
+  await closeCustomer(customer);
+});
+
+test('the cancel link returns to the shop', async () => {
+  const { customer, page } = await openSession();
+
   await page.getByRole('link', { name: 'Back to the shop' }).click();
+
   await page.waitForURL(`${shop.url}/cart`);
-  await page.goBack();
-  await payButton(page).waitFor();
+  await closeCustomer(customer);
+});
+
+test('paying an expired Session fails', async () => {
+  const { customer, page, session } = await openSession({ params: WITH_EMAIL });
   await stripe(service, 'POST', `/v1/checkout/sessions/${session.id}/expire`);
-  await page.getByLabel('Email').fill('ada@example.com');
-  await typeCard(page, CARDS.success);
-  await payButton(page).click();
-  await page.getByRole('alert').filter({ hasText: 'has expired' }).waitFor();
+
+  await pay(page, CARDS.success);
+
+  await waitForAlert(page, 'has expired');
+  await closeCustomer(customer);
+});
+
+test('the page of an expired Session links back to the shop', async () => {
+  const { customer, page, session } = await openSession({ options: PHONE });
+  await stripe(service, 'POST', `/v1/checkout/sessions/${session.id}/expire`);
+
   await page.reload();
+
   await page.getByText('This checkout has expired').waitFor();
   await screenshot(page, 'hosted-page-expired');
   await page.getByRole('link', { name: 'Back to the shop' }).click();
   await page.waitForURL(`${shop.url}/cart`);
-  await context.close();
+  await closeCustomer(customer);
 });

@@ -1,11 +1,10 @@
-// The shop of examples/checkout as a customer handles it, and what became of their orders.
+// The steps of a customer in the shop of examples/checkout, and the resulting orders.
 
-import assert from 'node:assert/strict';
-import { stripe, until } from './support.mjs';
+import { CARDS, callApi, stripe, typeCard, waitUntil } from './support.mjs';
 
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
-/** What there is to do in the shop of the service that `service` answers. */
+/** Returns the steps in the shop. `service` returns the running service. */
 export function storefront(service) {
   async function openShop(page) {
     await page.goto(`${service().url}/demo/`);
@@ -14,21 +13,34 @@ export function storefront(service) {
 
   const addToCart = (page, name) => page.getByRole('button', { name: `Add to cart: ${name}` }).click();
 
-  /** Puts things into the cart and goes to the checkout; answers the id of the order that was placed. */
+  async function openCheckoutFromCart(page) {
+    await page.getByRole('button', { name: /^Cart/ }).click();
+    await page.getByRole('button', { name: 'Checkout' }).click();
+  }
+
+  /** Adds products to the cart and goes to the checkout. Returns the order. */
   async function goToCheckout(page, names = ['Ceramic dripper', 'Paper filters']) {
     await openShop(page);
     for (const name of names) await addToCart(page, name);
-    const placed = page.waitForResponse((response) => response.url().endsWith('/v1/orders') && response.request().method() === 'POST');
-    await page.getByRole('button', { name: /^Cart/ }).click();
-    await page.getByRole('button', { name: 'Checkout' }).click();
-    const order = await (await placed).json();
-    await payButton(page).waitFor();
-    await until(() => payButton(page).isEnabled(), (isEnabled) => isEnabled);
+    const placed = nextPlacedOrder(page);
+    await openCheckoutFromCart(page);
+    const order = await placed;
+    await waitForPaymentForm(page);
     return order;
   }
 
-  /** Pays in the Payment Element. Its name carries the price. */
+  /** Waits for the next order that the page places. */
+  async function nextPlacedOrder(page) {
+    const isPlacement = (response) => response.url().endsWith('/v1/orders') && response.request().method() === 'POST';
+    return (await page.waitForResponse(isPlacement)).json();
+  }
+
+  /** Returns the button of the Payment Element's form. Its name contains the price. */
   const payButton = (page) => page.getByRole('button', { name: /^Pay(ing…| \D?\d)/ });
+
+  /** Waits until the payment form is ready. */
+  const waitForPaymentForm = (page) =>
+    waitUntil(() => payButton(page).isEnabled().catch(() => false), (isEnabled) => isEnabled);
 
   async function fillDetails(page) {
     await page.getByLabel('Email').fill('ada@example.com');
@@ -39,25 +51,41 @@ export function storefront(service) {
     await page.getByLabel('Country').selectOption('IE');
   }
 
-  const thanks = (page) => page.getByRole('heading', { name: 'Thank you!' }).waitFor();
-
-  /** The order as the back office sees it. */
-  async function orderOf(id) {
-    const answer = await fetch(`${service().url}/v1/orders/${id}`, { headers: { Authorization: `Bearer ${service().key}` } });
-    assert.equal(answer.status, 200);
-    return answer.json();
+  /** Goes to the checkout and fills in the details and a card. Returns the order. */
+  async function fillCheckout(page, card = CARDS.success, names = undefined) {
+    const order = await goToCheckout(page, names);
+    await fillDetails(page);
+    await typeCard(page, card);
+    return order;
   }
 
-  const isStatus = (status) => (order) => order.status === status;
+  /** Buys products with a card in the Payment Element. Returns the order. */
+  async function buy(page, names = undefined) {
+    const order = await fillCheckout(page, CARDS.success, names);
+    await payButton(page).click();
+    await waitForThanks(page);
+    return order;
+  }
 
-  /** What Stripe has of an order: on the platform's account, or on a connected one. */
-  async function atStripe(orderId, account = undefined) {
+  const waitForThanks = (page) => page.getByRole('heading', { name: 'Thank you!' }).waitFor();
+
+  /** Reads an order with the secret key. */
+  const readOrder = (id) => callApi(service(), 'GET', `/v1/orders/${id}`);
+
+  const waitForStatus = (id, status, timeoutMs = undefined) =>
+    waitUntil(() => readOrder(id), (order) => order.status === status, timeoutMs);
+
+  /** Reads an order's PaymentIntents and charges from Stripe, on the platform's or a connected account. */
+  async function readStripe(orderId, account = undefined) {
     const list = async (route) => (await stripe(service(), 'GET', route, { limit: 100 }, account)).data;
     const intents = (await list('/v1/payment_intents')).filter(({ metadata }) => metadata.order_id === orderId);
     const ids = intents.map(({ id }) => id);
     const charges = (await list('/v1/charges')).filter((charge) => ids.includes(charge.payment_intent));
-    return { intents, charges };
+    return { intents, charges, succeeded: charges.filter(({ status }) => status === 'succeeded') };
   }
 
-  return { openShop, addToCart, goToCheckout, payButton, fillDetails, thanks, orderOf, isStatus, atStripe };
+  return {
+    openShop, addToCart, openCheckoutFromCart, goToCheckout, nextPlacedOrder, payButton, waitForPaymentForm, fillDetails,
+    fillCheckout, buy, waitForThanks, readOrder, waitForStatus, readStripe,
+  };
 }

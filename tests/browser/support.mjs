@@ -1,5 +1,6 @@
-// A running service, a browser, and a shop's page of another origin: what every test needs.
+// Shared helpers for browser tests: a running service, a browser, and a page on another origin.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -10,8 +11,8 @@ import { chromium } from 'playwright-core';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SCREENSHOTS = path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target'), 'browser');
-/** How long any condition may take to come true, in milliseconds. */
-const PATIENCE_MS = 20_000;
+/** The maximum wait for a condition. */
+const TIMEOUT_MS = 20_000;
 
 export const CARDS = {
   success: '4242424242424242',
@@ -19,49 +20,49 @@ export const CARDS = {
   threeDSecure: '4000002760003184',
 };
 
-/** Starts the binary in an empty directory, on free ports, and reads the addresses of its banner. `settings` are more
- * of its environment. */
+/** Starts the binary in an empty directory on free ports, and reads the URLs from its banner. `settings` are additional
+ * environment variables. */
 export async function startService(settings = {}) {
   const directory = await mkdtemp(path.join(tmpdir(), 'quittance-browser-'));
   const { QUITTANCE_BIN = path.join(ROOT, 'target/debug/quittance'), PATH, HOME } = process.env;
   const child = spawn(QUITTANCE_BIN, ['serve'], {
     cwd: directory,
-    // Nothing of the caller's environment decides what is tested.
+    // The caller's environment must not affect the tests.
     env: {
       PATH, HOME, QUITTANCE_LISTEN: '127.0.0.1:0', QUITTANCE_SANDBOX_LISTEN: '127.0.0.1:0', QUITTANCE_RATE_LIMIT: '0',
       ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  const exited = new Promise((resolve) => { child.once('exit', resolve); });
   let log = '';
   child.stderr.on('data', (data) => { log += data; });
   const banner = await new Promise((resolve, reject) => {
     let text = '';
-    const late = setTimeout(() => reject(new Error(`no banner:\n${text}\n${log}`)), PATIENCE_MS);
+    const timeout = setTimeout(() => reject(new Error(`no banner:\n${text}\n${log}`)), TIMEOUT_MS);
     child.stdout.on('data', (data) => {
       text += data;
       if (!/^ {2}API .*\n/m.test(text) || !/^ {2}Key .*\n/m.test(text)) return;
-      clearTimeout(late);
+      clearTimeout(timeout);
       resolve(text);
     });
-    ended.then((code) => reject(new Error(`the service ended with ${code}:\n${text}\n${log}`)));
+    exited.then((code) => reject(new Error(`the service exited with ${code}:\n${text}\n${log}`)));
   });
-  const said = (name) => banner.match(new RegExp(`^ {2}${name} +(\\S+)`, 'm'))[1];
+  const bannerValue = (name) => banner.match(new RegExp(`^ {2}${name} +(\\S+)`, 'm'))[1];
   return {
-    url: said('API'),
-    sandbox: said('Sandbox'),
-    key: said('Key'),
+    url: bannerValue('API'),
+    sandbox: bannerValue('Sandbox'),
+    key: bannerValue('Key'),
     log: () => log,
     async stop() {
       child.kill('SIGTERM');
-      await ended;
+      await exited;
       await rm(directory, { recursive: true, force: true });
     },
   };
 }
 
-/** Debian's Chromium with an empty profile (made and removed by `launch`), and nothing of it that calls home. */
+/** Starts Debian's Chromium with a temporary profile and without background requests. */
 export async function startBrowser() {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -74,21 +75,29 @@ export async function startBrowser() {
   return { browser, stop: () => browser.close() };
 }
 
-/** A context of its own: a new customer, with nothing remembered, who can reach this machine only. */
+/** Creates a customer: a new browser context that can access only this machine. Records requests to other hosts and
+ * errors in pages. */
 export async function newCustomer(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-IE', ...options });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const outside = [];
-  const errors = [];
+  context.setDefaultTimeout(TIMEOUT_MS);
+  const externalRequests = [];
+  const pageErrors = [];
   await context.route((url) => !['127.0.0.1', 'localhost'].includes(url.hostname) && url.protocol !== 'data:', (route) => {
-    outside.push(route.request().url());
+    externalRequests.push(route.request().url());
     return route.abort();
   });
-  context.on('weberror', (event) => errors.push(String(event.error())));
-  return { context, outside, errors, page: await context.newPage() };
+  context.on('weberror', (event) => pageErrors.push(String(event.error())));
+  return { context, externalRequests, pageErrors, page: await context.newPage() };
 }
 
-/** Serves one page on an origin of its own. */
+/** Closes a customer's browser context. Fails if a page had errors or requested another host. */
+export async function closeCustomer({ context, externalRequests, pageErrors }) {
+  assert.deepEqual(externalRequests, [], 'pages request no other host');
+  assert.deepEqual(pageErrors, [], 'pages have no errors');
+  await context.close();
+}
+
+/** Serves one page on a separate origin. */
 export async function servePage(html) {
   const server = createServer((request, response) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
@@ -98,35 +107,52 @@ export async function servePage(html) {
   return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
 }
 
-/** Asks the sandbox with a secret key, for a connected account if one is named. */
+/** Calls the sandbox with a secret key, on behalf of a connected account if one is given. */
 export async function stripe(service, method, route, params = {}, account = undefined) {
   const form = new URLSearchParams(params);
   const url = `${service.sandbox}${route}${method === 'GET' ? `?${form}` : ''}`;
-  const answer = await fetch(url, {
+  const response = await fetch(url, {
     method,
     headers: { Authorization: 'Bearer sk_test_sandbox', ...(account && { 'Stripe-Account': account }) },
     body: method === 'GET' ? undefined : form,
   });
-  return answer.json();
+  return response.json();
 }
 
-/** Keeps a picture of the page; of the whole of it with `isWhole`. What is out of sight is not drawn in a frame, so
- * the window is made as high as the page. */
-export async function screenshot(page, name, { isWhole = false } = {}) {
+/** Calls the API with the secret key. */
+export async function callApi(service, method, route, body = undefined) {
+  const response = await fetch(service.url + route, {
+    method,
+    headers: { Authorization: `Bearer ${service.key}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  assert.ok(response.ok, `${method} ${route}: ${response.status} ${await response.clone().text()}`);
+  return response.json();
+}
+
+/** Saves a screenshot of the window, or of the full page. Chromium doesn't render hidden parts of a frame, so the full
+ * page needs a window of the same height. */
+export async function screenshot(page, name, { isFullPage = false } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
   const viewport = page.viewportSize();
-  if (isWhole) {
+  if (isFullPage) {
     const height = await page.evaluate(() => Math.max(document.documentElement.scrollHeight, window.innerHeight));
     await page.setViewportSize({ ...viewport, height });
   }
   await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
-  if (isWhole) await page.setViewportSize(viewport);
+  if (isFullPage) await page.setViewportSize(viewport);
 }
 
-/** The form in the Payment Element's frame. */
+/** Whether the page is wider than the window. */
+export const hasHorizontalScroll = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+
+export const isFocused = (locator) => locator.evaluate((node) => node === document.activeElement);
+
+/** Returns the form in the Payment Element's frame. */
 export const paymentForm = (page) => page.frameLocator('iframe[title="Secure payment input frame"]');
 
-/** Types a card as a customer does. */
+/** Types card details as a customer does. */
 export async function typeCard(page, number, { expiry = '1230', code = '123' } = {}) {
   const form = paymentForm(page);
   await form.getByLabel('Card number').fill('');
@@ -135,12 +161,12 @@ export async function typeCard(page, number, { expiry = '1230', code = '123' } =
   await form.getByLabel('Security code').fill(code);
 }
 
-/** Waits until `read` answers what `is` takes. */
-export async function until(read, is, patienceMs = PATIENCE_MS) {
-  const end = Date.now() + patienceMs;
+/** Calls `read` until `condition` accepts the value, and returns the value. */
+export async function waitUntil(read, condition, timeoutMs = TIMEOUT_MS) {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await read();
-    if (is(value)) return value;
-    if (Date.now() > end) throw new Error(`this does not come true: ${is}\nlast seen: ${JSON.stringify(value)}`);
+    if (condition(value)) return value;
+    if (Date.now() > deadline) throw new Error(`timed out: ${condition}\nlast value: ${JSON.stringify(value)}`);
   }
 }

@@ -1,17 +1,17 @@
-// The checkout: one page with contact, delivery, payment and the order's summary. The order is paid in the Payment
-// Element, or on a page of Stripe's: one of both at a time, the API closes the other.
+// The checkout page: contact, delivery, payment, and order summary. The customer pays in the Payment Element or on
+// Stripe's hosted page. Only one of them is open at a time, because the API closes the other one.
 //
-// The order is placed when the page opens, because its PaymentIntent is what the payment form is made of. Prices
-// are the API's. The same cart keeps its order, whatever the customer does: reload, back, another try after a
-// decline.
+// The page places the order when it opens, because the Payment Element needs the order's PaymentIntent. The API sets the
+// prices. A cart keeps its order when the customer reloads the page, uses the back button, or retries
+// after a decline.
 
 import { api, Problem, type Order, type PlacedOrder, type Product } from './api';
 import { COUNTRIES, countryNames } from './countries';
-import { announce, el, messageOf, showMessage, SPINNER } from './dom';
-import { cart, checkout, tokenOf, type Checkout, type Line } from './memory';
-import { money } from './money';
+import { announce, el, errorMessage, showMessage, SPINNER } from './dom';
+import { formatAmount } from './money';
 import { picture } from './pictures';
-import { leftText } from './stock';
+import { stockText } from './stock';
+import { cart, checkout, orderToken, type CartLine, type Checkout } from './storage';
 import { appearance, loadStripe, type BillingDetails, type Elements, type Stripe, type StripeError } from './stripe';
 
 type Config = Awaited<ReturnType<typeof api.config>>;
@@ -21,180 +21,180 @@ interface OpenOrder {
   token: string;
 }
 
-/** What Stripe says of a PaymentIntent that needs nothing more of the customer. */
-const DONE = ['succeeded', 'processing', 'requires_capture'];
+/** The statuses of a PaymentIntent that needs no further action by the customer. */
+const FINISHED_STATUSES = ['succeeded', 'processing', 'requires_capture'];
 
-/** What the API says of an order that has been paid, or is being. */
-const PAID = ['already_paid', 'payment_processing', 'payment_in_flight', 'order_in_review'];
+/** The API's problem codes for an order that is paid or processing. */
+const PAID_CODES = ['already_paid', 'payment_processing', 'payment_in_flight', 'order_in_review'];
 
-/** What the API says where nothing can be paid to the seller of the order now. */
-const SELLER_CLOSED = ['seller_not_ready', 'seller_not_connected', 'seller_disconnected'];
+/** The API's problem codes for a seller that can't accept payments. */
+const SELLER_UNAVAILABLE_CODES = ['seller_not_ready', 'seller_not_connected', 'seller_disconnected'];
 
-/** Shows the checkout once more, and says why. */
+/** Opens the checkout again, with an optional notice. */
 type Reopen = (notice?: string) => void;
 
-/** Lines of the cart that there is too little of. */
-class Shortage extends Error {
-  constructor(readonly lines: (Line & { left: number })[]) {
-    super('Too few are left of some of the items.');
+/** The cart contains more of some products than are in stock. */
+class InsufficientStockError extends Error {
+  constructor(readonly lines: (CartLine & { left: number })[]) {
+    super('Some items are out of stock.');
   }
 }
 
-/** Lines of the cart that the seller of the first one does not sell. */
-class MixedSellers extends Error {
-  constructor(readonly lines: Line[]) {
-    super('The items are of different sellers.');
+/** The cart contains items from several sellers. `lines` are those of other sellers than the first item's. */
+class MixedSellersError extends Error {
+  constructor(readonly lines: CartLine[]) {
+    super('The items are from different sellers.');
   }
 }
 
-/** Where the hosted page leads, paid and unpaid. Stripe puts the id in the place of the braces, so they stay as they are. */
+/** Returns the hosted page's return URLs. Stripe replaces the placeholder in braces, so it must not be encoded. */
 const hostedUrls = () => ({
   success_url: `${new URL('return.html', document.baseURI).href}?session_id={CHECKOUT_SESSION_ID}`,
   cancel_url: new URL('#/checkout', document.baseURI).href,
 });
 
-/** Where the customer is taken when everything is over. */
+/** Returns the URL that the customer is redirected to after the payment. */
 const returnUrl = (orderId: string) => new URL(`return.html?order=${encodeURIComponent(orderId)}`, document.baseURI).href;
 
-/** Places an order for the cart, once for the same key. */
-async function place(next: Checkout): Promise<PlacedOrder> {
+/** Places an order for the cart. Repeated calls with the same checkout place one order. */
+async function placeOrder(next: Checkout): Promise<PlacedOrder> {
   const lines = cart.lines();
   const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
   return api.placeOrder(items, next.idempotencyKey).catch((error: unknown) => {
     if (!(error instanceof Problem) || error.status < 400 || error.status >= 500) throw error;
-    // It was refused, and would be for ever with this key. The next try asks anew.
-    checkout.end();
-    const named = (codes: string[]) => error.errors.flatMap(({ pointer, code, available }) => {
+    // The API replays this error for the same key, so the next attempt needs a new key.
+    checkout.clear();
+    const linesWithError = (codes: string[]) => error.errors.flatMap(({ pointer, code, available }) => {
       const line = lines[Number(/^\/items\/(\d+)/.exec(pointer)?.[1])];
       return line && codes.includes(code) ? [{ ...line, left: available ?? 0 }] : [];
     });
-    const short = named(['insufficient_stock', 'not_for_sale']);
-    if (short.length) throw new Shortage(short);
-    const foreign = named(['mixed_sellers']);
-    throw foreign.length ? new MixedSellers(foreign) : error;
+    const unavailable = linesWithError(['insufficient_stock', 'not_for_sale']);
+    if (unavailable.length) throw new InsufficientStockError(unavailable);
+    const otherSellers = linesWithError(['mixed_sellers']);
+    throw otherSellers.length ? new MixedSellersError(otherSellers) : error;
   });
 }
 
-/** The order of this cart: the one that was begun, if it can still be paid, or a new one. */
-async function orderOfCart(): Promise<OpenOrder | 'over'> {
-  const begun = checkout.current();
-  const token = begun?.orderId ? tokenOf(begun.orderId) : undefined;
-  if (begun?.orderId && token) {
-    const isSame = begun.cart === cart.fingerprint();
-    const order = await api.order(begun.orderId, token).catch((error: unknown) => {
-      // An order of another database, or a token of another key: as if it had never been.
+/** Returns the open order of this cart, or places a new one. Returns `paid` after redirecting to the return page. */
+async function openOrderForCart(): Promise<OpenOrder | 'paid'> {
+  const started = checkout.current();
+  const token = started?.orderId ? orderToken(started.orderId) : undefined;
+  if (started?.orderId && token) {
+    const isSame = started.cart === cart.fingerprint();
+    const order = await api.order(started.orderId, token).catch((error: unknown) => {
+      // The order belongs to another database, or the token to another key. Treat the order as missing.
       if (error instanceof Problem && [401, 404].includes(error.status)) return null;
       throw error;
     });
     const isOpen = order && ['pending', 'payment_failed'].includes(order.status);
-    const isOver = order && !isOpen && !['canceled', 'expired'].includes(order.status);
-    if (isOver && (isSame || cart.count() === 0)) {
+    const isPaid = order && !isOpen && !['canceled', 'expired'].includes(order.status);
+    if (isPaid && (isSame || cart.count() === 0)) {
       window.location.replace(returnUrl(order.id));
-      return 'over';
+      return 'paid';
     }
     if (order && isOpen && isSame) return { order, token };
-    // What was in the cart before is not wanted any more.
-    if (isOpen) await api.cancelOrder(begun.orderId, token).catch(() => null);
+    // The cart has changed, so cancel its previous order.
+    if (isOpen) await api.cancelOrder(started.orderId, token).catch(() => null);
   }
   if (cart.count() === 0) throw new Problem(0, 'cart_empty', 'Your cart is empty.');
-  const next = begun && !begun.orderId && begun.cart === cart.fingerprint() ? begun : checkout.begin();
-  const placed = await place(next);
-  checkout.placed(next, placed);
+  const next = started && !started.orderId && started.cart === cart.fingerprint() ? started : checkout.start();
+  const placed = await placeOrder(next);
+  checkout.setOrder(next, placed);
   return { order: placed, token: placed.client_token };
 }
 
-/** A labelled field with room for what is wrong with it. */
+/** A labeled input with an error message. */
 class Field {
   readonly node: HTMLElement;
   readonly #error: HTMLElement;
 
-  constructor(readonly input: HTMLInputElement | HTMLSelectElement, label: string, readonly missing: string | null) {
+  constructor(readonly input: HTMLInputElement | HTMLSelectElement, label: string, readonly errorText: string | null) {
     const errorId = `${input.id}-error`;
     this.#error = el('p', { id: errorId, class: 'field-error' });
     input.setAttribute('aria-describedby', errorId);
-    if (missing) input.required = true;
-    const hint = missing ? null : el('span', { class: 'optional' }, ' optional');
+    if (errorText) input.required = true;
+    const hint = errorText ? null : el('span', { class: 'optional' }, ' optional');
     this.node = el('div', { class: `field field-${input.id}` }, el('label', { for: input.id }, label, hint), input, this.#error);
-    input.addEventListener('blur', () => { if (this.value) this.check(); });
-    input.addEventListener('input', () => this.show(''));
+    input.addEventListener('blur', () => { if (this.value) this.validate(); });
+    input.addEventListener('input', () => this.setError(''));
   }
 
   get value(): string {
     return this.input.value.trim();
   }
 
-  show(message: string): void {
+  setError(message: string): void {
     this.#error.textContent = message;
     this.input.setAttribute('aria-invalid', String(message !== ''));
   }
 
-  check(): boolean {
-    const isMissing = this.missing !== null && !this.value;
-    const isWrong = this.input instanceof HTMLInputElement && this.input.type === 'email' && !/^\S+@\S+\.\S+$/.test(this.value);
-    this.show(isMissing || isWrong ? this.missing ?? '' : '');
-    return !isMissing && !isWrong;
+  validate(): boolean {
+    const isMissing = this.errorText !== null && !this.value;
+    const isInvalid = this.input instanceof HTMLInputElement && this.input.type === 'email' && !/^\S+@\S+\.\S+$/.test(this.value);
+    this.setError(isMissing || isInvalid ? this.errorText ?? '' : '');
+    return !isMissing && !isInvalid;
   }
 }
 
-function text(id: string, label: string, autocomplete: string, missing: string | null, value?: string | null, type = 'text') {
+function textField(id: string, label: string, autocomplete: string, errorText: string | null, value?: string | null, type = 'text') {
   const input = el('input', { id, name: id, type, autocomplete, value: value ?? '', inputmode: type === 'email' && 'email' });
-  return new Field(input, label, missing);
+  return new Field(input, label, errorText);
 }
 
 function countryField(chosen: string | undefined): Field {
-  const own = new Intl.Locale(navigator.language).maximize().region ?? '';
-  const first = chosen ?? (COUNTRIES.includes(own) ? own : 'DE');
+  const localCountry = new Intl.Locale(navigator.language).maximize().region ?? '';
+  const selected = chosen ?? (COUNTRIES.includes(localCountry) ? localCountry : 'DE');
   const select = el('select', { id: 'country', name: 'country', autocomplete: 'country' },
-    ...countryNames().map(([code, name]) => el('option', { value: code, selected: code === first }, name)));
-  return new Field(select, 'Country', 'Please choose a country.');
+    ...countryNames().map(([code, name]) => el('option', { value: code, selected: code === selected }, name)));
+  return new Field(select, 'Country', 'Please select a country.');
 }
 
-function makeFields({ customer, shipping }: Order) {
+function createFields({ customer, shipping }: Order) {
   const address = shipping?.address;
   return {
-    email: text('email', 'Email', 'email', 'Please enter your email address.', customer.email, 'email'),
-    name: text('name', 'Full name', 'name', 'Please enter your name.', shipping?.name ?? customer.name),
-    line1: text('line1', 'Address', 'address-line1', 'Please enter street and number.', address?.line1),
-    line2: text('line2', 'Apartment, floor', 'address-line2', null, address?.line2),
-    postalCode: text('postal_code', 'Postal code', 'postal-code', 'Please enter your postal code.', address?.postal_code),
-    city: text('city', 'City', 'address-level2', 'Please enter your city.', address?.city),
+    email: textField('email', 'Email', 'email', 'Please enter your email address.', customer.email, 'email'),
+    name: textField('name', 'Full name', 'name', 'Please enter your name.', shipping?.name ?? customer.name),
+    line1: textField('line1', 'Address', 'address-line1', 'Please enter your street and house number.', address?.line1),
+    line2: textField('line2', 'Apartment, floor', 'address-line2', null, address?.line2),
+    postalCode: textField('postal_code', 'Postal code', 'postal-code', 'Please enter your postal code.', address?.postal_code),
+    city: textField('city', 'City', 'address-level2', 'Please enter your city.', address?.city),
     country: countryField(address?.country),
   };
 }
 
-type Fields = ReturnType<typeof makeFields>;
+type Fields = ReturnType<typeof createFields>;
 
-/** Shows what the API finds wrong where it is wrong. Answers whether it found a place for it. */
-function showProblem(fields: Fields, problem: Problem): boolean {
+/** Shows the API's field errors next to the fields. Returns whether any error belongs to a field. */
+function showFieldErrors(fields: Fields, problem: Problem): boolean {
   let first: Field | undefined;
   for (const { pointer, detail } of problem.errors) {
     const name = pointer.split('/').at(-1) ?? '';
     const field = Object.values(fields).find(({ input }) => input.id === name);
-    field?.show(`This ${detail}.`);
+    field?.setError(`This ${detail}.`);
     first ??= field;
   }
   first?.input.focus();
   return first !== undefined;
 }
 
-function summary(order: Order, products: Product[]): HTMLElement {
+function renderSummary(order: Order, products: Product[]): HTMLElement {
   const lines = order.items.map((item) => el('li', { class: 'line' },
     el('div', { class: 'thumb' }, picture(products.find(({ id }) => id === item.product_id)?.name ?? item.name)),
     el('div', { class: 'line-text' },
-      el('span', { class: 'line-name' }, item.name), el('span', { class: 'quiet' }, `${item.quantity} × ${money(item.unit_amount, order.currency)}`)),
-    el('span', { class: 'line-price' }, money(item.amount, order.currency))));
+      el('span', { class: 'line-name' }, item.name), el('span', { class: 'quiet' }, `${item.quantity} × ${formatAmount(item.unit_amount, order.currency)}`)),
+    el('span', { class: 'line-price' }, formatAmount(item.amount, order.currency))));
   return el('aside', { class: 'summary', 'aria-labelledby': 'summary-title' },
     el('h2', { id: 'summary-title' }, 'Your order'),
     el('ul', { class: 'lines' }, ...lines),
     el('p', { class: 'total small' }, el('span', {}, 'Delivery'), el('span', {}, 'Free')),
-    el('p', { class: 'total' }, el('span', {}, 'Total'), el('strong', {}, money(order.amount_total, order.currency))));
+    el('p', { class: 'total' }, el('span', {}, 'Total'), el('strong', {}, formatAmount(order.amount_total, order.currency))));
 }
 
-/** The checkout as it is shown, and the one payment that can be under way. */
+/** The rendered checkout, with at most one payment in progress. */
 class CheckoutPage {
   #isPaying = false;
-  readonly #button = el('button', { type: 'submit', class: 'button wide pay', disabled: true });
-  readonly #hosted = el('button', { type: 'button', class: 'button plain wide', onclick: () => void this.#payHosted() });
+  readonly #payButton = el('button', { type: 'submit', class: 'button wide pay', disabled: true });
+  readonly #hostedButton = el('button', { type: 'button', class: 'button plain wide', onclick: () => void this.#payHosted() });
   readonly #alert = el('div', { class: 'alert', role: 'alert', hidden: true });
   readonly #payment = el('div', { id: 'payment', class: 'payment-form' }, el('div', { class: 'skeleton', 'aria-hidden': 'true' }));
   readonly #fields: Fields;
@@ -204,26 +204,26 @@ class CheckoutPage {
   constructor(
     readonly main: HTMLElement, readonly open: OpenOrder, readonly config: Config, readonly products: Product[], readonly reopen: Reopen,
   ) {
-    this.#fields = makeFields(open.order);
-    this.#showButtons('none');
+    this.#fields = createFields(open.order);
+    this.#updateButtons('none');
   }
 
   get #price(): string {
-    return money(this.open.order.amount_total, this.open.order.currency);
+    return formatAmount(this.open.order.amount_total, this.open.order.currency);
   }
 
-  /** Shows the two ways to pay, and which of them is under way. */
-  #showButtons(busy: 'none' | 'paying' | 'leaving'): void {
+  /** Updates the two payment buttons. */
+  #updateButtons(busy: 'none' | 'paying' | 'leaving'): void {
     const isPaying = busy === 'paying';
-    this.#button.replaceChildren(...(isPaying ? [SPINNER(), 'Paying…'] : ['Pay', el('span', { class: 'pay-price' }, this.#price)]));
-    this.#button.setAttribute('aria-label', isPaying ? 'Paying…' : `Pay ${this.#price}`);
-    this.#button.disabled = busy !== 'none' || !this.#elements;
-    this.#button.setAttribute('aria-busy', String(isPaying));
+    this.#payButton.replaceChildren(...(isPaying ? [SPINNER(), 'Paying…'] : ['Pay', el('span', { class: 'pay-price' }, this.#price)]));
+    this.#payButton.setAttribute('aria-label', isPaying ? 'Paying…' : `Pay ${this.#price}`);
+    this.#payButton.disabled = busy !== 'none' || !this.#elements;
+    this.#payButton.setAttribute('aria-busy', String(isPaying));
     const isLeaving = busy === 'leaving';
-    this.#hosted.replaceChildren(...(isLeaving ? [SPINNER(), 'Opening the payment page…'] : ['Pay on a hosted page']));
-    // Not before the Payment Element has what it needs: of two rails, the one that is asked for last is the live one.
-    this.#hosted.disabled = busy !== 'none' || !this.#stripe;
-    this.#hosted.setAttribute('aria-busy', String(isLeaving));
+    this.#hostedButton.replaceChildren(...(isLeaving ? [SPINNER(), 'Opening the payment page…'] : ['Pay on a hosted page']));
+    // Wait for the PaymentIntent, because the API keeps only the payment that was requested last.
+    this.#hostedButton.disabled = busy !== 'none' || !this.#stripe;
+    this.#hostedButton.setAttribute('aria-busy', String(isLeaving));
   }
 
   render(): void {
@@ -235,11 +235,11 @@ class CheckoutPage {
       section('Delivery', el('div', { class: 'fields' }, ...[name, line1, line2, postalCode, city, country].map(({ node }) => node))),
       section('Payment', this.#payment),
       this.#alert,
-      this.#button,
-      el('p', { class: 'quiet secure' }, 'Your card goes straight to the payment provider: this shop never sees it.'),
+      this.#payButton,
+      el('p', { class: 'quiet secure' }, 'Your card details go directly to the payment provider. This shop never sees them.'),
       el('p', { class: 'or' }, 'or'),
-      this.#hosted,
-      el('p', { class: 'quiet secure' }, 'Takes you to the payment provider’s own page, and back here.'));
+      this.#hostedButton,
+      el('p', { class: 'quiet secure' }, 'You pay on the payment provider’s page, and then return here.'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#pay();
@@ -247,58 +247,58 @@ class CheckoutPage {
     main.className = 'checkout';
     main.replaceChildren(
       el('div', { class: 'checkout-head' }, el('a', { href: '#/', class: 'back' }, '← Back to the shop'), el('h1', {}, 'Checkout')),
-      form, summary(this.open.order, this.products));
+      form, renderSummary(this.open.order, this.products));
   }
 
-  /** Shows the payment form. The order's last decline is told, so that it is known why there is to be another try. */
+  /** Loads and shows the payment form. Shows the notice or the order's last decline above it. */
   async showPayment(signal: AbortSignal, notice: string): Promise<void> {
     const { id } = this.open.order;
-    const [makeStripe, intent] = await Promise.all([
+    const [createStripe, intent] = await Promise.all([
       loadStripe(this.config.stripe_js_url, this.config.publishable_key),
       api.paymentIntent(id, this.open.token),
     ]);
     if (signal.aborted) return;
-    if (DONE.includes(intent.status)) {
+    if (FINISHED_STATUSES.includes(intent.status)) {
       window.location.replace(returnUrl(id));
       return;
     }
-    const stripe = makeStripe(intent.stripe_account);
+    const stripe = createStripe(intent.stripe_account);
     const elements = stripe.elements({ clientSecret: intent.client_secret, appearance: appearance() });
     const element = elements.create('payment', {
       layout: 'tabs',
-      // The page asks for these itself, once.
+      // The page's own form already collects these.
       fields: { billingDetails: { name: 'never', email: 'never', phone: 'never', address: 'never' } },
     });
     signal.addEventListener('abort', () => element.destroy());
-    const colours = matchMedia('(prefers-color-scheme: dark)');
-    colours.addEventListener('change', () => elements.update({ appearance: appearance() }), { signal });
+    const darkMode = matchMedia('(prefers-color-scheme: dark)');
+    darkMode.addEventListener('change', () => elements.update({ appearance: appearance() }), { signal });
     this.#stripe = stripe;
     element.on('ready', () => {
       this.#elements = elements;
-      this.#showButtons('none');
+      this.#updateButtons('none');
     });
-    element.on('loaderror', ({ error }) => { void this.#failed(error); });
+    element.on('loaderror', ({ error }) => { void this.#handleStripeError(error); });
     element.mount(this.#payment);
-    this.#showButtons('none');
-    if (notice) this.#answer(notice);
-    else this.#tell(this.open.order.payment?.last_error?.message ?? '');
+    this.#updateButtons('none');
+    if (notice) this.#showAlert(notice);
+    else this.#setAlert(this.open.order.payment?.last_error?.message ?? '');
   }
 
-  #tell(message: string): void {
+  #setAlert(message: string): void {
     this.#alert.hidden = message === '';
     this.#alert.textContent = message;
   }
 
-  /** Says why the press of a button led to nothing, where it is seen. */
-  #answer(message: string): void {
-    this.#tell(message);
+  /** Shows a message and scrolls it into view. */
+  #showAlert(message: string): void {
+    this.#setAlert(message);
     this.#alert.scrollIntoView({ block: 'nearest' });
   }
 
-  #isFilled(): boolean {
-    const wrong = Object.values(this.#fields).filter((field) => !field.check());
-    wrong[0]?.input.focus();
-    return wrong.length === 0;
+  #validateFields(): boolean {
+    const invalid = Object.values(this.#fields).filter((field) => !field.validate());
+    invalid[0]?.input.focus();
+    return invalid.length === 0;
   }
 
   #billingDetails(): BillingDetails {
@@ -313,31 +313,31 @@ class CheckoutPage {
     };
   }
 
-  /** Pays, one way and once at a time: a second press while the first is under way does nothing. */
-  async #attempt(busy: 'paying' | 'leaving', pay: (stripe: Stripe) => Promise<void>): Promise<void> {
+  /** Starts a payment, unless one is already in progress. */
+  async #startPayment(busy: 'paying' | 'leaving', pay: (stripe: Stripe) => Promise<void>): Promise<void> {
     const stripe = this.#stripe;
     if (this.#isPaying || !stripe) return;
     this.#isPaying = true;
-    this.#tell('');
+    this.#setAlert('');
     try {
-      if (!this.#isFilled()) return this.#tell('Please fill in what is marked above.');
-      this.#showButtons(busy);
+      if (!this.#validateFields()) return this.#setAlert('Please complete the marked fields above.');
+      this.#updateButtons(busy);
       await pay(stripe);
     } catch (error) {
-      this.#refused(error);
+      this.#handleApiError(error);
     } finally {
       this.#isPaying = false;
-      this.#showButtons('none');
+      this.#updateButtons('none');
     }
   }
 
   #pay(): Promise<void> {
-    return this.#attempt('paying', async (stripe) => {
+    return this.#startPayment('paying', async (stripe) => {
       const elements = this.#elements;
       if (!elements) return;
-      announce('Your payment is being made.');
+      announce('Processing your payment.');
       const submitted = await elements.submit();
-      // What is wrong is said inside the payment form, where it is.
+      // The payment form shows its own errors.
       if (submitted.error) return;
       await this.#saveDetails();
       const { error } = await stripe.confirmPayment({
@@ -347,29 +347,29 @@ class CheckoutPage {
           payment_method_data: { billing_details: this.#billingDetails() },
         },
       });
-      // Who has paid is on the way to the return page by now.
-      if (error) await this.#failed(error);
+      // After a success, Stripe.js redirects to the return page.
+      if (error) await this.#handleStripeError(error);
     });
   }
 
   #payHosted(): Promise<void> {
-    return this.#attempt('leaving', async () => {
-      announce('The payment page is being opened.');
+    return this.#startPayment('leaving', async () => {
+      announce('Opening the payment page.');
       await this.#saveDetails();
       const { url } = await api.checkoutSession(this.open.order.id, this.open.token, hostedUrls());
       window.location.assign(url);
-      // The buttons stay as they are until this page is gone. The way back shows the checkout anew.
+      // Keep the buttons busy until the browser leaves this page. The back button renders the checkout again.
       await new Promise<never>(() => {});
     });
   }
 
-  /** Says why the API does not take the payment. */
-  #refused(error: unknown): void {
-    if (showEnd(this.main, error, this.products, this.reopen)) return;
-    if (!(error instanceof Problem)) this.#answer(messageOf(error));
-    // It was paid in another tab.
-    else if (PAID.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
-    else if (!showProblem(this.#fields, error)) this.#answer(error.message);
+  /** Shows an error from the API. */
+  #handleApiError(error: unknown): void {
+    if (showFinalError(this.main, error, this.products, this.reopen)) return;
+    if (!(error instanceof Problem)) this.#showAlert(errorMessage(error));
+    // The order was paid in another tab.
+    else if (PAID_CODES.includes(error.code)) window.location.replace(returnUrl(this.open.order.id));
+    else if (!showFieldErrors(this.#fields, error)) this.#showAlert(error.message);
   }
 
   async #saveDetails(): Promise<void> {
@@ -381,115 +381,112 @@ class CheckoutPage {
     });
   }
 
-  /** Says what went wrong, or goes on if this PaymentIntent was paid in another tab or by a page that was closed. */
-  async #failed(error: StripeError): Promise<void> {
-    if (DONE.includes(error.payment_intent?.status ?? '')) {
+  /** Shows an error from Stripe. Redirects to the return page if the PaymentIntent was paid in another tab. */
+  async #handleStripeError(error: StripeError): Promise<void> {
+    if (FINISHED_STATUSES.includes(error.payment_intent?.status ?? '')) {
       window.location.replace(returnUrl(this.open.order.id));
       return;
     }
-    // Another tab has taken the other way to pay, which closed this one: opened anew, this is the one that counts.
+    // Another tab opened the hosted page, which canceled this PaymentIntent. Reopening creates a new one.
     if (error.code === 'payment_intent_unexpected_state') {
-      return this.reopen('You began to pay in another window. That is closed now and nothing was charged: please enter your card again.');
+      return this.reopen('You started to pay in another window, so this payment was canceled. You weren’t charged. Please enter your card again.');
     }
-    // The seller has disconnected their account since this page was opened. What the API says of it is shown then.
-    if (error.code === 'account_invalid') return this.reopen('This seller can not take payments now. Nothing was charged.');
+    // The seller disconnected since this page was opened. Reopening shows the API's error.
+    if (error.code === 'account_invalid') return this.reopen('This seller can’t accept payments right now. You weren’t charged.');
     if (error.type === 'validation_error') return;
-    this.#answer(`${error.message ?? 'The payment did not go through.'} Nothing was charged. You can try again.`);
+    this.#showAlert(`${error.message ?? 'The payment failed.'} You weren’t charged. You can try again.`);
   }
 }
 
 function showEmpty(main: HTMLElement): void {
   showMessage(main, 'Your cart is empty',
-    el('p', { class: 'quiet' }, 'What you have paid for is on its way. There is nothing more to pay.'),
+    el('p', { class: 'quiet' }, 'Orders that you paid for are complete. You don’t need to pay anything.'),
     el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
 }
 
-/** After so many declines this order takes no more; a new one may. */
-function showTooMany(main: HTMLElement): void {
-  checkout.end();
-  showMessage(main, 'Too many tries',
-    el('p', {}, 'This order takes no further payment, and nothing was charged. Your cart is still here.'),
+/** Shown after too many declines. The next checkout places a new order. */
+function showTooManyAttempts(main: HTMLElement): void {
+  checkout.clear();
+  showMessage(main, 'Too many attempts',
+    el('p', {}, 'This order can’t be paid anymore, and you weren’t charged. Your cart is saved.'),
     el('a', { class: 'button', href: '#/' }, 'Back to the shop'));
 }
 
-/** An order that was not paid in time, or was given up in another tab: the cart can be ordered once more. */
+/** Shown for an order that expired or was canceled in another tab. The customer can order the cart again. */
 function showClosed(main: HTMLElement, title: string, reopen: Reopen): void {
   showMessage(main, title,
-    el('p', {}, 'It was not paid, and nothing was charged. Your cart is still here.'),
+    el('p', {}, 'You weren’t charged, and your cart is saved.'),
     el('p', { class: 'actions' },
-      el('button', { type: 'button', class: 'button', onclick: () => reopen() }, 'Place the order again'),
+      el('button', { type: 'button', class: 'button', onclick: () => reopen() }, 'Order again'),
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
-/** A line of the cart, and what is wrong with it. */
-function cartRow({ productId, quantity }: Line, products: Product[], wrong: string): HTMLElement {
-  const name = products.find(({ id }) => id === productId)?.name ?? 'Something that is no longer sold';
+/** Renders a cart line with an error message. */
+function cartRow({ productId, quantity }: CartLine, products: Product[], message: string): HTMLElement {
+  const name = products.find(({ id }) => id === productId)?.name ?? 'A product that is no longer available';
   return el('li', { class: 'line' },
     el('div', { class: 'thumb' }, picture(name)),
     el('div', { class: 'line-text' },
       el('span', { class: 'line-name' }, name),
-      el('span', { class: 'stock' }, wrong),
+      el('span', { class: 'stock' }, message),
       el('span', { class: 'quiet' }, `${quantity} in your cart`)));
 }
 
-/** Says what there is too little of, and offers to go on with the rest. */
-function showShortage(main: HTMLElement, { lines }: Shortage, products: Product[], reopen: Reopen): void {
-  const rows = lines.map((line) => cartRow(line, products, leftText(line.left)));
+/** Shows the unavailable items, and offers to continue with the available ones. */
+function showInsufficientStock(main: HTMLElement, { lines }: InsufficientStockError, products: Product[], reopen: Reopen): void {
+  const rows = lines.map((line) => cartRow(line, products, stockText(line.left)));
   const isAnyLeft = cart.lines().some((line) => !lines.some(({ productId, left }) => productId === line.productId && left === 0));
-  const takeRest = () => {
+  const keepAvailable = () => {
     for (const { productId, left } of lines) cart.set(productId, left);
     if (isAnyLeft) reopen();
     else window.location.hash = '#/';
   };
-  showMessage(main, 'There is not enough left',
-    el('p', { class: 'quiet' }, 'Somebody was faster. Nothing was ordered, and nothing was charged.'),
+  showMessage(main, 'Some items are out of stock',
+    el('p', { class: 'quiet' }, 'Another customer was faster. Your order wasn’t placed, and you weren’t charged.'),
     el('ul', { class: 'lines' }, ...rows),
     el('p', { class: 'actions' },
-      el('button', { type: 'button', class: 'button', onclick: takeRest }, isAnyLeft ? 'Go on with what is left' : 'Empty the cart'),
+      el('button', { type: 'button', class: 'button', onclick: keepAvailable }, isAnyLeft ? 'Continue with available items' : 'Empty cart'),
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
-/** An order is with one seller: offers to leave the rest out. */
-function showMixed(main: HTMLElement, { lines }: MixedSellers, products: Product[], reopen: Reopen): void {
-  const leaveOut = () => {
+/** Shows the items of other sellers, and offers to continue without them. */
+function showMixedSellers(main: HTMLElement, { lines }: MixedSellersError, products: Product[], reopen: Reopen): void {
+  const removeLines = () => {
     for (const { productId } of lines) cart.set(productId, 0);
     reopen();
   };
-  showMessage(main, 'Your cart is from different sellers',
-    el('p', { class: 'quiet' }, 'Each order is with one seller, so this has to be an order of its own. Nothing was charged.'),
-    el('ul', { class: 'lines' }, ...lines.map((line) => cartRow(line, products, 'Of another seller'))),
+  showMessage(main, 'Your cart has items from different sellers',
+    el('p', { class: 'quiet' }, 'An order can have only one seller. Please order these items separately. You weren’t charged.'),
+    el('ul', { class: 'lines' }, ...lines.map((line) => cartRow(line, products, 'From another seller'))),
     el('p', { class: 'actions' },
-      el('button', { type: 'button', class: 'button', onclick: leaveOut }, 'Go on without it'),
+      el('button', { type: 'button', class: 'button', onclick: removeLines }, 'Continue without these items'),
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
-/** The money would not arrive where it should: nothing is taken before it would. */
-function showSellerClosed(main: HTMLElement, reopen: Reopen): void {
-  showMessage(main, 'This seller can not take payments now',
-    el('p', {}, 'Nothing was charged, and your cart is still here. Please try again later, or choose something else.'),
+/** Shown if the seller's account can't accept payments. */
+function showSellerUnavailable(main: HTMLElement, reopen: Reopen): void {
+  showMessage(main, 'This seller can’t accept payments right now',
+    el('p', {}, 'You weren’t charged, and your cart is saved. Please try again later, or choose something else.'),
     el('p', { class: 'actions' },
       el('button', { type: 'button', class: 'button', onclick: () => reopen() }, 'Try again'),
       el('a', { class: 'button plain', href: '#/' }, 'Back to the shop')));
 }
 
-/** Shows what ends this checkout. Answers whether `error` does. */
-function showEnd(main: HTMLElement, error: unknown, products: Product[], reopen: Reopen): boolean {
-  if (error instanceof Shortage) showShortage(main, error, products, reopen);
-  else if (error instanceof MixedSellers) showMixed(main, error, products, reopen);
+/** Replaces the checkout with an error that ends it. Returns false for other errors. */
+function showFinalError(main: HTMLElement, error: unknown, products: Product[], reopen: Reopen): boolean {
+  if (error instanceof InsufficientStockError) showInsufficientStock(main, error, products, reopen);
+  else if (error instanceof MixedSellersError) showMixedSellers(main, error, products, reopen);
   else if (!(error instanceof Problem)) return false;
   else if (error.code === 'cart_empty') showEmpty(main);
-  else if (error.code === 'too_many_attempts') showTooMany(main);
-  else if (SELLER_CLOSED.includes(error.code)) showSellerClosed(main, reopen);
+  else if (error.code === 'too_many_attempts') showTooManyAttempts(main);
+  else if (SELLER_UNAVAILABLE_CODES.includes(error.code)) showSellerUnavailable(main, reopen);
   else if (error.code === 'order_expired') showClosed(main, 'This order has expired', reopen);
-  else if (error.code === 'order_canceled') showClosed(main, 'This order is closed', reopen);
+  else if (error.code === 'order_canceled') showClosed(main, 'This order was canceled', reopen);
   else return false;
   return true;
 }
 
-/**
- * Shows the checkout in `main`, until `signal` says that something else is shown. `reopen` shows it anew, with a
- * word on why.
- */
+/** Shows the checkout in `main` until `signal` aborts. `reopen` opens the checkout again with a notice. */
 export async function openCheckout(
   main: HTMLElement, config: Config, products: Product[], signal: AbortSignal, reopen: Reopen, notice: string,
 ): Promise<void> {
@@ -497,13 +494,13 @@ export async function openCheckout(
   main.className = 'message';
   main.replaceChildren(el('p', { class: 'quiet' }, SPINNER(), 'Preparing your order…'));
   try {
-    const open = await orderOfCart();
-    if (open === 'over' || signal.aborted) return;
+    const open = await openOrderForCart();
+    if (open === 'paid' || signal.aborted) return;
     const page = new CheckoutPage(main, open, config, products, reopen);
     page.render();
     await page.showPayment(signal, notice);
   } catch (error) {
     if (signal.aborted) return;
-    if (!showEnd(main, error, products, reopen)) throw error;
+    if (!showFinalError(main, error, products, reopen)) throw error;
   }
 }

@@ -1,9 +1,9 @@
-// Small helpers to build a page. Text is always text: nothing here parses HTML from outside.
+// Helpers that build pages. They insert all values as text and never parse HTML.
 
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | null | undefined | ((event: Event) => void)>;
 
-/** Makes an element: attributes by name, handlers as `onevent`, and children. */
+/** Creates an element with attributes, event handlers (named `onclick`, …), and children. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -20,25 +20,25 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** The element that the page has, and must have. */
-export function need<T extends Element>(selector: string): T {
+/** Returns an element, or throws if the page doesn't have it. */
+export function requireElement<T extends Element>(selector: string): T {
   const node = document.querySelector<T>(selector);
-  if (!node) throw new Error(`the page lacks ${selector}`);
+  if (!node) throw new Error(`the page has no ${selector}`);
   return node;
 }
 
-/** Tells a screen reader, and nobody else. */
+/** Announces a text to screen readers only. */
 export function announce(text: string): void {
   const announcer = document.querySelector('.announcer');
   if (announcer) announcer.textContent = text;
 }
 
-/** What a person may read of an error. */
-export function messageOf(error: unknown): string {
+/** Returns an error message for users. */
+export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : 'Something went wrong. Please try again.';
 }
 
-/** Fills the page with one message, and leads who can not see it there. */
+/** Replaces the page with a message, and focuses its heading for screen readers. */
 export function showMessage(main: HTMLElement, title: string, ...children: Child[]): void {
   const heading = el('h1', { tabindex: -1 }, title);
   main.className = 'message';
@@ -48,11 +48,11 @@ export function showMessage(main: HTMLElement, title: string, ...children: Child
 
 export const SPINNER = () => el('span', { class: 'spinner', 'aria-hidden': 'true' });
 
-/** Says on which money this runs, where it is not real money. */
+/** Shows a notice in the sandbox and in test mode. */
 export function showMode(mode: string): void {
   if (mode === 'live') return;
   const text = mode === 'sandbox'
-    ? 'A demo on a stand-in for Stripe: no card is charged and nothing is shipped. Never enter a real card.'
-    : 'Test mode: no card is charged and nothing is shipped.';
-  need('.foot').replaceChildren(el('p', {}, text));
+    ? 'This demo uses a Stripe sandbox. Cards aren’t charged, and nothing ships. Never enter a real card.'
+    : 'Test mode: cards aren’t charged, and nothing ships.';
+  requireElement('.foot').replaceChildren(el('p', {}, text));
 }

@@ -1,89 +1,89 @@
-// Forms of the seller page: each asks the API for one thing, once at a time, and says itself what went wrong.
+// Forms of the seller page. Each form sends one request at a time and shows its own errors.
 
 import { Problem } from './api';
-import { announce, el, messageOf, SPINNER } from './dom';
-import { randomKey } from './memory';
+import { announce, el, errorMessage, SPINNER } from './dom';
+import { randomKey } from './storage';
 
 type Control = HTMLInputElement | HTMLSelectElement;
 
-/** A control with its label, and with a word on it where that is needed. */
-export function labelled(label: string, control: Control, hint = ''): HTMLElement {
+/** Returns a control with its label and an optional hint. */
+export function labeledControl(label: string, control: Control, hint = ''): HTMLElement {
   const hintId = `${control.id}-hint`;
   if (hint) control.setAttribute('aria-describedby', hintId);
   return el('div', { class: 'field' },
     el('label', { for: control.id }, label), control, hint ? el('p', { id: hintId, class: 'hint' }, hint) : null);
 }
 
-/** What went wrong, with the fields that the API names. */
-export function reasonOf(error: unknown): string {
+/** Returns an error message, including the API's field errors. */
+export function describeError(error: unknown): string {
   const fields = error instanceof Problem ? error.errors : [];
   const details = fields.map(({ pointer, detail }) => `${pointer.slice(1).replaceAll('_', ' ')}: ${detail}.`);
-  return [messageOf(error), ...details].join(' ');
+  return [errorMessage(error), ...details].join(' ');
 }
 
-export interface Task {
-  /** What the button says. */
+export interface Action {
+  /** The content of the button. */
   label: (Node | string)[];
-  /** How the button looks. */
-  look?: string;
+  /** The CSS class of the button. */
+  className?: string;
   fields?: Node[];
-  /** What is done when it is sent. What it answers is told to screen readers. */
-  work: () => Promise<string | void>;
-  /** Hears of what went wrong, besides the form. */
-  failed?: (error: unknown) => void;
+  /** Runs on submit. The returned text is announced to screen readers. */
+  run: () => Promise<string | void>;
+  /** Called with an error after the form shows it. */
+  onError?: (error: unknown) => void;
 }
 
-/** A form that does one thing. Without fields it is a button. */
-export function taskForm({ label, look = 'button', fields = [], work, failed }: Task): HTMLFormElement {
+/** Returns a form that runs one action. A form without fields is only a button. */
+export function actionForm({ label, className = 'button', fields = [], run, onError }: Action): HTMLFormElement {
   const alert = el('p', { class: 'alert', role: 'alert', hidden: true });
-  const button = el('button', { type: 'submit', class: look }, ...label);
-  const face = [...button.childNodes];
-  const form = el('form', { class: 'task' }, fields.length ? el('div', { class: 'fields' }, ...fields) : null, alert, button);
+  const button = el('button', { type: 'submit', class: className }, ...label);
+  const content = [...button.childNodes];
+  const form = el('form', { class: 'action-form' }, fields.length ? el('div', { class: 'fields' }, ...fields) : null, alert, button);
   let isBusy = false;
-  const busy = (is: boolean) => {
-    isBusy = is;
-    // Not `disabled`: who has just pressed it would lose their place on the page.
-    for (const name of ['aria-disabled', 'aria-busy']) button.setAttribute(name, String(is));
-    button.replaceChildren(...(isBusy ? [SPINNER(), ...face] : face));
+  const setBusy = (value: boolean) => {
+    isBusy = value;
+    // `disabled` would move the focus away from the button.
+    for (const name of ['aria-disabled', 'aria-busy']) button.setAttribute(name, String(value));
+    button.replaceChildren(...(isBusy ? [SPINNER(), ...content] : content));
   };
-  const run = async () => {
+  const submit = async () => {
     if (isBusy) return;
     alert.hidden = true;
-    busy(true);
+    setBusy(true);
     try {
-      announce(await work() ?? '');
+      announce(await run() ?? '');
     } catch (error) {
-      alert.textContent = reasonOf(error);
+      alert.textContent = describeError(error);
       alert.hidden = false;
-      failed?.(error);
+      onError?.(error);
     } finally {
-      busy(false);
+      setBusy(false);
     }
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void run();
+    void submit();
   });
   return form;
 }
 
-/** Goes to another site. What was begun here is never over, so that nothing can be pressed a second time. */
-export function leaveFor(url: string): Promise<never> {
+/** Navigates to another site. Never resolves, so the form stays busy and can't be submitted again. */
+export function redirectTo(url: string): Promise<never> {
   window.location.assign(url);
   return new Promise(() => {});
 }
 
 /**
- * Asks for something to be made, once: a lost answer is asked for with the same idempotency key, and what was
- * refused, which it is for ever with that key, with another.
+ * Wraps a request with an idempotency key. A retry after a lost response uses the same key. After a success or a 4xx
+ * error, the next call uses a new key, because the API replays such responses.
  */
-export function once<T>(make: (idempotencyKey: string) => Promise<T>): () => Promise<T> {
+export function idempotent<T>(create: (idempotencyKey: string) => Promise<T>): () => Promise<T> {
   let key = randomKey();
   return async () => {
     try {
-      const made = await make(key);
+      const created = await create(key);
       key = randomKey();
-      return made;
+      return created;
     } catch (error) {
       if (error instanceof Problem && error.status >= 400 && error.status < 500) key = randomKey();
       throw error;

@@ -1,5 +1,5 @@
-// Pictures of the goods, drawn here so that the page needs nothing from elsewhere. A shop of its own would take
-// them from where its product photos are, say from `metadata.image`.
+// Drawings of the demo products, so the page loads nothing from other sites. A real shop would use product photos, for
+// example from `metadata.image`.
 
 const DRAWINGS: [RegExp, string, string][] = [
   [/kettle/i, '#c9d7d3', `<path d="M74 92h52l12 66H62z" fill="#5d6b70"/><path d="M74 92h52l3 14H71z" fill="#717f84"/>
@@ -22,12 +22,12 @@ const DRAWINGS: [RegExp, string, string][] = [
     <path d="M78 74l18 66M130 74l-16 66" stroke="#cdb98f" stroke-width="2" stroke-dasharray="3 5"/>`],
 ];
 
-/** A picture of a product, or a quiet pattern of its own if nobody has drawn it. */
+/** Returns a drawing of a product, or a generated pattern if no drawing exists. */
 export function picture(name: string): SVGSVGElement {
-  let [, ground, drawing] = DRAWINGS.find(([pattern]) => pattern.test(name)) ?? [/./, '', ''];
+  let [, background, drawing] = DRAWINGS.find(([pattern]) => pattern.test(name)) ?? [/./, '', ''];
   if (!drawing) {
     const hue = [...name].reduce((sum, character) => sum * 31 + (character.codePointAt(0) ?? 0), 7) % 360;
-    ground = `hsl(${hue} 30% 82%)`;
+    background = `hsl(${hue} 30% 82%)`;
     drawing = `<circle cx="82" cy="118" r="40" fill="hsl(${hue} 38% 58%)"/><circle cx="122" cy="94" r="30"
       fill="hsl(${(hue + 40) % 360} 45% 68%)" fill-opacity=".9"/>`;
   }
@@ -35,8 +35,8 @@ export function picture(name: string): SVGSVGElement {
   svg.setAttribute('viewBox', '0 0 200 200');
   svg.setAttribute('preserveAspectRatio', 'xMidYMid slice');
   svg.setAttribute('aria-hidden', 'true');
-  // Only the drawings above get here.
-  svg.innerHTML = `<rect width="200" height="200" fill="${ground}"/><ellipse cx="100" cy="168" rx="58" ry="7" fill="#000"
+  // The markup contains only the constants above.
+  svg.innerHTML = `<rect width="200" height="200" fill="${background}"/><ellipse cx="100" cy="168" rx="58" ry="7" fill="#000"
     fill-opacity=".1"/>${drawing}`;
   return svg;
 }

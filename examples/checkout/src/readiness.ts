@@ -1,43 +1,42 @@
-// Whether a seller can be charged through, as a person reads it: every field that the API tells, by its name.
+// A seller's readiness: the API's fields with labels and explanations.
 
 import type { Seller } from './api';
 import { el } from './dom';
 
-/** What the platform tells the seller to do now. */
 const NEXT_ACTIONS: Record<Seller['next_action'], string> = {
-  none: 'Nothing to do: this seller can sell.',
-  connect: 'Connect the account. Until then nothing can be sold through it.',
-  connect_another_account: 'Connect another account: this one will never do here.',
-  complete_onboarding: 'Finish what Stripe asks for at first.',
-  provide_information: 'Tell Stripe what it asks for now.',
-  await_verification: 'Wait: Stripe is looking at what was given.',
-  set_display_name: 'Give the account a name in Stripe’s Dashboard: customers are shown it.',
-  contact_platform: 'Ask the platform: it has paused this account.',
-  check_dashboard: 'Look into Stripe’s Dashboard: it says what is wrong.',
+  none: 'No action needed. This seller can sell.',
+  connect: 'Connect the account. The seller can’t sell until then.',
+  connect_another_account: 'Connect another account. This account can’t be used here.',
+  complete_onboarding: 'Complete the onboarding on Stripe.',
+  provide_information: 'Provide the information that Stripe requires.',
+  await_verification: 'Wait until Stripe has verified the information.',
+  set_display_name: 'Set the account’s business name in Stripe’s Dashboard. Customers see this name.',
+  contact_platform: 'Contact the platform, which has paused this account.',
+  check_dashboard: 'Check Stripe’s Dashboard to find the problem.',
 };
 
 const BLOCKERS: Record<Seller['blockers'][number], string> = {
-  not_connected: 'The account is not connected.',
-  unlinking: 'The platform is letting the seller go.',
-  not_checked: 'Stripe was not asked about the account yet.',
-  details_not_submitted: 'What Stripe asks for at first is not submitted.',
-  charges_not_enabled: 'The account can not take payments.',
-  payouts_not_enabled: 'Stripe does not pay out to its bank.',
-  transfers_not_active: 'No money can be transferred to it, which destination charges need.',
-  no_display_name: 'It has no name to show to customers.',
-  country_not_supported: 'Sellers of its country are not taken here.',
-  currency_not_supported: 'Sellers with its currency are not taken here.',
+  not_connected: 'The account isn’t connected.',
+  unlinking: 'The platform is disconnecting this seller.',
+  not_checked: 'The account hasn’t been read from Stripe yet.',
+  details_not_submitted: 'The onboarding isn’t complete.',
+  charges_not_enabled: 'The account can’t accept payments.',
+  payouts_not_enabled: 'The account can’t receive payouts.',
+  transfers_not_active: 'The account can’t receive transfers, which destination charges require.',
+  no_display_name: 'The account has no business name to show to customers.',
+  country_not_supported: 'This platform doesn’t support the account’s country.',
+  currency_not_supported: 'This platform doesn’t support the account’s currency.',
 };
 
 const timeOf = (text: string) => el('time', { datetime: text },
   new Date(text).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' }));
 
-/** What this seller should do now, with the deadline there may be. */
+/** Returns the seller's next step, with its deadline if there is one. */
 export function nextStep({ account_id, next_action, requirements }: Seller): (Node | string)[] {
-  if (account_id === null) return ['Wait: Stripe is making the account.'];
+  if (account_id === null) return ['Wait until Stripe has created the account.'];
   const text = NEXT_ACTIONS[next_action];
   const deadline = next_action === 'provide_information' ? requirements.current_deadline : null;
-  return deadline === null ? [text] : [text, ' By ', timeOf(deadline), ', or the account is restricted.'];
+  return deadline === null ? [text] : [text, ' Deadline: ', timeOf(deadline), '. Stripe restricts the account after that.'];
 }
 
 export function badge({ ready, connected }: Seller): HTMLElement {
@@ -53,43 +52,43 @@ const time = (value: string | null) => (value === null ? NONE() : timeOf(value))
 const list = (items: (Node | string)[]) => (items.length ? el('ul', {}, ...items.map((item) => el('li', {}, item))) : NONE());
 const codes = (items: string[]) => list(items.map((item) => el('code', {}, item)));
 
-/** A field of the API: its name, what it means, and its value. */
+/** An API field: its name, label, and value. */
 type Row = [name: string, label: string, value: Node | string];
 
 function groups(seller: Seller): [string, Row[]][] {
   const { requirements } = seller;
   return [
-    ['Can it sell?', [
-      ['ready', 'Ready to be charged through', flag(seller.ready)],
-      ['blockers', 'What stands in the way', list(seller.blockers.map((blocker) => BLOCKERS[blocker]))],
-      ['next_action', 'What the seller should do now', el('span', {}, ...nextStep(seller))],
-      ['connected', 'The platform may use the account', flag(seller.connected)],
-      ['details_submitted', 'First details submitted', flag(seller.details_submitted)],
-      ['charges_enabled', 'Can take payments', flag(seller.charges_enabled)],
-      ['payouts_enabled', 'Is paid out by Stripe', flag(seller.payouts_enabled)],
+    ['Status', [
+      ['ready', 'Ready to sell', flag(seller.ready)],
+      ['blockers', 'Blockers', list(seller.blockers.map((blocker) => BLOCKERS[blocker]))],
+      ['next_action', 'Next action', el('span', {}, ...nextStep(seller))],
+      ['connected', 'Connected', flag(seller.connected)],
+      ['details_submitted', 'Onboarding submitted', flag(seller.details_submitted)],
+      ['charges_enabled', 'Can accept payments', flag(seller.charges_enabled)],
+      ['payouts_enabled', 'Can receive payouts', flag(seller.payouts_enabled)],
       ['can_unlink', 'Can be disconnected without force', seller.can_unlink ? 'Yes' : 'No'],
-      ['checked_at', 'Stripe was last asked', time(seller.checked_at)],
+      ['checked_at', 'Last read from Stripe', time(seller.checked_at)],
     ]],
-    ['The account', [
-      ['account_id', 'Account at Stripe', code(seller.account_id)],
-      ['origin', 'How it came', seller.origin === 'oauth' ? 'Its owner connected it' : 'The platform made it'],
-      ['display_name', 'Name that customers see', text(seller.display_name)],
+    ['Account', [
+      ['account_id', 'Stripe account', code(seller.account_id)],
+      ['origin', 'Origin', seller.origin === 'oauth' ? 'Connected by its owner' : 'Created by the platform'],
+      ['display_name', 'Name shown to customers', text(seller.display_name)],
       ['country', 'Country', text(seller.country)],
       ['currency', 'Currency', text(seller.currency?.toUpperCase() ?? null)],
     ]],
-    ['What Stripe asks for', [
-      ['currently_due', 'Due now', codes(requirements.currently_due)],
-      ['current_deadline', 'Due by', time(requirements.current_deadline)],
-      ['past_due', 'Overdue', codes(requirements.past_due)],
-      ['pending_verification', 'Being verified', codes(requirements.pending_verification)],
-      ['eventually_due', 'Due later', codes(requirements.eventually_due)],
-      ['disabled_reason', 'Why it is restricted', code(requirements.disabled_reason)],
+    ['Requirements', [
+      ['currently_due', 'Currently due', codes(requirements.currently_due)],
+      ['current_deadline', 'Deadline', time(requirements.current_deadline)],
+      ['past_due', 'Past due', codes(requirements.past_due)],
+      ['pending_verification', 'Pending verification', codes(requirements.pending_verification)],
+      ['eventually_due', 'Eventually due', codes(requirements.eventually_due)],
+      ['disabled_reason', 'Restriction', code(requirements.disabled_reason)],
     ]],
     ['Terms', [
-      ['charge_type', 'Whose account is charged', seller.charge_type === 'direct' ? 'The seller’s (direct)' : 'The platform’s (destination)'],
-      ['fee_basis_points', 'Fee, in hundredths of a per cent', String(seller.fee_basis_points)],
-      ['fee_fixed', 'Fee on top, in minor units', String(seller.fee_fixed)],
-      ['fee_minimum', 'Least fee, in minor units', String(seller.fee_minimum)],
+      ['charge_type', 'Customers are charged on', seller.charge_type === 'direct' ? 'The seller’s account (direct)' : 'The platform’s account (destination)'],
+      ['fee_basis_points', 'Fee in basis points', String(seller.fee_basis_points)],
+      ['fee_fixed', 'Fixed fee in minor units', String(seller.fee_fixed)],
+      ['fee_minimum', 'Minimum fee in minor units', String(seller.fee_minimum)],
     ]],
   ];
 }

@@ -1,84 +1,84 @@
-// One seller: whether it can sell, on which terms, what it sells, and how it is let go.
+// The page of one seller: readiness, terms, products, and disconnecting.
 
 import { api, Problem, type Platform, type Product, type Seller } from './api';
 import { announce, el } from './dom';
-import { labelled, leaveFor, once, taskForm } from './form';
-import { money, minorOf } from './money';
+import { actionForm, idempotent, labeledControl, redirectTo } from './form';
+import { formatAmount, parseAmount } from './money';
 import { badge, nextStep, readinessTable } from './readiness';
 
-export interface Office {
+export interface PageContext {
   platform: Platform;
   currencies: string[];
-  /** Sends the owner of an account to Stripe, to let the platform in. */
+  /** Returns a form that redirects to Stripe's page, where the owner grants access to an account. */
   connectForm: () => HTMLElement;
 }
 
-/** The address of this page, to which Stripe leads back. */
+/** Returns the URL of this page, for redirects from Stripe. */
 export const pageUrl = () => new URL(window.location.pathname, document.baseURI).href;
 
-/** Sends a seller to the page of Stripe's on which it tells what Stripe wants to know. */
-export async function onboard(platform: Platform, id: string): Promise<never> {
-  const back = (from: string) => `${pageUrl()}?${new URLSearchParams({ from, seller: id })}`;
-  const { url } = await platform.accountLink(id, { return_url: back('return'), refresh_url: back('refresh') });
-  return leaveFor(url);
+/** Redirects a seller to Stripe's onboarding page. */
+export async function redirectToOnboarding(platform: Platform, id: string): Promise<never> {
+  const returnTo = (from: string) => `${pageUrl()}?${new URLSearchParams({ from, seller: id })}`;
+  const { url } = await platform.accountLink(id, { return_url: returnTo('return'), refresh_url: returnTo('refresh') });
+  return redirectTo(url);
 }
 
-export const nameOf = ({ display_name }: Seller) => display_name ?? 'A seller without a name';
+export const sellerName = ({ display_name }: Seller) => display_name ?? 'Unnamed seller';
 
-const number = (id: string, value: number, max?: number) =>
+const numberInput = (id: string, value: number, max?: number) =>
   el('input', { id, type: 'number', inputmode: 'numeric', min: 0, max, step: 1, required: true, value });
 
-/** What there is to say of what has just been done. */
-export const noticeOf = (text: string) => (text ? [el('p', { class: 'notice', role: 'alert' }, text)] : []);
+/** Renders a notice, unless the text is empty. */
+export const renderNotice = (text: string) => (text ? [el('p', { class: 'notice', role: 'alert' }, text)] : []);
 
 class SellerPage {
-  readonly #head = el('div', { class: 'office-head' });
-  readonly #step = el('div', { class: 'next-step' });
+  readonly #head = el('div', { class: 'admin-head' });
+  readonly #nextStep = el('div', { class: 'next-step' });
   readonly #table = el('div');
-  readonly #leave = el('section', { class: 'panel' });
-  readonly #goods = el('ul', { class: 'goods' });
+  readonly #disconnect = el('section', { class: 'panel' });
+  readonly #products = el('ul', { class: 'product-list' });
 
-  constructor(readonly main: HTMLElement, readonly office: Office, public seller: Seller) {}
+  constructor(readonly main: HTMLElement, readonly context: PageContext, public seller: Seller) {}
 
   render(products: Product[], notice: string): void {
-    this.main.className = 'office';
+    this.main.className = 'admin';
     this.main.replaceChildren(
-      this.#head, ...noticeOf(notice), this.#step,
-      el('div', { class: 'office-main' },
+      this.#head, ...renderNotice(notice), this.#nextStep,
+      el('div', { class: 'admin-main' },
         el('div', { class: 'section-head' }, el('h2', {}, 'Readiness'), this.#refreshForm()), this.#table),
-      el('div', { class: 'office-side' }, this.#termsPanel(), this.#goodsPanel(), this.#leave));
+      el('div', { class: 'admin-side' }, this.#termsPanel(), this.#productsPanel(), this.#disconnect));
     for (const product of products) this.#showProduct(product);
     this.#show(this.seller);
   }
 
-  /** Shows how the seller stands. Forms that are being filled in stay as they are. */
+  /** Shows the seller's current state. Doesn't touch the forms, which the user may be filling in. */
   #show(seller: Seller): void {
     this.seller = seller;
-    document.title = `${nameOf(seller)} · Sellers · Slow Pour`;
+    document.title = `${sellerName(seller)} · Sellers · Slow Pour`;
     this.#head.replaceChildren(
       el('a', { href: '#/', class: 'back' }, '← All sellers'),
-      el('h1', {}, nameOf(seller), ' ', badge(seller)));
-    this.#step.className = seller.ready ? 'next-step good' : 'next-step';
-    this.#step.replaceChildren(el('p', {}, ...nextStep(seller)), ...this.#stepForms());
+      el('h1', {}, sellerName(seller), ' ', badge(seller)));
+    this.#nextStep.className = seller.ready ? 'next-step good' : 'next-step';
+    this.#nextStep.replaceChildren(el('p', {}, ...nextStep(seller)), ...this.#nextStepForms());
     this.#table.replaceChildren(readinessTable(seller));
-    this.#showLeave();
+    this.#showDisconnect();
   }
 
-  /** What can be done about it from here. The owner of an account of their own goes to Stripe's Dashboard. */
-  #stepForms(): HTMLElement[] {
+  /** Returns forms for the next step. Owners of their own accounts use Stripe's Dashboard for the rest. */
+  #nextStepForms(): HTMLElement[] {
     const { next_action, origin, id } = this.seller;
-    const does = (...actions: Seller['next_action'][]) => actions.includes(next_action);
-    if (origin === 'oauth') return does('connect', 'connect_another_account') ? [this.office.connectForm()] : [];
-    return does('complete_onboarding', 'provide_information') ? [taskForm({ label: ['Continue at Stripe'], work: () => onboard(this.office.platform, id) })] : [];
+    const isNext = (...actions: Seller['next_action'][]) => actions.includes(next_action);
+    if (origin === 'oauth') return isNext('connect', 'connect_another_account') ? [this.context.connectForm()] : [];
+    return isNext('complete_onboarding', 'provide_information') ? [actionForm({ label: ['Continue on Stripe'], run: () => redirectToOnboarding(this.context.platform, id) })] : [];
   }
 
   #refreshForm(): HTMLElement {
-    return taskForm({
-      label: ['Ask Stripe now'],
-      look: 'button plain',
-      work: async () => {
-        this.#show(await this.office.platform.refreshSeller(this.seller.id));
-        return 'This is how the account stands now.';
+    return actionForm({
+      label: ['Refresh from Stripe'],
+      className: 'button plain',
+      run: async () => {
+        this.#show(await this.context.platform.refreshSeller(this.seller.id));
+        return 'The seller is up to date.';
       },
     });
   }
@@ -86,108 +86,108 @@ class SellerPage {
   #termsPanel(): HTMLElement {
     const { charge_type, fee_basis_points, fee_fixed, fee_minimum } = this.seller;
     const type = el('select', { id: 'charge_type' },
-      el('option', { value: 'direct', selected: charge_type === 'direct' }, 'The seller’s (direct)'),
-      el('option', { value: 'destination', selected: charge_type === 'destination' }, 'The platform’s (destination)'));
-    const points = number('fee_basis_points', fee_basis_points, 10_000);
-    const fixed = number('fee_fixed', fee_fixed);
-    const minimum = number('fee_minimum', fee_minimum);
+      el('option', { value: 'direct', selected: charge_type === 'direct' }, 'The seller’s account (direct)'),
+      el('option', { value: 'destination', selected: charge_type === 'destination' }, 'The platform’s account (destination)'));
+    const points = numberInput('fee_basis_points', fee_basis_points, 10_000);
+    const fixed = numberInput('fee_fixed', fee_fixed);
+    const minimum = numberInput('fee_minimum', fee_minimum);
     return el('section', { class: 'panel' },
       el('h2', {}, 'Terms'),
-      el('p', { class: 'quiet' }, 'They hold for new orders. An order keeps those that it was priced with.'),
-      taskForm({
+      el('p', { class: 'quiet' }, 'Changes apply to new orders. Existing orders keep their terms.'),
+      actionForm({
         label: ['Save terms'],
         fields: [
-          labelled('Charge customers on this account', type),
-          labelled('Fee, in hundredths of a per cent', points, '250 is 2.5 %.'),
-          labelled('Fee on top, in minor units', fixed, `30 is ${money(30, this.seller.currency ?? 'eur')}.`),
-          labelled('Least fee, in minor units', minimum),
+          labeledControl('Charge customers on', type),
+          labeledControl('Fee in basis points', points, '250 basis points are 2.5%.'),
+          labeledControl('Fixed fee in minor units', fixed, `30 minor units are ${formatAmount(30, this.seller.currency ?? 'eur')}.`),
+          labeledControl('Minimum fee in minor units', minimum),
         ],
-        work: async () => {
-          this.#show(await this.office.platform.updateSeller(this.seller.id, {
+        run: async () => {
+          this.#show(await this.context.platform.updateSeller(this.seller.id, {
             charge_type: type.value === 'destination' ? 'destination' : 'direct',
             fee_basis_points: points.valueAsNumber,
             fee_fixed: fixed.valueAsNumber,
             fee_minimum: minimum.valueAsNumber,
           }));
-          return 'The terms are saved.';
+          return 'Terms saved.';
         },
       }));
   }
 
   #showProduct({ name, unit_amount, currency }: Product): void {
-    this.#goods.prepend(el('li', {}, el('span', {}, name), el('span', { class: 'price' }, money(unit_amount, currency))));
+    this.#products.prepend(el('li', {}, el('span', {}, name), el('span', { class: 'price' }, formatAmount(unit_amount, currency))));
   }
 
-  #goodsPanel(): HTMLElement {
-    const own = this.seller.currency ?? 'eur';
+  #productsPanel(): HTMLElement {
+    const sellerCurrency = this.seller.currency ?? 'eur';
     const name = el('input', { id: 'product_name', required: true, maxlength: 250, autocomplete: 'off' });
     const price = el('input', { id: 'product_price', required: true, inputmode: 'decimal', autocomplete: 'off', placeholder: '24.99' });
     const currency = el('select', { id: 'product_currency' },
-      ...this.office.currencies.map((code) => el('option', { value: code, selected: code === own }, code.toUpperCase())));
-    const check = () => price.setCustomValidity(
-      price.value && minorOf(price.value, currency.value) === null ? 'Please enter an amount of this currency, like 24.99.' : '');
-    price.addEventListener('input', check);
-    currency.addEventListener('change', check);
-    const create = once((key) => this.office.platform.createProduct({
+      ...this.context.currencies.map((code) => el('option', { value: code, selected: code === sellerCurrency }, code.toUpperCase())));
+    const validate = () => price.setCustomValidity(
+      price.value && parseAmount(price.value, currency.value) === null ? 'Please enter a valid amount in this currency, like 24.99.' : '');
+    price.addEventListener('input', validate);
+    currency.addEventListener('change', validate);
+    const create = idempotent((key) => this.context.platform.createProduct({
       name: name.value,
-      unit_amount: minorOf(price.value, currency.value) ?? 0,
+      unit_amount: parseAmount(price.value, currency.value) ?? 0,
       currency: currency.value,
       active: true,
       seller_id: this.seller.id,
-      // The shop shows it to customers, who do not see sellers.
-      metadata: { sold_by: nameOf(this.seller) },
+      // The shop shows this name to customers, because they can't read sellers.
+      metadata: { sold_by: sellerName(this.seller) },
     }, key));
-    const form = taskForm({
-      label: ['Put it on sale'],
-      fields: [labelled('Name', name), labelled('Price', price), labelled('Currency', currency)],
-      work: async () => {
+    const form = actionForm({
+      label: ['Add product'],
+      fields: [labeledControl('Name', name), labeledControl('Price', price), labeledControl('Currency', currency)],
+      run: async () => {
         this.#showProduct(await create());
         form.reset();
-        return 'It is in the shop now.';
+        return 'The product is now in the shop.';
       },
     });
-    return el('section', { class: 'panel' }, el('h2', {}, 'Put something on sale'), this.#goods, form);
+    return el('section', { class: 'panel' }, el('h2', {}, 'Products'), this.#products, form);
   }
 
-  #showLeave(): void {
+  #showDisconnect(): void {
     const { seller } = this;
     if (!seller.connected) {
-      this.#leave.replaceChildren(
+      this.#disconnect.replaceChildren(
         el('h2', {}, 'Disconnected'),
-        el('p', { class: 'quiet' }, 'The platform does not use this account. What it sold stays on record.'));
+        el('p', { class: 'quiet' }, 'The platform no longer uses this account. Past orders stay on record.'));
       return;
     }
     const force = el('input', { id: 'force', type: 'checkbox', required: !seller.can_unlink });
-    const forced = el('p', { class: 'tick', hidden: seller.can_unlink }, force,
-      el('label', { for: 'force' }, 'By force: the account works, or money is on its way through it'));
-    this.#leave.replaceChildren(
+    const forceField = el('p', { class: 'checkbox', hidden: seller.can_unlink }, force,
+      el('label', { for: 'force' }, 'Disconnect anyway: this seller can accept payments, or has payments in progress'));
+    this.#disconnect.replaceChildren(
       el('h2', {}, 'Disconnect'),
-      el('p', { class: 'quiet' }, 'The platform stops using the account. Open orders of this seller are closed first.'),
-      taskForm({
+      el('p', { class: 'quiet' }, 'The platform cancels this seller’s open orders, and then stops using the account.'),
+      actionForm({
         label: ['Disconnect…'],
-        look: 'button plain danger',
-        fields: [forced],
-        work: async () => {
-          if (!await confirmed(seller)) return;
-          this.#show(await this.office.platform.unlinkSeller(seller.id, force.checked));
+        className: 'button plain danger',
+        fields: [forceField],
+        run: async () => {
+          if (!await confirmDisconnect(seller)) return;
+          this.#show(await this.context.platform.unlinkSeller(seller.id, force.checked));
           return 'The seller is disconnected.';
         },
-        // What was ready a moment ago may need force now.
-        failed: (error) => {
-          if (error instanceof Problem && ['seller_in_use', 'seller_has_open_payments'].includes(error.code)) forced.hidden = false;
+        // The seller may have become ready since this page was rendered.
+        onError: (error) => {
+          if (error instanceof Problem && ['seller_in_use', 'seller_has_open_payments'].includes(error.code)) forceField.hidden = false;
         },
       }));
   }
 }
 
-/** Asks once more. */
-function confirmed(seller: Seller): Promise<boolean> {
+/** Asks for confirmation in a dialog. */
+function confirmDisconnect(seller: Seller): Promise<boolean> {
   const dialog = el('dialog', { class: 'confirm', 'aria-labelledby': 'confirm-title' },
     el('form', { method: 'dialog' },
-      el('h2', { id: 'confirm-title' }, `Disconnect ${nameOf(seller)}?`),
-      el('p', {}, 'Nothing more is sold through this account until its owner connects it again.'),
+      el('h2', { id: 'confirm-title' }, `Disconnect ${sellerName(seller)}?`),
+      el('p', {}, 'This seller can’t sell until the owner connects the account again.'),
       el('p', { class: 'actions' },
-        el('button', { class: 'button plain', value: 'keep' }, 'Keep it'),
+        el('button', { class: 'button plain', value: 'cancel' }, 'Cancel'),
         el('button', { class: 'button danger', value: 'disconnect' }, 'Disconnect'))));
   document.body.append(dialog);
   dialog.showModal();
@@ -200,9 +200,9 @@ function confirmed(seller: Seller): Promise<boolean> {
 }
 
 /** Shows one seller in `main`. */
-export async function openSeller(main: HTMLElement, office: Office, id: string, isWanted: () => boolean, notice: string): Promise<void> {
-  const [seller, products] = await Promise.all([office.platform.seller(id), api.products()]);
+export async function openSeller(main: HTMLElement, context: PageContext, id: string, isWanted: () => boolean, notice: string): Promise<void> {
+  const [seller, products] = await Promise.all([context.platform.seller(id), api.products()]);
   if (!isWanted()) return;
-  new SellerPage(main, office, seller).render(products.data.filter(({ seller_id }) => seller_id === id).reverse(), notice);
-  announce(`${nameOf(seller)}: ${seller.ready ? 'ready' : 'not ready'}.`);
+  new SellerPage(main, context, seller).render(products.data.filter(({ seller_id }) => seller_id === id).reverse(), notice);
+  announce(`${sellerName(seller)}: ${seller.ready ? 'ready' : 'not ready'}.`);
 }

@@ -1,35 +1,35 @@
-// The platform's sellers: who they are, whether they can sell, and the two ways in which one comes.
+// The seller page: the platform's sellers, their readiness, and the two ways to add a seller.
 //
-// These routes of the API need the secret key. A real platform calls them from its own server, and its sellers see
-// pages of that server. Here the key is typed in and stays in this tab, so that the whole way can be tried out.
+// These API routes need the secret key. A real platform calls them from its server, and its sellers see pages of that
+// server. In this demo, the user types the key, which stays in this tab.
 
 import './style.css';
 import { api, platform, Problem, type Platform, type Seller } from './api';
 import { countryNames } from './countries';
-import { el, need, showMessage, showMode } from './dom';
-import { labelled, leaveFor, once, reasonOf, taskForm } from './form';
-import { randomKey } from './memory';
-import { learnCurrencies } from './money';
+import { el, requireElement, showMessage, showMode } from './dom';
+import { actionForm, describeError, idempotent, labeledControl, redirectTo } from './form';
+import { setCurrencyRules } from './money';
 import { badge } from './readiness';
-import { nameOf, noticeOf, onboard, openSeller, pageUrl, type Office } from './seller';
+import { openSeller, pageUrl, redirectToOnboarding, renderNotice, sellerName, type PageContext } from './seller';
+import { randomKey } from './storage';
 
-const KEY = 'slow-pour:platform-key';
-const BINDING = 'slow-pour:platform-binding';
+const KEY_ITEM = 'slow-pour:platform-key';
+const BINDING_ITEM = 'slow-pour:platform-binding';
 
-const main = need<HTMLElement>('#main');
-const forget = need<HTMLButtonElement>('.forget');
+const main = requireElement<HTMLElement>('#main');
+const removeKeyButton = requireElement<HTMLButtonElement>('.remove-key');
 
-/** Who is at this tab. A platform takes the id of the session that its server knows the seller by. */
+/** Returns the OAuth binding: a random ID per tab. A real platform uses its user's session ID. */
 function binding(): string {
-  const known = sessionStorage.getItem(BINDING) ?? randomKey();
-  sessionStorage.setItem(BINDING, known);
-  return known;
+  const binding = sessionStorage.getItem(BINDING_ITEM) ?? randomKey();
+  sessionStorage.setItem(BINDING_ITEM, binding);
+  return binding;
 }
 
 type Config = Awaited<ReturnType<typeof api.config>>;
 
-/** What somebody came back from Stripe with. */
-interface Arrival {
+/** The URL parameters of a redirect from Stripe. */
+interface RedirectParams {
   code: string | null;
   state: string | null;
   error: string | null;
@@ -37,126 +37,126 @@ interface Arrival {
   seller: string | null;
 }
 
-/** Takes from the address what Stripe has put there, so that neither the history nor a reload has it. */
-function takeArrival(): Arrival {
+/** Reads the redirect parameters, and removes them from the URL, so they don't stay in the history. */
+function takeRedirectParams(): RedirectParams {
   const { searchParams, pathname, hash } = new URL(window.location.href);
   window.history.replaceState(null, '', pathname + hash);
   const param = (name: string) => searchParams.get(name);
   return { code: param('code'), state: param('state'), error: param('error'), from: param('from'), seller: param('seller') };
 }
 
-/** What is said of a way back from Stripe that leads nowhere. */
-const REFUSED: Record<string, string> = {
-  oauth_state_unknown: 'This address belongs to nothing that was begun here.',
-  oauth_state_used: 'This address was used before. If you want to connect an account, please begin again.',
-  oauth_state_expired: 'That took too long. Please begin again.',
-  oauth_binding_mismatch: 'This was begun by somebody else, or in another window.',
-  oauth_code_invalid: 'Stripe does not take this confirmation any more. Please begin again.',
-  seller_mode_mismatch: 'This account was connected in another of Stripe’s modes, test or live, than this shop runs in.',
+/** Messages for the API's OAuth errors, by problem code. */
+const OAUTH_ERRORS: Record<string, string> = {
+  oauth_state_unknown: 'This link doesn’t match any connection that was started here.',
+  oauth_state_used: 'This link was already used. To connect an account, please start again.',
+  oauth_state_expired: 'This link has expired. Please start again.',
+  oauth_binding_mismatch: 'This connection was started by another user, or in another window.',
+  oauth_code_invalid: 'Stripe no longer accepts this confirmation. Please start again.',
+  seller_mode_mismatch: 'This shop uses a different Stripe mode (test or live) than the account was connected in.',
 };
 
-/** Deals with what somebody came back with. Answers what there is to say of it. */
-async function welcome(office: Platform, { code, state, error, from, seller }: Arrival): Promise<string> {
-  if (error === 'access_denied') return 'You did not connect your account, and nothing was changed. You can do it whenever you like.';
-  if (error !== null) return 'Stripe could not connect the account. Nothing was changed. Please try again.';
+/** Handles a redirect from Stripe. Returns a notice to show. */
+async function handleRedirect(platformApi: Platform, { code, state, error, from, seller }: RedirectParams): Promise<string> {
+  if (error === 'access_denied') return 'You didn’t connect your account, and nothing changed. You can connect it at any time.';
+  if (error !== null) return 'Stripe couldn’t connect the account. Nothing changed. Please try again.';
   if (code !== null || state !== null) {
     try {
-      const { id } = await office.finishOAuth({ code: code ?? '', state: state ?? '', binding: binding() });
-      show(`#/${id}`);
+      const { id } = await platformApi.completeOAuth({ code: code ?? '', state: state ?? '', binding: binding() });
+      replaceHash(`#/${id}`);
       return '';
     } catch (problem) {
-      const isKnown = problem instanceof Problem && REFUSED[problem.code];
-      return `${isKnown || reasonOf(problem)} Nothing was connected.`;
+      const message = problem instanceof Problem && OAUTH_ERRORS[problem.code];
+      return `${message || describeError(problem)} The account wasn’t connected.`;
     }
   }
   if (seller === null) return '';
-  // Stripe leads here from a link that was used before or is too old: the seller gets another.
-  if (from === 'refresh') return onboard(office, seller);
-  // To have come back says nothing: who has left in the middle comes back, too.
-  await office.refreshSeller(seller);
-  show(`#/${seller}`);
+  // Stripe redirects here if the link was already used or has expired. Create a new link.
+  if (from === 'refresh') return redirectToOnboarding(platformApi, seller);
+  // Returning doesn't mean that the onboarding is complete, so read the account from Stripe.
+  await platformApi.refreshSeller(seller);
+  replaceHash(`#/${seller}`);
   return '';
 }
 
-/** Has the address say what is shown. */
-const show = (hash: string) => window.history.replaceState(null, '', hash);
+/** Sets the URL's hash without adding a history entry. */
+const replaceHash = (hash: string) => window.history.replaceState(null, '', hash);
 
-function connectForm(office: Platform): HTMLElement {
-  return taskForm({
+function connectForm(platformApi: Platform): HTMLElement {
+  return actionForm({
     label: ['Connect with ', el('strong', {}, 'Stripe')],
-    look: 'stripe-connect',
-    work: async () => leaveFor((await office.beginOAuth(binding(), pageUrl())).url),
+    className: 'stripe-connect',
+    run: async () => redirectTo((await platformApi.startOAuth(binding(), pageUrl())).url),
   });
 }
 
-function createForm(office: Platform): HTMLElement {
+function createForm(platformApi: Platform): HTMLElement {
   const email = el('input', { id: 'email', type: 'email', autocomplete: 'off' });
-  const country = el('select', { id: 'country' }, el('option', { value: '' }, 'That of the platform'),
+  const country = el('select', { id: 'country' }, el('option', { value: '' }, 'Same as the platform'),
     ...countryNames().map(([code, name]) => el('option', { value: code }, name)));
-  const create = once((key) => office.createSeller({
+  const create = idempotent((key) => platformApi.createSeller({
     type: 'express', email: email.value.trim() || null, country: country.value || null,
   }, key));
-  return taskForm({
-    label: ['Create an account'],
-    fields: [labelled('Their email, if you know it', email), labelled('Their country', country, 'It can not be changed later.')],
-    work: async () => {
+  return actionForm({
+    label: ['Create account'],
+    fields: [labeledControl('Seller’s email (optional)', email), labeledControl('Seller’s country', country, 'You can’t change the country later.')],
+    run: async () => {
       const { id } = await create();
-      // There the seller is found, by the browser's back button too.
-      show(`#/${id}`);
-      return onboard(office, id).catch((error: unknown) => route(reasonOf(error)));
+      // The back button then returns to the new seller.
+      replaceHash(`#/${id}`);
+      return redirectToOnboarding(platformApi, id).catch((error: unknown) => route(describeError(error)));
     },
   });
 }
 
 function sellerRow(seller: Seller): HTMLElement {
   return el('li', {}, el('a', { href: `#/${seller.id}` },
-    el('span', { class: 'seller-name' }, nameOf(seller)),
+    el('span', { class: 'seller-name' }, sellerName(seller)),
     el('code', {}, seller.account_id ?? 'no account yet'),
     badge(seller)));
 }
 
-function showSellers(office: Office, sellers: Seller[], notice: string): void {
+function showSellers(context: PageContext, sellers: Seller[], notice: string): void {
   document.title = 'Sellers · Slow Pour';
-  main.className = 'office';
+  main.className = 'admin';
   main.replaceChildren(
-    el('div', { class: 'office-head' },
+    el('div', { class: 'admin-head' },
       el('h1', {}, 'Sellers'),
-      el('p', { class: 'lead' }, 'They sell in this shop with Stripe accounts of their own, and the platform takes its fee.')),
-    ...noticeOf(notice),
-    el('section', { class: 'office-main', 'aria-labelledby': 'sellers-title' },
-      el('h2', { id: 'sellers-title' }, 'Who sells here'),
+      el('p', { class: 'lead' }, 'Sellers use their own Stripe accounts. The platform charges a fee on each sale.')),
+    ...renderNotice(notice),
+    el('section', { class: 'admin-main', 'aria-labelledby': 'sellers-title' },
+      el('h2', { id: 'sellers-title' }, 'All sellers'),
       sellers.length
         ? el('ul', { class: 'sellers' }, ...sellers.map(sellerRow))
-        : el('p', { class: 'quiet' }, 'Nobody yet. Bring in the first one.')),
-    el('div', { class: 'office-side' },
+        : el('p', { class: 'quiet' }, 'No sellers yet. Add the first one.')),
+    el('div', { class: 'admin-side' },
       el('section', { class: 'panel' },
-        el('h2', {}, 'With an account of their own'),
-        el('p', { class: 'quiet' }, 'They log in at Stripe and let the platform in.'),
-        office.connectForm()),
+        el('h2', {}, 'Connect an existing account'),
+        el('p', { class: 'quiet' }, 'The seller logs in to Stripe and grants the platform access.'),
+        context.connectForm()),
       el('section', { class: 'panel' },
-        el('h2', {}, 'Without one'),
-        el('p', { class: 'quiet' }, 'The platform makes an Express account, and Stripe asks them for the rest.'),
-        createForm(office.platform))));
+        el('h2', {}, 'Create a new account'),
+        el('p', { class: 'quiet' }, 'The platform creates an Express account. Stripe then collects the seller’s details.'),
+        createForm(context.platform))));
 }
 
-/** Why there has to be a key. */
-const PLAINLY = 'This page is for the sandbox. The routes it calls need the secret key of the API, which has no place in a '
-  + 'browser: a real platform calls them from its own server.';
+/** Explains why the page asks for a key. */
+const DEMO_ONLY = 'This page is a demo. It calls API routes that need the secret key, which doesn’t belong in a browser. '
+  + 'A real platform calls these routes from its server.';
 
 function showKeyForm(notice: string): void {
   document.title = 'Sellers · Slow Pour';
-  forget.hidden = true;
+  removeKeyButton.hidden = true;
   const key = el('input', { id: 'key', type: 'password', autocomplete: 'off', required: true, spellcheck: 'false' });
-  main.className = 'office';
+  main.className = 'admin';
   main.replaceChildren(
-    el('div', { class: 'office-head' }, el('h1', {}, 'Sellers'), el('p', { class: 'lead' }, PLAINLY)),
-    ...noticeOf(notice),
-    el('section', { class: 'panel key-panel' }, taskForm({
+    el('div', { class: 'admin-head' }, el('h1', {}, 'Sellers'), el('p', { class: 'lead' }, DEMO_ONLY)),
+    ...renderNotice(notice),
+    el('section', { class: 'panel key-panel' }, actionForm({
       label: ['Open'],
-      fields: [labelled('Secret key', key, 'The service prints it when it starts. It stays in this tab and is forgotten with it.')],
-      work: async () => {
+      fields: [labeledControl('Secret key', key, 'The service prints it at startup. The key stays in this tab until you close it.')],
+      run: async () => {
         await platform(key.value.trim()).sellers();
-        sessionStorage.setItem(KEY, key.value.trim());
+        sessionStorage.setItem(KEY_ITEM, key.value.trim());
         await route();
         main.focus({ preventScroll: true });
       },
@@ -164,59 +164,59 @@ function showKeyForm(notice: string): void {
 }
 
 let config: Config | null = null;
-/** What was brought from Stripe and is not dealt with yet: the key may have to be typed in before. */
-let arrival: Arrival | null = takeArrival();
-/** Grows with every page that is shown. */
-let turn = 0;
+/** The unhandled redirect parameters. The user may have to enter the key first. */
+let redirectParams: RedirectParams | null = takeRedirectParams();
+/** Counts page renders, so that a slow response doesn't replace a newer page. */
+let renderCount = 0;
 
-async function fill(notice: string): Promise<void> {
+async function render(notice: string): Promise<void> {
   if (!config) {
     config = await api.config();
-    learnCurrencies(config.currencies);
+    setCurrencyRules(config.currencies);
     showMode(config.mode);
   }
   if (config.mode === 'live') {
-    return showMessage(main, 'Not with live keys', el('p', {}, PLAINLY), el('a', { class: 'button', href: './' }, 'Back to the shop'));
+    return showMessage(main, 'Not available with live keys', el('p', {}, DEMO_ONLY), el('a', { class: 'button', href: './' }, 'Back to the shop'));
   }
-  const key = sessionStorage.getItem(KEY);
+  const key = sessionStorage.getItem(KEY_ITEM);
   if (key === null) return showKeyForm(notice);
-  turn += 1;
-  const own = turn;
-  const office = platform(key);
-  forget.hidden = false;
-  const came = arrival;
-  arrival = null;
-  const said = came ? await welcome(office, came) : notice;
+  renderCount += 1;
+  const currentRender = renderCount;
+  const platformApi = platform(key);
+  removeKeyButton.hidden = false;
+  const params = redirectParams;
+  redirectParams = null;
+  const message = params ? await handleRedirect(platformApi, params) : notice;
   const [, id] = /^#\/(slr_\w+)$/.exec(window.location.hash) ?? [];
-  const shared = {
-    platform: office, currencies: config.currencies.map(({ currency }) => currency), connectForm: () => connectForm(office),
+  const context = {
+    platform: platformApi, currencies: config.currencies.map(({ currency }) => currency), connectForm: () => connectForm(platformApi),
   };
-  if (id) return openSeller(main, shared, id, () => own === turn, said);
-  const sellers = await office.sellers();
-  if (own === turn) showSellers(shared, sellers.data, said);
+  if (id) return openSeller(main, context, id, () => currentRender === renderCount, message);
+  const sellers = await platformApi.sellers();
+  if (currentRender === renderCount) showSellers(context, sellers.data, message);
 }
 
 async function route(notice = ''): Promise<void> {
   try {
-    await fill(notice);
+    await render(notice);
   } catch (error) {
     if (error instanceof Problem && error.status === 401) {
-      sessionStorage.removeItem(KEY);
-      return showKeyForm('This key is not valid here any more.');
+      sessionStorage.removeItem(KEY_ITEM);
+      return showKeyForm('This key is no longer valid.');
     }
-    showMessage(main, 'That did not work',
-      el('p', { role: 'alert' }, reasonOf(error)),
+    showMessage(main, 'Something went wrong',
+      el('p', { role: 'alert' }, describeError(error)),
       el('p', { class: 'actions' },
         el('button', { type: 'button', class: 'button', onclick: () => void route() }, 'Try again'),
         el('a', { class: 'button plain', href: '#/' }, 'All sellers')));
   }
 }
 
-forget.addEventListener('click', () => {
-  sessionStorage.removeItem(KEY);
-  sessionStorage.removeItem(BINDING);
-  show('#/');
-  void route('The key is forgotten.');
+removeKeyButton.addEventListener('click', () => {
+  sessionStorage.removeItem(KEY_ITEM);
+  sessionStorage.removeItem(BINDING_ITEM);
+  replaceHash('#/');
+  void route('The key was removed.');
 });
 window.addEventListener('hashchange', () => {
   void route().then(() => {
@@ -224,12 +224,12 @@ window.addEventListener('hashchange', () => {
     main.focus({ preventScroll: true });
   });
 });
-// The browser's back button brings a page back as it was left: on the way to Stripe.
+// The back button can restore a page with a busy form, so render it again.
 window.addEventListener('pageshow', (event) => {
   if (event.persisted) void route();
 });
-need('.skip').addEventListener('click', (event) => {
-  // The part after # says what is shown, so this link moves the focus by itself.
+requireElement('.skip').addEventListener('click', (event) => {
+  // The hash selects the view, so the skip link can't change it. Move the focus instead.
   event.preventDefault();
   main.focus();
 });

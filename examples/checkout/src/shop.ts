@@ -1,73 +1,73 @@
-// The shop: catalogue, cart, and the way to the checkout. What is shown follows the part of the address after #.
+// The shop page: catalog, cart, and checkout. The URL's hash selects the view.
 
 import './style.css';
 import { api, type Product } from './api';
 import { openCheckout } from './checkout';
-import { announce, el, messageOf, need, showMessage, showMode } from './dom';
-import { cart } from './memory';
-import { learnCurrencies, money } from './money';
+import { announce, el, errorMessage, requireElement, showMessage, showMode } from './dom';
+import { formatAmount, setCurrencyRules } from './money';
 import { picture } from './pictures';
-import { availableOf, fewText, leftText } from './stock';
+import { availableQuantity, lowStockText, stockText } from './stock';
+import { cart } from './storage';
 
-const main = need<HTMLElement>('#main');
-const drawer = need<HTMLDialogElement>('.drawer');
-const cartButton = need<HTMLButtonElement>('.cart-button');
+const main = requireElement<HTMLElement>('#main');
+const drawer = requireElement<HTMLDialogElement>('.drawer');
+const cartButton = requireElement<HTMLButtonElement>('.cart-button');
 
-/** Config and catalogue: asked for once, and again after a failure or when the catalogue is shown again. */
-let loaded: ReturnType<typeof loadShop> | null = null;
+/** The config and catalog. Loaded once, and again after a failure or when the catalog is shown again. */
+let shopData: ReturnType<typeof loadShop> | null = null;
 
 async function loadShop() {
   const [config, products] = await Promise.all([api.config(), api.products()]);
-  learnCurrencies(config.currencies);
+  setCurrencyRules(config.currencies);
   showMode(config.mode);
-  if (config.mode !== 'live') need('.foot').append(el('p', {}, el('a', { href: 'sellers.html' }, 'The sellers of this shop')));
+  if (config.mode !== 'live') requireElement('.foot').append(el('p', {}, el('a', { href: 'sellers.html' }, 'Manage sellers')));
   return { config, products: products.data };
 }
 
-function shop() {
-  loaded ??= loadShop().catch((error: unknown) => {
-    loaded = null;
+function loadShopOnce() {
+  shopData ??= loadShop().catch((error: unknown) => {
+    shopData = null;
     throw error;
   });
-  return loaded;
+  return shopData;
 }
 
-/** Whether something is in the cart that another sells: an order is with one seller. */
-function isOfAnother(product: Product, products: Product[]): boolean {
+/** Whether the cart contains items from another seller. An order can have only one seller. */
+function cartHasOtherSeller(product: Product, products: Product[]): boolean {
   return cartLines(products).some(({ product: { seller_id } }) => seller_id !== product.seller_id);
 }
 
 function productCard(product: Product, products: Product[]): HTMLElement {
-  const available = availableOf(product);
+  const available = availableQuantity(product);
   const isSoldOut = available === 0;
-  const isAllInCart = () => cart.quantityOf(product.id) >= available;
+  const isCartAtLimit = () => cart.quantityOf(product.id) >= available;
   const add = el('button', {
     type: 'button',
     class: 'button',
     disabled: isSoldOut,
     onclick: () => {
-      if (isAllInCart()) return announce(`All that is left of ${product.name} is in your cart.`);
-      const isRefused = isOfAnother(product, products);
-      refusal.hidden = !isRefused;
-      if (isRefused) return announce(refusal.textContent);
+      if (isCartAtLimit()) return announce(`Your cart already contains all available items of ${product.name}.`);
+      const isRejected = cartHasOtherSeller(product, products);
+      otherSeller.hidden = !isRejected;
+      if (isRejected) return announce(otherSeller.textContent);
       cart.add(product.id);
-      announce(`${product.name} is in your cart. ${cart.count()} in all.`);
+      announce(`${product.name} added. Items in your cart: ${cart.count()}.`);
       add.replaceChildren('Added');
-      setTimeout(label, 1400);
+      setTimeout(updateLabel, 1400);
     },
   });
-  const refusal = el('p', { class: 'stock', hidden: true },
-    'Your cart is with another seller, and each order is with one. Order that first, or empty the cart.');
-  const label = () => {
-    const text = isSoldOut ? 'Sold out' : isAllInCart() ? 'In your cart' : 'Add to cart';
+  const otherSeller = el('p', { class: 'stock', hidden: true },
+    'Your cart has items from another seller. Please check out or empty your cart first.');
+  const updateLabel = () => {
+    const text = isSoldOut ? 'Sold out' : isCartAtLimit() ? 'In your cart' : 'Add to cart';
     add.replaceChildren(text);
     add.setAttribute('aria-label', `${text}: ${product.name}`);
-    // Not `disabled`: who has just pressed it would lose their place on the page.
-    add.setAttribute('aria-disabled', String(isAllInCart()));
+    // `disabled` would move the focus away from the button.
+    add.setAttribute('aria-disabled', String(isCartAtLimit()));
   };
-  label();
-  const stock = isSoldOut ? null : fewText(available);
-  // The catalogue knows sellers by their ids: this is what the seller page writes there.
+  updateLabel();
+  const stock = isSoldOut ? null : lowStockText(available);
+  // The catalog contains only seller IDs. The seller page stores the name in the metadata.
   const soldBy = product.seller_id && product.metadata.sold_by;
   return el('li', { class: isSoldOut ? 'product sold-out' : 'product' },
     el('div', { class: 'picture' }, picture(product.name)),
@@ -76,28 +76,28 @@ function productCard(product: Product, products: Product[]): HTMLElement {
       product.description ? el('p', { class: 'quiet' }, product.description) : null,
       soldBy ? el('p', { class: 'quiet' }, `Sold by ${soldBy}`) : null,
       stock ? el('p', { class: 'stock' }, stock) : null,
-      refusal),
+      otherSeller),
     el('div', { class: 'product-buy' },
-      el('span', { class: 'price' }, money(product.unit_amount, product.currency)), add));
+      el('span', { class: 'price' }, formatAmount(product.unit_amount, product.currency)), add));
 }
 
-async function showCatalogue(): Promise<void> {
-  document.title = 'Slow Pour · coffee things';
-  // What is left changes by the minute.
-  loaded = null;
-  const { products } = await shop();
+async function showCatalog(): Promise<void> {
+  document.title = 'Slow Pour · Coffee gear';
+  // Stock changes all the time, so load the catalog again.
+  shopData = null;
+  const { products } = await loadShopOnce();
   const list = products.length
     ? el('ul', { class: 'products' }, ...products.map((product) => productCard(product, products)))
-    : el('p', { class: 'quiet' }, 'The shelves are empty: add a product with POST /v1/products.');
-  main.className = 'catalogue';
+    : el('p', { class: 'quiet' }, 'No products yet. Add one with POST /v1/products.');
+  main.className = 'catalog';
   main.replaceChildren(
     el('div', { class: 'hero' },
       el('h1', {}, 'Coffee, slowly.'),
-      el('p', {}, 'All it takes for a good cup, and nothing you will not use tomorrow.')),
+      el('p', {}, 'Everything you need for a good cup, and nothing you don’t.')),
     list);
 }
 
-/** The lines of the cart that the catalogue still has, with what they cost. */
+/** Returns the cart lines with their products. Skips products that left the catalog. */
 function cartLines(products: Product[]) {
   return cart.lines().flatMap(({ productId, quantity }) => {
     const product = products.find(({ id }) => id === productId);
@@ -106,11 +106,11 @@ function cartLines(products: Product[]) {
 }
 
 function drawerLine({ product, quantity }: { product: Product; quantity: number }): HTMLElement {
-  const available = availableOf(product);
+  const available = availableQuantity(product);
   const step = (by: number, label: string, sign: string) => el('button', {
     type: 'button', class: 'step', 'aria-label': `${label}: ${product.name}`,
     onclick: () => {
-      if (by > 0 && quantity >= available) return announce(`All that is left of ${product.name} is in your cart.`);
+      if (by > 0 && quantity >= available) return announce(`Your cart already contains all available items of ${product.name}.`);
       cart.set(product.id, quantity + by);
       announce(`${product.name}: ${quantity + by}`);
       drawer.querySelector<HTMLElement>(`[aria-label="${CSS.escape(`${label}: ${product.name}`)}"]`)?.focus();
@@ -120,14 +120,14 @@ function drawerLine({ product, quantity }: { product: Product; quantity: number 
     el('div', { class: 'thumb' }, picture(product.name)),
     el('div', { class: 'line-text' },
       el('span', { class: 'line-name' }, product.name),
-      quantity >= available ? el('span', { class: 'stock' }, leftText(available)) : null,
-      el('span', { class: 'stepper' }, step(-1, 'One less', '−'),
-        el('span', { class: 'quantity', 'aria-label': `Quantity ${quantity}` }, String(quantity)), step(1, 'One more', '+'))),
-    el('span', { class: 'line-price' }, money(product.unit_amount * quantity, product.currency)));
+      quantity >= available ? el('span', { class: 'stock' }, stockText(available)) : null,
+      el('span', { class: 'stepper' }, step(-1, 'Remove one', '−'),
+        el('span', { class: 'quantity', 'aria-label': `Quantity ${quantity}` }, String(quantity)), step(1, 'Add one', '+'))),
+    el('span', { class: 'line-price' }, formatAmount(product.unit_amount * quantity, product.currency)));
 }
 
 async function showDrawer(): Promise<void> {
-  const { products } = await shop();
+  const { products } = await loadShopOnce();
   const lines = cartLines(products);
   const total = lines.reduce((sum, { product, quantity }) => sum + product.unit_amount * quantity, 0);
   const currency = lines[0]?.product.currency;
@@ -140,38 +140,38 @@ async function showDrawer(): Promise<void> {
       ? el('div', { class: 'drawer-body' },
         el('ul', { class: 'lines' }, ...lines.map(drawerLine)),
         el('div', { class: 'drawer-foot' },
-          el('p', { class: 'total' }, el('span', {}, 'Total'), el('strong', {}, money(total, currency))),
+          el('p', { class: 'total' }, el('span', {}, 'Total'), el('strong', {}, formatAmount(total, currency))),
           el('a', { class: 'button wide', role: 'button', href: '#/checkout', onclick: () => drawer.close() }, 'Checkout')))
-      : el('p', { class: 'quiet drawer-empty' }, 'Nothing in here yet.'));
+      : el('p', { class: 'quiet drawer-empty' }, 'Your cart is empty.'));
 }
 
 function showCount(): void {
   const count = cart.count();
-  const badge = need('.count');
+  const badge = requireElement('.count');
   badge.textContent = String(count);
   badge.classList.toggle('none', count === 0);
   cartButton.setAttribute('aria-label', `Cart, ${count} ${count === 1 ? 'item' : 'items'}`);
 }
 
 function failed(error: unknown): void {
-  showMessage(main, 'That did not work',
-    el('p', { role: 'alert' }, messageOf(error)),
+  showMessage(main, 'Something went wrong',
+    el('p', { role: 'alert' }, errorMessage(error)),
     el('button', { type: 'button', class: 'button', onclick: () => void route() }, 'Try again'));
 }
 
-/** Leaves the checkout that is shown, if one is. */
-let leave: () => void = () => {};
+/** Leaves the current checkout, if any. */
+let leaveCheckout: () => void = () => {};
 
 async function route(notice = ''): Promise<void> {
-  leave();
-  leave = () => {};
+  leaveCheckout();
+  leaveCheckout = () => {};
   const isCheckout = window.location.hash.startsWith('#/checkout');
   document.body.classList.toggle('is-checkout', isCheckout);
   try {
-    if (!isCheckout) return await showCatalogue();
-    const { config, products } = await shop();
+    if (!isCheckout) return await showCatalog();
+    const { config, products } = await loadShopOnce();
     const controller = new AbortController();
-    leave = () => controller.abort();
+    leaveCheckout = () => controller.abort();
     await openCheckout(main, config, products, controller.signal, (why) => void route(why), notice);
   } catch (error) {
     failed(error);
@@ -181,7 +181,7 @@ async function route(notice = ''): Promise<void> {
 cartButton.addEventListener('click', () => {
   showDrawer().then(() => drawer.showModal(), failed);
 });
-// A click beside the drawer closes it.
+// A click outside the drawer closes it.
 drawer.addEventListener('click', (event) => {
   if (event.target === drawer) drawer.close();
 });
@@ -189,7 +189,7 @@ window.addEventListener('cart', () => {
   showCount();
   if (drawer.open) void showDrawer();
 });
-// Another tab has changed the cart.
+// Another tab changed the cart.
 window.addEventListener('storage', showCount);
 window.addEventListener('hashchange', () => {
   void route().then(() => {
@@ -197,14 +197,14 @@ window.addEventListener('hashchange', () => {
     if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
   });
 });
-// The browser's back button brings a page back as it was left, maybe in the middle of a payment: look again.
+// The back button can restore a page in the middle of a payment, so render it again.
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
   showCount();
   void route();
 });
-need('.skip').addEventListener('click', (event) => {
-  // The part after # says what is shown, so this link moves the focus by itself.
+requireElement('.skip').addEventListener('click', (event) => {
+  // The hash selects the view, so the skip link can't change it. Move the focus instead.
   event.preventDefault();
   main.focus();
 });

@@ -1,21 +1,21 @@
-// What is left of the goods, as far as a shop says it.
+// The stock of products, as customers see it.
 
 import type { Product } from './api';
-import { checkout } from './memory';
+import { checkout } from './storage';
 
-/** Up to how many it is said that they are few. */
-const FEW = 5;
+/** The shop shows the exact stock up to this quantity. */
+const LOW_STOCK_MAX = 5;
 
-/** How many this customer could buy: those that nobody has, and those that their own open order holds. */
-export function availableOf({ id, stock }: Product): number {
-  return stock === null ? Infinity : stock + checkout.held(id);
+/** Returns how many items this customer can buy: the stock, plus the items that their own open order reserves. */
+export function availableQuantity({ id, stock }: Product): number {
+  return stock === null ? Infinity : stock + checkout.reservedQuantity(id);
 }
 
-export function leftText(left: number): string {
+export function stockText(left: number): string {
   return left === 0 ? 'Sold out' : `Only ${left} left`;
 }
 
-/** What there is to say of so many, if there is. */
-export function fewText(left: number): string | null {
-  return left <= FEW ? leftText(left) : null;
+/** Returns a text if the stock is low, or null. */
+export function lowStockText(left: number): string | null {
+  return left <= LOW_STOCK_MAX ? stockText(left) : null;
 }

@@ -1,4 +1,4 @@
-// The part of Stripe.js this page uses, and how it is loaded: from where the API says, be it Stripe or the sandbox.
+// Types for the used part of Stripe.js, and its loader. The API provides the script URL: Stripe's or the sandbox's.
 
 export interface StripeError {
   type: string;
@@ -43,7 +43,7 @@ declare global {
 
 let loading: Promise<void> | null = null;
 
-/** Loads Stripe.js once, and tries again if it could not be loaded. */
+/** Loads Stripe.js once. After a failure, the next call loads it again. */
 function load(url: string): Promise<void> {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement('script');
@@ -52,22 +52,22 @@ function load(url: string): Promise<void> {
     script.onerror = () => {
       loading = null;
       script.remove();
-      reject(new Error('The payment form could not be loaded. Please check your connection and try again.'));
+      reject(new Error('The payment form didn’t load. Please check your connection and try again.'));
     };
     document.head.append(script);
   });
   return loading;
 }
 
-/** Loads Stripe.js. Answers what makes a `Stripe` of it: for a seller's account, where the payment is on that. */
+/** Loads Stripe.js. Returns a function that creates a `Stripe` object for the platform or a seller's account. */
 export async function loadStripe(url: string, publishableKey: string): Promise<(account: string | null) => Stripe> {
   await load(url);
-  const make = window.Stripe;
-  if (!make) throw new Error('The payment form could not be loaded.');
-  return (account) => make(publishableKey, account === null ? {} : { stripeAccount: account });
+  const create = window.Stripe;
+  if (!create) throw new Error('The payment form didn’t load.');
+  return (account) => create(publishableKey, account === null ? {} : { stripeAccount: account });
 }
 
-/** The colours and shapes of this page, for the form inside the frame. */
+/** Returns this page's colors and shapes for Stripe's payment form. */
 export function appearance(): Record<string, unknown> {
   const style = getComputedStyle(document.documentElement);
   const value = (name: string) => style.getPropertyValue(name).trim();

@@ -1,5 +1,5 @@
-// What a shop does with a client that is generated from openapi/quittance.json: reads the catalogue, places an order,
-// pays it, and learns that it is paid. Against a service with its sandbox: QUITTANCE_URL, QUITTANCE_SANDBOX_URL.
+// A shop that uses the client generated from openapi/quittance.json. It reads the catalog, places an order, pays it, and
+// checks that it is paid. It needs a service in sandbox mode, with its URLs in QUITTANCE_URL and QUITTANCE_SANDBOX_URL.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import createClient from 'openapi-fetch';
@@ -13,25 +13,25 @@ function environment(name: string): string {
   return value;
 }
 
-/** What a call answered, if it did not fail. */
-function well<T>(answer: { data?: T; error?: Problem; response: Response }): T {
-  if (answer.data === undefined) {
-    throw new Error(`${answer.response.status} ${answer.error?.code}: ${answer.error?.detail}`);
+/** Returns the data of a successful response, or throws. */
+function success<T>(result: { data?: T; error?: Problem; response: Response }): T {
+  if (result.data === undefined) {
+    throw new Error(`${result.response.status} ${result.error?.code}: ${result.error?.detail}`);
   }
-  return answer.data;
+  return result.data;
 }
 
 const api = createClient<paths>({ baseUrl: environment('QUITTANCE_URL') });
 const sandbox = environment('QUITTANCE_SANDBOX_URL');
 
-const config = well(await api.GET('/v1/config'));
+const config = success(await api.GET('/v1/config'));
 assert.equal(config.mode, 'sandbox');
 
-const catalogue = well(await api.GET('/v1/products', { params: { query: { limit: 2 } } }));
-const [product] = catalogue.data;
-assert.ok(product, 'the sandbox has something to buy');
+const catalog = success(await api.GET('/v1/products', { params: { query: { limit: 2 } } }));
+const [product] = catalog.data;
+assert.ok(product, 'the sandbox has a product');
 
-// The same key again is the same order.
+// A request with the same idempotency key returns the same order.
 const placement = {
   params: { header: { 'Idempotency-Key': randomUUID() } },
   body: {
@@ -39,19 +39,19 @@ const placement = {
     customer: { email: 'jenny.rosen@example.com', name: 'Jenny Rosen' },
   },
 };
-const order = well(await api.POST('/v1/orders', placement));
+const order = success(await api.POST('/v1/orders', placement));
 assert.equal(order.status, 'pending');
 assert.equal(order.amount_total, 2 * product.unit_amount);
-const again = well(await api.POST('/v1/orders', placement));
-assert.deepEqual([again.id, again.client_token], [order.id, order.client_token]);
+const repeated = success(await api.POST('/v1/orders', placement));
+assert.deepEqual([repeated.id, repeated.client_token], [order.id, order.client_token]);
 
 const path = { id: order.id };
 const headers = { Authorization: `Bearer ${order.client_token}` };
-const intent = well(await api.POST('/v1/orders/{id}/payment_intent', { params: { path }, headers }));
+const intent = success(await api.POST('/v1/orders/{id}/payment_intent', { params: { path }, headers }));
 assert.equal(intent.amount, order.amount_total);
 assert.equal(intent.status, 'requires_payment_method');
 
-// In a browser, Stripe.js does this.
+// In a browser, Stripe.js confirms the payment.
 const confirmation = await fetch(`${sandbox}/v1/payment_intents/${intent.payment_intent_id}/confirm`, {
   method: 'POST',
   body: new URLSearchParams({
@@ -63,7 +63,7 @@ const confirmation = await fetch(`${sandbox}/v1/payment_intents/${intent.payment
 });
 assert.equal(confirmation.status, 200, await confirmation.text());
 
-const payment = well(
+const payment = success(
   await api.GET('/v1/orders/{id}/payment', {
     params: { path, query: { wait: 20, after: order.version } },
     headers,
@@ -71,13 +71,13 @@ const payment = well(
 );
 assert.deepEqual([payment.status, payment.order_status], ['succeeded', 'paid']);
 
-const paid = well(await api.GET('/v1/orders/{id}', { params: { path }, headers }));
+const paid = success(await api.GET('/v1/orders/{id}', { params: { path }, headers }));
 assert.equal(paid.status, 'paid');
 assert.equal(paid.amount_paid, order.amount_total);
 assert.equal(paid.payment?.payment_intent_id, intent.payment_intent_id);
 assert.equal(paid.payment?.last_error, null);
 
-// Somebody else's order is as good as none. A failure is typed, too.
+// An inaccessible order is not found. Errors are typed, too.
 const other = { id: 'ord_00000000000000000000000000' };
 const { data, error, response } = await api.GET('/v1/orders/{id}', { params: { path: other }, headers });
 assert.equal(data, undefined);

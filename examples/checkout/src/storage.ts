@@ -1,13 +1,13 @@
-// What this browser remembers: the cart, the order that is being paid, and the tokens of earlier orders.
+// Data in the browser's localStorage: the cart, the current checkout, and the tokens of recent orders.
 
 import type { PlacedOrder } from './api';
 
-export interface Line {
+export interface CartLine {
   productId: string;
   quantity: number;
 }
 
-/** The order that is being placed for a cart. The key is kept before it is used, so that nothing is placed twice. */
+/** The checkout of a cart. The idempotency key is stored before it's used, so the order is placed once. */
 export interface Checkout {
   cart: string;
   idempotencyKey: string;
@@ -24,7 +24,7 @@ function read<T>(key: string, fallback: T): T {
   try {
     return JSON.parse(localStorage.getItem(key) ?? '') as T;
   } catch {
-    // Nothing there, or nothing that can be read, or no storage allowed.
+    // The item is missing or invalid, or storage is disabled.
     return fallback;
   }
 }
@@ -33,13 +33,13 @@ function write(key: string, value: unknown): void {
   try {
     localStorage.setItem(key, JSON.stringify(value));
   } catch {
-    // Without storage the shop still works until the page is left.
+    // Without storage, the shop works until the customer leaves the page.
   }
 }
 
 export const cart = {
-  lines: (): Line[] => read<Line[]>(CART, []).filter((line) => line.quantity > 0),
-  /** Sets how many of a product are wanted. */
+  lines: (): CartLine[] => read<CartLine[]>(CART, []).filter((line) => line.quantity > 0),
+  /** Sets the quantity of a product. */
   set(productId: string, quantity: number): void {
     const others = this.lines().filter((line) => line.productId !== productId);
     const line = { productId, quantity: Math.min(Math.max(0, Math.round(quantity)), QUANTITY_MAX) };
@@ -54,7 +54,7 @@ export const cart = {
     write(CART, []);
     window.dispatchEvent(new Event('cart'));
   },
-  /** The same for the same goods in any order. */
+  /** Returns a text that is equal for carts with the same content in any order. */
   fingerprint(): string {
     return JSON.stringify(this.lines().map(({ productId, quantity }) => `${quantity}×${productId}`).sort());
   },
@@ -63,7 +63,7 @@ export const cart = {
   },
 };
 
-/** A text nobody can guess. (`randomUUID` is not there on plain http, but for this machine.) */
+/** Returns an unguessable key. (`crypto.randomUUID` requires https or localhost.) */
 export function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(24));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -71,29 +71,29 @@ export function randomKey(): string {
 
 export const checkout = {
   current: (): Checkout | null => read<Checkout | null>(CHECKOUT, null),
-  begin(): Checkout {
+  start(): Checkout {
     const checkout = { cart: cart.fingerprint(), idempotencyKey: randomKey() };
     write(CHECKOUT, checkout);
     return checkout;
   },
-  placed(checkout: Checkout, order: PlacedOrder): void {
+  setOrder(checkout: Checkout, order: PlacedOrder): void {
     write(CHECKOUT, { ...checkout, orderId: order.id });
     const others = read<[string, string][]>(TOKENS, []).filter(([id]) => id !== order.id);
     write(TOKENS, [[order.id, order.client_token], ...others].slice(0, TOKENS_MAX));
   },
-  /** How many of a product the order that is being paid holds for this customer. */
-  held(productId: string): number {
-    const now = this.current();
-    if (!now?.orderId) return 0;
-    const line = (JSON.parse(now.cart) as string[]).find((text) => text.endsWith(`×${productId}`));
+  /** Returns the quantity of a product that the current unpaid order reserves. */
+  reservedQuantity(productId: string): number {
+    const current = this.current();
+    if (!current?.orderId) return 0;
+    const line = (JSON.parse(current.cart) as string[]).find((text) => text.endsWith(`×${productId}`));
     return line ? Number.parseInt(line, 10) : 0;
   },
-  end(): void {
+  clear(): void {
     write(CHECKOUT, null);
   },
 };
 
-/** The token of an order that was placed in this browser. */
-export function tokenOf(orderId: string): string | undefined {
+/** Returns the token of an order that was placed in this browser. */
+export function orderToken(orderId: string): string | undefined {
   return read<[string, string][]>(TOKENS, []).find(([id]) => id === orderId)?.[1];
 }
