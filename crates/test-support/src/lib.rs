@@ -18,7 +18,7 @@ pub use clock::{NOW_S, later, now};
 pub use database::{Kind, OpenTransaction, TestDatabase};
 pub use money_event::MoneyEvent;
 pub use payment_event::PaymentEvent;
-pub use run::{run_on, wait_until};
+pub use run::{Probe, run_on, wait_until};
 pub use samples::{
     EXPIRY_S, Payment, address_order, attempt_for, customer, id, money, new_attempt, new_order, new_session,
     payment_on, place, place_counted, product, quantity, shipping,

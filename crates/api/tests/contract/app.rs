@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::HttpServer;
 use chrono::Utc;
@@ -17,6 +17,7 @@ use quittance_payments::{ConnectSettings, OutcomeWaiters, Payments};
 use quittance_persistence::{SecretKey, Store, StoreConfig};
 use quittance_sandbox::{Config as SandboxConfig, Sandbox};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
+use quittance_test_support::wait_until;
 use quittance_webhook::{Receiver, ReceiverConfig};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -35,12 +36,6 @@ pub(crate) const CLIENT_ID: &str = "ca_Contract";
 
 /// What the stand-in takes for a key.
 const STRIPE_KEY: &str = "sk_test_contract";
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How often it is looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(25);
 
 /// How an API under test is set up, where it matters.
 pub(crate) struct Setup {
@@ -425,7 +420,7 @@ impl TestApp {
 
     /// Waits until an order has this status.
     pub(crate) async fn order_becomes(&self, order_id: &str, status: &str) -> Value {
-        until(&format!("the order to be {status}"), async || {
+        wait_until(&format!("the order is {status}"), async || {
             let order = self.get(&format!("/v1/orders/{order_id}")).shop().send().await.ok(200);
             (order["status"] == status).then_some(order)
         })
@@ -436,18 +431,6 @@ impl TestApp {
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.dir.path()).unwrap();
         files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
-    }
-}
-
-/// Looks until there is something.
-pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        tokio::time::sleep(LOOK_PERIOD).await;
     }
 }
 

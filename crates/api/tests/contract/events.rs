@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use quittance_test_support::wait_until;
 use serde_json::{Value, json};
 
-use crate::app::{Setup, TestApp, basket, contains, text, until};
+use crate::app::{Setup, TestApp, basket, contains, text};
 
 /// What a receiver was sent.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ impl Receiver {
     }
 
     async fn has(&self, count: usize) -> Vec<Got> {
-        until(&format!("{count} messages"), async || {
+        wait_until(&format!("{count} messages arrive"), async || {
             let got = self.got.lock().unwrap().clone();
             (got.len() >= count).then_some(got)
         })
@@ -61,7 +62,7 @@ async fn endpoint(app: &TestApp, url: &str, event_types: &Value) -> Value {
 
 /// Waits until every delivery of a message is in this state.
 async fn message_becomes(app: &TestApp, id: &str, state: &str) -> Value {
-    until(&format!("the message to be {state}"), async || {
+    wait_until(&format!("every delivery is {state}"), async || {
         let message = app.get(&format!("/v1/messages/{id}")).shop().send().await.ok(200);
         let deliveries = message["deliveries"].as_array().unwrap();
         deliveries.iter().all(|delivery| delivery["state"] == state).then_some(message)

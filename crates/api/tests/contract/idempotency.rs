@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use quittance_persistence::{ClaimKeyOutcome, IdempotentRequest};
+use quittance_test_support::wait_until;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::app::{Setup, TestApp, basket, contains, text, until};
+use crate::app::{Setup, TestApp, basket, contains, text};
 
 const KEY: &str = "a-key-of-some-length-1";
 
@@ -194,7 +195,7 @@ async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
         };
         // What is at work ends by itself. An hour ago, no lease of now was over: a key that was left claimed stays so.
         let an_hour_ago = Utc::now() - TimeDelta::hours(1);
-        let answer = until("the key to be let go", async || {
+        let answer = wait_until("the key is released", async || {
             match claim(&app, &format!("gone-{round}"), &body, an_hour_ago, TimeDelta::zero()).await {
                 ClaimKeyOutcome::InFlightAttempt => return None,
                 ClaimKeyOutcome::New(claim) => app.store.release_key(claim).await.unwrap(),

@@ -1,9 +1,10 @@
 //! Sellers at Stripe's stand-in: what their owners do in a browser, and what the platform does with them.
 
+use quittance_test_support::wait_until;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::app::{CLIENT_ID, TestApp, basket, text, until};
+use crate::app::{CLIENT_ID, TestApp, basket, text};
 
 /// Where owners come back to.
 pub(crate) const BACK: &str = "https://shop.example/connected";
@@ -103,7 +104,7 @@ impl TestApp {
 
     /// Waits until a field of a seller has this value.
     pub(crate) async fn seller_becomes(&self, seller: &Value, field: &str, value: &Value) -> Value {
-        until(&format!("{field} to be {value}"), async || {
+        wait_until(&format!("{field} is {value}"), async || {
             let seller = self.get(&path_of(seller)).shop().send().await.ok(200);
             (seller[field] == *value).then_some(seller)
         })

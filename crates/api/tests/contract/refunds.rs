@@ -1,7 +1,6 @@
 //! Money that goes back, and charges that are disputed.
 
-use std::time::Duration;
-
+use quittance_test_support::wait_until;
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, text};
@@ -144,9 +143,7 @@ async fn a_refund_is_answered_from_its_record_on() {
     let path = format!("/v1/orders/{order_id}/refunds");
     let ask = || app.post(&path).shop().key("k").json(&json!({"amount": 1000})).send();
     let repeat = async {
-        while app.times_sent("POST /v1/refunds") == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait_until("the refund is sent", async || app.times_sent("POST /v1/refunds") > 0).await;
         ask().await
     };
     let (first, again) = tokio::join!(ask(), repeat);

@@ -1,8 +1,9 @@
 //! What happened to an order.
 
+use quittance_test_support::wait_until;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, text, until};
+use crate::app::{TestApp, text};
 
 fn whats(timeline: &Value) -> Vec<String> {
     let line = |entry: &Value| format!("{} {}", text(&entry["kind"]), text(&entry["what"]));
@@ -23,7 +24,7 @@ async fn the_shop_sees_all_and_the_holder_what_concerns_them() {
     let path = format!("/v1/orders/{order_id}/timeline");
     let is_ignored =
         |entry: &Value| entry["outcome"] == "ignored" && entry["what"] == "payment_intent.succeeded";
-    let seen = until("what happened at Stripe", async || {
+    let seen = wait_until("the events at Stripe are in the timeline", async || {
         let seen = app.get(&path).shop().send().await.ok(200);
         let is_refunded = whats(&seen).iter().any(|line| line == "fact charge.refunded");
         let has_ignored = seen["data"].as_array().unwrap().iter().any(is_ignored);

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::process::{free_port, text, wait_for};
+use crate::process::{free_port, text};
 use crate::shop::Shop;
 use crate::world::{ACCOUNT, STRIPE_KEY, TOKEN_KEY, Webhooks, World};
 
@@ -150,8 +150,8 @@ async fn the_right_account_is_waited_for(database: &TestDatabase) {
     shop.confirm(&payable.payment_intent_id).await;
     // The event is lost, and nobody asks for the order: it is the walk that finds it, which was held back till then.
     shop.see_become(&payable.order_id, "paid").await;
-    wait_for("the walk", async || {
-        asked_beside_the_account(&world, &later).iter().any(|path| path == "/v1/events").then_some(())
+    wait_until("the event backfill runs", async || {
+        asked_beside_the_account(&world, &later).iter().any(|path| path == "/v1/events")
     })
     .await;
 }

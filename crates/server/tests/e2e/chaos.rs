@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
-use crate::process::wait_for;
 use crate::seed;
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
@@ -90,9 +89,9 @@ impl Run<'_> {
 
     /// Waits by the service's own lookup.
     async fn see(&self, order_id: &str, status: &str) {
-        wait_for(&format!("{order_id} to be {status}"), async || {
+        wait_until(&format!("{order_id} is {status}"), async || {
             let seen = self.shop.waiting(order_id, 5).insist().await.expect(200);
-            (seen.body["order_status"] == status).then_some(())
+            seen.body["order_status"] == status
         })
         .await;
     }

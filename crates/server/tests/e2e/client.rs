@@ -1,13 +1,12 @@
 //! An HTTP client as a shop has one: it repeats what it does not know to be done.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use quittance_test_support::wait_until;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use serde_json::Value;
-
-use crate::process::PATIENCE;
 
 /// Longer than the longest wait that a request can ask for.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -15,9 +14,6 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a connection is kept for the next request: less than servers keep it, so that none is closed by the
 /// server while a request is on its way to it.
 const IDLE_MAX: Duration = Duration::from_secs(1);
-
-/// How long a client waits before it repeats a request.
-const RETRY_PERIOD: Duration = Duration::from_millis(50);
 
 /// A client of one server.
 #[derive(Clone)]
@@ -191,16 +187,20 @@ impl Call {
     /// Sends it until there is an answer that says what became of it: through broken connections, outages, and
     /// while an earlier sending is still at work.
     pub(crate) async fn insist(&self) -> Answer {
-        let begun = Instant::now();
-        loop {
-            let last = match self.try_send().await {
-                Ok(answer) if !answer.is_passing() => return answer,
-                Ok(answer) => answer.text,
-                Err(error) => format!("{error:?}"),
-            };
-            assert!(begun.elapsed() < PATIENCE, "{} {} comes to nothing: {last}", self.method, self.path);
-            tokio::time::sleep(RETRY_PERIOD).await;
-        }
+        let condition = format!("{} {} has a final answer", self.method, self.path);
+        // Owned copies keep the future `Send`, so that callers can spawn it.
+        let call = self.clone();
+        wait_until(&condition, move || {
+            let call = call.clone();
+            async move {
+                match call.try_send().await {
+                    Ok(answer) if !answer.is_passing() => Ok(answer),
+                    Ok(answer) => Err(answer.text),
+                    Err(error) => Err(format!("{error:?}")),
+                }
+            }
+        })
+        .await
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
-use crate::process::{output, quittance, text, wait_for};
+use crate::process::{output, quittance, text};
 use crate::world::{SECRET_KEY, TOKEN_KEY, Webhooks, World};
 
 quittance_test_support::on_both_databases! { a_key_works_from_its_making_to_its_revoking, migrate_makes_the_schema }
@@ -159,7 +159,7 @@ async fn a_key_works_from_its_making_to_its_revoking(database: &TestDatabase) {
     let orders = world.api.with(Some(key)).get("/v1/orders");
     orders.send().await.expect(200);
     run(database, home.path(), &["keys", "revoke", id]).await;
-    wait_for("the key to stop working", async || (orders.send().await.status == 401).then_some(())).await;
+    wait_until("the key stops working", async || orders.send().await.status == 401).await;
     assert_eq!(orders.send().await.problem(), "invalid_credentials");
     world.api.with(Some(SECRET_KEY)).get("/v1/orders").send().await.expect(200);
     assert!(run(database, home.path(), &["keys", "list"]).await.contains("revoked"));

@@ -4,10 +4,9 @@
 use std::cell::OnceCell;
 
 use quittance_crash_points::{CrashPoint, VARIABLE};
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 
 use crate::books::Books;
-use crate::process::wait_for;
 use crate::sellers::Through;
 use crate::shop::{AMOUNT, Fate, Payable, Shop};
 use crate::tally::{all_delivered, check, come_to_rest};
@@ -235,7 +234,7 @@ async fn everything_is_driven_on(database: &TestDatabase, by: Through) {
 /// What was begun is done: the PaymentIntent is there, knows the address, or is closed.
 async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &str) {
     let due = format!("payments WHERE order_id = '{order_id}' AND resume_at IS NOT NULL");
-    wait_for("the worker", async || (world.count(&due).await == 0).then_some(())).await;
+    wait_until("the worker has no due attempt", async || world.count(&due).await == 0).await;
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{order_id}'");
     let known = world.texts(&known).await;
     let intents = shop.stripe.list("/v1/payment_intents").await;

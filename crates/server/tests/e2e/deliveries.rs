@@ -1,6 +1,6 @@
 //! Stripe's events of a whole life of an order, in any order: the end is what Stripe's own objects say.
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::books::Books;
 use crate::event::Event;
-use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
 use crate::sellers::Through;
 use crate::shop::Shop;
@@ -220,9 +219,9 @@ async fn every_order_ends_the_same(database: &TestDatabase, through: Through) {
         let at_stripe = books.of(&life.order_id);
         assert_eq!(at_stripe.status(), *status, "{name}");
         let ends = (Some(*status), Some(at_stripe.refunded()));
-        wait_for(&format!("{name} to be {ends:?}"), async || {
+        wait_until(&format!("{name} ends as {ends:?}"), async || {
             let order = shop.order(&life.order_id).await;
-            ((order["status"].as_str(), order["amount_refunded"].as_i64()) == ends).then_some(())
+            (order["status"].as_str(), order["amount_refunded"].as_i64()) == ends
         })
         .await;
     }

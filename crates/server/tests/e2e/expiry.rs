@@ -1,9 +1,8 @@
 //! Orders whose time is over: closed at Stripe, then here, unless money is on its way.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quittance_test_support::{Kind, TestDatabase, run_on};
+use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
 
-use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
 use crate::world::{NO_WALK, Webhooks, World, let_expire};
@@ -69,7 +68,7 @@ async fn looked_at(world: &World<'_>, order_id: &str) {
     let after_a_lease = Utc::now() + TimeDelta::minutes(30);
     let later = format!("check_at > '{}+00:00'", after_a_lease.format("%Y-%m-%d %H:%M:%S%.6f"));
     let done = format!("orders WHERE id = '{order_id}' AND (check_at IS NULL OR {later})");
-    wait_for("the worker to look", async || (world.count(&done).await == 1).then_some(())).await;
+    wait_until("the worker has checked the order", async || world.count(&done).await == 1).await;
 }
 
 async fn while_money_is_on_its_way_no_order_expires(database: &TestDatabase) {
@@ -163,8 +162,8 @@ fn two_processes_expire_each_order_once() {
         assert_eq!(shop.stock().await, 0);
         let long_ago = "'2020-01-01 00:00:00+00:00'";
         database.execute(&format!("UPDATE orders SET expires_at = {long_ago}, check_at = {long_ago}")).await;
-        wait_for("every order to expire", async || {
-            (world.count("orders WHERE status = 'expired'").await == 40).then_some(())
+        wait_until("every order has expired", async || {
+            world.count("orders WHERE status = 'expired'").await == 40
         })
         .await;
         come_to_rest(&world).await;

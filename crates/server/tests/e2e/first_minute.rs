@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use quittance_test_support::wait_until;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::process::{Process, output, quittance, text, wait_for};
+use crate::process::{Process, output, quittance, text};
 
 /// What the banner says.
 struct Banner {
@@ -21,7 +22,7 @@ struct Banner {
 impl Banner {
     /// Waits for the last banner that a process has printed, of so many on its standard output.
     async fn of(process: &Process, count: usize) -> Self {
-        let printed = wait_for("the banner", async || {
+        let printed = wait_until("the banner is printed", async || {
             let printed = process.stdout();
             let last = printed.rfind("\n  Quittance ")?;
             let is_whole =
@@ -143,10 +144,10 @@ async fn it_stops_in_good_order_while_somebody_waits() {
     let wait = api.get(format!("{path}/payment?wait=30"));
     let waiting = tokio::spawn(async move { wait.send().await });
     // Whoever waits has Stripe asked: then the request has arrived.
-    wait_for("the wait to begin", async || {
+    wait_until("the lookup waits", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
         let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));
-        asked.is_some_and(|count| count != "0").then_some(())
+        asked.is_some_and(|count| count != "0")
     })
     .await;
     let begun = Instant::now();

@@ -2,11 +2,11 @@
 //! `quittance reconcile` alone.
 
 use chrono::{TimeDelta, Utc};
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
 use crate::books::Books;
-use crate::process::{text, wait_for};
+use crate::process::text;
 use crate::sellers::Through;
 use crate::shop::{AMOUNT, Hosted, Payable, Shop};
 use crate::tally::{all_delivered, state_of_orders};
@@ -211,10 +211,10 @@ async fn found_by_the_running_service(database: &TestDatabase, through: Through)
         shop.see_become(&story.order_id, story.ends).await;
     }
     let refunds_known = "refunds WHERE stripe_refund_id IS NOT NULL";
-    wait_for("every refund", async || (world.count(refunds_known).await == 4).then_some(())).await;
-    wait_for("the refund that failed", async || {
+    wait_until("every refund is known", async || world.count(refunds_known).await == 4).await;
+    wait_until("the failed refund is known", async || {
         let order = shop.order(&story(&stories, "refund-failed").order_id).await;
-        (order["amount_refunded"] == 400).then_some(())
+        order["amount_refunded"] == 400
     })
     .await;
     check(&world, &shop, &stories).await;
@@ -314,7 +314,7 @@ async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &Test
     let call = shop.paying(&left);
     let unanswered = tokio::spawn(async move { call.try_send().await });
     let begun = format!("payments WHERE order_id = '{left}'");
-    wait_for("the attempt to be recorded", async || (world.count(&begun).await == 1).then_some(())).await;
+    wait_until("the attempt is recorded", async || world.count(&begun).await == 1).await;
     world.kill();
     assert!(unanswered.await.expect("a task").is_err(), "it was answered before the end");
     world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
@@ -341,14 +341,14 @@ async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &Test
 /// worker has read the account of a seller that has just come once more.
 async fn settle(world: &World<'_>, shop: &Shop) {
     let latest = shop.stripe.list("/v1/events").await[0]["created"].as_i64().expect("a second");
-    wait_for("the second to be over", async || {
+    wait_until("the current second is over", async || {
         let clock = world.stripe.get("/_sandbox/clock").send().await.expect(200);
-        (clock.body["now"].as_i64() > Some(latest + 1)).then_some(())
+        clock.body["now"].as_i64() > Some(latest + 1)
     })
     .await;
     let tomorrow = (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%d %H:%M:%S%.6f");
     let to_read = format!("sellers WHERE check_at < '{tomorrow}+00:00'");
-    wait_for("the account to be read", async || (world.count(&to_read).await == 0).then_some(())).await;
+    wait_until("the account is read", async || world.count(&to_read).await == 0).await;
 }
 
 async fn a_late_event_keeps_no_customer_waiting(database: &TestDatabase) {

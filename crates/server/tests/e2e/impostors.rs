@@ -3,12 +3,11 @@
 //! we believe.
 
 use quittance_domain::id::PaymentId;
-use quittance_test_support::{TestDatabase, id};
+use quittance_test_support::{TestDatabase, id, wait_until};
 use serde_json::json;
 
 use crate::client::Client;
 use crate::event::{CONNECT, Event, OWN, Source};
-use crate::process::wait_for;
 use crate::sellers::{Platform, Seller, Through};
 use crate::shop::{AMOUNT, Shop};
 use crate::tally::{all_delivered, come_to_rest, state_of_orders};
@@ -186,7 +185,7 @@ async fn in_the_window(impostor: &Impostor<'_>, order_id: &str, made: &str, for_
         "SELECT {column} AS value FROM payments WHERE order_id = '{order_id}' AND {column} IS NOT NULL"
     );
     assert!(world.texts(&known).await.is_empty(), "the answer was not lost: this shows nothing");
-    let learned = wait_for("what was made to be found", async || {
+    let learned = wait_until("the created object is found", async || {
         world.let_redrives_be_due().await;
         world.texts(&known).await.pop()
     })

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
 use tokio::task::JoinSet;
 
-use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::{Fate, Shop};
 use crate::tally::check;
@@ -46,8 +45,8 @@ async fn nothing_is_lost_or_done_twice(database: &TestDatabase) {
 /// Waits until so many more requests were begun, however fast this machine is.
 async fn some_work(world: &World<'_>, requests: i64) {
     let before = world.count("idempotency_keys").await;
-    wait_for("the clients to go on", async || {
-        (world.count("idempotency_keys").await >= before + requests).then_some(())
+    wait_until("the clients make progress", async || {
+        world.count("idempotency_keys").await >= before + requests
     })
     .await;
 }

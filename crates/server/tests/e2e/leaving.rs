@@ -1,11 +1,10 @@
 //! Sellers that leave, at Stripe's side or the platform's: nothing stays in flight, what was paid stays paid, and
 //! whoever comes back is who they were.
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
 use crate::books::Books;
-use crate::process::wait_for;
 use crate::sellers::{Platform, Seller, Through};
 use crate::shop::{AMOUNT, Hosted, Payable, Shop};
 use crate::tally::{all_delivered, come_to_rest};
@@ -215,7 +214,7 @@ async fn what_was_given_up_is_asked_about_when_its_seller_is_back(database: &Tes
     shop.see_become(&debit.order_id, "paid").await;
     assert_eq!(shop.order(&debit.order_id).await["amount_paid"], AMOUNT);
     let due = format!("orders WHERE id = '{}' AND check_at IS NOT NULL", debit.order_id);
-    wait_for("the look to be over", async || (world.count(&due).await == 0).then_some(())).await;
+    wait_until("the refresh is done", async || world.count(&due).await == 0).await;
 }
 
 /// It was not through us that it was let in again.
@@ -331,9 +330,9 @@ async fn by_force_a_seller_is_let_go_all_the_same(database: &TestDatabase) {
     let books = Books::read(&world, &owned).await;
     assert_eq!(books.of(&orders.paid.order_id).received(), AMOUNT);
     assert_eq!(shop.order(&orders.paid.order_id).await["status"], "paid");
-    wait_for("the orders to be told of", async || {
+    wait_until("the cancellations are published", async || {
         let told = "outbox WHERE kind = 'order.canceled'";
-        (world.count(told).await == 3).then_some(())
+        world.count(told).await == 3
     })
     .await;
 }

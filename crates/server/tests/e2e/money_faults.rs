@@ -4,11 +4,10 @@
 use std::cell::RefCell;
 
 use quittance_crash_points::{CrashPoint, VARIABLE};
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use tokio::task::JoinSet;
 
 use crate::books::Books;
-use crate::process::wait_for;
 use crate::seed::exhaustive;
 use crate::sellers::Through;
 use crate::shop::{AMOUNT, Shop};
@@ -211,9 +210,9 @@ fn fault(place: usize, round: usize) -> &'static str {
 /// Waits until the refunds are with Stripe, and nothing is left to be driven on.
 async fn settle(world: &World<'_>) {
     all_driven(world).await;
-    wait_for("the refunds", async || {
+    wait_until("every refund has an outcome", async || {
         let untold = "refunds WHERE stripe_refund_id IS NULL AND refused IS NULL";
-        (world.count(untold).await == 0).then_some(())
+        world.count(untold).await == 0
     })
     .await;
 }
@@ -317,16 +316,18 @@ async fn crash(world: &mut World<'_>, shop: &Shop, case: &Case, fault: &str, poi
         *done.borrow_mut() = true;
     };
     let watching = async {
-        while !*done.borrow() {
-            if let Some(status) = world.service().ended() {
-                assert!(!status.success(), "it stopped in good order");
+        let ended = wait_until("the case is done or the service dies", async || {
+            let ended = world.service().ended();
+            (ended.is_some() || *done.borrow()).then_some(ended)
+        })
+        .await;
+        match ended {
+            Some(status) => {
+                assert!(!status.success(), "the service must crash, not stop gracefully");
                 world.let_leases_end().await;
-                world.revive(&NO_WALK).await;
-                return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            None => world.kill(),
         }
-        world.kill();
         world.revive(&NO_WALK).await;
     };
     let both = async { tokio::join!(acting, watching) };

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use quittance_test_support::{Kind, TestDatabase, run_on};
+use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
 
 use crate::client::{Answer, Call};
 use crate::event::Source;
-use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::world::{Webhooks, World};
 
@@ -66,10 +65,8 @@ fn a_missing_database_is_said_and_survived() {
         elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
         assert_eq!(world.count("inbox").await, 0, "nothing was acknowledged, nothing is there");
         assert_eq!(world.count("orders WHERE customer_reference = 'meanwhile'").await, 0);
-        wait_for("the service to be ready", async || {
-            (world.api.get("/readyz").send().await.status == 200).then_some(())
-        })
-        .await;
+        wait_until("the service is ready", async || world.api.get("/readyz").send().await.status == 200)
+            .await;
         succeeded.delivery(&world.api).insist().await.expect(200);
         assert_eq!(shop.order(order_id).await["status"], "paid");
         shop.payable("meanwhile").await;

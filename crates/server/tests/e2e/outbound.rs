@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
-use crate::process::{text, wait_for};
+use crate::process::text;
 use crate::receiver::{Got, Receiver, Teller};
 
 quittance_test_support::on_both_databases! {
@@ -38,8 +38,8 @@ async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
     }
     // Nothing here waits for the hanging ones: none of them is ever answered.
     let healthy: Vec<String> = (0..HEALTHY).map(|number| format!("/ok-{number}")).collect();
-    wait_for("every healthy endpoint to have heard of every order", async || {
-        healthy.iter().all(|path| receiver.heard(path) == ORDERS).then_some(())
+    wait_until("every healthy endpoint has every order", async || {
+        healthy.iter().all(|path| receiver.heard(path) == ORDERS)
     })
     .await;
     // Whoever waits for one that hangs waits until it is given up.
@@ -63,9 +63,9 @@ async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
         latencies.len(),
     );
     let undelivered = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
-    wait_for("what was delivered to be recorded", async || {
+    wait_until("the deliveries are recorded", async || {
         let pending = database.scalar_i64(undelivered).await;
-        (pending == i64::try_from(ORDERS * (HANGING + FAILING)).expect("a number")).then_some(())
+        pending == i64::try_from(ORDERS * (HANGING + FAILING)).expect("a number")
     })
     .await;
 }
@@ -79,7 +79,8 @@ async fn stock_libraries_verify_what_is_sent(database: &TestDatabase) {
     teller.place().await;
     let ping = format!("/v1/webhook_endpoints/{}/ping", made["id"].as_str().expect("an id"));
     teller.api.post(ping).send().await.expect(200);
-    let got = wait_for("the messages", async || Some(receiver.got()).filter(|got| got.len() >= 2)).await;
+    let got =
+        wait_until("both messages arrive", async || Some(receiver.got()).filter(|got| got.len() >= 2)).await;
     let signatures = got[0].headers["webhook-signature"].split(' ').count();
     assert_eq!(signatures, 2, "both secrets sign while one is rolled");
     let secrets =
@@ -124,7 +125,8 @@ async fn a_failure_is_shown_and_mended(database: &TestDatabase) {
         let page = teller.api.get(&list).send().await.expect(200).body;
         Some(page["data"][0].clone()).filter(|message| message["deliveries"][0]["attempt_count"] != 0)
     };
-    let message: Value = wait_for("a first attempt", async || message().await.filter(Value::is_object)).await;
+    let message: Value =
+        wait_until("a first attempt is recorded", async || message().await.filter(Value::is_object)).await;
     let path = format!("/v1/messages/{}", message["id"].as_str().expect("an id"));
     let shown = teller.api.get(&path).send().await.expect(200).body;
     let delivery = &shown["deliveries"][0];
@@ -142,12 +144,12 @@ async fn a_failure_is_shown_and_mended(database: &TestDatabase) {
     let body = json!({ "url": receiver.url("ok") });
     teller.api.patch(&endpoint).json(&body).send().await.expect(200);
     teller.api.post(format!("{path}/resend")).send().await.expect(200);
-    wait_for("the message", async || (receiver.heard("/ok") == 1).then_some(())).await;
+    wait_until("the message arrives", async || receiver.heard("/ok") == 1).await;
     let delivered = async || {
         let shown = teller.api.get(&path).send().await.expect(200).body;
-        (shown["deliveries"][0]["state"] == "delivered").then_some(())
+        shown["deliveries"][0]["state"] == "delivered"
     };
-    wait_for("the delivery to be recorded", delivered).await;
+    wait_until("the delivery is recorded", delivered).await;
     let well = teller.api.get(&endpoint).send().await.expect(200).body;
     assert!(well["failing_since"].is_null());
 }
@@ -158,7 +160,7 @@ async fn a_service_that_stops_lets_go_what_it_has_not_begun(database: &TestDatab
     teller.endpoint(&receiver.url("hang")).await;
     teller.endpoint(&receiver.url("ok")).await;
     teller.place().await;
-    wait_for("both to be tried", async || (receiver.got().len() == 2).then_some(())).await;
+    wait_until("both endpoints are tried", async || receiver.got().len() == 2).await;
     teller.service().terminate();
     assert!(teller.service().end().await.success(), "it stopped in good order");
     let state = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quittance_test_support::{TestDatabase, on_both_databases};
+use quittance_test_support::{TestDatabase, on_both_databases, wait_until};
 use rand::RngExt;
 
-use crate::process::wait_for;
 use crate::receiver::{Got, Receiver, Teller};
 use crate::seed::{dice, exhaustive, seed};
 
@@ -78,8 +77,8 @@ async fn messages_get_through_kills_in_order(database: &TestDatabase) {
         for _ in 0..kills {
             // What comes again and again is no sign that messages are on their way.
             let wanted = receiver.heard(PATHS[0]) + moments.random_range(1..20);
-            wait_for("messages", async || (receiver.heard(PATHS[0]) >= wanted).then_some(())).await;
-            // Not to wait for something: this is the moment of the kill.
+            wait_until("the next messages arrive", async || receiver.heard(PATHS[0]) >= wanted).await;
+            // The random delay is the fault: it picks the moment of the kill.
             tokio::time::sleep(Duration::from_micros(moments.random_range(0..20_000))).await;
             teller.kill_and_revive(&[]).await;
         }
@@ -110,8 +109,8 @@ async fn write_until(
     };
     while !is_enough() {
         if ahead(written) >= AHEAD {
-            let rest = async || (is_enough() || ahead(written) <= AHEAD / 2).then_some(());
-            wait_for("the slowest endpoint", rest).await;
+            let caught_up = async || is_enough() || ahead(written) <= AHEAD / 2;
+            wait_until("the slowest endpoint catches up", caught_up).await;
         }
         let order = &orders[dice.random_range(0..orders.len())];
         let sequence = sequences.entry(order).or_insert(1);
@@ -125,10 +124,10 @@ async fn write_until(
 
 /// Waits until nothing waits for its first attempt, and what failed is the failing endpoint's.
 async fn come_to_rest(database: &TestDatabase) {
-    wait_for("everything to be published and tried", async || {
+    wait_until("every message is published and attempted", async || {
         let unpublished = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT published").await;
         let untried = database.scalar_i64("SELECT count(*) FROM deliveries WHERE attempts = 0").await;
-        (unpublished + untried == 0).then_some(())
+        unpublished + untried == 0
     })
     .await;
 }
@@ -137,7 +136,7 @@ async fn come_to_rest(database: &TestDatabase) {
 async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
     let written = "SELECT id AS value FROM outbox";
     let written: HashSet<String> = database.texts(written).await.into_iter().collect();
-    wait_for("every message to arrive", async || (receiver.heard(path) >= written.len()).then_some(())).await;
+    wait_until("every message arrives", async || receiver.heard(path) >= written.len()).await;
     come_to_rest(database).await;
     let got: Vec<Got> = receiver.got().into_iter().filter(|got| got.path == path).collect();
     let arrived: HashSet<String> = got.iter().map(|got| got.id().to_owned()).collect();

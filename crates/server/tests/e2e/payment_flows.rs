@@ -1,12 +1,11 @@
 //! One order, two ways to pay it: whatever the customer does in two tabs, the shop keeps its price once.
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::books::Books;
-use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
 use crate::sellers::Through;
 use crate::shop::{AMOUNT, Shop};
@@ -124,17 +123,17 @@ async fn two_successes(database: &TestDatabase, through: Through) {
                 force(&shop, "checkout/sessions", &first).await;
             }
         }
-        wait_for("Stripe's objects", async || {
+        wait_until("Stripe shows both payments", async || {
             let books = Books::read(&world, &shop).await;
-            (books.of(&order_id).successes() == 2).then_some(())
+            books.of(&order_id).successes() == 2
         })
         .await;
         order_ids.push(order_id);
     }
     for order_id in &order_ids {
-        wait_for("the surplus to go back", async || {
+        wait_until("the surplus is refunded", async || {
             let refunds = shop.refunds(order_id).await;
-            refunds.iter().any(|refund| refund["status"] == "succeeded").then_some(())
+            refunds.iter().any(|refund| refund["status"] == "succeeded")
         })
         .await;
         let refunds = shop.refunds(order_id).await;

@@ -5,14 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
 
-/// How long a test waits for a condition before it fails: longer than an idempotency key is kept for a request that
-/// was not answered.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
-
-/// How often a condition is looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(10);
+use quittance_test_support::wait_until;
 
 /// How much of a log is shown of a process when a test fails.
 const SHOWN_LINES: usize = 60;
@@ -37,18 +31,6 @@ pub(crate) fn output(command: &mut Command) -> Output {
 /// What a command wrote.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Waits until there is something.
-pub(crate) async fn wait_for<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        tokio::time::sleep(LOOK_PERIOD).await;
-    }
 }
 
 /// A port that nobody listens on, and that no other test of this process is given.
@@ -97,16 +79,9 @@ impl Process {
         self.child.try_wait().expect("a child of ours")
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process ends on its own.
     pub(crate) async fn end(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.ended() {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for the end of a process");
-            tokio::time::sleep(LOOK_PERIOD).await;
-        }
+        wait_until("the process ends", async || self.ended()).await
     }
 
     /// Ends it at once, as `kill -9` does.

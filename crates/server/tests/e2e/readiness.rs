@@ -1,11 +1,10 @@
 //! Through a seller that is not ready nobody pays, and Stripe is not asked; what becomes of a seller is known soon.
 
 use chrono::Utc;
-use quittance_test_support::{TestDatabase, id};
+use quittance_test_support::{TestDatabase, id, wait_until};
 use serde_json::{Value, json};
 
 use crate::event::{CONNECT, Event};
-use crate::process::wait_for;
 use crate::receiver::{Receiver, Teller};
 use crate::sellers::{Platform, Seller, Through, path};
 use crate::shop::{AMOUNT, Shop};
@@ -164,7 +163,7 @@ async fn events_of_another_mode_or_of_nobody_say_nothing(database: &TestDatabase
     told.delivery_to(&world.api, CONNECT).send().await.expect(200);
     assert_eq!(outcome(&world, &told).await, "applied");
     let unsettled = format!("sellers WHERE id = '{}' AND snapshot_at_s <= last_event_at_s", seller.id);
-    wait_for("the account to be read", async || (world.count(&unsettled).await == 0).then_some(())).await;
+    wait_until("the account is read", async || world.count(&unsettled).await == 0).await;
     assert_eq!(platform.seller(&seller).await["ready"], true);
     all_delivered(&world).await;
 }
@@ -181,7 +180,7 @@ async fn what_becomes_of_a_seller_is_told(database: &TestDatabase) {
     platform.see(&seller, "ready", &json!(false)).await;
     platform.leave(&seller).await;
     let gone = platform.see(&seller, "connected", &json!(false)).await;
-    let told = wait_for("the last of it to be told", async || {
+    let told = wait_until("the disconnect is published", async || {
         let got = receiver.got();
         let is_last = |got: &crate::receiver::Got| got.json()["type"] == "seller.disconnected";
         got.iter().any(is_last).then_some(got)

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use quittance_test_support::{Kind, TestDatabase, run_on};
+use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
 use serde_json::json;
 
 use crate::client::{Answer, Client};
 use crate::event::Source;
-use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::world::{Webhooks, World};
 
@@ -71,10 +70,10 @@ fn is_success(answer: &Answer, order_id: &str) {
 }
 
 async fn asked_stripe(api: &Client) {
-    wait_for("Stripe to be asked", async || {
+    wait_until("the service asks Stripe", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
         let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));
-        asked.is_some_and(|count| count != "0").then_some(())
+        asked.is_some_and(|count| count != "0")
     })
     .await;
 }

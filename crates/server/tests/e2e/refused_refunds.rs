@@ -1,12 +1,11 @@
 //! Refunds that Stripe refuses, for now or for ever, or of which it leaves open whether it makes them: money goes back
 //! once, and what can still go back goes back in the end.
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
 use crate::books::Books;
 use crate::front::Front;
-use crate::process::wait_for;
 use crate::shop::{AMOUNT, Payable, Shop};
 use crate::tally::all_delivered;
 use crate::world::{NO_WALK, Webhooks, World};
@@ -56,15 +55,15 @@ fn refusal(code: &str) -> Value {
 /// Waits until there is one refund, and as many rows of it like this as there are to be.
 async fn see_refund(world: &World<'_>, like: &str) {
     let rows = format!("refunds WHERE {like}");
-    wait_for(like, async || (world.count(&rows).await == 1).then_some(())).await;
+    wait_until(like, async || world.count(&rows).await == 1).await;
     assert_eq!(world.count("refunds").await, 1);
 }
 
 /// Has the worker take refunds up again and again, until this is so.
 async fn drive_until(world: &World<'_>, is_so: impl AsyncFn() -> bool) {
-    wait_for("the worker", async || {
+    wait_until("the worker has resumed the refunds", async || {
         world.let_redrives_be_due().await;
-        is_so().await.then_some(())
+        is_so().await
     })
     .await;
 }

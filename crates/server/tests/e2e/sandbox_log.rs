@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use quittance_test_support::wait_until;
+
 use crate::client::Client;
-use crate::process::{Process, free_port, quittance, wait_for};
+use crate::process::{Process, free_port, quittance};
 use crate::world::STRIPE_KEY;
 
 /// Passes the check digit, and is no test number.
@@ -21,7 +23,7 @@ async fn a_refused_card_is_not_in_the_log() {
     let sandbox = Process::start(command, home.path(), "sandbox");
     let base = format!("http://127.0.0.1:{port}");
     let (secret, publishable) = (Client::new(&base, Some(STRIPE_KEY)), Client::new(&base, Some("pk_test_x")));
-    wait_for("the sandbox", async || secret.get("/v1/events").try_send().await.ok()).await.expect(200);
+    wait_until("the sandbox answers", async || secret.get("/v1/events").try_send().await).await.expect(200);
     let intent = "amount=1000&currency=eur&allowed_payment_method_types[]=card";
     let intent = secret.post("/v1/payment_intents").form(intent).send().await.expect(200);
     let confirm = format!("/v1/payment_intents/{}/confirm", intent.text_of("id"));

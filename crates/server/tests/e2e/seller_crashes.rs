@@ -4,12 +4,11 @@
 use std::cell::OnceCell;
 
 use quittance_crash_points::{CrashPoint, VARIABLE};
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
 use crate::crashes::{arm, die_and_revive, through};
 use crate::impostors::Impostor;
-use crate::process::wait_for;
 use crate::sellers::{Platform, Seller, Through, path};
 use crate::shop::Shop;
 use crate::tally::come_to_rest;
@@ -45,7 +44,7 @@ async fn times_ended(platform: &Platform, seller: &Seller) -> usize {
 /// Checks that a seller was made once, with one account.
 async fn is_made_once(world: &World<'_>, platform: &Platform, name: &str, before: usize) -> Value {
     let list = format!("/v1/sellers?reference={name}");
-    let found = wait_for("the account", async || {
+    let found = wait_until("the seller has an account", async || {
         let listed = platform.api.get(&list).insist().await.expect(200).body["data"].clone();
         Some(listed).filter(|listed| listed[0]["account_id"].is_string())
     })
@@ -111,7 +110,7 @@ async fn has_left(world: &World<'_>, platform: &Platform, shop: &Shop, order_id:
     // By the platform, or, where Stripe's event was heard before, at Stripe.
     let ended_by =
         format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
-    wait_for("the end of it", async || (world.count(&ended_by).await == 1).then_some(())).await;
+    wait_until("the order has ended", async || world.count(&ended_by).await == 1).await;
     assert_eq!(shop.order(order_id).await["status"], "canceled");
     assert_eq!(times_ended(platform, seller).await, 1, "deauthorized once");
     let told = format!("outbox WHERE kind = 'seller.disconnected' AND seller_id = '{}'", seller.id);

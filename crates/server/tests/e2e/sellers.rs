@@ -1,10 +1,10 @@
 //! Sellers: how their owners connect their accounts, and what they do at Stripe.
 
+use quittance_test_support::wait_until;
 use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
-use crate::process::wait_for;
 use crate::world::{RETURN_ORIGIN, World};
 
 /// What the platform takes of each order: in hundredths of a per cent, and on top of that.
@@ -138,7 +138,7 @@ impl Platform {
 
     /// Waits until a field of a seller has this value, without asking anybody to look for it.
     pub(crate) async fn see(&self, seller: &Seller, field: &str, value: &Value) -> Value {
-        wait_for(&format!("{field} of {seller:?} to be {value}"), async || {
+        wait_until(&format!("{field} of {seller:?} is {value}"), async || {
             Some(self.seller(seller).await).filter(|shown| shown[field] == *value)
         })
         .await

@@ -1,10 +1,10 @@
 //! A shop's side of an order, every request of it repeated until it is answered.
 
+use quittance_test_support::wait_until;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call, Client};
 use crate::event::{CONNECT, Event, OWN};
-use crate::process::wait_for;
 use crate::sellers::{FEE, Platform, Seller, Through};
 use crate::world::{RETURN_ORIGIN, World};
 
@@ -217,8 +217,8 @@ impl Shop {
 
     /// Waits until the order has this status, without asking anybody to look for it.
     pub(crate) async fn see_become(&self, order_id: &str, status: &str) {
-        wait_for(&format!("{order_id} to be {status}"), async || {
-            (self.order(order_id).await["status"] == status).then_some(())
+        wait_until(&format!("{order_id} is {status}"), async || {
+            self.order(order_id).await["status"] == status
         })
         .await;
     }

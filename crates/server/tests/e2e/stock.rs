@@ -1,11 +1,10 @@
 //! Goods of which there are only so many: what is sold, held and left always adds up.
 
-use quittance_test_support::TestDatabase;
+use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
 use tokio::task::JoinSet;
 
 use crate::books::Books;
-use crate::process::wait_for;
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::{AMOUNT, Shop};
 use crate::tally::come_to_rest;
@@ -198,9 +197,9 @@ async fn all_money_under_review_goes_back_where_the_shop_says_so(database: &Test
 }
 
 async fn is_given_back(world: &World<'_>, shop: &Shop, order_id: &str, amount: i64) {
-    wait_for("the money to be given back", async || {
+    wait_until("the refund succeeds", async || {
         let refunds = shop.refunds(order_id).await;
-        (refunds.iter().any(|refund| refund["status"] == "succeeded")).then_some(())
+        refunds.iter().any(|refund| refund["status"] == "succeeded")
     })
     .await;
     come_to_rest(world).await;

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use quittance_test_support::wait_until;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::process::wait_for;
 use crate::shop::{Fate, Shop};
 use crate::world::{Webhooks, World};
 
@@ -17,17 +17,17 @@ pub(crate) async fn come_to_rest(world: &World<'_>) {
 
 /// Waits until no attempt or refund is left to be driven on, and no request is in flight.
 pub(crate) async fn all_driven(world: &World<'_>) {
-    wait_for("everything to be driven on", async || {
+    wait_until("no attempt or refund is left to resume", async || {
         let left = ["payments WHERE resume_at IS NOT NULL", "refunds WHERE resume_at IS NOT NULL"];
         if world.count(left[0]).await + world.count(left[1]).await == 0 {
-            return Some(());
+            return true;
         }
         world.let_redrives_be_due().await;
-        None
+        false
     })
     .await;
-    wait_for("every request to be answered", async || {
-        (world.count("idempotency_keys WHERE status IS NULL").await == 0).then_some(())
+    wait_until("every request is answered", async || {
+        world.count("idempotency_keys WHERE status IS NULL").await == 0
     })
     .await;
 }
@@ -37,15 +37,15 @@ pub(crate) async fn all_delivered(world: &World<'_>) {
     if world.webhooks == Webhooks::Lost {
         return;
     }
-    wait_for("the delivery of every event", async || {
+    wait_until("every event is delivered", async || {
         for stripe in accounts(world).await {
             let events = stripe.get("/v1/events?delivery_success=false&limit=1").send().await;
             // Of an account that has just left, nothing is delivered any more.
             if events.status == 200 && events.body["data"] != serde_json::json!([]) {
-                return None;
+                return false;
             }
         }
-        Some(())
+        true
     })
     .await;
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_test_support::{Kind, TestDatabase};
+use quittance_test_support::{Kind, TestDatabase, wait_until};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::event::{Event, Source, delivery, sign};
-use crate::process::{text, wait_for};
+use crate::process::text;
 use crate::seed::{dice, exhaustive, seed};
 use crate::shop::Shop;
 use crate::world::{NEXT_WEBHOOK_SECRET, NO_WALK, WEBHOOK_SECRET, Webhooks, World};
@@ -379,8 +379,8 @@ async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
     assert_eq!(too_large.problem(), "body_too_large");
     // Failed ones are counted.
     let counted = "outcome=\"failed\"";
-    wait_for("the failed events in the metrics", async || {
-        world.api.get("/metrics").send().await.expect(200).text.contains(counted).then_some(())
+    wait_until("the metrics count the failed events", async || {
+        world.api.get("/metrics").send().await.expect(200).text.contains(counted)
     })
     .await;
 }
@@ -396,9 +396,6 @@ async fn old_bytes_are_forgotten(database: &TestDatabase) {
     database.execute(&format!("{long_ago} WHERE event_id = '{}'", old.id())).await;
     world.kill();
     world.revive(&[]).await;
-    wait_for("the bytes to be forgotten", async || {
-        (database.payload(old.id()).await == Some(Vec::new())).then_some(())
-    })
-    .await;
+    wait_until("the payload is purged", async || database.payload(old.id()).await == Some(Vec::new())).await;
     assert_eq!(database.payload(young.id()).await, Some(young.bytes()));
 }

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
 
-use quittance_test_support::{Kind, TestDatabase};
+use quittance_test_support::{Kind, TestDatabase, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::process::{PATIENCE, Process, free_port, output, quittance, wait_for};
+use crate::process::{Process, free_port, output, quittance};
 
 pub(crate) const STRIPE_KEY: &str = "sk_test_e2e";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
@@ -74,7 +73,7 @@ impl<'a> World<'a> {
         let stripe = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY));
         let sandbox = start_sandbox(home.path(), &stripe, &api, webhooks, ACCOUNT);
         let mut world = Self { database, webhooks, api, stripe, service: None, _sandbox: sandbox, home };
-        wait_for("the sandbox", async || world.stripe.get("/v1/events").try_send().await.ok())
+        wait_until("the sandbox answers", async || world.stripe.get("/v1/events").try_send().await)
             .await
             .expect(200);
         world.revive(settings).await;
@@ -97,7 +96,7 @@ impl<'a> World<'a> {
     /// Starts another sandbox, of this account, where nobody listens yet. Its webhooks are lost.
     pub(crate) async fn another_sandbox(&self, at: &Client, account: &str) -> Process {
         let sandbox = start_sandbox(self.home.path(), at, &self.api, Webhooks::Lost, account);
-        wait_for("the sandbox", async || at.get("/v1/events").try_send().await.ok()).await.expect(200);
+        wait_until("the sandbox answers", async || at.get("/v1/events").try_send().await).await.expect(200);
         sandbox
     }
 
@@ -270,17 +269,14 @@ fn at_stripe(command: &mut Command, database: &TestDatabase, stripe: &Client) {
         .env("STRIPE_API_BASE", stripe.base());
 }
 
-/// Waits until the service says that it is ready.
+/// Waits until the service is ready. Panics if it ends first.
 pub(crate) async fn ready(process: &mut Process, api: &Client) {
-    let begun = Instant::now();
-    loop {
-        if api.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200) {
-            return;
+    wait_until("the service is ready", async || {
+        let is_ready = api.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200);
+        if !is_ready && let Some(status) = process.ended() {
+            panic!("the service ended before it was ready: {status}");
         }
-        if let Some(status) = process.ended() {
-            panic!("the service ended at its start: {status}");
-        }
-        assert!(begun.elapsed() < PATIENCE, "the service is not ready");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        is_ready
+    })
+    .await;
 }
