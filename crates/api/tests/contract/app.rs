@@ -1,4 +1,4 @@
-//! A running API with everything behind it.
+//! A running API with its store, sandbox and workers.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -25,19 +25,19 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What Stripe's stand-in signs with.
+/// The sandbox's webhook signing secret.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_test";
 
-/// What it signs the events of connected accounts with.
+/// The sandbox's webhook signing secret for connected accounts.
 pub(crate) const CONNECT_SECRET: &str = "whsec_connect";
 
-/// The platform's client id, of which the stand-in takes any.
+/// The platform's client ID; the sandbox accepts any.
 pub(crate) const CLIENT_ID: &str = "ca_Contract";
 
-/// What the stand-in takes for a key.
+/// A secret key that the sandbox accepts.
 const STRIPE_KEY: &str = "sk_test_contract";
 
-/// How an API under test is set up, where it matters.
+/// The settings of an API under test.
 pub(crate) struct Setup {
     pub(crate) token_keys: Vec<&'static str>,
     pub(crate) cors_origins: Vec<String>,
@@ -83,7 +83,7 @@ pub(crate) struct TestApp {
     pub(crate) http: reqwest::Client,
 }
 
-/// An answer, read whole.
+/// A response, read in full.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -100,7 +100,7 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// A success of this status.
+    /// Expects a success with this status and returns the body.
     #[track_caller]
     pub(crate) fn ok(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
@@ -108,7 +108,7 @@ impl Answer {
         self.json()
     }
 
-    /// A problem of this code, with everything that a problem has.
+    /// Expects a complete problem with this code and returns it.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
@@ -126,7 +126,7 @@ impl Answer {
     }
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Call<'a> {
     app: &'a TestApp,
     request: reqwest::RequestBuilder,
@@ -138,7 +138,7 @@ impl Call<'_> {
         self
     }
 
-    /// As the back office.
+    /// Authenticates with a secret key.
     pub(crate) fn shop(self) -> Self {
         let key = self.app.key.expose().to_owned();
         self.bearer(&key)
@@ -178,7 +178,7 @@ fn metrics() -> PrometheusHandle {
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
 }
 
-/// Where what is sent to Stripe's stand-in is written down: a file of this app's own.
+/// The file to which the sandbox records this app's requests.
 fn record_in(dir: &TempDir) -> PathBuf {
     match std::env::var_os("QUITTANCE_RECORDED_REQUESTS") {
         Some(folder) => Path::new(&folder).join(format!("contract-{}.jsonl", uuid::Uuid::now_v7())),
@@ -186,7 +186,7 @@ fn record_in(dir: &TempDir) -> PathBuf {
     }
 }
 
-/// A stand-in for Stripe on a port of its own.
+/// Starts a sandbox on its own port.
 fn start_sandbox(setup: &Setup, app_url: &str, record: &Path) -> String {
     let config = SandboxConfig {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -208,7 +208,7 @@ fn start_sandbox(setup: &Setup, app_url: &str, record: &Path) -> String {
     url
 }
 
-/// How sellers are connected, and on which terms they begin.
+/// Returns the client ID and the default terms for new sellers.
 fn connect_settings(setup: &Setup) -> ConnectSettings {
     ConnectSettings {
         client_id: setup.with_connect.then(|| CLIENT_ID.to_owned()),
@@ -217,7 +217,7 @@ fn connect_settings(setup: &Setup) -> ConnectSettings {
     }
 }
 
-/// Delivers messages to the shop's own systems, on this machine too.
+/// Starts the delivery of messages, also to endpoints on this machine.
 fn start_outbound(store: Store, supported: &SupportedSellers) {
     let sender = Sender::new(Guard::for_sandbox(Vec::new()), SystemResolver).unwrap();
     let render = quittance_api::message_renderer(supported);
@@ -318,40 +318,40 @@ impl TestApp {
         self.call(Method::DELETE, path)
     }
 
-    /// Adds a product, and returns its id.
+    /// Adds a product and returns its ID.
     pub(crate) async fn product(&self, unit_amount: i64) -> String {
         let body = json!({"name": "Fountain pen", "unit_amount": unit_amount, "currency": "eur"});
         let product = self.post("/v1/products").shop().json(&body).send().await.ok(201);
         text(&product["id"])
     }
 
-    /// Places an order of two of a product; its id and its client token.
+    /// Places an order for two units of a product; returns the order ID and the client token.
     pub(crate) async fn order(&self) -> (String, String) {
         let product = self.product(2499).await;
         let order = self.post("/v1/orders").json(&basket(&product)).send().await.ok(201);
         (text(&order["id"]), text(&order["client_token"]))
     }
 
-    /// Asks for an order's PaymentIntent, as its holder.
+    /// Requests an order's PaymentIntent with its client token.
     pub(crate) async fn payment_intent(&self, order_id: &str, token: &str) -> Value {
         let path = format!("/v1/orders/{order_id}/payment_intent");
         self.post(&path).bearer(token).send().await.ok(200)
     }
 
-    /// Confirms a PaymentIntent at Stripe's stand-in, as the customer's browser would.
+    /// Confirms a PaymentIntent at the sandbox, as the customer's browser would.
     pub(crate) async fn confirm(&self, payment_intent_id: &str, payment_method: &str) {
         let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
         let form = format!("payment_method={payment_method}&return_url=https%3A%2F%2Fshop.example%2Freturn");
         self.at_stripe(&path, &form).await;
     }
 
-    /// Asks Stripe's stand-in for something, as the shop's dashboard or the world would. A declined payment is no
-    /// failure.
+    /// Sends a request to the sandbox, as the Dashboard or a test control would. A declined payment counts as a
+    /// success.
     pub(crate) async fn at_stripe(&self, path: &str, form: &str) -> Value {
         self.on_account(None, path, form).await
     }
 
-    /// The same on a connected account.
+    /// Sends a request to the sandbox for a connected account.
     pub(crate) async fn on_account(&self, account: Option<&str>, path: &str, form: &str) -> Value {
         let mut request = self.http.post(format!("{}{path}", self.sandbox_url)).bearer_auth(STRIPE_KEY);
         if let Some(account) = account {
@@ -366,12 +366,12 @@ impl TestApp {
         body
     }
 
-    /// Reads an object at Stripe's stand-in.
+    /// Reads an object from the sandbox.
     pub(crate) async fn read_at_stripe(&self, path: &str) -> Value {
         self.read_on_account(None, path).await
     }
 
-    /// The same on a connected account.
+    /// Reads an object of a connected account from the sandbox.
     pub(crate) async fn read_on_account(&self, account: Option<&str>, path: &str) -> Value {
         let mut request = self.http.get(format!("{}{path}", self.sandbox_url)).bearer_auth(STRIPE_KEY);
         if let Some(account) = account {
@@ -381,7 +381,7 @@ impl TestApp {
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
-    /// What was sent to Stripe's stand-in by the API, as `POST /v1/refunds amount=…`, in order.
+    /// Lists the requests that the API sent to the sandbox, in order, as `POST /v1/refunds amount=…`.
     pub(crate) fn sent(&self) -> Vec<String> {
         let record = std::fs::read_to_string(&self.record).unwrap_or_default();
         let requests = record.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -392,12 +392,12 @@ impl TestApp {
         ours.map(line).collect()
     }
 
-    /// How often the API has sent a request that begins so.
+    /// Counts the requests of the API that begin with this text.
     pub(crate) fn times_sent(&self, beginning: &str) -> usize {
         self.sent().iter().filter(|request| request.starts_with(beginning)).count()
     }
 
-    /// An order of 49.98 EUR that is paid; its id, its client token, and the id of its PaymentIntent.
+    /// Places and pays an order of 49.98 EUR; returns the order ID, the client token and the PaymentIntent ID.
     pub(crate) async fn paid_order(&self) -> (String, String, String) {
         let (order_id, token) = self.order().await;
         let intent_id = text(&self.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -406,7 +406,7 @@ impl TestApp {
         (order_id, token, intent_id)
     }
 
-    /// The same, held for capture.
+    /// Places an order of 49.98 EUR and authorizes its payment for manual capture.
     pub(crate) async fn authorized_order(&self) -> (String, String, String) {
         let (order_id, token) = self.order().await;
         let body = json!({"capture_method": "manual"});
@@ -427,7 +427,7 @@ impl TestApp {
         .await
     }
 
-    /// Everything that is in the database's files, as bytes.
+    /// Returns the bytes of all database files.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.dir.path()).unwrap();
         files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()

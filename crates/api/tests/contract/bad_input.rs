@@ -1,4 +1,4 @@
-//! What is wrong with a request is said field by field, and never a 500.
+//! Invalid requests name every wrong field and never cause a 500.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::marketplace::path_of;
 
 const PRODUCT: &str = "prd_01kb3m9q4e8v2tz6h0rxw5ncy7";
 
-/// What is wrong, as `pointer code`, sorted.
+/// Returns the field errors as sorted `pointer code` texts.
 fn errors(problem: &Value) -> Vec<String> {
     let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("no errors: {problem}"));
     let mut found: Vec<_> = errors
@@ -19,7 +19,7 @@ fn errors(problem: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_orders() {
+async fn order_bodies_with_invalid_fields_are_rejected() {
     let app = TestApp::start().await;
     let item = json!({"product_id": PRODUCT, "quantity": 1});
     let with = |name: &str, value: Value| {
@@ -90,7 +90,7 @@ async fn bodies_of_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_products() {
+async fn product_bodies_with_invalid_fields_are_rejected() {
     let app = TestApp::start().await;
     let id = app.product(100).await;
     let fine = json!({"name": "Ink", "unit_amount": 1, "currency": "eur"});
@@ -129,7 +129,7 @@ async fn bodies_of_products() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_bodies() {
+async fn other_bodies_with_invalid_fields_are_rejected() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -153,7 +153,7 @@ async fn other_bodies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_sellers() {
+async fn seller_bodies_with_invalid_fields_are_rejected() {
     let app = TestApp::start().await;
     let seller = path_of(&app.created_seller("merchant-7").await);
     let before = app.sent();
@@ -215,11 +215,11 @@ async fn bodies_of_sellers() {
         let answer = app.post(&path).shop().json(&body).send().await;
         assert_eq!(errors(&answer.problem(422, "invalid_request")), expected, "{path} {body}");
     }
-    assert_eq!(app.sent(), before, "nothing is sent to Stripe");
+    assert_eq!(app.sent(), before, "the API sends nothing to Stripe");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_sellers() {
+async fn seller_updates_with_invalid_fields_are_rejected() {
     let app = TestApp::start().await;
     let seller = path_of(&app.created_seller("merchant-7").await);
     for (body, expected) in [
@@ -235,7 +235,7 @@ async fn changes_of_sellers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_json() {
+async fn malformed_json_is_rejected_with_its_position() {
     let app = TestApp::start().await;
     for body in ["{", "{\"items\": [}", "{'items': 1}", "nonsense", "{} {}", "\u{feff}{}"] {
         let call = app.post("/v1/orders").header("content-type", "application/json").body(body);
@@ -260,7 +260,7 @@ async fn bytes_that_are_no_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries() {
+async fn invalid_query_parameters_are_rejected() {
     let app = TestApp::start().await;
     let (order_id, _) = app.order().await;
     let payment = format!("/v1/orders/{order_id}/payment");
@@ -289,9 +289,9 @@ async fn queries() {
     }
 }
 
-/// Every field that the document names is one that the readers know, and the reverse.
+/// The document and the readers name the same fields.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_names_the_fields_that_are_read() {
+async fn document_and_reader_name_the_same_fields() {
     let app = TestApp::start().await;
     let (order_id, _) = app.order().await;
     let product = app.product(1).await;

@@ -1,4 +1,4 @@
-//! Who may cancel an order, in each of its statuses, and what is said to whoever may not.
+//! Cancellation by order status and by caller.
 
 use chrono::{TimeDelta, Utc};
 use quittance_domain::order::OrderStatus;
@@ -6,15 +6,15 @@ use serde_json::json;
 
 use crate::app::{TestApp, text};
 
-/// What is answered to a wish to cancel: the code of a problem of status 409, or that the order is canceled.
+/// The response to a cancel request: the code of a 409 problem, or success.
 type Said = Option<&'static str>;
 
 const CANCELED: Said = None;
 
-/// What is said to the order's holder, and to a secret key.
+/// The expected responses for the order's holder and for a secret key.
 fn said(status: OrderStatus) -> (Said, Said) {
     match status {
-        // Who asks again is told the same.
+        // A repeated request gets the same response.
         OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => (CANCELED, CANCELED),
         OrderStatus::Processing => (Some("payment_processing"), Some("payment_processing")),
         OrderStatus::Authorized => (Some("not_cancelable"), CANCELED),
@@ -29,7 +29,7 @@ fn said(status: OrderStatus) -> (Said, Said) {
 }
 
 impl TestApp {
-    /// An order that its customer has tried to pay in this way; its id and its client token.
+    /// Places an order and attempts to pay it with this method; returns the order ID and the client token.
     async fn tried_order(&self, payment_method: &str) -> (String, String) {
         let (order_id, token) = self.order().await;
         let intent_id = text(&self.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -37,7 +37,7 @@ impl TestApp {
         (order_id, token)
     }
 
-    /// A paid order of which so much went back.
+    /// Places and pays an order, then refunds this amount.
     async fn refunded_order(&self, amount: i64) -> (String, String) {
         let (order_id, token, _) = self.paid_order().await;
         let path = format!("/v1/orders/{order_id}/refunds");
@@ -45,7 +45,7 @@ impl TestApp {
         (order_id, token)
     }
 
-    /// A paid order whose customer disputes it, and how that was decided.
+    /// Places and pays an order whose customer disputes the payment, with this outcome.
     async fn disputed_order(&self, outcome: Option<&str>) -> (String, String) {
         let (order_id, token, intent_id) = self.paid_order().await;
         let intent = self.read_at_stripe(&format!("/v1/payment_intents/{intent_id}")).await;
@@ -58,7 +58,7 @@ impl TestApp {
         (order_id, token)
     }
 
-    /// An order for which another amount was paid than was asked for.
+    /// Places an order that is paid with another amount than requested.
     async fn reviewed_order(&self) -> (String, String) {
         let (order_id, token) = self.order().await;
         let intent_id = text(&self.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -67,7 +67,7 @@ impl TestApp {
         (order_id, token)
     }
 
-    /// An order in this status; its id and its client token.
+    /// Places an order and brings it into this status; returns the order ID and the client token.
     async fn order_in(&self, status: OrderStatus) -> (String, String) {
         let (order_id, token) = match status {
             OrderStatus::Pending | OrderStatus::Canceled | OrderStatus::Expired => self.order().await,
@@ -97,7 +97,7 @@ impl TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_cancel_in_which_status() {
+async fn cancel_is_allowed_by_status_and_caller() {
     let app = TestApp::start().await;
     for status in OrderStatus::ALL {
         let (to_holder, to_key) = said(status);

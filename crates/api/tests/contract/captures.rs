@@ -1,11 +1,11 @@
-//! Taking what is held.
+//! Capture of authorized payments.
 
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_is_taken_whole() {
+async fn capture_without_amount_takes_the_authorized_amount() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.authorized_order().await;
     let path = format!("/v1/orders/{order_id}/capture");
@@ -17,14 +17,14 @@ async fn what_is_held_is_taken_whole() {
     assert_eq!((&order["status"], &order["amount_paid"]), (&json!("paid"), &json!(4998)));
     assert_eq!(order["payment"]["status"], "succeeded");
     let repeated = app.post(&path).shop().send().await.ok(200);
-    assert_eq!(repeated["amount_paid"], 4998, "the same again is what was done");
+    assert_eq!(repeated["amount_paid"], 4998, "the repetition returns the same capture");
     let other = app.post(&path).shop().json(&json!({"amount": 1000})).send().await;
     other.problem(409, "order_not_capturable");
     assert_eq!(app.times_sent(&format!("POST /v1/payment_intents/{intent_id}/capture")), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_is_taken_in_part() {
+async fn capture_with_amount_takes_that_amount() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.authorized_order().await;
     let path = format!("/v1/orders/{order_id}/capture");
@@ -38,7 +38,7 @@ async fn what_is_held_is_taken_in_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn captures_that_can_not_be_are_not_sent() {
+async fn impossible_capture_is_rejected_before_stripe_is_called() {
     let app = TestApp::start().await;
     let (held_id, ..) = app.authorized_order().await;
     let (open_id, open_token) = app.order().await;
@@ -60,7 +60,7 @@ async fn captures_that_can_not_be_are_not_sent() {
     let too_much = too_much.problem(409, "amount_too_large");
     assert_eq!(too_much["errors"][0]["pointer"], "/amount");
     assert_eq!(too_much["errors"][0]["available"], 4998);
-    // It was paid at once: nothing of it was ever held.
+    // The payment was captured immediately, so no authorization exists.
     for id in [open_id.as_str(), &paid_id] {
         let path = format!("/v1/orders/{id}/capture");
         app.post(&path).shop().send().await.problem(409, "order_not_capturable");
@@ -68,11 +68,11 @@ async fn captures_that_can_not_be_are_not_sent() {
     let unknown = "/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7/capture";
     app.post(unknown).shop().send().await.problem(404, "not_found");
     app.post(unknown).shop().json(&json!({"amount": 1})).send().await.problem(404, "not_found");
-    assert_eq!(app.sent(), before, "nothing was sent to Stripe");
+    assert_eq!(app.sent(), before, "the API sent nothing to Stripe");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_amount_must_fit_its_currency() {
+async fn capture_amount_off_the_currency_step_is_rejected() {
     let app = TestApp::start().await;
     let body = json!({"name": "Lopapeysa", "unit_amount": 150_000, "currency": "isk"});
     let product = text(&app.post("/v1/products").shop().json(&body).send().await.ok(201)["id"]);
@@ -87,7 +87,7 @@ async fn an_amount_must_fit_its_currency() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_capture_that_stripe_did_not_answer_stands() {
+async fn capture_without_an_answer_from_stripe_is_resumed() {
     let app = TestApp::start().await;
     let (order_id, ..) = app.authorized_order().await;
     let path = format!("/v1/orders/{order_id}/capture");
@@ -101,10 +101,10 @@ async fn a_capture_that_stripe_did_not_answer_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hold_that_has_run_out_is_said_so() {
+async fn capture_of_an_expired_authorization_is_rejected() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.authorized_order().await;
-    // Stripe's word of it never comes.
+    // Stripe's webhook for the capture never arrives.
     app.at_stripe("/_sandbox/deliveries", "mode=drop").await;
     app.at_stripe(&format!("/_sandbox/payment_intents/{intent_id}/expire"), "").await;
     let path = format!("/v1/orders/{order_id}");
@@ -114,7 +114,7 @@ async fn a_hold_that_has_run_out_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_webhook_a_capture_counts_all_the_same() {
+async fn capture_counts_without_a_webhook() {
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");

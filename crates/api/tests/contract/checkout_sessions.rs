@@ -1,4 +1,4 @@
-//! Paying on Stripe's page, and what its success page may ask.
+//! Payment on the hosted Checkout page, and lookups by its success page.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ impl TestApp {
         self.post(&path).bearer(token).json(&return_urls()).send().await.ok(200)
     }
 
-    /// Pays on Stripe's page, as a customer would; where the page leads.
+    /// Pays on the hosted page as a customer would; returns the URL of the redirect.
     async fn pay_session(&self, session_id: &str, payment_method: &str) -> Value {
         let path = format!("/_sandbox/checkout/sessions/{session_id}/pay");
         let form = format!("payment_method={payment_method}&email=ada%40example.com");
@@ -19,14 +19,14 @@ impl TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_paid_on_stripes_page() {
+async fn order_is_paid_on_the_hosted_checkout_page() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let session = app.checkout_session(&order_id, &token).await;
     insta::assert_json_snapshot!("checkout_session", session, {
         ".order_id" => "[id]", ".checkout_session_id" => "[id]", ".url" => "[url]", ".expires_at" => "[time]"
     });
-    assert_eq!(app.checkout_session(&order_id, &token).await, session, "there is one live Session");
+    assert_eq!(app.checkout_session(&order_id, &token).await, session, "only one Session is live");
     let session_id = text(&session["checkout_session_id"]);
     let order = app.get(&format!("/v1/orders/{order_id}")).bearer(&token).send().await.ok(200);
     assert_eq!(order["payment"]["checkout_session_id"], session_id);
@@ -37,7 +37,7 @@ async fn an_order_is_paid_on_stripes_page() {
         "object": "checkout_session_lookup", "order_id": order_id, "order_status": "pending",
         "status": "requires_payment_method"
     });
-    assert_eq!(app.get(&path).send().await.ok(200), open, "this, and nothing else");
+    assert_eq!(app.get(&path).send().await.ok(200), open, "no other field is shown");
     let wait = format!("{path}?wait=20");
     let (seen, next_url) = tokio::join!(app.get(&wait).send(), app.pay_session(&session_id, "pm_card_visa"));
     assert_eq!(next_url, format!("https://shop.example/thanks?session={session_id}"));
@@ -51,7 +51,7 @@ async fn an_order_is_paid_on_stripes_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_sent_elsewhere() {
+async fn return_url_outside_the_allowed_origins_is_rejected() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/checkout_session");
@@ -84,13 +84,13 @@ async fn nobody_is_sent_elsewhere() {
     manual["capture_method"] = json!("manual");
     let refused = app.post(&path).bearer(&token).json(&manual).send().await.problem(422, "invalid_request");
     assert_eq!(refused["errors"][0]["code"], "not_allowed");
-    assert_eq!(app.sent(), Vec::<String>::new(), "nothing was sent to Stripe");
+    assert_eq!(app.sent(), Vec::<String>::new(), "the API sent nothing to Stripe");
     app.post(&path).shop().json(&manual).send().await.ok(200);
     assert_eq!(app.times_sent("POST /v1/checkout/sessions"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_none_of_ours_shows_nothing() {
+async fn unknown_checkout_session_id_returns_404() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let intent_id = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -106,7 +106,7 @@ async fn an_id_that_is_none_of_ours_shows_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_both_rails_is_live() {
+async fn only_one_payment_flow_is_live() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let intent_id = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -129,7 +129,7 @@ async fn one_of_both_rails_is_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_asked_for_twice_is_made_once() {
+async fn repeated_checkout_session_request_returns_the_same_session() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/checkout_session");
@@ -145,7 +145,7 @@ async fn a_session_that_is_asked_for_twice_is_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_page_does_not_stop_at_a_try_that_failed() {
+async fn session_lookup_waits_past_a_failed_attempt() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let session_id = text(&app.checkout_session(&order_id, &token).await["checkout_session_id"]);
@@ -157,7 +157,7 @@ async fn a_success_page_does_not_stop_at_a_try_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_page_hears_of_the_money_when_the_webhook_is_late() {
+async fn session_lookup_reads_stripe_when_the_webhook_is_late() {
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let (order_id, token) = app.order().await;
     let session_id = text(&app.checkout_session(&order_id, &token).await["checkout_session_id"]);
@@ -167,14 +167,14 @@ async fn a_success_page_hears_of_the_money_when_the_webhook_is_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_not_guessed_without_end() {
+async fn session_lookups_are_rate_limited() {
     let setup = Setup { rate_limit_per_second: 1, ..Setup::default() };
     let app = TestApp::start_with(setup).await;
-    // As many as five seconds' worth may come at once, and one more for each second that this takes.
+    // The burst is five seconds' worth of requests; each second that the loop takes adds one more.
     let guesses = (0..60).map(|_| app.get("/v1/checkout_sessions/cs_test_guess").send());
     let answers = futures_util::future::join_all(guesses).await;
     let (looked, limited): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 404);
-    assert!(looked.len() >= 5 && !limited.is_empty(), "{} of 60 were let through", looked.len());
+    assert!(looked.len() >= 5 && !limited.is_empty(), "{} of 60 were accepted", looked.len());
     for looked in looked {
         looked.problem(404, "not_found");
     }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, and the page that shows it.
+//! The OpenAPI document and the page that shows it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::app::TestApp;
 const COMMITTED: &str = "../../openapi/quittance.json";
 
 #[test]
-fn the_committed_document_is_what_the_code_says() {
+fn committed_document_matches_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(COMMITTED);
     let generated = quittance_api::openapi_json();
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
@@ -18,13 +18,13 @@ fn the_committed_document_is_what_the_code_says() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == generated,
-        "openapi/quittance.json is not what the code says; write it anew with \
-         `quittance openapi > openapi/quittance.json`, and look at what changed"
+        "openapi/quittance.json doesn't match the code; regenerate it with \
+         `quittance openapi > openapi/quittance.json` and review the difference"
     );
 }
 
 #[test]
-fn it_is_fit_for_generated_clients() {
+fn document_suits_generated_clients() {
     let document: Value = serde_json::from_str(&quittance_api::openapi_json()).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut operation_ids = Vec::new();
@@ -33,8 +33,8 @@ fn it_is_fit_for_generated_clients() {
             let id = operation["operationId"].as_str().unwrap().to_owned();
             assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{id}");
             assert!(operation["summary"].is_string(), "{method} {path}");
-            let asked = operation["security"].as_array().expect("it says who may call");
-            // An entry that asks for nothing is taken for a demand by generators.
+            let asked = operation["security"].as_array().expect("a security requirement");
+            // Generators treat an empty requirement as a mandatory credential.
             assert!(!asked.contains(&serde_json::json!({})), "{method} {path}");
             let is_public = !path.starts_with("/v1/")
                 || path == "/v1/config"
@@ -90,7 +90,7 @@ fn assert_no_dangling_references(document: &Value, part: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_served_and_the_page_needs_nothing_from_elsewhere() {
+async fn document_is_served_and_the_docs_page_loads_nothing_external() {
     let app = TestApp::start().await;
     let served = app.get("/openapi.json").send().await.ok(200);
     assert_eq!(served, serde_json::from_str::<Value>(&quittance_api::openapi_json()).unwrap());

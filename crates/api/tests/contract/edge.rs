@@ -1,11 +1,11 @@
-//! What is the same for every request: ids, routes and methods, CORS, limits, metrics, outages.
+//! Behavior shared by all requests: request IDs, routes and methods, CORS, limits, metrics, outages.
 
 use reqwest::Method;
 
 use crate::app::{Setup, TestApp, basket};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_has_an_id() {
+async fn every_response_has_a_request_id() {
     let app = TestApp::start().await;
     let answer = app.get("/healthz").header("x-request-id", "from-the-proxy_1.2:3").send().await;
     assert_eq!(answer.header("x-request-id"), Some("from-the-proxy_1.2:3"));
@@ -17,7 +17,7 @@ async fn every_request_has_an_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn routes_and_methods() {
+async fn unknown_route_and_wrong_method_are_rejected() {
     let app = TestApp::start().await;
     for path in ["/", "/v1", "/v1/", "/v2/orders", "/v1/orders/", "/v1/orders/ord_1/receipts", "/V1/ORDERS"] {
         app.get(path).send().await.problem(404, "unknown_route");
@@ -47,7 +47,7 @@ async fn routes_and_methods() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn browsers_of_known_origins_may_call() {
+async fn cors_allows_configured_origins() {
     let setup = Setup { cors_origins: vec!["https://shop.example".to_owned()], ..Setup::default() };
     let app = TestApp::start_with(setup).await;
     let preflight = |origin: &str| {
@@ -71,7 +71,7 @@ async fn browsers_of_known_origins_may_call() {
     let answer = preflight("https://other.example").send().await;
     assert_eq!(answer.header("access-control-allow-origin"), None);
 
-    // A browser sees failures, too, and their headers.
+    // Browsers can read failures and their headers too.
     let answer = app.get("/v1/orders").header("origin", "https://shop.example").send().await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"));
     let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
@@ -82,18 +82,18 @@ async fn browsers_of_known_origins_may_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_origins_there_are_no_cors_headers() {
+async fn cors_headers_are_absent_without_origins() {
     let app = TestApp::start().await;
     let answer = app.get("/v1/config").header("origin", "https://shop.example").send().await;
     assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
     answer.ok(200);
 }
 
-/// More requests than a limit of one in a second lets through, however long they take.
+/// A number of requests that exceeds a limit of one per second, regardless of their duration.
 const MANY: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_may_not_write_without_end() {
+async fn writes_from_one_address_are_rate_limited() {
     let setup = Setup {
         rate_limit_per_second: 1,
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
@@ -105,11 +105,11 @@ async fn an_address_may_not_write_without_end() {
     let from = |address: &'static str| {
         app.post("/v1/orders").header("x-forwarded-for", address).header("origin", "https://shop.example")
     };
-    // As many as five seconds' worth may come at once, and one more for each second that this takes.
+    // The burst is five seconds' worth of requests; each second that the loop takes adds one more.
     let storm = (0..MANY).map(|_| from("198.51.100.1").json(&body).send());
     let answers = futures_util::future::join_all(storm).await;
     let (placed, limited): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
-    assert!(placed.len() >= 5 && !limited.is_empty(), "{} of {MANY} were let through", placed.len());
+    assert!(placed.len() >= 5 && !limited.is_empty(), "{} of {MANY} were accepted", placed.len());
     for limited in limited {
         assert_eq!(limited.header("access-control-allow-origin"), Some("https://shop.example"));
         limited.problem(429, "rate_limited");
@@ -143,7 +143,7 @@ async fn requests_are_counted_by_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_database_nothing_is_promised() {
+async fn unreachable_database_returns_503() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let body = basket("prd_01kb3m9q4e8v2tz6h0rxw5ncy7");

@@ -1,4 +1,4 @@
-//! Events to the shop's own systems: endpoints, messages, and what is sent.
+//! Events for the shop's systems: endpoints, messages and payloads.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, basket, contains, text};
 
-/// What a receiver was sent.
+/// A request that a receiver got.
 #[derive(Debug, Clone)]
 struct Got {
     id: String,
     body: Value,
 }
 
-/// One of the shop's systems, which takes everything.
+/// A receiver that accepts every message.
 struct Receiver {
     url: String,
     got: Arc<Mutex<Vec<Got>>>,
@@ -60,7 +60,7 @@ async fn endpoint(app: &TestApp, url: &str, event_types: &Value) -> Value {
     app.post("/v1/webhook_endpoints").shop().json(&body).send().await.ok(201)
 }
 
-/// Waits until every delivery of a message is in this state.
+/// Waits until every delivery of a message has this state.
 async fn message_becomes(app: &TestApp, id: &str, state: &str) -> Value {
     wait_until(&format!("every delivery is {state}"), async || {
         let message = app.get(&format!("/v1/messages/{id}")).shop().send().await.ok(200);
@@ -71,7 +71,7 @@ async fn message_becomes(app: &TestApp, id: &str, state: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_from_its_making_to_its_end() {
+async fn webhook_endpoint_is_created_updated_and_deleted() {
     let app = TestApp::start().await;
     let body =
         json!({"url": "https://shop.example/hooks", "description": "Stock", "event_types": ["order.*"]});
@@ -84,7 +84,7 @@ async fn an_endpoint_from_its_making_to_its_end() {
         ".id" => "[id]", ".secret" => "[secret]", ".created_at" => "[time]", ".updated_at" => "[time]"
     });
     let read = app.get(&location).shop().send().await.ok(200);
-    assert!(read.get("secret").is_none(), "it is shown once");
+    assert!(read.get("secret").is_none(), "the secret is shown once");
     let list = app.get("/v1/webhook_endpoints").shop().send().await.ok(200);
     assert_eq!(list["data"], json!([read]));
 
@@ -103,7 +103,7 @@ async fn an_endpoint_from_its_making_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_shown_again_to_who_repeats_the_request_and_stored_once() {
+async fn signing_secret_is_replayed_and_stored_once() {
     let app = TestApp::start().await;
     let body = json!({"url": "https://shop.example/hooks"});
     let ask = || app.post("/v1/webhook_endpoints").shop().key("make").json(&body);
@@ -123,12 +123,12 @@ async fn a_secret_is_shown_again_to_who_repeats_the_request_and_stored_once() {
     assert_ne!(rolled["secret"], made["secret"]);
     assert_eq!(roll().send().await.ok(200), rolled);
     let gone = ask().send().await.ok(201);
-    assert!(gone.get("secret").is_none(), "the first does not sign any more");
+    assert!(gone.get("secret").is_none(), "the first secret no longer signs");
     assert!(!contains(&app.database_bytes(), "no such text"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_an_endpoint_is_said() {
+async fn invalid_webhook_endpoint_is_rejected() {
     let app = TestApp::start().await;
     let fine = "https://shop.example/hooks";
     for (body, pointer) in [
@@ -170,7 +170,7 @@ async fn what_is_wrong_with_an_endpoint_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_told_of_from_its_placing_to_its_payment() {
+async fn order_events_are_sent_from_placement_to_payment() {
     let app = with_outbound().await;
     let receiver = Receiver::start();
     let made = endpoint(&app, &receiver.url, &json!(["order.created", "order.paid"])).await;
@@ -215,11 +215,11 @@ async fn an_order_is_told_of_from_its_placing_to_its_payment() {
     let got = receiver.has(3).await;
     assert_eq!((&got[2].id, &got[2].body), (&paid.id, &paid.body));
     let message = message_becomes(&app, &paid.id, "delivered").await;
-    assert_eq!(message["deliveries"][0]["attempt_count"], 2, "it was sent once more, and not twice");
+    assert_eq!(message["deliveries"][0]["attempt_count"], 2, "it was resent exactly once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seller_is_told_of_from_its_coming_to_its_leaving() {
+async fn seller_events_are_sent_from_connection_to_disconnection() {
     let app = with_outbound().await;
     let receiver = Receiver::start();
     endpoint(&app, &receiver.url, &json!(["seller.*"])).await;
@@ -249,7 +249,7 @@ async fn a_seller_is_told_of_from_its_coming_to_its_leaving() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_endpoint_is_pinged_and_told_what_it_missed() {
+async fn new_endpoint_is_pinged_and_recovers_missed_messages() {
     let app = with_outbound().await;
     let product = app.product(100).await;
     let before = chrono::Utc::now().to_rfc3339();

@@ -1,4 +1,4 @@
-//! Requests that are sent twice.
+//! Repeated requests.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use quittance_persistence::{ClaimKeyOutcome, IdempotentRequest};
@@ -11,7 +11,7 @@ use crate::app::{Setup, TestApp, basket, contains, text};
 
 const KEY: &str = "a-key-of-some-length-1";
 
-/// A claim on a key by an order that the shop places with this body, at a time that the test chooses.
+/// Claims a key for an order request with this body, at a time that the test chooses.
 async fn claim(
     app: &TestApp,
     key: &str,
@@ -32,7 +32,7 @@ async fn claim(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_placed_once() {
+async fn repeated_order_request_places_one_order() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await);
     let place = || app.post("/v1/orders").key(KEY).json(&body);
@@ -41,7 +41,7 @@ async fn an_order_is_placed_once() {
     let again = place().send().await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.header("location"), first.header("location"));
-    assert_eq!(again.text, first.text, "the same, byte by byte, with its token");
+    assert_eq!(again.text, first.text, "the replay is byte-identical and includes the token");
     assert_eq!(again.header("content-type"), first.header("content-type"));
     first.ok(201);
     let orders = app.get("/v1/orders").shop().send().await.ok(200);
@@ -49,7 +49,7 @@ async fn an_order_is_placed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_repetitions_places_one_order() {
+async fn concurrent_repeated_requests_place_one_order() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await);
     let calls = (0..20).map(|_| app.post("/v1/orders").shop().key(KEY).json(&body).send());
@@ -64,7 +64,7 @@ async fn a_storm_of_repetitions_places_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_have_nothing_to_do_with_each_other() {
+async fn idempotency_keys_of_different_callers_are_independent() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await);
     let mut other_body = body.clone();
@@ -82,7 +82,7 @@ async fn callers_have_nothing_to_do_with_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_key_may_be() {
+async fn malformed_idempotency_key_is_rejected() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await);
     let place = |key: &str| app.post("/v1/orders").key(key).json(&body);
@@ -97,10 +97,10 @@ async fn what_a_key_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_at_work_is_not_worked_on_again() {
+async fn idempotency_key_in_use_is_rejected() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await).to_string();
-    // Whoever claimed the other one is gone: the mark is a lease.
+    // The process that claimed the other key is gone: a claim is a lease that expires.
     let an_hour_ago = Utc::now() - TimeDelta::hours(1);
     for (key, now, lease) in
         [("at-work", Utc::now(), TimeDelta::hours(1)), ("left", an_hour_ago, TimeDelta::minutes(59))]
@@ -116,9 +116,9 @@ async fn a_key_at_work_is_not_worked_on_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_final_is_kept_and_what_is_not_is_tried_again() {
+async fn final_replies_are_replayed_and_temporary_failures_are_retried() {
     let app = TestApp::start_with(Setup { max_open_orders: 1, ..Setup::default() }).await;
-    // Invalid bodies, and what is not for sale now.
+    // Invalid bodies, and products that aren't for sale.
     let product = app.product(100).await;
     let path = format!("/v1/products/{product}");
     app.patch(&path).shop().json(&json!({"active": false})).send().await.ok(200);
@@ -132,7 +132,7 @@ async fn what_is_final_is_kept_and_what_is_not_is_tried_again() {
     let order_path = format!("/v1/orders/{}", text(&order["id"]));
     app.post(&format!("{order_path}/cancel")).shop().send().await.ok(200);
     second().send().await.ok(201);
-    // A conflict, and something that is not there, are answers.
+    // A conflict and a missing object are final replies.
     for (path, status, code) in [
         (format!("{order_path}/payment_intent"), 409, "order_canceled"),
         ("/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7/cancel".to_owned(), 404, "not_found"),
@@ -150,8 +150,8 @@ async fn what_is_final_is_kept_and_what_is_not_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_are_given_again_and_never_stored() {
-    // Stripe's events, which are kept as they came, do hold the client secret.
+async fn secrets_are_replayed_and_never_stored() {
+    // Raw events from Stripe are stored unchanged, so they contain the client secret.
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let body = basket(&app.product(100).await);
     let order = app.post("/v1/orders").key(KEY).json(&body).send().await.ok(201);
@@ -173,7 +173,7 @@ async fn secrets_are_given_again_and_never_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
+async fn disconnected_caller_leaves_no_claimed_key() {
     let app = TestApp::start().await;
     let body = basket(&app.product(100).await).to_string();
     let address = app.url.trim_start_matches("http://").to_owned();
@@ -193,7 +193,7 @@ async fn a_caller_that_hangs_up_leaves_nothing_claimed() {
             let call = app.post("/v1/orders").shop().key(&format!("gone-{round}"));
             call.header("content-type", "application/json").body(body.clone()).send()
         };
-        // What is at work ends by itself. An hour ago, no lease of now was over: a key that was left claimed stays so.
+        // Pending requests end on their own. An hour ago no current lease had expired, so a leaked claim stays visible.
         let an_hour_ago = Utc::now() - TimeDelta::hours(1);
         let answer = wait_until("the key is released", async || {
             match claim(&app, &format!("gone-{round}"), &body, an_hour_ago, TimeDelta::zero()).await {

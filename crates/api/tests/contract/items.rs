@@ -1,4 +1,4 @@
-//! Changing what is bought, before it is paid.
+//! Changes of items before payment.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn items(product: &str, quantity: u32) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_items_have_the_prices_of_now() {
+async fn new_items_use_current_prices() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -22,7 +22,7 @@ async fn new_items_have_the_prices_of_now() {
     assert_eq!(order["items"][0]["product_id"], ink);
     assert_eq!(order["items"].as_array().unwrap().len(), 1);
     let closed = app.read_at_stripe(&format!("/v1/payment_intents/{first}")).await;
-    assert_eq!(closed["status"], "canceled", "nobody pays the old price");
+    assert_eq!(closed["status"], "canceled", "the old Session can't be paid");
     let second = app.payment_intent(&order_id, &token).await;
     assert_eq!(second["amount"], 2100);
     let intent =
@@ -31,7 +31,7 @@ async fn new_items_have_the_prices_of_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkout_session_is_closed_for_new_items() {
+async fn changing_items_closes_the_checkout_session() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -46,7 +46,7 @@ async fn a_checkout_session_is_closed_for_new_items() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn items_that_can_not_be_change_nothing() {
+async fn invalid_items_change_nothing() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -75,13 +75,13 @@ async fn items_that_can_not_be_change_nothing() {
     let answer = app.patch(&path).bearer(&token).json(&items(&scarce, 1)).send().await;
     assert_eq!(answer.problem(422, "invalid_request")["errors"][0]["code"], "not_allowed");
     assert_eq!(app.get(&path).shop().send().await.ok(200), before);
-    assert_eq!(app.sent(), sent, "nothing was sent to Stripe");
+    assert_eq!(app.sent(), sent, "the API sent nothing to Stripe");
     let intent = app.read_at_stripe(&format!("/v1/payment_intents/{intent_id}")).await;
     assert_eq!(intent["status"], "requires_payment_method", "the customer can still pay");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_its_way_or_paid_stands() {
+async fn items_of_a_processing_or_paid_order_cannot_change() {
     let app = TestApp::start().await;
     let ink = items(&app.product(700).await, 1);
     let (flying_id, token) = app.order().await;
@@ -102,7 +102,7 @@ async fn what_is_on_its_way_or_paid_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_on_its_way_is_not_replaced_on_another_rail() {
+async fn processing_payment_is_not_replaced_by_the_other_flow() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let intent = app.payment_intent(&order_id, &token).await;

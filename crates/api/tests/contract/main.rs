@@ -1,4 +1,4 @@
-//! The contract, as a client sees it: over real HTTP, with a real SQLite file, and the sandbox for Stripe.
+//! The HTTP contract from the client's view: real HTTP, a real SQLite file, and the sandbox in place of Stripe.
 
 mod app;
 mod bad_input;

@@ -1,4 +1,4 @@
-//! Sellers at Stripe's stand-in: what their owners do in a browser, and what the platform does with them.
+//! Sellers at the sandbox: steps of account owners in a browser, and of the platform.
 
 use quittance_test_support::wait_until;
 use reqwest::Url;
@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 
 use crate::app::{CLIENT_ID, TestApp, basket, text};
 
-/// Where owners come back to.
+/// The return URL of the OAuth flow.
 pub(crate) const BACK: &str = "https://shop.example/connected";
 
-/// What an owner came back with.
+/// The parameters with which an owner returns.
 pub(crate) struct CameBack {
     pub(crate) code: String,
     pub(crate) state: String,
 }
 
 impl CameBack {
-    /// What a platform passes on, of somebody.
+    /// The callback request that the platform sends for this owner.
     pub(crate) fn with(&self, binding: &str) -> Value {
         json!({"code": self.code, "state": self.state, "binding": binding})
     }
 }
 
-/// A parameter of a URL.
+/// Returns a parameter of a URL.
 pub(crate) fn parameter(url: &str, name: &str) -> String {
     let url = Url::parse(url).unwrap();
     let found = url.query_pairs().find(|(known, _)| known == name);
@@ -30,16 +30,16 @@ pub(crate) fn parameter(url: &str, name: &str) -> String {
 }
 
 impl TestApp {
-    /// Begins to connect an account; where its owner is sent.
+    /// Starts connecting an account; returns the URL for the owner.
     pub(crate) async fn authorize(&self, binding: &str) -> String {
         let body = json!({"binding": binding, "redirect_uri": BACK});
         let began = self.post("/v1/sellers/oauth/authorize").shop().json(&body).send().await.ok(201);
         text(&began["url"])
     }
 
-    /// The owner of an account lets the platform in, at the page they were sent to.
+    /// Authorizes the platform on Stripe's page as the account's owner.
     pub(crate) async fn approve(&self, url: &str, choices: &[(&str, &str)]) -> CameBack {
-        assert_eq!(self.http.get(url).send().await.unwrap().status(), 200, "a page of Stripe's");
+        assert_eq!(self.http.get(url).send().await.unwrap().status(), 200, "Stripe's page");
         let asked = ["client_id", "redirect_uri", "scope", "state"].map(|name| (name, parameter(url, name)));
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(asked).append_pair("decision", "connect").extend_pairs(choices);
@@ -52,7 +52,7 @@ impl TestApp {
         CameBack { code: parameter(location, "code"), state: parameter(location, "state") }
     }
 
-    /// A seller whose owner has just connected a new account, which is ready.
+    /// Connects a new account that is ready to accept payments.
     pub(crate) async fn connected_seller(&self, binding: &str) -> Value {
         let url = self.authorize(binding).await;
         let choices = [("account", "new"), ("business_name", "Ada's Pens"), ("country", "DE")];
@@ -61,18 +61,18 @@ impl TestApp {
         call.send().await.ok(200)
     }
 
-    /// A seller for whom the platform has just made an account, which can do nothing yet.
+    /// Creates an account that can't accept payments yet.
     pub(crate) async fn created_seller(&self, reference: &str) -> Value {
         let body = json!({"type": "express", "country": "DE", "reference": reference});
         self.post("/v1/sellers").shop().json(&body).send().await.ok(201)
     }
 
-    /// Changes a seller's terms.
+    /// Updates a seller's terms.
     pub(crate) async fn change_seller(&self, seller: &Value, body: &Value) -> Value {
         self.patch(&path_of(seller)).shop().json(body).send().await.ok(200)
     }
 
-    /// A product of a seller; its id.
+    /// Adds a product of a seller and returns its ID.
     pub(crate) async fn product_of(&self, seller: &Value, unit_amount: i64) -> String {
         let body = json!({
             "name": "Ink", "unit_amount": unit_amount, "currency": "eur", "seller_id": seller["id"]
@@ -80,13 +80,13 @@ impl TestApp {
         text(&self.post("/v1/products").shop().json(&body).send().await.ok(201)["id"])
     }
 
-    /// An order of two of a seller's products, 49.98 EUR in all.
+    /// Places an order for two of a seller's products, 49.98 EUR in total.
     pub(crate) async fn order_of(&self, seller: &Value) -> Value {
         let product = self.product_of(seller, 2499).await;
         self.post("/v1/orders").json(&basket(&product)).send().await.ok(201)
     }
 
-    /// An order of a seller's that is paid by a PaymentIntent; the answer that made that.
+    /// Places and pays an order of a seller; returns the PaymentIntent response.
     pub(crate) async fn paid_order_of(&self, seller: &Value) -> Value {
         let order = self.order_of(seller).await;
         let intent = self.payment_intent(&text(&order["id"]), &text(&order["client_token"])).await;
@@ -97,7 +97,7 @@ impl TestApp {
         intent
     }
 
-    /// Changes an account at Stripe's stand-in, as Stripe or its owner would.
+    /// Changes an account at the sandbox, as Stripe or its owner would.
     pub(crate) async fn change_account(&self, seller: &Value, form: &str) {
         self.at_stripe(&format!("/_sandbox/accounts/{}", text(&seller["account_id"])), form).await;
     }
@@ -112,12 +112,12 @@ impl TestApp {
     }
 }
 
-/// Where a seller is read.
+/// Returns the path of a seller.
 pub(crate) fn path_of(seller: &Value) -> String {
     format!("/v1/sellers/{}", text(&seller["id"]))
 }
 
-/// Whether a URL leads to the page on which Stripe asks for the platform's client.
+/// Returns whether a URL is Stripe's authorization page for the platform's client.
 pub(crate) fn asks_for_us(app: &TestApp, url: &str) -> bool {
     url.starts_with(&format!("{}/oauth/authorize?", app.sandbox_url))
         && parameter(url, "client_id") == CLIENT_ID

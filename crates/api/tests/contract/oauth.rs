@@ -1,4 +1,4 @@
-//! Accounts that their owners connect: what they come back with is believed once, soon, and from who began.
+//! The OAuth flow: a callback is accepted once, in time, and only for the user who started it.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,7 +19,7 @@ impl TestApp {
         self.post(CALLBACK).shop().json(body).send().await
     }
 
-    /// Nobody was connected, and Stripe was not asked for anything.
+    /// Expects that no seller exists and that Stripe was never called.
     async fn nobody_is_connected(&self) {
         let sellers = self.get("/v1/sellers").shop().send().await.ok(200);
         assert_eq!(sellers["data"], json!([]));
@@ -34,7 +34,7 @@ fn hash(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_connected_and_read() {
+async fn oauth_callback_connects_and_reads_the_account() {
     let app = TestApp::start().await;
     let body = json!({"binding": "session-7", "redirect_uri": BACK});
     let began = app.post("/v1/sellers/oauth/authorize").shop().key("begin").json(&body).send().await;
@@ -48,7 +48,7 @@ async fn an_account_is_connected_and_read() {
     let left = text(&began["expires_at"]).parse::<DateTime<Utc>>().unwrap() - Utc::now();
     assert!(left > Duration::minutes(9) && left <= Duration::minutes(10), "{left}");
     let again = app.post("/v1/sellers/oauth/authorize").shop().key("begin").json(&body).send().await;
-    assert_eq!(again.header("idempotency-replayed"), None, "what works once is not kept");
+    assert_eq!(again.header("idempotency-replayed"), None, "single-use replies are not stored");
     assert_ne!(again.ok(201)["url"], began["url"]);
 
     let choices = [("account", "new"), ("business_name", "Ada's Pens"), ("country", "DE")];
@@ -66,7 +66,7 @@ async fn an_account_is_connected_and_read() {
     assert_eq!(app.times_sent("POST /oauth/token"), 1);
     assert_eq!(app.get(&path_of(&seller)).shop().send().await.ok(200)["account_id"], seller["account_id"]);
 
-    // Who connects the same account once more is the same seller.
+    // Connecting the same account again returns the same seller.
     let url = app.authorize("session-8").await;
     let account = text(&seller["account_id"]);
     let came_back = app.approve(&url, &[("account", &account)]).await;
@@ -75,7 +75,7 @@ async fn an_account_is_connected_and_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_is_not_ours_connects_nobody() {
+async fn unknown_oauth_state_is_rejected() {
     let app = TestApp::start().await;
     let url = app.authorize("session-7").await;
     let came_back = app.approve(&url, &[("account", "new")]).await;
@@ -84,7 +84,7 @@ async fn a_state_that_is_not_ours_connects_nobody() {
         let refused = app.come_back(&body).await.problem(400, "oauth_state_unknown");
         assert!(refused.get("errors").is_none(), "{what}: {refused}");
     }
-    // What is kept of it is no state.
+    // The stored hash isn't a valid state.
     let body = json!({"code": came_back.code, "state": hash(&came_back.state), "binding": "session-7"});
     app.come_back(&body).await.problem(400, "oauth_state_unknown");
     for body in [
@@ -99,25 +99,25 @@ async fn a_state_that_is_not_ours_connects_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_counts_for_who_began_alone() {
+async fn oauth_state_with_another_binding_is_rejected() {
     let app = TestApp::start().await;
     let (ada, eve) = (app.authorize("ada").await, app.authorize("eve").await);
     let ada = app.approve(&ada, &[("account", "new"), ("business_name", "Ada's Pens")]).await;
     let eve = app.approve(&eve, &[("account", "new"), ("business_name", "Eve's Pens")]).await;
-    // Eve lures Ada to come back with hers, and comes back with Ada's.
+    // Eve lures Ada into returning with Eve's state, and returns with Ada's.
     for (came_back, binding) in [(&eve, "ada"), (&ada, "eve"), (&ada, "Ada"), (&ada, "ada ")] {
         app.come_back(&came_back.with(binding)).await.problem(400, "oauth_binding_mismatch");
     }
-    // Her code with Ada's state does not make it hers either.
+    // Eve's code with Ada's state doesn't make Ada's session hers either.
     let mixed = json!({"code": eve.code, "state": ada.state, "binding": "eve"});
     app.come_back(&mixed).await.problem(400, "oauth_binding_mismatch");
     app.nobody_is_connected().await;
     let seller = app.come_back(&ada.with("ada")).await.ok(200);
-    assert_eq!(seller["display_name"], "Ada's Pens", "nothing was changed by it");
+    assert_eq!(seller["display_name"], "Ada's Pens", "the seller is unchanged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_counts_once() {
+async fn used_oauth_state_is_rejected() {
     let app = TestApp::start().await;
     let (first, second) = (app.authorize("ada").await, app.authorize("ada").await);
     let first = app.approve(&first, &[("account", "new"), ("business_name", "Ada's Pens")]).await;
@@ -130,7 +130,7 @@ async fn a_state_counts_once() {
     let sellers = app.get("/v1/sellers").shop().send().await.ok(200);
     assert_eq!(sellers["data"].as_array().unwrap().len(), 1);
 
-    // Of two at once, one gets through.
+    // Two concurrent callbacks: one succeeds.
     let body = second.with("ada");
     let (one, other) = tokio::join!(app.come_back(&body), app.come_back(&body));
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
@@ -140,7 +140,7 @@ async fn a_state_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_is_over_after_its_time() {
+async fn expired_oauth_state_is_rejected() {
     let app = TestApp::start().await;
     let begun_at = Utc::now() - Duration::minutes(11);
     let expires_at = begun_at + Duration::minutes(10);
@@ -153,7 +153,7 @@ async fn a_state_is_over_after_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_stripe_does_not_take_ends_the_try() {
+async fn invalid_oauth_code_ends_the_flow() {
     let app = TestApp::start().await;
     let url = app.authorize("ada").await;
     let state = parameter(&url, "state");
@@ -162,7 +162,7 @@ async fn a_code_that_stripe_does_not_take_ends_the_try() {
     assert!(!contains(&app.database_bytes(), "slr_"));
     let came_back = app.approve(&url, &[("account", "new")]).await;
     app.come_back(&came_back.with("ada")).await.problem(400, "oauth_state_used");
-    // A code that was exchanged before, with a state that is good.
+    // The code was exchanged before; the state is valid.
     let url = app.authorize("ada").await;
     let other = app.approve(&url, &[("account", "new")]).await;
     app.come_back(&other.with("ada")).await.ok(200);
@@ -172,7 +172,7 @@ async fn a_code_that_stripe_does_not_take_ends_the_try() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_client_id_nobody_is_sent_to_stripe() {
+async fn oauth_without_a_client_id_is_rejected() {
     let app = TestApp::start_with(Setup { with_connect: false, ..Setup::default() }).await;
     let body = json!({"binding": "ada", "redirect_uri": BACK});
     let began = app.post("/v1/sellers/oauth/authorize").shop().json(&body).send().await;
@@ -183,7 +183,7 @@ async fn without_a_client_id_nobody_is_sent_to_stripe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_led_elsewhere() {
+async fn oauth_return_url_outside_the_allowed_origins_is_rejected() {
     let app = TestApp::start().await;
     for (address, code) in [
         ("https://evil.example/connected", "return_origin_not_allowed"),
@@ -200,7 +200,7 @@ async fn nobody_is_led_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_adds_nothing_to_what_stripe_is_asked() {
+async fn return_url_cannot_inject_oauth_parameters() {
     let app = TestApp::start().await;
     let address = "https://shop.example/connected?to=7&state=mine&scope=read_only#client_id=ca_Evil";
     let body = json!({"binding": "ada", "redirect_uri": address});
@@ -212,8 +212,8 @@ async fn an_address_adds_nothing_to_what_stripe_is_asked() {
     assert_eq!((parameter(url.as_str(), "scope"), url.fragment()), ("read_write".to_owned(), None));
 }
 
-/// A stand-in for Stripe that lets the platform into a live account, with keys that nobody may keep. What it is asked
-/// for is counted.
+/// A Stripe server that authorizes the platform on a live account, with keys that must never be stored. It counts
+/// its requests.
 fn stripe_with_keys(livemode: bool) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -249,7 +249,7 @@ const REFRESH_TOKEN: &str = "rt_RefreshTokenThatNobodyMayKeep";
 const PUBLISHABLE_KEY: &str = "pk_live_51PublishableKeyOfTheAccount";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_another_mode_is_not_connected() {
+async fn account_of_another_mode_is_not_connected() {
     let (base, asked) = stripe_with_keys(true);
     let app = TestApp::start_with(Setup { stripe_base: Some(base), ..Setup::default() }).await;
     let state = parameter(&app.authorize("ada").await, "state");
@@ -262,7 +262,7 @@ async fn an_account_of_another_mode_is_not_connected() {
     app.come_back(&body).await.problem(400, "oauth_state_used");
 }
 
-/// Everything that is logged in this process, from the first test on that asks for it.
+/// Captures all logs of this process, from the first test that calls this function.
 fn log() -> Arc<Mutex<Vec<u8>>> {
     static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
     let start = || {
@@ -290,11 +290,11 @@ impl std::io::Write for Writer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lets_anybody_in_is_neither_kept_nor_told() {
+async fn oauth_secrets_are_neither_stored_nor_logged() {
     let log = log();
     let (base, asked) = stripe_with_keys(false);
     let app = TestApp::start_with(Setup { stripe_base: Some(base), ..Setup::default() }).await;
-    let binding = "session of Ada, whom nobody else may be";
+    let binding = "Ada's session";
     let (url, other) = (app.authorize(binding).await, app.authorize(binding).await);
     let (state, other_state) = (parameter(&url, "state"), parameter(&other, "state"));
     let code = "ac_CodeThatNobodyMayKeep";
@@ -317,7 +317,7 @@ async fn what_lets_anybody_in_is_neither_kept_nor_told() {
     answers.push(app.get("/metrics").send().await);
 
     let logged = log.lock().unwrap().clone();
-    assert!(contains(&logged, "/v1/sellers/oauth/callback"), "the log is looked at");
+    assert!(contains(&logged, "/v1/sellers/oauth/callback"), "the log contains the request");
     let stored = app.database_bytes();
     assert!(
         contains(&stored, &hash(&state)) && contains(&stored, &hash(binding)),
@@ -344,7 +344,7 @@ async fn what_lets_anybody_in_is_neither_kept_nor_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_is_neither_kept_nor_logged() {
+async fn account_link_is_neither_stored_nor_logged() {
     let log = log();
     let app = TestApp::start().await;
     let seller = app.created_seller("merchant-7").await;
@@ -356,7 +356,7 @@ async fn a_link_is_neither_kept_nor_logged() {
     let secret = url.rsplit('/').next().unwrap();
     assert!(secret.len() >= 12, "{url}");
     let again = app.post(&path).shop().key("a link").json(&body).send().await;
-    assert_eq!(again.header("idempotency-replayed"), None, "what works once is not kept");
+    assert_eq!(again.header("idempotency-replayed"), None, "single-use replies are not stored");
     assert!(!contains(&app.database_bytes(), secret));
     let logged = log.lock().unwrap().clone();
     assert!(contains(&logged, "account_link") && !contains(&logged, secret));

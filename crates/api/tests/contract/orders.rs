@@ -1,11 +1,11 @@
-//! Orders: placed, read, listed, changed, canceled.
+//! Orders: place, read, list, update, cancel.
 
 use serde_json::json;
 
 use crate::app::{Setup, TestApp, basket, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_priced_from_the_catalogue() {
+async fn order_is_priced_from_the_catalog() {
     let app = TestApp::start().await;
     let product = app.product(2499).await;
     let body = json!({
@@ -25,14 +25,14 @@ async fn an_order_is_priced_from_the_catalogue() {
     let mut without_token = order.clone();
     without_token.as_object_mut().unwrap().remove("client_token");
     assert_eq!(read, without_token);
-    // The price is that of the day it was placed.
+    // The order keeps the price of its placement.
     let path = format!("/v1/products/{product}");
     app.patch(&path).shop().json(&json!({"unit_amount": 1, "name": "Pen"})).send().await.ok(200);
     assert_eq!(app.get(&location).shop().send().await.ok(200), without_token);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn baskets_without_a_price_are_refused() {
+async fn order_without_a_valid_price_is_rejected() {
     let app = TestApp::start().await;
     let pen = app.product(2499).await;
     let free = app.product(0).await;
@@ -59,7 +59,7 @@ async fn baskets_without_a_price_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_holds_a_few_open_orders_only() {
+async fn open_orders_per_address_are_limited() {
     let setup = Setup {
         max_open_orders: 2,
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
@@ -112,7 +112,7 @@ async fn orders_are_listed_and_filtered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customer_and_shipping_change_until_the_order_ends() {
+async fn customer_and_shipping_can_change_until_the_order_ends() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -137,7 +137,7 @@ async fn customer_and_shipping_change_until_the_order_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_that_are_none_name_nothing() {
+async fn malformed_order_id_returns_404() {
     let app = TestApp::start().await;
     for path in [
         "/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7",

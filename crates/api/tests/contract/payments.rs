@@ -1,4 +1,4 @@
-//! From an order to its money: PaymentIntents, lookups that wait, declines.
+//! Payments of an order: PaymentIntents, waiting lookups, declines.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::{Setup, TestApp, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_becomes_paid() {
+async fn succeeded_payment_makes_the_order_paid() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -18,7 +18,7 @@ async fn an_order_becomes_paid() {
         ".id" => "[id]", ".order_id" => "[id]", ".payment_intent_id" => "[id]", ".client_secret" => "[secret]"
     });
     let again = app.payment_intent(&order_id, &token).await;
-    assert_eq!(again, intent, "there is one live PaymentIntent");
+    assert_eq!(again, intent, "only one PaymentIntent is live");
 
     let intent_id = text(&intent["payment_intent_id"]);
     let waiting = {
@@ -51,7 +51,7 @@ async fn an_order_becomes_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decline_is_told_and_many_end_the_tries() {
+async fn decline_is_reported_and_too_many_end_the_attempts() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/payment");
@@ -73,7 +73,7 @@ async fn a_decline_is_told_and_many_end_the_tries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lookup_that_waits_is_answered_when_the_service_stops() {
+async fn waiting_lookup_is_answered_on_shutdown() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}/payment?wait=30");
@@ -94,7 +94,7 @@ async fn a_lookup_that_waits_is_answered_when_the_service_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_webhook_is_made_up_for() {
+async fn waiting_lookup_reads_stripe_when_the_webhook_is_late() {
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let (order_id, token) = app.order().await;
     let intent_id = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -105,7 +105,7 @@ async fn a_late_webhook_is_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_held_payment_is_canceled_by_the_shop_only() {
+async fn authorized_payment_is_canceled_only_with_a_secret_key() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -124,7 +124,7 @@ async fn a_held_payment_is_canceled_by_the_shop_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stripe_that_is_away_is_a_503() {
-    // Nobody listens on this port, which only root may take.
+    // This port has no listener; only root may open it.
     let setup = Setup { stripe_base: Some("http://127.0.0.1:1".to_owned()), ..Setup::default() };
     let app = TestApp::start_with(setup).await;
     let (order_id, token) = app.order().await;
@@ -133,7 +133,7 @@ async fn a_stripe_that_is_away_is_a_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_payment_intent_shows_its_own_status_beside_the_orders() {
+async fn payment_intent_lookup_shows_its_own_status_and_the_orders() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let first = text(&app.payment_intent(&order_id, &token).await["payment_intent_id"]);
@@ -160,7 +160,7 @@ async fn each_payment_intent_shows_its_own_status_beside_the_orders() {
     assert_eq!(of_the_order["payment_intent_id"], json!(second));
 }
 
-/// A server in Stripe's place that does not take the key.
+/// A Stripe server that rejects the key.
 fn refuses_the_key(status: u16) -> String {
     let answer = move || async move {
         let status = actix_web::http::StatusCode::from_u16(status).unwrap();
@@ -177,7 +177,7 @@ fn refuses_the_key(status: u16) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_stripe_does_not_take_is_the_shops_affair() {
+async fn invalid_stripe_key_returns_503_without_details() {
     for status in [401, 403] {
         let setup = Setup { stripe_base: Some(refuses_the_key(status)), ..Setup::default() };
         let app = TestApp::start_with(setup).await;
@@ -186,7 +186,7 @@ async fn a_key_that_stripe_does_not_take_is_the_shops_affair() {
         let problem = app.post(&path).bearer(&token).send().await.problem(503, "stripe_misconfigured");
         assert_eq!(problem["title"], "The shop's service is misconfigured");
         assert!(!problem.to_string().contains("API Key"), "{problem}");
-        // The order is as payable as before, once the key is mended.
+        // The order can be paid once the key is fixed.
         assert_eq!(
             app.get(&format!("/v1/orders/{order_id}")).bearer(&token).send().await.ok(200)["status"],
             "pending"
@@ -195,7 +195,7 @@ async fn a_key_that_stripe_does_not_take_is_the_shops_affair() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_amount_that_stripe_does_not_take_is_said_so() {
+async fn amount_refused_by_stripe_is_reported() {
     let app = TestApp::start().await;
     let product = app.product(1).await;
     let body = json!({"items": [{"product_id": product, "quantity": 1}]});

@@ -1,4 +1,4 @@
-//! Who may call what: every route with every kind of caller.
+//! The permission matrix: every route with every kind of caller.
 
 use quittance_api::client_token;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::{Answer, Setup, TestApp, add_key, basket, return_urls, text};
 use crate::marketplace::{BACK, path_of};
 
-/// What a caller shows.
+/// The credential of a caller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Who {
     Nobody,
@@ -31,7 +31,7 @@ const EVERYBODY: [Who; 8] = [
     Who::WrongScheme,
 ];
 
-/// Who a route is for.
+/// The callers that may use a route.
 #[derive(Debug, Clone, Copy)]
 enum For {
     Everybody,
@@ -40,7 +40,7 @@ enum For {
     Shop,
 }
 
-/// The answer that a caller must get: a success, or a status with its code.
+/// The expected response: success, or a status with a problem code.
 #[expect(clippy::match_same_arms, reason = "it is read caller by caller")]
 fn expected(route: For, who: Who) -> Option<(u16, &'static str)> {
     let invalid = Some((401, "invalid_credentials"));
@@ -55,7 +55,7 @@ fn expected(route: For, who: Who) -> Option<(u16, &'static str)> {
     }
 }
 
-/// What is asked, and who may.
+/// A route and its allowed callers.
 type Route = (Method, String, Option<Value>, For);
 
 async fn routes_of_sellers(app: &TestApp) -> Vec<Route> {
@@ -75,7 +75,7 @@ async fn routes_of_sellers(app: &TestApp) -> Vec<Route> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_with_every_caller() {
+async fn every_route_answers_every_caller_as_documented() {
     let app = TestApp::start().await;
     let (order_id, token) = app.order().await;
     let (_, other_token) = app.order().await;
@@ -143,9 +143,9 @@ async fn every_route_with_every_caller() {
     }
 }
 
-/// Nobody but the shop learns whether what they came with would have been taken.
+/// Without a secret key, the response doesn't reveal whether the credentials in the body are valid.
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_are_connected_by_the_shop_alone() {
+async fn connecting_sellers_requires_a_secret_key() {
     let app = TestApp::start().await;
     let (_, token) = app.order().await;
     let url = app.authorize("session-7").await;
@@ -176,7 +176,7 @@ fn check(answer: Answer, expected: Option<(u16, &str)>, asked: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_is_moved_by_the_shop_alone() {
+async fn moving_money_requires_a_secret_key() {
     let app = TestApp::start().await;
     let (held_id, held_token, _) = app.authorized_order().await;
     let (paid_id, paid_token, _) = app.paid_order().await;
@@ -194,7 +194,7 @@ async fn money_is_moved_by_the_shop_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_orders_client_secret_opens_nothing() {
+async fn client_secret_of_another_order_is_rejected() {
     let app = TestApp::start().await;
     let (order_id, _) = app.order().await;
     let (other_id, other_token) = app.order().await;
@@ -207,7 +207,7 @@ async fn another_orders_client_secret_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_secret_key_alone_may_set() {
+async fn restricted_fields_require_a_secret_key() {
     let app = TestApp::start().await;
     let product = app.product(100).await;
     let mut body = basket(&product);
@@ -240,7 +240,7 @@ async fn what_a_secret_key_alone_may_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_outlives_the_rolling_of_its_key() {
+async fn client_token_stays_valid_after_key_rotation() {
     let keys = vec!["the new key", "the old key"];
     let app = TestApp::start_with(Setup { token_keys: keys, ..Setup::default() }).await;
     let (order_id, token) = app.order().await;
@@ -253,7 +253,7 @@ async fn a_token_outlives_the_rolling_of_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_key_opens_nothing() {
+async fn revoked_secret_key_is_rejected() {
     let app = TestApp::start().await;
     let key = add_key(&app.store).await;
     let row = app.store.secret_key_by_hash(key.hash()).await.unwrap().unwrap();

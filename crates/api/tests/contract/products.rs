@@ -1,11 +1,11 @@
-//! The catalogue.
+//! The catalog.
 
 use serde_json::json;
 
 use crate::app::{TestApp, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_is_created_changed_and_taken_from_the_shelf() {
+async fn product_is_created_updated_and_deactivated() {
     let app = TestApp::start().await;
     let body = json!({
         "name": "Fountain pen", "description": "Steel nib", "unit_amount": 2499, "currency": "eur",
@@ -33,7 +33,7 @@ async fn a_product_is_created_changed_and_taken_from_the_shelf() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_must_fit_its_currency() {
+async fn price_off_the_currency_step_is_rejected() {
     let app = TestApp::start().await;
     let body = json!({"name": "Lopapeysa", "unit_amount": 150, "currency": "isk"});
     let refused = app.post("/v1/products").shop().json(&body).send().await.problem(422, "invalid_request");
@@ -46,7 +46,7 @@ async fn a_price_must_fit_its_currency() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_catalogue_is_read_page_by_page() {
+async fn catalog_is_paginated() {
     let app = TestApp::start().await;
     let mut ids = Vec::new();
     for amount in 1..=5 {
@@ -67,7 +67,7 @@ async fn the_catalogue_is_read_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_configuration_of_a_frontend() {
+async fn frontend_configuration_is_public() {
     let app = TestApp::start().await;
     let config = app.get("/v1/config").send().await.ok(200);
     let currencies = config["currencies"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Money that goes back, and charges that are disputed.
+//! Refunds and disputes.
 
 use quittance_test_support::wait_until;
 use serde_json::{Value, json};
@@ -16,14 +16,14 @@ impl TestApp {
     }
 }
 
-/// A refund without what every piece of news of it moves.
+/// Returns a refund without the fields that change with every event.
 fn lasting(mut refund: Value) -> Value {
     refund.as_object_mut().unwrap().remove("updated_at");
     refund
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_goes_back_in_parts() {
+async fn partial_refunds_add_up_to_the_amount_paid() {
     let app = TestApp::start().await;
     let (order_id, ..) = app.paid_order().await;
     let path = format!("/v1/orders/{order_id}");
@@ -60,7 +60,7 @@ async fn money_goes_back_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refunds_that_can_not_be_are_not_sent() {
+async fn impossible_refund_is_rejected_before_stripe_is_called() {
     let app = TestApp::start().await;
     let (paid_id, ..) = app.paid_order().await;
     app.refund(&paid_id, &json!({"amount": 4000})).await;
@@ -96,12 +96,12 @@ async fn refunds_that_can_not_be_are_not_sent() {
     for id in ["ref_01kb3m9q4e8v2tz6h0rxw5ncy7", "nonsense"] {
         app.get(&format!("/v1/refunds/{id}")).shop().send().await.problem(404, "not_found");
     }
-    assert_eq!(app.sent(), before, "nothing was sent to Stripe");
+    assert_eq!(app.sent(), before, "the API sent nothing to Stripe");
     assert_eq!(app.refunds(&paid_id).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refunds_at_once_give_back_no_more_than_was_paid() {
+async fn concurrent_refunds_never_exceed_the_amount_paid() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.paid_order().await;
     let path = format!("/v1/orders/{order_id}/refunds");
@@ -118,7 +118,7 @@ async fn refunds_at_once_give_back_no_more_than_was_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_is_asked_for_twice_is_made_once() {
+async fn repeated_refund_request_creates_one_refund() {
     let app = TestApp::start().await;
     let (order_id, ..) = app.paid_order().await;
     let path = format!("/v1/orders/{order_id}/refunds");
@@ -127,15 +127,15 @@ async fn a_refund_that_is_asked_for_twice_is_made_once() {
     let again = ask().await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!((&again.text, again.header("location")), (&first.text, first.header("location")));
-    assert_eq!(first.ok(201)["status"], "succeeded", "what Stripe answered, also in the repetition");
+    assert_eq!(first.ok(201)["status"], "succeeded", "the repetition returns Stripe's answer");
     assert_eq!(app.times_sent("POST /v1/refunds"), 1);
     app.post(&path).shop().key("k").send().await.problem(422, "idempotency_key_reused");
 }
 
-/// The reply stands in the transaction of the record: whoever repeats the request before Stripe has answered, or
-/// after a crash in between, gets it, and gives nothing back twice.
+/// The reply is stored in the transaction that records the refund. A repetition before Stripe answers, or after a
+/// crash, gets that reply and creates no second refund.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_is_answered_from_its_record_on() {
+async fn refund_is_returned_as_soon_as_it_is_recorded() {
     let app = TestApp::start().await;
     let (order_id, ..) = app.paid_order().await;
     let fault = "hang_ms=3000&script[]=POST%20%2Fv1%2Frefunds%201%20hang";
@@ -156,10 +156,10 @@ async fn a_refund_is_answered_from_its_record_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_stripe_does_not_make_is_said_so() {
+async fn refund_refused_by_stripe_is_reported() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.paid_order().await;
-    // It went back in the dashboard, and Stripe's word of that never comes.
+    // The refund was made in the Dashboard, and its webhook never arrives.
     app.at_stripe("/_sandbox/deliveries", "mode=drop").await;
     app.at_stripe("/v1/refunds", &format!("payment_intent={intent_id}")).await;
     let path = format!("/v1/orders/{order_id}/refunds");
@@ -178,7 +178,7 @@ async fn a_refund_that_stripe_does_not_make_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_of_the_dashboard_is_listed() {
+async fn dashboard_refund_is_listed() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.paid_order().await;
     let form = format!("payment_intent={intent_id}&amount=998&reason=duplicate");
@@ -193,7 +193,7 @@ async fn a_refund_of_the_dashboard_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dispute_is_read_and_stops_refunds() {
+async fn dispute_is_listed_and_blocks_refunds() {
     let app = TestApp::start().await;
     let (order_id, _, intent_id) = app.paid_order().await;
     let path = format!("/v1/orders/{order_id}/disputes");
@@ -215,7 +215,7 @@ async fn a_dispute_is_read_and_stops_refunds() {
     let before = app.sent();
     let refunds = format!("/v1/orders/{order_id}/refunds");
     app.post(&refunds).shop().send().await.problem(409, "order_disputed");
-    assert_eq!(app.sent(), before, "nothing was sent to Stripe");
+    assert_eq!(app.sent(), before, "the API sent nothing to Stripe");
     let decide = format!("/_sandbox/disputes/{}/decide", text(&made["id"]));
     app.at_stripe(&decide, "outcome=lost").await;
     app.order_becomes(&order_id, "charged_back").await;
@@ -225,7 +225,7 @@ async fn a_dispute_is_read_and_stops_refunds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_counts_without_a_webhook() {
+async fn refund_counts_without_a_webhook() {
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let (order_id, token) = app.order().await;
     let path = format!("/v1/orders/{order_id}");

@@ -1,4 +1,4 @@
-//! Sellers for whom the platform makes accounts: onboarded, read, changed, and let go.
+//! Sellers with accounts created by the platform: onboarding, reads, updates, disconnection.
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::app::{Setup, TestApp, text};
 use crate::marketplace::path_of;
 
 impl TestApp {
-    /// Follows a link to the page on which Stripe asks, and does there what a person would.
+    /// Follows an account link and completes Stripe's onboarding as the owner would.
     async fn onboard(&self, link: &str, outcome: &str) {
         let page = self.http.get(link).send().await.unwrap();
         assert_eq!(page.status(), 200);
@@ -33,7 +33,7 @@ impl TestApp {
         self.delete(&format!("{}{query}", path_of(seller))).shop().send().await
     }
 
-    /// The ids of the sellers that a query finds.
+    /// Lists the seller IDs that a query finds.
     async fn found(&self, query: &str) -> Vec<String> {
         let list = self.get(&format!("/v1/sellers{query}")).shop().send().await.ok(200);
         assert_eq!(list["object"], "list");
@@ -48,7 +48,7 @@ fn urls() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_made_and_filled_in() {
+async fn seller_account_is_created_and_onboarded() {
     let app = TestApp::start().await;
     let body = json!({
         "type": "express", "country": "DE", "email": "ada@example.com", "business_type": "individual",
@@ -92,7 +92,7 @@ async fn an_account_is_made_and_filled_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stripe_says_of_an_account_arrives_by_its_events() {
+async fn account_events_update_the_seller() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     assert_eq!(seller["ready"], true, "{seller}");
@@ -111,7 +111,7 @@ async fn what_stripe_says_of_an_account_arrives_by_its_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sellers_are_found() {
+async fn sellers_are_listed_and_filtered() {
     let app = TestApp::start().await;
     let ready = app.connected_seller("ada").await;
     let first = app.created_seller("merchant-1").await;
@@ -133,13 +133,13 @@ async fn sellers_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sellers_terms_are_changed() {
+async fn seller_terms_are_updated() {
     let app = TestApp::start().await;
     let seller = app.created_seller("merchant-7").await;
     let terms = |seller: &Value| {
         ["charge_type", "fee_basis_points", "fee_fixed", "fee_minimum"].map(|name| seller[name].clone())
     };
-    assert_eq!(terms(&seller), [json!("direct"), json!(250), json!(30), json!(0)], "those of the settings");
+    assert_eq!(terms(&seller), [json!("direct"), json!(250), json!(30), json!(0)], "the configured defaults");
     let change = json!({"charge_type": "destination", "fee_minimum": 100, "metadata": {"a": "b"}});
     let changed = app.change_seller(&seller, &change).await;
     assert_eq!(terms(&changed), [json!("destination"), json!(250), json!(30), json!(100)]);
@@ -153,7 +153,7 @@ async fn a_sellers_terms_are_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_are_for_accounts_that_the_platform_made() {
+async fn account_link_requires_an_account_created_by_the_platform() {
     let app = TestApp::start().await;
     let own = app.connected_seller("ada").await;
     app.link(&own, &urls()).await.problem(409, "not_onboarded_by_link");
@@ -166,8 +166,8 @@ async fn links_are_for_accounts_that_the_platform_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_stripe_is_away_an_account_is_on_its_way() {
-    // Nobody listens on this port, which only root may take.
+async fn seller_is_pending_while_stripe_is_unreachable() {
+    // This port has no listener; only root may open it.
     let setup = Setup { stripe_base: Some("http://127.0.0.1:1".to_owned()), ..Setup::default() };
     let app = TestApp::start_with(setup).await;
     let seller = app.created_seller("merchant-7").await;
@@ -180,7 +180,7 @@ async fn while_stripe_is_away_an_account_is_on_its_way() {
     assert_eq!(refused["errors"][0]["code"], "unknown_seller");
 }
 
-/// A stand-in for Stripe that makes no accounts in this country.
+/// A Stripe server that refuses to create accounts in this country.
 fn refuses_the_country() -> String {
     let answer = || async {
         let error = json!({
@@ -200,7 +200,7 @@ fn refuses_the_country() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_stripe_does_not_make_leaves_no_seller() {
+async fn account_refused_by_stripe_leaves_no_seller() {
     let setup = Setup { stripe_base: Some(refuses_the_country()), ..Setup::default() };
     let app = TestApp::start_with(setup).await;
     let body = json!({"type": "express", "country": "KP"});
@@ -214,7 +214,7 @@ async fn an_account_that_stripe_does_not_make_leaves_no_seller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seller_that_works_is_not_lost_by_a_slip() {
+async fn disconnecting_a_ready_seller_requires_force() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     for query in ["", "?force=false"] {
@@ -228,7 +228,7 @@ async fn a_seller_that_works_is_not_lost_by_a_slip() {
     assert_eq!((&gone["connected"], &gone["blockers"]), (&json!(false), &json!(["not_connected"])));
     assert_eq!(app.times_sent("POST /oauth/deauthorize"), 1);
     app.order_becomes(&text(&order["id"]), "canceled").await;
-    assert_eq!(app.unlink(&seller, "").await.ok(200)["connected"], false, "asked for again, it is done");
+    assert_eq!(app.unlink(&seller, "").await.ok(200)["connected"], false, "the repetition succeeds");
     assert_eq!(app.times_sent("POST /oauth/deauthorize"), 1);
     let nobody = json!({"id": "slr_01kb3m9q4e8v2tz6h0rxw5ncy7"});
     app.unlink(&nobody, "?force=true").await.problem(404, "not_found");
@@ -239,7 +239,7 @@ async fn a_seller_that_works_is_not_lost_by_a_slip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seller_with_money_on_its_way_waits() {
+async fn seller_with_processing_payments_is_not_disconnected() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     let order = app.order_of(&seller).await;
@@ -261,7 +261,7 @@ async fn a_seller_with_money_on_its_way_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_is_made_once_on_its_sellers_account() {
+async fn stripe_product_is_created_once_on_the_sellers_account() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     let account = text(&seller["account_id"]);
@@ -269,7 +269,7 @@ async fn a_product_is_made_once_on_its_sellers_account() {
     let path = format!("{}/stripe_products", path_of(&seller));
     let body = json!({"product_id": product});
     let made = app.post(&path).shop().json(&body).send().await;
-    assert_eq!(made.header("location"), None, "it is read at Stripe");
+    assert_eq!(made.header("location"), None, "the object lives at Stripe");
     let made = made.ok(201);
     assert_eq!((&made["object"], &made["product_id"]), (&json!("stripe_product"), &json!(product)));
     assert_eq!(made["account_id"], seller["account_id"]);
@@ -282,7 +282,7 @@ async fn a_product_is_made_once_on_its_sellers_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_sellers_own_products_are_made_on_its_account() {
+async fn stripe_product_of_another_seller_is_rejected() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     let other = app.connected_seller("eve").await;

@@ -1,24 +1,28 @@
-//! Selling through sellers: whose a product is, what an order says of it, and what is charged where.
+//! Sales through sellers: a product's seller, the order's terms, and the charged account.
 
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp, basket, return_urls, text};
 use crate::marketplace::path_of;
 
-/// What an order says about its seller.
+/// Returns the seller fields of an order.
 fn seller_terms(order: &Value) -> [Value; 3] {
     ["seller_id", "charge_type", "application_fee_amount"].map(|name| order[name].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_has_a_seller_or_is_the_platforms() {
+async fn product_belongs_to_a_seller_or_the_platform() {
     let app = TestApp::start().await;
     let (seller, other) = (app.connected_seller("ada").await, app.connected_seller("eve").await);
     let product = app.product_of(&seller, 2499).await;
     let path = format!("/v1/products/{product}");
     assert_eq!(app.get(&path).send().await.ok(200)["seller_id"], seller["id"]);
     let change = async |body: Value| app.patch(&path).shop().json(&body).send().await;
-    assert_eq!(change(json!({"name": "Ink"})).await.ok(200)["seller_id"], seller["id"], "as it was");
+    assert_eq!(
+        change(json!({"name": "Ink"})).await.ok(200)["seller_id"],
+        seller["id"],
+        "the seller is unchanged"
+    );
     assert_eq!(change(json!({"seller_id": other["id"]})).await.ok(200)["seller_id"], other["id"]);
     assert_eq!(change(json!({"seller_id": null})).await.ok(200)["seller_id"], json!(null));
     let unknown = "slr_01kb3m9q4e8v2tz6h0rxw5ncy7";
@@ -32,20 +36,20 @@ async fn a_product_has_a_seller_or_is_the_platforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_of_one_seller_and_keeps_its_terms() {
+async fn order_has_one_seller_and_keeps_its_terms() {
     let app = TestApp::start().await;
     let (seller, other) = (app.connected_seller("ada").await, app.connected_seller("eve").await);
     let order = app.order_of(&seller).await;
     assert_eq!(
         seller_terms(&order),
         [seller["id"].clone(), json!("direct"), json!(null)],
-        "whoever placed it"
+        "the order's holder"
     );
     let path = format!("/v1/orders/{}", text(&order["id"]));
     let token = text(&order["client_token"]);
     assert_eq!(seller_terms(&app.get(&path).bearer(&token).send().await.ok(200)), seller_terms(&order));
     let order = app.get(&path).shop().send().await.ok(200);
-    // 2.5 % of 49.98 is 1.2495, and 0.30 on top.
+    // 2.5% of 49.98 is 1.2495, plus 0.30.
     assert_eq!(seller_terms(&order), [seller["id"].clone(), json!("direct"), json!(155)]);
     app.change_seller(&seller, &json!({"charge_type": "destination", "fee_basis_points": 0})).await;
     assert_eq!(seller_terms(&app.get(&path).shop().send().await.ok(200)), seller_terms(&order));
@@ -73,7 +77,7 @@ async fn an_order_is_of_one_seller_and_keeps_its_terms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_direct_charge_is_the_sellers_and_its_fee_the_platforms() {
+async fn direct_charge_is_made_on_the_sellers_account_with_the_platform_fee() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     let account = text(&seller["account_id"]);
@@ -100,12 +104,12 @@ async fn a_direct_charge_is_the_sellers_and_its_fee_the_platforms() {
     let whole = app.post(&refunds).shop().send().await.ok(201);
     assert_eq!((&whole["refund_application_fee"], &whole["reverse_transfer"]), (&json!(true), &json!(false)));
     let fees = app.read_at_stripe("/v1/application_fees").await;
-    // 39.98 of 49.98 went back with its part of the fee.
+    // 39.98 of 49.98 was refunded with its share of the fee.
     assert_eq!((&fees["data"][0]["amount"], &fees["data"][0]["amount_refunded"]), (&json!(155), &json!(124)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_charge_is_the_platforms_and_is_transferred() {
+async fn destination_charge_is_made_on_the_platform_and_transferred() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     app.change_seller(&seller, &json!({"charge_type": "destination"})).await;
@@ -129,7 +133,7 @@ async fn a_destination_charge_is_the_platforms_and_is_transferred() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_platform_sells_has_neither_transfer_nor_fee() {
+async fn platform_order_has_no_transfer_and_no_fee() {
     let app = TestApp::start().await;
     let (order_id, token, _) = app.paid_order().await;
     let order = app.get(&format!("/v1/orders/{order_id}")).bearer(&token).send().await.ok(200);
@@ -147,7 +151,7 @@ async fn what_the_platform_sells_has_neither_transfer_nor_fee() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_charged_through_a_seller_that_is_not_ready() {
+async fn payment_through_a_seller_that_is_not_ready_is_rejected() {
     let app = TestApp::start().await;
     let seller = app.connected_seller("ada").await;
     let order = app.order_of(&seller).await;
@@ -159,7 +163,7 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready() {
     for (flow, body) in [("payment_intent", json!({})), ("checkout_session", return_urls())] {
         let paying = || app.post(&format!("{path}/{flow}")).json(&body);
         let refused = paying().bearer(&token).send().await.problem(409, "seller_not_ready");
-        assert_eq!(refused["errors"], json!(null), "what a seller lacks is not the customer's business");
+        assert_eq!(refused["errors"], json!(null), "the customer doesn't see the seller's blockers");
         let refused = paying().shop().send().await.problem(409, "seller_not_ready");
         let errors = refused["errors"].as_array().unwrap();
         let codes: Value = errors.iter().map(|error| error["code"].clone()).collect::<Vec<_>>().into();
@@ -174,7 +178,7 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sellers_of_other_countries_and_currencies_are_not_charged_through() {
+async fn seller_of_an_unsupported_country_or_currency_is_not_charged() {
     let sellers_supported = quittance_domain::seller::SupportedSellers {
         countries: ["FR".to_owned()].into(),
         currencies: ["usd".to_owned()].into(),
@@ -190,8 +194,8 @@ async fn sellers_of_other_countries_and_currencies_are_not_charged_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seller_who_left_at_stripe_is_out_of_reach() {
-    // No event says so: Stripe does, when it is asked.
+async fn disconnected_seller_account_is_reported() {
+    // No event reports the disconnection; Stripe refuses the next request.
     let app = TestApp::start_with(Setup { with_webhook: false, ..Setup::default() }).await;
     let seller = app.connected_seller("ada").await;
     let order = app.order_of(&seller).await;
@@ -200,13 +204,13 @@ async fn a_seller_who_left_at_stripe_is_out_of_reach() {
     let path = format!("/v1/orders/{}/payment_intent", text(&order["id"]));
     app.post(&path).shop().send().await.problem(409, "seller_disconnected");
     let told = app.post(&format!("{}/refresh", path_of(&seller))).shop().send().await.ok(200);
-    assert_eq!(told["connected"], false, "also in the second in which it was connected");
+    assert_eq!(told["connected"], false, "even in the second of the connection");
     let refused = app.post(&path).shop().send().await.problem(409, "seller_not_ready");
     assert_eq!(refused["errors"][0]["code"], "not_connected");
     let body = basket(&text(&order["items"][0]["product_id"]));
     app.post("/v1/orders").json(&body).send().await.ok(201);
 
-    // It can be used again, though nobody told us: whoever asks anew finds out.
+    // The account works again without any event: the next refresh finds out.
     let url = app.authorize("ada").await;
     let came_back = app.approve(&url, &[("account", &account)]).await;
     let form = format!("grant_type=authorization_code&code={}", came_back.code);

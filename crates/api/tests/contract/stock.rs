@@ -1,4 +1,4 @@
-//! What can still be sold, and until when an order holds it.
+//! Stock: reservation, release and expiry.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::{Setup, TestApp, basket, text};
 
 impl TestApp {
-    /// Adds a product of which so many can be sold.
+    /// Adds a product with this stock.
     async fn counted(&self, stock: u32) -> String {
         let body = json!({"name": "Inkwell", "unit_amount": 1200, "currency": "eur", "stock": stock});
         let product = self.post("/v1/products").shop().json(&body).send().await.ok(201);
@@ -22,7 +22,7 @@ impl TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stock_is_held_and_given_back() {
+async fn stock_is_reserved_and_released() {
     let app = TestApp::start().await;
     let (few, many) = (app.counted(3).await, app.product(100).await);
     assert_eq!(app.stock(&many).await, json!(null));
@@ -39,14 +39,14 @@ async fn stock_is_held_and_given_back() {
         (&errors[0]["pointer"], &errors[0]["code"], &errors[0]["available"]),
         (&json!("/items/1"), &json!("insufficient_stock"), &json!(1))
     );
-    assert_eq!(app.stock(&few).await, 1, "nothing was taken");
+    assert_eq!(app.stock(&few).await, 1, "no stock was reserved");
     let cancel = format!("/v1/orders/{}/cancel", text(&order["id"]));
     app.post(&cancel).shop().send().await.ok(200);
     assert_eq!(app.stock(&few).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shop_says_how_many_there_are() {
+async fn stock_is_set_with_a_secret_key() {
     let app = TestApp::start().await;
     let product = app.counted(0).await;
     let path = format!("/v1/products/{product}");
@@ -58,11 +58,11 @@ async fn the_shop_says_how_many_there_are() {
         assert_eq!(answer.status == 201, sells, "{stock} {answer:?}");
     }
     let named = app.patch(&path).shop().json(&json!({"name": "Ink"})).send().await.ok(200);
-    assert_eq!(named["stock"], 0, "what is left out stays");
+    assert_eq!(named["stock"], 0, "an omitted field is unchanged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_ones_are_sold_once() {
+async fn last_items_are_sold_once() {
     let app = TestApp::start().await;
     let product = app.counted(5).await;
     let body = json!({"items": [{"product_id": product, "quantity": 1}]});
@@ -77,7 +77,7 @@ async fn the_last_ones_are_sold_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_not_paid_in_time_is_closed() {
+async fn unpaid_order_expires() {
     let app =
         TestApp::start_with(Setup { order_lifetime: Duration::from_hours(2), ..Setup::default() }).await;
     let product = app.counted(2).await;

@@ -1,4 +1,4 @@
-//! What happened to an order.
+//! The timeline of an order.
 
 use quittance_test_support::wait_until;
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ fn whats(timeline: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shop_sees_all_and_the_holder_what_concerns_them() {
+async fn timeline_is_complete_for_the_shop_and_short_for_the_holder() {
     let app = TestApp::start().await;
     let (order_id, token, _) = app.paid_order().await;
-    // Somebody else's PaymentIntent that carries this order's id: told, and ignored.
+    // A foreign PaymentIntent carries this order's ID: the event is recorded and ignored.
     let form = format!(
         "amount=100&currency=eur&confirm=true&payment_method=pm_card_visa&allowed_payment_method_types[]=card\
          &metadata[order_id]={order_id}&metadata[payment_id]=pay_01kb3m9q4e8v2tz6h0rxw5ncy7"
@@ -76,7 +76,7 @@ async fn the_shop_sees_all_and_the_holder_what_concerns_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_none_has_no_timeline() {
+async fn timeline_of_an_unknown_order_returns_404() {
     let app = TestApp::start().await;
     for path in ["/v1/orders/ord_01kb3m9q4e8v2tz6h0rxw5ncy7/timeline", "/v1/orders/42/timeline"] {
         app.get(path).shop().send().await.problem(404, "not_found");

@@ -1,4 +1,4 @@
-//! Stripe's deliveries over HTTP. What becomes of them is tested where it is decided.
+//! Stripe's webhooks over HTTP. The outcome of each event is tested in `quittance-persistence`.
 
 use chrono::Utc;
 use quittance_stripe_gateway::signature::sign;
@@ -19,7 +19,7 @@ fn signed(body: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signed_event_is_taken_once_and_again() {
+async fn signed_event_and_its_duplicate_return_200() {
     let app = TestApp::start_with(Setup { rate_limit_per_second: 1, ..Setup::default() }).await;
     let body = event();
     for _ in 0..20 {
@@ -34,7 +34,7 @@ async fn a_signed_event_is_taken_once_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anything_else_is_refused() {
+async fn unsigned_event_is_rejected() {
     let app = TestApp::start().await;
     let body = event();
     let call = || app.post("/webhooks/stripe");
@@ -67,7 +67,7 @@ async fn anything_else_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_can_not_be_stored_must_come_again() {
+async fn event_that_cannot_be_stored_returns_503() {
     let app = TestApp::start().await;
     let body = event();
     app.store.close();
@@ -78,7 +78,7 @@ async fn an_event_that_can_not_be_stored_must_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_endpoint_for_connected_accounts_has_secrets_of_its_own() {
+async fn connect_endpoint_uses_its_own_secrets() {
     let app = TestApp::start().await;
     let body = event();
     let deliver = async |path: &str, secret: &str| {
@@ -96,7 +96,7 @@ async fn the_endpoint_for_connected_accounts_has_secrets_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_secret_events_of_connected_accounts_must_come_again() {
+async fn connect_event_without_a_configured_secret_returns_503() {
     let app = TestApp::start_with(Setup { with_connect: false, ..Setup::default() }).await;
     let body = event();
     for secret in ["", WEBHOOK_SECRET, CONNECT_SECRET] {
