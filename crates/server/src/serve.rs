@@ -97,11 +97,11 @@ impl Service {
         let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let banner = banner(&config, &store, &url, &connection, demo_key.as_ref()).await?;
 
-        let waiting = OutcomeWaiters::start(store.clone());
-        let payments = Payments::new(store.clone(), connection.stripe.clone(), waiting.clone())
+        let waiters = OutcomeWaiters::start(store.clone());
+        let payments = Payments::new(store.clone(), connection.stripe.clone(), waiters.clone())
             .with_connect(config.sellers.clone());
         let wakeup = Wakeup::default();
-        let receiver = receiver(store.clone(), connection.webhook_secrets.clone(), waiting, wakeup.clone());
+        let receiver = receiver(store.clone(), connection.webhook_secrets.clone(), waiters, wakeup.clone());
         let jobs = Jobs {
             backfill: EventBackfiller::new(store.clone(), connection.stripe.clone(), receiver.clone()),
             payments: Worker::new(payments.clone()),
@@ -225,10 +225,10 @@ async fn check_account(connection: &Connection, store: &Store) -> Result<Account
 }
 
 /// Starts the event receiver. After each commit, it wakes waiting clients and the outbound worker.
-fn receiver(store: Store, secrets: Vec<SecretString>, waiting: OutcomeWaiters, wakeup: Wakeup) -> Receiver {
+fn receiver(store: Store, secrets: Vec<SecretString>, waiters: OutcomeWaiters, wakeup: Wakeup) -> Receiver {
     let config = ReceiverConfig { secrets, ..ReceiverConfig::default() };
     Receiver::start(store, config, move || {
-        waiting.notify();
+        waiters.notify();
         wakeup.notify();
     })
 }
