@@ -1,9 +1,8 @@
-//! Where messages may go.
+//! Protection against server-side request forgery (SSRF).
 //!
-//! Whoever may set the URL of an endpoint must not reach through us what only this machine can reach: its own
-//! services, the network it stands in, the metadata service of its cloud. So every address is looked at, after the
-//! name is resolved, and the connection is made to the addresses that were looked at and to no others: a name that
-//! means something else a moment later gains nothing.
+//! An endpoint's URL must not lead to hosts that only this machine can reach: its own services, its network, or its
+//! cloud's metadata service. The guard therefore checks every address after DNS resolution. The client connects only
+//! to the checked addresses, so DNS rebinding has no effect.
 
 use std::fmt;
 use std::io;
@@ -16,18 +15,18 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// The longest URL of an endpoint.
+/// The maximum length of an endpoint's URL, in bytes.
 const URL_LEN_MAX: usize = 2000;
 
-/// IPv4 networks that are not the public internet (IANA's registry of special-purpose addresses, and multicast).
+/// IPv4 networks outside the public internet: IANA's registry of special-purpose addresses, and multicast.
 const FORBIDDEN_V4: &[(Ipv4Addr, u8)] = &[
-    // This network; on Linux it means this machine.
+    // "This network"; on Linux, 0.0.0.0 is this machine.
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
-    // Shared by the customers of a provider (RFC 6598).
+    // Carrier-grade NAT (RFC 6598).
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
-    // Link-local; metadata services of clouds are at 169.254.169.254.
+    // Link-local; cloud metadata services use 169.254.169.254.
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
@@ -41,51 +40,51 @@ const FORBIDDEN_V4: &[(Ipv4Addr, u8)] = &[
     (Ipv4Addr::new(224, 0, 0, 0), 3),
 ];
 
-/// IPv6 networks within the global unicast addresses that are not the public internet. All that is outside `2000::/3`
-/// is forbidden anyway: loopback, link-local, unique-local, multicast, and IPv4 addresses in disguise.
+/// IPv6 networks within `2000::/3` that aren't the public internet. Addresses outside `2000::/3` are forbidden anyway:
+/// loopback, link-local, unique-local, multicast, and embedded IPv4 addresses.
 const FORBIDDEN_V6: &[(Ipv6Addr, u8)] = &[
-    // IETF protocol assignments, Teredo (RFC 4380) among them: it hides an IPv4 address.
+    // IETF protocol assignments, including Teredo (RFC 4380), which embeds an IPv4 address.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// Global unicast.
+/// Global unicast addresses.
 const GLOBAL_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// 6to4 (RFC 3056): an IPv4 address in the second and third group.
+/// 6to4 (RFC 3056), with an IPv4 address in the second and third group.
 const SIX_TO_FOUR: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
-/// NAT64 (RFC 6052): an IPv4 address in the last two groups.
+/// NAT64 (RFC 6052), with an IPv4 address in the last two groups.
 const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// How messages may travel.
+/// The URL schemes that endpoints may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schemes {
-    /// Encrypted only.
+    /// Only `https`.
     HttpsOnly,
-    /// Also in the clear, where no money is real.
+    /// `https` and `http`, for test mode.
     HttpAllowed,
 }
 
-/// Why a URL can not be an endpoint's.
+/// The reason why an endpoint can't have a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// It is none, or too long.
+    /// The text isn't a URL, or is too long.
     #[error("must be a URL of at most {URL_LEN_MAX} characters")]
     Invalid,
-    /// It is not encrypted, or no HTTP at all.
+    /// The scheme isn't allowed.
     #[error("must begin with https://")]
     Scheme,
-    /// It has a user name or a password in it.
-    #[error("must have no user name or password in it")]
+    /// The URL contains a username or a password.
+    #[error("must not contain a username or a password")]
     Credentials,
-    /// It names an address that is not on the public internet.
+    /// The host is an address outside the public internet and the allowed networks.
     #[error("must be on the public internet, or in a network of QUITTANCE_WEBHOOK_ALLOW_NETWORKS")]
     Address,
 }
 
-/// Says where messages may go.
+/// The addresses and URLs that messages may be sent to.
 #[derive(Debug, Clone)]
 pub struct Guard {
     schemes: Schemes,
@@ -93,13 +92,13 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard that lets messages go to the public internet, and to these networks.
+    /// Creates a guard that allows the public internet and these networks.
     #[must_use]
     pub fn new(schemes: Schemes, allowed: Vec<IpNet>) -> Self {
         Self { schemes, allowed: allowed.into() }
     }
 
-    /// A guard that also lets messages go to this machine: for the sandbox, where no money is real.
+    /// Creates a guard that also allows `http` and this machine, for use with the sandbox.
     #[must_use]
     pub fn for_sandbox(mut allowed: Vec<IpNet>) -> Self {
         allowed.extend([
@@ -109,8 +108,8 @@ impl Guard {
         Self::new(Schemes::HttpAllowed, allowed)
     }
 
-    /// The URL, if it may be an endpoint's. A name in it is not resolved here: what it means is looked at whenever a
-    /// connection is made.
+    /// Parses an endpoint's URL and checks it. A host name isn't resolved here; its addresses are checked for each
+    /// connection.
     pub fn check_url(&self, text: &str) -> Result<Url, UrlError> {
         if text.len() > URL_LEN_MAX {
             return Err(UrlError::Invalid);
@@ -123,30 +122,30 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlError::Credentials);
         }
-        // The parser has made one form of the many that an address can be written in.
+        // The parser normalizes the notations of an address, such as `0x7f.1` for 127.0.0.1.
         let address = match url.host() {
             None => return Err(UrlError::Invalid),
             Some(Host::Domain(_)) => None,
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         };
-        if address.is_some_and(|address| !self.may_reach(address)) {
+        if address.is_some_and(|address| !self.allows(address)) {
             return Err(UrlError::Address);
         }
         Ok(url)
     }
 
-    /// Whether a connection to this address may be made.
+    /// Returns true if connections to this address are allowed.
     #[must_use]
-    pub fn may_reach(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         if self.allowed.iter().any(|network| network.contains(&address)) {
             return true;
         }
         match address {
             IpAddr::V4(address) => is_public_v4(address),
-            IpAddr::V6(address) => match embedded(address) {
-                Some(inner) => self.may_reach(IpAddr::V4(inner)),
+            IpAddr::V6(address) => match embedded_v4(address) {
+                Some(inner) => self.allows(IpAddr::V4(inner)),
                 None => is_public_v6(address),
             },
         }
@@ -163,8 +162,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     within(&GLOBAL_V6) && !FORBIDDEN_V6.iter().any(within)
 }
 
-/// The IPv4 address that an IPv6 address leads to.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// Returns the IPv4 address embedded in a NAT64 or 6to4 address.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let within = |(network, length): (Ipv6Addr, u8)| Ipv6Net::new_assert(network, length).contains(&address);
     let octets = address.octets();
     let at =
@@ -178,18 +177,18 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Finds the addresses of a host: a service of somebody else's.
+/// Resolves host names to addresses.
 pub trait Resolver: Send + Sync + 'static {
-    /// The addresses of this host now.
-    fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+    /// Returns the current addresses of a host.
+    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
-/// Asks whom the system asks.
+/// The operating system's resolver.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemResolver;
 
 impl Resolver for SystemResolver {
-    fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let host = host.to_owned();
         async move {
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
@@ -199,12 +198,12 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Why there is no address to connect to.
+/// The reason why a host name has no usable address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResolveError {
-    /// The name has none.
+    /// The name has no address.
     Unresolved,
-    /// It has none that may be reached.
+    /// The name has only forbidden addresses.
     Forbidden,
 }
 
@@ -212,37 +211,37 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unresolved => "the host name has no address",
-            Self::Forbidden => "the host name has no address that may be reached",
+            Self::Forbidden => "the host name has only forbidden addresses",
         })
     }
 }
 
 impl std::error::Error for ResolveError {}
 
-/// Resolves names for the HTTP client, to addresses that may be reached. The client connects to what this returns.
+/// Resolves names for the HTTP client to allowed addresses. The client connects to no other address.
 pub(crate) struct GuardedResolver {
     pub(crate) guard: Guard,
-    pub(crate) lookup: Arc<dyn Resolver>,
+    pub(crate) resolver: Arc<dyn Resolver>,
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.guard.clone();
-        let looking = self.lookup.lookup(name.as_str());
+        let resolving = self.resolver.resolve(name.as_str());
         async move {
-            let found = looking.await.map_err(|_| ResolveError::Unresolved)?;
+            let found = resolving.await.map_err(|_| ResolveError::Unresolved)?;
             if found.is_empty() {
                 return Err(ResolveError::Unresolved.into());
             }
-            let reachable: Vec<SocketAddr> = found
+            let allowed: Vec<SocketAddr> = found
                 .into_iter()
-                .filter(|address| guard.may_reach(*address))
+                .filter(|address| guard.allows(*address))
                 .map(|address| SocketAddr::new(address, 0))
                 .collect();
-            if reachable.is_empty() {
+            if allowed.is_empty() {
                 return Err(ResolveError::Forbidden.into());
             }
-            Ok(Box::new(reachable.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         }
         .boxed()
     }

@@ -1,4 +1,4 @@
-//! How much is under way to each endpoint, so that a slow or dead one takes nothing from the others.
+//! Concurrency limits per endpoint, so that a slow or failing endpoint doesn't delay the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,86 +6,88 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quittance_domain::id::WebhookEndpointId;
 use tokio::sync::Semaphore;
 
-/// How many messages are sent to one endpoint at once.
+/// The most messages sent to one endpoint concurrently.
 const SENDING_MAX: usize = 16;
 
-/// How many messages are taken on ahead for an endpoint that does well.
-const WINDOW: usize = 8 * SENDING_MAX;
+/// The most deliveries claimed in advance for a healthy endpoint.
+const HEALTHY_CAPACITY: usize = 8 * SENDING_MAX;
 
-/// How many messages are taken on at once for an endpoint that failed last, or of which nothing is known yet.
-const WINDOW_UNWELL: usize = 2;
+/// The most deliveries claimed for an unhealthy endpoint: its last attempt failed, or it is new.
+const UNHEALTHY_CAPACITY: usize = 2;
 
-/// How many messages are taken on at once for all endpoints that do not do well, together.
-const UNWELL_MAX: usize = 256;
+/// The most deliveries claimed for all unhealthy endpoints together.
+const UNHEALTHY_TOTAL_MAX: usize = 256;
 
-/// What is under way to every endpoint that this process knows of.
+/// The claimed deliveries of every endpoint that this process knows.
 #[derive(Default)]
 pub(crate) struct Lanes(Mutex<HashMap<WebhookEndpointId, Lane>>);
 
-/// What is under way to one endpoint.
+/// The claimed deliveries of one endpoint.
 struct Lane {
-    taken_on: usize,
-    does_well: bool,
+    claimed: usize,
+    is_healthy: bool,
     sending: Arc<Semaphore>,
 }
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { taken_on: 0, does_well: false, sending: Arc::new(Semaphore::new(SENDING_MAX)) }
+        Self { claimed: 0, is_healthy: false, sending: Arc::new(Semaphore::new(SENDING_MAX)) }
     }
 }
 
 impl Lane {
-    /// How many more may be taken on. Few are not worth a transaction while many are under way.
-    fn room(&self) -> usize {
-        let window = if self.does_well { WINDOW } else { WINDOW_UNWELL };
-        let room = window.saturating_sub(self.taken_on);
-        if room * 2 >= window { room } else { 0 }
+    /// Returns the number of deliveries that can be claimed. Below half of the capacity it returns 0, because a
+    /// small claim isn't worth a transaction.
+    fn free_capacity(&self) -> usize {
+        let capacity = if self.is_healthy { HEALTHY_CAPACITY } else { UNHEALTHY_CAPACITY };
+        let free = capacity.saturating_sub(self.claimed);
+        if free * 2 >= capacity { free } else { 0 }
     }
 }
 
 impl Lanes {
-    /// How many messages may be taken on for each of these endpoints.
-    pub(crate) fn room(&self, due: Vec<WebhookEndpointId>) -> Vec<(WebhookEndpointId, u16)> {
+    /// Returns the endpoints with free capacity, each with the number of deliveries that can be claimed.
+    pub(crate) fn free_capacity(&self, due: Vec<WebhookEndpointId>) -> Vec<(WebhookEndpointId, u16)> {
         let mut lanes = self.lock();
-        // What has nothing under way and does not do well is as good as unknown.
-        lanes.retain(|_, lane| lane.taken_on > 0 || lane.does_well);
-        let unwell: usize = lanes.values().filter(|lane| !lane.does_well).map(|lane| lane.taken_on).sum();
-        let mut left_for_unwell = UNWELL_MAX.saturating_sub(unwell);
+        // An unhealthy lane without claimed deliveries equals a new one.
+        lanes.retain(|_, lane| lane.claimed > 0 || lane.is_healthy);
+        let unhealthy: usize = lanes.values().filter(|lane| !lane.is_healthy).map(|lane| lane.claimed).sum();
+        let mut left_for_unhealthy = UNHEALTHY_TOTAL_MAX.saturating_sub(unhealthy);
         let mut found = Vec::with_capacity(due.len());
         for endpoint_id in due {
             let lane = lanes.get(&endpoint_id);
-            let mut room = lane.map_or(WINDOW_UNWELL, Lane::room);
-            if lane.is_none_or(|lane| !lane.does_well) {
-                room = room.min(left_for_unwell);
-                left_for_unwell -= room;
+            let mut free = lane.map_or(UNHEALTHY_CAPACITY, Lane::free_capacity);
+            if lane.is_none_or(|lane| !lane.is_healthy) {
+                free = free.min(left_for_unhealthy);
+                left_for_unhealthy -= free;
             }
-            if room > 0 {
-                found.push((endpoint_id, u16::try_from(room).unwrap_or(u16::MAX)));
+            if free > 0 {
+                found.push((endpoint_id, u16::try_from(free).unwrap_or(u16::MAX)));
             }
         }
         found
     }
 
-    /// Notes that so many were taken on for an endpoint; what its sends have to wait for.
+    /// Records that `count` deliveries were claimed for an endpoint. Returns the semaphore that limits its
+    /// concurrent sends.
     pub(crate) fn claim(&self, endpoint_id: &WebhookEndpointId, count: usize) -> Arc<Semaphore> {
         let mut lanes = self.lock();
         let lane = lanes.entry(endpoint_id.clone()).or_default();
-        lane.taken_on += count;
+        lane.claimed += count;
         Arc::clone(&lane.sending)
     }
 
-    /// Notes how the last attempt at an endpoint went.
-    pub(crate) fn note(&self, endpoint_id: &WebhookEndpointId, does_well: bool) {
+    /// Records whether the last attempt at an endpoint succeeded.
+    pub(crate) fn record_health(&self, endpoint_id: &WebhookEndpointId, is_healthy: bool) {
         if let Some(lane) = self.lock().get_mut(endpoint_id) {
-            lane.does_well = does_well;
+            lane.is_healthy = is_healthy;
         }
     }
 
-    /// Notes that one message less is under way.
+    /// Releases one claimed delivery of an endpoint.
     pub(crate) fn release(&self, endpoint_id: &WebhookEndpointId) {
         if let Some(lane) = self.lock().get_mut(endpoint_id) {
-            lane.taken_on = lane.taken_on.saturating_sub(1);
+            lane.claimed = lane.claimed.saturating_sub(1);
         }
     }
 
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     fn endpoint() -> WebhookEndpointId {
-        "whe_00000000000000000000000001".parse().unwrap()
+        numbered(1)
     }
 
     fn numbered(number: usize) -> WebhookEndpointId {
@@ -107,39 +109,74 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_does_well_gets_more_at_once() {
+    fn unknown_endpoint_gets_two_deliveries() {
         let lanes = Lanes::default();
-        assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 2)]);
+
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), [(endpoint(), 2)]);
+
         lanes.claim(&endpoint(), 2);
-        assert_eq!(lanes.room(vec![endpoint()]), []);
-        lanes.note(&endpoint(), true);
-        assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 126)]);
-        lanes.claim(&endpoint(), 126);
-        for _ in 0..63 {
-            lanes.release(&endpoint());
-        }
-        assert_eq!(lanes.room(vec![endpoint()]), [], "a few are not worth a transaction");
-        lanes.release(&endpoint());
-        assert_eq!(lanes.room(vec![endpoint()]), [(endpoint(), 64)]);
-        lanes.note(&endpoint(), false);
-        assert_eq!(lanes.room(vec![endpoint()]), [], "it failed");
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), []);
     }
 
     #[test]
-    fn those_that_do_not_do_well_share_what_is_theirs() {
+    fn healthy_endpoint_gets_128_deliveries() {
+        let lanes = Lanes::default();
+        lanes.claim(&endpoint(), 2);
+
+        lanes.record_health(&endpoint(), true);
+
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), [(endpoint(), 126)]);
+    }
+
+    #[test]
+    fn healthy_endpoint_gets_more_once_half_are_released() {
+        let lanes = Lanes::default();
+        lanes.claim(&endpoint(), 128);
+        lanes.record_health(&endpoint(), true);
+
+        for _ in 0..63 {
+            lanes.release(&endpoint());
+        }
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), [], "63 of 128 aren't worth a transaction");
+
+        lanes.release(&endpoint());
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), [(endpoint(), 64)]);
+    }
+
+    #[test]
+    fn endpoint_that_fails_loses_its_capacity() {
+        let lanes = Lanes::default();
+        lanes.claim(&endpoint(), 64);
+        lanes.record_health(&endpoint(), true);
+
+        lanes.record_health(&endpoint(), false);
+
+        assert_eq!(lanes.free_capacity(vec![endpoint()]), []);
+    }
+
+    #[test]
+    fn unhealthy_endpoints_share_256_deliveries() {
         let lanes = Lanes::default();
         let all: Vec<_> = (0..200).map(numbered).collect();
-        let wanted = lanes.room(all.clone());
-        assert_eq!(wanted.len(), 128);
-        for (id, count) in &wanted {
+
+        let capacity = lanes.free_capacity(all.clone());
+
+        assert_eq!(capacity.len(), 128, "two for each");
+        for (id, count) in &capacity {
             lanes.claim(id, usize::from(*count));
         }
-        assert_eq!(lanes.room(all), [], "nothing is left for those that do not do well");
-        lanes.note(&wanted[0].0, true);
-        assert_eq!(
-            lanes.room(vec![wanted[0].0.clone()]),
-            [(wanted[0].0.clone(), 126)],
-            "one that does is not kept"
-        );
+        assert_eq!(lanes.free_capacity(all), [], "the shared limit is reached");
+    }
+
+    #[test]
+    fn healthy_endpoint_ignores_the_shared_limit() {
+        let lanes = Lanes::default();
+        for number in 0..128 {
+            lanes.claim(&numbered(number), 2);
+        }
+
+        lanes.record_health(&numbered(0), true);
+
+        assert_eq!(lanes.free_capacity(vec![numbered(0)]), [(numbered(0), 126)]);
     }
 }

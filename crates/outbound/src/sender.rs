@@ -1,4 +1,4 @@
-//! One attempt to deliver a message.
+//! One attempt to deliver a message over HTTP.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use reqwest::{Client, Response};
 use crate::guard::{Guard, GuardedResolver, ResolveError, Resolver};
 use crate::signature::sign;
 
-/// How long an endpoint has to take a message, at most.
+/// The time in which an endpoint must respond.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a connection may take to come about.
+/// The time in which a connection must be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much is kept of what was answered, in bytes.
-const ANSWER_KEPT: usize = 1024;
+/// The bytes of a response body that are stored.
+const STORED_BODY_BYTES: usize = 1024;
 
-/// How long an idle connection is kept for the next message.
+/// The time after which an idle connection is closed.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
-/// How many idle connections are kept for each endpoint.
+/// The most idle connections per endpoint.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// The HTTP client could not be made.
+/// The HTTP client couldn't be created.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client for messages could not be made")]
+#[error("failed to create the HTTP client for messages")]
 pub struct SenderError(#[source] reqwest::Error);
 
 /// Sends messages. Clones share connections.
@@ -41,31 +41,31 @@ pub struct Sender {
     timeout: Duration,
 }
 
-/// What came of an attempt.
+/// The result of a delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryResponse {
-    /// What it means.
+    /// The outcome.
     pub outcome: AttemptOutcome,
-    /// The status.
+    /// The HTTP status, if the endpoint responded.
     pub status: Option<u16>,
-    /// The first KB of the answer.
-    pub answer: Option<String>,
-    /// How long the endpoint asks to wait before the next attempt.
+    /// The first 1024 bytes of the response body, as text.
+    pub body: Option<String>,
+    /// The time to wait before the next attempt, from `Retry-After`.
     pub retry_after: Option<chrono::Duration>,
-    /// How long it took.
+    /// The duration of the attempt.
     pub duration: Duration,
 }
 
 impl Sender {
-    /// A sender that goes where the guard lets it, by the addresses that are looked up so.
-    pub fn new(guard: Guard, lookup: impl Resolver) -> Result<Self, SenderError> {
-        // The process has one provider of cryptography. Where another one was chosen before, it serves too.
+    /// Creates a sender that connects only to addresses that the guard allows.
+    pub fn new(guard: Guard, resolver: impl Resolver) -> Result<Self, SenderError> {
+        // A process has one TLS crypto provider. If another one is installed already, it is used instead.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let lookup: Arc<dyn Resolver> = Arc::new(lookup);
+        let resolver: Arc<dyn Resolver> = Arc::new(resolver);
         let builder = || {
-            let resolver = GuardedResolver { guard: guard.clone(), lookup: Arc::clone(&lookup) };
+            let resolver = GuardedResolver { guard: guard.clone(), resolver: Arc::clone(&resolver) };
             Client::builder()
-                // A proxy would resolve names itself, and connect to what it likes.
+                // A proxy would resolve names and bypass the guard.
                 .no_proxy()
                 .redirect(Policy::none())
                 .dns_resolver(Arc::new(resolver))
@@ -77,22 +77,22 @@ impl Sender {
         let http = builder().build().or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn StdError,
-                "This machine has no root certificates: endpoints of https can not be reached."
+                "failed to load root certificates; deliveries to https endpoints will fail"
             );
             builder().tls_certs_only([]).build()
         });
         Ok(Self { http: http.map_err(SenderError)?, guard, timeout: TIMEOUT })
     }
 
-    /// The same sender, with less patience than the 15 seconds that an endpoint has to take a message. It can not have
-    /// more: a delivery is leased for no longer.
+    /// Shortens the time in which an endpoint must respond. The maximum is 15 seconds, because deliveries are leased for
+    /// a limited time.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout: timeout.min(TIMEOUT), ..self }
     }
 
-    /// Sends a message once, and waits for the answer. An address that may not be reached is not connected to, and a
-    /// redirect is not followed.
+    /// Sends a message once and waits for the response. The sender never connects to a forbidden address and never
+    /// follows a redirect.
     pub async fn send<'a>(
         &self,
         url: &str,
@@ -107,7 +107,7 @@ impl Sender {
         let failed = |outcome| DeliveryResponse {
             outcome,
             status: None,
-            answer: None,
+            body: None,
             retry_after: None,
             duration: began.elapsed(),
         };
@@ -123,13 +123,13 @@ impl Sender {
             .send();
         match tokio::time::timeout_at(deadline, request).await {
             Err(_) => failed(AttemptOutcome::TimedOut),
-            Ok(Err(error)) => failed(outcome_of(&error)),
+            Ok(Err(error)) => failed(failure_outcome(&error)),
             Ok(Ok(response)) => {
                 let status = response.status().as_u16();
                 DeliveryResponse {
                     retry_after: retry_after(response.headers(), SystemTime::now()),
-                    // The status is what counts, also of an answer that does not end.
-                    answer: Some(beginning(response, deadline).await),
+                    // The status decides, even if the body never ends.
+                    body: Some(read_body_start(response, deadline).await),
                     status: Some(status),
                     ..failed(AttemptOutcome::of_status(status))
                 }
@@ -138,7 +138,7 @@ impl Sender {
     }
 }
 
-fn outcome_of(error: &reqwest::Error) -> AttemptOutcome {
+fn failure_outcome(error: &reqwest::Error) -> AttemptOutcome {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         match current.downcast_ref::<ResolveError>() {
@@ -150,20 +150,21 @@ fn outcome_of(error: &reqwest::Error) -> AttemptOutcome {
     if error.is_timeout() { AttemptOutcome::TimedOut } else { AttemptOutcome::Unreachable }
 }
 
-/// The first KB of an answer, as text that every database can keep.
-async fn beginning(mut response: Response, deadline: tokio::time::Instant) -> String {
+/// Reads the first 1024 bytes of a response body as text. NUL characters are replaced, because PostgreSQL can't store
+/// them.
+async fn read_body_start(mut response: Response, deadline: tokio::time::Instant) -> String {
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_KEPT {
+    while bytes.len() < STORED_BODY_BYTES {
         match tokio::time::timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
             Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
     }
-    bytes.truncate(ANSWER_KEPT);
+    bytes.truncate(STORED_BODY_BYTES);
     String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}")
 }
 
-/// What `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3).
+/// Parses `Retry-After`, which is a number of seconds or a date (RFC 9110, 10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<chrono::Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
@@ -177,23 +178,33 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<chrono::Duration>
 mod tests {
     use super::*;
 
+    fn parse(value: &'static str, now: SystemTime) -> Option<chrono::Duration> {
+        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]), now)
+    }
+
     #[test]
-    fn how_long_an_endpoint_asks_to_wait() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(300_000);
-        let date = httpdate::fmt_http_date(now + Duration::from_mins(2));
-        for (given, expected) in [
-            ("120", Some(chrono::Duration::minutes(2))),
-            (" 0 ", Some(chrono::Duration::zero())),
-            (date.as_str(), Some(chrono::Duration::minutes(2))),
-            ("Fri, 31 Dec 1999 23:59:59 GMT", Some(chrono::Duration::zero())),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(given).unwrap())]);
-            assert_eq!(retry_after(&headers, now), expected, "{given}");
+    fn retry_after_in_seconds_is_a_duration() {
+        let now = SystemTime::UNIX_EPOCH;
+
+        assert_eq!(parse("120", now), Some(chrono::Duration::minutes(2)));
+        assert_eq!(parse(" 0 ", now), Some(chrono::Duration::zero()));
+    }
+
+    #[test]
+    fn retry_after_as_a_date_is_the_time_until_then() {
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2037 10:00:00 GMT").unwrap();
+
+        assert_eq!(parse("Sun, 22 Nov 2037 10:02:00 GMT", now), Some(chrono::Duration::minutes(2)));
+        assert_eq!(parse("Fri, 31 Dec 1999 23:59:59 GMT", now), Some(chrono::Duration::zero()));
+    }
+
+    #[test]
+    fn invalid_retry_after_is_ignored() {
+        let now = SystemTime::UNIX_EPOCH;
+
+        for value in ["soon", "-1", "99999999999999999999"] {
+            assert_eq!(parse(value, now), None, "{value}");
         }
-        assert!(retry_after(&HeaderMap::new(), now).is_none());
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("99999999999999999999"))]);
-        assert_eq!(retry_after(&headers, now), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Where messages do not go: every way to name an address of this machine or its network, and no connection made.
+//! Server-side request forgery: every notation of an internal address is refused before a connection is made.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,21 +12,21 @@ use quittance_outbound::{Guard, Resolver, Schemes, Sender, UrlError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// A server on this machine, on IPv4 and where there is one on IPv6, which notes who connects.
-struct Inside {
+/// A server on this machine that records connections. It listens on IPv4 and, if available, on IPv6.
+struct InternalServer {
     port: u16,
-    /// Each with the address that was connected to.
+    /// The local address of each connection.
     connections: Arc<Mutex<Vec<IpAddr>>>,
 }
 
-impl Inside {
+impl InternalServer {
     async fn start() -> Self {
         let first = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = first.local_addr().unwrap().port();
         let connections = Arc::default();
         let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
         for listener in [Some(first), second].into_iter().flatten() {
-            tokio::spawn(answer(listener, Arc::clone(&connections)));
+            tokio::spawn(respond(listener, Arc::clone(&connections)));
         }
         Self { port, connections }
     }
@@ -36,7 +36,7 @@ impl Inside {
     }
 }
 
-async fn answer(listener: TcpListener, connections: Arc<Mutex<Vec<IpAddr>>>) {
+async fn respond(listener: TcpListener, connections: Arc<Mutex<Vec<IpAddr>>>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
         connections.lock().unwrap().push(stream.local_addr().unwrap().ip());
@@ -49,23 +49,23 @@ async fn answer(listener: TcpListener, connections: Arc<Mutex<Vec<IpAddr>>>) {
     }
 }
 
-/// A resolver that answers from a list: each time the next answer, and the last one for ever.
+/// A resolver with fixed answers. Each lookup of a name returns its next answer; the last answer repeats.
 #[derive(Clone, Default)]
-struct Names(Arc<Mutex<HashMap<String, Vec<Vec<IpAddr>>>>>);
+struct FixedResolver(Arc<Mutex<HashMap<String, Vec<Vec<IpAddr>>>>>);
 
-impl Names {
-    fn say(&self, name: &str, answers: Vec<Vec<IpAddr>>) {
+impl FixedResolver {
+    fn set(&self, name: &str, answers: Vec<Vec<IpAddr>>) {
         self.0.lock().unwrap().insert(name.to_owned(), answers);
     }
 }
 
-impl Resolver for Names {
-    fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+impl Resolver for FixedResolver {
+    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let mut names = self.0.lock().unwrap();
         let found = match names.get_mut(host.trim_end_matches('.')) {
             Some(answers) if answers.len() > 1 => Ok(answers.remove(0)),
             Some(answers) => Ok(answers[0].clone()),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "no such host")),
         };
         async { found }.boxed()
     }
@@ -83,7 +83,7 @@ async fn send(sender: &Sender, url: &str) -> AttemptOutcome {
     sender.send(url, ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "msg_1", "{}").await.outcome
 }
 
-/// Hosts of URLs that lead to this machine, its network, or nowhere public.
+/// Hosts that are this machine, its network, or another address outside the public internet.
 const HOSTS: &[&str] = &[
     "127.0.0.1",
     "127.1",
@@ -136,9 +136,9 @@ const HOSTS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_form_of_an_address_inside_is_connected_to() {
-    let inside = Inside::start().await;
-    let names = Names::default();
+async fn url_with_an_internal_address_is_refused() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
     for schemes in [Schemes::HttpAllowed, Schemes::HttpsOnly] {
         let guard = Guard::new(schemes, Vec::new());
         let sender = Sender::new(guard.clone(), names.clone()).unwrap();
@@ -153,46 +153,76 @@ async fn no_form_of_an_address_inside_is_connected_to() {
 }
 
 #[tokio::test]
-async fn no_name_of_an_address_inside_is_connected_to() {
-    let inside = Inside::start().await;
-    let names = Names::default();
+async fn host_name_with_an_internal_address_is_refused() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
     let sender = Sender::new(Guard::new(Schemes::HttpAllowed, Vec::new()), names.clone()).unwrap();
     for address in HOSTS {
         let text = address.trim_matches(['[', ']']);
         let Ok(address) = text.parse::<IpAddr>() else { continue };
-        names.say("inside.example", vec![vec![address]]);
+        names.set("inside.example", vec![vec![address]]);
         for name in ["inside.example", "inside.example.", "INSIDE.example"] {
             let url = format!("http://{name}:{}/hooks", inside.port);
             assert_eq!(send(&sender, &url).await, AttemptOutcome::Forbidden, "{name} is {address}");
         }
     }
-    names.say("localhost", vec![vec![v6("::1"), v4("127.0.0.1")]]);
+    assert_eq!(inside.connections(), [] as [IpAddr; 0]);
+}
+
+#[tokio::test]
+async fn localhost_is_refused() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
+    let sender = Sender::new(Guard::new(Schemes::HttpAllowed, Vec::new()), names.clone()).unwrap();
+    names.set("localhost", vec![vec![v6("::1"), v4("127.0.0.1")]]);
     let url = format!("http://localhost:{}/", inside.port);
     assert_eq!(send(&sender, &url).await, AttemptOutcome::Forbidden);
     assert_eq!(inside.connections(), [] as [IpAddr; 0]);
 }
 
-#[tokio::test]
-async fn a_name_that_means_something_else_a_moment_later_gains_nothing() {
-    let inside = Inside::start().await;
-    let names = Names::default();
+/// Returns a sender that may connect to 127.0.0.5 and to public addresses.
+fn sender_allowing_127_0_0_5(names: FixedResolver) -> Sender {
     let allowed = vec!["127.0.0.5".parse::<IpAddr>().unwrap().into()];
-    let sender = Sender::new(Guard::new(Schemes::HttpAllowed, allowed), names.clone()).unwrap();
-    names.say("rebinding.example", vec![vec![v4("127.0.0.5")], vec![v4("127.0.0.1")]]);
+    Sender::new(Guard::new(Schemes::HttpAllowed, allowed), names).unwrap()
+}
+
+#[tokio::test]
+async fn host_name_that_rebinds_to_an_internal_address_is_refused() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
+    let sender = sender_allowing_127_0_0_5(names.clone());
+    names.set("rebinding.example", vec![vec![v4("127.0.0.5")], vec![v4("127.0.0.1")]]);
     let url = format!("http://rebinding.example:{}/hooks", inside.port);
+
     assert_eq!(send(&sender, &url).await, AttemptOutcome::Delivered);
     assert_eq!(send(&sender, &url).await, AttemptOutcome::Forbidden);
-    // Both at once: only what may be reached is tried.
-    names.say("both.example", vec![vec![v4("127.0.0.1"), v4("127.0.0.5"), v6("::1")]]);
+
+    assert_eq!(inside.connections(), [v4("127.0.0.5")]);
+}
+
+#[tokio::test]
+async fn host_name_with_mixed_addresses_is_reached_at_an_allowed_one() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
+    let sender = sender_allowing_127_0_0_5(names.clone());
+    names.set("both.example", vec![vec![v4("127.0.0.1"), v4("127.0.0.5"), v6("::1")]]);
     let url = format!("http://both.example:{}/hooks", inside.port);
+
     assert_eq!(send(&sender, &url).await, AttemptOutcome::Delivered);
-    assert_eq!(inside.connections(), [v4("127.0.0.5"); 2]);
+
+    assert_eq!(inside.connections(), [v4("127.0.0.5")]);
+}
+
+#[tokio::test]
+async fn unknown_host_name_is_unresolved() {
+    let sender = sender_allowing_127_0_0_5(FixedResolver::default());
+
     assert_eq!(send(&sender, "http://nothing.example/").await, AttemptOutcome::Unresolved);
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let inside = Inside::start().await;
+async fn redirect_to_an_internal_address_is_not_followed() {
+    let inside = InternalServer::start().await;
     let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let outside = listener.local_addr().unwrap();
     let target = inside.port;
@@ -204,17 +234,17 @@ async fn a_redirect_is_not_followed() {
             format!("HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:{target}/\r\nContent-Length: 0\r\n\r\n");
         let _ = stream.write_all(answer.as_bytes()).await;
     });
-    let sender = Sender::new(Guard::for_sandbox(Vec::new()), Names::default()).unwrap();
-    let answered = sender.send(&format!("http://{outside}/"), [], "msg_1", "{}").await;
-    assert_eq!((answered.outcome, answered.status), (AttemptOutcome::Refused, Some(307)));
+    let sender = Sender::new(Guard::for_sandbox(Vec::new()), FixedResolver::default()).unwrap();
+    let response = sender.send(&format!("http://{outside}/"), [], "msg_1", "{}").await;
+    assert_eq!((response.outcome, response.status), (AttemptOutcome::Refused, Some(307)));
     assert_eq!(inside.connections(), [] as [IpAddr; 0]);
 }
 
 #[tokio::test]
-async fn what_the_operator_allows_is_reached_and_nothing_beside_it() {
-    let inside = Inside::start().await;
-    let names = Names::default();
-    names.say("stock.internal", vec![vec![v4("127.0.0.5")]]);
+async fn only_the_networks_that_the_operator_allows_are_reachable() {
+    let inside = InternalServer::start().await;
+    let names = FixedResolver::default();
+    names.set("stock.internal", vec![vec![v4("127.0.0.5")]]);
     let allowed = vec!["127.0.0.4/30".parse().unwrap()];
     let sender = Sender::new(Guard::new(Schemes::HttpAllowed, allowed), names).unwrap();
     for (host, outcome) in [
@@ -230,7 +260,7 @@ async fn what_the_operator_allows_is_reached_and_nothing_beside_it() {
 }
 
 #[test]
-fn what_is_public_may_be_reached() {
+fn public_address_is_allowed() {
     let guard = Guard::new(Schemes::HttpsOnly, Vec::new());
     for address in [
         "1.1.1.1",
@@ -241,13 +271,25 @@ fn what_is_public_may_be_reached() {
         "172.32.0.1",
         "223.255.255.254",
     ] {
-        assert!(guard.may_reach(v4(address)), "{address}");
+        assert!(guard.allows(v4(address)), "{address}");
     }
     for address in ["2606:4700::1111", "64:ff9b::1.1.1.1", "2002:101:101::1", "::ffff:1.1.1.1"] {
-        assert!(guard.may_reach(v6(address)), "{address}");
+        assert!(guard.allows(v6(address)), "{address}");
     }
+}
+
+#[test]
+fn https_url_with_a_host_name_is_accepted() {
+    let guard = Guard::new(Schemes::HttpsOnly, Vec::new());
+
     assert!(guard.check_url("https://shop.example/hooks?token=1").is_ok());
-    for (url, refused) in [
+}
+
+#[test]
+fn invalid_url_is_refused_with_its_reason() {
+    let guard = Guard::new(Schemes::HttpsOnly, Vec::new());
+
+    for (url, reason) in [
         ("http://shop.example/hooks", UrlError::Scheme),
         ("ftp://shop.example/hooks", UrlError::Scheme),
         ("file:///etc/passwd", UrlError::Scheme),
@@ -258,8 +300,14 @@ fn what_is_public_may_be_reached() {
         ("https://127.0.0.1.2.3/", UrlError::Invalid),
         ("shop.example", UrlError::Invalid),
     ] {
-        assert_eq!(guard.check_url(url), Err(refused), "{url}");
+        assert_eq!(guard.check_url(url), Err(reason), "{url}");
     }
+}
+
+#[test]
+fn url_over_2000_bytes_is_refused() {
+    let guard = Guard::new(Schemes::HttpsOnly, Vec::new());
     let long = format!("https://shop.example/{}", "x".repeat(2000));
+
     assert_eq!(guard.check_url(&long), Err(UrlError::Invalid));
 }
