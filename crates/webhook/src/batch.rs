@@ -1,4 +1,4 @@
-//! Writing batches, and finding the one event that spoils a batch.
+//! Writers, which commit batches and isolate events that fail.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use quittance_domain::payment::Account;
 use quittance_persistence::{Delivery, Error, Store};
 
 use crate::queue::{QueueReceiver, QueuedEvent};
-use crate::{ReceiveError, figures};
+use crate::{ReceiveError, metrics};
 
-/// What writers need. One or two run at once.
+/// The state of the writers. [`run`](Self::run) may run several times concurrently.
 pub(crate) struct Writer {
     pub(crate) store: Store,
-    pub(crate) exit: QueueReceiver,
-    pub(crate) applied: Box<dyn Fn() + Send + Sync>,
+    pub(crate) queue: QueueReceiver,
+    pub(crate) on_applied: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Writer {
-    /// Writes batch after batch until the queue is closed and empty.
+    /// Writes batches until the queue is closed and empty.
     pub(crate) async fn run(&self) {
-        while let Some(mut batch) = self.exit.next_batch().await {
-            figures::batch(batch.len());
-            // Two writers that hold the same event wait for each other in one order only.
+        while let Some(mut batch) = self.queue.next_batch().await {
+            metrics::record_batch(batch.len());
+            // A fixed order prevents deadlocks between two writers with the same events.
             batch.sort_by(|a, b| a.delivery.event.id.cmp(&b.delivery.event.id));
             self.write(batch).await;
         }
     }
 
-    /// Writes a batch. Where an event's data is at fault, halves are written, down to the event alone.
+    /// Writes a batch. If an event's data is invalid, the batch is split in halves until that event is alone.
     async fn write(&self, batch: Vec<QueuedEvent>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
@@ -37,38 +37,39 @@ impl Writer {
             match self.store.apply(deliveries).await {
                 Ok(outcomes) => self.acknowledge(part, outcomes),
                 Err(error) if !error.is_data_error() => {
-                    // Trying the other parts would keep everybody waiting for the same answer.
-                    return refuse(parts.into_iter().flatten().chain(part).collect(), error);
+                    // The other parts would fail too, and their callers would wait longer.
+                    return reject(parts.into_iter().flatten().chain(part).collect(), error);
                 }
                 Err(_) if part.len() > 1 => {
                     let second_half = part.split_off(part.len() / 2);
                     parts.extend([second_half, part]);
                 }
                 Err(error) => {
-                    for poison in part {
-                        self.keep(poison, &error).await;
+                    for event in part {
+                        self.store_failed(event, &error).await;
                     }
                 }
             }
         }
     }
 
-    /// The events are committed: says so to each who delivered one.
+    /// Acknowledges committed events.
     fn acknowledge(&self, part: Vec<QueuedEvent>, outcomes: Vec<EventOutcome>) {
-        debug_assert_eq!(part.len(), outcomes.len(), "an outcome for each event");
+        debug_assert_eq!(part.len(), outcomes.len(), "each event has an outcome");
         CrashPoint::EventsApplied.reach();
         if outcomes.contains(&EventOutcome::Applied) {
-            (self.applied)();
+            (self.on_applied)();
         }
         for (queued, outcome) in part.into_iter().zip(outcomes) {
             let event = &queued.delivery.event;
-            figures::taken_in(event, outcome);
+            metrics::count_event(event, outcome);
             if let (EventContent::Unreadable(reason), EventOutcome::Failed) = (&event.content, outcome) {
                 tracing::warn!(
                     stripe.event.id = event.id,
                     stripe.event.type = event.kind,
-                    "An event can not be read: {reason}. It is kept in the inbox as failed; `quittance replay` of \
-                     a version that can read it applies it."
+                    %reason,
+                    "failed to read event; it is stored as failed, and `quittance replay` applies it once a version \
+                     can read it"
                 );
             }
             tracing::debug!(
@@ -76,52 +77,52 @@ impl Writer {
                 stripe.event.type = event.kind,
                 outcome = outcome.as_str(),
                 reason = outcome.reason(),
-                "An event was taken in."
+                "committed event"
             );
-            queued.answer(Ok(outcome));
+            queued.complete(Ok(outcome));
         }
     }
 
-    /// Keeps the bytes of an event that can not be applied.
-    async fn keep(&self, poison: QueuedEvent, error: &Error) {
+    /// Stores the bytes of an event that can't be applied.
+    async fn store_failed(&self, queued: QueuedEvent, error: &Error) {
         let reason = with_sources(error);
-        let event = &poison.delivery.event;
-        let mut kept = self.store.keep_failed(poison.delivery.clone(), reason.clone()).await;
-        if kept.as_ref().is_err_and(Error::is_data_error) {
-            // The bytes can always be stored, a text may hold what the database has no place for.
-            kept = self.store.keep_failed(without_nul(poison.delivery.clone()), reason.clone()).await;
+        let event = &queued.delivery.event;
+        let mut stored = self.store.keep_failed(queued.delivery.clone(), reason.clone()).await;
+        if stored.as_ref().is_err_and(Error::is_data_error) {
+            // The database accepts any bytes, but PostgreSQL rejects NUL characters in text.
+            stored = self.store.keep_failed(without_nul(queued.delivery.clone()), reason.clone()).await;
         }
-        match kept {
+        match stored {
             Ok(()) => {
                 tracing::error!(
                     stripe.event.id = event.id,
                     stripe.event.type = event.kind,
-                    "An event can not be applied: {reason}. Its bytes are kept in the inbox as failed. Once the \
-                     cause is gone, `quittance replay` applies it."
+                    %reason,
+                    "failed to apply event; it is stored as failed. Once the cause is fixed, run `quittance replay`"
                 );
-                figures::taken_in(event, EventOutcome::Failed);
+                metrics::count_event(event, EventOutcome::Failed);
                 CrashPoint::EventsApplied.reach();
-                poison.answer(Ok(EventOutcome::Failed));
+                queued.complete(Ok(EventOutcome::Failed));
             }
-            Err(error) => refuse(vec![poison], error),
+            Err(error) => reject(vec![queued], error),
         }
     }
 }
 
-/// Nothing of these events is known to be committed: Stripe must send them again.
-fn refuse(events: Vec<QueuedEvent>, error: Error) {
+/// Rejects events whose commit failed or is uncertain. Stripe must send them again.
+fn reject(events: Vec<QueuedEvent>, error: Error) {
     tracing::error!(
         events = events.len(),
-        "Events could not be stored: {}. Stripe sends them again.",
-        with_sources(&error)
+        error = &error as &dyn std::error::Error,
+        "failed to store events; Stripe retries them"
     );
     let error = Arc::new(error);
     for queued in events {
-        queued.answer(Err(ReceiveError::Unavailable(Arc::clone(&error))));
+        queued.complete(Err(ReceiveError::Unavailable(Arc::clone(&error))));
     }
 }
 
-/// An error with what is behind it, in one line.
+/// Formats an error and its sources as one line.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -132,7 +133,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The delivery without the one character that PostgreSQL has no place for in a text.
+/// Replaces NUL characters in a delivery's text fields, because PostgreSQL can't store them.
 fn without_nul(mut delivery: Delivery) -> Delivery {
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
     let event = &mut delivery.event;

@@ -1,21 +1,21 @@
-//! How events are received.
+//! Settings of the receiver.
 
 use secrecy::SecretString;
 
-/// How events are received.
+/// Settings of the receiver.
 #[derive(Debug, Clone)]
 pub struct ReceiverConfig {
-    /// The signing secrets of the endpoint for our own account: more than one while they are rolled. Other endpoints
-    /// have secrets of their own: see [`Receiver::for_endpoint`](crate::Receiver::for_endpoint).
+    /// The signing secrets of the endpoint for your own account. While you roll a secret, there are two. Other
+    /// endpoints have their own secrets; see [`Receiver::for_endpoint`](crate::Receiver::for_endpoint).
     pub secrets: Vec<SecretString>,
-    /// How many batches may be on their way to the database at once. Two keep PostgreSQL busy while one waits
-    /// for its commit; SQLite writes one at a time, so there one makes the larger batches.
+    /// The number of batches that are written concurrently. Two keep PostgreSQL busy while one waits for its commit.
+    /// SQLite has one writer at a time, so a single one makes larger batches.
     pub writers: usize,
-    /// How many events one transaction takes at most.
+    /// The most events in one transaction.
     pub max_batch_events: usize,
-    /// How many bytes of payload one transaction takes at most, unless a single event has more.
+    /// The most payload bytes in one transaction. A single larger event still gets a transaction.
     pub max_batch_bytes: usize,
-    /// How many events may wait for their batch. Beyond that, events are turned away and come again later.
+    /// The most events that may wait for a writer. Further events are rejected, and Stripe retries them.
     pub queue: usize,
 }
 

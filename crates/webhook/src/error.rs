@@ -1,26 +1,26 @@
-//! Why an event was not taken in.
+//! Errors of receiving an event.
 
 use std::sync::Arc;
 
 use quittance_stripe_gateway::event::NotAnEvent;
 use quittance_stripe_gateway::signature::SignatureError;
 
-/// Why an event was not taken in: nothing of it is stored.
+/// The reason why an event wasn't accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
-    /// The bytes are not proven to be Stripe's.
-    #[error("the event is not signed as it should be")]
+    /// The signature doesn't prove that Stripe sent the bytes.
+    #[error("invalid event signature")]
     Signature(#[from] SignatureError),
-    /// They are Stripe's, but no event.
-    #[error("the verified body is no event")]
+    /// The signature is valid, but the body isn't an event.
+    #[error("the verified body isn't an event")]
     NotAnEvent(#[from] NotAnEvent),
-    /// Too many events wait already.
-    #[error("too many events wait to be stored")]
+    /// The queue is full.
+    #[error("too many events are waiting to be stored")]
     Full,
-    /// The event could not be stored, or it is not known whether it was.
-    #[error("the event could not be stored")]
+    /// The event wasn't stored, or its commit is uncertain.
+    #[error("failed to store the event")]
     Unavailable(#[source] Arc<quittance_persistence::Error>),
-    /// The service is being stopped.
-    #[error("the service is being stopped")]
+    /// The receiver is closed.
+    #[error("the receiver is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! What is counted.
+//! The crate's metrics.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use quittance_domain::event::{Event, EventContent, EventOutcome};
@@ -10,20 +10,19 @@ const EVENTS: &str = "quittance_webhook_events_total";
 const BATCH: &str = "quittance_webhook_batch_events";
 const QUEUE: &str = "quittance_webhook_queue";
 const REJECTED: &str = "quittance_webhook_rejected_total";
+const BACKFILL_RUNS: &str = "quittance_event_backfill_runs_total";
+const BACKFILL_RECOVERED: &str = "quittance_event_backfill_recovered_total";
 
+/// Registers the descriptions shown on `/metrics`.
 pub(crate) fn describe() {
-    describe_counter!(
-        EVENTS,
-        Unit::Count,
-        "Stripe's events that were taken in, by type and what became of them"
-    );
-    describe_histogram!(BATCH, Unit::Count, "How many events were committed together");
-    describe_gauge!(QUEUE, Unit::Count, "Verified events that wait for their batch");
-    describe_counter!(REJECTED, Unit::Count, "Deliveries that were turned away, by reason");
+    describe_counter!(EVENTS, Unit::Count, "Stripe events received, by type and outcome");
+    describe_histogram!(BATCH, Unit::Count, "Events committed per transaction");
+    describe_gauge!(QUEUE, Unit::Count, "Verified events waiting to be committed");
+    describe_counter!(REJECTED, Unit::Count, "Webhook deliveries rejected, by reason");
 }
 
-/// An event was committed. Types that we do not handle are counted together: Stripe has hundreds.
-pub(crate) fn taken_in(event: &Event, outcome: EventOutcome) {
+/// Counts a committed event. Unhandled types share one label, because Stripe has hundreds.
+pub(crate) fn count_event(event: &Event, outcome: EventOutcome) {
     let kind = match event.content {
         EventContent::Unhandled => "other".to_owned(),
         _ => event.kind.clone(),
@@ -31,20 +30,29 @@ pub(crate) fn taken_in(event: &Event, outcome: EventOutcome) {
     counter!(EVENTS, "type" => kind, "outcome" => outcome.as_str()).increment(1);
 }
 
-/// So many events go into one transaction.
+/// Records the number of events in a transaction.
 #[allow(clippy::cast_precision_loss, reason = "a batch has a few hundred events")]
-pub(crate) fn batch(events: usize) {
+pub(crate) fn record_batch(events: usize) {
     histogram!(BATCH).record(events as f64);
 }
 
-/// So many events wait.
-#[allow(clippy::cast_precision_loss, reason = "the queue has room for some thousand events")]
-pub(crate) fn queue(events: usize) {
+/// Sets the number of waiting events.
+#[allow(clippy::cast_precision_loss, reason = "the queue holds a few thousand events")]
+pub(crate) fn set_queue(events: usize) {
     gauge!(QUEUE).set(events as f64);
 }
 
-pub(crate) fn rejected(error: &ReceiveError) {
+pub(crate) fn count_rejection(error: &ReceiveError) {
     counter!(REJECTED, "reason" => reason(error)).increment(1);
+}
+
+pub(crate) fn count_backfill(recovered: usize) {
+    counter!(BACKFILL_RUNS, "outcome" => "done").increment(1);
+    counter!(BACKFILL_RECOVERED).increment(recovered as u64);
+}
+
+pub(crate) fn count_failed_backfill() {
+    counter!(BACKFILL_RUNS, "outcome" => "failed").increment(1);
 }
 
 fn reason(error: &ReceiveError) -> &'static str {

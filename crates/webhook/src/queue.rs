@@ -1,4 +1,4 @@
-//! The bounded queue between those who deliver events and those who write them.
+//! The bounded queue between receivers and writers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,76 +8,78 @@ use quittance_persistence::Delivery;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::{ReceiveError, ReceiverConfig, figures};
+use crate::{ReceiveError, ReceiverConfig, metrics};
 
-/// An event that waits, and where to say what became of it.
+/// A waiting event and the channel for its outcome.
 pub(crate) struct QueuedEvent {
     pub(crate) delivery: Delivery,
-    answer: oneshot::Sender<Result<EventOutcome, ReceiveError>>,
+    outcome: oneshot::Sender<Result<EventOutcome, ReceiveError>>,
 }
 
-/// What became of an event, as soon as that is known.
-pub(crate) type Answer = oneshot::Receiver<Result<EventOutcome, ReceiveError>>;
+/// The outcome of an event, once it is known.
+pub(crate) type PendingOutcome = oneshot::Receiver<Result<EventOutcome, ReceiveError>>;
 
 impl QueuedEvent {
-    /// Says what became of the event. Whoever delivered it may have hung up: that changes nothing.
-    pub(crate) fn answer(self, answer: Result<EventOutcome, ReceiveError>) {
-        let _ = self.answer.send(answer);
+    /// Sends the outcome to the caller that delivered the event. If the caller is gone, this does nothing.
+    pub(crate) fn complete(self, outcome: Result<EventOutcome, ReceiveError>) {
+        let _ = self.outcome.send(outcome);
     }
 }
 
-/// Where events are put in.
+/// The sending half of the queue.
 pub(crate) struct QueueSender {
-    /// Gone once the queue is closed.
+    /// `None` once the queue is closed.
     sender: RwLock<Option<mpsc::Sender<QueuedEvent>>>,
-    crowded: Arc<AtomicBool>,
+    has_overflowed: Arc<AtomicBool>,
 }
 
-/// Where batches are taken out. Writers take turns.
+/// The receiving half of the queue. Writers share it.
 pub(crate) struct QueueReceiver {
-    line: Mutex<Line>,
+    state: Mutex<QueueState>,
     max_events: usize,
     max_bytes: usize,
-    crowded: Arc<AtomicBool>,
+    has_overflowed: Arc<AtomicBool>,
 }
 
-struct Line {
+struct QueueState {
     receiver: mpsc::Receiver<QueuedEvent>,
-    /// The event that did not fit into the last batch.
-    held_over: Option<QueuedEvent>,
+    /// The event that exceeded the previous batch's byte limit.
+    carried_over: Option<QueuedEvent>,
 }
 
+/// Creates a queue.
 pub(crate) fn queue(config: &ReceiverConfig) -> (QueueSender, QueueReceiver) {
     let (sender, receiver) = mpsc::channel(config.queue.max(1));
-    let crowded = Arc::new(AtomicBool::new(false));
-    let entrance = QueueSender { sender: RwLock::new(Some(sender)), crowded: Arc::clone(&crowded) };
-    let exit = QueueReceiver {
-        line: Mutex::new(Line { receiver, held_over: None }),
+    let has_overflowed = Arc::new(AtomicBool::new(false));
+    let queue_sender =
+        QueueSender { sender: RwLock::new(Some(sender)), has_overflowed: Arc::clone(&has_overflowed) };
+    let queue_receiver = QueueReceiver {
+        state: Mutex::new(QueueState { receiver, carried_over: None }),
         max_events: config.max_batch_events.max(1),
         max_bytes: config.max_batch_bytes,
-        crowded,
+        has_overflowed,
     };
-    (entrance, exit)
+    (queue_sender, queue_receiver)
 }
 
 impl QueueSender {
-    /// Puts an event in, if there is room.
-    pub(crate) fn put(&self, delivery: Delivery) -> Result<Answer, ReceiveError> {
-        let (answer, answered) = oneshot::channel();
+    /// Adds an event, or fails if the queue is full or closed.
+    pub(crate) fn push(&self, delivery: Delivery) -> Result<PendingOutcome, ReceiveError> {
+        let (outcome, pending) = oneshot::channel();
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.as_ref().ok_or(ReceiveError::Closed)?;
-        match sender.try_send(QueuedEvent { delivery, answer }) {
+        match sender.try_send(QueuedEvent { delivery, outcome }) {
             Ok(()) => {
-                figures::queue(sender.max_capacity() - sender.capacity());
-                Ok(answered)
+                metrics::set_queue(sender.max_capacity() - sender.capacity());
+                Ok(pending)
             }
             Err(TrySendError::Closed(_)) => Err(ReceiveError::Closed),
             Err(TrySendError::Full(_)) => {
-                if !self.crowded.swap(true, Ordering::Relaxed) {
+                if !self.has_overflowed.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        "Events come faster than the database commits them: {} wait, and further ones are turned \
-                         away until there is room. Stripe sends them again.",
-                        sender.max_capacity()
+                        queued = sender.max_capacity(),
+                        "failed to queue event because the queue is full; further events are rejected, and Stripe \
+                         retries them"
                     );
                 }
                 Err(ReceiveError::Full)
@@ -85,37 +87,37 @@ impl QueueSender {
         }
     }
 
-    /// Takes no events from now on. Those that wait are still written.
+    /// Rejects further events. Waiting events are still written.
     pub(crate) fn close(&self) {
         self.sender.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl QueueReceiver {
-    /// Waits for an event and takes it with all that wait behind it, as far as they fit into one batch.
-    /// `None` once the queue is closed and empty.
+    /// Waits for an event, and returns it with all events waiting behind it that fit into one batch. Returns `None`
+    /// once the queue is closed and empty.
     pub(crate) async fn next_batch(&self) -> Option<Vec<QueuedEvent>> {
-        let mut line = self.line.lock().await;
-        let first = match line.held_over.take() {
-            Some(held_over) => held_over,
-            None => line.receiver.recv().await?,
+        let mut state = self.state.lock().await;
+        let first = match state.carried_over.take() {
+            Some(carried_over) => carried_over,
+            None => state.receiver.recv().await?,
         };
         let mut bytes = first.delivery.payload.len();
         let mut batch = vec![first];
         while batch.len() < self.max_events
-            && let Ok(next) = line.receiver.try_recv()
+            && let Ok(next) = state.receiver.try_recv()
         {
             bytes += next.delivery.payload.len();
             if bytes > self.max_bytes {
-                line.held_over = Some(next);
+                state.carried_over = Some(next);
                 break;
             }
             batch.push(next);
         }
-        let waiting = line.receiver.len() + usize::from(line.held_over.is_some());
-        figures::queue(waiting);
+        let waiting = state.receiver.len() + usize::from(state.carried_over.is_some());
+        metrics::set_queue(waiting);
         if waiting == 0 {
-            self.crowded.store(false, Ordering::Relaxed);
+            self.has_overflowed.store(false, Ordering::Relaxed);
         }
         Some(batch)
     }

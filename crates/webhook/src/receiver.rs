@@ -1,4 +1,4 @@
-//! The face of this crate.
+//! The entry point for events.
 
 use std::sync::Arc;
 
@@ -12,32 +12,36 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::batch::Writer;
-use crate::queue::{Answer, QueueSender, queue};
-use crate::{ReceiveError, ReceiverConfig, figures};
+use crate::queue::{PendingOutcome, QueueSender, queue};
+use crate::{ReceiveError, ReceiverConfig, metrics};
 
-/// Receives the events of one of Stripe's webhook endpoints. Clones, and receivers of other endpoints made by
-/// [`Receiver::for_endpoint`], share one queue.
+/// Receives the events of one Stripe webhook endpoint. Clones share one queue, and so do the receivers of other
+/// endpoints from [`Receiver::for_endpoint`].
 #[derive(Clone)]
 pub struct Receiver {
     secrets: Arc<[SecretString]>,
-    inner: Arc<Inner>,
+    queue: Arc<SharedQueue>,
 }
 
-struct Inner {
-    entrance: QueueSender,
-    /// Ends when the last writer has.
+struct SharedQueue {
+    sender: QueueSender,
+    /// Closed when the last writer ends.
     writers: watch::Receiver<()>,
 }
 
 impl Receiver {
-    /// Starts the writers on the current tokio runtime, which must outlive every call of [`Self::receive`].
+    /// Starts the writers on the current Tokio runtime, which must outlive every call of [`Self::receive`].
     ///
-    /// `applied` is called after each commit that changed an attempt, before the events are acknowledged. It must
+    /// `on_applied` is called after each commit that changed an attempt, before the events are acknowledged. It must
     /// neither block nor panic.
-    pub fn start(store: Store, config: ReceiverConfig, applied: impl Fn() + Send + Sync + 'static) -> Self {
-        figures::describe();
-        let (entrance, exit) = queue(&config);
-        let writer = Arc::new(Writer { store, exit, applied: Box::new(applied) });
+    pub fn start(
+        store: Store,
+        config: ReceiverConfig,
+        on_applied: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        metrics::describe();
+        let (sender, receiver) = queue(&config);
+        let writer = Arc::new(Writer { store, queue: receiver, on_applied: Box::new(on_applied) });
         let (running, writers) = watch::channel(());
         let running = Arc::new(running);
         for _ in 0..config.writers.max(1) {
@@ -47,70 +51,83 @@ impl Receiver {
                 drop(running);
             });
         }
-        Self { secrets: config.secrets.into(), inner: Arc::new(Inner { entrance, writers }) }
+        Self { secrets: config.secrets.into(), queue: Arc::new(SharedQueue { sender, writers }) }
     }
 
-    /// The receiver of another endpoint, which believes these secrets only. It puts what it takes in into the same
-    /// queue, and is closed together with this one.
+    /// Returns a receiver for another endpoint, which accepts only these secrets. Both share one queue and are closed
+    /// together.
     #[must_use]
     pub fn for_endpoint(&self, secrets: Vec<SecretString>) -> Self {
-        Self { secrets: secrets.into(), inner: Arc::clone(&self.inner) }
+        Self { secrets: secrets.into(), queue: Arc::clone(&self.queue) }
     }
 
-    /// Takes one delivery in: the raw body and the `Stripe-Signature` header, at this time.
+    /// Receives one delivery: the raw body, the `Stripe-Signature` header, and the current time.
     ///
-    /// Returns what became of the event once that is committed. A caller that goes away meanwhile disturbs
-    /// nothing. Callers may live on any runtime.
+    /// Returns the outcome once the event is committed. If the caller is dropped, the event is still written. Callers
+    /// may run on any runtime.
     pub async fn receive(
         &self,
         payload: Bytes,
         signature_header: &str,
         now: DateTime<Utc>,
     ) -> Result<EventOutcome, ReceiveError> {
-        let result = match self.put(payload, signature_header, now) {
-            Ok(answer) => answered(answer).await,
+        let result = match self.enqueue(payload, signature_header, now) {
+            Ok(pending) => wait_for_outcome(pending).await,
             Err(error) => Err(error),
         };
-        result.inspect_err(figures::rejected)
+        result.inspect_err(metrics::count_rejection)
     }
 
-    fn put(
+    /// Verifies a delivery and adds it to the queue.
+    fn enqueue(
         &self,
         payload: Bytes,
         signature_header: &str,
         now: DateTime<Utc>,
-    ) -> Result<Answer, ReceiveError> {
-        signature::verify(&payload, signature_header, &self.secrets, now.timestamp())
-            .inspect_err(|error| tracing::warn!("A delivery to the webhook was refused: {error}."))?;
-        let event = event::read(&payload)
-            .inspect_err(|error| tracing::warn!("A verified delivery was refused: {error}."))?;
+    ) -> Result<PendingOutcome, ReceiveError> {
+        signature::verify(&payload, signature_header, &self.secrets, now.timestamp()).inspect_err(
+            |error| {
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "failed to verify webhook signature; the delivery is rejected"
+                );
+            },
+        )?;
+        let event = event::read(&payload).inspect_err(|error| {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "failed to read verified event; the delivery is rejected"
+            );
+        })?;
         CrashPoint::EventVerified.reach();
-        self.inner.entrance.put(Delivery { event, payload, received_at: now })
+        self.queue.sender.push(Delivery { event, payload, received_at: now })
     }
 
-    /// Takes events in that were read from Stripe itself, and so need no signature; what became of each, in their
-    /// order.
-    pub(crate) async fn take_in(&self, deliveries: Vec<Delivery>) -> Result<Vec<EventOutcome>, ReceiveError> {
-        let answers: Result<Vec<_>, _> =
-            deliveries.into_iter().map(|delivery| self.inner.entrance.put(delivery)).collect();
+    /// Applies events from Stripe's API, which need no signature. Returns their outcomes in the same order.
+    pub(crate) async fn apply_listed(
+        &self,
+        deliveries: Vec<Delivery>,
+    ) -> Result<Vec<EventOutcome>, ReceiveError> {
+        let pending: Result<Vec<_>, _> =
+            deliveries.into_iter().map(|delivery| self.queue.sender.push(delivery)).collect();
         let mut outcomes = Vec::new();
-        for answer in answers? {
-            outcomes.push(answered(answer).await?);
+        for pending in pending? {
+            outcomes.push(wait_for_outcome(pending).await?);
         }
         Ok(outcomes)
     }
 
-    /// Takes no new events, and returns once all that wait are written and answered.
+    /// Rejects new events, and returns once all waiting events are written and acknowledged.
     pub async fn close(&self) {
-        self.inner.entrance.close();
-        let mut writers = self.inner.writers.clone();
-        // Nothing is ever sent: the error says that all senders are gone.
+        self.queue.sender.close();
+        let mut writers = self.queue.writers.clone();
+        // No value is ever sent. The error means that all writers have ended.
         while writers.changed().await.is_ok() {}
     }
 }
 
-async fn answered(answer: Answer) -> Result<EventOutcome, ReceiveError> {
-    answer
+async fn wait_for_outcome(pending: PendingOutcome) -> Result<EventOutcome, ReceiveError> {
+    pending
         .await
         .unwrap_or_else(|lost| Err(ReceiveError::Unavailable(Arc::new(Error::Unavailable(Box::new(lost))))))
 }

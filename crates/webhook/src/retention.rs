@@ -1,4 +1,5 @@
-//! Raw events hold what no API returns: client secrets, and what Stripe knows of customers. They are not kept for ever.
+//! Deletion of old payloads. Raw events contain data that no API returns, such as client secrets and customer data, so
+//! they are stored for a limited time.
 
 use std::time::Duration;
 
@@ -6,22 +7,22 @@ use chrono::{TimeDelta, Utc};
 use quittance_persistence::Store;
 use tokio::sync::watch;
 
-/// How often old bytes are looked for.
+/// The time between two deletions.
 const PERIOD: Duration = Duration::from_hours(1);
 
-/// Of how many events the bytes are forgotten in one transaction: deliveries are taken in between.
-const AT_ONCE: u16 = 500;
+/// The most payloads deleted in one transaction. Between two transactions, deliveries are written.
+const BATCH: u16 = 500;
 
-/// Forgets the bytes of events that were understood and are older than this, until told to stop. Of what could not be
-/// read they are kept: it may tell of money.
-pub async fn forget_payloads(store: Store, kept: TimeDelta, mut stop: watch::Receiver<bool>) {
+/// Deletes the payloads of processed events that are older than `retention`, until `stop` is true. Unreadable events
+/// keep their payloads, because they may report payments.
+pub async fn forget_payloads(store: Store, retention: TimeDelta, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        match store.forget_payloads(Utc::now() - kept, AT_ONCE).await {
-            Ok(count) if count == usize::from(AT_ONCE) => continue,
+        match store.forget_payloads(Utc::now() - retention, BATCH).await {
+            Ok(count) if count == usize::from(BATCH) => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "The bytes of old events could not be removed; it is tried again in an hour."
+                "failed to delete old event payloads; retrying in an hour"
             ),
         }
         let _ = tokio::time::timeout(PERIOD, stop.wait_for(|stop| *stop)).await;

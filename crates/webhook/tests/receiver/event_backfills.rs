@@ -1,4 +1,4 @@
-//! How far a walk of Stripe's list of events says that everything was seen.
+//! The time up to which a backfill records an account's events as seen.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -10,26 +10,30 @@ use quittance_domain::seller::ChargeType;
 use quittance_persistence::{Store, WorkClaim};
 use quittance_stripe_gateway::{Stripe, StripeConfig};
 use quittance_test_support::{
-    NOW_S, TestDatabase, account_state, connect, on_both_databases, payment_on, place_through,
+    NOW_S, TestDatabase, account_state, connect, on_both_databases, payment_on, place_through, wait_until,
 };
 use quittance_webhook::EventBackfiller;
 use tokio::sync::watch;
 
 use crate::{Service, config};
 
-on_both_databases! { what_was_seen_is_said_by_stripes_clock, what_stripe_would_not_show_is_not_seen }
+on_both_databases! {
+    backfill_records_the_time_of_stripes_clock,
+    backfill_of_an_unreachable_account_records_no_progress,
+    backfill_of_an_unreachable_account_schedules_a_refresh,
+}
 
-/// `Date` of every answer: years away from any clock that a test runs by.
+/// The `Date` header of every response, years after any test's clock.
 const DATE: &str = "Sun, 22 Nov 2037 10:00:00 GMT";
 const DATE_S: i64 = 2_142_496_800;
 
-/// Longer than any answer takes.
-const PATIENCE_S: i64 = 60;
+/// The most seconds between a request and `Date` that count as the same time.
+const TOLERANCE_S: i64 = 60;
 
 const EMPTY: &str = r#"{"object":"list","data":[],"has_more":false}"#;
 const REFUSED: &str = r#"{"error":{"type":"invalid_request_error","code":"account_invalid"}}"#;
 
-/// A Stripe that has no events, and refuses what is asked for a connected account if it is told to.
+/// Starts a stand-in for Stripe without events. With `refuses_connected`, it refuses requests for connected accounts.
 fn stripe(refuses_connected: bool) -> Stripe {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
@@ -50,39 +54,39 @@ fn stripe(refuses_connected: bool) -> Stripe {
             let head = format!(
                 "HTTP/1.1 {status}\r\nDate: {DATE}\r\nContent-Length: {length}\r\nConnection: close\r\n"
             );
-            stream.write_all(format!("{head}\r\n{body}").as_bytes()).expect("somebody who reads");
+            stream.write_all(format!("{head}\r\n{body}").as_bytes()).expect("a client");
             let _ = stream.shutdown(Shutdown::Both);
         }
     });
-    Stripe::new(&StripeConfig::new("sk_test_walks".to_owned().into(), base)).expect("a client")
+    Stripe::new(&StripeConfig::new("sk_test_backfills".to_owned().into(), base)).expect("a client")
 }
 
-/// Walks once, our own account and connected ones.
-async fn walk_once(service: &Service, stripe: Stripe) {
+/// Runs one backfill of the platform's account and of connected accounts.
+async fn backfill_once(service: &Service, stripe: Stripe) {
     let (stop, stopped) = watch::channel(false);
-    let walker = EventBackfiller::new(service.store.clone(), stripe, service.receiver.clone());
-    let walking = tokio::spawn(walker.run(Duration::from_hours(1), stopped));
-    quittance_test_support::wait_until("the connected accounts to be walked", async || {
+    let backfiller = EventBackfiller::new(service.store.clone(), stripe, service.receiver.clone());
+    let running = tokio::spawn(backfiller.run(Duration::from_hours(1), stopped));
+    wait_until("connected accounts are backfilled", async || {
         service.store.accounts_due_for_backfill(9, Utc::now()).await.expect("a read").is_empty()
     })
     .await;
     stop.send_replace(true);
-    walking.await.expect("a walk");
+    running.await.expect("a backfill");
 }
 
 async fn seen_until(store: &Store, account: Account) -> Option<DateTime<Utc>> {
     let after_the_lease = Utc::now() + chrono::TimeDelta::hours(2);
-    let walk =
+    let backfill =
         store.claim_event_backfill(account, after_the_lease, after_the_lease).await.expect("an answer");
-    walk.expect("nobody walks").seen_until
+    backfill.expect("no other process runs a backfill").seen_until
 }
 
-fn is_by_stripes_clock(seen_until: Option<DateTime<Utc>>) -> bool {
-    seen_until.is_some_and(|seen| (DATE_S - PATIENCE_S..=DATE_S).contains(&seen.timestamp()))
+fn is_stripes_time(seen_until: Option<DateTime<Utc>>) -> bool {
+    seen_until.is_some_and(|seen| (DATE_S - TOLERANCE_S..=DATE_S).contains(&seen.timestamp()))
 }
 
-/// A seller that is ready, on whose account something was charged, and whose account nobody is to read soon.
-async fn seller(store: &Store) -> Account {
+/// Creates a ready seller with a charge on its account, and no refresh due soon.
+async fn ready_seller(store: &Store) -> Account {
     let seller = connect(store, "acct_1", ChargeType::Direct).await;
     let payment = payment_on(store, place_through(store, &seller).await).await;
     payment.is_answered(store, Mode::Test).await;
@@ -90,27 +94,39 @@ async fn seller(store: &Store) -> Account {
     Account::connected("acct_1")
 }
 
-/// How many sellers' accounts are to be read by now.
-async fn to_read(store: &Store) -> usize {
+/// Returns the number of sellers whose account refresh is due.
+async fn refreshes_due(store: &Store) -> usize {
     let now = Utc::now();
     let claim = WorkClaim { now, lease_until: now, limit: 9 };
     store.claim_seller_checks(claim).await.expect("a commit").len()
 }
 
-async fn what_was_seen_is_said_by_stripes_clock(database: &TestDatabase) {
+async fn backfill_records_the_time_of_stripes_clock(database: &TestDatabase) {
     let service = Service::start(database, config()).await;
-    let account = seller(&service.store).await;
-    walk_once(&service, stripe(false)).await;
-    assert!(is_by_stripes_clock(seen_until(&service.store, Account::own()).await));
-    assert!(is_by_stripes_clock(seen_until(&service.store, account).await));
+    let account = ready_seller(&service.store).await;
+
+    backfill_once(&service, stripe(false)).await;
+
+    assert!(is_stripes_time(seen_until(&service.store, Account::own()).await));
+    assert!(is_stripes_time(seen_until(&service.store, account).await));
 }
 
-async fn what_stripe_would_not_show_is_not_seen(database: &TestDatabase) {
+async fn backfill_of_an_unreachable_account_records_no_progress(database: &TestDatabase) {
     let service = Service::start(database, config()).await;
-    let account = seller(&service.store).await;
-    let before = to_read(&service.store).await;
-    walk_once(&service, stripe(true)).await;
-    assert!(is_by_stripes_clock(seen_until(&service.store, Account::own()).await));
-    assert_eq!(seen_until(&service.store, account).await, None, "what was not shown counts as seen");
-    assert_eq!((before, to_read(&service.store).await), (0, 1), "nobody is to find out whether it has left");
+    let account = ready_seller(&service.store).await;
+
+    backfill_once(&service, stripe(true)).await;
+
+    assert!(is_stripes_time(seen_until(&service.store, Account::own()).await));
+    assert_eq!(seen_until(&service.store, account).await, None);
+}
+
+async fn backfill_of_an_unreachable_account_schedules_a_refresh(database: &TestDatabase) {
+    let service = Service::start(database, config()).await;
+    ready_seller(&service.store).await;
+    assert_eq!(refreshes_due(&service.store).await, 0);
+
+    backfill_once(&service, stripe(true)).await;
+
+    assert_eq!(refreshes_due(&service.store).await, 1);
 }

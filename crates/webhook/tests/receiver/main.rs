@@ -1,4 +1,4 @@
-//! What a receiver promises, on both databases.
+//! The receiver's guarantees, on both databases.
 
 mod batches;
 mod event_backfills;
@@ -27,9 +27,9 @@ fn sign(payload: &[u8], secret: &str, timestamp_s: i64) -> String {
     signature::sign(payload, &SecretString::from(secret), timestamp_s)
 }
 
-type Received = Result<EventOutcome, ReceiveError>;
+type ReceiveResult = Result<EventOutcome, ReceiveError>;
 
-/// A receiver, the store behind it, and how many commits changed something.
+/// A receiver, its store, and the number of commits that changed an order.
 struct Service {
     receiver: Receiver,
     store: Store,
@@ -43,19 +43,19 @@ impl Service {
 
     fn on(store: Store, config: ReceiverConfig) -> Self {
         let commits = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&commits);
+        let counter = Arc::clone(&commits);
         let receiver = Receiver::start(store.clone(), config, move || {
-            counted.fetch_add(1, Ordering::SeqCst);
+            counter.fetch_add(1, Ordering::SeqCst);
         });
         Self { receiver, store, commits }
     }
 
-    /// Delivers an event as Stripe would.
-    fn deliver(&self, event: &PaymentEvent) -> BoxFuture<'static, Received> {
+    /// Delivers an event like Stripe.
+    fn deliver(&self, event: &PaymentEvent) -> BoxFuture<'static, ReceiveResult> {
         self.deliver_bytes(event.payload().to_vec())
     }
 
-    fn deliver_bytes(&self, payload: Vec<u8>) -> BoxFuture<'static, Received> {
+    fn deliver_bytes(&self, payload: Vec<u8>) -> BoxFuture<'static, ReceiveResult> {
         let receiver = self.receiver.clone();
         async move {
             let header = sign(&payload, SECRET, NOW_S);
@@ -69,23 +69,24 @@ impl Service {
     }
 }
 
-/// Delivers as far as the queue, one after the other: what is answered at once, and what waits.
+/// Delivers events one after the other until each is queued or rejected. Returns the results of the rejected ones, and
+/// the deliveries that wait for their commit.
 async fn queue_up(
-    deliveries: impl IntoIterator<Item = BoxFuture<'static, Received>>,
-) -> (Vec<Received>, Vec<BoxFuture<'static, Received>>) {
-    let (mut answered, mut waiting) = (Vec::new(), Vec::new());
+    deliveries: impl IntoIterator<Item = BoxFuture<'static, ReceiveResult>>,
+) -> (Vec<ReceiveResult>, Vec<BoxFuture<'static, ReceiveResult>>) {
+    let (mut results, mut waiting) = (Vec::new(), Vec::new());
     for mut delivery in deliveries {
         match poll_immediate(&mut delivery).await {
-            Some(answer) => answered.push(answer),
+            Some(result) => results.push(result),
             None => waiting.push(delivery),
         }
     }
-    (answered, waiting)
+    (results, waiting)
 }
 
-async fn all(deliveries: Vec<BoxFuture<'static, Received>>) -> Vec<EventOutcome> {
-    let answers = join_all(deliveries).await;
-    answers.into_iter().map(|answer| answer.expect("an outcome")).collect()
+/// Waits for the outcomes of all deliveries.
+async fn all(deliveries: Vec<BoxFuture<'static, ReceiveResult>>) -> Vec<EventOutcome> {
+    join_all(deliveries).await.into_iter().map(|result| result.expect("an outcome")).collect()
 }
 
 fn count(outcomes: &[EventOutcome], outcome: EventOutcome) -> usize {
@@ -100,7 +101,7 @@ async fn paid_rows(database: &TestDatabase) -> i64 {
     database.scalar_i64("SELECT count(*) FROM outbox WHERE kind = 'order.paid'").await
 }
 
-/// Delivers as far as the queue and hangs up: whether the event was still waiting.
-async fn hang_up(delivery: BoxFuture<'static, Received>) -> bool {
+/// Delivers an event and drops the delivery once it is queued. Returns true if it was still waiting.
+async fn hang_up(delivery: BoxFuture<'static, ReceiveResult>) -> bool {
     poll_immediate(delivery).await.is_none()
 }
