@@ -1,187 +1,188 @@
-//! Why a use case came to nothing.
+//! Errors of the use cases.
 
 use quittance_domain::id::SellerId;
 use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Attempt, Mode};
 use quittance_domain::seller::{Blocker, Seller};
+use quittance_stripe_gateway::Error as StripeError;
 use quittance_stripe_gateway::Refusal;
 
-/// Why a use case came to nothing.
+/// The reason why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such order.
-    #[error("there is no such order")]
+    /// The order doesn't exist.
+    #[error("the order doesn't exist")]
     OrderNotFound,
-    /// The order takes no payment as it stands.
-    #[error("an order that is {} takes no payment", .0.as_str())]
+    /// The order's status doesn't allow a payment.
+    #[error("an order with status {} can't be paid", .0.as_str())]
     OrderNotPayable(OrderStatus),
-    /// The order, or its attempt, is being closed: nothing can be begun at this moment.
+    /// The order or its attempt is being closed. Retry later.
     #[error("the order is being closed")]
     OrderClosing,
-    /// A payment of the order is on its way or held, and can not be replaced by another.
-    #[error("a payment is on its way: the order is {}", .0.as_str())]
+    /// The order's payment is processing or authorized, and can't be replaced.
+    #[error("the order has a payment in flight: its status is {}", .0.as_str())]
     PaymentInFlight(OrderStatus),
-    /// Nothing is held for the order that could be taken.
-    #[error("nothing is held for an order that is {}", .0.as_str())]
+    /// The order has no authorized payment to capture.
+    #[error("an order with status {} has no payment to capture", .0.as_str())]
     OrderNotCapturable(OrderStatus),
-    /// Another amount is being taken already.
-    #[error("{} is being taken already", .0)]
+    /// Another amount is already being captured.
+    #[error("{} is already being captured", .0)]
     CaptureInProgress(Money),
-    /// More is to be taken than is held.
-    #[error("no more than {} is held", .0)]
+    /// The amount to capture exceeds the authorized amount.
+    #[error("the authorized amount is {}", .0)]
     CaptureTooLarge(Money),
-    /// No money of the order can go back as it stands.
-    #[error("no money of an order that is {} can go back", .0.as_str())]
+    /// The order's status doesn't allow a refund.
+    #[error("an order with status {} can't be refunded", .0.as_str())]
     OrderNotRefundable(OrderStatus),
-    /// The charge is disputed: the bank decides where the money goes.
+    /// The charge is disputed, so the customer's bank decides about the money.
     #[error("the charge is disputed")]
     ChargeDisputed,
-    /// More is to go back than is left.
-    #[error("no more than {} is left to go back", .0)]
+    /// The amount to refund exceeds the remaining amount.
+    #[error("the refundable amount is {}", .0)]
     RefundTooLarge(Money),
-    /// Too many tries at paying the order have failed.
-    #[error("too many tries at paying this order have failed")]
+    /// Too many payment attempts of the order failed.
+    #[error("too many payment attempts of the order failed")]
     TooManyAttempts,
-    /// The order's live attempt has another capture method.
-    #[error("the live attempt has another capture method")]
+    /// The live attempt has a different capture method.
+    #[error("the live attempt has a different capture method")]
     CaptureMethodConflict,
-    /// The order can not be canceled as it stands.
-    #[error("an order that is {} can not be canceled", .0.as_str())]
+    /// The order's status doesn't allow cancellation.
+    #[error("an order with status {} can't be canceled", .0.as_str())]
     OrderNotCancelable(OrderStatus),
-    /// There is no such seller.
-    #[error("there is no such seller")]
+    /// The seller doesn't exist.
+    #[error("the seller doesn't exist")]
     SellerNotFound,
-    /// Nothing can be charged through the order's seller now.
-    #[error("the seller {seller_id} can not be charged through")]
+    /// The order's seller can't accept payments now.
+    #[error("the seller {seller_id} can't accept payments")]
     SellerNotReady {
         /// The seller.
         seller_id: SellerId,
-        /// Why.
+        /// The reasons.
         blockers: Vec<Blocker>,
     },
-    /// The platform may not use the seller's account.
-    #[error("the seller is not connected")]
+    /// The seller's account isn't connected to the platform.
+    #[error("the seller isn't connected")]
     SellerNotConnected,
-    /// The account was connected by its owner, who tells Stripe in its dashboard what it asks for.
-    #[error("only an account that the platform made is filled in by links")]
+    /// The account belongs to its owner, who completes it in Stripe's Dashboard.
+    #[error("account links are available only for accounts created by the platform")]
     AccountLinkNotAllowed,
-    /// The platform's `ca_…` is not configured.
-    #[error("no client id for OAuth is configured")]
+    /// The platform's client ID (`ca_…`) isn't configured.
+    #[error("no OAuth client ID is configured")]
     OAuthNotConfigured,
-    /// What came back from Stripe's page is not taken.
-    #[error("the state of the authorization is {}", .0.as_str())]
+    /// The OAuth state is invalid.
+    #[error("the OAuth state is {}", .0.as_str())]
     InvalidOAuthState(OAuthStateError),
-    /// Stripe does not take the code: it was used, has expired, or was never ours.
-    #[error("Stripe does not take the code of the authorization")]
+    /// Stripe rejected the authorization code: it was used, has expired, or belongs to another platform.
+    #[error("Stripe rejected the authorization code")]
     InvalidOAuthCode,
-    /// The account was connected in another mode than ours.
-    #[error("the account was connected in another mode")]
+    /// The account was connected in a different mode.
+    #[error("the account was connected in a different mode")]
     SellerModeMismatch,
-    /// The seller's account works: it is let go only by force.
-    #[error("the account of the seller works")]
+    /// The seller can accept payments, so unlinking it requires `force`.
+    #[error("the seller can accept payments")]
     SellerInUse(Box<Seller>),
-    /// Money of so many of the seller's orders is on its way or held.
-    #[error("money of {0} of the seller's orders is on its way or held")]
+    /// This number of the seller's orders has a payment that is processing or authorized.
+    #[error("{0} of the seller's orders have a payment in flight")]
     OpenSellerPayments(usize),
-    /// Nothing was transferred that could come back.
-    #[error("nothing was transferred of this payment")]
+    /// The payment has no transfer that could be reversed.
+    #[error("the payment has no transfer to reverse")]
     NoTransferToReverse,
-    /// There was no fee that could go back.
-    #[error("the platform took no fee of this payment")]
+    /// The payment has no application fee that could be refunded.
+    #[error("the payment has no application fee")]
     NoApplicationFee,
-    /// The product is not sold by this seller.
-    #[error("the product is not sold by this seller")]
+    /// Another seller sells the product.
+    #[error("the product doesn't belong to this seller")]
     ProductSellerMismatch,
-    /// Stripe lets us use the connected account no more.
-    #[error("the connected account is out of reach")]
+    /// Stripe no longer allows access to the connected account.
+    #[error("the connected account is unreachable")]
     AccountUnreachable,
-    /// Stripe will not do it, and says why.
+    /// Stripe refused the request.
     #[error("Stripe refused the request")]
     StripeRefusal(#[source] RefusalError),
-    /// Stripe gave no final answer. What was begun is recorded, and driven on by the worker.
-    #[error("Stripe could not be asked")]
-    Stripe(#[source] quittance_stripe_gateway::Error),
-    /// Stripe answered with something that is none of ours.
-    #[error("Stripe answered with a PaymentIntent that is not this attempt's: {}", .0.as_str())]
+    /// Stripe didn't return a final response. Recorded work is resumed by the worker.
+    #[error("failed to call Stripe")]
+    Stripe(#[source] StripeError),
+    /// Stripe returned a PaymentIntent that doesn't belong to the attempt.
+    #[error("Stripe returned a PaymentIntent that doesn't belong to this attempt: {}", .0.as_str())]
     PaymentIntentMismatch(quittance_domain::payment::Mismatch),
-    /// The store could not do its part.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] quittance_persistence::Error),
-    /// The task was stopped, by a shutdown or a panic.
-    #[error("the task was stopped")]
+    /// The task was stopped by a shutdown or a panic.
+    #[error("the task was interrupted")]
     TaskInterrupted(#[source] tokio::task::JoinError),
 }
 
 impl Error {
-    /// Why nothing can be begun while an order stands so: because money is on its way, or because it is closed.
-    pub(crate) fn in_flight(status: OrderStatus) -> Self {
+    /// Returns the error for an order whose live attempt can't be replaced: the payment is in flight, or it is being
+    /// closed.
+    pub(crate) fn payment_in_flight(status: OrderStatus) -> Self {
         match status {
             OrderStatus::Processing | OrderStatus::Authorized => Self::PaymentInFlight(status),
             _ => Self::OrderClosing,
         }
     }
 
-    /// Whether this says that an attempt is out of our reach: Stripe lets us use its account no more, or will not make
-    /// it because the account that its money is for has left, or has it [no more](Self::is_deleted_at_stripe). One that is on
-    /// our own account stays ours.
-    pub(crate) fn is_out_of_reach(&self, attempt: &Attempt) -> bool {
-        use quittance_stripe_gateway::Error::Refused;
-        match self {
-            Self::StripeRefusal(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
-                (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
-                    || (refusal.is_destination_unreachable() && !attempt.exists_at_stripe())
-                    || self.is_deleted_at_stripe(attempt)
-            }
-            _ => false,
-        }
+    /// Returns true if the attempt is unreachable: Stripe denies access to its account, its destination account is
+    /// disconnected before the attempt was created, or it was [deleted](Self::is_deleted_at_stripe). Attempts on the
+    /// platform's own account are always reachable.
+    pub(crate) fn is_unreachable(&self, attempt: &Attempt) -> bool {
+        self.refusal().is_some_and(|refusal| {
+            (refusal.is_account_unreachable() && attempt.expected.account != Account::own())
+                || (refusal.is_destination_unreachable() && !attempt.exists_at_stripe())
+        }) || self.is_deleted_at_stripe(attempt)
     }
 
-    /// Whether this says that Stripe has an attempt no more: who deletes all test data in the Dashboard deletes it.
-    /// Where money is real nothing vanishes, and whatever says so is to be looked at by a person.
+    /// Returns true if the attempt no longer exists at Stripe, because all test data was deleted in the Dashboard. In
+    /// live mode this is never true, because Stripe deletes no payments. An operator must examine such an error.
     pub(crate) fn is_deleted_at_stripe(&self, attempt: &Attempt) -> bool {
-        use quittance_stripe_gateway::Error::Refused;
-        match self {
-            Self::StripeRefusal(RefusalError(refusal)) | Self::Stripe(Refused(refusal)) => {
-                refusal.is_missing()
-                    && !refusal.is_destination_unreachable()
-                    && attempt.exists_at_stripe()
-                    && attempt.expected.mode == Mode::Test
-            }
-            _ => false,
-        }
+        self.refusal().is_some_and(|refusal| {
+            refusal.is_missing()
+                && !refusal.is_destination_unreachable()
+                && attempt.exists_at_stripe()
+                && attempt.expected.mode == Mode::Test
+        })
     }
 
-    /// Whether Stripe does not take our key: nobody can pay until an operator mends the configuration.
+    /// Returns true if Stripe rejects the secret key. No customer can pay until an operator fixes the configuration.
     #[must_use]
     pub fn is_configuration_error(&self) -> bool {
-        use quittance_stripe_gateway::Error::Refused;
-        matches!(self, Self::Stripe(Refused(refusal)) if refusal.is_about_the_key())
+        matches!(self, Self::Stripe(StripeError::Refused(refusal)) if refusal.is_about_the_key())
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::StripeRefusal(RefusalError(refusal)) | Self::Stripe(StripeError::Refused(refusal)) => {
+                Some(refusal)
+            }
+            _ => None,
+        }
     }
 }
 
-/// Why what came back from Stripe's authorization page is not taken.
+/// The reason why an OAuth state is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OAuthStateError {
-    /// Nobody began with this state.
+    /// The state doesn't exist.
     Unknown,
-    /// It was taken before.
+    /// The state was used before.
     Used,
-    /// It was begun too long ago.
+    /// The state has expired.
     Expired,
-    /// Somebody else began with it.
+    /// The flow was started with a different binding.
     OtherBinding,
 }
 
 impl OAuthStateError {
-    /// A word for it.
+    /// Returns a name for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::Used => "used",
             Self::Expired => "expired",
-            Self::OtherBinding => "of another binding",
+            Self::OtherBinding => "bound to another identifier",
         }
     }
 }
@@ -191,8 +192,8 @@ impl OAuthStateError {
 #[error("{0}")]
 pub struct RefusalError(pub Box<Refusal>);
 
-impl From<quittance_stripe_gateway::Error> for Error {
-    fn from(error: quittance_stripe_gateway::Error) -> Self {
+impl From<StripeError> for Error {
+    fn from(error: StripeError) -> Self {
         Self::Stripe(error)
     }
 }
@@ -225,7 +226,7 @@ mod tests {
     }
 
     fn refused(status: u16, param: &str) -> Error {
-        Error::Stripe(quittance_stripe_gateway::Error::Refused(Box::new(Refusal {
+        Error::Stripe(StripeError::Refused(Box::new(Refusal {
             status,
             kind: Some("invalid_request_error".to_owned()),
             code: Some("resource_missing".to_owned()),
@@ -238,15 +239,31 @@ mod tests {
         })))
     }
 
-    /// Where money is real, that Stripe has a payment no more is never believed.
     #[test]
-    fn only_made_test_data_can_have_been_deleted() {
+    fn missing_test_payment_is_unreachable() {
         let missing = refused(404, "intent");
-        assert!(missing.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))));
-        assert!(!missing.is_out_of_reach(&attempt(Mode::Live, Some("pi_1"))));
-        assert!(!missing.is_out_of_reach(&attempt(Mode::Test, None)));
+
+        assert!(missing.is_unreachable(&attempt(Mode::Test, Some("pi_1"))));
+    }
+
+    #[test]
+    fn missing_live_payment_is_not_unreachable() {
+        let missing = refused(404, "intent");
+
+        assert!(!missing.is_unreachable(&attempt(Mode::Live, Some("pi_1"))));
+    }
+
+    #[test]
+    fn missing_payment_that_was_never_created_is_not_unreachable() {
+        let missing = refused(404, "intent");
+
+        assert!(!missing.is_unreachable(&attempt(Mode::Test, None)));
+    }
+
+    #[test]
+    fn other_missing_object_leaves_payment_reachable() {
         for other in [refused(400, "customer"), refused(404, "transfer_data[destination]")] {
-            assert!(!other.is_out_of_reach(&attempt(Mode::Test, Some("pi_1"))), "{other:?}");
+            assert!(!other.is_unreachable(&attempt(Mode::Test, Some("pi_1"))), "{other:?}");
         }
     }
 }

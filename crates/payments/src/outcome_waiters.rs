@@ -1,4 +1,4 @@
-//! Those who wait for news of an order: one poller for the whole process, all waiters in one query.
+//! Callers that wait for a payment's outcome. One poller per process serves all of them with one query.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,60 +8,60 @@ use quittance_domain::id::OrderId;
 use quittance_persistence::Store;
 use tokio::sync::{Notify, oneshot};
 
-/// How often the database is asked, for what other processes commit. What this one commits is seen at once.
+/// The polling period, for commits of other processes. Commits of this process call [`OutcomeWaiters::notify`].
 const POLL_PERIOD: Duration = Duration::from_millis(250);
 
-/// Who waits for which orders. Clones share the list.
+/// The waiting callers by order. Clones share the list.
 #[derive(Clone)]
 pub struct OutcomeWaiters {
     waiters: Arc<Mutex<HashMap<OrderId, Vec<OutcomeWaiter>>>>,
-    look: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
 struct OutcomeWaiter {
     seen_version: i64,
-    tell: oneshot::Sender<()>,
+    outcome: oneshot::Sender<()>,
 }
 
 impl OutcomeWaiters {
-    /// Starts the poller on the current runtime. It rests while nobody waits.
+    /// Starts the poller on the current runtime. The poller is idle while no caller waits.
     #[must_use]
     pub fn start(store: Store) -> Self {
-        let waiting = Self { waiters: Arc::default(), look: Arc::new(Notify::new()) };
-        tokio::spawn(poll(waiting.clone(), store));
-        waiting
+        let waiters = Self { waiters: Arc::default(), wakeup: Arc::new(Notify::new()) };
+        tokio::spawn(poll(waiters.clone(), store));
+        waiters
     }
 
-    /// Says that something was committed: whoever waits for it hears of it now.
+    /// Wakes the poller after a commit.
     pub fn notify(&self) {
-        self.look.notify_one();
+        self.wakeup.notify_one();
     }
 
-    /// Returns once the order's payment has settled in a version after the one seen.
+    /// Waits until the order's payment has an outcome in a later version than `seen_version`.
     pub(crate) async fn outcome_after(&self, order_id: OrderId, seen_version: i64) {
-        let (tell, told) = oneshot::channel();
-        self.lock().entry(order_id).or_default().push(OutcomeWaiter { seen_version, tell });
-        self.look.notify_one();
-        // The sender is dropped only when it has told.
-        let _ = told.await;
+        let (sender, receiver) = oneshot::channel();
+        self.lock().entry(order_id).or_default().push(OutcomeWaiter { seen_version, outcome: sender });
+        self.wakeup.notify_one();
+        // The sender is dropped only after it has sent.
+        let _ = receiver.await;
     }
 
-    /// The orders that somebody waits for. Who went away is forgotten.
-    fn wanted(&self) -> Vec<OrderId> {
+    /// Removes callers that are gone, and returns the orders of the others.
+    fn awaited_orders(&self) -> Vec<OrderId> {
         let mut waiters = self.lock();
-        waiters.retain(|_, waiting| {
-            waiting.retain(|waiter| !waiter.tell.is_closed());
-            !waiting.is_empty()
+        waiters.retain(|_, of_order| {
+            of_order.retain(|waiter| !waiter.outcome.is_closed());
+            !of_order.is_empty()
         });
         waiters.keys().cloned().collect()
     }
 
-    fn tell(&self, order_id: &OrderId, outcome_version: i64) {
+    /// Completes the callers that wait for this version of an order.
+    fn complete(&self, order_id: &OrderId, outcome_version: i64) {
         let mut waiters = self.lock();
-        if let Some(waiting) = waiters.get_mut(order_id) {
-            let told = waiting.extract_if(.., |waiter| outcome_version > waiter.seen_version);
-            for waiter in told {
-                let _ = waiter.tell.send(());
+        if let Some(of_order) = waiters.get_mut(order_id) {
+            for waiter in of_order.extract_if(.., |waiter| outcome_version > waiter.seen_version) {
+                let _ = waiter.outcome.send(());
             }
         }
     }
@@ -71,25 +71,27 @@ impl OutcomeWaiters {
     }
 }
 
-async fn poll(waiting: OutcomeWaiters, store: Store) {
+async fn poll(waiters: OutcomeWaiters, store: Store) {
     loop {
-        let wanted = waiting.wanted();
-        if wanted.is_empty() {
-            waiting.look.notified().await;
+        let awaited = waiters.awaited_orders();
+        if awaited.is_empty() {
+            waiters.wakeup.notified().await;
             continue;
         }
-        metrics::gauge!("quittance_waiting_orders").set(u32::try_from(wanted.len()).unwrap_or(u32::MAX));
-        match store.pulses(wanted).await {
-            Ok(pulses) => {
-                for pulse in pulses {
-                    waiting.tell(&pulse.order_id, pulse.outcome_version);
+        metrics::gauge!("quittance_waiting_orders").set(u32::try_from(awaited.len()).unwrap_or(u32::MAX));
+        match store.pulses(awaited).await {
+            Ok(versions) => {
+                for version in versions {
+                    waiters.complete(&version.order_id, version.outcome_version);
                 }
             }
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "The database can not be polled.");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to poll order versions; retrying"
+                );
             }
         }
-        // Whoever is poked looks at once; everybody else looks when the period ends.
-        let _ = tokio::time::timeout(POLL_PERIOD, waiting.look.notified()).await;
+        let _ = tokio::time::timeout(POLL_PERIOD, waiters.wakeup.notified()).await;
     }
 }

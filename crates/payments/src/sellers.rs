@@ -1,9 +1,10 @@
-//! Sellers: how they come, how it is known whether they can be charged through, and how they leave.
+//! Use cases for sellers.
 
-mod checking;
-mod onboarding;
+mod accounts;
+mod oauth;
 mod products;
-mod unlinking;
+mod refresh;
+mod unlink;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
@@ -13,65 +14,55 @@ use secrecy::SecretString;
 
 pub use products::CreatedStripeProduct;
 
-/// How sellers are connected, and on which terms they begin.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectSettings {
-    /// The platform's `ca_…` for OAuth. Without it nobody is connected that way.
-    pub client_id: Option<String>,
-    /// On whose account the customers of a new seller are charged.
-    pub charge_type: ChargeType,
-    /// What the platform takes of the orders of a new seller.
-    pub fee: FeeTerms,
-}
-
-/// Where the owner of an account is to be sent, to let the platform in.
+/// Stripe's page on which the owner of an account authorizes the platform.
 #[derive(Debug)]
 pub struct Authorization {
-    /// A page of Stripe's. Holds the `state`: never stored, never logged.
+    /// The page's URL. It contains the `state`, so it is never stored or logged.
     pub url: SecretString,
-    /// Until when what comes back of it is taken.
+    /// The time until which the callback is accepted.
     pub expires_at: DateTime<Utc>,
 }
 
-/// What came back from Stripe's page, and who brings it.
+/// The parameters with which Stripe redirects the owner back to the platform.
 #[derive(Debug, Clone)]
 pub struct OAuthCallback {
-    /// Stripe's code. Works once, for five minutes.
+    /// Stripe's authorization code. It can be used once, within five minutes.
     pub code: SecretString,
-    /// What was in the URL, unchanged.
+    /// The unchanged `state` of the URL.
     pub state: SecretString,
-    /// Who began, in the platform's own words: must be the same as then.
+    /// The identifier of the user or session that started the flow. It must equal the one passed at the start.
     pub binding: String,
 }
 
-/// An account that the platform makes for a seller.
+/// The parameters of a connected account that the platform creates.
 #[derive(Debug, Clone)]
 pub struct SellerRequest {
-    /// Which kind of account.
+    /// The kind of account.
     pub kind: AccountKind,
-    /// ISO 3166-1 alpha-2 code; the platform's own country if it is not said.
+    /// The ISO 3166-1 alpha-2 country code. The default is the platform's country.
     pub country: Option<String>,
-    /// Its owner's address.
+    /// The owner's email address.
     pub email: Option<String>,
-    /// What its owner is.
+    /// The owner's business type.
     pub business_type: Option<BusinessType>,
-    /// The platform's own id of the seller.
+    /// The platform's own ID for the seller.
     pub reference: Option<String>,
-    /// The platform's own words.
+    /// The platform's metadata.
     pub metadata: Metadata,
-    /// Another charge type than new sellers have.
+    /// The charge type. The default is that of new sellers.
     pub charge_type: Option<ChargeType>,
-    /// Other terms than new sellers have.
+    /// The platform's fee. The default is that of new sellers.
     pub fee: Option<FeeTerms>,
 }
 
-/// Where Stripe's onboarding page sends the owner of an account back to.
+/// The parameters of a link to Stripe's onboarding page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountLinkRequest {
-    /// When they are done, or leave. It proves nothing: ask how the seller stands.
+    /// The page to which Stripe redirects the owner when they finish or leave. The redirect doesn't prove completion;
+    /// refresh the seller instead.
     pub return_url: String,
-    /// When the link has expired or was used: make another.
+    /// The page to which Stripe redirects the owner if the link has expired or was used. Create another link there.
     pub refresh_url: String,
-    /// What they are asked for.
+    /// The information that the page collects.
     pub collection: Collection,
 }

@@ -1,7 +1,7 @@
-//! Closing an attempt at Stripe, so that nobody can pay with it any more.
+//! Closes an attempt at Stripe, so that it can't be paid.
 //!
-//! Both calls can be repeated without harm, so each has a key of its own: under one key for all, Stripe would
-//! give its first answer again, also when the payment has moved on since.
+//! Canceling and expiring can be repeated safely, so each call has a new key. With a fixed key, Stripe would repeat its
+//! first response even after the payment has changed.
 
 use quittance_crash_points::CrashPoint;
 use quittance_domain::checkout::{PaymentFlow, SessionStatus};
@@ -12,54 +12,70 @@ use quittance_persistence::PendingAttempt;
 use quittance_stripe_gateway::Error as StripeError;
 use uuid::Uuid;
 
-use crate::answer::Answer;
-use crate::{Error, Payments, now};
+use super::StripeObject;
+use crate::Error;
+use crate::service::Payments;
+use crate::time_limits::now;
 
 impl Payments {
-    /// Cancels the attempt's PaymentIntent, or expires its Checkout Session. One that can not be closed any more
-    /// tells us what it has become.
-    pub(crate) async fn close(&self, work: &PendingAttempt) -> Result<(), Error> {
-        let (operation, result) = match Target::of(work) {
+    /// Closes an attempt that must be replaced by another. Fails if it is already processing or authorized.
+    pub(crate) async fn close_for_replacement(&self, work: &PendingAttempt) -> Result<(), Error> {
+        match self.resume(&work.attempt.id).await {
+            Err(Error::OrderNotCancelable(status)) => Err(Error::payment_in_flight(status)),
+            result => result,
+        }
+    }
+
+    /// Cancels the attempt's PaymentIntent, or expires its Checkout Session. If Stripe refuses, the current state is
+    /// read and recorded.
+    pub(crate) async fn send_close(&self, work: &PendingAttempt) -> Result<(), Error> {
+        let (operation, result) = match CloseTarget::from_attempt(work) {
             None => return Ok(()),
-            Some(Target::PaymentIntent(id)) => {
-                ("payment_intents.cancel", self.cancel_at_stripe(work, id).await)
+            Some(CloseTarget::PaymentIntent(id)) => {
+                ("payment_intents.cancel", self.cancel_payment_intent(work, id).await)
             }
-            Some(Target::Session(id)) => ("checkout.sessions.expire", self.expire_at_stripe(work, id).await),
+            Some(CloseTarget::CheckoutSession(id)) => {
+                ("checkout.sessions.expire", self.expire_session(work, id).await)
+            }
         };
-        let outcome = result.as_ref().map(Answer::request_id);
-        self.note(&work.order_id, work.attempt.id.as_str(), operation, outcome).await;
+        let outcome = result.as_ref().map(StripeObject::request_id);
+        self.record_call(&work.order_id, work.attempt.id.as_str(), operation, outcome).await;
         match result {
-            Ok(answer) => {
+            Ok(object) => {
                 CrashPoint::AttemptClosed.reach();
-                self.record(&work.attempt.id, &answer, None).await.map(drop)
+                self.record_object(&work.attempt.id, &object, None).await.map(drop)
             }
-            // It has become something else, or is gone: what it is now says whether it is closed.
+            // The payment changed in the meantime. Its current status decides whether it is closed.
             Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
-                let Some(answer) = self.read_attempt(work).await? else { return Ok(()) };
-                let (order, task) = self.record(&work.attempt.id, &answer, None).await?;
-                self.keep_open(&order, task).await
+                let Some(object) = self.read_attempt(work).await? else { return Ok(()) };
+                let (order, task) = self.record_object(&work.attempt.id, &object, None).await?;
+                self.withdraw_close_if_processing(&order, task).await
             }
             Err(error) => Err(Error::Stripe(error)),
         }
     }
 
-    async fn cancel_at_stripe(&self, work: &PendingAttempt, id: &str) -> Result<Answer, StripeError> {
+    async fn cancel_payment_intent(
+        &self,
+        work: &PendingAttempt,
+        id: &str,
+    ) -> Result<StripeObject, StripeError> {
         let account = &work.attempt.expected.account;
-        self.stripe.cancel_payment_intent(account, id, &fresh_key(work)).await.map(Answer::from)
+        self.stripe.cancel_payment_intent(account, id, &new_close_key(work)).await.map(StripeObject::from)
     }
 
-    async fn expire_at_stripe(&self, work: &PendingAttempt, id: &str) -> Result<Answer, StripeError> {
+    async fn expire_session(&self, work: &PendingAttempt, id: &str) -> Result<StripeObject, StripeError> {
         let account = &work.attempt.expected.account;
-        self.stripe.expire_checkout_session(account, id, &fresh_key(work)).await.map(Answer::from)
+        self.stripe.expire_checkout_session(account, id, &new_close_key(work)).await.map(StripeObject::from)
     }
 
-    /// The money is on its way and can not be stopped: the wish to close is taken back.
-    async fn keep_open(&self, order: &Order, task: Option<Task>) -> Result<(), Error> {
-        let is_in_flight = order
+    /// Withdraws the request to close if the payment is processing, because it can't be stopped anymore.
+    async fn withdraw_close_if_processing(&self, order: &Order, task: Option<Task>) -> Result<(), Error> {
+        let is_processing = order
             .payment
             .as_ref()
             .is_some_and(|payment| payment.status == PaymentStatus::Open(OpenStatus::Processing));
-        if is_in_flight && task == Some(Task::Close) {
+        if is_processing && task == Some(Task::Close) {
             self.store.withdraw_close(order.id.clone(), now()).await?;
             return Err(Error::OrderNotCancelable(OrderStatus::Processing));
         }
@@ -67,26 +83,28 @@ impl Payments {
     }
 }
 
-/// What is to be closed.
-enum Target<'a> {
+/// The Stripe object to close.
+enum CloseTarget<'a> {
     PaymentIntent(&'a str),
-    Session(&'a str),
+    CheckoutSession(&'a str),
 }
 
-impl<'a> Target<'a> {
-    /// A Session is expired while it is open; after that, only its PaymentIntent can be canceled.
-    fn of(work: &'a PendingAttempt) -> Option<Self> {
+impl<'a> CloseTarget<'a> {
+    /// Returns the Session while it is open. Once it is complete, only its PaymentIntent can be canceled.
+    fn from_attempt(work: &'a PendingAttempt) -> Option<Self> {
         let attempt = &work.attempt;
         let is_over =
             matches!(attempt.facts.session(), Some(SessionStatus::Complete | SessionStatus::Failed));
         match (attempt.flow, &attempt.checkout_session_id, &attempt.payment_intent_id) {
-            (PaymentFlow::CheckoutSession, Some(session), _) if !is_over => Some(Self::Session(session)),
+            (PaymentFlow::CheckoutSession, Some(session), _) if !is_over => {
+                Some(Self::CheckoutSession(session))
+            }
             (_, _, Some(payment_intent)) => Some(Self::PaymentIntent(payment_intent)),
             _ => None,
         }
     }
 }
 
-fn fresh_key(work: &PendingAttempt) -> String {
+fn new_close_key(work: &PendingAttempt) -> String {
     format!("{}-close-{}", work.attempt.id, Uuid::now_v7().simple())
 }

@@ -1,44 +1,44 @@
-//! Notes of what was asked of Stripe, for the timeline of an order.
+//! Records of Stripe calls, for an order's timeline.
 
 use quittance_domain::id::OrderId;
 use quittance_persistence::StripeCall;
 use quittance_stripe_gateway::Error as StripeError;
 
-use crate::{Payments, now};
+use crate::service::Payments;
+use crate::time_limits::now;
 
 impl Payments {
-    /// Keeps a note of a request that makes or changes something at Stripe. That the note can not be kept stops
-    /// nothing.
-    pub(crate) async fn note(
+    /// Records a call that creates or changes an object at Stripe. A failure to record it doesn't affect the use case.
+    pub(crate) async fn record_call(
         &self,
         order_id: &OrderId,
         subject: &str,
         operation: &str,
-        outcome: Result<Option<&str>, &StripeError>,
+        result: Result<Option<&str>, &StripeError>,
     ) {
         let call = StripeCall {
             order_id: order_id.clone(),
             subject: subject.to_owned(),
             operation: operation.to_owned(),
-            request_id: match outcome {
+            request_id: match result {
                 Ok(request_id) => request_id.map(str::to_owned),
                 Err(error) => error.request_id().map(str::to_owned),
             },
-            error: outcome.err().map(word),
+            error: result.err().map(error_code),
             at: now(),
         };
         if let Err(error) = self.store.record_stripe_call(call).await {
             tracing::warn!(
                 order.id = %order_id,
                 error = &error as &dyn std::error::Error,
-                "A request to Stripe is missing in the order's timeline: the note of it could not be stored."
+                "failed to record Stripe call; it is missing in the order's timeline"
             );
         }
     }
 }
 
-/// Why a request came to nothing, in a word: Stripe's code where it gave one.
-fn word(error: &StripeError) -> String {
+/// Returns a code for an error. It is Stripe's code if the response has one.
+fn error_code(error: &StripeError) -> String {
     match error {
         StripeError::Refused(refusal) => {
             refusal.code.clone().unwrap_or_else(|| format!("status_{}", refusal.status))

@@ -1,4 +1,4 @@
-//! What Stripe answers about an attempt, on either rail.
+//! Stripe's object of an attempt: how it is read, and how it is recorded.
 
 use quittance_crash_points::CrashPoint;
 use quittance_domain::checkout::PaymentFlow;
@@ -9,92 +9,95 @@ use quittance_persistence::{AttemptObservations, ObserveOutcome, PendingAttempt}
 use quittance_stripe_gateway::{CheckoutSession, Error as StripeError, PaymentIntent};
 use secrecy::ExposeSecret;
 
-use crate::pay::client_secret_hash;
-use crate::{Error, Payments, now};
+use crate::Error;
+use crate::client_secret::client_secret_hash;
+use crate::service::Payments;
+use crate::time_limits::now;
 
-/// What Stripe answered about an attempt.
-pub(crate) enum Answer {
-    /// Its PaymentIntent.
+/// The Stripe object of an attempt, from a response of Stripe.
+pub(crate) enum StripeObject {
     PaymentIntent(Box<PaymentIntent>),
-    /// Its Checkout Session.
-    Session(Box<CheckoutSession>),
+    CheckoutSession(Box<CheckoutSession>),
 }
 
-impl Answer {
-    /// Stripe's id of the request.
+impl StripeObject {
+    /// Returns Stripe's request ID.
     pub(crate) fn request_id(&self) -> Option<&str> {
         match self {
-            Self::PaymentIntent(answer) => answer.request_id.as_deref(),
-            Self::Session(answer) => answer.request_id.as_deref(),
+            Self::PaymentIntent(intent) => intent.request_id.as_deref(),
+            Self::CheckoutSession(session) => session.request_id.as_deref(),
         }
     }
 }
 
-impl From<PaymentIntent> for Answer {
-    fn from(answer: PaymentIntent) -> Self {
-        Self::PaymentIntent(Box::new(answer))
+impl From<PaymentIntent> for StripeObject {
+    fn from(intent: PaymentIntent) -> Self {
+        Self::PaymentIntent(Box::new(intent))
     }
 }
 
-impl From<CheckoutSession> for Answer {
-    fn from(answer: CheckoutSession) -> Self {
-        Self::Session(Box::new(answer))
+impl From<CheckoutSession> for StripeObject {
+    fn from(session: CheckoutSession) -> Self {
+        Self::CheckoutSession(Box::new(session))
     }
 }
 
 impl Payments {
-    /// Reads from Stripe how an attempt stands that was made there.
-    pub(crate) async fn read_attempt(&self, work: &PendingAttempt) -> Result<Option<Answer>, StripeError> {
+    /// Reads an attempt's object from Stripe. Returns `None` if it wasn't created yet.
+    pub(crate) async fn read_attempt(
+        &self,
+        work: &PendingAttempt,
+    ) -> Result<Option<StripeObject>, StripeError> {
         let account = &work.attempt.expected.account;
         let payment_intent_id = work.attempt.payment_intent_id.as_deref();
         let session_id = work.attempt.checkout_session_id.as_deref();
         match (work.attempt.flow, session_id, payment_intent_id) {
             (PaymentFlow::CheckoutSession, Some(id), _) => {
-                self.stripe.retrieve_checkout_session(account, id).await.map(|answer| Some(answer.into()))
+                self.stripe.retrieve_checkout_session(account, id).await.map(|session| Some(session.into()))
             }
             (PaymentFlow::PaymentIntent, _, Some(id)) => {
-                self.stripe.retrieve_payment_intent(account, id).await.map(|answer| Some(answer.into()))
+                self.stripe.retrieve_payment_intent(account, id).await.map(|intent| Some(intent.into()))
             }
             _ => Ok(None),
         }
     }
 
-    /// Takes in what Stripe answered about an attempt; what is left to do for it. `sent_details_version` is the
-    /// `details_version` that Stripe was told with this call.
-    pub(crate) async fn record(
+    /// Records Stripe's object of an attempt. Returns the order and the attempt's next task. `sent_details_version` is
+    /// the `details_version` that this call sent to Stripe.
+    pub(crate) async fn record_object(
         &self,
         payment_id: &PaymentId,
-        answer: &Answer,
+        object: &StripeObject,
         sent_details_version: Option<i64>,
     ) -> Result<(Order, Option<Task>), Error> {
-        let observed = match answer {
-            Answer::PaymentIntent(answer) => {
-                let secret = answer.client_secret.as_ref();
+        let outcome = match object {
+            StripeObject::PaymentIntent(intent) => {
+                let secret = intent.client_secret.as_ref();
                 let hash = secret.map(|secret| client_secret_hash(secret.expose_secret()));
-                let seen = answer.observation.clone();
+                let observation = intent.observation.clone();
                 self.store
-                    .apply_observation(payment_id.clone(), seen, hash, sent_details_version, now())
+                    .apply_observation(payment_id.clone(), observation, hash, sent_details_version, now())
                     .await?
             }
-            Answer::Session(answer) => {
-                let findings = AttemptObservations {
-                    payment_intent: answer.payment_intent.clone(),
-                    session: Some(answer.observation.clone()),
+            StripeObject::CheckoutSession(session) => {
+                let observations = AttemptObservations {
+                    payment_intent: session.payment_intent.clone(),
+                    session: Some(session.observation.clone()),
                     ..AttemptObservations::default()
                 };
-                self.store.apply_observations(payment_id.clone(), findings, now()).await?
+                self.store.apply_observations(payment_id.clone(), observations, now()).await?
             }
         };
         CrashPoint::ResponseRecorded.reach();
-        self.taken_in(observed)
+        self.finish_observation(outcome)
     }
 
-    /// What became of an observation; whoever waits for the order hears of it.
-    pub(crate) fn taken_in(&self, observed: ObserveOutcome) -> Result<(Order, Option<Task>), Error> {
-        match observed {
+    /// Wakes waiting callers after an observation was applied.
+    pub(crate) fn finish_observation(&self, outcome: ObserveOutcome) -> Result<(Order, Option<Task>), Error> {
+        match outcome {
             ObserveOutcome::Mismatch(mismatch) => Err(Error::PaymentIntentMismatch(mismatch)),
             ObserveOutcome::Merged(order, task) => {
-                self.waiting.notify();
+                self.waiters.notify();
                 Ok((order, task))
             }
         }

@@ -1,111 +1,78 @@
-//! The status of a payment, by what is stored, and by asking Stripe where the webhook takes its time.
+//! Waits for a payment's outcome. If the webhook is late, the payment is read from Stripe.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use quittance_crash_points::CrashPoint;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::Order;
 use quittance_domain::payment::PaymentStatus;
 use tokio::time::Instant;
 
-use crate::{Error, Payments};
+use crate::Error;
+use crate::refresh_limiter::REFRESH_PERIOD;
+use crate::service::Payments;
 
-/// How often Stripe is asked about one PaymentIntent at most.
-const REFRESH_PERIOD: Duration = Duration::from_secs(2);
-
-/// How long the webhook has, before Stripe is asked for the first time. Stripe usually delivers within it.
+/// The time before the first read from Stripe. Stripe usually delivers the webhook within it.
 const WEBHOOK_LEAD: Duration = Duration::from_secs(1);
 
-/// How many reads of this kind a process sends to Stripe in a second; Stripe takes 100 (25 in test mode).
-const REFRESHES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
-
-/// When so many attempts are remembered, those whose time is over are forgotten.
-const REMEMBERED_MAX: usize = 10_000;
-
-/// How long a caller waits for news of an order.
+/// The limits of waiting for an outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct LookupTimeout {
-    /// How long at most.
+    /// The maximum time to wait.
     pub wait: Duration,
-    /// The version of the order that the caller has seen: only what settles later is news.
+    /// The order version that the caller has seen. Only a later outcome ends the wait.
     pub after_version: i64,
 }
 
-/// What limits the reads of waiting customers.
-pub(crate) struct RefreshLimiter {
-    of_one: DefaultKeyedRateLimiter<PaymentId>,
-    of_all: DefaultDirectRateLimiter,
-}
-
-impl RefreshLimiter {
-    pub(crate) fn new() -> Self {
-        let once = Quota::with_period(REFRESH_PERIOD).expect("the period is not zero");
-        Self {
-            of_one: RateLimiter::keyed(once),
-            of_all: RateLimiter::direct(Quota::per_second(REFRESHES_PER_SECOND)),
-        }
-    }
-
-    fn allow(&self, payment_id: &PaymentId) -> bool {
-        if self.of_one.len() > REMEMBERED_MAX {
-            self.of_one.retain_recent();
-        }
-        self.of_one.check_key(payment_id).is_ok() && self.of_all.check().is_ok()
-    }
-}
-
 impl Payments {
-    /// The order, as soon as its payment is settled and newer than what the caller has seen; as it is when
-    /// patience runs out. While it waits, Stripe is asked now and then: a webhook may be late.
-    pub async fn await_outcome(&self, order_id: OrderId, patience: LookupTimeout) -> Result<Order, Error> {
-        self.detached(async move |payments: Self| payments.settled(order_id, patience).await).await
+    /// Returns the order once its payment has an outcome that is newer than the seen version. After the timeout,
+    /// returns the order in its current state. While it waits, the payment is read from Stripe from time to time.
+    pub async fn await_outcome(&self, order_id: OrderId, timeout: LookupTimeout) -> Result<Order, Error> {
+        self.detached(async move |payments: Self| payments.poll_outcome(order_id, timeout).await).await
     }
 
-    async fn settled(&self, order_id: OrderId, patience: LookupTimeout) -> Result<Order, Error> {
-        let deadline = Instant::now() + patience.wait;
+    async fn poll_outcome(&self, order_id: OrderId, timeout: LookupTimeout) -> Result<Order, Error> {
+        let deadline = Instant::now() + timeout.wait;
         let mut refresh_at = Instant::now() + WEBHOOK_LEAD;
         loop {
             let order = self.store.order(order_id.clone()).await?.ok_or(Error::OrderNotFound)?;
-            let news = order.has_outcome() && order.outcome_version > patience.after_version;
-            if news || Instant::now() >= deadline {
+            let has_new_outcome = order.has_outcome() && order.outcome_version > timeout.after_version;
+            if has_new_outcome || Instant::now() >= deadline {
                 return Ok(order);
             }
-            // What settles later has a higher version than this one.
-            let seen = order.version.max(patience.after_version);
-            let settled = self.waiting.outcome_after(order_id.clone(), seen);
-            if tokio::time::timeout_at(refresh_at.min(deadline), settled).await.is_err()
+            // A later outcome has a higher version than the current one.
+            let seen_version = order.version.max(timeout.after_version);
+            let outcome = self.waiters.outcome_after(order_id.clone(), seen_version);
+            if tokio::time::timeout_at(refresh_at.min(deadline), outcome).await.is_err()
                 && Instant::now() >= refresh_at
             {
-                self.refresh(&order).await;
+                self.refresh_open_payment(&order).await;
                 refresh_at = Instant::now() + REFRESH_PERIOD;
             }
         }
     }
 
-    /// Asks Stripe how the order's payment stands, if it is open and was not asked just now, and takes the
-    /// answer in as a webhook's. Two states of one second are told apart by the next read, a period later.
-    async fn refresh(&self, order: &Order) {
+    /// Reads an open payment from Stripe, unless it was read just now, and records it like a webhook event. If the
+    /// status changes twice within a second, the next read tells the two apart.
+    async fn refresh_open_payment(&self, order: &Order) {
         let Some(payment) = &order.payment else { return };
-        if !matches!(payment.status, PaymentStatus::Open(_)) || !self.refreshes.allow(&payment.id) {
+        if !matches!(payment.status, PaymentStatus::Open(_)) || !self.refresh_limiter.allows(&payment.id) {
             return;
         }
-        if let Err(error) = self.read_again(&payment.id).await {
+        if let Err(error) = self.refresh_payment(&payment.id).await {
             tracing::warn!(
                 order.id = %order.id,
                 error = &error as &dyn std::error::Error,
-                "What Stripe says of a payment that a customer waits for could not be read or taken in; the webhook \
-                 or the next read will tell."
+                "failed to refresh a payment that a caller waits for; the webhook or the next read updates it"
             );
         }
     }
 
-    async fn read_again(&self, payment_id: &PaymentId) -> Result<(), Error> {
+    async fn refresh_payment(&self, payment_id: &PaymentId) -> Result<(), Error> {
         let Some(work) = self.store.attempt(payment_id.clone()).await? else { return Ok(()) };
-        let Some(answer) = self.read_attempt(&work).await? else { return Ok(()) };
+        let Some(object) = self.read_attempt(&work).await? else { return Ok(()) };
         CrashPoint::PaymentIntentRead.reach();
         metrics::counter!("quittance_payment_refreshes_total").increment(1);
-        self.record(payment_id, &answer, None).await.map(drop)
+        self.record_object(payment_id, &object, None).await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Canceling an order: recorded, then closed at Stripe, and only then canceled.
+//! Cancels an order: the request is recorded, the attempt is closed at Stripe, and then the order is canceled.
 
 use quittance_crash_points::CrashPoint;
 use quittance_domain::history::CloseReason;
@@ -6,10 +6,12 @@ use quittance_domain::id::OrderId;
 use quittance_domain::order::{Order, OrderStatus};
 use quittance_persistence::{CloseOutcome, CloseRequester};
 
-use crate::{Error, Payments, now};
+use crate::Error;
+use crate::service::Payments;
+use crate::time_limits::now;
 
 impl Payments {
-    /// Ends an order unpaid. If the money came after all, the order is paid and this says so.
+    /// Cancels an unpaid order. If the payment succeeded in the meantime, the order is paid and this fails.
     pub async fn cancel(&self, order_id: OrderId, by: CloseRequester) -> Result<Order, Error> {
         self.detached(async move |payments: Self| {
             let outcome =
@@ -19,24 +21,20 @@ impl Payments {
                 CloseOutcome::NotFound => Err(Error::OrderNotFound),
                 CloseOutcome::NotPossible(status) => Err(Error::OrderNotCancelable(status)),
                 CloseOutcome::Done(order) => {
-                    payments.waiting.notify();
+                    payments.waiters.notify();
                     Ok(order)
                 }
                 CloseOutcome::CloseFirst(work) => {
                     payments.resume(&work.attempt.id).await?;
-                    payments.canceled(order_id).await
+                    let order = payments.store.order(order_id).await?.ok_or(Error::OrderNotFound)?;
+                    if order.status == OrderStatus::Canceled {
+                        Ok(order)
+                    } else {
+                        Err(Error::OrderNotCancelable(order.status))
+                    }
                 }
             }
         })
         .await
-    }
-
-    async fn canceled(&self, order_id: OrderId) -> Result<Order, Error> {
-        let order = self.store.order(order_id).await?.ok_or(Error::OrderNotFound)?;
-        if order.status == OrderStatus::Canceled {
-            Ok(order)
-        } else {
-            Err(Error::OrderNotCancelable(order.status))
-        }
     }
 }

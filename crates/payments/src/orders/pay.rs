@@ -1,4 +1,5 @@
-//! Paying: one live attempt for an order, on the shop's own page or on Stripe's.
+//! Creates an order's live payment attempt, for your own page or for Stripe's hosted page. An order has one live attempt
+//! at a time.
 
 use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
@@ -14,214 +15,204 @@ use quittance_stripe_gateway::{
     Stripe,
 };
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::answer::Answer;
-use crate::{Error, Payments, now};
+use super::REPLACE_TRIES;
+use crate::Error;
+use crate::attempts::StripeObject;
+use crate::service::Payments;
+use crate::time_limits::{REQUEST_GRACE, now};
 
-/// How long the request that recorded an attempt has to finish it, before the worker does.
-pub(crate) const GRACE: Duration = Duration::seconds(30);
-
-/// How often an attempt is begun anew because the one found was closed, or the order changed meanwhile.
-pub(crate) const TRIES: usize = 4;
-
-/// Stripe takes no Session that ends sooner than 30 minutes after it was made; the minute is for the way there.
+/// The minimum lifetime of a Session. Stripe requires 30 minutes; the extra minute covers the request.
 const SESSION_LIFE_MIN: Duration = Duration::minutes(31);
 
-/// Stripe takes no Session that ends later than 24 hours after it was made.
+/// The maximum lifetime of a Session. Stripe allows 24 hours; the 5 minutes cover differing clocks.
 const SESSION_LIFE_MAX: Duration = Duration::minutes(24 * 60 - 5);
 
-/// What a page needs to let a customer pay.
+/// A live PaymentIntent, with the client secret for Stripe.js.
 #[derive(Debug)]
 pub struct LivePaymentIntent {
-    /// The order as it is now.
+    /// The current order.
     pub order: Order,
-    /// Our id of the attempt.
+    /// The attempt's ID.
     pub payment_id: PaymentId,
-    /// Stripe's id of it.
+    /// The PaymentIntent's ID at Stripe.
     pub payment_intent_id: String,
-    /// Where it stands.
+    /// The payment's status.
     pub status: PaymentStatus,
-    /// For Stripe.js. Never stored, never logged.
+    /// The secret for Stripe.js. It is never stored or logged.
     pub client_secret: SecretString,
 }
 
-/// Where Stripe's page sends the customer back to, and when the money is taken.
+/// The parameters of a Checkout Session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutRequest {
-    /// After the customer has done their part. `{CHECKOUT_SESSION_ID}` in it becomes the Session's id.
+    /// The page to which Stripe redirects the customer after payment. Stripe replaces `{CHECKOUT_SESSION_ID}` with the
+    /// Session's ID.
     pub success_url: String,
-    /// When the customer gives up.
+    /// The page to which Stripe redirects the customer if they leave without paying.
     pub cancel_url: String,
-    /// For a new Session; another than the live one's is refused.
+    /// The capture method of a new Session. If it differs from the live Session's, the request fails.
     pub capture_method: Option<CaptureMethod>,
 }
 
-/// A page of Stripe's on which an order can be paid.
+/// Stripe's hosted payment page for an order.
 #[derive(Debug)]
 pub struct HostedPage {
-    /// The order as it is now.
+    /// The current order.
     pub order: Order,
-    /// Stripe's id of the Checkout Session.
+    /// The Checkout Session's ID at Stripe.
     pub checkout_session_id: String,
-    /// Where the customer is to be sent.
+    /// The page's URL. Redirect the customer to it.
     pub url: String,
-    /// Until when it can be used.
+    /// The time at which the Session expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What is kept of a client secret: enough to know it again.
-#[must_use]
-pub fn client_secret_hash(client_secret: &str) -> String {
-    hex::encode(Sha256::digest(client_secret.as_bytes()))
-}
-
-/// How an attempt is asked for.
+/// The caller's request for a payment.
 enum PaymentRequest {
-    Element(Option<CaptureMethod>),
-    Checkout(CheckoutRequest),
+    PaymentIntent(Option<CaptureMethod>),
+    CheckoutSession(CheckoutRequest),
 }
 
 impl PaymentRequest {
     fn capture_method(&self) -> Option<CaptureMethod> {
         match self {
-            Self::Element(capture_method) => *capture_method,
-            Self::Checkout(request) => request.capture_method,
+            Self::PaymentIntent(capture_method) => *capture_method,
+            Self::CheckoutSession(request) => request.capture_method,
         }
     }
 }
 
 impl Payments {
-    /// Creates the order's one live PaymentIntent, or returns it. `capture_method` is for a new one; asking
-    /// for another than the live one has is refused. A live Checkout Session is closed first.
+    /// Creates the order's live PaymentIntent, or returns the existing one. `capture_method` applies to a new one; if
+    /// it differs from the live one's, this fails. A live Checkout Session is closed first.
     pub async fn pay(
         &self,
         order_id: OrderId,
         capture_method: Option<CaptureMethod>,
     ) -> Result<LivePaymentIntent, Error> {
         self.detached(async move |payments: Self| {
-            let wish = PaymentRequest::Element(capture_method);
-            let (work, answer, order) = payments.live_attempt(order_id, &wish).await?;
+            let request = PaymentRequest::PaymentIntent(capture_method);
+            let (work, object, order) = payments.live_attempt(order_id, &request).await?;
             let status = order.payment.as_ref().map(|payment| payment.status);
-            match (answer, status) {
-                (Answer::PaymentIntent(answer), Some(status)) => {
-                    payable(work.attempt.id, status, *answer, order)
+            match (object, status) {
+                (StripeObject::PaymentIntent(intent), Some(status)) => {
+                    live_payment_intent(work.attempt.id, status, *intent, order)
                 }
-                _ => Err(no_client_secret()),
+                _ => Err(missing_client_secret()),
             }
         })
         .await
     }
 
-    /// Creates the order's one live Checkout Session, or returns it where it was asked for in the same words. A
-    /// live PaymentIntent, or a Session asked for in other words, is closed first.
+    /// Creates the order's live Checkout Session, or returns the existing one if its parameters are equal. A live
+    /// PaymentIntent, or a Session with different parameters, is closed first.
     pub async fn checkout(&self, order_id: OrderId, request: CheckoutRequest) -> Result<HostedPage, Error> {
         self.detached(async move |payments: Self| {
-            let wish = PaymentRequest::Checkout(request);
-            let (_, answer, order) = payments.live_attempt(order_id, &wish).await?;
-            match answer {
-                Answer::Session(session) => hosted_page(*session, order),
-                Answer::PaymentIntent(_) => Err(Error::OrderClosing),
+            let request = PaymentRequest::CheckoutSession(request);
+            let (_, object, order) = payments.live_attempt(order_id, &request).await?;
+            match object {
+                StripeObject::CheckoutSession(session) => hosted_page(*session, order),
+                StripeObject::PaymentIntent(_) => Err(Error::OrderClosing),
             }
         })
         .await
     }
 
-    /// The order's one live attempt as it was wished for, fresh from Stripe.
+    /// Returns the order's live attempt for this request, as read from Stripe. Creates it if necessary.
     async fn live_attempt(
         &self,
         order_id: OrderId,
-        wish: &PaymentRequest,
-    ) -> Result<(PendingAttempt, Answer, Order), Error> {
-        for _ in 0..TRIES {
+        request: &PaymentRequest,
+    ) -> Result<(PendingAttempt, StripeObject, Order), Error> {
+        for _ in 0..REPLACE_TRIES {
             let order = self.store.order(order_id.clone()).await?.ok_or(Error::OrderNotFound)?;
-            let work = match self.store.begin_attempt(self.new_attempt(&order, wish)?).await? {
-                BeginAttemptOutcome::Recorded(work) => {
-                    CrashPoint::AttemptRecorded.reach();
-                    work
-                }
-                BeginAttemptOutcome::Live(work) => work,
-                BeginAttemptOutcome::CloseFirst(work) => {
-                    CrashPoint::AttemptAbandoned.reach();
-                    self.close_for_another(&work).await?;
-                    continue;
-                }
-                BeginAttemptOutcome::Stale => continue,
-                BeginAttemptOutcome::SellerNotReady { seller_id, blockers } => {
-                    return Err(Error::SellerNotReady { seller_id, blockers });
-                }
-                BeginAttemptOutcome::NotFound => return Err(Error::OrderNotFound),
-                BeginAttemptOutcome::NotPayable(status) if status.is_open() => {
-                    return Err(Error::in_flight(status));
-                }
-                BeginAttemptOutcome::NotPayable(status) => return Err(Error::OrderNotPayable(status)),
-                BeginAttemptOutcome::TooManyAttempts => return Err(Error::TooManyAttempts),
+            let Some(work) = self.begin_or_replace(self.new_attempt(&order, request)?).await? else {
+                continue;
             };
-            if wish.capture_method().is_some_and(|wanted| wanted != work.attempt.capture_method) {
+            if request.capture_method().is_some_and(|method| method != work.attempt.capture_method) {
                 return Err(Error::CaptureMethodConflict);
             }
-            let (answer, order) = match self.make_or_read(&work).await {
-                Err(error) if error.is_out_of_reach(&work.attempt) => {
+            let (object, order) = match self.create_or_read(&work).await {
+                Err(error) if error.is_unreachable(&work.attempt) => {
                     self.mark_unreachable(&work, &error).await?;
                     if error.is_deleted_at_stripe(&work.attempt) {
                         continue;
                     }
                     return Err(Error::AccountUnreachable);
                 }
-                read => read?,
+                result => result?,
             };
-            let is_complete = match &answer {
-                Answer::Session(session) => session.observation.status != SessionStatus::Open,
-                Answer::PaymentIntent(_) => false,
+            let is_complete = match &object {
+                StripeObject::CheckoutSession(session) => session.observation.status != SessionStatus::Open,
+                StripeObject::PaymentIntent(_) => false,
             };
             match order.payment.as_ref().map(|payment| payment.status) {
-                // It was closed at Stripe in the meantime: the next try records a new attempt.
+                // The attempt was closed at Stripe in the meantime. The next iteration records a new one.
                 Some(PaymentStatus::Canceled) | None => {}
                 Some(_) if !order.status.is_open() => return Err(Error::OrderNotPayable(order.status)),
-                // The customer has done their part; whether the money comes will show.
-                Some(_) if is_complete => return Err(Error::in_flight(order.status)),
-                Some(_) => return Ok((work, answer, order)),
+                // The customer has completed the Session. The outcome of the payment is open.
+                Some(_) if is_complete => return Err(Error::payment_in_flight(order.status)),
+                Some(_) => return Ok((work, object, order)),
             }
         }
         Err(Error::OrderClosing)
     }
 
-    /// Closes an attempt that stands in the way of another.
-    pub(crate) async fn close_for_another(&self, work: &PendingAttempt) -> Result<(), Error> {
-        match self.resume(&work.attempt.id).await {
-            // The money was on its way already: that is how the order is being paid.
-            Err(Error::OrderNotCancelable(status)) => Err(Error::in_flight(status)),
-            result => result,
+    /// Records a new attempt, or returns the live one. Returns `None` if the order changed or another attempt was
+    /// closed, so that the caller must try again.
+    async fn begin_or_replace(&self, new: NewAttempt) -> Result<Option<PendingAttempt>, Error> {
+        match self.store.begin_attempt(new).await? {
+            BeginAttemptOutcome::Recorded(work) => {
+                CrashPoint::AttemptRecorded.reach();
+                Ok(Some(work))
+            }
+            BeginAttemptOutcome::Live(work) => Ok(Some(work)),
+            BeginAttemptOutcome::CloseFirst(work) => {
+                CrashPoint::AttemptAbandoned.reach();
+                self.close_for_replacement(&work).await?;
+                Ok(None)
+            }
+            BeginAttemptOutcome::Stale => Ok(None),
+            BeginAttemptOutcome::SellerNotReady { seller_id, blockers } => {
+                Err(Error::SellerNotReady { seller_id, blockers })
+            }
+            BeginAttemptOutcome::NotFound => Err(Error::OrderNotFound),
+            BeginAttemptOutcome::NotPayable(status) if status.is_open() => {
+                Err(Error::payment_in_flight(status))
+            }
+            BeginAttemptOutcome::NotPayable(status) => Err(Error::OrderNotPayable(status)),
+            BeginAttemptOutcome::TooManyAttempts => Err(Error::TooManyAttempts),
         }
     }
 
-    /// What Stripe has of an attempt, fresh, with the order after its news was taken in.
-    async fn make_or_read(&self, work: &PendingAttempt) -> Result<(Answer, Order), Error> {
+    /// Reads an attempt's object from Stripe, or creates it, and records it.
+    async fn create_or_read(&self, work: &PendingAttempt) -> Result<(StripeObject, Order), Error> {
         if work.attempt.exists_at_stripe() && work.task == Some(Task::Close) {
             return Err(Error::OrderClosing);
         }
-        let answer = match self.read_attempt(work).await? {
-            Some(answer) => answer,
-            None => self.make(work).await?,
+        let object = match self.read_attempt(work).await? {
+            Some(object) => object,
+            None => self.create_attempt(work).await?,
         };
-        let order = self.record(&work.attempt.id, &answer, None).await?.0;
-        Ok((answer, order))
+        let order = self.record_object(&work.attempt.id, &object, None).await?.0;
+        Ok((object, order))
     }
 
-    /// The client secret of an attempt whose answer is given again: fetched, because it is not stored.
+    /// Reads an attempt's client secret from Stripe, for a repeated response. The secret isn't stored.
     pub async fn client_secret(&self, payment_id: PaymentId) -> Result<SecretString, Error> {
         self.detached(async move |payments: Self| {
             let work = payments.store.attempt(payment_id).await?.ok_or(Error::OrderNotFound)?;
-            match payments.make_or_read(&work).await?.0 {
-                Answer::PaymentIntent(answer) => answer.client_secret.ok_or_else(no_client_secret),
-                Answer::Session(_) => Err(no_client_secret()),
+            match payments.create_or_read(&work).await?.0 {
+                StripeObject::PaymentIntent(intent) => intent.client_secret.ok_or_else(missing_client_secret),
+                StripeObject::CheckoutSession(_) => Err(missing_client_secret()),
             }
         })
         .await
     }
 
-    fn new_attempt(&self, order: &Order, wish: &PaymentRequest) -> Result<NewAttempt, Error> {
+    fn new_attempt(&self, order: &Order, request: &PaymentRequest) -> Result<NewAttempt, Error> {
         let id = PaymentId::from_uuid(Uuid::now_v7());
         let seller_terms = order.seller_terms.as_ref();
         let destination = seller_terms.and_then(SellerTerms::destination).map(str::to_owned);
@@ -231,26 +222,26 @@ impl Payments {
             amount: order.total,
             application_fee: seller_terms.and_then(SellerTerms::charged_fee),
         };
-        let capture_method = wish.capture_method().unwrap_or_default();
-        let (flow, request_params, request, live_until) = match wish {
-            PaymentRequest::Element(_) => {
-                let request =
+        let capture_method = request.capture_method().unwrap_or_default();
+        let (flow, request_params, frozen, live_until) = match request {
+            PaymentRequest::PaymentIntent(_) => {
+                let frozen =
                     freeze_payment_intent(order, &id, &expected, destination.clone(), capture_method);
-                (PaymentFlow::PaymentIntent, String::new(), request, None)
+                (PaymentFlow::PaymentIntent, String::new(), frozen, None)
             }
-            PaymentRequest::Checkout(wish) => {
+            PaymentRequest::CheckoutSession(checkout) => {
                 let expires_at = order.expires_at.clamp(now() + SESSION_LIFE_MIN, now() + SESSION_LIFE_MAX);
-                let request = freeze_session(
+                let frozen = freeze_session(
                     order,
                     &id,
                     &expected,
                     destination.clone(),
                     capture_method,
-                    wish,
+                    checkout,
                     expires_at,
                 );
-                let request_params = format!("{}\n{}", wish.success_url, wish.cancel_url);
-                (PaymentFlow::CheckoutSession, request_params, request, Some(expires_at))
+                let request_params = format!("{}\n{}", checkout.success_url, checkout.cancel_url);
+                (PaymentFlow::CheckoutSession, request_params, frozen, Some(expires_at))
             }
         };
         Ok(NewAttempt {
@@ -261,16 +252,16 @@ impl Payments {
             expected,
             destination,
             capture_method,
-            request: serde_json::to_string(&request).map_err(|_| unwritable())?,
+            request: serde_json::to_string(&frozen).map_err(|_| unserializable())?,
             sent_details_version: order.details_version,
             now: now(),
-            resume_at: now() + GRACE,
+            resume_at: now() + REQUEST_GRACE,
             live_until,
         })
     }
 }
 
-fn details_of(order: &Order) -> PaymentDetails {
+fn payment_details(order: &Order) -> PaymentDetails {
     PaymentDetails { receipt_email: order.customer.email.clone(), shipping: order.shipping.clone() }
 }
 
@@ -289,7 +280,7 @@ fn freeze_payment_intent(
         application_fee: expected.application_fee,
         destination,
         capture_method,
-        details: details_of(order),
+        details: payment_details(order),
         metadata: order.metadata.clone(),
     })
 }
@@ -311,7 +302,7 @@ fn freeze_session(
         application_fee: expected.application_fee,
         destination,
         capture_method,
-        details: details_of(order),
+        details: payment_details(order),
         metadata: order.metadata.clone(),
         success_url: request.success_url.clone(),
         cancel_url: request.cancel_url.clone(),
@@ -319,23 +310,23 @@ fn freeze_session(
     })
 }
 
-fn payable(
+fn live_payment_intent(
     payment_id: PaymentId,
     status: PaymentStatus,
-    answer: PaymentIntent,
+    intent: PaymentIntent,
     order: Order,
 ) -> Result<LivePaymentIntent, Error> {
     Ok(LivePaymentIntent {
         payment_id,
         status,
-        payment_intent_id: answer.observation.payment_intent_id,
-        client_secret: answer.client_secret.ok_or_else(no_client_secret)?,
+        payment_intent_id: intent.observation.payment_intent_id,
+        client_secret: intent.client_secret.ok_or_else(missing_client_secret)?,
         order,
     })
 }
 
 fn hosted_page(session: CheckoutSession, order: Order) -> Result<HostedPage, Error> {
-    let url = session.url.ok_or_else(|| unreadable("an open Checkout Session without a url"))?;
+    let url = session.url.ok_or_else(|| unreadable("an open Checkout Session without a URL"))?;
     Ok(HostedPage {
         order,
         checkout_session_id: session.observation.checkout_session_id,
@@ -344,7 +335,7 @@ fn hosted_page(session: CheckoutSession, order: Order) -> Result<HostedPage, Err
     })
 }
 
-fn no_client_secret() -> Error {
+fn missing_client_secret() -> Error {
     unreadable("a PaymentIntent without a client secret")
 }
 
@@ -356,6 +347,6 @@ fn unreadable(reason: &str) -> Error {
     })
 }
 
-fn unwritable() -> Error {
-    Error::Stripe(quittance_stripe_gateway::Error::Unsendable("the request of an attempt"))
+fn unserializable() -> Error {
+    Error::Stripe(quittance_stripe_gateway::Error::Unsendable("an attempt's request"))
 }

@@ -1,4 +1,4 @@
-//! Giving money back: recorded under the lock of its order, then asked of Stripe under the refund's own key.
+//! Refunds an order: the refund is recorded under the order's lock, then sent to Stripe with its own idempotency key.
 
 use chrono::{DateTime, Duration, Utc};
 use quittance_crash_points::CrashPoint;
@@ -12,43 +12,43 @@ use quittance_stripe_gateway::{Error as StripeError, NewRefund as RefundAtStripe
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::Error;
+use crate::attempts::UNREACHABLE;
 use crate::error::RefusalError;
-use crate::pay::GRACE;
-use crate::resume::{KEY_AGE_MAX, UNREACHABLE};
-use crate::worker::LEASE;
-use crate::{Error, Payments, now};
+use crate::service::Payments;
+use crate::time_limits::{KEY_AGE_MAX, REQUEST_GRACE, WORK_LEASE, now};
 
-/// From this age on nothing can come of a key any more: since [`KEY_AGE_MAX`] nothing was sent under it, and Stripe need
-/// not know it any longer. See <https://docs.stripe.com/api/idempotent_requests>.
-const KEY_FORGOTTEN: Duration = Duration::hours(24);
+/// The age from which a key can no longer have an effect. No request used it since [`KEY_AGE_MAX`], and Stripe may have
+/// forgotten it. See <https://docs.stripe.com/api/idempotent_requests>.
+const KEY_LIFETIME: Duration = Duration::hours(24);
 
-/// A refund of which Stripe left open whether it makes it is looked for again after as long as its key is old by then,
-/// but no earlier and no later than this.
-const LOOK_AGAIN_MIN: Duration = Duration::minutes(1);
-const LOOK_AGAIN_MAX: Duration = Duration::hours(1);
+/// The limits of the time until a refund with an uncertain result is looked up again. In between, that time equals the
+/// age of the refund's key.
+const LOOKUP_DELAY_MIN: Duration = Duration::minutes(1);
+const LOOKUP_DELAY_MAX: Duration = Duration::hours(1);
 
-/// No refund that may still be made is left for longer than this.
-const PATIENCE_MAX: Duration = Duration::hours(24);
+/// The maximum time until a refused automatic refund is retried.
+const RETRY_DELAY_MAX: Duration = Duration::hours(24);
 
-/// What is to go back.
+/// The parameters of a refund.
 #[derive(Debug, Clone)]
 pub struct RefundRequest {
-    /// Of which order.
+    /// The order to refund.
     pub order_id: OrderId,
-    /// How much, in minor units; everything that is left if it is not said.
+    /// The amount in minor units. Without it, the remaining amount is refunded.
     pub amount: Option<i64>,
-    /// Why.
+    /// The reason.
     pub reason: Option<RefundReason>,
-    /// What else goes back with it.
+    /// Whether the transfer and the application fee are refunded too.
     pub terms: RefundTermsRequest,
 }
 
 impl Payments {
-    /// Gives money back.
+    /// Refunds an order.
     ///
-    /// Once the refund is recorded it will be carried out, and this returns it as it stands, also if Stripe gave
-    /// no answer yet: asking for it again would give the money back twice. It fails if Stripe refuses the refund.
-    /// `completion` stores the reply with the record, so that a crash in between repeats nothing.
+    /// A recorded refund will be executed. If Stripe doesn't respond, this returns the pending refund instead of an
+    /// error, because a second request would refund the amount twice. If Stripe refuses the refund, this fails.
+    /// `completion` stores the API response in the same transaction, so that a crash can't cause a second refund.
     pub async fn refund(
         &self,
         request: RefundRequest,
@@ -62,7 +62,7 @@ impl Payments {
                 reason: request.reason,
                 terms: request.terms,
                 now: now(),
-                resume_at: now() + GRACE,
+                resume_at: now() + REQUEST_GRACE,
             };
             let work = match payments.store.begin_refund(new, completion).await? {
                 BeginRefundOutcome::Recorded(work) => work,
@@ -81,7 +81,7 @@ impl Payments {
                     tracing::warn!(
                         refund.id = %work.stored.refund.id,
                         error = &error as &dyn std::error::Error,
-                        "Stripe did not answer to a refund; the worker asks again under the same key."
+                        "failed to send refund to Stripe; the worker retries it with the same key"
                     );
                     Ok(work.stored)
                 }
@@ -90,14 +90,13 @@ impl Payments {
         .await
     }
 
-    /// Asks Stripe for a refund that was recorded, or finds the one that was made.
+    /// Sends a recorded refund to Stripe, or finds the existing one.
     pub(crate) async fn send_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
-        let span = tracing::info_span!("refund", order.id = %work.stored.order_id, refund.id = %work.stored.refund.id);
-        self.ask_refund(work).instrument(span).await
+        self.create_or_find_refund(work).instrument(refund_span(&work.stored)).await
     }
 
-    async fn ask_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
-        if age_of(work.key) >= KEY_AGE_MAX {
+    async fn create_or_find_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
+        if key_age(work.key) >= KEY_AGE_MAX {
             return self.find_refund(work).await;
         }
         match self.create_refund(work).await {
@@ -105,22 +104,23 @@ impl Payments {
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
                 self.find_refund(work).await
             }
-            result => self.refund_answered(work, result).await,
+            result => self.record_refund_result(work, result).await,
         }
     }
 
-    /// Looks for a refund that can not be had by asking for it again. As long as something may still come of what was
-    /// sent under its key, one that is not there is only looked for again: a server error of Stripe's leaves open what
-    /// it did, and Stripe may complete it later (<https://docs.stripe.com/error-low-level>). After that it is asked
-    /// for under the next key.
+    /// Looks up a refund whose request can't be repeated.
+    ///
+    /// After a server error, Stripe may still complete the refund (<https://docs.stripe.com/error-low-level>). While its
+    /// key can have an effect, a missing refund is therefore looked up later. After that, it is requested with the next
+    /// key.
     async fn find_refund(&self, work: &PendingRefund) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
-        let age = age_of(work.key);
+        let age = key_age(work.key);
         let listed = match self.stripe.list_refunds(&work.account, &work.payment_intent_id).await {
-            // This says nothing of what was sent under the key.
+            // The result of the request stays unknown.
             Err(StripeError::Refused(refusal)) if refusal.is_account_unreachable() => {
-                return if age < KEY_FORGOTTEN || is_patient(work) {
-                    self.look_later(work, "its account is out of reach").await
+                return if age < KEY_LIFETIME || is_automatic(work) {
+                    self.postpone_lookup(work, "the account is unreachable").await
                 } else {
                     self.refuse_refund(id, refusal).await
                 };
@@ -129,33 +129,34 @@ impl Payments {
         };
         if let Some(found) = listed.into_iter().find(|refund| refund.refund_id.as_ref() == Some(id)) {
             let stored = self.store.apply_refund_observation(id.clone(), found, now()).await?;
-            self.waiting.notify();
+            self.waiters.notify();
             return stored.ok_or(Error::OrderNotFound);
         }
-        if age < KEY_FORGOTTEN {
-            return self.look_later(work, "it is not there yet").await;
+        if age < KEY_LIFETIME {
+            return self.postpone_lookup(work, "the refund doesn't exist yet").await;
         }
         let spent = SpentRefundKey {
             id: id.clone(),
             number: work.key.number,
             next_since: now(),
-            resume_at: now() + LEASE,
+            resume_at: now() + WORK_LEASE,
         };
         let Some(renewed) = self.store.renew_refund_key(spent).await? else {
             return Ok(work.stored.clone());
         };
-        tracing::warn!("Stripe has made nothing of this refund for a day; it is asked for anew.");
+        tracing::warn!("failed to find the refund at Stripe for a day; requesting it with a new key");
         let result = self.create_refund(&renewed).await;
-        self.refund_answered(&renewed, result).await
+        self.record_refund_result(&renewed, result).await
     }
 
-    async fn look_later(&self, work: &PendingRefund, why: &str) -> Result<StoredRefund, Error> {
-        let until = now() + age_of(work.key).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
+    async fn postpone_lookup(&self, work: &PendingRefund, reason: &str) -> Result<StoredRefund, Error> {
+        let until = now() + key_age(work.key).clamp(LOOKUP_DELAY_MIN, LOOKUP_DELAY_MAX);
         self.store.postpone_refund(work.stored.refund.id.clone(), until).await?;
         tracing::warn!(
+            reason,
             until = %until,
-            "Stripe left open whether it makes this refund, and {why}. It is looked for again, and asked for anew a day \
-             after it was first asked for. Do not give it back by hand before."
+            "failed to determine the result of a refund; the worker looks it up again, and requests it with a new key \
+             a day after the first request. Don't refund the payment manually before that"
         );
         Ok(work.stored.clone())
     }
@@ -179,48 +180,48 @@ impl Payments {
             terms: refund.terms,
         };
         let result = self.stripe.create_refund(&new, &idempotency_key).await;
-        let outcome = result.as_ref().map(|answer| answer.request_id.as_deref());
-        self.note(&work.stored.order_id, refund.id.as_str(), "refunds.create", outcome).await;
+        let outcome = result.as_ref().map(|refunded| refunded.request_id.as_deref());
+        self.record_call(&work.stored.order_id, refund.id.as_str(), "refunds.create", outcome).await;
         result
     }
 
-    async fn refund_answered(
+    async fn record_refund_result(
         &self,
         work: &PendingRefund,
         result: Result<quittance_stripe_gateway::Refunded, StripeError>,
     ) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
         match result {
-            Ok(answer) => {
+            Ok(refunded) => {
                 CrashPoint::RefundCreated.reach();
                 let stored =
-                    self.store.apply_refund_observation(id.clone(), answer.observation, now()).await?;
-                self.waiting.notify();
+                    self.store.apply_refund_observation(id.clone(), refunded.observation, now()).await?;
+                self.waiters.notify();
                 stored.ok_or(Error::OrderNotFound)
             }
             Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
                 Err(Error::Stripe(StripeError::Refused(refusal)))
             }
-            Err(StripeError::Refused(refusal)) if is_patient(work) && !refusal.is_refund_impossible() => {
-                self.put_off_refused(work, refusal).await
+            Err(StripeError::Refused(refusal)) if is_automatic(work) && !refusal.is_refund_impossible() => {
+                self.retry_later_with_next_key(work, refusal).await
             }
             Err(StripeError::Refused(refusal)) => self.refuse_refund(id, refusal).await,
             Err(error) => Err(Error::Stripe(error)),
         }
     }
 
-    /// Leaves a refund to be done that Stripe refused for a reason that may pass. Nothing was made under its key, and
-    /// Stripe would say so again for a day; so it gets the next one.
-    async fn put_off_refused(
+    /// Postpones an automatic refund that Stripe refused for a temporary reason. Stripe would repeat the refusal for a
+    /// day, so the refund gets the next key.
+    async fn retry_later_with_next_key(
         &self,
         work: &PendingRefund,
         refusal: Box<Refusal>,
     ) -> Result<StoredRefund, Error> {
-        let until = now() + patience(work.key);
+        let until = now() + retry_delay(work.key);
         let id = work.stored.refund.id.clone();
         let spent = SpentRefundKey { id, number: work.key.number, next_since: until, resume_at: until };
         if self.store.renew_refund_key(spent).await?.is_some() {
-            warn_of_refusal(work, refusal, until);
+            log_refusal(work, refusal, until);
         }
         Ok(work.stored.clone())
     }
@@ -236,28 +237,33 @@ impl Payments {
     }
 }
 
-/// Whether nobody waits for the refund: then what may pass is waited for.
-fn is_patient(work: &PendingRefund) -> bool {
+/// Returns true if Quittance started the refund. No caller waits for it, so temporary refusals are retried.
+fn is_automatic(work: &PendingRefund) -> bool {
     work.stored.refund.cause.is_automatic()
 }
 
-fn age_of(key: RefundKey) -> Duration {
+fn key_age(key: RefundKey) -> Duration {
     now() - key.since
 }
 
-/// How long a refused refund is left before it is asked for under its next key: an hour, twice as long after each key,
-/// and a day at most.
-fn patience(key: RefundKey) -> Duration {
-    Duration::hours(1 << key.number.clamp(0, 5)).min(PATIENCE_MAX)
+/// Returns the time until a refused refund is requested with its next key. It starts at an hour, doubles with each key,
+/// and ends at a day.
+fn retry_delay(key: RefundKey) -> Duration {
+    Duration::hours(1 << key.number.clamp(0, 5)).min(RETRY_DELAY_MAX)
 }
 
-fn warn_of_refusal(work: &PendingRefund, refusal: Box<Refusal>, until: DateTime<Utc>) {
+/// Creates a span with the fields that identify a refund's log lines.
+pub(crate) fn refund_span(stored: &StoredRefund) -> tracing::Span {
+    tracing::info_span!("refund", order.id = %stored.order_id, refund.id = %stored.refund.id)
+}
+
+fn log_refusal(work: &PendingRefund, refusal: Box<Refusal>, until: DateTime<Utc>) {
     tracing::error!(
         error = &RefusalError(refusal) as &dyn std::error::Error,
         cause = work.stored.refund.cause.as_str(),
         until = %until,
-        "Stripe refused a refund that nobody asked for; it stays pending, and is tried again. If a balance is too small, \
-         fill it up; if the payment is missing or its account is out of reach, look at the key in STRIPE_SECRET_KEY and \
-         at the seller's connection; or give the money back in Stripe's dashboard."
+        "failed to create an automatic refund because Stripe refused it; it stays pending and is retried. Add funds if \
+         a balance is too low. Check STRIPE_SECRET_KEY and the seller's connection if the payment or its account is \
+         missing. Otherwise, refund the payment in Stripe's Dashboard"
     );
 }

@@ -1,40 +1,43 @@
-//! Comparing an order with what Stripe says of it, and ending it when its time is over.
+//! Compares an order with Stripe, and closes it if it has expired.
 
+use quittance_crash_points::CrashPoint;
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::id::OrderId;
-use quittance_domain::payment::{Attempt, PaymentStatus};
+use quittance_domain::payment::{Attempt, ObservedState, PaymentStatus};
 use quittance_persistence::{AttemptObservations, CloseOutcome, PendingAttempt};
 use quittance_stripe_gateway::Error as StripeError;
 
-use crate::answer::Answer;
-use crate::{Error, Payments, now};
+use crate::Error;
+use crate::attempts::StripeObject;
+use crate::service::Payments;
+use crate::time_limits::now;
 
 impl Payments {
-    /// Asks Stripe how every attempt of an order stands that may have moved, with refunds and disputes; closes the
-    /// order if its time is over and nothing is on its way.
+    /// Reads all attempts of an order that may have changed at Stripe, with their refunds and disputes, and records
+    /// them. If the order has expired and no payment is processing, closes it.
     ///
-    /// Stripe is asked first also for an order that is to expire: a success, or a voucher that the customer has
-    /// still to pay, may be news to us.
+    /// Expired orders are read first, because an event for a success or an open voucher may have been lost.
     pub(crate) async fn check(&self, order_id: OrderId) -> Result<(), Error> {
         let Some(found) = self.store.order_to_check(order_id.clone()).await? else { return Ok(()) };
-        for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
-            let findings = match self.ask(work).await.map_err(Error::Stripe) {
-                Err(error) if error.is_out_of_reach(&work.attempt) => {
-                    self.mark_unreachable_unless_paid(work, &error).await?;
+        for work in found.attempts.iter().filter(|work| may_have_changed(work)) {
+            let observations = match self.read_observations(work).await.map_err(Error::Stripe) {
+                Err(error) if error.is_unreachable(&work.attempt) => {
+                    self.mark_unreachable_unless_closed(work, &error).await?;
                     continue;
                 }
-                findings => findings?,
+                result => result?,
             };
-            self.taken_in(self.store.apply_observations(work.attempt.id.clone(), findings, now()).await?)?;
+            let outcome = self.store.apply_observations(work.attempt.id.clone(), observations, now()).await?;
+            self.finish_observation(outcome)?;
         }
         if found.order.status.is_open() && found.order.expires_at <= now() {
             self.expire(order_id.clone()).await?;
         }
-        // What is read is dated by the second in which it was asked for, and so may seem older than what was told
-        // before: then it is asked for once more when the lease is over.
-        if found.attempts.iter().any(failed_untold)
+        // A response is dated by the second of its request, so it may seem older than an event. In that case, the
+        // worker reads the attempt again after the lease.
+        if found.attempts.iter().any(lacks_failure_reason)
             && let Some(again) = self.store.order_to_check(order_id).await?
-            && again.attempts.iter().any(failed_untold)
+            && again.attempts.iter().any(lacks_failure_reason)
         {
             return Ok(());
         }
@@ -42,43 +45,50 @@ impl Payments {
         Ok(())
     }
 
-    /// What was paid stays paid, also where nothing more can be learned of it.
-    async fn mark_unreachable_unless_paid(&self, work: &PendingAttempt, error: &Error) -> Result<(), Error> {
+    /// Marks an attempt as unreachable, unless it is closed. A paid order stays paid.
+    async fn mark_unreachable_unless_closed(
+        &self,
+        work: &PendingAttempt,
+        error: &Error,
+    ) -> Result<(), Error> {
         if work.attempt.is_closed() { Ok(()) } else { self.mark_unreachable(work, error).await }
     }
 
-    /// Everything that Stripe has to say of an attempt.
-    pub(crate) async fn ask(&self, work: &PendingAttempt) -> Result<AttemptObservations, StripeError> {
-        let mut findings = match self.read_attempt(work).await? {
+    /// Reads an attempt from Stripe, and its refunds and disputes if it succeeded.
+    pub(crate) async fn read_observations(
+        &self,
+        work: &PendingAttempt,
+    ) -> Result<AttemptObservations, StripeError> {
+        let mut observations = match self.read_attempt(work).await? {
             None => return Ok(AttemptObservations::default()),
-            Some(Answer::PaymentIntent(answer)) => AttemptObservations {
-                payment_intent: Some(answer.observation),
+            Some(StripeObject::PaymentIntent(intent)) => AttemptObservations {
+                payment_intent: Some(intent.observation),
                 ..AttemptObservations::default()
             },
-            Some(Answer::Session(answer)) => AttemptObservations {
-                payment_intent: answer.payment_intent,
-                session: Some(answer.observation),
+            Some(StripeObject::CheckoutSession(session)) => AttemptObservations {
+                payment_intent: session.payment_intent,
+                session: Some(session.observation),
                 ..AttemptObservations::default()
             },
         };
-        if let Some(seen) = &findings.payment_intent
-            && matches!(seen.fact.seen, quittance_domain::payment::ObservedState::Succeeded(_))
+        if let Some(intent) = &observations.payment_intent
+            && matches!(intent.fact.seen, ObservedState::Succeeded(_))
         {
             let account = &work.attempt.expected.account;
-            findings.refunds = self.stripe.list_refunds(account, &seen.payment_intent_id).await?;
-            findings.disputes = self.stripe.list_disputes(account, &seen.payment_intent_id).await?;
+            observations.refunds = self.stripe.list_refunds(account, &intent.payment_intent_id).await?;
+            observations.disputes = self.stripe.list_disputes(account, &intent.payment_intent_id).await?;
         }
-        Ok(findings)
+        Ok(observations)
     }
 
-    /// Ends an order unpaid because its time is over: its attempt is closed at Stripe first.
+    /// Closes an expired order. Its live attempt is closed at Stripe first.
     async fn expire(&self, order_id: OrderId) -> Result<(), Error> {
         match self.store.expire_order(order_id.clone(), now()).await? {
-            CloseOutcome::Done(_) => self.waiting.notify(),
+            CloseOutcome::Done(_) => self.waiters.notify(),
             CloseOutcome::CloseFirst(work) => {
-                quittance_crash_points::CrashPoint::ExpiryRequested.reach();
+                CrashPoint::ExpiryRequested.reach();
                 match self.resume(&work.attempt.id).await {
-                    // The money is on its way after all: the order goes on.
+                    // A payment that is processing keeps the order open.
                     Ok(()) | Err(Error::OrderNotCancelable(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -89,18 +99,18 @@ impl Payments {
     }
 }
 
-/// Whether Stripe may know more of an attempt than we do: not if it was never made, or was closed unpaid, and we know
-/// why. That it was given up says nothing of what became of it at Stripe.
-pub(crate) fn may_have_moved(work: &PendingAttempt) -> bool {
+/// Returns true if Stripe's state of an attempt may differ from the recorded one. Attempts that were never created, or
+/// were closed unpaid for a known reason, can't change. An unreachable attempt can.
+pub(super) fn may_have_changed(work: &PendingAttempt) -> bool {
     let attempt = &work.attempt;
     let is_closed = Attempt { refused: None, ..attempt.clone() }.is_closed();
     let is_over = is_closed && attempt.facts.status() != PaymentStatus::Succeeded;
-    attempt.exists_at_stripe() && (!is_over || failed_untold(work))
+    attempt.exists_at_stripe() && (!is_over || lacks_failure_reason(work))
 }
 
-/// Whether a Checkout Session's payment has failed, and we have not heard why: on a seller's account that is not learned
-/// from an event of the PaymentIntent before the PaymentIntent is known.
-fn failed_untold(work: &PendingAttempt) -> bool {
+/// Returns true if a Checkout Session's payment failed for an unknown reason. On a seller's account, the reason is
+/// unknown until the PaymentIntent's ID is known.
+fn lacks_failure_reason(work: &PendingAttempt) -> bool {
     let attempt = &work.attempt;
     attempt.refused.is_none()
         && attempt.facts.session() == Some(SessionStatus::Failed)

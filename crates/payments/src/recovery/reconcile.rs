@@ -1,56 +1,59 @@
-//! Healing by hand: everything that the worker does over time, at once and with a tally.
+//! Reconciles all orders with Stripe at once: the work that the worker otherwise spreads over time.
 
 use chrono::{DateTime, Utc};
 use quittance_domain::id::OrderId;
 use quittance_domain::payment::Facts;
 use quittance_persistence::{AttemptObservations, OrderToCheck};
 
-use crate::check::may_have_moved;
-use crate::{Error, Payments, Worker, now};
+use super::Worker;
+use super::check::may_have_changed;
+use crate::Error;
+use crate::service::Payments;
+use crate::time_limits::now;
 
-/// How many orders are read at once.
+/// The number of orders read at once.
 const PAGE: u8 = 100;
 
-/// What is reconciled.
+/// The orders to reconcile.
 #[derive(Debug, Clone, Copy)]
 pub struct ReconcileScope {
-    /// Stripe is asked about orders that changed since then, and about all that are not settled.
+    /// Orders that changed since then are compared with Stripe, and all orders without an outcome.
     pub since: DateTime<Utc>,
-    /// Nothing is changed, neither here nor at Stripe.
+    /// If true, nothing changes in the database or at Stripe.
     pub dry_run: bool,
 }
 
-/// What was found and done.
+/// The number of objects that a reconciliation found and changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReconcileReport {
-    /// Payments and refunds that were left half-done and have been driven on.
+    /// Payments and refunds that were resumed.
     pub resumed: usize,
-    /// Orders that Stripe was asked about.
+    /// Orders compared with Stripe.
     pub compared: usize,
-    /// Orders of which Stripe knew more than we did.
+    /// Orders that were out of date.
     pub updated: usize,
-    /// Orders whose cached columns were derived anew.
+    /// Orders whose cached columns were recomputed.
     pub recomputed: usize,
     /// Orders whose cached columns were wrong.
     pub repaired: usize,
-    /// Orders that Stripe could not be asked about: they are tried again by the worker.
+    /// Orders that couldn't be compared with Stripe. The worker retries them.
     pub failed: usize,
 }
 
 impl Payments {
-    /// Drives on what is half-done, asks Stripe about every order that may have moved, and derives cached columns
-    /// anew. `step` is called after each order.
+    /// Resumes pending work, compares orders with Stripe, and recomputes cached columns. Calls `on_progress` after
+    /// each order.
     pub async fn reconcile(
         &self,
         scope: ReconcileScope,
-        mut step: impl FnMut(&ReconcileReport) + Send,
+        mut on_progress: impl FnMut(&ReconcileReport) + Send,
     ) -> Result<ReconcileReport, Error> {
-        let mut tally = ReconcileReport::default();
+        let mut report = ReconcileReport::default();
         if !scope.dry_run {
             let worker = Worker::new(self.clone());
             loop {
                 let resumed = worker.run_once().await;
-                tally.resumed += resumed;
+                report.resumed += resumed;
                 if resumed == 0 {
                     break;
                 }
@@ -62,20 +65,20 @@ impl Payments {
             let Some(last) = ids.last() else { break };
             after = Some(last.clone());
             for id in ids {
-                self.reconcile_order(id, scope.dry_run, &mut tally).await?;
-                step(&tally);
+                self.reconcile_order(id, scope.dry_run, &mut report).await?;
+                on_progress(&report);
             }
         }
         let mut after = None;
         loop {
-            let part = self.store.recompute(after, PAGE, scope.dry_run, now()).await?;
-            tally.recomputed += part.checked_count;
-            tally.repaired += part.repaired.len();
-            step(&tally);
-            if part.last.is_none() {
-                return Ok(tally);
+            let page = self.store.recompute(after, PAGE, scope.dry_run, now()).await?;
+            report.recomputed += page.checked_count;
+            report.repaired += page.repaired.len();
+            on_progress(&report);
+            if page.last.is_none() {
+                return Ok(report);
             }
-            after = part.last;
+            after = page.last;
         }
     }
 
@@ -83,12 +86,12 @@ impl Payments {
         &self,
         id: OrderId,
         dry_run: bool,
-        tally: &mut ReconcileReport,
+        report: &mut ReconcileReport,
     ) -> Result<(), Error> {
         let Some(before) = self.store.order_to_check(id.clone()).await? else { return Ok(()) };
-        tally.compared += 1;
+        report.compared += 1;
         let result = if dry_run {
-            self.is_behind(&before).await
+            self.is_out_of_date(&before).await
         } else {
             match self.check(id.clone()).await {
                 Ok(()) => {
@@ -99,37 +102,42 @@ impl Payments {
             }
         };
         match result {
-            Ok(updated) => tally.updated += usize::from(updated),
+            Ok(is_out_of_date) => report.updated += usize::from(is_out_of_date),
             Err(Error::Store(error)) => return Err(Error::Store(error)),
             Err(error) => {
-                tally.failed += 1;
-                tracing::warn!(order.id = %id, error = &error as &dyn std::error::Error, "Stripe could not be asked.");
+                report.failed += 1;
+                tracing::warn!(
+                    order.id = %id,
+                    error = &error as &dyn std::error::Error,
+                    "failed to compare order with Stripe; the worker retries it"
+                );
             }
         }
         Ok(())
     }
 
-    /// Whether Stripe knows more of an order than we do; changes nothing.
-    async fn is_behind(&self, found: &OrderToCheck) -> Result<bool, Error> {
-        for work in found.attempts.iter().filter(|work| may_have_moved(work)) {
-            let findings = match self.ask(work).await.map_err(Error::Stripe) {
-                Err(error) if error.is_out_of_reach(&work.attempt) => continue,
-                findings => findings?,
+    /// Returns true if Stripe's state of an order differs from the recorded one. Changes nothing.
+    async fn is_out_of_date(&self, found: &OrderToCheck) -> Result<bool, Error> {
+        for work in found.attempts.iter().filter(|work| may_have_changed(work)) {
+            let observations = match self.read_observations(work).await.map_err(Error::Stripe) {
+                Err(error) if error.is_unreachable(&work.attempt) => continue,
+                result => result?,
             };
             let refunds = self.store.refunds(found.order.id.clone()).await?;
             let disputes = self.store.disputes(found.order.id.clone()).await?;
-            let is_told = findings.refunds.iter().all(|seen| {
+            let has_all_refunds = observations.refunds.iter().all(|observed| {
                 refunds.iter().any(|known| {
-                    known.refund.stripe_refund_id.as_ref() == Some(&seen.stripe_refund_id)
-                        && known.refund.status() == seen.status
-                })
-            }) && findings.disputes.iter().all(|seen| {
-                disputes.iter().any(|known| {
-                    known.dispute.stripe_dispute_id == seen.stripe_dispute_id
-                        && known.dispute.facts.state() == &seen.state
+                    known.refund.stripe_refund_id.as_ref() == Some(&observed.stripe_refund_id)
+                        && known.refund.status() == observed.status
                 })
             });
-            if !is_told || tells_more(&work.attempt.facts, &findings) {
+            let has_all_disputes = observations.disputes.iter().all(|observed| {
+                disputes.iter().any(|known| {
+                    known.dispute.stripe_dispute_id == observed.stripe_dispute_id
+                        && known.dispute.facts.state() == &observed.state
+                })
+            });
+            if !has_all_refunds || !has_all_disputes || adds_facts(&work.attempt.facts, &observations) {
                 return Ok(true);
             }
         }
@@ -137,15 +145,15 @@ impl Payments {
     }
 }
 
-/// Whether what was read of an attempt shows something that we do not know.
-fn tells_more(known: &Facts, findings: &AttemptObservations) -> bool {
+/// Returns true if merging the observations would visibly change the known facts.
+fn adds_facts(known: &Facts, observations: &AttemptObservations) -> bool {
     let mut merged = known.clone();
-    if let Some(seen) = &findings.payment_intent {
-        merged.merge(Facts::of(seen.fact.clone()));
+    if let Some(intent) = &observations.payment_intent {
+        merged.merge(Facts::of(intent.fact.clone()));
     }
-    if let Some(seen) = &findings.session {
-        merged.merge(Facts::of_session(seen.status, None));
+    if let Some(session) = &observations.session {
+        merged.merge(Facts::of_session(session.status, None));
     }
-    let shown = |facts: &Facts| (facts.status(), facts.session(), facts.failure_count(), facts.received());
-    shown(&merged) != shown(known)
+    let visible = |facts: &Facts| (facts.status(), facts.session(), facts.failure_count(), facts.received());
+    visible(&merged) != visible(known)
 }

@@ -1,24 +1,23 @@
-//! Products of the catalogue, made known to Stripe on a seller's account.
+//! Creates catalog products on a seller's Stripe account.
 
 use quittance_domain::id::{ProductId, SellerId};
 use quittance_domain::payment::Account;
 use quittance_stripe_gateway::{Error as StripeError, Stripe};
 
-use crate::error::RefusalError;
-use crate::{Error, Payments};
+use crate::error::{Error, RefusalError};
+use crate::service::Payments;
 
 /// A product at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedStripeProduct {
-    /// Stripe's id of it, `prod_…`.
+    /// The product's ID at Stripe (`prod_…`).
     pub id: String,
-    /// The account on which it is.
+    /// The product's account.
     pub account_id: String,
 }
 
 impl Payments {
-    /// Makes a product of the catalogue known to Stripe, on the account of the seller that sells it, with its price.
-    /// It is made once; asking again returns it.
+    /// Creates a catalog product with its price on its seller's Stripe account. If it exists already, returns it.
     pub async fn create_stripe_product(
         &self,
         seller_id: SellerId,
@@ -42,7 +41,7 @@ impl Payments {
                 product.description.as_deref(),
                 product.unit_price,
             );
-            let made = payments.stripe.create_product(&frozen).await.map_err(|error| match error {
+            let created = payments.stripe.create_product(&frozen).await.map_err(|error| match error {
                 StripeError::Refused(refusal) if refusal.is_account_unreachable() => {
                     Error::AccountUnreachable
                 }
@@ -51,8 +50,8 @@ impl Payments {
                 }
                 error => Error::Stripe(error),
             })?;
-            let stands = payments.store.set_stripe_product(product_id, seller.id, made.id).await?;
-            Ok(CreatedStripeProduct { id: stands.ok_or(Error::ProductSellerMismatch)?, account_id })
+            let id = payments.store.set_stripe_product(product_id, seller.id, created.id).await?;
+            Ok(CreatedStripeProduct { id: id.ok_or(Error::ProductSellerMismatch)?, account_id })
         })
         .await
     }

@@ -98,7 +98,7 @@ async fn what_stripe_refuses_for_now_goes_back_later(database: &TestDatabase) {
     let is_refused =
         |entry: &&Value| entry["what"] == "refunds.create" && entry["reason"] == "balance_insufficient";
     assert_eq!(timeline.iter().filter(is_refused).count(), 1, "{timeline:?}");
-    assert!(world.logs().contains("it stays pending, and is tried again"), "nobody was told what to do");
+    assert!(world.logs().contains("it stays pending and is retried"), "the log has no advice");
     // It is not asked for before its time, and never under a key that Stripe has answered.
     for number in 2..=3 {
         world.let_redrives_be_due().await;
