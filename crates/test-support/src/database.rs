@@ -1,4 +1,4 @@
-//! Databases that are made for one test and thrown away after it.
+//! Temporary databases, one for each test.
 
 use std::io::Write;
 use std::sync::Once;
@@ -14,21 +14,21 @@ use quittance_persistence::{Store, StoreConfig};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Names the PostgreSQL server on which tests may make databases.
+/// The environment variable with the URL of the PostgreSQL server for tests.
 const SERVER: &str = "TEST_DATABASE_URL";
-/// Says that PostgreSQL is left out on purpose.
+/// The environment variable that excludes PostgreSQL. Its value must be `1`.
 const WITHOUT: &str = "QUITTANCE_WITHOUT_POSTGRES";
 
-/// Which database.
+/// A supported database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file.
+    /// SQLite, in a temporary file.
     Sqlite,
-    /// A database of its own on the server of `TEST_DATABASE_URL`.
+    /// PostgreSQL, in a temporary database on the server of `TEST_DATABASE_URL`.
     Postgres,
 }
 
-/// A database for one test. It is gone when this is dropped.
+/// A database for one test. Dropping it deletes the database.
 pub struct TestDatabase {
     kind: Kind,
     url: String,
@@ -36,7 +36,7 @@ pub struct TestDatabase {
 }
 
 enum Place {
-    File(#[allow(dead_code, reason = "the directory goes when this is dropped")] TempDir),
+    File(#[allow(dead_code, reason = "dropping it deletes the directory")] TempDir),
     Server { server: String, name: String },
 }
 
@@ -59,9 +59,9 @@ struct Bytes {
 }
 
 impl TestDatabase {
-    /// A fresh database without a schema. `None` where PostgreSQL is left out on purpose: then this was said.
+    /// Creates a database without a schema. Prints a note and returns `None` if PostgreSQL is excluded.
     ///
-    /// Panics where there is no PostgreSQL and nobody said that it is to be left out.
+    /// Panics if no PostgreSQL server is configured and PostgreSQL isn't excluded.
     pub async fn empty(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Sqlite => Some(Self::file()),
@@ -69,7 +69,7 @@ impl TestDatabase {
         }
     }
 
-    /// A fresh database with the schema.
+    /// Creates a database with the schema.
     pub async fn migrated(kind: Kind) -> Option<Self> {
         let database = Self::empty(kind).await?;
         let store = database.store().await;
@@ -94,19 +94,19 @@ impl TestDatabase {
         }
     }
 
-    /// Which database it is.
+    /// Returns the kind of database.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its `DATABASE_URL`.
+    /// Returns its `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How tests use a store; change what a test is about.
+    /// Returns the default configuration of a store. Tests change the fields that they examine.
     #[must_use]
     pub fn config(&self) -> StoreConfig {
         StoreConfig {
@@ -118,12 +118,12 @@ impl TestDatabase {
         }
     }
 
-    /// A store on it. Two stores on one PostgreSQL database are like two processes.
+    /// Opens a store. Two stores on one PostgreSQL database behave like two processes.
     pub async fn store(&self) -> Store {
         Store::open(self.config()).await.expect("a store")
     }
 
-    /// Runs statements, past the store.
+    /// Runs statements without the store.
     pub async fn execute(&self, sql: &str) {
         match self.kind {
             Kind::Sqlite => self.sqlite().batch_execute(sql).expect(sql),
@@ -131,7 +131,7 @@ impl TestDatabase {
         }
     }
 
-    /// The number that a query gives, past the store: `select count(*) from orders`.
+    /// Returns the number that a query yields, without the store: `select count(*) from orders`.
     pub async fn scalar_i64(&self, sql: &str) -> i64 {
         let query = diesel::sql_query(format!("SELECT CAST(({sql}) AS bigint) AS value"));
         let row: Number = match self.kind {
@@ -143,7 +143,7 @@ impl TestDatabase {
         row.value.unwrap_or_else(|| panic!("no number: {sql}"))
     }
 
-    /// The texts that a query gives in its column `value`, past the store. Null is the empty text.
+    /// Returns the strings in the column `value` of a query, without the store. Null becomes an empty string.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let query = diesel::sql_query(sql);
         let rows: Vec<Word> = match self.kind {
@@ -155,7 +155,7 @@ impl TestDatabase {
         rows.into_iter().map(|row| row.value.unwrap_or_default()).collect()
     }
 
-    /// The bytes of an event as the inbox keeps them.
+    /// Returns the payload of an event from the inbox.
     pub async fn payload(&self, event_id: &str) -> Option<Vec<u8>> {
         let sql = format!("SELECT payload AS value FROM inbox WHERE event_id = '{event_id}'");
         let query = diesel::sql_query(sql);
@@ -168,16 +168,16 @@ impl TestDatabase {
         rows.into_iter().next().map(|row| row.value)
     }
 
-    /// Keeps every transaction that takes events in from committing, until the lock is released or dropped.
+    /// Blocks every transaction that stores events from committing, until the lock is released or dropped.
     pub async fn hold_writes(&self) -> OpenTransaction {
         match self.kind {
-            // A transaction that may write has the whole file to itself.
+            // SQLite allows one write transaction per file.
             Kind::Sqlite => self.begin("").await,
             Kind::Postgres => self.begin("LOCK TABLE inbox IN EXCLUSIVE MODE").await,
         }
     }
 
-    /// Begins a transaction past the store with these statements, and leaves it open.
+    /// Begins a transaction without the store, runs these statements, and leaves it open.
     pub async fn begin(&self, sql: &str) -> OpenTransaction {
         let mut transaction = match self.kind {
             Kind::Sqlite => OpenTransaction::Sqlite(self.sqlite()),
@@ -204,26 +204,26 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Server { server, name } = &self.place else { return };
         let (server, sql) = (server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-        // A destructor can not wait on the runtime that it runs on.
+        // A destructor can't wait on the runtime that it runs on.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(administer(&server, &sql));
         });
         let dropped = dropping.join();
-        assert!(dropped.is_ok() || std::thread::panicking(), "the database {name} is left behind");
+        assert!(dropped.is_ok() || std::thread::panicking(), "failed to drop the database {name}");
     }
 }
 
-/// A transaction of a connection of its own, which holds its locks until it is released or dropped.
+/// A transaction on its own connection. It holds its locks until it is released or dropped.
 pub enum OpenTransaction {
-    /// On the file.
+    /// A transaction on SQLite.
     Sqlite(SqliteConnection),
-    /// On the server.
+    /// A transaction on PostgreSQL.
     Postgres(Box<AsyncPgConnection>),
 }
 
 impl OpenTransaction {
-    /// Runs more statements in it.
+    /// Runs more statements in the transaction.
     pub async fn execute(&mut self, sql: &str) {
         match self {
             Self::Sqlite(connection) => connection.batch_execute(sql).expect(sql),
@@ -231,13 +231,13 @@ impl OpenTransaction {
         }
     }
 
-    /// Undoes it and lets the others go on.
+    /// Rolls the transaction back, which releases its locks.
     pub async fn release(mut self) {
         self.execute("ROLLBACK").await;
     }
 }
 
-/// The server on which databases can be made, or `None` where it is left out on purpose.
+/// Returns the URL of the PostgreSQL server, or `None` if PostgreSQL is excluded.
 fn server() -> Option<String> {
     static SAID: Once = Once::new();
     if let Ok(url) = std::env::var(SERVER) {
@@ -245,12 +245,12 @@ fn server() -> Option<String> {
     }
     assert!(
         std::env::var(WITHOUT).is_ok_and(|value| value == "1"),
-        "{SERVER} names no PostgreSQL server, so this test can not run. `scripts/postgres run cargo test` starts \
-         one; {WITHOUT}=1 leaves these tests out."
+        "{SERVER} is not set, so this test can't run on PostgreSQL. `scripts/postgres run cargo test` starts a \
+         server; {WITHOUT}=1 skips the tests on PostgreSQL."
     );
     SAID.call_once(|| {
-        // Not by `eprintln!`, which is captured where a test succeeds.
-        let line = format!("NOT RUN: the tests on PostgreSQL, because of {WITHOUT}=1\n");
+        // The test harness captures `eprintln!` in tests that succeed.
+        let line = format!("SKIPPED: the tests on PostgreSQL, because {WITHOUT}=1\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
     None
@@ -261,7 +261,7 @@ async fn administer(server: &str, sql: &str) {
     connection.batch_execute(sql).await.expect(sql);
 }
 
-/// The URL of another database on the same server.
+/// Replaces the database in a URL.
 fn with_database(server: &str, name: &str) -> String {
     let (place, options) = server.split_once('?').map_or((server, None), |(p, o)| (p, Some(o)));
     let (scheme, rest) = place.split_once("://").expect("a URL");
@@ -275,7 +275,7 @@ mod tests {
     use super::with_database;
 
     #[test]
-    fn only_the_database_of_a_url_changes() {
+    fn with_database_replaces_database_only() {
         for (server, expected) in [
             ("postgres://u:p@localhost:5432/postgres", "postgres://u:p@localhost:5432/x"),
             ("postgres://localhost", "postgres://localhost/x"),

@@ -1,10 +1,9 @@
-//! What the tests of several crates need: databases that are thrown away, a fixed clock, and sample orders and
-//! events. Used by tests only.
+//! Test fixtures that several crates share: temporary databases, a fixed clock, and sample orders and events.
 //!
-//! A test that is to hold on SQLite and on PostgreSQL is an `async fn(&TestDatabase)`, named in
-//! [`on_both_databases!`].
+//! Write a test for SQLite and PostgreSQL as an `async fn(&TestDatabase)`, and list it in [`on_both_databases!`]. To
+//! wait for something that happens concurrently, call [`wait_until`].
 
-#![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails a test")]
+#![allow(clippy::missing_panics_doc, reason = "an error here fails a test")]
 
 mod clock;
 mod database;

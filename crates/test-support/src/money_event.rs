@@ -1,4 +1,4 @@
-//! Events about Checkout Sessions, refunds and disputes: as Stripe writes them, and as the gateway understands them.
+//! Events about Checkout Sessions, refunds and disputes: as Stripe writes them, and as the gateway parses them.
 
 use bytes::Bytes;
 use quittance_domain::checkout::{SessionObservation, SessionStatus};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::clock::{NOW_S, now};
 use crate::samples::{Payment, money};
 
-/// An event about money that is no PaymentIntent. What a test is about is changed in its content.
+/// An event about a Checkout Session, a refund, a dispute or a charge. Tests change the content that they examine.
 #[derive(Debug, Clone)]
 pub struct MoneyEvent {
     /// `id`.
@@ -23,7 +23,7 @@ pub struct MoneyEvent {
     pub kind: String,
     /// `created`.
     pub created: i64,
-    /// What it says.
+    /// The content of the event.
     pub content: EventContent,
 }
 
@@ -32,13 +32,13 @@ fn provenance(created: i64) -> Provenance {
 }
 
 impl Payment {
-    /// Stripe's id of its Checkout Session, if it is one.
+    /// Returns the Checkout Session ID at Stripe, if the attempt uses a Session.
     #[must_use]
     pub fn checkout_session_id(&self) -> String {
         format!("cs_{}", self.id.as_str().trim_start_matches("pay_"))
     }
 
-    /// Its Checkout Session, standing so.
+    /// Returns the Checkout Session with this status.
     #[must_use]
     pub fn session(&self, status: SessionStatus, paid: Option<Success>) -> SessionObservation {
         SessionObservation {
@@ -54,7 +54,7 @@ impl Payment {
         }
     }
 
-    /// Its Checkout Session, paid in full.
+    /// Returns the Checkout Session, paid in full.
     #[must_use]
     pub fn paid_session(&self) -> SessionObservation {
         let (amount, currency) = (self.order.total.minor(), self.order.total.currency().to_string());
@@ -62,7 +62,7 @@ impl Payment {
         self.session(SessionStatus::Complete, Some(paid))
     }
 
-    /// A refund of what it brought, in the second `created`; ours if it carries our id.
+    /// Returns a refund of the payment, `created` seconds after [`now`]. A `refund_id` makes it a refund by Quittance.
     #[must_use]
     pub fn refund(
         &self,
@@ -85,7 +85,7 @@ impl Payment {
         }
     }
 
-    /// A dispute of all that it brought, in the second `created`.
+    /// Returns a dispute of the full payment, `created` seconds after [`now`].
     #[must_use]
     pub fn dispute(&self, id: &str, (status, created): (DisputeStatus, i64)) -> DisputeObservation {
         DisputeObservation {
@@ -104,7 +104,7 @@ impl Payment {
         }
     }
 
-    /// Money of it moved, nobody knows how.
+    /// Creates the event of an unspecified money movement.
     #[must_use]
     pub fn moved(&self) -> MoneyEvent {
         let payment_intent_id = self.payment_intent_id.clone();
@@ -123,7 +123,7 @@ impl MoneyEvent {
         }
     }
 
-    /// It, as the gateway understands it, with its bytes.
+    /// Returns the event as the gateway parses it, with its payload.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         let event = Event {
@@ -137,7 +137,7 @@ impl MoneyEvent {
         Delivery { event, payload: self.payload(), received_at: now() }
     }
 
-    /// It, as Stripe writes it.
+    /// Returns the payload as Stripe writes it.
     #[must_use]
     pub fn payload(&self) -> Bytes {
         let event = json!({
@@ -201,7 +201,7 @@ fn object(content: &EventContent) -> Value {
     }
 }
 
-/// The account that it happened on.
+/// Returns the account of the object.
 fn account(content: &EventContent) -> Account {
     match content {
         EventContent::Session(seen) => seen.account.clone(),

@@ -1,4 +1,4 @@
-//! Events about a PaymentIntent: as Stripe writes them, and as the gateway understands them.
+//! Events about a PaymentIntent: as Stripe writes them, and as the gateway parses them.
 
 use bytes::Bytes;
 use quittance_domain::event::{Event, EventContent};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::{NOW_S, now};
 use crate::samples::Payment;
 
-/// An event about a PaymentIntent. What a test is about is changed in its fields.
+/// An event about a PaymentIntent. Tests change the fields that they examine.
 #[derive(Debug, Clone)]
 pub struct PaymentEvent {
     /// `id`.
@@ -32,7 +32,7 @@ pub struct PaymentEvent {
     pub order_id: Option<OrderId>,
     /// `data.object.metadata.payment_id`.
     pub payment_id: Option<PaymentId>,
-    /// What the object says.
+    /// The state of the object.
     pub seen: ObservedState,
 }
 
@@ -51,25 +51,25 @@ impl Payment {
         }
     }
 
-    /// It waits for a payment method: new.
+    /// Creates the event that the PaymentIntent was created.
     #[must_use]
     pub fn created(&self) -> PaymentEvent {
         self.open("created", OpenStatus::RequiresPaymentMethod)
     }
 
-    /// It is in this state.
+    /// Creates an event with this open status.
     #[must_use]
     pub fn open(&self, happened: &'static str, status: OpenStatus) -> PaymentEvent {
         self.event(happened, ObservedState::Open { status, failure: None })
     }
 
-    /// It is in flight at a bank.
+    /// Creates the event that a bank processes the payment.
     #[must_use]
     pub fn processing(&self) -> PaymentEvent {
         self.open("processing", OpenStatus::Processing)
     }
 
-    /// This charge failed.
+    /// Creates the event that this charge failed.
     #[must_use]
     pub fn failed(&self, charge: &str) -> PaymentEvent {
         let failure = Some(Failure {
@@ -84,13 +84,13 @@ impl Payment {
         )
     }
 
-    /// All of the money came.
+    /// Creates the event that the full amount was paid.
     #[must_use]
     pub fn succeeded(&self) -> PaymentEvent {
         self.succeeded_with(self.order.total.minor(), self.order.total.currency().code())
     }
 
-    /// This money came.
+    /// Creates the event that this amount was paid.
     #[must_use]
     pub fn succeeded_with(&self, amount: i64, currency: &str) -> PaymentEvent {
         let currency = currency.to_owned();
@@ -99,7 +99,7 @@ impl Payment {
         self.event("succeeded", ObservedState::Succeeded(success))
     }
 
-    /// It is closed.
+    /// Creates the event that the PaymentIntent was canceled.
     #[must_use]
     pub fn canceled(&self) -> PaymentEvent {
         self.event("canceled", ObservedState::Canceled)
@@ -107,20 +107,20 @@ impl Payment {
 }
 
 impl PaymentEvent {
-    /// The same, so many seconds later at Stripe's clock.
+    /// Moves the event this many seconds later on Stripe's clock.
     #[must_use]
     pub fn after(mut self, seconds: i64) -> Self {
         self.created += seconds;
         self
     }
 
-    /// Stripe's `type`.
+    /// Returns Stripe's `type`.
     #[must_use]
     pub fn kind(&self) -> String {
         format!("payment_intent.{}", self.happened)
     }
 
-    /// What it says, as the answer to a call of ours would.
+    /// Returns the observation that a response to a call would contain.
     #[must_use]
     pub fn observation(&self) -> Observation {
         Observation {
@@ -136,7 +136,7 @@ impl PaymentEvent {
         }
     }
 
-    /// It, as the gateway understands it, with its bytes.
+    /// Returns the event as the gateway parses it, with its payload.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         let event = Event {
@@ -150,7 +150,7 @@ impl PaymentEvent {
         Delivery { event, payload: self.payload(), received_at: now() }
     }
 
-    /// It, as Stripe writes it.
+    /// Returns the payload as Stripe writes it.
     #[must_use]
     pub fn payload(&self) -> Bytes {
         let mut event = json!({

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::database::{Kind, TestDatabase};
 
-/// How long [`wait_until`] waits. Longer than the lease of an idempotency key whose request was never answered.
+/// The time limit of [`wait_until`]. Longer than the lease of an idempotency key whose request was never answered.
 const TIMEOUT: Duration = Duration::from_secs(100);
 
-/// How often [`wait_until`] checks its condition.
+/// The time between two checks of [`wait_until`].
 const POLL_PERIOD: Duration = Duration::from_millis(10);
 
 /// Runs a test on a new, migrated database of this kind, on a runtime like the service's own.

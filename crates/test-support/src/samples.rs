@@ -14,28 +14,28 @@ use uuid::Uuid;
 
 use crate::clock::{later, now};
 
-/// How many seconds after it was placed a sample order expires.
+/// The lifetime of a sample order, in seconds.
 pub const EXPIRY_S: i64 = 35 * 60;
 
-/// A fresh id: `id(OrderId::from_uuid)`.
+/// Creates a new ID: `id(OrderId::from_uuid)`.
 #[must_use]
 pub fn id<Id>(make: impl FnOnce(Uuid) -> Id) -> Id {
     make(Uuid::now_v7())
 }
 
-/// An amount: `money(1250, "eur")`.
+/// Returns an amount: `money(1250, "eur")`.
 #[must_use]
 pub fn money(minor: i64, currency: &str) -> Money {
     Money::new(minor, currency.parse().expect("a currency")).expect("an amount")
 }
 
-/// So many.
+/// Returns a quantity.
 #[must_use]
 pub fn quantity(number: u32) -> Quantity {
     number.try_into().expect("a quantity")
 }
 
-/// A product on sale at 12.50 EUR, not stored yet.
+/// Returns an active product at 12.50 EUR that isn't stored yet.
 #[must_use]
 pub fn product() -> Product {
     Product {
@@ -52,7 +52,7 @@ pub fn product() -> Product {
     }
 }
 
-/// Someone who buys.
+/// Returns a customer.
 #[must_use]
 pub fn customer() -> Customer {
     Customer {
@@ -62,7 +62,7 @@ pub fn customer() -> Customer {
     }
 }
 
-/// Where the goods go.
+/// Returns a shipping address.
 #[must_use]
 pub fn shipping() -> Shipping {
     Shipping {
@@ -78,7 +78,7 @@ pub fn shipping() -> Shipping {
     }
 }
 
-/// An order of two of a product, by somebody without an address of their own.
+/// Returns an order for two units of a product, from an unknown client address.
 #[must_use]
 pub fn new_order(product: &Product) -> NewOrder {
     NewOrder {
@@ -93,13 +93,13 @@ pub fn new_order(product: &Product) -> NewOrder {
     }
 }
 
-/// An order that this client address places.
+/// Returns an order from this client address.
 #[must_use]
 pub fn address_order(product: &Product, address: &str) -> NewOrder {
     NewOrder { client_address: Some(address.to_owned()), ..new_order(product) }
 }
 
-/// An attempt at paying the whole of an order, in test mode, on the account and on the terms that it is sold on.
+/// Returns a payment attempt for the full total of an order, in test mode, on the account and terms of its seller.
 #[must_use]
 pub fn new_attempt(order: &Order) -> NewAttempt {
     let seller_terms = order.seller_terms.as_ref();
@@ -124,7 +124,7 @@ pub fn new_attempt(order: &Order) -> NewAttempt {
     }
 }
 
-/// Stores a product and places an order of two: 25.00 EUR.
+/// Stores a product and places an order for two units: 25.00 EUR.
 pub async fn place(store: &Store) -> Order {
     let product = store.insert_product(product(), None).await.expect("a product");
     match store.place_order(new_order(&product), None).await.expect("an order") {
@@ -133,7 +133,7 @@ pub async fn place(store: &Store) -> Order {
     }
 }
 
-/// Stores a product of which there are so many, and places an order of two.
+/// Stores a product with this stock, and places an order for two units.
 pub async fn place_counted(store: &Store, stock: u32) -> Order {
     let product = Product { stock: Some(stock), ..product() };
     let product = store.insert_product(product, None).await.expect("a product");
@@ -143,7 +143,7 @@ pub async fn place_counted(store: &Store, stock: u32) -> Order {
     }
 }
 
-/// An attempt at paying the whole of an order on Stripe's page.
+/// Returns a payment attempt for the full total of an order by a Checkout Session.
 #[must_use]
 pub fn new_session(order: &Order) -> NewAttempt {
     NewAttempt {
@@ -153,7 +153,7 @@ pub fn new_session(order: &Order) -> NewAttempt {
     }
 }
 
-/// Records an attempt at paying an order that has none.
+/// Records the first payment attempt of an order.
 pub async fn attempt_for(store: &Store, order: &Order) -> PendingAttempt {
     match store.begin_attempt(new_attempt(order)).await.expect("an attempt") {
         BeginAttemptOutcome::Recorded(attempt) => attempt,
@@ -161,37 +161,37 @@ pub async fn attempt_for(store: &Store, order: &Order) -> PendingAttempt {
     }
 }
 
-/// An order with an attempt at paying it, whose PaymentIntent has this id at Stripe but is not known to us yet.
+/// An order with a payment attempt. Its PaymentIntent has this ID at Stripe, but Quittance doesn't know it yet.
 #[derive(Debug, Clone)]
 pub struct Payment {
-    /// The order as it was when it was placed.
+    /// The order as it was placed.
     pub order: Order,
-    /// The attempt.
+    /// The payment ID of the attempt.
     pub id: PaymentId,
-    /// The PaymentIntent.
+    /// The PaymentIntent ID at Stripe.
     pub payment_intent_id: String,
 }
 
 impl Payment {
-    /// The account that it is made on.
+    /// Returns the account of the PaymentIntent.
     #[must_use]
     pub fn account(&self) -> Account {
         self.order.seller_terms.as_ref().map(SellerTerms::charge_account).unwrap_or_default()
     }
 
-    /// The platform's fee that Stripe is told of.
+    /// Returns the platform's fee in the request to Stripe.
     #[must_use]
     pub fn application_fee(&self) -> Option<i64> {
         self.order.seller_terms.as_ref().and_then(SellerTerms::charged_fee)
     }
 
-    /// Places an order and records an attempt at paying it.
+    /// Places an order and records a payment attempt.
     pub async fn begin(store: &Store) -> Self {
         payment_on(store, place(store).await).await
     }
 }
 
-/// Records an attempt at paying this order.
+/// Records a payment attempt for this order.
 pub async fn payment_on(store: &Store, order: Order) -> Payment {
     let attempt = attempt_for(store, &order).await;
     let id = attempt.attempt.id;

@@ -1,4 +1,4 @@
-//! Sample sellers, and events about them.
+//! Sample sellers and events about them.
 
 use bytes::Bytes;
 use quittance_domain::catalog::Product;
@@ -17,7 +17,7 @@ use crate::clock::{NOW_S, now};
 use crate::payment_event::PaymentEvent;
 use crate::samples::{Payment, id, new_order, product};
 
-/// An account that can be charged through, in Germany.
+/// Returns the state of a German account that can accept payments.
 #[must_use]
 pub fn account_state() -> AccountState {
     AccountState {
@@ -32,7 +32,7 @@ pub fn account_state() -> AccountState {
     }
 }
 
-/// An account of which the platform takes 3 %, let in and read in the second of [`now`].
+/// Returns the connection of an account with a platform fee of 3 %, authorized and read in the second of [`now`].
 #[must_use]
 pub fn connecting(account_id: &str, charge_type: ChargeType) -> ConnectSeller {
     ConnectSeller {
@@ -47,12 +47,12 @@ pub fn connecting(account_id: &str, charge_type: ChargeType) -> ConnectSeller {
     }
 }
 
-/// Connects a seller that can be charged through.
+/// Connects a seller that can accept payments.
 pub async fn connect(store: &Store, account_id: &str, charge_type: ChargeType) -> Seller {
     store.connect_seller(connecting(account_id, charge_type)).await.expect("a seller")
 }
 
-/// Stores a product of this seller and places an order of two: 25.00 EUR, 0.75 EUR of which are the platform's.
+/// Stores a product of this seller and places an order for two units: 25.00 EUR, with a platform fee of 0.75 EUR.
 pub async fn place_through(store: &Store, seller: &Seller) -> Order {
     let product = Product { seller_id: Some(seller.id.clone()), ..product() };
     let product = store.insert_product(product, None).await.expect("a product");
@@ -63,7 +63,7 @@ pub async fn place_through(store: &Store, seller: &Seller) -> Order {
 }
 
 impl Payment {
-    /// Stripe has answered in this mode that its PaymentIntent is made: now its id is known.
+    /// Records Stripe's response in this mode, so that the PaymentIntent ID is known.
     pub async fn is_answered(&self, store: &Store, mode: Mode) {
         let mut answer = PaymentEvent { mode, ..self.created() }.observation();
         answer.fact.provenance.event = String::new();
@@ -73,7 +73,7 @@ impl Payment {
     }
 }
 
-/// An event about a connected account. What a test is about is changed in its fields.
+/// An event about a connected account. Tests change the fields that they examine.
 #[derive(Debug, Clone)]
 pub struct SellerEvent {
     /// `id`.
@@ -84,12 +84,12 @@ pub struct SellerEvent {
     pub account: Account,
     /// `livemode`.
     pub mode: Mode,
-    /// What it says.
+    /// The content of the event.
     pub news: AccountEvent,
 }
 
 impl SellerEvent {
-    /// An event of this account, so many seconds after [`now`].
+    /// Creates an event of this account, this many seconds after [`now`].
     #[must_use]
     pub fn of(account_id: &str, seconds: i64, news: AccountEvent) -> Self {
         Self {
@@ -101,13 +101,13 @@ impl SellerEvent {
         }
     }
 
-    /// How the account stood so many seconds after [`now`].
+    /// Creates an `account.updated` event with this state, this many seconds after [`now`].
     #[must_use]
     pub fn updated(account_id: &str, seconds: i64, state: AccountState) -> Self {
         Self::of(account_id, seconds, AccountEvent::Updated(Box::new(state)))
     }
 
-    /// It, as the gateway understands it, with bytes that stand for it.
+    /// Returns the event as the gateway parses it, with a placeholder payload.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         let kind = match self.news {

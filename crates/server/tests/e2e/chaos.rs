@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
+use crate::invariants::wait_until_idle;
 use crate::seed;
-use crate::shop::Shop;
-use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::storefront::Storefront;
 
-quittance_test_support::on_both_databases! { one_seed_is_one_run }
+quittance_test_support::on_both_databases! { same_chaos_seed_ends_in_same_state }
 
 /// Routes that are called by whoever waits for a late webhook or looks again: how often depends on how long it takes.
 const READS: &str = "GET ";
@@ -21,7 +21,7 @@ const PRESSES_MAX: usize = 30;
 
 /// What happens to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Story {
+enum Scenario {
     Paid,
     DeclinedThenPaid,
     Declined,
@@ -31,20 +31,20 @@ enum Story {
 }
 
 /// The load, one order after the other. Debits come last: they end when the clock is moved.
-const LOAD: [Story; 8] = [
-    Story::Paid,
-    Story::DeclinedThenPaid,
-    Story::Canceled,
-    Story::Declined,
-    Story::Canceled,
-    Story::Paid,
-    Story::Debited,
-    Story::DebitFailed,
+const LOAD: [Scenario; 8] = [
+    Scenario::Paid,
+    Scenario::DeclinedThenPaid,
+    Scenario::Canceled,
+    Scenario::Declined,
+    Scenario::Canceled,
+    Scenario::Paid,
+    Scenario::Debited,
+    Scenario::DebitFailed,
 ];
 
 /// What a run has come to.
 #[derive(Debug, PartialEq, Eq)]
-struct EventOutcome {
+struct RunOutcome {
     /// By route or type of webhook: which call of it went wrong, and how.
     faults: BTreeMap<String, Vec<(u64, String)>>,
     /// Of every order, in the order of the load.
@@ -65,8 +65,8 @@ struct Order {
 
 /// A shop and its customers at a Stripe that fails.
 struct Run<'a> {
-    world: &'a World<'a>,
-    shop: Shop,
+    env: &'a Environment<'a>,
+    shop: Storefront,
     seed: u64,
 }
 
@@ -75,7 +75,7 @@ impl Run<'_> {
     async fn confirm(&self, payment_intent_id: &str, method: &str) {
         let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
         let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
-        let call = self.world.stripe.post(path).form(&form).key(&format!("{payment_intent_id}-{method}"));
+        let call = self.env.stripe.post(path).form(&form).key(&format!("{payment_intent_id}-{method}"));
         for _ in 0..PRESSES_MAX {
             let Ok(answer) = call.try_send().await else { continue };
             // A 500 that is given again for its key is all that will ever be heard of what was done.
@@ -88,83 +88,84 @@ impl Run<'_> {
     }
 
     /// Waits by the service's own lookup.
-    async fn see(&self, order_id: &str, status: &str) {
+    async fn wait_for_status(&self, order_id: &str, status: &str) {
         wait_until(&format!("{order_id} is {status}"), async || {
-            let seen = self.shop.waiting(order_id, 5).insist().await.expect(200);
+            let seen = self.shop.lookup_request(order_id, 5).send_with_retries().await.expect(200);
             seen.body["order_status"] == status
         })
         .await;
     }
 
-    async fn tell(&self, story: Story, name: &str) -> String {
-        let payable = self.shop.payable(name).await;
+    async fn run_scenario(&self, scenario: Scenario, name: &str) -> String {
+        let payable = self.shop.intent_order(name).await;
         let id = &payable.payment_intent_id;
-        match story {
-            Story::Paid => {
+        match scenario {
+            Scenario::Paid => {
                 self.confirm(id, "pm_card_visa").await;
-                self.see(&payable.order_id, "paid").await;
+                self.wait_for_status(&payable.order_id, "paid").await;
             }
-            Story::DeclinedThenPaid => {
+            Scenario::DeclinedThenPaid => {
                 self.confirm(id, "pm_card_visa_chargeDeclined").await;
-                self.see(&payable.order_id, "payment_failed").await;
+                self.wait_for_status(&payable.order_id, "payment_failed").await;
                 self.confirm(id, "pm_card_visa").await;
-                self.see(&payable.order_id, "paid").await;
+                self.wait_for_status(&payable.order_id, "paid").await;
             }
-            Story::Declined => {
+            Scenario::Declined => {
                 self.confirm(id, "pm_card_visa_chargeDeclinedInsufficientFunds").await;
-                self.see(&payable.order_id, "payment_failed").await;
+                self.wait_for_status(&payable.order_id, "payment_failed").await;
             }
-            Story::Canceled => {
-                let canceled = self.shop.canceling(&payable.order_id).insist().await.expect(200);
+            Scenario::Canceled => {
+                let canceled =
+                    self.shop.cancel_request(&payable.order_id).send_with_retries().await.expect(200);
                 assert_eq!(canceled.body["status"], "canceled", "{}", canceled.text);
             }
-            Story::Debited => {
+            Scenario::Debited => {
                 self.confirm(id, "pm_sepaDebit_successDelayed_de").await;
-                self.see(&payable.order_id, "processing").await;
+                self.wait_for_status(&payable.order_id, "processing").await;
             }
-            Story::DebitFailed => {
+            Scenario::DebitFailed => {
                 self.confirm(id, "pm_sepaDebit_failedDelayed_de").await;
-                self.see(&payable.order_id, "processing").await;
+                self.wait_for_status(&payable.order_id, "processing").await;
             }
         }
         payable.order_id
     }
 
     /// Drives the load through, and waits until all is settled.
-    async fn drive(&self) -> EventOutcome {
+    async fn run(&self) -> RunOutcome {
         let form = format!("seed={}&api_percent=40&delivery_percent=50&hang_ms=50&delay_ms=100", self.seed);
         self.control("/_sandbox/chaos", &form).await;
         let mut order_ids = Vec::new();
-        for (place, story) in LOAD.into_iter().enumerate() {
-            let name = format!("{}-{place}", self.world.stripe.base());
-            order_ids.push((story, self.tell(story, &name).await));
+        for (place, scenario) in LOAD.into_iter().enumerate() {
+            let name = format!("{}-{place}", self.env.stripe.base());
+            order_ids.push((scenario, self.run_scenario(scenario, &name).await));
         }
         self.control("/_sandbox/clock", "advance_seconds=3600").await;
-        for (story, order_id) in &order_ids {
-            let ends = match story {
-                Story::Paid | Story::DeclinedThenPaid | Story::Debited => "paid",
-                Story::Declined | Story::DebitFailed => "payment_failed",
-                Story::Canceled => "canceled",
+        for (scenario, order_id) in &order_ids {
+            let ends = match scenario {
+                Scenario::Paid | Scenario::DeclinedThenPaid | Scenario::Debited => "paid",
+                Scenario::Declined | Scenario::DebitFailed => "payment_failed",
+                Scenario::Canceled => "canceled",
             };
-            self.see(order_id, ends).await;
+            self.wait_for_status(order_id, ends).await;
         }
         let faults = self.faults().await;
-        let calm = self.world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+        let calm = self.env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
         assert_eq!(calm.body["api_percent"], 0);
-        come_to_rest(self.world).await;
+        wait_until_idle(self.env).await;
         let mut orders = Vec::new();
         for (_, order_id) in &order_ids {
             orders.push(self.order(order_id).await);
         }
-        EventOutcome { faults, orders }
+        RunOutcome { faults, orders }
     }
 
     async fn control(&self, path: &str, form: &str) -> Value {
-        self.world.stripe.post(path).form(form).send().await.expect(200).body
+        self.env.stripe.post(path).form(form).send().await.expect(200).body
     }
 
     async fn faults(&self) -> BTreeMap<String, Vec<(u64, String)>> {
-        let chaos = self.world.stripe.get("/_sandbox/chaos").send().await.expect(200);
+        let chaos = self.env.stripe.get("/_sandbox/chaos").send().await.expect(200);
         let mut faults: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
         for fault in chaos.body["faults"].as_array().expect("a list") {
             let [what, how] =
@@ -177,10 +178,10 @@ impl Run<'_> {
     /// Reads an order here and at Stripe, and checks that they say the same.
     async fn order(&self, order_id: &str) -> Order {
         let here = self.shop.order(order_id).await;
-        let mut intents = self.world.stripe_list("/v1/payment_intents").await;
+        let mut intents = self.env.stripe_list("/v1/payment_intents").await;
         intents.retain(|intent| intent["metadata"]["order_id"] == order_id);
         intents.reverse();
-        let mut charges = self.world.stripe_list("/v1/charges").await;
+        let mut charges = self.env.stripe_list("/v1/charges").await;
         charges.retain(|charge| intents.iter().any(|intent| intent["id"] == charge["payment_intent"]));
         charges.reverse();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -210,20 +211,20 @@ impl Run<'_> {
     }
 }
 
-async fn run(database: &TestDatabase, seed: u64) -> EventOutcome {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
-    Run { world: &world, shop, seed }.drive().await
+async fn run(database: &TestDatabase, seed: u64) -> RunOutcome {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open(&env).await;
+    Run { env: &env, shop, seed }.run().await
 }
 
 /// The faults of reads, which are no part of them any more.
-fn take_reads(faults: &mut BTreeMap<String, Vec<(u64, String)>>) -> BTreeMap<String, Vec<(u64, String)>> {
+fn remove_reads(faults: &mut BTreeMap<String, Vec<(u64, String)>>) -> BTreeMap<String, Vec<(u64, String)>> {
     let (reads, others) = std::mem::take(faults).into_iter().partition(|(what, _)| what.starts_with(READS));
     *faults = others;
     reads
 }
 
-async fn one_seed_is_one_run(database: &TestDatabase) {
+async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     let seed = seed::seed();
     let mut first = run(database, seed).await;
     let mut again = run(database, seed).await;
@@ -238,7 +239,7 @@ async fn one_seed_is_one_run(database: &TestDatabase) {
 
     assert_ne!(first.faults, other.faults);
     // One run reads more often than the other. As far as both have read, the same went wrong.
-    let [read_first, read_again] = [&mut first, &mut again].map(|run| take_reads(&mut run.faults));
+    let [read_first, read_again] = [&mut first, &mut again].map(|run| remove_reads(&mut run.faults));
     for (route, faults) in &read_first {
         let of_again = read_again.get(route).map_or(&[][..], Vec::as_slice);
         let common = faults.len().min(of_again.len());
@@ -246,7 +247,6 @@ async fn one_seed_is_one_run(database: &TestDatabase) {
     }
     assert_eq!(first, again);
 
-    let statuses =
-        |run: &EventOutcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
+    let statuses = |run: &RunOutcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
     assert_eq!(statuses(&first), statuses(&other), "faults change the way, not the end");
 }

@@ -186,7 +186,7 @@ impl Call {
 
     /// Sends it until there is an answer that says what became of it: through broken connections, outages, and
     /// while an earlier sending is still at work.
-    pub(crate) async fn insist(&self) -> Answer {
+    pub(crate) async fn send_with_retries(&self) -> Answer {
         let condition = format!("{} {} has a final answer", self.method, self.path);
         // Owned copies keep the future `Send`, so that callers can spawn it.
         let call = self.clone();
@@ -194,7 +194,7 @@ impl Call {
             let call = call.clone();
             async move {
                 match call.try_send().await {
-                    Ok(answer) if !answer.is_passing() => Ok(answer),
+                    Ok(answer) if !answer.is_retryable() => Ok(answer),
                     Ok(answer) => Err(answer.text),
                     Err(error) => Err(format!("{error:?}")),
                 }
@@ -206,7 +206,7 @@ impl Call {
 
 impl Answer {
     /// Whether the request is to be sent again.
-    fn is_passing(&self) -> bool {
+    fn is_retryable(&self) -> bool {
         assert_ne!(self.status, 500, "{}", self.text);
         self.status == 503 || self.code() == "idempotency_key_in_use"
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
+use crate::environment::{Environment, SECRET_KEY, TOKEN_KEY, Webhooks};
 use crate::process::{output, quittance, text};
-use crate::world::{SECRET_KEY, TOKEN_KEY, Webhooks, World};
 
-quittance_test_support::on_both_databases! { a_key_works_from_its_making_to_its_revoking, migrate_makes_the_schema }
+quittance_test_support::on_both_databases! { secret_key_works_until_revoked, migrate_creates_schema }
 
 /// Settings with which nothing is wrong, for a database that is not asked for.
 const REAL: [(&str, &str); 3] = [
@@ -18,7 +18,7 @@ const REAL: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn a_wrong_setting_is_refused_by_its_name() {
+fn invalid_setting_is_refused_by_name() {
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("QUITTANCE_LISTEN", "nowhere")], "QUITTANCE_LISTEN"),
         (&[("QUITTANCE_PUBLIC_URL", "shop.example")], "QUITTANCE_PUBLIC_URL"),
@@ -125,7 +125,7 @@ fn help_lists_every_setting() {
 }
 
 #[test]
-fn openapi_is_the_document() {
+fn openapi_prints_document() {
     let home = tempfile::tempdir().unwrap();
     let printed = output(quittance(home.path()).arg("openapi"));
     assert!(printed.status.success());
@@ -144,8 +144,8 @@ async fn run(database: &TestDatabase, directory: &Path, arguments: &[&str]) -> S
     text(&ended.stdout)
 }
 
-async fn a_key_works_from_its_making_to_its_revoking(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
+async fn secret_key_works_until_revoked(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
     let home = tempfile::tempdir().unwrap();
     let printed = run(database, home.path(), &["keys", "create", "warehouse"]).await;
     let key = printed.trim_end_matches('\n');
@@ -156,12 +156,12 @@ async fn a_key_works_from_its_making_to_its_revoking(database: &TestDatabase) {
     let id = line.split_whitespace().next().expect("its id");
     assert!(id.starts_with("key_") && line.contains("active"), "{line}");
 
-    let orders = world.api.with(Some(key)).get("/v1/orders");
+    let orders = env.api.with(Some(key)).get("/v1/orders");
     orders.send().await.expect(200);
     run(database, home.path(), &["keys", "revoke", id]).await;
     wait_until("the key stops working", async || orders.send().await.status == 401).await;
     assert_eq!(orders.send().await.problem(), "invalid_credentials");
-    world.api.with(Some(SECRET_KEY)).get("/v1/orders").send().await.expect(200);
+    env.api.with(Some(SECRET_KEY)).get("/v1/orders").send().await.expect(200);
     assert!(run(database, home.path(), &["keys", "list"]).await.contains("revoked"));
 
     let mut unknown = quittance(home.path());
@@ -171,7 +171,7 @@ async fn a_key_works_from_its_making_to_its_revoking(database: &TestDatabase) {
     assert!(text(&refused.stderr).contains("key_none"));
 }
 
-async fn migrate_makes_the_schema(migrated: &TestDatabase) {
+async fn migrate_creates_schema(migrated: &TestDatabase) {
     let Some(database) = TestDatabase::empty(migrated.kind()).await else { return };
     let home = tempfile::tempdir().unwrap();
     for _ in 0..2 {

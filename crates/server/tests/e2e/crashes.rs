@@ -6,48 +6,52 @@ use std::cell::OnceCell;
 use quittance_crash_points::{CrashPoint, VARIABLE};
 use quittance_test_support::{TestDatabase, wait_until};
 
-use crate::books::Books;
-use crate::sellers::Through;
-use crate::shop::{AMOUNT, Fate, Payable, Shop};
-use crate::tally::{all_delivered, check, come_to_rest};
-use crate::world::{Webhooks, World, let_expire};
+use crate::environment::{Environment, Webhooks, expire_order};
+use crate::invariants::{assert_orders, wait_until_delivered, wait_until_idle};
+use crate::sellers::ChargeRoute;
+use crate::storefront::{AMOUNT, ExpectedEnd, IntentOrder, Storefront};
+use crate::stripe_objects::StripeObjects;
 
 quittance_test_support::on_both_databases! {
-    a_client_that_repeats_its_requests_finds_them_done_once,
-    a_client_that_repeats_its_requests_finds_direct_charges_done_once,
-    a_crash_after_asking_stripe_loses_nothing,
-    every_other_way_of_money_survives_a_crash,
-    every_other_way_of_direct_charges_survives_a_crash,
-    what_no_client_repeats_is_driven_on,
-    what_no_client_repeats_of_direct_charges_is_driven_on,
+    requests_retried_after_crash_take_effect_once,
+    direct_charge_requests_retried_after_crash_take_effect_once,
+    crash_after_reading_stripe_loses_no_payment,
+    refunds_captures_and_expiries_survive_crash,
+    direct_charge_refunds_captures_and_expiries_survive_crash,
+    abandoned_requests_are_resumed_after_crash,
+    abandoned_direct_charge_requests_are_resumed_after_crash,
 }
 
 /// Starts the service anew, to stop at this point.
-pub(crate) async fn arm(world: &mut World<'_>, point: CrashPoint) {
+pub(crate) async fn restart_with_crash_point(env: &mut Environment<'_>, point: CrashPoint) {
     // An event that comes again would reach the point before the test begins.
-    all_delivered(world).await;
-    world.kill();
-    world.revive(&[(VARIABLE, point.name())]).await;
+    wait_until_delivered(env).await;
+    env.kill();
+    env.restart(&[(VARIABLE, point.name())]).await;
 }
 
 /// Waits for the process to stop at its point, and starts it without one.
-pub(crate) async fn die_and_revive(world: &mut World<'_>) {
-    let status = world.service().end().await;
+pub(crate) async fn restart_after_crash(env: &mut Environment<'_>) {
+    let status = env.service().wait_for_exit().await;
     assert!(!status.success(), "it stopped in good order");
-    world.let_leases_end().await;
-    world.revive(&[]).await;
+    env.expire_leases().await;
+    env.restart(&[]).await;
 }
 
 /// Does something that must reach a point at which the process stops, and brings the process back meanwhile.
-pub(crate) async fn through(world: &mut World<'_>, point: CrashPoint, flow: impl Future<Output = ()>) {
-    let both = async { tokio::join!(flow, die_and_revive(world)) };
+pub(crate) async fn crash_during(
+    env: &mut Environment<'_>,
+    point: CrashPoint,
+    flow: impl Future<Output = ()>,
+) {
+    let both = async { tokio::join!(flow, restart_after_crash(env)) };
     tokio::pin!(both);
     both.await;
     println!("{} was reached", point.name());
 }
 
 /// Points that only other ways reach than to pay or cancel an order on the shop's own page.
-const OF_OTHER_WAYS: [CrashPoint; 6] = [
+const OTHER_POINTS: [CrashPoint; 6] = [
     CrashPoint::AttemptAbandoned,
     CrashPoint::ExpiryRequested,
     CrashPoint::CaptureRequested,
@@ -56,75 +60,81 @@ const OF_OTHER_WAYS: [CrashPoint; 6] = [
     CrashPoint::RefundCreated,
 ];
 
-async fn a_client_that_repeats_its_requests_finds_them_done_once(database: &TestDatabase) {
-    everything_is_done_once(database, Through::Nobody).await;
+async fn requests_retried_after_crash_take_effect_once(database: &TestDatabase) {
+    check_retried_requests(database, ChargeRoute::Platform).await;
 }
 
-async fn a_client_that_repeats_its_requests_finds_direct_charges_done_once(database: &TestDatabase) {
-    everything_is_done_once(database, Through::Direct).await;
+async fn direct_charge_requests_retried_after_crash_take_effect_once(database: &TestDatabase) {
+    check_retried_requests(database, ChargeRoute::Direct).await;
 }
 
-async fn everything_is_done_once(database: &TestDatabase, by: Through) {
-    let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open_through(&world, by).await;
-    let mut fates = Vec::new();
+async fn check_retried_requests(database: &TestDatabase, charge_route: ChargeRoute) {
+    let mut env = Environment::start(database, Webhooks::Delivered).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let mut expected_ends = Vec::new();
     let is_on_the_way = |point: &CrashPoint| {
         *point != CrashPoint::PaymentIntentRead
-            && !OF_OTHER_WAYS.contains(point)
+            && !OTHER_POINTS.contains(point)
             && !CrashPoint::OUTBOUND.contains(point)
             && !CrashPoint::SELLERS.contains(point)
     };
     for point in CrashPoint::ALL.iter().copied().filter(is_on_the_way) {
-        arm(&mut world, point).await;
+        restart_with_crash_point(&mut env, point).await;
         let names = [
-            (format!("{}-paid", point.name()), Fate::Paid),
-            (format!("{}-canceled", point.name()), Fate::Canceled),
+            (format!("{}-paid", point.name()), ExpectedEnd::Paid),
+            (format!("{}-canceled", point.name()), ExpectedEnd::Canceled),
         ];
         let flow = async {
-            for (name, fate) in &names {
-                shop.fulfil(name, *fate).await;
+            for (name, expected_end) in &names {
+                shop.complete_order(name, *expected_end).await;
             }
         };
-        through(&mut world, point, flow).await;
-        fates.extend(names);
+        crash_during(&mut env, point, flow).await;
+        expected_ends.extend(names);
     }
-    check(&world, &shop, &fates).await;
+    assert_orders(&env, &shop, &expected_ends).await;
 }
 
 /// What leads to a point of another way.
-async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String, Money) {
+async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (String, ExpectedMoney) {
     let (name, key) = (point.name(), format!("{}-money", point.name()));
     match point {
         CrashPoint::AttemptAbandoned => {
-            let payable = shop.payable(name).await;
-            let page = shop.hosting(&payable.order_id).insist().await.expect(200);
+            let payable = shop.intent_order(name).await;
+            let page = shop.session_request(&payable.order_id).send_with_retries().await.expect(200);
             shop.pay_page(&page.text_of("checkout_session_id"), "pm_card_visa").await.expect(200);
-            shop.see_paid(&payable.order_id).await;
-            (payable.order_id, Money::kept("paid", AMOUNT))
+            shop.wait_until_paid(&payable.order_id).await;
+            (payable.order_id, ExpectedMoney::kept("paid", AMOUNT))
         }
         CrashPoint::ExpiryRequested => {
-            let payable = shop.payable(name).await;
-            let_expire(database, &payable.order_id).await;
-            shop.see_become(&payable.order_id, "expired").await;
-            (payable.order_id, Money::kept("expired", 0))
+            let payable = shop.intent_order(name).await;
+            expire_order(database, &payable.order_id).await;
+            shop.wait_for_status(&payable.order_id, "expired").await;
+            (payable.order_id, ExpectedMoney::kept("expired", 0))
         }
         CrashPoint::CaptureRequested | CrashPoint::PaymentIntentCaptured => {
-            let held = shop.held(name).await;
-            shop.see_become(&held.order_id, "authorized").await;
-            let captured = shop.capturing(&held.order_id, Some(900)).key(&key).insist().await.expect(200);
+            let held = shop.authorized_order(name).await;
+            shop.wait_for_status(&held.order_id, "authorized").await;
+            let captured = shop
+                .capture_request(&held.order_id, Some(900))
+                .key(&key)
+                .send_with_retries()
+                .await
+                .expect(200);
             assert_eq!(captured.body["amount_paid"], 900, "{}", captured.text);
-            (held.order_id, Money::kept("paid", 900))
+            (held.order_id, ExpectedMoney::kept("paid", 900))
         }
         _ => {
-            let payable = shop.payable(name).await;
+            let payable = shop.intent_order(name).await;
             shop.confirm(&payable.payment_intent_id).await;
-            shop.see_paid(&payable.order_id).await;
-            let refunded = shop.refunding(&payable.order_id, Some(700), &key).insist().await.expect(201);
+            shop.wait_until_paid(&payable.order_id).await;
+            let refunded =
+                shop.refund_request(&payable.order_id, Some(700), &key).send_with_retries().await.expect(201);
             assert_eq!(refunded.body["amount"], 700, "{}", refunded.text);
-            shop.see_become(&payable.order_id, "partially_refunded").await;
+            shop.wait_for_status(&payable.order_id, "partially_refunded").await;
             (
                 payable.order_id,
-                Money { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 },
+                ExpectedMoney { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 },
             )
         }
     }
@@ -132,41 +142,41 @@ async fn go(shop: &Shop, database: &TestDatabase, point: CrashPoint) -> (String,
 
 /// How an order and its money end.
 #[derive(Debug, PartialEq, Eq)]
-struct Money {
+struct ExpectedMoney {
     status: &'static str,
     received: i64,
     refunds: usize,
     back: i64,
 }
 
-impl Money {
+impl ExpectedMoney {
     fn kept(status: &'static str, received: i64) -> Self {
         Self { status, received, refunds: 0, back: 0 }
     }
 }
 
-async fn every_other_way_of_money_survives_a_crash(database: &TestDatabase) {
-    every_other_way_survives_a_crash(database, Through::Nobody).await;
+async fn refunds_captures_and_expiries_survive_crash(database: &TestDatabase) {
+    check_crashes_at_other_points(database, ChargeRoute::Platform).await;
 }
 
-async fn every_other_way_of_direct_charges_survives_a_crash(database: &TestDatabase) {
-    every_other_way_survives_a_crash(database, Through::Direct).await;
+async fn direct_charge_refunds_captures_and_expiries_survive_crash(database: &TestDatabase) {
+    check_crashes_at_other_points(database, ChargeRoute::Direct).await;
 }
 
-async fn every_other_way_survives_a_crash(database: &TestDatabase, by: Through) {
-    let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open_through(&world, by).await;
-    for point in OF_OTHER_WAYS {
-        arm(&mut world, point).await;
+async fn check_crashes_at_other_points(database: &TestDatabase, charge_route: ChargeRoute) {
+    let mut env = Environment::start(database, Webhooks::Delivered).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    for point in OTHER_POINTS {
+        restart_with_crash_point(&mut env, point).await;
         let gone = OnceCell::new();
         let flow = async {
             let _ = gone.set(go(&shop, database, point).await);
         };
-        through(&mut world, point, flow).await;
-        come_to_rest(&world).await;
+        crash_during(&mut env, point, flow).await;
+        wait_until_idle(&env).await;
         let (order_id, ends) = gone.into_inner().expect("it went through");
-        let books = Books::read(&world, &shop).await;
-        let at_stripe = books.of(&order_id);
+        let objects = StripeObjects::read(&env, &shop).await;
+        let at_stripe = objects.of(&order_id);
         // What a capture did not take was never the shop's, and is no refund.
         let refunds = at_stripe.refunds.len();
         assert!(at_stripe.successes() <= 1, "{}: {at_stripe:?}", point.name());
@@ -177,14 +187,14 @@ async fn every_other_way_survives_a_crash(database: &TestDatabase, by: Through) 
     }
 }
 
-async fn a_crash_after_asking_stripe_loses_nothing(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn crash_after_reading_stripe_loses_no_payment(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let point = CrashPoint::PaymentIntentRead;
-    arm(&mut world, point).await;
+    restart_with_crash_point(&mut env, point).await;
     let name = point.name().to_owned();
-    through(&mut world, point, shop.fulfil(&name, Fate::Paid)).await;
-    check(&world, &shop, &[(name, Fate::Paid)]).await;
+    crash_during(&mut env, point, shop.complete_order(&name, ExpectedEnd::Paid)).await;
+    assert_orders(&env, &shop, &[(name, ExpectedEnd::Paid)]).await;
 }
 
 /// Points after which nobody but the worker may ever look at an attempt again.
@@ -198,45 +208,45 @@ const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
     CrashPoint::AttemptClosed,
 ];
 
-async fn what_no_client_repeats_is_driven_on(database: &TestDatabase) {
-    everything_is_driven_on(database, Through::Nobody).await;
+async fn abandoned_requests_are_resumed_after_crash(database: &TestDatabase) {
+    check_abandoned_requests(database, ChargeRoute::Platform).await;
 }
 
-async fn what_no_client_repeats_of_direct_charges_is_driven_on(database: &TestDatabase) {
-    everything_is_driven_on(database, Through::Direct).await;
+async fn abandoned_direct_charge_requests_are_resumed_after_crash(database: &TestDatabase) {
+    check_abandoned_requests(database, ChargeRoute::Direct).await;
 }
 
-async fn everything_is_driven_on(database: &TestDatabase, by: Through) {
-    let mut world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open_through(&world, by).await;
+async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeRoute) {
+    let mut env = Environment::start(database, Webhooks::Delivered).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     for point in LEFT_TO_THE_WORKER {
-        arm(&mut world, point).await;
+        restart_with_crash_point(&mut env, point).await;
         let name = format!("{}-left", point.name());
         let order_id = shop.place(&name).await;
         // Sent once. The last of them is cut off by the crash, at the latest.
-        if shop.paying(&order_id).try_send().await.is_ok() {
+        if shop.intent_request(&order_id).try_send().await.is_ok() {
             let street = serde_json::json!({ "line1": "12 St James's Square", "country": "GB" });
             let body = serde_json::json!({ "shipping": { "name": "Ada Lovelace", "address": street } });
             let change = shop.api.patch(format!("/v1/orders/{order_id}")).json(&body);
             if change.try_send().await.is_ok() {
-                let canceled = shop.canceling(&order_id).try_send().await;
+                let canceled = shop.cancel_request(&order_id).try_send().await;
                 assert!(canceled.is_err(), "{} is never reached", point.name());
             }
         }
-        die_and_revive(&mut world).await;
-        is_done(&world, &shop, point, &order_id).await;
+        restart_after_crash(&mut env).await;
+        assert_resumed(&env, &shop, point, &order_id).await;
     }
     // Keys of requests that nobody repeats stay until they are forgotten, and keep nobody out: their lease is over.
-    world.database.execute("DELETE FROM idempotency_keys WHERE status IS NULL").await;
-    come_to_rest(&world).await;
+    env.database.execute("DELETE FROM idempotency_keys WHERE status IS NULL").await;
+    wait_until_idle(&env).await;
 }
 
 /// What was begun is done: the PaymentIntent is there, knows the address, or is closed.
-async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &str) {
+async fn assert_resumed(env: &Environment<'_>, shop: &Storefront, point: CrashPoint, order_id: &str) {
     let due = format!("payments WHERE order_id = '{order_id}' AND resume_at IS NOT NULL");
-    wait_until("the worker has no due attempt", async || world.count(&due).await == 0).await;
+    wait_until("the worker has no due attempt", async || env.count(&due).await == 0).await;
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{order_id}'");
-    let known = world.texts(&known).await;
+    let known = env.texts(&known).await;
     let intents = shop.stripe.list("/v1/payment_intents").await;
     let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == order_id);
     let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("{}: not one PaymentIntent", point.name()) };
@@ -257,11 +267,11 @@ async fn is_done(world: &World<'_>, shop: &Shop, point: CrashPoint, order_id: &s
         }
         _ => {
             // The customer comes back and pays after all.
-            let again = shop.paying(order_id).insist().await.expect(200);
+            let again = shop.intent_request(order_id).send_with_retries().await.expect(200);
             assert_eq!(again.body["payment_intent_id"], intent["id"]);
-            let payable = Payable { order_id: order_id.to_owned(), payment_intent_id: known[0].clone() };
+            let payable = IntentOrder { order_id: order_id.to_owned(), payment_intent_id: known[0].clone() };
             shop.confirm(&payable.payment_intent_id).await;
-            shop.see_paid(&payable.order_id).await;
+            shop.wait_until_paid(&payable.order_id).await;
         }
     }
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::{Answer, Call, Client};
-use crate::shop::{AMOUNT, Payable, Shop};
-use crate::world::{CONNECT_WEBHOOK_SECRET, WEBHOOK_SECRET};
+use crate::environment::{CONNECT_WEBHOOK_SECRET, WEBHOOK_SECRET};
+use crate::storefront::{AMOUNT, IntentOrder, Storefront};
 
 /// An event about a PaymentIntent. What a test is about is changed in it.
 #[derive(Debug, Clone)]
@@ -33,12 +33,12 @@ pub(crate) const CONNECT: Endpoint = Endpoint("/webhooks/stripe/connect", CONNEC
 /// What events about a PaymentIntent are made of: the PaymentIntent as it is at Stripe.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
-    pub(crate) payable: Payable,
+    pub(crate) payable: IntentOrder,
     object: Value,
 }
 
 impl Source {
-    pub(crate) async fn of(shop: &Shop, payable: Payable) -> Self {
+    pub(crate) async fn of(shop: &Storefront, payable: IntentOrder) -> Self {
         let object = shop.at_stripe(&payable.payment_intent_id).await;
         assert_eq!((&object["amount"], &object["currency"]), (&json!(AMOUNT), &json!("eur")));
         assert_eq!(object["metadata"]["order_id"], payable.order_id.as_str());

@@ -1,47 +1,47 @@
 //! The `quittance` binary as others meet it: over HTTP, by its command line, through crashes and outages, on
 //! SQLite and on PostgreSQL, with the sandbox as a process of its own on Stripe's side.
 
-mod account;
-mod books;
 mod capture;
 mod chaos;
 mod client;
+mod client_disconnects;
 mod command_line;
+mod crash_loop;
 #[cfg(feature = "crash-points")]
 mod crashes;
-mod deliveries;
+mod deleted_objects;
+mod documented_metrics;
+mod environment;
 mod event;
+mod event_order;
 mod expiry;
-mod first_minute;
-mod front;
-mod hang_ups;
-mod healing;
-mod impostors;
-mod kills;
-mod leaving;
+mod forged_metadata;
+mod invariants;
 #[cfg(feature = "crash-points")]
 mod money_faults;
 mod oauth;
-mod operations;
 mod outage;
 mod outbound;
 mod outbound_crashes;
 mod payment_flows;
 mod process;
-mod readiness;
+mod quick_start;
 mod receiver;
+mod recovery;
 mod redirect_race;
+mod refund_proxy;
 mod refused_refunds;
 mod sandbox_log;
 mod sdk;
 mod seed;
 #[cfg(feature = "crash-points")]
 mod seller_crashes;
+mod seller_disconnect;
+mod seller_readiness;
 mod sellers;
-mod shop;
 mod stock;
-mod tally;
+mod storefront;
+mod stripe_account;
+mod stripe_objects;
 mod timeline;
-mod vanished;
 mod webhooks;
-mod world;

@@ -7,24 +7,24 @@ use quittance_crash_points::{CrashPoint, VARIABLE};
 use quittance_test_support::{TestDatabase, wait_until};
 use tokio::task::JoinSet;
 
-use crate::books::Books;
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
+use crate::invariants::{wait_until_delivered, wait_until_resumed};
 use crate::seed::exhaustive;
-use crate::sellers::Through;
-use crate::shop::{AMOUNT, Shop};
-use crate::tally::{all_delivered, all_driven};
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::sellers::ChargeRoute;
+use crate::storefront::{AMOUNT, Storefront};
+use crate::stripe_objects::StripeObjects;
 
 quittance_test_support::on_both_databases! {
-    every_call_survives_every_fault,
-    every_call_of_direct_charges_survives_faults,
-    every_call_of_destination_charges_survives_faults,
-    every_call_survives_every_crash,
-    every_call_of_direct_charges_survives_crashes,
+    money_calls_survive_every_fault,
+    direct_charge_money_calls_survive_faults,
+    destination_charge_money_calls_survive_faults,
+    money_calls_survive_every_crash,
+    direct_charge_money_calls_survive_crashes,
 }
 
 /// A call that moves money, or stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Action {
     CreateIntent,
     CreateSession,
     Cancel,
@@ -34,7 +34,7 @@ enum Act {
     Update,
 }
 
-impl Act {
+impl Action {
     const ALL: [Self; 7] = [
         Self::CreateIntent,
         Self::CreateSession,
@@ -92,32 +92,32 @@ fn hang_ms(times: usize) -> u32 {
 }
 
 /// More often than the service repeats a call by itself.
-const FOR_LONG: usize = 5;
+const BEYOND_RETRIES: usize = 5;
 
 /// One act on an order of its own.
 #[derive(Debug, Clone)]
 struct Case {
-    act: Act,
+    act: Action,
     order_id: String,
     name: String,
 }
 
 impl Case {
     /// Brings an order to where the act can be done.
-    async fn prepare(shop: &Shop, act: Act, name: &str) -> Self {
+    async fn prepare(shop: &Storefront, act: Action, name: &str) -> Self {
         let order_id = match act {
-            Act::CreateIntent | Act::CreateSession => shop.place(name).await,
-            Act::Cancel | Act::Update => shop.payable(name).await.order_id,
-            Act::Expire => shop.hosted(name).await.order_id,
-            Act::Capture => {
-                let held = shop.held(name).await;
-                shop.see_become(&held.order_id, "authorized").await;
+            Action::CreateIntent | Action::CreateSession => shop.place(name).await,
+            Action::Cancel | Action::Update => shop.intent_order(name).await.order_id,
+            Action::Expire => shop.session_order(name).await.order_id,
+            Action::Capture => {
+                let held = shop.authorized_order(name).await;
+                shop.wait_for_status(&held.order_id, "authorized").await;
                 held.order_id
             }
-            Act::Refund => {
-                let payable = shop.payable(name).await;
+            Action::Refund => {
+                let payable = shop.intent_order(name).await;
                 shop.confirm(&payable.payment_intent_id).await;
-                shop.see_paid(&payable.order_id).await;
+                shop.wait_until_paid(&payable.order_id).await;
                 payable.order_id
             }
         };
@@ -125,45 +125,50 @@ impl Case {
     }
 
     /// Lets the next calls of its kind go wrong.
-    async fn plan(&self, world: &World<'_>, fault: &str, times: usize) {
+    async fn plan(&self, env: &Environment<'_>, fault: &str, times: usize) {
         for nth in 1..=times {
             let form =
                 format!("route={}&fault={fault}&nth={nth}&hang_ms={}", self.act.route(), hang_ms(times));
-            world.control("chaos/next", &form).await;
+            env.control("chaos/next", &form).await;
         }
     }
 
     /// Asks for it until there is an answer.
-    async fn act(&self, shop: &Shop) {
+    async fn act(&self, shop: &Storefront) {
         let id = &self.order_id;
         let answer = match self.act {
-            Act::CreateIntent => shop.paying(id).insist().await,
-            Act::CreateSession => shop.hosting(id).insist().await,
-            Act::Cancel | Act::Expire => shop.canceling(id).insist().await,
-            Act::Capture => {
-                shop.capturing(id, Some(900)).key(&format!("{}-capture", self.name)).insist().await
+            Action::CreateIntent => shop.intent_request(id).send_with_retries().await,
+            Action::CreateSession => shop.session_request(id).send_with_retries().await,
+            Action::Cancel | Action::Expire => shop.cancel_request(id).send_with_retries().await,
+            Action::Capture => {
+                shop.capture_request(id, Some(900))
+                    .key(&format!("{}-capture", self.name))
+                    .send_with_retries()
+                    .await
             }
-            Act::Refund => shop.refunding(id, Some(700), &format!("{}-refund", self.name)).insist().await,
-            Act::Update => shop.ship(id, "12 St James's Square").await,
+            Action::Refund => {
+                shop.refund_request(id, Some(700), &format!("{}-refund", self.name)).send_with_retries().await
+            }
+            Action::Update => shop.set_shipping(id, "12 St James's Square").await,
         };
         assert!(matches!(answer.status, 200 | 201), "{self:?}: {}", answer.text);
     }
 
     /// Checks that it has happened, once.
-    async fn check(&self, world: &World<'_>, shop: &Shop, books: &Books, how: &str) {
-        let at_stripe = books.of(&self.order_id);
+    async fn check(&self, env: &Environment<'_>, shop: &Storefront, objects: &StripeObjects, how: &str) {
+        let at_stripe = objects.of(&self.order_id);
         let order = shop.order(&self.order_id).await;
         let said = format!("{self:?} {how}: {order} {at_stripe:#?}");
         let live = at_stripe.intents.iter().filter(|intent| intent["status"] != "canceled").count();
         let status = order["status"].as_str().expect("a status");
         let money = (at_stripe.received(), at_stripe.refunds.len(), at_stripe.refunded());
         match self.act {
-            Act::CreateIntent => {
+            Action::CreateIntent => {
                 assert_eq!((status, live, money), ("pending", 1, (0, 0, 0)), "{said}");
-                let again = shop.paying(&self.order_id).insist().await.expect(200);
+                let again = shop.intent_request(&self.order_id).send_with_retries().await.expect(200);
                 shop.confirm(&again.text_of("payment_intent_id")).await;
             }
-            Act::CreateSession => {
+            Action::CreateSession => {
                 let sessions = shop.stripe.list("/v1/checkout/sessions?status=open").await;
                 let is_ours =
                     |session: &&serde_json::Value| session["metadata"]["order_id"] == self.order_id.as_str();
@@ -172,30 +177,30 @@ impl Case {
                 let id = ours[0]["id"].as_str().expect("an id");
                 shop.pay_page(id, "pm_card_visa").await.expect(200);
             }
-            Act::Cancel | Act::Expire => {
+            Action::Cancel | Action::Expire => {
                 assert_eq!((status, live, money), ("canceled", 0, (0, 0, 0)), "{said}");
                 return;
             }
-            Act::Capture => {
+            Action::Capture => {
                 assert_eq!((status, live, money), ("paid", 1, (900, 0, 0)), "{said}");
                 return;
             }
-            Act::Refund => {
+            Action::Refund => {
                 assert_eq!((status, live, money), ("partially_refunded", 1, (AMOUNT, 1, 700)), "{said}");
                 // The fee went back in proportion.
                 assert_eq!(at_stripe.fee(), shop.fee() - (shop.fee() * 700 + AMOUNT / 2) / AMOUNT, "{said}");
                 return;
             }
-            Act::Update => {
-                let told = &at_stripe.intents[0]["shipping"]["address"]["line1"];
-                assert_eq!((status, live, told), ("pending", 1, &"12 St James's Square".into()), "{said}");
+            Action::Update => {
+                let line1 = &at_stripe.intents[0]["shipping"]["address"]["line1"];
+                assert_eq!((status, live, line1), ("pending", 1, &"12 St James's Square".into()), "{said}");
                 shop.confirm(at_stripe.intents[0]["id"].as_str().expect("an id")).await;
             }
         }
         // What was made can be paid, and pays the order once.
-        shop.see_paid(&self.order_id).await;
-        let books = Books::read(world, shop).await;
-        let at_stripe = books.of(&self.order_id);
+        shop.wait_until_paid(&self.order_id).await;
+        let objects = StripeObjects::read(env, shop).await;
+        let at_stripe = objects.of(&self.order_id);
         let found = (at_stripe.successes(), at_stripe.received(), at_stripe.fee());
         assert_eq!(found, (1, AMOUNT, shop.fee()), "{said}");
     }
@@ -208,11 +213,11 @@ fn fault(place: usize, round: usize) -> &'static str {
 }
 
 /// Waits until the refunds are with Stripe, and nothing is left to be driven on.
-async fn settle(world: &World<'_>) {
-    all_driven(world).await;
+async fn settle(env: &Environment<'_>) {
+    wait_until_resumed(env).await;
     wait_until("every refund has an outcome", async || {
         let untold = "refunds WHERE stripe_refund_id IS NULL AND refused IS NULL";
-        world.count(untold).await == 0
+        env.count(untold).await == 0
     })
     .await;
 }
@@ -220,35 +225,35 @@ async fn settle(world: &World<'_>) {
 /// Each call goes wrong in each way, once; and for longer than the service asks by itself, while no event tells it what
 /// became of that. Calls of different routes do
 /// not disturb each other, so that they go wrong at the same time.
-async fn every_call_survives_every_fault(database: &TestDatabase) {
-    every_call_survives_faults(database, Through::Nobody).await;
+async fn money_calls_survive_every_fault(database: &TestDatabase) {
+    check_faults(database, ChargeRoute::Platform).await;
 }
 
-async fn every_call_of_direct_charges_survives_faults(database: &TestDatabase) {
-    every_call_survives_faults(database, Through::Direct).await;
+async fn direct_charge_money_calls_survive_faults(database: &TestDatabase) {
+    check_faults(database, ChargeRoute::Direct).await;
 }
 
-async fn every_call_of_destination_charges_survives_faults(database: &TestDatabase) {
-    every_call_survives_faults(database, Through::Destination).await;
+async fn destination_charge_money_calls_survive_faults(database: &TestDatabase) {
+    check_faults(database, ChargeRoute::Destination).await;
 }
 
-async fn every_call_survives_faults(database: &TestDatabase, through: Through) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
+async fn check_faults(database: &TestDatabase, charge_route: ChargeRoute) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     let rounds = if exhaustive() { FAULTS.len() } else { 3 };
     let mut tried = 0;
-    for (times, deliveries) in [(1, "normal"), (FOR_LONG, "drop")] {
+    for (times, deliveries) in [(1, "normal"), (BEYOND_RETRIES, "drop")] {
         for round in 0..rounds {
             let mut cases = Vec::new();
-            world.control("deliveries", "mode=normal").await;
-            for (place, act) in Act::ALL.into_iter().enumerate() {
+            env.control("deliveries", "mode=normal").await;
+            for (place, act) in Action::ALL.into_iter().enumerate() {
                 let fault = fault(place, round);
                 let case = Case::prepare(&shop, act, &format!("{act:?}-{fault}-{times}")).await;
                 cases.push((case, fault));
             }
-            world.control("deliveries", &format!("mode={deliveries}")).await;
+            env.control("deliveries", &format!("mode={deliveries}")).await;
             for (case, fault) in &cases {
-                case.plan(&world, fault, times).await;
+                case.plan(&env, fault, times).await;
             }
             let mut acting = JoinSet::new();
             for (case, _) in &cases {
@@ -257,13 +262,13 @@ async fn every_call_survives_faults(database: &TestDatabase, through: Through) {
             }
             acting.join_all().await;
             if deliveries == "normal" {
-                all_delivered(&world).await;
+                wait_until_delivered(&env).await;
             }
-            settle(&world).await;
-            world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-            let books = Books::read(&world, &shop).await;
+            settle(&env).await;
+            env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+            let objects = StripeObjects::read(&env, &shop).await;
             for (case, fault) in &cases {
-                case.check(&world, &shop, &books, &format!("{fault} {times} times")).await;
+                case.check(&env, &shop, &objects, &format!("{fault} {times} times")).await;
             }
             tried += cases.len();
         }
@@ -272,31 +277,31 @@ async fn every_call_survives_faults(database: &TestDatabase, through: Through) {
 }
 
 /// Each call goes wrong, and the process dies before it or after it.
-async fn every_call_survives_every_crash(database: &TestDatabase) {
-    every_call_survives_crashes(database, Through::Nobody).await;
+async fn money_calls_survive_every_crash(database: &TestDatabase) {
+    check_crashes(database, ChargeRoute::Platform).await;
 }
 
-async fn every_call_of_direct_charges_survives_crashes(database: &TestDatabase) {
-    every_call_survives_crashes(database, Through::Direct).await;
+async fn direct_charge_money_calls_survive_crashes(database: &TestDatabase) {
+    check_crashes(database, ChargeRoute::Direct).await;
 }
 
-async fn every_call_survives_crashes(database: &TestDatabase, through: Through) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
+async fn check_crashes(database: &TestDatabase, charge_route: ChargeRoute) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     let mut tried = 0;
-    for (place, act) in Act::ALL.into_iter().enumerate() {
+    for (place, act) in Action::ALL.into_iter().enumerate() {
         for (side, point) in act.points().into_iter().enumerate() {
             let sample = [FAULTS[(place * 2 + side) % FAULTS.len()]];
             let faults: &[&str] = if exhaustive() { &FAULTS } else { &sample };
             for fault in faults {
                 let name = format!("{act:?}-{fault}-{}", point.name());
                 let case = Case::prepare(&shop, act, &name).await;
-                crash(&mut world, &shop, &case, fault, point).await;
-                all_delivered(&world).await;
-                settle(&world).await;
-                world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-                let books = Books::read(&world, &shop).await;
-                case.check(&world, &shop, &books, &format!("{fault}, a crash at {}", point.name())).await;
+                crash(&mut env, &shop, &case, fault, point).await;
+                wait_until_delivered(&env).await;
+                settle(&env).await;
+                env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+                let objects = StripeObjects::read(&env, &shop).await;
+                case.check(&env, &shop, &objects, &format!("{fault}, a crash at {}", point.name())).await;
                 tried += 1;
             }
         }
@@ -305,11 +310,11 @@ async fn every_call_survives_crashes(database: &TestDatabase, through: Through) 
 }
 
 /// Does it with a process that dies at this point, and brings it back. A fault can keep it from getting there.
-async fn crash(world: &mut World<'_>, shop: &Shop, case: &Case, fault: &str, point: CrashPoint) {
-    all_delivered(world).await;
-    world.kill();
-    world.revive(&[NO_WALK[0], (VARIABLE, point.name())]).await;
-    case.plan(world, fault, 1).await;
+async fn crash(env: &mut Environment<'_>, shop: &Storefront, case: &Case, fault: &str, point: CrashPoint) {
+    wait_until_delivered(env).await;
+    env.kill();
+    env.restart(&[NO_BACKFILL[0], (VARIABLE, point.name())]).await;
+    case.plan(env, fault, 1).await;
     let done = RefCell::new(false);
     let acting = async {
         case.act(shop).await;
@@ -317,18 +322,18 @@ async fn crash(world: &mut World<'_>, shop: &Shop, case: &Case, fault: &str, poi
     };
     let watching = async {
         let ended = wait_until("the case is done or the service dies", async || {
-            let ended = world.service().ended();
+            let ended = env.service().exit_status();
             (ended.is_some() || *done.borrow()).then_some(ended)
         })
         .await;
         match ended {
             Some(status) => {
                 assert!(!status.success(), "the service must crash, not stop gracefully");
-                world.let_leases_end().await;
+                env.expire_leases().await;
             }
-            None => world.kill(),
+            None => env.kill(),
         }
-        world.revive(&NO_WALK).await;
+        env.restart(&NO_BACKFILL).await;
     };
     let both = async { tokio::join!(acting, watching) };
     tokio::pin!(both);

@@ -6,26 +6,27 @@ use std::fs;
 use quittance_test_support::{Kind, TestDatabase};
 use serde_json::{Value, json};
 
-use crate::sellers::{Platform, Through};
-use crate::shop::Shop;
-use crate::tally::come_to_rest;
-use crate::world::{
-    CONNECT_WEBHOOK_SECRET, NO_WALK, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, WEBHOOK_SECRET, Webhooks, World,
+use crate::environment::{
+    CONNECT_WEBHOOK_SECRET, Environment, NO_BACKFILL, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, WEBHOOK_SECRET,
+    Webhooks,
 };
+use crate::invariants::wait_until_idle;
+use crate::sellers::{ChargeRoute, Platform};
+use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    a_state_of_somebody_else_connects_nobody,
-    nothing_that_opens_an_account_is_kept_or_said,
+    foreign_or_reused_oauth_state_connects_no_seller,
+    oauth_secrets_are_neither_stored_nor_logged,
 }
 
-async fn a_state_of_somebody_else_connects_nobody(database: &TestDatabase) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let platform = Platform::of(&world);
+async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabase) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::of(&env);
     let nobody = async |what: &str| {
-        assert_eq!(world.count("sellers").await, 0, "{what}");
-        assert!(!world.asked_of_stripe().iter().any(|asked| asked["path"] == "/oauth/token"), "{what}");
+        assert_eq!(env.count("sellers").await, 0, "{what}");
+        assert!(!env.stripe_requests().iter().any(|asked| asked["path"] == "/oauth/token"), "{what}");
     };
-    let (ada, eve) = (platform.account("").await, platform.account("").await);
+    let (ada, eve) = (platform.create_account("").await, platform.create_account("").await);
     let of_ada = platform.approve(&platform.authorize("session of ada").await, &ada).await;
     let of_eve = platform.approve(&platform.authorize("session of eve").await, &eve).await;
 
@@ -49,11 +50,11 @@ async fn a_state_of_somebody_else_connects_nobody(database: &TestDatabase) {
         ),
     ] {
         let body = json!({ "code": code, "state": state, "binding": binding });
-        let refused = platform.come_back(&body).await;
+        let refused = platform.complete_oauth(&body).await;
         assert_eq!((refused.status, refused.problem()), (400, error), "{what}");
         nobody(what).await;
     }
-    let refused = platform.come_back(&json!({ "code": of_ada.code, "binding": "session of ada" })).await;
+    let refused = platform.complete_oauth(&json!({ "code": of_ada.code, "binding": "session of ada" })).await;
     assert_eq!((refused.status, refused.problem()), (422, "invalid_request"));
     nobody("no state").await;
 
@@ -62,23 +63,23 @@ async fn a_state_of_somebody_else_connects_nobody(database: &TestDatabase) {
     let over = "UPDATE oauth_states SET expires_at = '2020-01-01 00:00:00+00:00' WHERE created_at = (SELECT \
                 max(created_at) FROM oauth_states)";
     database.execute(over).await;
-    let refused = platform.come_back(&late.with("session of ada")).await;
+    let refused = platform.complete_oauth(&late.with("session of ada")).await;
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_expired"));
     nobody("expired").await;
 
     // Nobody's tries have done harm to whoever began.
-    let seller = platform.come_back(&of_ada.with("session of ada")).await.expect(200);
+    let seller = platform.complete_oauth(&of_ada.with("session of ada")).await.expect(200);
     assert_eq!(seller.text_of("account_id"), ada);
-    let refused = platform.come_back(&of_ada.with("session of ada")).await;
+    let refused = platform.complete_oauth(&of_ada.with("session of ada")).await;
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"));
     // Not with a fresh code either.
     let fresh = platform.approve(&platform.authorize("session of ada").await, &eve).await;
     let replayed = json!({ "code": fresh.code, "state": of_ada.state, "binding": "session of ada" });
-    let refused = platform.come_back(&replayed).await;
+    let refused = platform.complete_oauth(&replayed).await;
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"));
-    assert_eq!(world.count("sellers").await, 1);
+    assert_eq!(env.count("sellers").await, 1);
     let exchanged = |asked: &&Value| asked["path"] == "/oauth/token";
-    assert_eq!(world.asked_of_stripe().iter().filter(exchanged).count(), 1);
+    assert_eq!(env.stripe_requests().iter().filter(exchanged).count(), 1);
 }
 
 /// Every row of every table, in words; of SQLite, every byte of its files.
@@ -103,22 +104,22 @@ async fn dump(database: &TestDatabase) -> String {
     all
 }
 
-async fn nothing_that_opens_an_account_is_kept_or_said(database: &TestDatabase) {
-    let settings = [NO_WALK[0], ("QUITTANCE_LOG", "trace")];
-    let world = World::start_with(database, Webhooks::Delivered, &settings).await;
-    let platform = Platform::of(&world);
-    let account_id = platform.account("").await;
+async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
+    let settings = [NO_BACKFILL[0], ("QUITTANCE_LOG", "trace")];
+    let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
+    let platform = Platform::of(&env);
+    let account_id = platform.create_account("").await;
     let url = platform.authorize("the session of ada").await;
     let came_back = platform.approve(&url, &account_id).await;
     let callback = platform.api.post("/v1/sellers/oauth/callback");
     let callback = callback.json(&came_back.with("the session of ada")).key("back");
     let connected = callback.send().await.expect(200);
     let replayed = callback.send().await.expect(200);
-    let used = platform.come_back(&came_back.with("the session of ada")).await.expect(400);
+    let used = platform.complete_oauth(&came_back.with("the session of ada")).await.expect(400);
     // One that Stripe refuses.
     let again = platform.approve(&platform.authorize("the session of ada").await, &account_id).await;
     let refused = json!({ "code": came_back.code, "state": again.state, "binding": "the session of ada" });
-    let refused = platform.come_back(&refused).await.expect(400);
+    let refused = platform.complete_oauth(&refused).await.expect(400);
     assert_eq!(refused.problem(), "oauth_code_invalid");
 
     // And one that fills in an account on Stripe's pages.
@@ -128,13 +129,13 @@ async fn nothing_that_opens_an_account_is_kept_or_said(database: &TestDatabase) 
     let link = platform.api.post(format!("/v1/sellers/{}/account_link", made.text_of("id")));
     let link = link.json(&body).key("link").send().await.expect(201);
     let link_url = link.text_of("url");
-    let shop = Shop::open_through(&world, Through::Direct).await;
-    shop.fulfil("paid", crate::shop::Fate::Paid).await;
-    come_to_rest(&world).await;
+    let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+    shop.complete_order("paid", crate::storefront::ExpectedEnd::Paid).await;
+    wait_until_idle(&env).await;
 
-    let metrics = world.api.get("/metrics").send().await.expect(200).text;
+    let metrics = env.api.get("/metrics").send().await.expect(200).text;
     let answers = [&connected, &replayed, &used, &refused, &made].map(|answer| answer.text.clone()).concat();
-    let (tables, logs) = (dump(database).await, world.logs());
+    let (tables, logs) = (dump(database).await, env.logs());
     assert!(tables.contains(&account_id) && logs.contains("quittance"), "nothing was looked at");
     let secret_of_link = link_url.rsplit('/').next().expect("an end").to_owned();
     let secrets = [

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
 
 use crate::client::{Answer, Call};
+use crate::environment::{Environment, Webhooks};
 use crate::event::Source;
-use crate::shop::Shop;
-use crate::world::{Webhooks, World};
+use crate::storefront::Storefront;
 
 /// Well below the time after which Stripe, a proxy, or a customer gives up.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
@@ -18,7 +18,7 @@ fn name(database: &TestDatabase) -> &str {
 }
 
 /// Says that the service is away, and when to come again.
-fn says_away(answer: &Answer) {
+fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503, "{}", answer.text);
     assert_eq!(answer.problem(), "service_unavailable");
     let seconds: u32 = answer.header("retry-after").parse().expect("seconds in Retry-After");
@@ -26,12 +26,12 @@ fn says_away(answer: &Answer) {
 }
 
 #[test]
-fn a_missing_database_is_said_and_survived() {
+fn unreachable_database_returns_503_until_it_is_back() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
         let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
-        let world = World::start(database, Webhooks::Lost).await;
-        let shop = Shop::open(&world).await;
-        let source = Source::of(&shop, shop.payable("before").await).await;
+        let env = Environment::start(database, Webhooks::Lost).await;
+        let shop = Storefront::open(&env).await;
+        let source = Source::of(&shop, shop.intent_order("before").await).await;
         let order_id = &source.payable.order_id;
         let succeeded = source.succeeded();
 
@@ -42,76 +42,75 @@ fn a_missing_database_is_said_and_survived() {
         elsewhere.execute(&terminate).await;
 
         let calls: [Call; 7] = [
-            world.api.get("/readyz"),
-            world.api.get("/v1/products"),
-            shop.placing("meanwhile"),
-            shop.paying(order_id),
-            shop.canceling(order_id),
-            world.api.get(format!("/v1/orders/{order_id}/payment?wait=1")),
-            succeeded.delivery(&world.api),
+            env.api.get("/readyz"),
+            env.api.get("/v1/products"),
+            shop.place_request("meanwhile"),
+            shop.intent_request(order_id),
+            shop.cancel_request(order_id),
+            env.api.get(format!("/v1/orders/{order_id}/payment?wait=1")),
+            succeeded.delivery(&env.api),
         ];
         for call in &calls {
-            says_away(&call.send().await);
+            assert_unavailable(&call.send().await);
         }
-        world.api.get("/healthz").send().await.expect(200);
+        env.api.get("/healthz").send().await.expect(200);
         // Many at once, so that every connection of the pool is tried.
         let mut deliveries = tokio::task::JoinSet::new();
         for _ in 0..40 {
-            let call = succeeded.delivery(&world.api);
+            let call = succeeded.delivery(&env.api);
             deliveries.spawn(async move { call.send().await });
         }
-        deliveries.join_all().await.iter().for_each(says_away);
+        deliveries.join_all().await.iter().for_each(assert_unavailable);
 
         elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
-        assert_eq!(world.count("inbox").await, 0, "nothing was acknowledged, nothing is there");
-        assert_eq!(world.count("orders WHERE customer_reference = 'meanwhile'").await, 0);
-        wait_until("the service is ready", async || world.api.get("/readyz").send().await.status == 200)
-            .await;
-        succeeded.delivery(&world.api).insist().await.expect(200);
+        assert_eq!(env.count("inbox").await, 0, "nothing was acknowledged, nothing is there");
+        assert_eq!(env.count("orders WHERE customer_reference = 'meanwhile'").await, 0);
+        wait_until("the service is ready", async || env.api.get("/readyz").send().await.status == 200).await;
+        succeeded.delivery(&env.api).send_with_retries().await.expect(200);
         assert_eq!(shop.order(order_id).await["status"], "paid");
-        shop.payable("meanwhile").await;
+        shop.intent_order("meanwhile").await;
     });
 }
 
 #[test]
-fn a_file_that_another_program_locks_is_said_and_survived() {
+fn locked_database_file_returns_503_until_released() {
     run_on(Kind::Sqlite, async |database: &TestDatabase| {
-        let world = World::start(database, Webhooks::Lost).await;
-        let shop = Shop::open(&world).await;
-        let source = Source::of(&shop, shop.payable("before").await).await;
+        let env = Environment::start(database, Webhooks::Lost).await;
+        let shop = Storefront::open(&env).await;
+        let source = Source::of(&shop, shop.intent_order("before").await).await;
         let succeeded = source.succeeded();
 
         let held = database.hold_writes().await;
         let begun = Instant::now();
-        let (place, deliver) = (shop.placing("meanwhile"), succeeded.delivery(&world.api));
+        let (place, deliver) = (shop.place_request("meanwhile"), succeeded.delivery(&env.api));
         let (placed, delivered) = tokio::join!(place.send(), deliver.send());
-        says_away(&placed);
-        says_away(&delivered);
+        assert_unavailable(&placed);
+        assert_unavailable(&delivered);
         assert!(begun.elapsed() < ANSWERED_WITHIN, "it took {:?}", begun.elapsed());
         // What only reads goes on.
-        world.api.get("/readyz").send().await.expect(200);
+        env.api.get("/readyz").send().await.expect(200);
         assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
         held.release().await;
 
         shop.place("meanwhile").await;
-        succeeded.deliver(&world.api).await.expect(200);
+        succeeded.deliver(&env.api).await.expect(200);
         assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
-        assert_eq!(world.count("orders WHERE customer_reference = 'meanwhile'").await, 1);
+        assert_eq!(env.count("orders WHERE customer_reference = 'meanwhile'").await, 1);
     });
 }
 
 #[test]
-fn connections_that_were_cut_are_replaced() {
+fn cut_database_connections_are_replaced() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
         let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
-        let world = World::start(database, Webhooks::Lost).await;
-        let shop = Shop::open(&world).await;
+        let env = Environment::start(database, Webhooks::Lost).await;
+        let shop = Storefront::open(&env).await;
         let name = name(database);
         for round in 0..3 {
             let terminate =
                 format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
             elsewhere.execute(&terminate).await;
-            shop.payable(&format!("cut-{round}")).await;
+            shop.intent_order(&format!("cut-{round}")).await;
         }
     });
 }

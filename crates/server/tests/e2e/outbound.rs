@@ -9,13 +9,13 @@ use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
 use crate::process::text;
-use crate::receiver::{Got, Receiver, Teller};
+use crate::receiver::{ReceivedRequest, Receiver, SandboxService};
 
 quittance_test_support::on_both_databases! {
-    slow_and_dead_endpoints_delay_nobody,
-    stock_libraries_verify_what_is_sent,
-    a_failure_is_shown_and_mended,
-    a_service_that_stops_lets_go_what_it_has_not_begun,
+    slow_and_failing_endpoints_do_not_delay_others,
+    signed_messages_pass_reference_verifiers,
+    failed_delivery_is_shown_and_resent,
+    shutdown_records_finished_deliveries,
 }
 
 const HANGING: usize = 30;
@@ -23,29 +23,29 @@ const FAILING: usize = 20;
 const HEALTHY: usize = 50;
 const ORDERS: usize = 20;
 
-async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
-    let teller = Teller::start(database).await;
+async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase) {
+    let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
     for (count, name) in [(HANGING, "hang"), (FAILING, "error"), (HEALTHY, "ok")] {
         for number in 0..count {
-            teller.endpoint(&receiver.url(&format!("{name}-{number}"))).await;
+            service.endpoint(&receiver.url(&format!("{name}-{number}"))).await;
         }
     }
     let mut placed: HashMap<String, Instant> = HashMap::new();
     for _ in 0..ORDERS {
         let begun = Instant::now();
-        placed.insert(teller.place().await, begun);
+        placed.insert(service.place().await, begun);
     }
     // Nothing here waits for the hanging ones: none of them is ever answered.
     let healthy: Vec<String> = (0..HEALTHY).map(|number| format!("/ok-{number}")).collect();
     wait_until("every healthy endpoint has every order", async || {
-        healthy.iter().all(|path| receiver.heard(path) == ORDERS)
+        healthy.iter().all(|path| receiver.message_count(path) == ORDERS)
     })
     .await;
     // Whoever waits for one that hangs waits until it is given up.
     let given_up = "SELECT count(*) FROM delivery_attempts WHERE outcome = 'timed_out'";
     assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for one that hangs");
-    let got = receiver.got();
+    let got = receiver.requests();
     let hanging = got.iter().filter(|got| got.path.starts_with("/hang")).count();
     assert!(hanging >= HANGING, "all that hang were tried");
     assert!(got.iter().filter(|got| got.path.starts_with("/error")).count() >= FAILING);
@@ -70,17 +70,18 @@ async fn slow_and_dead_endpoints_delay_nobody(database: &TestDatabase) {
     .await;
 }
 
-async fn stock_libraries_verify_what_is_sent(database: &TestDatabase) {
-    let teller = Teller::start(database).await;
+async fn signed_messages_pass_reference_verifiers(database: &TestDatabase) {
+    let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
-    let made = teller.endpoint(&receiver.url("ok")).await;
+    let made = service.endpoint(&receiver.url("ok")).await;
     let path = format!("/v1/webhook_endpoints/{}/roll_secret", made["id"].as_str().expect("an id"));
-    let rolled = teller.api.post(path).json(&json!({})).send().await.expect(200).body;
-    teller.place().await;
+    let rolled = service.api.post(path).json(&json!({})).send().await.expect(200).body;
+    service.place().await;
     let ping = format!("/v1/webhook_endpoints/{}/ping", made["id"].as_str().expect("an id"));
-    teller.api.post(ping).send().await.expect(200);
+    service.api.post(ping).send().await.expect(200);
     let got =
-        wait_until("both messages arrive", async || Some(receiver.got()).filter(|got| got.len() >= 2)).await;
+        wait_until("both messages arrive", async || Some(receiver.requests()).filter(|got| got.len() >= 2))
+            .await;
     let signatures = got[0].headers["webhook-signature"].split(' ').count();
     assert_eq!(signatures, 2, "both secrets sign while one is rolled");
     let secrets =
@@ -101,7 +102,7 @@ async fn stock_libraries_verify_what_is_sent(database: &TestDatabase) {
 }
 
 /// What a stock library says of these requests.
-fn verify(program: &str, script: &str, secrets: &str, got: &[Got]) -> String {
+fn verify(program: &str, script: &str, secrets: &str, got: &[ReceivedRequest]) -> String {
     let lines = got.iter().map(|got| format!("{}\n", json!({ "headers": got.headers, "body": got.body })));
     let requests = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(requests.path(), lines.collect::<String>()).expect("a file");
@@ -114,55 +115,55 @@ fn verify(program: &str, script: &str, secrets: &str, got: &[Got]) -> String {
     format!("{}\n{}", text(&ended.stdout), text(&ended.stderr))
 }
 
-async fn a_failure_is_shown_and_mended(database: &TestDatabase) {
-    let teller = Teller::start(database).await;
+async fn failed_delivery_is_shown_and_resent(database: &TestDatabase) {
+    let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
-    let made = teller.endpoint(&receiver.url("error")).await;
+    let made = service.endpoint(&receiver.url("error")).await;
     let endpoint = format!("/v1/webhook_endpoints/{}", made["id"].as_str().expect("an id"));
-    let order_id = teller.place().await;
+    let order_id = service.place().await;
     let list = format!("/v1/messages?order_id={order_id}");
     let message = async || {
-        let page = teller.api.get(&list).send().await.expect(200).body;
+        let page = service.api.get(&list).send().await.expect(200).body;
         Some(page["data"][0].clone()).filter(|message| message["deliveries"][0]["attempt_count"] != 0)
     };
     let message: Value =
         wait_until("a first attempt is recorded", async || message().await.filter(Value::is_object)).await;
     let path = format!("/v1/messages/{}", message["id"].as_str().expect("an id"));
-    let shown = teller.api.get(&path).send().await.expect(200).body;
+    let shown = service.api.get(&path).send().await.expect(200).body;
     let delivery = &shown["deliveries"][0];
     assert_eq!(delivery["state"], "pending");
     assert!(delivery["next_attempt_at"].is_string());
     let attempt = &delivery["attempts"][0];
     assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("refused"), &json!(500)));
     assert_eq!(attempt["answer"], "out of order");
-    let failing = teller.api.get(&endpoint).send().await.expect(200).body;
+    let failing = service.api.get(&endpoint).send().await.expect(200).body;
     assert!(failing["failing_since"].is_string());
-    let metrics = teller.api.get("/metrics").send().await.expect(200).text;
+    let metrics = service.api.get("/metrics").send().await.expect(200).text;
     assert!(metrics.contains("quittance_outbound_attempts_total{outcome=\"refused\"} "), "{metrics}");
 
     // The shop mends it, and asks for the message.
     let body = json!({ "url": receiver.url("ok") });
-    teller.api.patch(&endpoint).json(&body).send().await.expect(200);
-    teller.api.post(format!("{path}/resend")).send().await.expect(200);
-    wait_until("the message arrives", async || receiver.heard("/ok") == 1).await;
+    service.api.patch(&endpoint).json(&body).send().await.expect(200);
+    service.api.post(format!("{path}/resend")).send().await.expect(200);
+    wait_until("the message arrives", async || receiver.message_count("/ok") == 1).await;
     let delivered = async || {
-        let shown = teller.api.get(&path).send().await.expect(200).body;
+        let shown = service.api.get(&path).send().await.expect(200).body;
         shown["deliveries"][0]["state"] == "delivered"
     };
     wait_until("the delivery is recorded", delivered).await;
-    let well = teller.api.get(&endpoint).send().await.expect(200).body;
+    let well = service.api.get(&endpoint).send().await.expect(200).body;
     assert!(well["failing_since"].is_null());
 }
 
-async fn a_service_that_stops_lets_go_what_it_has_not_begun(database: &TestDatabase) {
-    let mut teller = Teller::start(database).await;
+async fn shutdown_records_finished_deliveries(database: &TestDatabase) {
+    let mut service = SandboxService::start(database).await;
     let receiver = Receiver::start();
-    teller.endpoint(&receiver.url("hang")).await;
-    teller.endpoint(&receiver.url("ok")).await;
-    teller.place().await;
-    wait_until("both endpoints are tried", async || receiver.got().len() == 2).await;
-    teller.service().terminate();
-    assert!(teller.service().end().await.success(), "it stopped in good order");
+    service.endpoint(&receiver.url("hang")).await;
+    service.endpoint(&receiver.url("ok")).await;
+    service.place().await;
+    wait_until("both endpoints are tried", async || receiver.requests().len() == 2).await;
+    service.process().terminate();
+    assert!(service.process().wait_for_exit().await.success(), "it stopped in good order");
     let state = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
     assert_eq!(database.scalar_i64(state).await, 1, "what had ended is recorded");
 }

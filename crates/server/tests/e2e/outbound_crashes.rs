@@ -9,10 +9,10 @@ use std::time::Duration;
 use quittance_test_support::{TestDatabase, on_both_databases, wait_until};
 use rand::RngExt;
 
-use crate::receiver::{Got, Receiver, Teller};
-use crate::seed::{dice, exhaustive, seed};
+use crate::receiver::{ReceivedRequest, Receiver, SandboxService};
+use crate::seed::{exhaustive, rng, seed};
 
-on_both_databases! { messages_get_through_kills_in_order }
+on_both_databases! { messages_survive_kills_in_order }
 
 /// Endpoints by their paths. The last is tried again and again, and holds nobody back.
 const PATHS: [&str; 3] = ["/ok-1", "/ok-2", "/error"];
@@ -25,31 +25,31 @@ const AHEAD: usize = 200;
 mod points {
     use quittance_crash_points::{CrashPoint, VARIABLE};
 
-    use super::{Receiver, Teller, TestDatabase, check};
+    use super::{Receiver, SandboxService, TestDatabase, check};
 
-    quittance_test_support::on_both_databases! { a_crash_at_any_point_loses_no_message }
+    quittance_test_support::on_both_databases! { crash_at_any_point_loses_no_message }
 
-    async fn a_crash_at_any_point_loses_no_message(database: &TestDatabase) {
-        let mut teller = Teller::start(database).await;
+    async fn crash_at_any_point_loses_no_message(database: &TestDatabase) {
+        let mut service = SandboxService::start(database).await;
         let receiver = Receiver::start();
-        teller.endpoint(&receiver.url("ok")).await;
+        service.endpoint(&receiver.url("ok")).await;
         for point in CrashPoint::OUTBOUND {
-            super::come_to_rest(database).await;
-            teller.kill_and_revive(&[(VARIABLE, point.name())]).await;
-            let order_id = teller.place().await;
-            super::tell(database, &order_id, 2).await;
-            super::tell(database, &order_id, 3).await;
-            let status = teller.service().end().await;
+            super::wait_until_idle(database).await;
+            service.kill_and_restart(&[(VARIABLE, point.name())]).await;
+            let order_id = service.place().await;
+            super::write_message(database, &order_id, 2).await;
+            super::write_message(database, &order_id, 3).await;
+            let status = service.process().wait_for_exit().await;
             assert!(!status.success(), "{} is never reached", point.name());
             println!("{} was reached", point.name());
-            teller.revive(&[]).await;
+            service.restart(&[]).await;
         }
         check(database, &receiver, "/ok").await;
     }
 }
 
 /// Writes what a change to an order writes.
-async fn tell(database: &TestDatabase, order_id: &str, sequence: usize) {
+async fn write_message(database: &TestDatabase, order_id: &str, sequence: usize) {
     let id = quittance_test_support::id(quittance_domain::id::MessageId::from_uuid);
     let sql = format!(
         "INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at) SELECT '{id}', id, \
@@ -58,29 +58,29 @@ async fn tell(database: &TestDatabase, order_id: &str, sequence: usize) {
     database.execute(&sql).await;
 }
 
-async fn messages_get_through_kills_in_order(database: &TestDatabase) {
+async fn messages_survive_kills_in_order(database: &TestDatabase) {
     let seed = seed();
     let kills = if exhaustive() { 200 } else { 8 };
-    let mut teller = Teller::start(database).await;
+    let mut service = SandboxService::start(database).await;
     let receiver = Receiver::start();
     for path in PATHS {
-        teller.endpoint(&receiver.url(path.trim_start_matches('/'))).await;
+        service.endpoint(&receiver.url(path.trim_start_matches('/'))).await;
     }
     let mut orders = Vec::new();
     for _ in 0..12 {
-        orders.push(teller.place().await);
+        orders.push(service.place().await);
     }
     let enough = Arc::new(AtomicBool::new(false));
-    let mut moments = dice(seed, 1);
+    let mut moments = rng(seed, 1);
     let writing = write_until(database, &receiver, &orders, Arc::clone(&enough), seed);
     let killing = async {
         for _ in 0..kills {
             // What comes again and again is no sign that messages are on their way.
-            let wanted = receiver.heard(PATHS[0]) + moments.random_range(1..20);
-            wait_until("the next messages arrive", async || receiver.heard(PATHS[0]) >= wanted).await;
+            let wanted = receiver.message_count(PATHS[0]) + moments.random_range(1..20);
+            wait_until("the next messages arrive", async || receiver.message_count(PATHS[0]) >= wanted).await;
             // The random delay is the fault: it picks the moment of the kill.
             tokio::time::sleep(Duration::from_micros(moments.random_range(0..20_000))).await;
-            teller.kill_and_revive(&[]).await;
+            service.kill_and_restart(&[]).await;
         }
         enough.store(true, Ordering::Relaxed);
     };
@@ -99,12 +99,12 @@ async fn write_until(
     enough: Arc<AtomicBool>,
     seed: u64,
 ) -> usize {
-    let mut dice = dice(seed, 2);
+    let mut rng = rng(seed, 2);
     let mut sequences: HashMap<&str, usize> = HashMap::new();
     let mut written = 0;
     let is_enough = || enough.load(Ordering::Relaxed);
     let ahead = |written: usize| {
-        let heard = PATHS.map(|path| receiver.heard(path)).into_iter().min().unwrap_or_default();
+        let heard = PATHS.map(|path| receiver.message_count(path)).into_iter().min().unwrap_or_default();
         orders.len() + written - heard
     };
     while !is_enough() {
@@ -112,10 +112,10 @@ async fn write_until(
             let caught_up = async || is_enough() || ahead(written) <= AHEAD / 2;
             wait_until("the slowest endpoint catches up", caught_up).await;
         }
-        let order = &orders[dice.random_range(0..orders.len())];
+        let order = &orders[rng.random_range(0..orders.len())];
         let sequence = sequences.entry(order).or_insert(1);
         *sequence += 1;
-        tell(database, order, *sequence).await;
+        write_message(database, order, *sequence).await;
         written += 1;
         tokio::task::yield_now().await;
     }
@@ -123,7 +123,7 @@ async fn write_until(
 }
 
 /// Waits until nothing waits for its first attempt, and what failed is the failing endpoint's.
-async fn come_to_rest(database: &TestDatabase) {
+async fn wait_until_idle(database: &TestDatabase) {
     wait_until("every message is published and attempted", async || {
         let unpublished = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT published").await;
         let untried = database.scalar_i64("SELECT count(*) FROM deliveries WHERE attempts = 0").await;
@@ -136,9 +136,9 @@ async fn come_to_rest(database: &TestDatabase) {
 async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
     let written = "SELECT id AS value FROM outbox";
     let written: HashSet<String> = database.texts(written).await.into_iter().collect();
-    wait_until("every message arrives", async || receiver.heard(path) >= written.len()).await;
-    come_to_rest(database).await;
-    let got: Vec<Got> = receiver.got().into_iter().filter(|got| got.path == path).collect();
+    wait_until("every message arrives", async || receiver.message_count(path) >= written.len()).await;
+    wait_until_idle(database).await;
+    let got: Vec<ReceivedRequest> = receiver.requests().into_iter().filter(|got| got.path == path).collect();
     let arrived: HashSet<String> = got.iter().map(|got| got.id().to_owned()).collect();
     assert_eq!(arrived, written, "none is lost, and none is made up");
     let mut seen = HashSet::new();

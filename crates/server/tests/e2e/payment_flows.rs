@@ -5,23 +5,23 @@ use rand::RngExt;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::books::Books;
-use crate::seed::{dice, exhaustive, seed};
-use crate::sellers::Through;
-use crate::shop::{AMOUNT, Shop};
-use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
+use crate::invariants::wait_until_idle;
+use crate::seed::{exhaustive, rng, seed};
+use crate::sellers::ChargeRoute;
+use crate::storefront::{AMOUNT, Storefront};
+use crate::stripe_objects::StripeObjects;
 
 quittance_test_support::on_both_databases! {
-    both_rails_at_once,
-    both_rails_of_direct_charges_at_once,
-    two_successes_of_one_order,
-    two_successes_of_direct_charges_of_one_order,
-    two_successes_of_destination_charges_of_one_order,
-    another_rail_closes_the_first,
-    another_rail_closes_the_first_direct_charge,
-    refunds_at_once_never_give_back_more_than_was_paid,
-    refunds_of_direct_charges_at_once_never_give_back_more_than_was_paid,
+    concurrent_payment_flows_pay_order_once,
+    concurrent_direct_charge_flows_pay_order_once,
+    second_success_is_refunded,
+    second_direct_charge_success_is_refunded,
+    second_destination_charge_success_is_refunded,
+    second_payment_flow_closes_first,
+    second_direct_charge_flow_closes_first,
+    concurrent_refunds_never_exceed_amount_paid,
+    concurrent_direct_charge_refunds_never_exceed_amount_paid,
 }
 
 fn rounds() -> usize {
@@ -29,85 +29,92 @@ fn rounds() -> usize {
 }
 
 /// Pays by the Payment Element, if that is possible. Asked again where the other tab got in the way.
-async fn by_element(shop: &Shop, order_id: &str, tries: usize) {
+async fn pay_by_element(shop: &Storefront, order_id: &str, tries: usize) {
     for _ in 0..tries {
-        let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).insist().await;
+        let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send_with_retries().await;
         if asked.status == 200 {
-            shop.confirm_by(&asked.text_of("payment_intent_id"), "pm_card_visa").await;
+            shop.confirm_with(&asked.text_of("payment_intent_id"), "pm_card_visa").await;
         }
     }
 }
 
 /// Pays on Stripe's page, if that is possible.
-async fn by_page(shop: &Shop, order_id: &str, tries: usize) {
+async fn pay_by_page(shop: &Storefront, order_id: &str, tries: usize) {
     for _ in 0..tries {
-        let asked = shop.hosting(order_id).insist().await;
+        let asked = shop.session_request(order_id).send_with_retries().await;
         if asked.status == 200 {
             shop.pay_page(&asked.text_of("checkout_session_id"), "pm_card_visa").await;
         }
     }
 }
 
-async fn both_rails_at_once(database: &TestDatabase) {
-    both_at_once(database, Through::Nobody).await;
+async fn concurrent_payment_flows_pay_order_once(database: &TestDatabase) {
+    check_concurrent_flows(database, ChargeRoute::Platform).await;
 }
 
-async fn both_rails_of_direct_charges_at_once(database: &TestDatabase) {
-    both_at_once(database, Through::Direct).await;
+async fn concurrent_direct_charge_flows_pay_order_once(database: &TestDatabase) {
+    check_concurrent_flows(database, ChargeRoute::Direct).await;
 }
 
 /// Two tabs pay one order at once.
-async fn both_at_once(database: &TestDatabase, through: Through) {
+async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRoute) {
     let seed = seed();
-    let world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open_through(&world, through).await;
+    let env = Environment::start(database, Webhooks::Delivered).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
-        let mut dice = dice(seed, round);
+        let mut rng = rng(seed, round);
         let order_id = shop.place(&format!("race-{round}")).await;
         // Sometimes one of the tabs was opened earlier.
-        match dice.random_range(0..3) {
-            0 => drop(shop.hosting(&order_id).insist().await.expect(200)),
-            1 => drop(shop.paying(&order_id).insist().await.expect(200)),
+        match rng.random_range(0..3) {
+            0 => drop(shop.session_request(&order_id).send_with_retries().await.expect(200)),
+            1 => drop(shop.intent_request(&order_id).send_with_retries().await.expect(200)),
             _ => {}
         }
-        let (first, second) = (dice.random_range(1..=2), dice.random_range(1..=2));
-        tokio::join!(by_element(&shop, &order_id, first), by_page(&shop, &order_id, second));
+        let (first, second) = (rng.random_range(1..=2), rng.random_range(1..=2));
+        tokio::join!(pay_by_element(&shop, &order_id, first), pay_by_page(&shop, &order_id, second));
         // Where they have only closed each other's attempts, the customer tries once more.
-        if Books::read(&world, &shop).await.of(&order_id).successes() == 0 {
-            by_page(&shop, &order_id, 1).await;
+        if StripeObjects::read(&env, &shop).await.of(&order_id).successes() == 0 {
+            pay_by_page(&shop, &order_id, 1).await;
         }
         order_ids.push(order_id);
     }
-    adds_up(&world, &shop, &order_ids).await;
+    assert_paid_once_net(&env, &shop, &order_ids).await;
 }
 
-async fn two_successes_of_one_order(database: &TestDatabase) {
-    two_successes(database, Through::Nobody).await;
+async fn second_success_is_refunded(database: &TestDatabase) {
+    check_second_success(database, ChargeRoute::Platform).await;
 }
 
-async fn two_successes_of_direct_charges_of_one_order(database: &TestDatabase) {
-    two_successes(database, Through::Direct).await;
+async fn second_direct_charge_success_is_refunded(database: &TestDatabase) {
+    check_second_success(database, ChargeRoute::Direct).await;
 }
 
-async fn two_successes_of_destination_charges_of_one_order(database: &TestDatabase) {
-    two_successes(database, Through::Destination).await;
+async fn second_destination_charge_success_is_refunded(database: &TestDatabase) {
+    check_second_success(database, ChargeRoute::Destination).await;
 }
 
 /// Money comes twice, as it can where a bank is slow.
-async fn two_successes(database: &TestDatabase, through: Through) {
+async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute) {
     let seed = seed();
-    let world = World::start(database, Webhooks::Delivered).await;
-    let shop = Shop::open_through(&world, through).await;
+    let env = Environment::start(database, Webhooks::Delivered).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
         let order_id = shop.place(&format!("twice-{round}")).await;
         let intent = async || {
-            let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).insist().await;
+            let asked =
+                shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send_with_retries().await;
             asked.expect(200).text_of("payment_intent_id")
         };
-        let page = async || shop.hosting(&order_id).insist().await.expect(200).text_of("checkout_session_id");
-        match dice(seed, round).random_range(0..3) {
+        let page = async || {
+            shop.session_request(&order_id)
+                .send_with_retries()
+                .await
+                .expect(200)
+                .text_of("checkout_session_id")
+        };
+        match rng(seed, round).random_range(0..3) {
             0 => {
                 let (first, second) = (intent().await, page().await);
                 tokio::join!(force(&shop, "payment_intents", &first), pay_page(&shop, &second));
@@ -119,13 +126,13 @@ async fn two_successes(database: &TestDatabase, through: Through) {
             _ => {
                 let (first, second) = (page().await, intent().await);
                 confirm(&shop, &second).await;
-                shop.see_paid(&order_id).await;
+                shop.wait_until_paid(&order_id).await;
                 force(&shop, "checkout/sessions", &first).await;
             }
         }
         wait_until("Stripe shows both payments", async || {
-            let books = Books::read(&world, &shop).await;
-            books.of(&order_id).successes() == 2
+            let objects = StripeObjects::read(&env, &shop).await;
+            objects.of(&order_id).successes() == 2
         })
         .await;
         order_ids.push(order_id);
@@ -144,16 +151,16 @@ async fn two_successes(database: &TestDatabase, through: Through) {
         let is_due = |entry: &Value| entry["what"] == "refund.due" && entry["reason"] == "surplus";
         assert!(shown.iter().any(is_due), "{shown:?}");
     }
-    adds_up(&world, &shop, &order_ids).await;
+    assert_paid_once_net(&env, &shop, &order_ids).await;
 }
 
-async fn force(shop: &Shop, kind: &str, id: &str) {
+async fn force(shop: &Storefront, kind: &str, id: &str) {
     shop.control(&format!("{kind}/{id}/succeed"), "").await;
 }
 
 /// The customer pays. Where the other success was heard of before, this was closed: then it is forced, too.
-async fn confirm(shop: &Shop, payment_intent_id: &str) {
-    let answer = shop.confirm_by(payment_intent_id, "pm_card_visa").await;
+async fn confirm(shop: &Storefront, payment_intent_id: &str) {
+    let answer = shop.confirm_with(payment_intent_id, "pm_card_visa").await;
     if answer.status != 200 {
         assert_eq!(answer.body["error"]["payment_intent"]["status"], "canceled", "{}", answer.text);
         force(shop, "payment_intents", payment_intent_id).await;
@@ -161,7 +168,7 @@ async fn confirm(shop: &Shop, payment_intent_id: &str) {
 }
 
 /// As [`confirm`], on Stripe's page.
-async fn pay_page(shop: &Shop, session_id: &str) {
+async fn pay_page(shop: &Storefront, session_id: &str) {
     let answer = shop.pay_page(session_id, "pm_card_visa").await;
     if answer.status != 200 {
         let path = format!("/v1/checkout/sessions/{session_id}");
@@ -172,19 +179,19 @@ async fn pay_page(shop: &Shop, session_id: &str) {
 }
 
 /// Every order is paid, once, and what was captured less what was refunded is its total.
-async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
+async fn assert_paid_once_net(env: &Environment<'_>, shop: &Storefront, order_ids: &[String]) {
     for order_id in order_ids {
-        shop.see_paid(order_id).await;
+        shop.wait_until_paid(order_id).await;
     }
-    come_to_rest(world).await;
-    let books = Books::read(world, shop).await;
+    wait_until_idle(env).await;
+    let objects = StripeObjects::read(env, shop).await;
     let mut surplus = 0;
     for order_id in order_ids {
-        let at_stripe = books.of(order_id);
+        let at_stripe = objects.of(order_id);
         assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
         // What came too often is everybody's again.
         assert_eq!(at_stripe.fee(), shop.fee(), "{at_stripe:?}");
-        let passed_on = if shop.through == Through::Destination { AMOUNT } else { 0 };
+        let passed_on = if shop.charge_route == ChargeRoute::Destination { AMOUNT } else { 0 };
         assert_eq!(at_stripe.transferred(), passed_on, "{at_stripe:?}");
         let open = at_stripe
             .intents
@@ -197,30 +204,36 @@ async fn adds_up(world: &World<'_>, shop: &Shop, order_ids: &[String]) {
             (Some(AMOUNT), Some(0))
         );
         let paid = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
-        assert_eq!(world.count(&paid).await, 1);
+        assert_eq!(env.count(&paid).await, 1);
         surplus += at_stripe.successes() - 1;
     }
     println!("{} orders, {surplus} of them paid twice", order_ids.len());
 }
 
-async fn another_rail_closes_the_first(database: &TestDatabase) {
-    the_first_is_closed(database, Through::Nobody).await;
+async fn second_payment_flow_closes_first(database: &TestDatabase) {
+    check_first_flow_is_closed(database, ChargeRoute::Platform).await;
 }
 
-async fn another_rail_closes_the_first_direct_charge(database: &TestDatabase) {
-    the_first_is_closed(database, Through::Direct).await;
+async fn second_direct_charge_flow_closes_first(database: &TestDatabase) {
+    check_first_flow_is_closed(database, ChargeRoute::Direct).await;
 }
 
 /// The timeline shows that the first attempt was closed before the second was made.
-async fn the_first_is_closed(database: &TestDatabase, through: Through) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
-    let payable = shop.payable("element-first").await;
-    let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
+async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: ChargeRoute) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let payable = shop.intent_order("element-first").await;
+    let page = shop
+        .session_request(&payable.order_id)
+        .send_with_retries()
+        .await
+        .expect(200)
+        .text_of("checkout_session_id");
     assert_eq!(shop.at_stripe(&payable.payment_intent_id).await["status"], "canceled");
-    let again = shop.hosting(&payable.order_id).insist().await.expect(200);
+    let again = shop.session_request(&payable.order_id).send_with_retries().await.expect(200);
     assert_eq!(again.text_of("checkout_session_id"), page, "an open Session is used again");
-    let intent = shop.api.post(format!("/v1/orders/{}/payment_intent", payable.order_id)).insist().await;
+    let intent =
+        shop.api.post(format!("/v1/orders/{}/payment_intent", payable.order_id)).send_with_retries().await;
     let session = shop.stripe.get(format!("/v1/checkout/sessions/{page}")).send().await.expect(200);
     assert_eq!(session.body["status"], "expired");
     let requests: Vec<String> = shop
@@ -239,42 +252,47 @@ async fn the_first_is_closed(database: &TestDatabase, through: Through) {
     ];
     assert_eq!(requests, in_order);
     shop.confirm(&intent.expect(200).text_of("payment_intent_id")).await;
-    shop.see_paid(&payable.order_id).await;
+    shop.wait_until_paid(&payable.order_id).await;
 
     // Where the first can not be closed, the second is not made.
-    let payable = shop.payable("not-closed").await;
+    let payable = shop.intent_order("not-closed").await;
     for nth in 1..=5 {
         let form = format!("route=POST /v1/payment_intents/{{id}}/cancel&fault=conflict&nth={nth}");
-        world.control("chaos/next", &form).await;
+        env.control("chaos/next", &form).await;
     }
-    let refused = shop.hosting(&payable.order_id).send().await;
+    let refused = shop.session_request(&payable.order_id).send().await;
     assert_eq!((refused.status, refused.problem()), (503, "stripe_unavailable"));
     let sessions = shop.stripe.list("/v1/checkout/sessions").await;
     assert!(sessions.iter().all(|session| session["metadata"]["order_id"] != payable.order_id.as_str()));
-    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-    let page = shop.hosting(&payable.order_id).insist().await.expect(200).text_of("checkout_session_id");
+    env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    let page = shop
+        .session_request(&payable.order_id)
+        .send_with_retries()
+        .await
+        .expect(200)
+        .text_of("checkout_session_id");
     pay_page(&shop, &page).await;
-    adds_up(&world, &shop, &[payable.order_id]).await;
+    assert_paid_once_net(&env, &shop, &[payable.order_id]).await;
 }
 
-async fn refunds_at_once_never_give_back_more_than_was_paid(database: &TestDatabase) {
-    refunds_at_once(database, Through::Nobody).await;
+async fn concurrent_refunds_never_exceed_amount_paid(database: &TestDatabase) {
+    check_concurrent_refunds(database, ChargeRoute::Platform).await;
 }
 
-async fn refunds_of_direct_charges_at_once_never_give_back_more_than_was_paid(database: &TestDatabase) {
-    refunds_at_once(database, Through::Direct).await;
+async fn concurrent_direct_charge_refunds_never_exceed_amount_paid(database: &TestDatabase) {
+    check_concurrent_refunds(database, ChargeRoute::Direct).await;
 }
 
-async fn refunds_at_once(database: &TestDatabase, through: Through) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
-    let payable = shop.payable("refunds").await;
+async fn check_concurrent_refunds(database: &TestDatabase, charge_route: ChargeRoute) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let payable = shop.intent_order("refunds").await;
     shop.confirm(&payable.payment_intent_id).await;
-    shop.see_paid(&payable.order_id).await;
+    shop.wait_until_paid(&payable.order_id).await;
     let mut asking = JoinSet::new();
     for part in 0..8 {
-        let call = shop.refunding(&payable.order_id, Some(700), &format!("refund-{part}"));
-        asking.spawn(async move { call.insist().await });
+        let call = shop.refund_request(&payable.order_id, Some(700), &format!("refund-{part}"));
+        asking.spawn(async move { call.send_with_retries().await });
     }
     let answers = asking.join_all().await;
     let taken = answers.iter().filter(|answer| answer.status == 201).count();
@@ -283,9 +301,9 @@ async fn refunds_at_once(database: &TestDatabase, through: Through) {
         assert_eq!((answer.status, answer.problem()), (409, "refund_too_large"), "{}", answer.text);
     }
     // What was refused was refused here: Stripe was not asked.
-    assert_eq!(world.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
-    assert_eq!(Books::read(&world, &shop).await.of(&payable.order_id).refunded(), 2_100);
-    shop.refunding(&payable.order_id, None, "rest").insist().await.expect(201);
-    shop.see_become(&payable.order_id, "refunded").await;
-    assert_eq!(Books::read(&world, &shop).await.of(&payable.order_id).fee(), 0);
+    assert_eq!(env.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
+    assert_eq!(StripeObjects::read(&env, &shop).await.of(&payable.order_id).refunded(), 2_100);
+    shop.refund_request(&payable.order_id, None, "rest").send_with_retries().await.expect(201);
+    shop.wait_for_status(&payable.order_id, "refunded").await;
+    assert_eq!(StripeObjects::read(&env, &shop).await.of(&payable.order_id).fee(), 0);
 }

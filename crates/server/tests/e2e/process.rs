@@ -75,13 +75,13 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child of ours")
     }
 
     /// Waits until the process ends on its own.
-    pub(crate) async fn end(&mut self) -> ExitStatus {
-        wait_until("the process ends", async || self.ended()).await
+    pub(crate) async fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_until("the process ends", async || self.exit_status()).await
     }
 
     /// Ends it at once, as `kill -9` does.

@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::environment::{RETURN_ORIGIN, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, ready};
 use crate::process::{Process, free_port, quittance};
-use crate::world::{RETURN_ORIGIN, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, ready};
 
 /// A request that a receiver was sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Got {
+pub(crate) struct ReceivedRequest {
     pub(crate) at: Instant,
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
 }
 
-impl Got {
+impl ReceivedRequest {
     pub(crate) fn id(&self) -> &str {
         &self.headers["webhook-id"]
     }
@@ -40,21 +40,22 @@ impl Got {
 #[derive(Clone)]
 pub(crate) struct Receiver {
     address: SocketAddr,
-    got: Arc<Mutex<Vec<Got>>>,
+    got: Arc<Mutex<Vec<ReceivedRequest>>>,
     /// The ids of messages by the path that has heard of them.
     heard: Arc<Mutex<HashMap<String, HashSet<String>>>>,
 }
 
 impl Receiver {
     pub(crate) fn start() -> Self {
-        let got: Arc<Mutex<Vec<Got>>> = Arc::default();
+        let got: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
         let heard: Arc<Mutex<HashMap<String, HashSet<String>>>> = Arc::default();
         let (kept, known) = (Arc::clone(&got), Arc::clone(&heard));
         let take = move |request: HttpRequest, body: Bytes| {
             let headers = request.headers().iter();
             let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
             let path = request.path().to_owned();
-            let taken = Got { at: Instant::now(), path: path.clone(), headers, body: text(&body) };
+            let taken =
+                ReceivedRequest { at: Instant::now(), path: path.clone(), headers, body: text(&body) };
             let mut known = known.lock().expect("the list");
             known.entry(path.clone()).or_default().insert(taken.id().to_owned());
             kept.lock().expect("the list").push(taken);
@@ -81,12 +82,12 @@ impl Receiver {
         format!("http://{}/{path}", self.address)
     }
 
-    pub(crate) fn got(&self) -> Vec<Got> {
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
         self.got.lock().expect("the list").clone()
     }
 
     /// Of how many different messages it has heard, at this path.
-    pub(crate) fn heard(&self, path: &str) -> usize {
+    pub(crate) fn message_count(&self, path: &str) -> usize {
         self.heard.lock().expect("the list").get(path).map_or(0, HashSet::len)
     }
 }
@@ -96,7 +97,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A service with its own sandbox on a database, and a product to order.
-pub(crate) struct Teller<'a> {
+pub(crate) struct SandboxService<'a> {
     pub(crate) database: &'a TestDatabase,
     pub(crate) api: Client,
     service: Process,
@@ -106,7 +107,7 @@ pub(crate) struct Teller<'a> {
     home: TempDir,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> SandboxService<'a> {
     pub(crate) async fn start(database: &'a TestDatabase) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
@@ -134,13 +135,13 @@ impl<'a> Teller<'a> {
         self.api.post("/v1/orders").json(&body).send().await.expect(201).text_of("id")
     }
 
-    pub(crate) fn service(&mut self) -> &mut Process {
+    pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.service
     }
 
     /// Starts the service again, which must not run, with some more settings. What the one before had taken on is
     /// free: a minute has passed.
-    pub(crate) async fn revive(&mut self, settings: &[(&str, &str)]) {
+    pub(crate) async fn restart(&mut self, settings: &[(&str, &str)]) {
         let leases = "UPDATE deliveries SET lease_until = created_at WHERE lease_until IS NOT NULL";
         self.database.execute(leases).await;
         self.service = start(self.home.path(), self.database, &self.api, self.sandbox, settings);
@@ -148,9 +149,9 @@ impl<'a> Teller<'a> {
     }
 
     /// Ends the service as `kill -9` does, and starts it again.
-    pub(crate) async fn kill_and_revive(&mut self, settings: &[(&str, &str)]) {
+    pub(crate) async fn kill_and_restart(&mut self, settings: &[(&str, &str)]) {
         self.service.kill();
-        self.revive(settings).await;
+        self.restart(settings).await;
     }
 }
 

@@ -6,34 +6,34 @@ use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
 use serde_json::json;
 
 use crate::client::{Answer, Client};
+use crate::environment::{Environment, Webhooks};
 use crate::event::Source;
-use crate::shop::Shop;
-use crate::world::{Webhooks, World};
+use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    whoever_waits_hears_of_the_commit,
-    without_webhooks_stripe_is_asked,
+    waiting_lookup_returns_after_commit,
+    waiting_lookup_without_webhooks_reads_stripe,
 }
 
 #[test]
-fn whoever_waits_at_another_process_hears_of_the_commit() {
+fn waiting_lookup_at_other_process_returns_after_commit() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
-        let world = World::start(database, Webhooks::Lost).await;
-        let (_second, other) = world.second_service(&[]).await;
-        tell_whoever_waits(&world, &other).await;
+        let env = Environment::start(database, Webhooks::Lost).await;
+        let (_second, other) = env.start_second_service(&[]).await;
+        check_waiting_lookup(&env, &other).await;
     });
 }
 
-async fn whoever_waits_hears_of_the_commit(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    tell_whoever_waits(&world, &world.api).await;
+async fn waiting_lookup_returns_after_commit(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    check_waiting_lookup(&env, &env.api).await;
 }
 
 /// A commit by the world's service answers who waits at `api`. Stripe itself says that nothing has happened, so it
 /// can not be that it was asked.
-async fn tell_whoever_waits(world: &World<'_>, api: &Client) {
-    let shop = Shop::open(world).await;
-    let payable = shop.payable("race").await;
+async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
+    let shop = Storefront::open(env).await;
+    let payable = shop.intent_order("race").await;
     let source = Source::of(&shop, payable).await;
     let order_id = &source.payable.order_id;
     let before = api.get(format!("/v1/orders/{order_id}/payment")).send().await.expect(200);
@@ -45,31 +45,31 @@ async fn tell_whoever_waits(world: &World<'_>, api: &Client) {
     let wait = api.get(format!("/v1/orders/{order_id}/payment?wait=20"));
     let waiting = tokio::spawn(async move { (wait.send().await, Instant::now()) });
     // Stripe is asked after a second: the request waits by then.
-    asked_stripe(api).await;
+    wait_until_stripe_is_read(api).await;
     assert!(!waiting.is_finished(), "there is nothing to tell yet");
-    source.succeeded().deliver(&world.api).await.expect(200);
+    source.succeeded().deliver(&env.api).await.expect(200);
     let committed = Instant::now();
     let (answer, answered) = waiting.await.expect("an answer");
-    is_success(&answer.expect(200), order_id);
+    assert_paid(&answer.expect(200), order_id);
     assert!(answered.saturating_duration_since(committed) < Duration::from_secs(3), "it was told late");
 
     // The same by Stripe's id. What settled before `after` is no news, so that this waits in vain.
     let payment_intent = format!("/v1/payment_intents/{}", source.payable.payment_intent_id);
     let answer = api.get(format!("{payment_intent}?wait=20")).send().await.expect(200);
-    is_success(&answer, order_id);
+    assert_paid(&answer, order_id);
     let begun = Instant::now();
     let version = &answer.body["version"];
     let later = api.get(format!("{payment_intent}?wait=1&after={version}"));
-    is_success(&later.send().await.expect(200), order_id);
+    assert_paid(&later.send().await.expect(200), order_id);
     assert!(begun.elapsed() >= Duration::from_millis(900));
 }
 
-fn is_success(answer: &Answer, order_id: &str) {
+fn assert_paid(answer: &Answer, order_id: &str) {
     assert_eq!(answer.body["order_id"], order_id);
     assert_eq!((&answer.body["status"], &answer.body["order_status"]), (&json!("succeeded"), &json!("paid")));
 }
 
-async fn asked_stripe(api: &Client) {
+async fn wait_until_stripe_is_read(api: &Client) {
     wait_until("the service asks Stripe", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
         let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));
@@ -78,24 +78,24 @@ async fn asked_stripe(api: &Client) {
     .await;
 }
 
-async fn without_webhooks_stripe_is_asked(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
-    let payable = shop.payable("dropped").await;
-    let wait = shop.waiting(&payable.order_id, 20);
+async fn waiting_lookup_without_webhooks_reads_stripe(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+    let payable = shop.intent_order("dropped").await;
+    let wait = shop.lookup_request(&payable.order_id, 20);
     let waiting = tokio::spawn(async move { wait.send().await });
     shop.confirm(&payable.payment_intent_id).await;
-    is_success(&waiting.await.expect("an answer").expect(200), &payable.order_id);
-    assert_eq!(world.count("inbox").await, 0);
-    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, 1);
+    assert_paid(&waiting.await.expect("an answer").expect(200), &payable.order_id);
+    assert_eq!(env.count("inbox").await, 0);
+    assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, 1);
 
     // The page of a customer whose bank declines is told, too.
-    let declined = shop.payable("declined").await;
-    let wait = shop.waiting(&declined.order_id, 20);
+    let declined = shop.intent_order("declined").await;
+    let wait = shop.lookup_request(&declined.order_id, 20);
     let waiting = tokio::spawn(async move { wait.send().await });
     let form = "payment_method=pm_card_visa_chargeDeclined&return_url=https%3A%2F%2Fshop.example%2Fdone";
     let path = format!("/v1/payment_intents/{}/confirm", declined.payment_intent_id);
-    world.stripe.post(path).form(form).send().await.expect(402);
+    env.stripe.post(path).form(form).send().await.expect(402);
     let answer = waiting.await.expect("an answer").expect(200);
     assert_eq!(answer.body["order_status"], "payment_failed", "{}", answer.text);
     assert_eq!(answer.body["last_error"]["code"], "card_declined", "{}", answer.text);

@@ -5,8 +5,8 @@ use std::fs;
 use quittance_test_support::wait_until;
 
 use crate::client::Client;
+use crate::environment::STRIPE_KEY;
 use crate::process::{Process, free_port, quittance};
-use crate::world::STRIPE_KEY;
 
 /// Passes the check digit, and is no test number.
 const NUMBER: &str = "4111111111111111";
@@ -15,7 +15,7 @@ const NUMBER: &str = "4111111111111111";
 const CVC: &str = "731946285017";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_card_is_not_in_the_log() {
+async fn refused_card_number_is_not_logged() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let port = free_port();
     let mut command = quittance(home.path());

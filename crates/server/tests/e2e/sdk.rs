@@ -6,24 +6,24 @@ use std::process::Command;
 
 use quittance_test_support::TestDatabase;
 
+use crate::environment::{Environment, NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks};
 use crate::event::Source;
 use crate::process::{output, text};
-use crate::shop::Shop;
-use crate::world::{NEXT_WEBHOOK_SECRET, WEBHOOK_SECRET, Webhooks, World};
+use crate::storefront::Storefront;
 
-quittance_test_support::on_both_databases! { npm_stripe_signs_what_is_accepted }
+quittance_test_support::on_both_databases! { events_signed_by_stripe_library_are_accepted }
 
-async fn npm_stripe_signs_what_is_accepted(database: &TestDatabase) {
+async fn events_signed_by_stripe_library_are_accepted(database: &TestDatabase) {
     if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
         eprintln!("webhook_signatures.mjs did not run: QUITTANCE_SDK_TESTS is not set");
         return;
     }
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
-    let source = Source::of(&shop, shop.payable("signed-by-node").await).await;
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+    let source = Source::of(&shop, shop.intent_order("signed-by-node").await).await;
     let mut node = Command::new("node");
     node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/webhook_signatures.mjs"))
-        .env("WEBHOOK_URL", format!("{}/webhooks/stripe", world.api.base()))
+        .env("WEBHOOK_URL", format!("{}/webhooks/stripe", env.api.base()))
         .env("WEBHOOK_SECRETS", format!("{WEBHOOK_SECRET},{NEXT_WEBHOOK_SECRET}"))
         .env("PROCESSING", source.processing().0.to_string())
         .env("SUCCEEDED", source.succeeded().0.to_string());
@@ -31,5 +31,5 @@ async fn npm_stripe_signs_what_is_accepted(database: &TestDatabase) {
     let said = format!("{}\n{}", text(&ended.stdout), text(&ended.stderr));
     assert!(ended.status.success(), "{said}");
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid", "{said}");
-    assert_eq!(world.count("inbox").await, 4);
+    assert_eq!(env.count("inbox").await, 4);
 }

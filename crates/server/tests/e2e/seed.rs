@@ -17,7 +17,7 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// Dice for one part of a test: the same for the same seed and part.
-pub(crate) fn dice(seed: u64, part: usize) -> StdRng {
+pub(crate) fn rng(seed: u64, part: usize) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(part as u64))
 }
 

@@ -7,25 +7,25 @@ use quittance_crash_points::{CrashPoint, VARIABLE};
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
 
-use crate::crashes::{arm, die_and_revive, through};
-use crate::impostors::Impostor;
-use crate::sellers::{Platform, Seller, Through, path};
-use crate::shop::Shop;
-use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::crashes::{crash_during, restart_after_crash, restart_with_crash_point};
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
+use crate::forged_metadata::ForgingSeller;
+use crate::invariants::wait_until_idle;
+use crate::sellers::{ChargeRoute, Platform, Seller, path};
+use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    a_client_that_repeats_itself_finds_one_seller,
-    what_nobody_repeats_is_driven_on,
-    a_seller_that_is_kept_stays_through_a_crash,
-    what_a_seller_makes_in_the_window_is_not_ours,
+    seller_requests_retried_after_crash_take_effect_once,
+    abandoned_seller_requests_are_resumed_after_crash,
+    refused_disconnect_interrupted_by_crash_keeps_seller,
+    forged_payment_intent_after_crash_is_ignored,
 }
 
 const DEBIT: &str = "pm_sepaDebit_successDelayed_de";
 
 /// The accounts that Stripe made because the platform asked it to, with what they say they are of.
-async fn made(world: &World<'_>) -> Vec<Value> {
-    let mut all = world.stripe_list("/v1/accounts").await;
+async fn made(env: &Environment<'_>) -> Vec<Value> {
+    let mut all = env.stripe_list("/v1/accounts").await;
     all.retain(|account| account["type"] == "express");
     all
 }
@@ -36,158 +36,158 @@ fn creating(platform: &Platform, name: &str) -> crate::client::Call {
 }
 
 /// How often the platform was told to have left an account.
-async fn times_ended(platform: &Platform, seller: &Seller) -> usize {
+async fn deauthorization_count(platform: &Platform, seller: &Seller) -> usize {
     let owner = platform.owner(seller).await;
     owner.list("/v1/events?type=account.application.deauthorized").await.len()
 }
 
 /// Checks that a seller was made once, with one account.
-async fn is_made_once(world: &World<'_>, platform: &Platform, name: &str, before: usize) -> Value {
+async fn assert_created_once(env: &Environment<'_>, platform: &Platform, name: &str, before: usize) -> Value {
     let list = format!("/v1/sellers?reference={name}");
     let found = wait_until("the seller has an account", async || {
-        let listed = platform.api.get(&list).insist().await.expect(200).body["data"].clone();
+        let listed = platform.api.get(&list).send_with_retries().await.expect(200).body["data"].clone();
         Some(listed).filter(|listed| listed[0]["account_id"].is_string())
     })
     .await;
     assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
-    let accounts = made(world).await;
+    let accounts = made(env).await;
     assert_eq!(accounts.len(), before + 1, "{name}: {accounts:?}");
     assert!(accounts.iter().any(|account| account["id"] == found[0]["account_id"]));
     found[0].clone()
 }
 
-async fn a_client_that_repeats_itself_finds_one_seller(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let platform = Platform::of(&world);
+async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::of(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
-        let before = made(&world).await.len();
-        arm(&mut world, point).await;
+        let before = made(&env).await.len();
+        restart_with_crash_point(&mut env, point).await;
         let answered = OnceCell::new();
         let flow = async {
-            let _ = answered.set(creating(&platform, point.name()).insist().await.expect(201));
+            let _ = answered.set(creating(&platform, point.name()).send_with_retries().await.expect(201));
         };
-        through(&mut world, point, flow).await;
-        let seller = is_made_once(&world, &platform, point.name(), before).await;
+        crash_during(&mut env, point, flow).await;
+        let seller = assert_created_once(&env, &platform, point.name(), before).await;
         let answered = answered.into_inner().expect("an answer");
         assert_eq!(answered.text_of("id"), seller["id"], "{}", point.name());
-        let again = creating(&platform, point.name()).insist().await.expect(201);
+        let again = creating(&platform, point.name()).send_with_retries().await.expect(201);
         assert_eq!(again.text_of("id"), seller["id"]);
     }
     // A code can not be exchanged twice: its owner connects the account once more.
     let point = CrashPoint::CodeExchanged;
-    let account_id = platform.account("").await;
+    let account_id = platform.create_account("").await;
     let url = platform.authorize("ada").await;
     let came_back = platform.approve(&url, &account_id).await;
-    arm(&mut world, point).await;
+    restart_with_crash_point(&mut env, point).await;
     let callback = platform.api.post("/v1/sellers/oauth/callback").json(&came_back.with("ada")).key("back");
     let flow = async {
-        let refused = callback.insist().await;
+        let refused = callback.send_with_retries().await;
         assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"), "{}", refused.text);
     };
-    through(&mut world, point, flow).await;
+    crash_during(&mut env, point, flow).await;
     let connected = platform.connect(&account_id).await;
     let of_account = format!("sellers WHERE account_id = '{account_id}'");
-    assert_eq!(world.count(&of_account).await, 1);
+    assert_eq!(env.count(&of_account).await, 1);
     assert_eq!(platform.seller(&connected).await["ready"], true);
     for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
-        let shop = Shop::open_through(&world, Through::Direct).await;
+        let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
-        let live = shop.payable(point.name()).await;
-        arm(&mut world, point).await;
+        let live = shop.intent_order(point.name()).await;
+        restart_with_crash_point(&mut env, point).await;
         let flow = async {
             let gone = platform.unlink(&seller, true).await.expect(200);
             assert_eq!(gone.body["connected"], false, "{}", gone.text);
         };
-        through(&mut world, point, flow).await;
-        has_left(&world, &platform, &shop, &live.order_id).await;
+        crash_during(&mut env, point, flow).await;
+        assert_disconnected(&env, &platform, &shop, &live.order_id).await;
     }
 }
 
 /// Checks that a seller has left, once, with its order canceled first.
-async fn has_left(world: &World<'_>, platform: &Platform, shop: &Shop, order_id: &str) {
+async fn assert_disconnected(env: &Environment<'_>, platform: &Platform, shop: &Storefront, order_id: &str) {
     let seller = shop.seller.as_ref().expect("a seller");
-    platform.see(seller, "connected", &json!(false)).await;
+    platform.wait_for_field(seller, "connected", &json!(false)).await;
     // By the platform, or, where Stripe's event was heard before, at Stripe.
     let ended_by =
         format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
-    wait_until("the order has ended", async || world.count(&ended_by).await == 1).await;
+    wait_until("the order has ended", async || env.count(&ended_by).await == 1).await;
     assert_eq!(shop.order(order_id).await["status"], "canceled");
-    assert_eq!(times_ended(platform, seller).await, 1, "deauthorized once");
-    let told = format!("outbox WHERE kind = 'seller.disconnected' AND seller_id = '{}'", seller.id);
-    assert_eq!(world.count(&told).await, 1);
-    come_to_rest(world).await;
+    assert_eq!(deauthorization_count(platform, seller).await, 1, "deauthorized once");
+    let published = format!("outbox WHERE kind = 'seller.disconnected' AND seller_id = '{}'", seller.id);
+    assert_eq!(env.count(&published).await, 1);
+    wait_until_idle(env).await;
 }
 
-async fn what_nobody_repeats_is_driven_on(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let platform = Platform::of(&world);
+async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::of(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
-        let before = made(&world).await.len();
-        arm(&mut world, point).await;
+        let before = made(&env).await.len();
+        restart_with_crash_point(&mut env, point).await;
         let body = json!({ "type": "express", "country": "DE", "reference": point.name() });
         let cut = platform.api.post("/v1/sellers").json(&body).try_send().await;
         assert!(cut.is_err(), "{} is never reached", point.name());
-        die_and_revive(&mut world).await;
-        is_made_once(&world, &platform, point.name(), before).await;
+        restart_after_crash(&mut env).await;
+        assert_created_once(&env, &platform, point.name(), before).await;
     }
     for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
-        let shop = Shop::open_through(&world, Through::Direct).await;
+        let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
-        let live = shop.payable(point.name()).await;
-        arm(&mut world, point).await;
+        let live = shop.intent_order(point.name()).await;
+        restart_with_crash_point(&mut env, point).await;
         let cut = platform.api.delete(format!("{}?force=true", path(&seller))).try_send().await;
         assert!(cut.is_err(), "{} is never reached", point.name());
-        die_and_revive(&mut world).await;
-        has_left(&world, &platform, &shop, &live.order_id).await;
+        restart_after_crash(&mut env).await;
+        assert_disconnected(&env, &platform, &shop, &live.order_id).await;
     }
 }
 
 /// Money is on its way: what was begun is taken back by the worker.
-async fn a_seller_that_is_kept_stays_through_a_crash(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let platform = Platform::of(&world);
-    let shop = Shop::open_through(&world, Through::Direct).await;
+async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::of(&env);
+    let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
-    let debit = shop.payable("debit").await;
-    shop.confirm_by(&debit.payment_intent_id, DEBIT).await.expect(200);
-    shop.see_become(&debit.order_id, "processing").await;
-    platform.change(&seller, "payouts_enabled=false").await;
-    platform.see(&seller, "can_unlink", &json!(true)).await;
-    arm(&mut world, CrashPoint::UnlinkStarted).await;
+    let debit = shop.intent_order("debit").await;
+    shop.confirm_with(&debit.payment_intent_id, DEBIT).await.expect(200);
+    shop.wait_for_status(&debit.order_id, "processing").await;
+    platform.change_account(&seller, "payouts_enabled=false").await;
+    platform.wait_for_field(&seller, "can_unlink", &json!(true)).await;
+    restart_with_crash_point(&mut env, CrashPoint::UnlinkStarted).await;
     let cut = platform.api.delete(path(&seller)).try_send().await;
     assert!(cut.is_err(), "it is never reached");
-    die_and_revive(&mut world).await;
-    platform.see(&seller, "blockers", &json!(["payouts_not_enabled"])).await;
-    assert_eq!(times_ended(&platform, &seller).await, 0);
-    platform.change(&seller, "payouts_enabled=true").await;
-    platform.see(&seller, "ready", &json!(true)).await;
-    shop.payable("after").await;
+    restart_after_crash(&mut env).await;
+    platform.wait_for_field(&seller, "blockers", &json!(["payouts_not_enabled"])).await;
+    assert_eq!(deauthorization_count(&platform, &seller).await, 0);
+    platform.change_account(&seller, "payouts_enabled=true").await;
+    platform.wait_for_field(&seller, "ready", &json!(true)).await;
+    shop.intent_order("after").await;
     shop.control(&format!("payment_intents/{}/settle", debit.payment_intent_id), "outcome=succeeded").await;
-    shop.see_become(&debit.order_id, "paid").await;
+    shop.wait_for_status(&debit.order_id, "paid").await;
 }
 
 /// Stripe has made what is ours, and nobody knows its id but Stripe and the seller.
-async fn what_a_seller_makes_in_the_window_is_not_ours(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, Through::Direct).await;
+async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let order_id = shop.place("window").await;
-    arm(&mut world, CrashPoint::AttemptCreated).await;
-    let cut = shop.paying(&order_id).try_send().await;
+    restart_with_crash_point(&mut env, CrashPoint::AttemptCreated).await;
+    let cut = shop.intent_request(&order_id).try_send().await;
     assert!(cut.is_err(), "it is never reached");
-    let status = world.service().end().await;
+    let status = env.service().wait_for_exit().await;
     assert!(!status.success(), "it stopped in good order");
     let (ours, payment_id) =
-        Impostor::of(&world, shop.clone()).await.made_by_us("/v1/payment_intents", &order_id).await;
+        ForgingSeller::of(&env, shop.clone()).await.platform_object("/v1/payment_intents", &order_id).await;
     // Nobody takes the attempt up before the seller's own is heard of.
-    world.revive(&[NO_WALK[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
-    let impostor = Impostor::of(&world, shop.clone()).await;
-    impostor.change_nothing(&order_id, &payment_id).await;
-    drop(impostor);
-    world.kill();
-    world.let_leases_end().await;
-    world.revive(&NO_WALK).await;
-    let again = shop.paying(&order_id).insist().await.expect(200);
+    env.restart(&[NO_BACKFILL[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
+    let forger = ForgingSeller::of(&env, shop.clone()).await;
+    forger.assert_ignored(&order_id, &payment_id).await;
+    drop(forger);
+    env.kill();
+    env.expire_leases().await;
+    env.restart(&NO_BACKFILL).await;
+    let again = shop.intent_request(&order_id).send_with_retries().await.expect(200);
     assert_eq!(again.text_of("payment_intent_id"), ours);
     shop.confirm(&ours).await;
-    Impostor::of(&world, shop.clone()).await.is_paid_once(&order_id).await;
+    ForgingSeller::of(&env, shop.clone()).await.assert_paid_once(&order_id).await;
 }

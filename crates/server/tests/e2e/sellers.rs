@@ -5,7 +5,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
-use crate::world::{RETURN_ORIGIN, World};
+use crate::environment::{Environment, RETURN_ORIGIN};
 
 /// What the platform takes of each order: in hundredths of a per cent, and on top of that.
 pub(crate) const FEE_BASIS_POINTS: i64 = 250;
@@ -16,9 +16,9 @@ pub(crate) const FEE: i64 = 93;
 
 /// Through whom a shop sells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Through {
+pub(crate) enum ChargeRoute {
     /// The platform itself.
-    Nobody,
+    Platform,
     /// A seller, on whose account customers are charged.
     Direct,
     /// A seller, to whose account the money is transferred.
@@ -34,12 +34,12 @@ pub(crate) struct Seller {
 
 /// What an owner came back from Stripe with.
 #[derive(Debug, Clone)]
-pub(crate) struct CameBack {
+pub(crate) struct OAuthReturn {
     pub(crate) code: String,
     pub(crate) state: String,
 }
 
-impl CameBack {
+impl OAuthReturn {
     /// What the platform passes on, of somebody.
     pub(crate) fn with(&self, binding: &str) -> Value {
         json!({ "code": self.code, "state": self.state, "binding": binding })
@@ -54,24 +54,24 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    pub(crate) fn of(world: &World<'_>) -> Self {
-        Self { api: world.api.clone(), stripe: world.stripe.clone() }
+    pub(crate) fn of(env: &Environment<'_>) -> Self {
+        Self { api: env.api.clone(), stripe: env.stripe.clone() }
     }
 
     /// Somebody's account at Stripe, which is ready to sell but for what the form says; its id.
-    pub(crate) async fn account(&self, form: &str) -> String {
+    pub(crate) async fn create_account(&self, form: &str) -> String {
         let form = format!("country=DE&default_currency=eur&connected_by=nobody&{form}");
         let account = self.stripe.control("accounts", form.trim_end_matches('&')).await;
         account["id"].as_str().expect("an id").to_owned()
     }
 
     /// Changes an account as Stripe or its owner would.
-    pub(crate) async fn change(&self, seller: &Seller, form: &str) {
+    pub(crate) async fn change_account(&self, seller: &Seller, form: &str) {
         self.stripe.control(&format!("accounts/{}", seller.account_id), form).await;
     }
 
     /// Its owner, or Stripe, lets the platform in no more.
-    pub(crate) async fn leave(&self, seller: &Seller) {
+    pub(crate) async fn revoke_access(&self, seller: &Seller) {
         self.stripe.control(&format!("accounts/{}/disconnect", seller.account_id), "").await;
     }
 
@@ -84,11 +84,17 @@ impl Platform {
     /// Begins to connect an account; where its owner is sent.
     pub(crate) async fn authorize(&self, binding: &str) -> String {
         let body = json!({ "binding": binding, "redirect_uri": format!("{RETURN_ORIGIN}/connected") });
-        self.api.post("/v1/sellers/oauth/authorize").json(&body).insist().await.expect(201).text_of("url")
+        self.api
+            .post("/v1/sellers/oauth/authorize")
+            .json(&body)
+            .send_with_retries()
+            .await
+            .expect(201)
+            .text_of("url")
     }
 
     /// The owner of an account lets the platform in, at the page they were sent to.
-    pub(crate) async fn approve(&self, url: &str, account_id: &str) -> CameBack {
+    pub(crate) async fn approve(&self, url: &str, account_id: &str) -> OAuthReturn {
         let url = Url::parse(url).expect("a URL");
         let mut form = Url::parse("http://form").expect("a URL");
         let asked = url.query_pairs().filter(|(name, _)| name != "response_type");
@@ -102,11 +108,11 @@ impl Platform {
             let found = back.query_pairs().find(|(known, _)| known == name);
             found.unwrap_or_else(|| panic!("no {name} in {back}")).1.into_owned()
         };
-        CameBack { code: parameter("code"), state: parameter("state") }
+        OAuthReturn { code: parameter("code"), state: parameter("state") }
     }
 
     /// Passes on what somebody came back with.
-    pub(crate) async fn come_back(&self, body: &Value) -> Answer {
+    pub(crate) async fn complete_oauth(&self, body: &Value) -> Answer {
         self.api.post("/v1/sellers/oauth/callback").json(body).send().await
     }
 
@@ -114,15 +120,15 @@ impl Platform {
     pub(crate) async fn connect(&self, account_id: &str) -> Seller {
         let url = self.authorize(account_id).await;
         let came_back = self.approve(&url, account_id).await;
-        let seller = self.come_back(&came_back.with(account_id)).await.expect(200);
+        let seller = self.complete_oauth(&came_back.with(account_id)).await.expect(200);
         assert_eq!(seller.text_of("account_id"), account_id);
         Seller { id: seller.text_of("id"), account_id: account_id.to_owned() }
     }
 
     /// A seller that is ready, of whose orders the platform takes its fee.
-    pub(crate) async fn ready_seller(&self, through: Through) -> Seller {
-        let seller = self.connect(&self.account("").await).await;
-        let charge_type = if through == Through::Destination { "destination" } else { "direct" };
+    pub(crate) async fn ready_seller(&self, charge_route: ChargeRoute) -> Seller {
+        let seller = self.connect(&self.create_account("").await).await;
+        let charge_type = if charge_route == ChargeRoute::Destination { "destination" } else { "direct" };
         let terms = json!({
             "charge_type": charge_type, "fee_basis_points": FEE_BASIS_POINTS, "fee_fixed": FEE_FIXED,
         });
@@ -133,11 +139,11 @@ impl Platform {
 
     /// A seller as the service shows it.
     pub(crate) async fn seller(&self, seller: &Seller) -> Value {
-        self.api.get(path(seller)).insist().await.expect(200).body
+        self.api.get(path(seller)).send_with_retries().await.expect(200).body
     }
 
     /// Waits until a field of a seller has this value, without asking anybody to look for it.
-    pub(crate) async fn see(&self, seller: &Seller, field: &str, value: &Value) -> Value {
+    pub(crate) async fn wait_for_field(&self, seller: &Seller, field: &str, value: &Value) -> Value {
         wait_until(&format!("{field} of {seller:?} is {value}"), async || {
             Some(self.seller(seller).await).filter(|shown| shown[field] == *value)
         })
@@ -146,7 +152,7 @@ impl Platform {
 
     /// Lets a seller go.
     pub(crate) async fn unlink(&self, seller: &Seller, force: bool) -> Answer {
-        self.api.delete(format!("{}?force={force}", path(seller))).insist().await
+        self.api.delete(format!("{}?force={force}", path(seller))).send_with_retries().await
     }
 }
 

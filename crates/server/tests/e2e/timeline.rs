@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use quittance_test_support::TestDatabase;
 use serde_json::Value;
 
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
 use crate::event::Source;
-use crate::shop::Shop;
-use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::invariants::wait_until_idle;
+use crate::storefront::Storefront;
 
-quittance_test_support::on_both_databases! { one_call_explains_an_order }
+quittance_test_support::on_both_databases! { timeline_explains_stuck_order }
 
 fn find<'a>(timeline: &'a [Value], kind: &str, what: &str) -> Vec<&'a Value> {
     timeline.iter().filter(|entry| entry["kind"] == kind && entry["what"] == what).collect()
@@ -24,40 +24,40 @@ fn one<'a>(timeline: &'a [Value], kind: &str, what: &str) -> &'a Value {
 
 /// Brings the order to where it waits for a person: the money came after it was canceled, and another success that
 /// names it is not its own.
-async fn get_stuck(world: &World<'_>, shop: &Shop) -> String {
+async fn make_stuck(env: &Environment<'_>, shop: &Storefront) -> String {
     // Stripe is away for a moment, and its customer declines first.
-    world.control("chaos/next", "route=POST /v1/payment_intents&fault=rate_limit").await;
-    let payable = shop.payable("stuck").await;
+    env.control("chaos/next", "route=POST /v1/payment_intents&fault=rate_limit").await;
+    let payable = shop.intent_order("stuck").await;
     let order_id = payable.order_id.clone();
-    shop.confirm_by(&payable.payment_intent_id, "pm_card_visa_chargeDeclined").await.expect(402);
-    shop.see_become(&order_id, "payment_failed").await;
+    shop.confirm_with(&payable.payment_intent_id, "pm_card_visa_chargeDeclined").await.expect(402);
+    shop.wait_for_status(&order_id, "payment_failed").await;
     for nth in 1..=5 {
         let form = format!("route=POST /v1/payment_intents/{{id}}/cancel&fault=server_error&nth={nth}");
-        world.control("chaos/next", &form).await;
+        env.control("chaos/next", &form).await;
     }
-    let away = shop.canceling(&order_id).send().await;
+    let away = shop.cancel_request(&order_id).send().await;
     assert_eq!((away.status, away.problem()), (503, "stripe_unavailable"));
-    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-    shop.canceling(&order_id).insist().await.expect(200);
+    env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    shop.cancel_request(&order_id).send_with_retries().await.expect(200);
     let mut stranger = Source::of(shop, payable.clone()).await.succeeded();
     stranger.object()["id"] = "pi_of_somebody_else".into();
     stranger.object()["metadata"]["payment_id"] = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7".into();
-    stranger.deliver(&world.api).await.expect(200);
-    world.control(&format!("payment_intents/{}/succeed", payable.payment_intent_id), "").await;
-    shop.see_become(&order_id, "review").await;
-    come_to_rest(world).await;
+    stranger.deliver(&env.api).await.expect(200);
+    env.control(&format!("payment_intents/{}/succeed", payable.payment_intent_id), "").await;
+    shop.wait_for_status(&order_id, "review").await;
+    wait_until_idle(env).await;
     order_id
 }
 
 /// What we did, with Stripe's ids of the requests, and what came to nothing.
-async fn shows_what_was_asked(world: &World<'_>, timeline: &[Value]) {
+async fn shows_what_was_asked(env: &Environment<'_>, timeline: &[Value]) {
     one(timeline, "act", "payment.begun");
     let made = one(timeline, "request", "payment_intents.create");
     let closed = find(timeline, "request", "payment_intents.cancel");
     let outcomes: Vec<_> = closed.iter().map(|entry| entry["outcome"].as_str()).collect();
     assert_eq!(outcomes, [Some("failed"), Some("succeeded")], "{closed:?}");
     assert!(closed[0]["reason"].is_string(), "{closed:?}");
-    let logged: HashSet<String> = world
+    let logged: HashSet<String> = env
         .stripe_list("/v1/events")
         .await
         .iter()
@@ -86,17 +86,17 @@ fn shows_what_was_told(timeline: &[Value]) {
     assert!(find(timeline, "effect", "order.paid").is_empty());
 }
 
-async fn one_call_explains_an_order(database: &TestDatabase) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
-    let placed = shop.placing("stuck").insist().await.expect(201);
+async fn timeline_explains_stuck_order(database: &TestDatabase) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open(&env).await;
+    let placed = shop.place_request("stuck").send_with_retries().await.expect(201);
     let token = placed.text_of("client_token");
-    let order_id = get_stuck(&world, &shop).await;
+    let order_id = make_stuck(&env, &shop).await;
     let timeline = shop.timeline(&order_id).await;
     assert_eq!(timeline[0]["what"], "order.placed");
     let times: Vec<&str> = timeline.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
     assert!(times.is_sorted(), "{times:?}");
-    shows_what_was_asked(&world, &timeline).await;
+    shows_what_was_asked(&env, &timeline).await;
     shows_what_was_told(&timeline);
 
     // No secret, no customer, no body.
@@ -106,12 +106,12 @@ async fn one_call_explains_an_order(database: &TestDatabase) {
     }
     // Who placed it sees the short of it.
     let path = format!("/v1/orders/{order_id}/timeline");
-    let short = world.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
+    let short = env.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
     let entries = short.body["data"].as_array().expect("a list");
     assert!(!entries.is_empty() && entries.len() < timeline.len());
     assert!(
         entries.iter().all(|entry| entry.as_object().is_some_and(|fields| fields.len() == 3)),
         "{entries:?}"
     );
-    world.api.with(None).get(path).send().await.expect(401);
+    env.api.with(None).get(path).send().await.expect(401);
 }

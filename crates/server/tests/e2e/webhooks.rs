@@ -11,49 +11,49 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::environment::{Environment, NEXT_WEBHOOK_SECRET, NO_BACKFILL, WEBHOOK_SECRET, Webhooks};
 use crate::event::{Event, Source, delivery, sign};
 use crate::process::text;
-use crate::seed::{dice, exhaustive, seed};
-use crate::shop::Shop;
-use crate::world::{NEXT_WEBHOOK_SECRET, NO_WALK, WEBHOOK_SECRET, Webhooks, World};
+use crate::seed::{exhaustive, rng, seed};
+use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    one_event_a_hundred_times_at_once,
-    every_order_of_delivery,
-    what_does_not_fit_is_reviewed,
-    what_is_not_ours_changes_nothing,
-    nothing_is_acknowledged_before_its_commit,
-    what_is_not_signed_is_refused,
-    what_can_not_be_read_is_kept,
-    old_bytes_are_forgotten,
-    what_was_kept_as_failed_is_taken_in_again,
+    event_delivered_concurrently_is_applied_once,
+    events_in_any_order_pay_order_once,
+    wrong_amount_or_currency_requires_review,
+    events_for_other_objects_are_ignored,
+    event_is_acknowledged_after_commit_only,
+    event_with_invalid_signature_is_rejected,
+    unreadable_event_is_stored_as_failed,
+    old_payloads_are_purged,
+    failed_events_are_applied_by_replay,
 }
 
-async fn source(shop: &Shop, name: &str) -> Source {
-    Source::of(shop, shop.payable(name).await).await
+async fn source(shop: &Storefront, name: &str) -> Source {
+    Source::of(shop, shop.intent_order(name).await).await
 }
 
-async fn paid_rows(world: &World<'_>, order_id: &str) -> i64 {
-    world.count(&format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'")).await
+async fn paid_rows(env: &Environment<'_>, order_id: &str) -> i64 {
+    env.count(&format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'")).await
 }
 
-async fn one_event_a_hundred_times_at_once(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn event_delivered_concurrently_is_applied_once(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let source = source(&shop, "hundred").await;
     let succeeded = source.succeeded();
     let mut deliveries = JoinSet::new();
     for _ in 0..100 {
-        let call = succeeded.delivery(&world.api);
-        deliveries.spawn(async move { call.insist().await });
+        let call = succeeded.delivery(&env.api);
+        deliveries.spawn(async move { call.send_with_retries().await });
     }
     for answer in deliveries.join_all().await {
         assert_eq!(answer.expect(200).body, json!({ "received": true }));
     }
     let order_id = &source.payable.order_id;
     assert_eq!(shop.order(order_id).await["status"], "paid");
-    assert_eq!(paid_rows(&world, order_id).await, 1);
-    assert_eq!(world.count(&format!("inbox WHERE event_id = '{}'", succeeded.id())).await, 1);
+    assert_eq!(paid_rows(&env, order_id).await, 1);
+    assert_eq!(env.count(&format!("inbox WHERE event_id = '{}'", succeeded.id())).await, 1);
     assert_eq!(database.payload(succeeded.id()).await, Some(succeeded.bytes()));
 }
 
@@ -67,7 +67,7 @@ fn sequences() -> Vec<Vec<usize>> {
     let seed = seed();
     let mut all = Vec::new();
     extend(&mut Vec::new(), [1; 4], &mut all);
-    all.iter().enumerate().map(|(part, first)| with_repetitions(first, &mut dice(seed, part))).collect()
+    all.iter().enumerate().map(|(part, first)| with_repetitions(first, &mut rng(seed, part))).collect()
 }
 
 /// Every sequence in which each number comes as often as is left of it.
@@ -85,21 +85,21 @@ fn extend(begun: &mut Vec<usize>, left: [usize; 4], all: &mut Vec<Vec<usize>>) {
 }
 
 /// The same order of first deliveries, with the second ones anywhere behind.
-fn with_repetitions(first: &[usize], dice: &mut StdRng) -> Vec<usize> {
+fn with_repetitions(first: &[usize], rng: &mut StdRng) -> Vec<usize> {
     let mut sequence = first.to_vec();
     let mut numbers = first.to_vec();
-    numbers.shuffle(dice);
+    numbers.shuffle(rng);
     for number in numbers {
         let earliest = sequence.iter().position(|found| *found == number).expect("it is there") + 1;
-        sequence.insert(dice.random_range(earliest..=sequence.len()), number);
+        sequence.insert(rng.random_range(earliest..=sequence.len()), number);
     }
     sequence
 }
 
-async fn every_order_of_delivery(database: &TestDatabase) {
+async fn events_in_any_order_pay_order_once(database: &TestDatabase) {
     const TASKS: usize = 8;
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let sequences = Arc::new(sequences());
     println!("{} sequences", sequences.len());
     let mut tasks = JoinSet::new();
@@ -115,19 +115,19 @@ async fn every_order_of_delivery(database: &TestDatabase) {
         joined.expect("a task that found nothing wrong");
     }
     let placed = i64::try_from(sequences.len()).expect("a few");
-    assert_eq!(world.count("orders WHERE status = 'paid'").await, placed);
-    assert_eq!(world.count("outbox WHERE kind = 'order.paid'").await, placed);
-    assert_eq!(world.count("inbox").await, 4 * placed);
+    assert_eq!(env.count("orders WHERE status = 'paid'").await, placed);
+    assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, placed);
+    assert_eq!(env.count("inbox").await, 4 * placed);
 }
 
 /// Delivers the events of a new order in this order. From the success on, the order is paid.
-async fn deliver_in_order(shop: &Shop, number: usize, sequence: &[usize]) {
+async fn deliver_in_order(shop: &Storefront, number: usize, sequence: &[usize]) {
     const SUCCEEDED: usize = 3;
     let source = source(shop, &format!("sequence-{number}")).await;
     let events = [source.created(), source.processing(), source.failed(), source.succeeded()];
     let mut paid = false;
     for index in sequence {
-        events[*index].delivery(&shop.api).insist().await.expect(200);
+        events[*index].delivery(&shop.api).send_with_retries().await.expect(200);
         paid |= *index == SUCCEEDED;
         let order = shop.order(&source.payable.order_id).await;
         assert_eq!(order["status"] == "paid", paid, "{sequence:?}: {order}");
@@ -135,9 +135,9 @@ async fn deliver_in_order(shop: &Shop, number: usize, sequence: &[usize]) {
     }
 }
 
-async fn what_does_not_fit_is_reviewed(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn wrong_amount_or_currency_requires_review(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let cases: [(&str, Value); 4] = [
         ("wrong_amount", json!({ "amount": 2_499, "amount_received": 2_499 })),
         ("wrong_amount", json!({ "amount": 2_501, "amount_received": 2_501 })),
@@ -150,7 +150,7 @@ async fn what_does_not_fit_is_reviewed(database: &TestDatabase) {
         for (name, value) in changes.as_object().into_iter().flatten() {
             event.object()[name] = value.clone();
         }
-        event.deliver(&world.api).await.expect(200);
+        event.deliver(&env.api).await.expect(200);
         let order_id = &source.payable.order_id;
         let order = shop.order(order_id).await;
         assert_eq!(
@@ -160,20 +160,20 @@ async fn what_does_not_fit_is_reviewed(database: &TestDatabase) {
         );
         assert_eq!(order["amount_paid"], 0);
         // A failure that comes later does not take it out of review, and nothing says that it was paid.
-        source.failed().deliver(&world.api).await.expect(200);
+        source.failed().deliver(&env.api).await.expect(200);
         assert_eq!(shop.order(order_id).await["status"], "review");
-        assert_eq!(paid_rows(&world, order_id).await, 0);
+        assert_eq!(paid_rows(&env, order_id).await, 0);
         let reviews = format!("outbox WHERE kind = 'order.review_required' AND order_id = '{order_id}'");
-        assert_eq!(world.count(&reviews).await, 1);
+        assert_eq!(env.count(&reviews).await, 1);
         let pay_again =
             shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send().await.expect(409);
         assert_eq!(pay_again.problem(), "order_in_review");
     }
 }
 
-async fn what_is_not_ours_changes_nothing(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn events_for_other_objects_are_ignored(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let source = source(&shop, "not-ours").await;
     let other = self::source(&shop, "other").await;
     let succeeded = || source.succeeded();
@@ -199,17 +199,17 @@ async fn what_is_not_ours_changes_nothing(database: &TestDatabase) {
 
     let before = shop.order(&source.payable.order_id).await;
     for (reason, event) in cases {
-        event.deliver(&world.api).await.expect(200);
-        event.deliver(&world.api).await.expect(200);
+        event.deliver(&env.api).await.expect(200);
+        event.deliver(&env.api).await.expect(200);
         let sql =
             format!("SELECT outcome || ' ' || reason AS value FROM inbox WHERE event_id = '{}'", event.id());
-        assert_eq!(world.texts(&sql).await, [format!("ignored {reason}")]);
+        assert_eq!(env.texts(&sql).await, [format!("ignored {reason}")]);
         assert_eq!(database.payload(event.id()).await, Some(event.bytes()));
         assert_eq!(shop.order(&source.payable.order_id).await, before, "{reason}");
         assert_eq!(shop.order(&other.payable.order_id).await["status"], "pending", "{reason}");
     }
     // The real one still counts.
-    succeeded().deliver(&world.api).await.expect(200);
+    succeeded().deliver(&env.api).await.expect(200);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
 }
 
@@ -223,42 +223,42 @@ fn unknown_payment_id(event: &Event) -> String {
 /// Long enough for an answer that waits for nothing.
 const NO_ANSWER_FOR: Duration = Duration::from_millis(700);
 
-async fn nothing_is_acknowledged_before_its_commit(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let source = source(&shop, "held-up").await;
     let succeeded = source.succeeded();
     let order_id = &source.payable.order_id;
 
     let held = database.hold_writes().await;
-    let call = succeeded.delivery(&world.api);
+    let call = succeeded.delivery(&env.api);
     let mut waiting = tokio::spawn(async move { call.try_send().await });
     let answer = tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await;
     assert!(answer.is_err(), "it was answered while nothing can be committed: {answer:?}");
     // It dies with the event in its hands, unacknowledged: Stripe sends it again.
-    world.kill();
+    env.kill();
     assert!(waiting.await.expect("a task").is_err());
     held.release().await;
-    assert_eq!(world.count("inbox").await, 0);
-    world.revive(&[]).await;
-    succeeded.deliver(&world.api).await.expect(200);
+    assert_eq!(env.count("inbox").await, 0);
+    env.restart(&[]).await;
+    succeeded.deliver(&env.api).await.expect(200);
     assert_eq!(shop.order(order_id).await["status"], "paid");
 
     // Without a crash, it is answered once it is committed.
     let processing = source.processing();
     let held = database.hold_writes().await;
-    let call = processing.delivery(&world.api);
+    let call = processing.delivery(&env.api);
     let mut waiting = tokio::spawn(async move { call.send().await });
     assert!(tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await.is_err());
     held.release().await;
     waiting.await.expect("an answer").expect(200);
-    assert_eq!(world.count("inbox").await, 2);
-    assert_eq!(paid_rows(&world, order_id).await, 1);
+    assert_eq!(env.count("inbox").await, 2);
+    assert_eq!(paid_rows(&env, order_id).await, 1);
 }
 
-async fn what_is_not_signed_is_refused(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let source = source(&shop, "signed").await;
     let bytes = source.succeeded().bytes();
     let signed = sign(&bytes, WEBHOOK_SECRET, 0);
@@ -276,39 +276,39 @@ async fn what_is_not_signed_is_refused(database: &TestDatabase) {
         (bytes.clone(), String::new()),
     ];
     for (body, signature) in &refused {
-        let answer = delivery(&world.api, body, signature).send().await.expect(400);
+        let answer = delivery(&env.api, body, signature).send().await.expect(400);
         assert_eq!(answer.problem(), "invalid_signature", "{signature}");
     }
-    let unsigned = world.api.with(None).post("/webhooks/stripe").raw(bytes.clone()).send().await.expect(400);
+    let unsigned = env.api.with(None).post("/webhooks/stripe").raw(bytes.clone()).send().await.expect(400);
     assert_eq!(unsigned.problem(), "invalid_signature");
-    assert_eq!(world.count("inbox").await, 0);
+    assert_eq!(env.count("inbox").await, 0);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
 
     for (secret, age_s) in [(WEBHOOK_SECRET, 200), (NEXT_WEBHOOK_SECRET, 0)] {
         let bytes = source.processing().bytes();
-        delivery(&world.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
+        delivery(&env.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
     }
     // Stripe signs with both secrets while one is rolled.
     let both = format!("{},v1=00", sign(&bytes, "whsec_wrong", 0));
     let ours = sign(&bytes, NEXT_WEBHOOK_SECRET, 0);
     let both = format!("{ours},{}", both.split_once(',').expect("a list").1);
-    delivery(&world.api, &bytes, &both).send().await.expect(200);
+    delivery(&env.api, &bytes, &both).send().await.expect(200);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
-    assert_eq!(world.count("inbox").await, 3);
+    assert_eq!(env.count("inbox").await, 3);
 }
 
-async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
-    let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
+    let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
+    let shop = Storefront::open(&env).await;
     let (paid, processing) = (source(&shop, "paid").await, source(&shop, "processing").await);
     let spoilt = source(&shop, "spoilt").await;
     let events = [paid.succeeded(), processing.processing(), spoilt.succeeded()];
     for event in &events {
         let mut unreadable = event.clone();
         unreadable.object()["status"] = json!(7);
-        unreadable.deliver(&world.api).await.expect(200);
+        unreadable.deliver(&env.api).await.expect(200);
     }
-    assert_eq!(world.count("inbox WHERE outcome = 'failed'").await, 3);
+    assert_eq!(env.count("inbox WHERE outcome = 'failed'").await, 3);
     // A later version can read two of them.
     for event in &events[..2] {
         let quoted = event.0.to_string().replace('\'', "''");
@@ -320,7 +320,7 @@ async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
         database.execute(&sql).await;
     }
     let replay = || {
-        let ended = world.run(&["replay"], &[]);
+        let ended = env.run(&["replay"], &[]);
         assert!(ended.status.success(), "{}", text(&ended.stderr));
         let said = text(&ended.stdout);
         said.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
@@ -330,12 +330,12 @@ async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
         for (source, status) in [(&paid, "paid"), (&processing, "processing"), (&spoilt, "pending")] {
             assert_eq!(shop.order(&source.payable.order_id).await["status"], status);
         }
-        assert_eq!(paid_rows(&world, &paid.payable.order_id).await, 1);
+        assert_eq!(paid_rows(&env, &paid.payable.order_id).await, 1);
         let outcome =
             |event: &Event| format!("inbox WHERE event_id = '{}' AND outcome = 'failed'", event.id());
         let mut failed = Vec::new();
         for event in &events {
-            failed.push(world.count(&outcome(event)).await);
+            failed.push(env.count(&outcome(event)).await);
         }
         assert_eq!(failed, [0, 0, 1]);
     }
@@ -344,9 +344,9 @@ async fn what_was_kept_as_failed_is_taken_in_again(database: &TestDatabase) {
     assert_eq!(replay().join(" "), "No failed events.");
 }
 
-async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn unreadable_event_is_stored_as_failed(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let source = source(&shop, "unreadable").await;
     let mut no_object = source.succeeded();
     no_object.0["data"] = json!({});
@@ -357,45 +357,45 @@ async fn what_can_not_be_read_is_kept(database: &TestDatabase) {
     let mut too_much = source.succeeded();
     too_much.object()["amount_received"] = json!(u64::MAX);
     for event in [no_object, no_status, unlikely, too_much] {
-        event.deliver(&world.api).await.expect(200);
+        event.deliver(&env.api).await.expect(200);
         let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", event.id());
-        assert_eq!(world.texts(&sql).await, ["failed"], "{}", event.0);
+        assert_eq!(env.texts(&sql).await, ["failed"], "{}", event.0);
         assert_eq!(database.payload(event.id()).await, Some(event.bytes()));
     }
     let mut unhandled = source.succeeded();
     unhandled.0["type"] = json!("invoice.paid");
-    unhandled.deliver(&world.api).await.expect(200);
+    unhandled.deliver(&env.api).await.expect(200);
     let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", unhandled.id());
-    assert_eq!(world.texts(&sql).await, ["unhandled"]);
+    assert_eq!(env.texts(&sql).await, ["unhandled"]);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
 
     for no_event in ["{}", "[]", "null", "{\"id\":\"evt_1\"}", "{\"type\":\"a.b\"}", "no json", ""] {
         let signature = sign(no_event.as_bytes(), WEBHOOK_SECRET, 0);
-        let answer = delivery(&world.api, no_event.as_bytes(), &signature).send().await.expect(400);
+        let answer = delivery(&env.api, no_event.as_bytes(), &signature).send().await.expect(400);
         assert_eq!(answer.problem(), "not_an_event", "{no_event}");
     }
     let huge = vec![b' '; 1024 * 1024 + 1];
-    let too_large = delivery(&world.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
+    let too_large = delivery(&env.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
     assert_eq!(too_large.problem(), "body_too_large");
     // Failed ones are counted.
     let counted = "outcome=\"failed\"";
     wait_until("the metrics count the failed events", async || {
-        world.api.get("/metrics").send().await.expect(200).text.contains(counted)
+        env.api.get("/metrics").send().await.expect(200).text.contains(counted)
     })
     .await;
 }
 
-async fn old_bytes_are_forgotten(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn old_payloads_are_purged(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let (old, young) = (source(&shop, "old").await.succeeded(), source(&shop, "young").await.succeeded());
     for event in [&old, &young] {
-        event.deliver(&world.api).await.expect(200);
+        event.deliver(&env.api).await.expect(200);
     }
     let long_ago = "UPDATE inbox SET received_at = '2020-01-01 00:00:00+00:00'";
     database.execute(&format!("{long_ago} WHERE event_id = '{}'", old.id())).await;
-    world.kill();
-    world.revive(&[]).await;
+    env.kill();
+    env.restart(&[]).await;
     wait_until("the payload is purged", async || database.payload(old.id()).await == Some(Vec::new())).await;
     assert_eq!(database.payload(young.id()).await, Some(young.bytes()));
 }

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use crate::client::Client;
 
 /// Not of one connection to the next.
-const OF_A_MESSAGE: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
+const HOP_BY_HOP_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
 
 /// An answer in Stripe's place.
 #[derive(Debug, Clone)]
-struct Instead {
+struct CannedResponse {
     status: u16,
     body: String,
     /// Whether Stripe keeps it for the idempotency key, and gives it again.
@@ -26,20 +26,20 @@ struct Instead {
 
 #[derive(Default)]
 struct State {
-    instead: Option<Instead>,
-    kept: HashMap<String, Instead>,
+    instead: Option<CannedResponse>,
+    kept: HashMap<String, CannedResponse>,
     /// The idempotency keys under which refunds were asked for.
     keys: Vec<String>,
 }
 
 /// A server before Stripe. Clones are of the same one.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(crate) struct RefundProxy {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
-impl Front {
+impl RefundProxy {
     pub(crate) fn of(stripe: &Client) -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
         let (base, shared) = (stripe.base().to_owned(), Arc::clone(&state));
@@ -68,19 +68,19 @@ impl Front {
     }
 
     /// Lets Stripe answer refunds so that it keeps the answer for their keys.
-    pub(crate) fn say(&self, status: u16, error: &Value) {
+    pub(crate) fn answer_with_error(&self, status: u16, error: &Value) {
         let body = json!({ "error": error }).to_string();
-        self.state().instead = Some(Instead { status, body, is_kept: true });
+        self.state().instead = Some(CannedResponse { status, body, is_kept: true });
     }
 
     /// Lets somebody else answer refunds.
-    pub(crate) fn show_page(&self, status: u16) {
+    pub(crate) fn answer_with_page(&self, status: u16) {
         let body = "<html><h1>No</h1></html>".to_owned();
-        self.state().instead = Some(Instead { status, body, is_kept: false });
+        self.state().instead = Some(CannedResponse { status, body, is_kept: false });
     }
 
     /// Lets refunds through whose key has no answer yet.
-    pub(crate) fn let_through(&self) {
+    pub(crate) fn forward(&self) {
         self.state().instead = None;
     }
 
@@ -122,14 +122,14 @@ async fn forwarded(http: &reqwest::Client, base: &str, request: &HttpRequest, bo
     let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes()).expect("a method");
     let mut asked = http.request(method, format!("{base}{}", request.uri())).body(body);
     for (name, value) in request.headers() {
-        if !OF_A_MESSAGE.contains(&name.as_str()) {
+        if !HOP_BY_HOP_HEADERS.contains(&name.as_str()) {
             asked = asked.header(name.as_str(), value.as_bytes());
         }
     }
     let Ok(answer) = asked.send().await else { return HttpResponse::BadGateway().finish() };
     let mut response = HttpResponse::build(StatusCode::from_u16(answer.status().as_u16()).expect("a status"));
     for (name, value) in answer.headers() {
-        if !OF_A_MESSAGE.contains(&name.as_str()) {
+        if !HOP_BY_HOP_HEADERS.contains(&name.as_str()) {
             response.insert_header((name.as_str(), value.as_bytes()));
         }
     }

@@ -9,31 +9,30 @@ use rand::rngs::StdRng;
 use tokio::net::TcpStream;
 
 use crate::client::Call;
+use crate::environment::{Environment, Webhooks};
 use crate::event::Source;
-use crate::seed::{dice, exhaustive, seed};
-use crate::shop::{Fate, Shop};
-use crate::tally::check;
-use crate::world::{Webhooks, World};
+use crate::invariants::assert_orders;
+use crate::seed::{exhaustive, rng, seed};
+use crate::storefront::{ExpectedEnd, Storefront};
 
-quittance_test_support::on_both_databases! { whoever_hangs_up_leaves_nothing_half_done }
+quittance_test_support::on_both_databases! { disconnecting_clients_leave_no_partial_work }
 
 /// How a caller goes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leave {
+enum Disconnect {
     /// Closing the connection: the service may find out late, or never.
-    Politely,
+    Close,
     /// Resetting it, as a machine does that is switched off: the service finds out at once.
-    Abruptly,
+    Reset,
 }
 
 /// Sends a part of a request, or all of it, and hangs up at once or a moment later.
-async fn hang_up(call: &Call, base: &str, dice: &mut StdRng) {
+async fn disconnect_during(call: &Call, base: &str, rng: &mut StdRng) {
     let bytes = call.bytes();
     // Three in four send all of it: what happens then is more than that nothing happens.
-    let length = if dice.random_ratio(3, 4) { bytes.len() } else { dice.random_range(0..bytes.len()) };
-    let moment =
-        Duration::from_micros(if dice.random_ratio(1, 4) { 0 } else { dice.random_range(0..40_000) });
-    let leave = if dice.random_bool(0.5) { Leave::Politely } else { Leave::Abruptly };
+    let length = if rng.random_ratio(3, 4) { bytes.len() } else { rng.random_range(0..bytes.len()) };
+    let moment = Duration::from_micros(if rng.random_ratio(1, 4) { 0 } else { rng.random_range(0..40_000) });
+    let disconnect = if rng.random_bool(0.5) { Disconnect::Close } else { Disconnect::Reset };
     let stream = TcpStream::connect(base.trim_start_matches("http://")).await.expect("a connection");
     let mut left = &bytes[..length];
     while !left.is_empty() && stream.writable().await.is_ok() {
@@ -45,52 +44,52 @@ async fn hang_up(call: &Call, base: &str, dice: &mut StdRng) {
     }
     // Not to wait for something: this is the moment of hanging up.
     tokio::time::sleep(moment).await;
-    if leave == Leave::Abruptly {
+    if disconnect == Disconnect::Reset {
         stream.set_zero_linger().expect("a socket option");
     }
 }
 
-async fn whoever_hangs_up_leaves_nothing_half_done(database: &TestDatabase) {
+async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
     let seed = seed();
     let rounds = if exhaustive() { 300 } else { 25 };
     // The events come from here, so that their deliveries can be broken off.
-    let world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
-    let base = world.api.base().to_owned();
-    let mut fates = Vec::new();
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+    let base = env.api.base().to_owned();
+    let mut expected_ends = Vec::new();
     for round in 0..rounds {
-        let mut dice = dice(seed, round);
+        let mut rng = rng(seed, round);
         let name = format!("hung-up-{round}");
-        hang_up(&shop.placing(&name), &base, &mut dice).await;
+        disconnect_during(&shop.place_request(&name), &base, &mut rng).await;
         let order_id = shop.place(&name).await;
-        hang_up(&shop.paying(&order_id), &base, &mut dice).await;
-        let payable = shop.payable(&name).await;
+        disconnect_during(&shop.intent_request(&order_id), &base, &mut rng).await;
+        let payable = shop.intent_order(&name).await;
         assert_eq!(payable.order_id, order_id);
-        let fate = if dice.random_bool(0.5) {
-            hang_up(&shop.canceling(&order_id), &base, &mut dice).await;
-            let canceled = shop.canceling(&order_id).insist().await.expect(200);
+        let expected_end = if rng.random_bool(0.5) {
+            disconnect_during(&shop.cancel_request(&order_id), &base, &mut rng).await;
+            let canceled = shop.cancel_request(&order_id).send_with_retries().await.expect(200);
             assert_eq!(canceled.body["status"], "canceled");
-            Fate::Canceled
+            ExpectedEnd::Canceled
         } else {
             let source = Source::of(&shop, payable).await;
             shop.confirm(&source.payable.payment_intent_id).await;
-            let delivery = source.succeeded().delivery(&world.api);
-            hang_up(&delivery, &base, &mut dice).await;
-            delivery.insist().await.expect(200);
+            let delivery = source.succeeded().delivery(&env.api);
+            disconnect_during(&delivery, &base, &mut rng).await;
+            delivery.send_with_retries().await.expect(200);
             assert_eq!(shop.order(&order_id).await["status"], "paid");
-            Fate::Paid
+            ExpectedEnd::Paid
         };
-        fates.push((name, fate));
+        expected_ends.push((name, expected_end));
     }
     // Whoever never comes back leaves nothing in flight either.
     for round in 0..rounds {
-        let mut dice = dice(seed, rounds + round);
-        hang_up(&shop.placing(&format!("gone-{round}")), &base, &mut dice).await;
+        let mut rng = rng(seed, rounds + round);
+        disconnect_during(&shop.place_request(&format!("gone-{round}")), &base, &mut rng).await;
     }
-    check(&world, &shop, &fates).await;
+    assert_orders(&env, &shop, &expected_ends).await;
     let gone = "customer_reference LIKE 'gone-%'";
-    let placed = world.count(&format!("orders WHERE {gone}")).await;
+    let placed = env.count(&format!("orders WHERE {gone}")).await;
     let once =
-        world.texts(&format!("SELECT DISTINCT customer_reference AS value FROM orders WHERE {gone}")).await;
+        env.texts(&format!("SELECT DISTINCT customer_reference AS value FROM orders WHERE {gone}")).await;
     assert_eq!(placed, i64::try_from(once.len()).expect("a few"));
 }

@@ -7,23 +7,23 @@ use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::json;
 
 use crate::client::Client;
+use crate::environment::{ACCOUNT, Environment, STRIPE_KEY, TOKEN_KEY, Webhooks};
 use crate::process::{free_port, text};
-use crate::shop::Shop;
-use crate::world::{ACCOUNT, STRIPE_KEY, TOKEN_KEY, Webhooks, World};
+use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    another_account_is_refused_at_the_start,
-    another_account_is_refused_once_stripe_says_whose_the_key_is,
-    nothing_is_asked_before_it_is_known_whose_the_key_is,
-    the_right_account_is_waited_for,
-    a_key_that_may_not_say_whose_it_is_is_taken,
-    the_sandbox_is_refused_where_a_real_account_was,
+    start_with_other_stripe_account_is_refused,
+    service_stops_when_key_belongs_to_other_account,
+    unknown_account_blocks_other_stripe_requests,
+    account_confirmed_late_starts_background_work,
+    key_without_account_permission_is_accepted,
+    sandbox_on_database_of_real_account_is_refused,
 }
 
 const OTHER: &str = "acct_1Other";
 
 /// Somebody walks Stripe's events all the time, if anybody may.
-const WALKING: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
+const FREQUENT_BACKFILL: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
 
 /// A place where a sandbox can be started.
 fn elsewhere() -> Client {
@@ -32,75 +32,75 @@ fn elsewhere() -> Client {
 
 /// Checks that it is said what is wrong and what is to be done.
 #[track_caller]
-fn says_what_to_do(said: &str, known: &str, given: &str) {
+fn assert_names_cause(said: &str, known: &str, given: &str) {
     for part in ["STRIPE_SECRET_KEY", "DATABASE_URL", known, given] {
         assert!(said.contains(part), "{part} is not named: {said}");
     }
 }
 
 /// What the service has asked of the sandbox there, beside whose account it is.
-fn asked_beside_the_account(world: &World<'_>, at: &Client) -> Vec<String> {
-    let asked = world.asked_at(at);
+fn requests_besides_account(env: &Environment<'_>, at: &Client) -> Vec<String> {
+    let asked = env.requests_to(at);
     let paths = asked.iter().map(|asked| asked["path"].as_str().expect("a path").to_owned());
     paths.filter(|path| path != "/v1/account").collect()
 }
 
-async fn another_account_is_refused_at_the_start(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
-    let payable = shop.payable("before").await;
+async fn start_with_other_stripe_account_is_refused(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+    let payable = shop.intent_order("before").await;
     let other = elsewhere();
-    let _sandbox = world.another_sandbox(&other, OTHER).await;
-    world.kill();
+    let _sandbox = env.start_other_sandbox(&other, OTHER).await;
+    env.kill();
 
-    let settings = [("STRIPE_API_BASE", other.base()), WALKING];
-    let status = world.begin(&settings).end().await;
+    let settings = [("STRIPE_API_BASE", other.base()), FREQUENT_BACKFILL];
+    let status = env.spawn(&settings).wait_for_exit().await;
     assert_eq!(status.code(), Some(1));
-    says_what_to_do(&world.logs(), ACCOUNT, OTHER);
+    assert_names_cause(&env.logs(), ACCOUNT, OTHER);
     for arguments in [&["reconcile"][..], &["reconcile", "--dry-run"]] {
-        let refused = world.run(arguments, &settings[..1]);
+        let refused = env.run(arguments, &settings[..1]);
         assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
-        says_what_to_do(&text(&refused.stderr), ACCOUNT, OTHER);
+        assert_names_cause(&text(&refused.stderr), ACCOUNT, OTHER);
     }
-    assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
+    assert_eq!(requests_besides_account(&env, &other), [""; 0]);
 
-    world.revive(&[WALKING]).await;
+    env.restart(&[FREQUENT_BACKFILL]).await;
     shop.confirm(&payable.payment_intent_id).await;
-    shop.see_paid(&payable.order_id).await;
+    shop.wait_until_paid(&payable.order_id).await;
 }
 
-async fn another_account_is_refused_once_stripe_says_whose_the_key_is(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
+async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
     let order_id = shop.place("before").await;
-    world.kill();
+    env.kill();
     let other = elsewhere();
-    world.revive(&[("STRIPE_API_BASE", other.base()), WALKING]).await;
+    env.restart(&[("STRIPE_API_BASE", other.base()), FREQUENT_BACKFILL]).await;
     assert_eq!(shop.order(&order_id).await["status"], "pending", "what needs no Stripe is answered");
-    let _sandbox = world.another_sandbox(&other, OTHER).await;
-    let status = world.service().end().await;
+    let _sandbox = env.start_other_sandbox(&other, OTHER).await;
+    let status = env.service().wait_for_exit().await;
     assert_eq!(status.code(), Some(1), "it ends by itself, in good order");
-    let logs = world.logs();
-    says_what_to_do(&logs, ACCOUNT, OTHER);
+    let logs = env.logs();
+    assert_names_cause(&logs, ACCOUNT, OTHER);
     assert!(logs.contains("stopped"), "{logs}");
-    assert_eq!(asked_beside_the_account(&world, &other), [""; 0]);
-    world.revive(&[]).await;
+    assert_eq!(requests_besides_account(&env, &other), [""; 0]);
+    env.restart(&[]).await;
     assert_eq!(shop.order(&order_id).await["status"], "pending");
 }
 
 /// Stripe says late whose the key is, and would answer all else.
-async fn nothing_is_asked_before_it_is_known_whose_the_key_is(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    let shop = Shop::open(&world).await;
-    let payable = shop.payable("open").await;
-    world.kill();
+async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+    let payable = shop.intent_order("open").await;
+    env.kill();
     let overdue = "UPDATE orders SET check_at = '2020-01-01 00:00:00+00:00'";
     database.execute(&format!("{overdue} WHERE id = '{}'", payable.order_id)).await;
     let late = late_stripe();
-    world.revive(&[("STRIPE_API_BASE", &*late.base), WALKING]).await;
-    let status = world.service().end().await;
+    env.restart(&[("STRIPE_API_BASE", &*late.base), FREQUENT_BACKFILL]).await;
+    let status = env.service().wait_for_exit().await;
     assert_eq!(status.code(), Some(1));
-    says_what_to_do(&world.logs(), ACCOUNT, OTHER);
+    assert_names_cause(&env.logs(), ACCOUNT, OTHER);
     let asked = late.asked.lock().expect("what was asked").clone();
     assert_eq!(asked, ["/v1/account"; TIMES_LATE + 1]);
 }
@@ -108,14 +108,14 @@ async fn nothing_is_asked_before_it_is_known_whose_the_key_is(database: &TestDat
 /// How often it is asked in vain whose a key is: longer than a start waits.
 const TIMES_LATE: usize = 6;
 
-struct Late {
+struct LateStripe {
     base: String,
     /// The paths that were asked for.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 /// Answers like a Stripe that is up in part: not at first whose the key is.
-fn late_stripe() -> Late {
+fn late_stripe() -> LateStripe {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let shared = Arc::clone(&asked);
     let server = HttpServer::new(move || {
@@ -134,44 +134,44 @@ fn late_stripe() -> Late {
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", server.addrs()[0]);
     tokio::spawn(server.run());
-    Late { base, asked }
+    LateStripe { base, asked }
 }
 
-async fn the_right_account_is_waited_for(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Lost, &[WALKING]).await;
-    let shop = Shop::open(&world).await;
+async fn account_confirmed_late_starts_background_work(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Lost, &[FREQUENT_BACKFILL]).await;
+    let shop = Storefront::open(&env).await;
     shop.place("before").await;
-    world.kill();
+    env.kill();
     let later = elsewhere();
-    world.revive(&[("STRIPE_API_BASE", later.base()), WALKING]).await;
-    let _sandbox = world.another_sandbox(&later, ACCOUNT).await;
-    let shop = Shop { stripe: later.clone(), ..shop };
-    let payable = shop.payable("after").await;
+    env.restart(&[("STRIPE_API_BASE", later.base()), FREQUENT_BACKFILL]).await;
+    let _sandbox = env.start_other_sandbox(&later, ACCOUNT).await;
+    let shop = Storefront { stripe: later.clone(), ..shop };
+    let payable = shop.intent_order("after").await;
     shop.confirm(&payable.payment_intent_id).await;
     // The event is lost, and nobody asks for the order: it is the walk that finds it, which was held back till then.
-    shop.see_become(&payable.order_id, "paid").await;
+    shop.wait_for_status(&payable.order_id, "paid").await;
     wait_until("the event backfill runs", async || {
-        asked_beside_the_account(&world, &later).iter().any(|path| path == "/v1/events")
+        requests_besides_account(&env, &later).iter().any(|path| path == "/v1/events")
     })
     .await;
 }
 
 /// What a wrong key is told: 401. So is a restricted one, by 403.
-async fn a_key_that_may_not_say_whose_it_is_is_taken(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    world.kill();
+async fn key_without_account_permission_is_accepted(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    env.kill();
     let live = [("STRIPE_SECRET_KEY", "sk_live_e2e"), ("STRIPE_PUBLISHABLE_KEY", "pk_live_e2e")];
-    world.revive(&live).await;
-    let logs = world.logs();
+    env.restart(&live).await;
+    let logs = env.logs();
     assert_eq!(logs.matches("Restricted keys need permission to read Accounts").count(), 1, "{logs}");
-    assert_eq!(world.count("stripe_accounts").await, 1);
-    let account = world.texts("SELECT mode || ' ' || account_id AS value FROM stripe_accounts").await;
+    assert_eq!(env.count("stripe_accounts").await, 1);
+    let account = env.texts("SELECT mode || ' ' || account_id AS value FROM stripe_accounts").await;
     assert_eq!(account, [format!("test {ACCOUNT}")]);
 }
 
-async fn the_sandbox_is_refused_where_a_real_account_was(database: &TestDatabase) {
-    let mut world = World::start(database, Webhooks::Lost).await;
-    world.kill();
+async fn sandbox_on_database_of_real_account_is_refused(database: &TestDatabase) {
+    let mut env = Environment::start(database, Webhooks::Lost).await;
+    env.kill();
     database.execute(&format!("UPDATE stripe_accounts SET account_id = '{OTHER}'")).await;
     let settings = [
         ("STRIPE_SECRET_KEY", ""),
@@ -179,8 +179,8 @@ async fn the_sandbox_is_refused_where_a_real_account_was(database: &TestDatabase
         ("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:0"),
         ("QUITTANCE_TOKEN_KEY", TOKEN_KEY),
     ];
-    let status = world.begin(&settings).end().await;
+    let status = env.spawn(&settings).wait_for_exit().await;
     assert_eq!(status.code(), Some(1));
-    says_what_to_do(&world.logs(), OTHER, ACCOUNT);
-    assert_eq!(world.count("products").await, 0, "nothing of the sandbox's is in the database");
+    assert_names_cause(&env.logs(), OTHER, ACCOUNT);
+    assert_eq!(env.count("products").await, 0, "nothing of the sandbox's is in the database");
 }

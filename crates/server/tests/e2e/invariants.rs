@@ -6,39 +6,39 @@ use quittance_test_support::wait_until;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::shop::{Fate, Shop};
-use crate::world::{Webhooks, World};
+use crate::environment::{Environment, Webhooks};
+use crate::storefront::{ExpectedEnd, Storefront};
 
 /// Waits until nothing is left to do: no event to be delivered, no attempt or refund to be driven on, no request in flight.
-pub(crate) async fn come_to_rest(world: &World<'_>) {
-    all_delivered(world).await;
-    all_driven(world).await;
+pub(crate) async fn wait_until_idle(env: &Environment<'_>) {
+    wait_until_delivered(env).await;
+    wait_until_resumed(env).await;
 }
 
 /// Waits until no attempt or refund is left to be driven on, and no request is in flight.
-pub(crate) async fn all_driven(world: &World<'_>) {
+pub(crate) async fn wait_until_resumed(env: &Environment<'_>) {
     wait_until("no attempt or refund is left to resume", async || {
         let left = ["payments WHERE resume_at IS NOT NULL", "refunds WHERE resume_at IS NOT NULL"];
-        if world.count(left[0]).await + world.count(left[1]).await == 0 {
+        if env.count(left[0]).await + env.count(left[1]).await == 0 {
             return true;
         }
-        world.let_redrives_be_due().await;
+        env.make_resumes_due().await;
         false
     })
     .await;
     wait_until("every request is answered", async || {
-        world.count("idempotency_keys WHERE status IS NULL").await == 0
+        env.count("idempotency_keys WHERE status IS NULL").await == 0
     })
     .await;
 }
 
 /// Waits until Stripe has no event left to deliver.
-pub(crate) async fn all_delivered(world: &World<'_>) {
-    if world.webhooks == Webhooks::Lost {
+pub(crate) async fn wait_until_delivered(env: &Environment<'_>) {
+    if env.webhooks == Webhooks::Lost {
         return;
     }
     wait_until("every event is delivered", async || {
-        for stripe in accounts(world).await {
+        for stripe in accounts(env).await {
             let events = stripe.get("/v1/events?delivery_success=false&limit=1").send().await;
             // Of an account that has just left, nothing is delivered any more.
             if events.status == 200 && events.body["data"] != serde_json::json!([]) {
@@ -51,17 +51,17 @@ pub(crate) async fn all_delivered(world: &World<'_>) {
 }
 
 /// Stripe, on the platform's account and on each that is connected.
-async fn accounts(world: &World<'_>) -> Vec<Client> {
-    let mut all = vec![world.stripe.clone()];
-    for account in world.stripe_list("/v1/accounts").await {
-        all.push(world.stripe.on(account["id"].as_str()));
+async fn accounts(env: &Environment<'_>) -> Vec<Client> {
+    let mut all = vec![env.stripe.clone()];
+    for account in env.stripe_list("/v1/accounts").await {
+        all.push(env.stripe.on(account["id"].as_str()));
     }
     all
 }
 
 /// The rows of every table that says what an order is, in words. Not as of when something was last seen to be so: that
 /// moves with each look.
-pub(crate) async fn state_of_orders(world: &World<'_>) -> Vec<String> {
+pub(crate) async fn order_rows(env: &Environment<'_>) -> Vec<String> {
     let mut state = Vec::new();
     for sql in [
         "SELECT id || status || version || updated_at AS value FROM orders ORDER BY id",
@@ -71,24 +71,28 @@ pub(crate) async fn state_of_orders(world: &World<'_>) -> Vec<String> {
         "SELECT order_id || kind || subject AS value FROM decisions ORDER BY order_id, kind",
         "SELECT id || kind AS value FROM outbox WHERE order_id IS NOT NULL ORDER BY id",
     ] {
-        state.extend(world.texts(sql).await);
+        state.extend(env.texts(sql).await);
     }
     state
 }
 
 /// Checks what must be true of these orders, by the names they were placed under.
-pub(crate) async fn check(world: &World<'_>, shop: &Shop, fates: &[(String, Fate)]) {
-    come_to_rest(world).await;
-    let orders = pairs(world, "SELECT customer_reference || ' ' || id AS value FROM orders").await;
-    let statuses = pairs(world, "SELECT id || ' ' || status AS value FROM orders").await;
-    let outbox = pairs(world, "SELECT order_id || ' ' || kind AS value FROM outbox").await;
-    let attempts = pairs(world, "SELECT order_id || ' ' || id AS value FROM payments").await;
+pub(crate) async fn assert_orders(
+    env: &Environment<'_>,
+    shop: &Storefront,
+    expected_ends: &[(String, ExpectedEnd)],
+) {
+    wait_until_idle(env).await;
+    let orders = pairs(env, "SELECT customer_reference || ' ' || id AS value FROM orders").await;
+    let statuses = pairs(env, "SELECT id || ' ' || status AS value FROM orders").await;
+    let outbox = pairs(env, "SELECT order_id || ' ' || kind AS value FROM outbox").await;
+    let attempts = pairs(env, "SELECT order_id || ' ' || id AS value FROM payments").await;
     let mut payment_intents: HashMap<String, Vec<Value>> = HashMap::new();
     for payment_intent in shop.stripe.list("/v1/payment_intents").await {
         let order_id = payment_intent["metadata"]["order_id"].as_str().unwrap_or_default().to_owned();
         payment_intents.entry(order_id).or_default().push(payment_intent);
     }
-    for (name, fate) in fates {
+    for (name, expected_end) in expected_ends {
         let [order_id] = of(&orders, name) else {
             panic!("{name} was placed {} times", of(&orders, name).len());
         };
@@ -97,25 +101,24 @@ pub(crate) async fn check(world: &World<'_>, shop: &Shop, fates: &[(String, Fate
         let open = at_stripe.iter().filter(|intent| intent["status"] != "canceled").count();
         let paid = of(&outbox, order_id).iter().filter(|kind| *kind == "order.paid").count();
         let canceled = of(&outbox, order_id).iter().filter(|kind| *kind == "order.canceled").count();
-        let expected = match fate {
-            Fate::Paid => ("paid", 1, 1, 0),
-            Fate::Canceled => ("canceled", 0, 0, 1),
+        let expected = match expected_end {
+            ExpectedEnd::Paid => ("paid", 1, 1, 0),
+            ExpectedEnd::Canceled => ("canceled", 0, 0, 1),
         };
         let status = of(&statuses, order_id).join(" ");
         assert_eq!((status.as_str(), open, paid, canceled), expected, "{name} {order_id}: {at_stripe:?}");
     }
-    check_inbox(world).await;
+    check_inbox(env).await;
 }
 
 /// Whatever Stripe takes for delivered is here.
-async fn check_inbox(world: &World<'_>) {
-    if world.webhooks == Webhooks::Lost {
+async fn check_inbox(env: &Environment<'_>) {
+    if env.webhooks == Webhooks::Lost {
         return;
     }
-    let inbox: HashSet<String> =
-        world.texts("SELECT event_id AS value FROM inbox").await.into_iter().collect();
+    let inbox: HashSet<String> = env.texts("SELECT event_id AS value FROM inbox").await.into_iter().collect();
     let mut delivered = Vec::new();
-    for stripe in accounts(world).await {
+    for stripe in accounts(env).await {
         delivered.extend(stripe.list("/v1/events?delivery_success=true").await);
     }
     assert!(!delivered.is_empty());
@@ -126,9 +129,9 @@ async fn check_inbox(world: &World<'_>) {
 }
 
 /// Rows of two words: the second words by the first.
-async fn pairs(world: &World<'_>, sql: &str) -> HashMap<String, Vec<String>> {
+async fn pairs(env: &Environment<'_>, sql: &str) -> HashMap<String, Vec<String>> {
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
-    for row in world.texts(sql).await {
+    for row in env.texts(sql).await {
         if let Some((first, second)) = row.split_once(' ') {
             found.entry(first.to_owned()).or_default().push(second.to_owned());
         }

@@ -51,7 +51,7 @@ fn labels(behind: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn the_page_names_every_metric_and_no_other() {
+fn operations_page_lists_exactly_the_metrics() {
     let sources = sources();
     for (name, behind) in metrics(PAGE) {
         let name = format!("\"{name}\"");

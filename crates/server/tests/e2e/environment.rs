@@ -28,7 +28,7 @@ pub(crate) const ACCOUNT: &str = "acct_1SandboxPlatform";
 pub(crate) const RETURN_ORIGIN: &str = "https://shop.example";
 
 /// Settings with which nobody walks Stripe's events while a test runs, but at the start.
-pub(crate) const NO_WALK: [(&str, &str); 1] = [("QUITTANCE_EVENT_WALK_PERIOD", "1day")];
+pub(crate) const NO_BACKFILL: [(&str, &str); 1] = [("QUITTANCE_EVENT_WALK_PERIOD", "1day")];
 
 /// A time in both databases that is long over.
 const LONG_AGO: &str = "'2020-01-01 00:00:00+00:00'";
@@ -43,7 +43,7 @@ pub(crate) enum Webhooks {
 }
 
 /// A service, a sandbox, and a database.
-pub(crate) struct World<'a> {
+pub(crate) struct Environment<'a> {
     pub(crate) database: &'a TestDatabase,
     pub(crate) webhooks: Webhooks,
     /// The service, asked with its secret key.
@@ -56,7 +56,7 @@ pub(crate) struct World<'a> {
     home: TempDir,
 }
 
-impl<'a> World<'a> {
+impl<'a> Environment<'a> {
     /// Starts a sandbox and a service on the database.
     pub(crate) async fn start(database: &'a TestDatabase, webhooks: Webhooks) -> Self {
         Self::start_with(database, webhooks, &[]).await
@@ -72,36 +72,36 @@ impl<'a> World<'a> {
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
         let stripe = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY));
         let sandbox = start_sandbox(home.path(), &stripe, &api, webhooks, ACCOUNT);
-        let mut world = Self { database, webhooks, api, stripe, service: None, _sandbox: sandbox, home };
-        wait_until("the sandbox answers", async || world.stripe.get("/v1/events").try_send().await)
+        let mut env = Self { database, webhooks, api, stripe, service: None, _sandbox: sandbox, home };
+        wait_until("the sandbox answers", async || env.stripe.get("/v1/events").try_send().await)
             .await
             .expect(200);
-        world.revive(settings).await;
-        world
+        env.restart(settings).await;
+        env
     }
 
     /// Starts the service, which must not run, with some more settings, and waits until it is ready.
-    pub(crate) async fn revive(&mut self, settings: &[(&str, &str)]) {
+    pub(crate) async fn restart(&mut self, settings: &[(&str, &str)]) {
         let api = self.api.clone();
-        ready(self.begin(settings), &api).await;
+        ready(self.spawn(settings), &api).await;
     }
 
     /// Starts the service, which must not run, with some more settings.
-    pub(crate) fn begin(&mut self, settings: &[(&str, &str)]) -> &mut Process {
+    pub(crate) fn spawn(&mut self, settings: &[(&str, &str)]) -> &mut Process {
         let process =
             start_service(self.home.path(), "service", self.database, &self.api, &self.stripe, settings);
         self.service.insert(process)
     }
 
     /// Starts another sandbox, of this account, where nobody listens yet. Its webhooks are lost.
-    pub(crate) async fn another_sandbox(&self, at: &Client, account: &str) -> Process {
+    pub(crate) async fn start_other_sandbox(&self, at: &Client, account: &str) -> Process {
         let sandbox = start_sandbox(self.home.path(), at, &self.api, Webhooks::Lost, account);
         wait_until("the sandbox answers", async || at.get("/v1/events").try_send().await).await.expect(200);
         sandbox
     }
 
     /// Starts another service on the same database, with some more settings.
-    pub(crate) async fn second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
+    pub(crate) async fn start_second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
         assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
         let mut process =
@@ -113,7 +113,7 @@ impl<'a> World<'a> {
     /// Runs a command of the binary to its end, with the database and the Stripe of the service.
     pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         let mut command = quittance(self.home.path());
-        at_stripe(&mut command, self.database, &self.stripe);
+        set_environment(&mut command, self.database, &self.stripe);
         output(command.args(arguments).envs(settings.iter().copied()))
     }
 
@@ -123,12 +123,12 @@ impl<'a> World<'a> {
     }
 
     /// What the service, not the test, has asked of Stripe so far.
-    pub(crate) fn asked_of_stripe(&self) -> Vec<Value> {
-        self.asked_at(&self.stripe)
+    pub(crate) fn stripe_requests(&self) -> Vec<Value> {
+        self.requests_to(&self.stripe)
     }
 
     /// The same of another sandbox.
-    pub(crate) fn asked_at(&self, stripe: &Client) -> Vec<Value> {
+    pub(crate) fn requests_to(&self, stripe: &Client) -> Vec<Value> {
         let record = std::fs::read_to_string(record(self.home.path(), stripe)).expect("a record");
         let asked = record.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         asked.filter(|asked| asked["user_agent"] != "").collect()
@@ -152,13 +152,13 @@ impl<'a> World<'a> {
 
     /// Lets the time pass after which the worker takes up what another process left, and after which a request
     /// may be repeated whose process is gone.
-    pub(crate) async fn let_leases_end(&self) {
-        self.let_redrives_be_due().await;
+    pub(crate) async fn expire_leases(&self) {
+        self.make_resumes_due().await;
         let sql = format!("UPDATE idempotency_keys SET lease_until = {LONG_AGO} WHERE status IS NULL");
         self.database.execute(&sql).await;
     }
 
-    pub(crate) async fn let_redrives_be_due(&self) {
+    pub(crate) async fn make_resumes_due(&self) {
         for table in ["payments", "refunds"] {
             let sql = format!("UPDATE {table} SET resume_at = {LONG_AGO} WHERE resume_at IS NOT NULL");
             self.database.execute(&sql).await;
@@ -168,13 +168,13 @@ impl<'a> World<'a> {
     }
 
     /// Lets the idempotency keys of refunds be so old.
-    pub(crate) async fn let_refund_keys_be(&self, age: chrono::Duration) {
+    pub(crate) async fn set_refund_key_age(&self, age: chrono::Duration) {
         let since = (chrono::Utc::now() - age).format("%Y-%m-%d %H:%M:%S+00:00");
         self.database.execute(&format!("UPDATE refunds SET key_since = '{since}'")).await;
     }
 
     /// Has the worker look at every order now that it would look at some time.
-    pub(crate) async fn let_checks_be_due(&self) {
+    pub(crate) async fn make_checks_due(&self) {
         let sql = format!("UPDATE orders SET check_at = {LONG_AGO} WHERE check_at IS NOT NULL");
         self.database.execute(&sql).await;
     }
@@ -196,7 +196,7 @@ impl<'a> World<'a> {
 }
 
 /// Lets the time of an order be over, and has the worker look at it.
-pub(crate) async fn let_expire(database: &TestDatabase, order_id: &str) {
+pub(crate) async fn expire_order(database: &TestDatabase, order_id: &str) {
     let set = format!("expires_at = {LONG_AGO}, check_at = {LONG_AGO}");
     database.execute(&format!("UPDATE orders SET {set} WHERE id = '{order_id}'")).await;
 }
@@ -245,7 +245,7 @@ fn start_service(
     settings: &[(&str, &str)],
 ) -> Process {
     let mut command = quittance(home);
-    at_stripe(&mut command, database, stripe);
+    set_environment(&mut command, database, stripe);
     command
         .env("QUITTANCE_LISTEN", format!("127.0.0.1:{}", port(api)))
         .env("QUITTANCE_TOKEN_KEY", TOKEN_KEY)
@@ -258,7 +258,7 @@ fn start_service(
 }
 
 /// Tells a command its database and its Stripe.
-fn at_stripe(command: &mut Command, database: &TestDatabase, stripe: &Client) {
+fn set_environment(command: &mut Command, database: &TestDatabase, stripe: &Client) {
     command
         .env("DATABASE_URL", database.url())
         .env("STRIPE_SECRET_KEY", STRIPE_KEY)
@@ -273,7 +273,7 @@ fn at_stripe(command: &mut Command, database: &TestDatabase, stripe: &Client) {
 pub(crate) async fn ready(process: &mut Process, api: &Client) {
     wait_until("the service is ready", async || {
         let is_ready = api.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200);
-        if !is_ready && let Some(status) = process.ended() {
+        if !is_ready && let Some(status) = process.exit_status() {
             panic!("the service ended before it was ready: {status}");
         }
         is_ready

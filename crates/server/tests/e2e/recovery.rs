@@ -5,29 +5,29 @@ use chrono::{TimeDelta, Utc};
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::Value;
 
-use crate::books::Books;
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
+use crate::invariants::{order_rows, wait_until_delivered};
 use crate::process::text;
-use crate::sellers::Through;
-use crate::shop::{AMOUNT, Hosted, Payable, Shop};
-use crate::tally::{all_delivered, state_of_orders};
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::sellers::ChargeRoute;
+use crate::storefront::{AMOUNT, IntentOrder, SessionOrder, Storefront};
+use crate::stripe_objects::StripeObjects;
 
 quittance_test_support::on_both_databases! {
-    what_never_arrives_is_found_by_the_running_service,
-    what_never_arrives_of_direct_charges_is_found_by_the_running_service,
-    what_never_arrives_of_destination_charges_is_found_by_the_running_service,
-    what_never_arrives_is_found_by_hand,
-    what_never_arrives_of_direct_charges_is_found_by_hand,
-    a_late_event_keeps_no_customer_waiting,
-    a_late_event_of_a_direct_charge_keeps_no_customer_waiting,
-    what_was_left_half_done_is_driven_on_and_mended_by_hand,
+    missed_events_are_recovered_by_service,
+    missed_direct_charge_events_are_recovered_by_service,
+    missed_destination_charge_events_are_recovered_by_service,
+    missed_events_are_recovered_by_reconcile,
+    missed_direct_charge_events_are_recovered_by_reconcile,
+    late_event_does_not_delay_customer,
+    late_direct_charge_event_does_not_delay_customer,
+    interrupted_payment_and_wrong_status_are_repaired_by_reconcile,
 }
 
 /// How long a customer waits at most to hear of money whose event is late: Stripe is asked well before.
-const TOLD_WITHIN_S: u8 = 3;
+const LOOKUP_WAIT_S: u8 = 3;
 
 /// What happened at Stripe while no event reached the service, and the status that follows.
-struct Story {
+struct Scenario {
     name: String,
     order_id: String,
     ends: &'static str,
@@ -35,28 +35,28 @@ struct Story {
 }
 
 /// Everything that can happen at Stripe to the orders of a shop.
-struct Tellers<'a> {
-    shop: &'a Shop,
-    told: Vec<Story>,
+struct ScenarioRunner<'a> {
+    shop: &'a Storefront,
+    scenarios: Vec<Scenario>,
 }
 
-impl Tellers<'_> {
-    fn told(&mut self, name: &str, order_id: String, ends: &'static str, refunded: i64) {
-        self.told.push(Story { name: name.to_owned(), order_id, ends, refunded });
+impl ScenarioRunner<'_> {
+    fn record(&mut self, name: &str, order_id: String, ends: &'static str, refunded: i64) {
+        self.scenarios.push(Scenario { name: name.to_owned(), order_id, ends, refunded });
     }
 
-    async fn intent(&self, name: &str) -> Payable {
-        self.shop.payable(name).await
+    async fn intent(&self, name: &str) -> IntentOrder {
+        self.shop.intent_order(name).await
     }
 
-    async fn page(&self, name: &str) -> Hosted {
-        self.shop.hosted(name).await
+    async fn page(&self, name: &str) -> SessionOrder {
+        self.shop.session_order(name).await
     }
 
     /// A PaymentIntent that is paid, and its charge.
     async fn paid(&self, name: &str) -> (String, String, String) {
         let payable = self.intent(name).await;
-        let confirmed = self.shop.confirm_by(&payable.payment_intent_id, "pm_card_visa").await.expect(200);
+        let confirmed = self.shop.confirm_with(&payable.payment_intent_id, "pm_card_visa").await.expect(200);
         (payable.order_id, confirmed.text_of("id"), confirmed.text_of("latest_charge"))
     }
 
@@ -75,46 +75,46 @@ impl Tellers<'_> {
 
     async fn tries(&mut self) {
         let (order_id, ..) = self.paid("paid").await;
-        self.told("paid", order_id, "paid", 0);
+        self.record("paid", order_id, "paid", 0);
         let (order_id, _) = self.paid_on_page("paid-page").await;
-        self.told("paid-page", order_id, "paid", 0);
+        self.record("paid-page", order_id, "paid", 0);
 
         let declined = self.intent("declined").await;
-        self.shop.confirm_by(&declined.payment_intent_id, "pm_card_visa_chargeDeclined").await.expect(402);
-        self.told("declined", declined.order_id, "payment_failed", 0);
+        self.shop.confirm_with(&declined.payment_intent_id, "pm_card_visa_chargeDeclined").await.expect(402);
+        self.record("declined", declined.order_id, "payment_failed", 0);
         let declined = self.page("declined-page").await;
         self.shop.pay_page(&declined.session_id, "pm_card_visa_chargeDeclined").await.expect(402);
-        self.told("declined-page", declined.order_id, "payment_failed", 0);
+        self.record("declined-page", declined.order_id, "payment_failed", 0);
 
         let canceled = self.intent("canceled").await;
         let path = format!("/v1/payment_intents/{}/cancel", canceled.payment_intent_id);
         self.shop.stripe.post(path).send().await.expect(200);
-        self.told("canceled", canceled.order_id, "pending", 0);
+        self.record("canceled", canceled.order_id, "pending", 0);
         let expired = self.page("expired-page").await;
         let path = format!("/v1/checkout/sessions/{}/expire", expired.session_id);
         self.shop.stripe.post(path).send().await.expect(200);
-        self.told("expired-page", expired.order_id, "pending", 0);
+        self.record("expired-page", expired.order_id, "pending", 0);
 
-        let held = self.shop.held("held").await;
-        self.told("held", held.order_id, "authorized", 0);
-        let captured = self.shop.held("captured").await;
+        let held = self.shop.authorized_order("held").await;
+        self.record("held", held.order_id, "authorized", 0);
+        let captured = self.shop.authorized_order("captured").await;
         let path = format!("/v1/payment_intents/{}/capture", captured.payment_intent_id);
         self.shop.stripe.post(path).send().await.expect(200);
-        self.told("captured", captured.order_id, "paid", 0);
+        self.record("captured", captured.order_id, "paid", 0);
     }
 
     async fn refunds_and_disputes(&mut self) {
         let (order_id, intent, _) = self.paid("refunded-in-part").await;
         self.refund(&intent, 900).await;
-        self.told("refunded-in-part", order_id, "partially_refunded", 900);
+        self.record("refunded-in-part", order_id, "partially_refunded", 900);
         let (order_id, intent) = self.paid_on_page("refunded-page").await;
         self.refund(&intent, AMOUNT).await;
-        self.told("refunded-page", order_id, "refunded", AMOUNT);
+        self.record("refunded-page", order_id, "refunded", AMOUNT);
         let (order_id, intent, _) = self.paid("refund-failed").await;
         self.refund(&intent, 400).await;
         let refund = self.refund(&intent, 600).await;
         self.shop.control(&format!("refunds/{refund}/settle"), "outcome=failed").await;
-        self.told("refund-failed", order_id, "partially_refunded", 400);
+        self.record("refund-failed", order_id, "partially_refunded", 400);
 
         for (name, outcome, ends) in [
             ("disputed", None, "disputed"),
@@ -127,7 +127,7 @@ impl Tellers<'_> {
                 let id = dispute["id"].as_str().expect("an id");
                 self.shop.control(&format!("disputes/{id}/decide"), &format!("outcome={outcome}")).await;
             }
-            self.told(name, order_id, ends, 0);
+            self.record(name, order_id, ends, 0);
         }
     }
 
@@ -139,7 +139,7 @@ impl Tellers<'_> {
         ] {
             let method = "pm_sepaDebit_successDelayed_de";
             let payable = self.intent(name).await;
-            let confirmed = self.shop.confirm_by(&payable.payment_intent_id, method).await.expect(200);
+            let confirmed = self.shop.confirm_with(&payable.payment_intent_id, method).await.expect(200);
             assert_eq!(confirmed.body["status"], "processing", "{}", confirmed.text);
             let page = self.page(&format!("{name}-page")).await;
             let paid = self.shop.pay_page(&page.session_id, method).await.expect(200);
@@ -149,27 +149,27 @@ impl Tellers<'_> {
                     self.shop.control(&path, &format!("outcome={outcome}")).await;
                 }
             }
-            self.told(name, payable.order_id, ends, 0);
-            self.told(&format!("{name}-page"), page.order_id, ends, 0);
+            self.record(name, payable.order_id, ends, 0);
+            self.record(&format!("{name}-page"), page.order_id, ends, 0);
         }
     }
 }
 
 /// Loses every event from now on, and lets everything happen at Stripe that can.
-async fn happen_unheard(world: &World<'_>, shop: &Shop) -> Vec<Story> {
-    world.control("deliveries", "mode=drop").await;
-    let mut tellers = Tellers { shop, told: Vec::new() };
-    tellers.tries().await;
-    tellers.refunds_and_disputes().await;
-    tellers.debits().await;
-    tellers.told
+async fn run_scenarios_unnoticed(env: &Environment<'_>, shop: &Storefront) -> Vec<Scenario> {
+    env.control("deliveries", "mode=drop").await;
+    let mut runner = ScenarioRunner { shop, scenarios: Vec::new() };
+    runner.tries().await;
+    runner.refunds_and_disputes().await;
+    runner.debits().await;
+    runner.scenarios
 }
 
-/// Checks that an order is what Stripe's objects say, which is what the story says.
-async fn check(world: &World<'_>, shop: &Shop, stories: &[Story]) {
-    let books = Books::read(world, shop).await;
-    for Story { name, order_id, ends, refunded } in stories {
-        let (order, at_stripe) = (shop.order(order_id).await, books.of(order_id));
+/// Checks that an order is what Stripe's objects say, which is what the scenario says.
+async fn check(env: &Environment<'_>, shop: &Storefront, scenarios: &[Scenario]) {
+    let objects = StripeObjects::read(env, shop).await;
+    for Scenario { name, order_id, ends, refunded } in scenarios {
+        let (order, at_stripe) = (shop.order(order_id).await, objects.of(order_id));
         assert_eq!(order["status"], *ends, "{name}: {order}");
         let said = at_stripe.status();
         assert!(said == *ends || (said == "unpaid" && *ends == "pending"), "{name}: {at_stripe:?}");
@@ -190,55 +190,56 @@ async fn check(world: &World<'_>, shop: &Shop, stories: &[Story]) {
     assert_eq!(delivered.iter().find(is_of_orders), None, "an event arrived: this shows nothing");
 }
 
-async fn what_never_arrives_is_found_by_the_running_service(database: &TestDatabase) {
-    found_by_the_running_service(database, Through::Nobody).await;
+async fn missed_events_are_recovered_by_service(database: &TestDatabase) {
+    check_recovery_by_service(database, ChargeRoute::Platform).await;
 }
 
-async fn what_never_arrives_of_direct_charges_is_found_by_the_running_service(database: &TestDatabase) {
-    found_by_the_running_service(database, Through::Direct).await;
+async fn missed_direct_charge_events_are_recovered_by_service(database: &TestDatabase) {
+    check_recovery_by_service(database, ChargeRoute::Direct).await;
 }
 
-async fn what_never_arrives_of_destination_charges_is_found_by_the_running_service(database: &TestDatabase) {
-    found_by_the_running_service(database, Through::Destination).await;
+async fn missed_destination_charge_events_are_recovered_by_service(database: &TestDatabase) {
+    check_recovery_by_service(database, ChargeRoute::Destination).await;
 }
 
-async fn found_by_the_running_service(database: &TestDatabase, through: Through) {
+async fn check_recovery_by_service(database: &TestDatabase, charge_route: ChargeRoute) {
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
-    let world = World::start_with(database, Webhooks::Delivered, &settings).await;
-    let shop = Shop::open_through(&world, through).await;
-    let stories = happen_unheard(&world, &shop).await;
-    for story in &stories {
-        shop.see_become(&story.order_id, story.ends).await;
+    let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let scenarios = run_scenarios_unnoticed(&env, &shop).await;
+    for scenario in &scenarios {
+        shop.wait_for_status(&scenario.order_id, scenario.ends).await;
     }
     let refunds_known = "refunds WHERE stripe_refund_id IS NOT NULL";
-    wait_until("every refund is known", async || world.count(refunds_known).await == 4).await;
+    wait_until("every refund is known", async || env.count(refunds_known).await == 4).await;
     wait_until("the failed refund is known", async || {
-        let order = shop.order(&story(&stories, "refund-failed").order_id).await;
+        let order = shop.order(&scenario(&scenarios, "refund-failed").order_id).await;
         order["amount_refunded"] == 400
     })
     .await;
-    check(&world, &shop, &stories).await;
-    let is_unpaid =
-        |story: &&Story| ["pending", "payment_failed", "processing", "authorized"].contains(&story.ends);
-    let unpaid = stories.iter().filter(is_unpaid).count();
-    let paid = world.count("outbox WHERE kind = 'order.paid'").await;
-    assert_eq!(usize::try_from(paid), Ok(stories.len() - unpaid), "each is paid once");
+    check(&env, &shop, &scenarios).await;
+    let is_unpaid = |scenario: &&Scenario| {
+        ["pending", "payment_failed", "processing", "authorized"].contains(&scenario.ends)
+    };
+    let unpaid = scenarios.iter().filter(is_unpaid).count();
+    let paid = env.count("outbox WHERE kind = 'order.paid'").await;
+    assert_eq!(usize::try_from(paid), Ok(scenarios.len() - unpaid), "each is paid once");
 }
 
-fn story<'a>(stories: &'a [Story], name: &str) -> &'a Story {
-    stories.iter().find(|story| story.name == name).expect("it was told")
+fn scenario<'a>(scenarios: &'a [Scenario], name: &str) -> &'a Scenario {
+    scenarios.iter().find(|scenario| scenario.name == name).expect("the scenario ran")
 }
 
 /// What is known of every order, and which events were heard.
-async fn state(world: &World<'_>) -> Vec<String> {
-    let mut state = state_of_orders(world).await;
-    state.extend(world.texts("SELECT event_id || outcome AS value FROM inbox ORDER BY event_id").await);
+async fn state(env: &Environment<'_>) -> Vec<String> {
+    let mut state = order_rows(env).await;
+    state.extend(env.texts("SELECT event_id || outcome AS value FROM inbox ORDER BY event_id").await);
     state
 }
 
 /// What a reconciliation says of itself: the number before each line.
-fn tally(world: &World<'_>, arguments: &[&str]) -> Vec<(String, u64)> {
-    let ended = world.run(&[&["reconcile"], arguments].concat(), &[]);
+fn reconcile(env: &Environment<'_>, arguments: &[&str]) -> Vec<(String, u64)> {
+    let ended = env.run(&[&["reconcile"], arguments].concat(), &[]);
     assert!(ended.status.success(), "{}{}", text(&ended.stdout), text(&ended.stderr));
     let read = |line: &str| {
         let (count, what) = line.trim().split_once("  ").expect("a number and words");
@@ -247,44 +248,48 @@ fn tally(world: &World<'_>, arguments: &[&str]) -> Vec<(String, u64)> {
     text(&ended.stdout).lines().map(read).collect()
 }
 
-fn of(tally: &[(String, u64)], what: &str) -> u64 {
-    tally.iter().find(|(words, _)| words == what).unwrap_or_else(|| panic!("no {what:?}: {tally:?}")).1
+fn of(reconcile: &[(String, u64)], what: &str) -> u64 {
+    reconcile
+        .iter()
+        .find(|(words, _)| words == what)
+        .unwrap_or_else(|| panic!("no {what:?}: {reconcile:?}"))
+        .1
 }
 
-async fn what_never_arrives_is_found_by_hand(database: &TestDatabase) {
-    found_by_hand(database, Through::Nobody).await;
+async fn missed_events_are_recovered_by_reconcile(database: &TestDatabase) {
+    check_recovery_by_reconcile(database, ChargeRoute::Platform).await;
 }
 
-async fn what_never_arrives_of_direct_charges_is_found_by_hand(database: &TestDatabase) {
-    found_by_hand(database, Through::Direct).await;
+async fn missed_direct_charge_events_are_recovered_by_reconcile(database: &TestDatabase) {
+    check_recovery_by_reconcile(database, ChargeRoute::Direct).await;
 }
 
-async fn found_by_hand(database: &TestDatabase, through: Through) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
-    let stories = happen_unheard(&world, &shop).await;
-    settle(&world, &shop).await;
-    let before = state(&world).await;
+async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: ChargeRoute) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let scenarios = run_scenarios_unnoticed(&env, &shop).await;
+    settle(&env, &shop).await;
+    let before = state(&env).await;
 
-    let dry = tally(&world, &["--dry-run"]);
-    assert_eq!(state(&world).await, before, "a dry run changes nothing");
+    let dry = reconcile(&env, &["--dry-run"]);
+    assert_eq!(state(&env).await, before, "a dry run changes nothing");
     let missing = of(&dry, "events missing here");
     assert_eq!(
         (of(&dry, "events listed by Stripe"), of(&dry, "missing events to apply")),
         (missing, missing)
     );
-    assert_eq!(of(&dry, "orders to update"), stories.len() as u64, "{dry:?}");
+    assert_eq!(of(&dry, "orders to update"), scenarios.len() as u64, "{dry:?}");
 
-    let done = tally(&world, &["--since", "1h"]);
+    let done = reconcile(&env, &["--since", "1h"]);
     assert_eq!(of(&done, "events missing here"), missing);
     assert!(of(&done, "missing events applied") > 0, "{done:?}");
-    check(&world, &shop, &stories).await;
-    let healed = state(&world).await;
+    check(&env, &shop, &scenarios).await;
+    let healed = state(&env).await;
     assert_ne!(healed, before);
 
     // Also while the service does not run.
-    world.kill();
-    let again = tally(&world, &[]);
+    env.kill();
+    let again = reconcile(&env, &[]);
     for nothing in [
         "events missing here",
         "missing events applied",
@@ -296,89 +301,89 @@ async fn found_by_hand(database: &TestDatabase, through: Through) {
         assert_eq!(of(&again, nothing), 0, "{again:?}");
     }
     assert_eq!(of(&again, "events listed by Stripe"), missing, "{again:?}");
-    assert_eq!(state(&world).await, healed, "a second run changes nothing");
+    assert_eq!(state(&env).await, healed, "a second run changes nothing");
 }
 
-async fn what_was_left_half_done_is_driven_on_and_mended_by_hand(database: &TestDatabase) {
-    let mut world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open(&world).await;
+async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open(&env).await;
     let untouched = shop.place("untouched").await;
-    let paid = shop.payable("paid").await;
+    let paid = shop.intent_order("paid").await;
     shop.confirm(&paid.payment_intent_id).await;
-    shop.see_paid(&paid.order_id).await;
-    all_delivered(&world).await;
+    shop.wait_until_paid(&paid.order_id).await;
+    wait_until_delivered(&env).await;
 
     // The process dies while it waits for Stripe's answer, and a column is wrong.
-    world.control("chaos/next", "route=POST%20%2Fv1%2Fpayment_intents&fault=hang&hang_ms=600000").await;
+    env.control("chaos/next", "route=POST%20%2Fv1%2Fpayment_intents&fault=hang&hang_ms=600000").await;
     let left = shop.place("left").await;
-    let call = shop.paying(&left);
+    let call = shop.intent_request(&left);
     let unanswered = tokio::spawn(async move { call.try_send().await });
     let begun = format!("payments WHERE order_id = '{left}'");
-    wait_until("the attempt is recorded", async || world.count(&begun).await == 1).await;
-    world.kill();
+    wait_until("the attempt is recorded", async || env.count(&begun).await == 1).await;
+    env.kill();
     assert!(unanswered.await.expect("a task").is_err(), "it was answered before the end");
-    world.stripe.delete("/_sandbox/chaos").send().await.expect(200);
-    world.let_leases_end().await;
+    env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
+    env.expire_leases().await;
     let corrupt = format!("UPDATE orders SET status = 'canceled' WHERE id = '{untouched}'");
     database.execute(&corrupt).await;
 
-    let done = tally(&world, &[]);
+    let done = reconcile(&env, &[]);
     assert_eq!(of(&done, "payments and refunds resumed"), 1, "{done:?}");
     assert_eq!((of(&done, "order statuses recomputed"), of(&done, "order statuses repaired")), (3, 1));
     let status = format!("SELECT status AS value FROM orders WHERE id = '{untouched}'");
-    assert_eq!(world.texts(&status).await, ["pending"]);
+    assert_eq!(env.texts(&status).await, ["pending"]);
     let intents = shop.stripe.list("/v1/payment_intents").await;
     let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == left.as_str());
     let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("not one PaymentIntent: {intents:?}") };
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{left}'");
-    assert_eq!(world.texts(&known).await, [intent["id"].as_str().expect("an id")]);
+    assert_eq!(env.texts(&known).await, [intent["id"].as_str().expect("an id")]);
 
-    let again = tally(&world, &[]);
+    let again = reconcile(&env, &[]);
     assert_eq!((of(&again, "payments and refunds resumed"), of(&again, "order statuses repaired")), (0, 0));
 }
 
 /// Waits until the second of the last event is over at Stripe, because what is read in it is no news; and until the
 /// worker has read the account of a seller that has just come once more.
-async fn settle(world: &World<'_>, shop: &Shop) {
+async fn settle(env: &Environment<'_>, shop: &Storefront) {
     let latest = shop.stripe.list("/v1/events").await[0]["created"].as_i64().expect("a second");
     wait_until("the current second is over", async || {
-        let clock = world.stripe.get("/_sandbox/clock").send().await.expect(200);
+        let clock = env.stripe.get("/_sandbox/clock").send().await.expect(200);
         clock.body["now"].as_i64() > Some(latest + 1)
     })
     .await;
     let tomorrow = (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%d %H:%M:%S%.6f");
     let to_read = format!("sellers WHERE check_at < '{tomorrow}+00:00'");
-    wait_until("the account is read", async || world.count(&to_read).await == 0).await;
+    wait_until("the account is read", async || env.count(&to_read).await == 0).await;
 }
 
-async fn a_late_event_keeps_no_customer_waiting(database: &TestDatabase) {
-    nobody_waits_for_a_late_event(database, Through::Nobody).await;
+async fn late_event_does_not_delay_customer(database: &TestDatabase) {
+    check_lookup_with_late_event(database, ChargeRoute::Platform).await;
 }
 
-async fn a_late_event_of_a_direct_charge_keeps_no_customer_waiting(database: &TestDatabase) {
-    nobody_waits_for_a_late_event(database, Through::Direct).await;
+async fn late_direct_charge_event_does_not_delay_customer(database: &TestDatabase) {
+    check_lookup_with_late_event(database, ChargeRoute::Direct).await;
 }
 
-async fn nobody_waits_for_a_late_event(database: &TestDatabase, through: Through) {
-    let world = World::start_with(database, Webhooks::Delivered, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
+async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: ChargeRoute) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
     // What is told of the seller itself is told.
-    all_delivered(&world).await;
-    let heard_before = world.count("inbox").await;
-    world.control("deliveries", "mode=delay&delay_ms=30000").await;
-    let payable = shop.payable("element").await;
+    wait_until_delivered(&env).await;
+    let heard_before = env.count("inbox").await;
+    env.control("deliveries", "mode=delay&delay_ms=30000").await;
+    let payable = shop.intent_order("element").await;
     shop.confirm(&payable.payment_intent_id).await;
-    let seen = shop.waiting(&payable.order_id, TOLD_WITHIN_S).send().await.expect(200);
+    let seen = shop.lookup_request(&payable.order_id, LOOKUP_WAIT_S).send().await.expect(200);
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
-    let hosted = shop.hosted("page").await;
+    let hosted = shop.session_order("page").await;
     shop.pay_page(&hosted.session_id, "pm_card_visa").await.expect(200);
-    let path = format!("/v1/checkout_sessions/{}?wait={TOLD_WITHIN_S}", hosted.session_id);
-    let seen = world.api.with(None).get(path).send().await.expect(200);
+    let path = format!("/v1/checkout_sessions/{}?wait={LOOKUP_WAIT_S}", hosted.session_id);
+    let seen = env.api.with(None).get(path).send().await.expect(200);
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
     // Both were answered before any event came.
-    assert_eq!(world.count("inbox").await, heard_before);
+    assert_eq!(env.count("inbox").await, heard_before);
     let outstanding: Vec<Value> = shop.stripe.list("/v1/events?delivery_success=false").await;
     let is_told = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);
     assert!(is_told("payment_intent.succeeded") && is_told("checkout.session.completed"));

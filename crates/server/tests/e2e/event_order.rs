@@ -6,17 +6,17 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::Value;
 
-use crate::books::Books;
+use crate::environment::{Environment, NO_BACKFILL, Webhooks};
 use crate::event::Event;
-use crate::seed::{dice, exhaustive, seed};
-use crate::sellers::Through;
-use crate::shop::Shop;
-use crate::tally::come_to_rest;
-use crate::world::{NO_WALK, Webhooks, World};
+use crate::invariants::wait_until_idle;
+use crate::seed::{exhaustive, rng, seed};
+use crate::sellers::ChargeRoute;
+use crate::storefront::Storefront;
+use crate::stripe_objects::StripeObjects;
 
 quittance_test_support::on_both_databases! {
-    every_order_of_a_whole_life_ends_the_same,
-    every_order_of_a_whole_life_of_direct_charges_ends_the_same,
+    lifecycle_events_in_any_order_match_stripe,
+    direct_charge_lifecycle_events_in_any_order_match_stripe,
 }
 
 /// How an order is paid.
@@ -27,7 +27,7 @@ enum PaymentFlow {
 }
 
 /// What happens to an order one after the other, and its status then.
-const LIFE: [(Step, &str); 9] = [
+const LIFECYCLE: [(Step, &str); 9] = [
     (Step::Debit, "processing"),
     (Step::DebitFails, "payment_failed"),
     (Step::Pay, "paid"),
@@ -52,8 +52,8 @@ enum Step {
 }
 
 /// One order at Stripe, of which the service has heard nothing.
-struct Life<'a> {
-    shop: &'a Shop,
+struct Lifecycle<'a> {
+    shop: &'a Storefront,
     flow: PaymentFlow,
     order_id: String,
     /// Of the Checkout Session, or the PaymentIntent.
@@ -64,15 +64,15 @@ struct Life<'a> {
     dispute_id: String,
 }
 
-impl<'a> Life<'a> {
-    async fn begin(shop: &'a Shop, name: &str, flow: PaymentFlow) -> Self {
+impl<'a> Lifecycle<'a> {
+    async fn begin(shop: &'a Storefront, name: &str, flow: PaymentFlow) -> Self {
         let (order_id, id) = match flow {
             PaymentFlow::Element => {
-                let payable = shop.payable(name).await;
+                let payable = shop.intent_order(name).await;
                 (payable.order_id, payable.payment_intent_id)
             }
             PaymentFlow::Page => {
-                let hosted = shop.hosted(name).await;
+                let hosted = shop.session_order(name).await;
                 (hosted.order_id, hosted.session_id)
             }
         };
@@ -91,7 +91,7 @@ impl<'a> Life<'a> {
 
     async fn pay_by(&mut self, method: &str) {
         if self.flow == PaymentFlow::Element {
-            self.shop.confirm_by(&self.payment_intent_id, method).await.expect(200);
+            self.shop.confirm_with(&self.payment_intent_id, method).await.expect(200);
         } else {
             let session = self.shop.pay_page(&self.id, method).await.expect(200);
             self.payment_intent_id = session.text_of("payment_intent");
@@ -144,11 +144,11 @@ impl<'a> Life<'a> {
 }
 
 /// A life up to one of its steps, and the status that it must have then.
-type Told<'a> = (String, Life<'a>, &'static str);
+type PartialLifecycle<'a> = (String, Lifecycle<'a>, &'static str);
 
 /// Lives of every length, on both rails.
-async fn live(shop: &Shop, shuffles: usize) -> Vec<Told<'_>> {
-    let whole = LIFE.len();
+async fn create_lifecycles(shop: &Storefront, shuffles: usize) -> Vec<PartialLifecycle<'_>> {
+    let whole = LIFECYCLE.len();
     // A debit on Stripe's page completes its Session: after it there is only one try.
     let spans = [
         (PaymentFlow::Element, 0, whole),
@@ -162,11 +162,11 @@ async fn live(shop: &Shop, shuffles: usize) -> Vec<Told<'_>> {
             (first + 1..=last).flat_map(|end| (0..shuffles).map(move |shuffle| (end, shuffle)))
         {
             let name = format!("{flow:?}-{first}-{end}-{shuffle}");
-            let mut life = Life::begin(shop, &name, flow).await;
-            for (step, _) in &LIFE[first..end] {
+            let mut life = Lifecycle::begin(shop, &name, flow).await;
+            for (step, _) in &LIFECYCLE[first..end] {
                 life.step(*step).await;
             }
-            lives.push((name, life, LIFE[end - 1].1));
+            lives.push((name, life, LIFECYCLE[end - 1].1));
         }
     }
     lives
@@ -174,35 +174,35 @@ async fn live(shop: &Shop, shuffles: usize) -> Vec<Told<'_>> {
 
 /// Its events in any order, some of them twice. In half of the lives the events alone have to say it: those that have
 /// the service ask Stripe are left out.
-fn shuffled(mut events: Vec<Event>, dice: &mut StdRng) -> Vec<Event> {
-    if dice.random_bool(0.5) {
+fn shuffled(mut events: Vec<Event>, rng: &mut StdRng) -> Vec<Event> {
+    if rng.random_bool(0.5) {
         events.retain(|event| {
             let kind = event.0["type"].as_str().unwrap_or_default();
             !kind.starts_with("charge.") || kind.starts_with("charge.dispute.")
         });
     }
-    let again: Vec<Event> = events.iter().filter(|_| dice.random_ratio(1, 4)).cloned().collect();
+    let again: Vec<Event> = events.iter().filter(|_| rng.random_ratio(1, 4)).cloned().collect();
     events.extend(again);
-    events.shuffle(dice);
+    events.shuffle(rng);
     events
 }
 
-async fn every_order_of_a_whole_life_ends_the_same(database: &TestDatabase) {
-    every_order_ends_the_same(database, Through::Nobody).await;
+async fn lifecycle_events_in_any_order_match_stripe(database: &TestDatabase) {
+    check_event_orders(database, ChargeRoute::Platform).await;
 }
 
-async fn every_order_of_a_whole_life_of_direct_charges_ends_the_same(database: &TestDatabase) {
-    every_order_ends_the_same(database, Through::Direct).await;
+async fn direct_charge_lifecycle_events_in_any_order_match_stripe(database: &TestDatabase) {
+    check_event_orders(database, ChargeRoute::Direct).await;
 }
 
-async fn every_order_ends_the_same(database: &TestDatabase, through: Through) {
+async fn check_event_orders(database: &TestDatabase, charge_route: ChargeRoute) {
     let seed = seed();
-    let world = World::start_with(database, Webhooks::Lost, &NO_WALK).await;
-    let shop = Shop::open_through(&world, through).await;
-    let lives = live(&shop, if exhaustive() { 12 } else { 1 }).await;
+    let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
+    let shop = Storefront::open_with_route(&env, charge_route).await;
+    let lives = create_lifecycles(&shop, if exhaustive() { 12 } else { 1 }).await;
     let all = shop.stripe.list("/v1/events").await;
     for (part, (name, life, status)) in lives.iter().enumerate() {
-        let events = shuffled(life.events(&all), &mut dice(seed, part));
+        let events = shuffled(life.events(&all), &mut rng(seed, part));
         for event in &events {
             shop.deliver(event).await.expect(200);
         }
@@ -213,10 +213,10 @@ async fn every_order_ends_the_same(database: &TestDatabase, through: Through) {
             assert_eq!(shop.order(&life.order_id).await["status"], *status, "{name}");
         }
     }
-    come_to_rest(&world).await;
-    let books = Books::read(&world, &shop).await;
+    wait_until_idle(&env).await;
+    let objects = StripeObjects::read(&env, &shop).await;
     for (name, life, status) in &lives {
-        let at_stripe = books.of(&life.order_id);
+        let at_stripe = objects.of(&life.order_id);
         assert_eq!(at_stripe.status(), *status, "{name}");
         let ends = (Some(*status), Some(at_stripe.refunded()));
         wait_until(&format!("{name} ends as {ends:?}"), async || {

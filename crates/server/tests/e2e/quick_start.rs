@@ -72,7 +72,7 @@ fn paste(lines: &[String]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_lines_end_with_a_paid_order_which_a_restart_keeps() {
+async fn quick_start_order_survives_restart() {
     let home = tempfile::tempdir().unwrap();
     let mut first = start(home.path());
     let banner = Banner::of(&first, 1).await;
@@ -88,7 +88,7 @@ async fn four_lines_end_with_a_paid_order_which_a_restart_keeps() {
     let config = Client::new(&banner.api, None).get("/v1/config").send().await.expect(200);
     assert_eq!(config.body["mode"], "sandbox", "{}", config.text);
     first.terminate();
-    assert!(first.end().await.success());
+    assert!(first.wait_for_exit().await.success());
 
     let mut second = start(home.path());
     let again = Banner::of(&second, 2).await;
@@ -107,7 +107,7 @@ async fn four_lines_end_with_a_paid_order_which_a_restart_keeps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_file_has_one_server() {
+async fn second_service_on_same_file_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let mut process = start(home.path());
     let banner = Banner::of(&process, 1).await;
@@ -127,11 +127,11 @@ async fn one_file_has_one_server() {
     let mut next = start(home.path());
     Banner::of(&next, 2).await;
     next.terminate();
-    assert!(next.end().await.success());
+    assert!(next.wait_for_exit().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_stops_in_good_order_while_somebody_waits() {
+async fn shutdown_answers_waiting_lookup() {
     let home = tempfile::tempdir().unwrap();
     let mut process = start(home.path());
     let banner = Banner::of(&process, 1).await;
@@ -154,6 +154,6 @@ async fn it_stops_in_good_order_while_somebody_waits() {
     process.terminate();
     let answer = waiting.await.unwrap().expect(200);
     assert_eq!(answer.body["order_status"], "pending");
-    assert_eq!(process.end().await.code(), Some(0));
+    assert_eq!(process.wait_for_exit().await.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(25), "it took {:?}", begun.elapsed());
 }

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::shop::{AMOUNT, Shop};
-use crate::world::World;
+use crate::environment::Environment;
+use crate::storefront::{AMOUNT, Storefront};
 
 /// Everything that Stripe has, the oldest first.
-pub(crate) struct Books {
+pub(crate) struct StripeObjects {
     intents: Vec<Value>,
     charges: Vec<Value>,
     refunds: Vec<Value>,
@@ -20,7 +20,7 @@ pub(crate) struct Books {
 
 /// What Stripe has of one order.
 #[derive(Debug)]
-pub(crate) struct Account<'a> {
+pub(crate) struct OrderObjects<'a> {
     pub(crate) intents: Vec<&'a Value>,
     pub(crate) charges: Vec<&'a Value>,
     pub(crate) refunds: Vec<&'a Value>,
@@ -29,10 +29,10 @@ pub(crate) struct Account<'a> {
     transfers: Vec<&'a Value>,
 }
 
-impl Books {
+impl StripeObjects {
     /// What Stripe has of a shop's orders, on the account on which they are paid, and of what became of the money on
     /// the platform's.
-    pub(crate) async fn read(world: &World<'_>, shop: &Shop) -> Self {
+    pub(crate) async fn read(env: &Environment<'_>, shop: &Storefront) -> Self {
         let list = async |stripe: &Client, path| {
             let mut list = stripe.list(path).await;
             list.reverse();
@@ -43,12 +43,12 @@ impl Books {
             charges: list(&shop.stripe, "/v1/charges").await,
             refunds: list(&shop.stripe, "/v1/refunds").await,
             disputes: list(&shop.stripe, "/v1/disputes").await,
-            fees: list(&world.stripe, "/v1/application_fees").await,
-            transfers: list(&world.stripe, "/v1/transfers").await,
+            fees: list(&env.stripe, "/v1/application_fees").await,
+            transfers: list(&env.stripe, "/v1/transfers").await,
         }
     }
 
-    pub(crate) fn of(&self, order_id: &str) -> Account<'_> {
+    pub(crate) fn of(&self, order_id: &str) -> OrderObjects<'_> {
         let ours = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
         let intents: Vec<&Value> = self.intents.iter().filter(ours).collect();
         let of_ours = |list: &'_ [Value]| -> Vec<usize> {
@@ -63,7 +63,7 @@ impl Books {
         };
         // The fee of a destination charge is of the payment on the seller's account, which comes from the charge.
         let of_fees = ["charge", "originating_transaction"];
-        Account {
+        OrderObjects {
             fees: self.fees.iter().filter(|fee| of_charges(&of_fees, fee)).collect(),
             transfers: self
                 .transfers
@@ -78,7 +78,7 @@ impl Books {
     }
 }
 
-impl Account<'_> {
+impl OrderObjects<'_> {
     /// What came in.
     pub(crate) fn received(&self) -> i64 {
         self.intents.iter().map(|intent| amount(&intent["amount_received"])).sum()
