@@ -166,7 +166,7 @@ pub async fn attempt_for(store: &Store, order: &Order) -> PendingAttempt {
 pub struct Payment {
     /// The order as it was placed.
     pub order: Order,
-    /// The payment ID of the attempt.
+    /// The payment ID.
     pub id: PaymentId,
     /// The PaymentIntent ID at Stripe.
     pub payment_intent_id: String,
