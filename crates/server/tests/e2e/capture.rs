@@ -1,4 +1,4 @@
-//! Money that is held and taken later: all of it, a part, or none.
+//! Manual capture: in full, in part, or not at all.
 
 use quittance_test_support::TestDatabase;
 
@@ -32,13 +32,13 @@ async fn capture_in_full_or_part_happens_once(database: &TestDatabase) {
     assert_eq!((too_much.status, too_much.problem()), (409, "amount_too_large"));
     let captured = shop.capture_request(&part, Some(900)).send_with_retries().await.expect(200);
     assert_eq!((&captured.body["status"], &captured.body["amount_paid"]), (&"paid".into(), &900.into()));
-    // There is one capture, and it is asked of Stripe once.
+    // Repeating the capture returns the first one. Stripe gets one request.
     let again = shop.capture_request(&part, Some(900)).send_with_retries().await.expect(200);
     assert_eq!(again.body["amount_paid"], 900, "{}", again.text);
     let more = shop.capture_request(&part, None).send_with_retries().await;
     assert_eq!((more.status, more.problem()), (409, "order_not_capturable"), "{}", more.text);
 
-    // On Stripe's page, too.
+    // A Checkout Session can be captured, too.
     let page = shop.place("page").await;
     let body = serde_json::json!({
         "success_url": "https://shop.example/thanks", "cancel_url": "https://shop.example/cart",
@@ -60,7 +60,7 @@ async fn capture_in_full_or_part_happens_once(database: &TestDatabase) {
             format!("stripe_calls WHERE operation = 'payment_intents.capture' AND order_id = '{order_id}'");
         assert_eq!(env.count(&asked).await, 1);
     }
-    // What was released is no refund of the shop's.
+    // The uncaptured amount isn't a refund.
     let refunded = shop.order(&part).await["amount_refunded"].clone();
     assert_eq!((refunded, env.count("outbox WHERE kind = 'refund.succeeded'").await), (0.into(), 0));
     let rest = shop.refund_request(&part, None, "rest").send_with_retries().await.expect(201);
@@ -75,7 +75,7 @@ async fn canceled_authorized_order_releases_funds(database: &TestDatabase) {
     let held = shop.authorized_order("holder").await;
     assert_eq!(held.order_id, order_id);
     shop.wait_for_status(&order_id, "authorized").await;
-    // Not by who only placed it.
+    // The order's holder can't cancel it.
     let path = format!("/v1/orders/{order_id}/cancel");
     let refused = env.api.with(Some(&token)).post(path).send().await;
     assert_eq!((refused.status, refused.problem()), (409, "not_cancelable"));
@@ -90,14 +90,13 @@ async fn canceled_authorized_order_releases_funds(database: &TestDatabase) {
 async fn authorization_expired_at_bank_reopens_order(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
-    // Heard of.
     let held = shop.authorized_order("heard").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
     env.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;
     shop.wait_for_status(&held.order_id, "pending").await;
     let late = shop.capture_request(&held.order_id, None).send_with_retries().await;
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
-    // The order can be paid anew.
+    // The customer can pay the order again.
     let again = shop
         .api
         .post(format!("/v1/orders/{}/payment_intent", held.order_id))
@@ -107,7 +106,6 @@ async fn authorization_expired_at_bank_reopens_order(database: &TestDatabase) {
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.wait_until_paid(&held.order_id).await;
 
-    // Not heard of: the capture finds it out.
     let held = shop.authorized_order("unheard").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
     env.control("deliveries", "mode=drop").await;

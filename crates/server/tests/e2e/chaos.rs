@@ -1,5 +1,5 @@
-//! A Stripe at which things go wrong: API calls fail before or after they take effect, webhooks are lost, doubled and
-//! late. What goes wrong follows from a seed, and two runs of a seed end in the same state.
+//! A failing Stripe: API calls fail before or after they take effect; webhooks are lost, duplicated and late. The seed
+//! determines the faults, and two runs with one seed end in the same state.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! { same_chaos_seed_ends_in_same_state }
 
-/// Routes that are called by whoever waits for a late webhook or looks again: how often depends on how long it takes.
+/// Routes that lookups and refreshes read. The number of calls depends on timing.
 const READS: &str = "GET ";
 
-/// How often a customer presses Pay until there is an answer.
+/// The maximum number of attempts by a customer to confirm a payment.
 const PRESSES_MAX: usize = 30;
 
-/// What happens to an order.
+/// A scenario for one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
     Paid,
@@ -30,7 +30,7 @@ enum Scenario {
     DebitFailed,
 }
 
-/// The load, one order after the other. Debits come last: they end when the clock is moved.
+/// The scenarios in order. Debits come last, because they end when the clock advances.
 const LOAD: [Scenario; 8] = [
     Scenario::Paid,
     Scenario::DeclinedThenPaid,
@@ -42,28 +42,28 @@ const LOAD: [Scenario; 8] = [
     Scenario::DebitFailed,
 ];
 
-/// What a run has come to.
+/// The outcome of a run.
 #[derive(Debug, PartialEq, Eq)]
 struct RunOutcome {
-    /// By route or type of webhook: which call of it went wrong, and how.
+    /// The faults by route or webhook type: the number of the call, and the fault.
     faults: BTreeMap<String, Vec<(u64, String)>>,
-    /// Of every order, in the order of the load.
+    /// The orders, in the order of the scenarios.
     orders: Vec<Order>,
 }
 
-/// How an order ended, without what differs from run to run: ids and times.
+/// The final state of an order, without IDs and times, which differ between runs.
 #[derive(Debug, PartialEq, Eq)]
 struct Order {
     status: String,
     amount_paid: i64,
     last_decline: Value,
-    /// Status, and what came in, of its PaymentIntents at Stripe; the oldest first.
+    /// The status and received amount of its PaymentIntents at Stripe, oldest first.
     payment_intents: Vec<(String, i64)>,
-    /// Of all tries to pay it, the oldest first.
+    /// The statuses of its charges, oldest first.
     charges: Vec<String>,
 }
 
-/// A shop and its customers at a Stripe that fails.
+/// A shop and its customers with a failing Stripe.
 struct Run<'a> {
     env: &'a Environment<'a>,
     shop: Storefront,
@@ -71,14 +71,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Confirms as a customer does who presses Pay again where there was no answer. The key makes one payment of it.
+    /// Confirms a payment, and retries without a response, as a customer does. The idempotency key makes one payment of
+    /// the retries.
     async fn confirm(&self, payment_intent_id: &str, method: &str) {
         let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
         let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
         let call = self.env.stripe.post(path).form(&form).key(&format!("{payment_intent_id}-{method}"));
         for _ in 0..PRESSES_MAX {
             let Ok(answer) = call.try_send().await else { continue };
-            // A 500 that is given again for its key is all that will ever be heard of what was done.
+            // A replayed 500 is the final response for its key.
             if matches!(answer.status, 200 | 402) || answer.header("idempotent-replayed") == "true" {
                 return;
             }
@@ -87,7 +88,7 @@ impl Run<'_> {
         panic!("{payment_intent_id}: no answer");
     }
 
-    /// Waits by the service's own lookup.
+    /// Polls the service's payment lookup.
     async fn wait_for_status(&self, order_id: &str, status: &str) {
         wait_until(&format!("{order_id} is {status}"), async || {
             let seen = self.shop.lookup_request(order_id, 5).send_with_retries().await.expect(200);
@@ -131,7 +132,7 @@ impl Run<'_> {
         payable.order_id
     }
 
-    /// Drives the load through, and waits until all is settled.
+    /// Runs the scenarios, and waits until everything has ended.
     async fn run(&self) -> RunOutcome {
         let form = format!("seed={}&api_percent=40&delivery_percent=50&hang_ms=50&delay_ms=100", self.seed);
         self.control("/_sandbox/chaos", &form).await;
@@ -175,7 +176,7 @@ impl Run<'_> {
         faults
     }
 
-    /// Reads an order here and at Stripe, and checks that they say the same.
+    /// Reads an order from the service and from Stripe, and asserts that they match.
     async fn order(&self, order_id: &str) -> Order {
         let here = self.shop.order(order_id).await;
         let mut intents = self.env.stripe_list("/v1/payment_intents").await;
@@ -217,7 +218,7 @@ async fn run(database: &TestDatabase, seed: u64) -> RunOutcome {
     Run { env: &env, shop, seed }.run().await
 }
 
-/// The faults of reads, which are no part of them any more.
+/// Removes the faults of reads.
 fn remove_reads(faults: &mut BTreeMap<String, Vec<(u64, String)>>) -> BTreeMap<String, Vec<(u64, String)>> {
     let (reads, others) = std::mem::take(faults).into_iter().partition(|(what, _)| what.starts_with(READS));
     *faults = others;
@@ -238,7 +239,7 @@ async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     );
 
     assert_ne!(first.faults, other.faults);
-    // One run reads more often than the other. As far as both have read, the same went wrong.
+    // The number of reads differs between runs. The faults of the reads that both made must match.
     let [read_first, read_again] = [&mut first, &mut again].map(|run| remove_reads(&mut run.faults));
     for (route, faults) in &read_first {
         let of_again = read_again.get(route).map_or(&[][..], Vec::as_slice);

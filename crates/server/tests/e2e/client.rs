@@ -1,4 +1,4 @@
-//! An HTTP client as a shop has one: it repeats what it does not know to be done.
+//! An HTTP client for tests. Like a shop's client, it retries requests whose outcome is unknown.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
-/// Longer than the longest wait that a request can ask for.
+/// Longer than the longest lookup wait.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// How long a connection is kept for the next request: less than servers keep it, so that none is closed by the
-/// server while a request is on its way to it.
+/// The time to keep an idle connection. Servers keep it longer, so a server never closes a connection during a request.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// A client of one server.
@@ -21,11 +20,11 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     bearer: Option<String>,
-    /// The account of a seller's that is meant, at Stripe.
+    /// The connected account at Stripe.
     account: Option<String>,
 }
 
-/// A request that can be sent as often as one likes.
+/// A request that can be sent repeatedly.
 #[derive(Clone)]
 pub(crate) struct Call {
     client: Client,
@@ -35,7 +34,7 @@ pub(crate) struct Call {
     body: Vec<u8>,
 }
 
-/// An answer, read to its end.
+/// A response with its complete body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -46,10 +45,10 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(base: &str, bearer: Option<&str>) -> Self {
-        // Plain HTTP needs no cryptography, but the client wants a provider of it.
+        // The client requires a crypto provider, even for plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-        // Where a customer or a seller is sent is for the test to follow.
+        // Tests follow redirects themselves.
         let http = http.timeout(TIMEOUT).pool_idle_timeout(IDLE_MAX).redirect(Policy::none());
         Self {
             http: http.build().expect("a client"),
@@ -59,22 +58,22 @@ impl Client {
         }
     }
 
-    /// The same with another credential.
+    /// Returns a client with another credential.
     pub(crate) fn with(&self, bearer: Option<&str>) -> Self {
         Self { bearer: bearer.map(str::to_owned), ..self.clone() }
     }
 
-    /// The same on an account of a seller's, or on the platform's own.
+    /// Returns a client for a connected account, or for the platform's account.
     pub(crate) fn on(&self, account: Option<&str>) -> Self {
         Self { account: account.map(str::to_owned), ..self.clone() }
     }
 
-    /// The account that is meant, if it is not the platform's own.
+    /// Returns the connected account, if any.
     pub(crate) fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
-    /// Where the server is.
+    /// Returns the base URL.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
@@ -95,7 +94,7 @@ impl Client {
         self.call(Method::DELETE, path.into())
     }
 
-    /// Everything that a list of Stripe's has, newest first.
+    /// Returns every object of a Stripe list, newest first.
     pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
         let mut found: Vec<Value> = Vec::new();
         loop {
@@ -110,7 +109,7 @@ impl Client {
         }
     }
 
-    /// Asks something of the sandbox that no merchant can do at Stripe.
+    /// Calls the sandbox's control API.
     pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
         self.post(format!("/_sandbox/{path}")).form(form).send().await.expect(200).body
     }
@@ -134,19 +133,19 @@ impl Call {
         self.raw(body.to_string().into_bytes())
     }
 
-    /// A body of JSON, byte for byte.
+    /// Sets a JSON body from bytes.
     pub(crate) fn raw(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self.header(CONTENT_TYPE.as_str(), "application/json")
     }
 
-    /// A body as Stripe takes it, already encoded.
+    /// Sets an encoded form body, as Stripe requires.
     pub(crate) fn form(mut self, body: &str) -> Self {
         self.body = body.as_bytes().to_vec();
         self.header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")
     }
 
-    /// Its bytes, for a client that speaks no HTTP of its own.
+    /// Returns the request's bytes for a raw TCP connection.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         use std::fmt::Write;
         let host = self.client.base.trim_start_matches("http://");
@@ -165,7 +164,7 @@ impl Call {
         self.headers.iter().cloned().chain(bearer).chain(account)
     }
 
-    /// Sends it once. An error says that no answer came.
+    /// Sends the request once. Fails if no response arrives.
     pub(crate) async fn try_send(&self) -> Result<Answer, reqwest::Error> {
         let mut request =
             self.client.http.request(self.method.clone(), format!("{}{}", self.client.base, self.path));
@@ -179,13 +178,13 @@ impl Call {
         Ok(Answer { status, headers, text, body })
     }
 
-    /// Sends it once, and expects an answer.
+    /// Sends the request once. Panics if no response arrives.
     pub(crate) async fn send(&self) -> Answer {
         self.try_send().await.unwrap_or_else(|error| panic!("{} {}: {error:?}", self.method, self.path))
     }
 
-    /// Sends it until there is an answer that says what became of it: through broken connections, outages, and
-    /// while an earlier sending is still at work.
+    /// Sends the request until it gets a final response. Retries through broken connections, through outages, and while
+    /// an earlier attempt is in progress.
     pub(crate) async fn send_with_retries(&self) -> Answer {
         let condition = format!("{} {} has a final answer", self.method, self.path);
         // Owned copies keep the future `Send`, so that callers can spawn it.
@@ -205,19 +204,19 @@ impl Call {
 }
 
 impl Answer {
-    /// Whether the request is to be sent again.
+    /// Returns whether the client must retry.
     fn is_retryable(&self) -> bool {
         assert_ne!(self.status, 500, "{}", self.text);
         self.status == 503 || self.code() == "idempotency_key_in_use"
     }
 
-    /// It, if its status is this.
+    /// Returns the response if it has this status. Panics otherwise.
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
 
-    /// The `code` of a problem, which must be a proper one.
+    /// Returns the `code` of a problem. Panics if the problem is malformed.
     pub(crate) fn problem(&self) -> &str {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         for field in ["type", "title", "detail", "request_id"] {
@@ -231,12 +230,12 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// A header, or the empty text.
+    /// Returns a header, or an empty string.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// A field that must be a text.
+    /// Returns a string field.
     pub(crate) fn text_of(&self, field: &str) -> String {
         self.body[field].as_str().unwrap_or_else(|| panic!("no {field}: {}", self.text)).to_owned()
     }

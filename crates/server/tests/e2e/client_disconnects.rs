@@ -1,5 +1,4 @@
-//! Callers that hang up in the middle of a request: nothing is left half-done, and the same request sent again is
-//! the same request.
+//! Clients that disconnect during a request. The request leaves no partial work, and a retry is the same request.
 
 use std::time::Duration;
 
@@ -17,19 +16,19 @@ use crate::storefront::{ExpectedEnd, Storefront};
 
 quittance_test_support::on_both_databases! { disconnecting_clients_leave_no_partial_work }
 
-/// How a caller goes away.
+/// The kind of disconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Disconnect {
-    /// Closing the connection: the service may find out late, or never.
+    /// Closes the connection. The service may notice late or never.
     Close,
-    /// Resetting it, as a machine does that is switched off: the service finds out at once.
+    /// Resets the connection, as a machine without power does. The service notices immediately.
     Reset,
 }
 
-/// Sends a part of a request, or all of it, and hangs up at once or a moment later.
+/// Sends a part of a request or all of it, and disconnects now or after a delay.
 async fn disconnect_during(call: &Call, base: &str, rng: &mut StdRng) {
     let bytes = call.bytes();
-    // Three in four send all of it: what happens then is more than that nothing happens.
+    // Three in four send the full request, because the service acts only on those.
     let length = if rng.random_ratio(3, 4) { bytes.len() } else { rng.random_range(0..bytes.len()) };
     let moment = Duration::from_micros(if rng.random_ratio(1, 4) { 0 } else { rng.random_range(0..40_000) });
     let disconnect = if rng.random_bool(0.5) { Disconnect::Close } else { Disconnect::Reset };
@@ -42,7 +41,7 @@ async fn disconnect_during(call: &Call, base: &str, rng: &mut StdRng) {
             Err(_) => break,
         }
     }
-    // Not to wait for something: this is the moment of hanging up.
+    // The random delay is the fault: it picks the moment of the disconnect.
     tokio::time::sleep(moment).await;
     if disconnect == Disconnect::Reset {
         stream.set_zero_linger().expect("a socket option");
@@ -52,7 +51,7 @@ async fn disconnect_during(call: &Call, base: &str, rng: &mut StdRng) {
 async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
     let seed = seed();
     let rounds = if exhaustive() { 300 } else { 25 };
-    // The events come from here, so that their deliveries can be broken off.
+    // The test delivers the events itself, so that it can interrupt deliveries.
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
     let base = env.api.base().to_owned();
@@ -81,7 +80,7 @@ async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
         };
         expected_ends.push((name, expected_end));
     }
-    // Whoever never comes back leaves nothing in flight either.
+    // Clients that never return leave nothing in progress either.
     for round in 0..rounds {
         let mut rng = rng(seed, rounds + round);
         disconnect_during(&shop.place_request(&format!("gone-{round}")), &base, &mut rng).await;

@@ -1,4 +1,4 @@
-//! The command line: settings that are refused, and the commands beside `serve`.
+//! The command line: invalid settings, and the commands other than `serve`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::process::{output, quittance, text};
 
 quittance_test_support::on_both_databases! { secret_key_works_until_revoked, migrate_creates_schema }
 
-/// Settings with which nothing is wrong, for a database that is not asked for.
+/// Valid Stripe settings.
 const REAL: [(&str, &str); 3] = [
     ("STRIPE_SECRET_KEY", "sk_test_1"),
     ("STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
@@ -73,7 +73,7 @@ fn invalid_setting_is_refused_by_name() {
         let home = tempfile::tempdir().unwrap();
         let mut command = quittance(home.path());
         command.env("QUITTANCE_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
-        // Where a setting is taken after all, this ends the service.
+        // If the service accepts a setting, the timeout ends it.
         let mut bounded = std::process::Command::new("timeout");
         bounded.arg("20").arg(command.get_program()).env_clear().current_dir(home.path());
         bounded.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -90,7 +90,7 @@ fn invalid_setting_is_refused_by_name() {
     }
 }
 
-/// The names of the settings in a part of `.env.example`.
+/// Returns the names of the settings in a part of `.env.example`.
 fn settings(example: &str) -> Vec<&str> {
     let settings = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
     settings.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect()
@@ -117,7 +117,7 @@ fn help_lists_every_setting() {
             assert!(known.contains(&name), "{name} is in {command} --help and not in .env.example");
         }
     }
-    // What `quittance` alone shows is the same and the commands.
+    // The help of `quittance` lists the settings of `serve` and the commands.
     let top = text(&output(quittance(home.path()).arg("--help")).stdout);
     for name in of_both.iter().chain(&["migrate", "openapi", "keys", "sandbox"]) {
         assert!(top.contains(name), "{name}");
@@ -135,7 +135,7 @@ fn openapi_prints_document() {
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "it needs no database");
 }
 
-/// Runs a command on a database, and returns what it printed.
+/// Runs a command on a database. Returns its output.
 async fn run(database: &TestDatabase, directory: &Path, arguments: &[&str]) -> String {
     let mut command = quittance(directory);
     command.env("DATABASE_URL", database.url()).args(arguments);

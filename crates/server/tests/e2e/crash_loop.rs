@@ -1,4 +1,4 @@
-//! `kill -9` at any moment under load: what was promised is kept, and nothing is done twice.
+//! `kill -9` at random moments under load. Acknowledged work is kept, and nothing happens twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     let mut moments = rng(seed, CLIENTS);
     for _ in 0..kills {
         wait_for_requests(&env, moments.random_range(2..12)).await;
-        // Not to wait for something: this is the moment of the kill.
+        // The random delay is the fault: it picks the moment of the kill.
         tokio::time::sleep(Duration::from_micros(moments.random_range(0..60_000))).await;
         env.kill();
         env.expire_leases().await;
@@ -42,7 +42,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     assert_orders(&env, &shop, &expected_ends).await;
 }
 
-/// Waits until so many more requests were begun, however fast this machine is.
+/// Waits until the clients have started this many more requests.
 async fn wait_for_requests(env: &Environment<'_>, requests: i64) {
     let before = env.count("idempotency_keys").await;
     wait_until("the clients make progress", async || {
@@ -51,7 +51,7 @@ async fn wait_for_requests(env: &Environment<'_>, requests: i64) {
     .await;
 }
 
-/// Places orders, and pays most of them, until it is enough.
+/// Places orders and pays most of them until the flag is set.
 async fn buy_until(
     shop: Storefront,
     enough: Arc<AtomicBool>,

@@ -1,5 +1,5 @@
-//! The process stopped at every boundary between two phases: whoever repeats its requests finds everything done
-//! once, and what nobody asks for again is done all the same.
+//! Crashes at every boundary between two phases. Retried requests take effect once, and the worker completes abandoned
+//! requests.
 
 use std::cell::OnceCell;
 
@@ -22,15 +22,15 @@ quittance_test_support::on_both_databases! {
     abandoned_direct_charge_requests_are_resumed_after_crash,
 }
 
-/// Starts the service anew, to stop at this point.
+/// Restarts the service with this crash point.
 pub(crate) async fn restart_with_crash_point(env: &mut Environment<'_>, point: CrashPoint) {
-    // An event that comes again would reach the point before the test begins.
+    // A redelivered event could reach the crash point too early.
     wait_until_delivered(env).await;
     env.kill();
     env.restart(&[(VARIABLE, point.name())]).await;
 }
 
-/// Waits for the process to stop at its point, and starts it without one.
+/// Waits for the crash, and restarts the service without a crash point.
 pub(crate) async fn restart_after_crash(env: &mut Environment<'_>) {
     let status = env.service().wait_for_exit().await;
     assert!(!status.success(), "it stopped in good order");
@@ -38,7 +38,7 @@ pub(crate) async fn restart_after_crash(env: &mut Environment<'_>) {
     env.restart(&[]).await;
 }
 
-/// Does something that must reach a point at which the process stops, and brings the process back meanwhile.
+/// Runs a flow that must reach the crash point, and restarts the service meanwhile.
 pub(crate) async fn crash_during(
     env: &mut Environment<'_>,
     point: CrashPoint,
@@ -50,7 +50,7 @@ pub(crate) async fn crash_during(
     println!("{} was reached", point.name());
 }
 
-/// Points that only other ways reach than to pay or cancel an order on the shop's own page.
+/// Crash points that paying or canceling a PaymentIntent order doesn't reach.
 const OTHER_POINTS: [CrashPoint; 6] = [
     CrashPoint::AttemptAbandoned,
     CrashPoint::ExpiryRequested,
@@ -95,7 +95,7 @@ async fn check_retried_requests(database: &TestDatabase, charge_route: ChargeRou
     assert_orders(&env, &shop, &expected_ends).await;
 }
 
-/// What leads to a point of another way.
+/// Runs the flow that reaches one of [`OTHER_POINTS`].
 async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (String, ExpectedMoney) {
     let (name, key) = (point.name(), format!("{}-money", point.name()));
     match point {
@@ -140,7 +140,7 @@ async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (S
     }
 }
 
-/// How an order and its money end.
+/// The expected end of an order and its money.
 #[derive(Debug, PartialEq, Eq)]
 struct ExpectedMoney {
     status: &'static str,
@@ -177,7 +177,7 @@ async fn check_crashes_at_other_points(database: &TestDatabase, charge_route: Ch
         let (order_id, ends) = gone.into_inner().expect("it went through");
         let objects = StripeObjects::read(&env, &shop).await;
         let at_stripe = objects.of(&order_id);
-        // What a capture did not take was never the shop's, and is no refund.
+        // The uncaptured amount isn't a refund.
         let refunds = at_stripe.refunds.len();
         assert!(at_stripe.successes() <= 1, "{}: {at_stripe:?}", point.name());
         let order = shop.order(&order_id).await;
@@ -197,7 +197,7 @@ async fn crash_after_reading_stripe_loses_no_payment(database: &TestDatabase) {
     assert_orders(&env, &shop, &[(name, ExpectedEnd::Paid)]).await;
 }
 
-/// Points after which nobody but the worker may ever look at an attempt again.
+/// Crash points after which only the worker may continue an attempt.
 const LEFT_TO_THE_WORKER: [CrashPoint; 7] = [
     CrashPoint::AttemptRecorded,
     CrashPoint::AttemptCreated,
@@ -223,7 +223,7 @@ async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeR
         restart_with_crash_point(&mut env, point).await;
         let name = format!("{}-left", point.name());
         let order_id = shop.place(&name).await;
-        // Sent once. The last of them is cut off by the crash, at the latest.
+        // Each request is sent once. The crash interrupts the last one at the latest.
         if shop.intent_request(&order_id).try_send().await.is_ok() {
             let street = serde_json::json!({ "line1": "12 St James's Square", "country": "GB" });
             let body = serde_json::json!({ "shipping": { "name": "Ada Lovelace", "address": street } });
@@ -236,12 +236,12 @@ async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeR
         restart_after_crash(&mut env).await;
         assert_resumed(&env, &shop, point, &order_id).await;
     }
-    // Keys of requests that nobody repeats stay until they are forgotten, and keep nobody out: their lease is over.
+    // Keys of abandoned requests stay until they are purged. Their leases are over, so they block no client.
     env.database.execute("DELETE FROM idempotency_keys WHERE status IS NULL").await;
     wait_until_idle(&env).await;
 }
 
-/// What was begun is done: the PaymentIntent is there, knows the address, or is closed.
+/// Asserts that the worker has completed the attempt: the PaymentIntent exists, has the address, or is canceled.
 async fn assert_resumed(env: &Environment<'_>, shop: &Storefront, point: CrashPoint, order_id: &str) {
     let due = format!("payments WHERE order_id = '{order_id}' AND resume_at IS NOT NULL");
     wait_until("the worker has no due attempt", async || env.count(&due).await == 0).await;
@@ -266,7 +266,7 @@ async fn assert_resumed(env: &Environment<'_>, shop: &Storefront, point: CrashPo
             assert!(is_told, "{}: {intent}", point.name());
         }
         _ => {
-            // The customer comes back and pays after all.
+            // The customer returns and pays.
             let again = shop.intent_request(order_id).send_with_retries().await.expect(200);
             assert_eq!(again.body["payment_intent_id"], intent["id"]);
             let payable = IntentOrder { order_id: order_id.to_owned(), payment_intent_id: known[0].clone() };

@@ -1,4 +1,4 @@
-//! Test data that was deleted in the Dashboard: orders are not stuck by it.
+//! Test data that was deleted in Stripe's Dashboard doesn't block orders.
 
 use quittance_test_support::TestDatabase;
 
@@ -39,7 +39,7 @@ async fn orders_with_deleted_stripe_objects_still_end(database: &TestDatabase) {
     for order_id in [&expired.order_id, &page.order_id] {
         shop.wait_for_status(order_id, "expired").await;
     }
-    // What was paid stays paid.
+    // The paid order stays paid.
     env.make_checks_due().await;
     expire_order(database, &paid.order_id).await;
     wait_until_idle(&env).await;

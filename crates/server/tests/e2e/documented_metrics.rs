@@ -1,4 +1,4 @@
-//! `docs/operations.md` names the metrics that there are.
+//! `docs/operations.md` lists exactly the metrics of the service.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ struct Source {
     text: String,
 }
 
-/// The sources of everything that runs in the service.
+/// Reads the sources of the service.
 fn sources() -> Vec<Source> {
     fn read(folder: &Path, krate: &'static str, into: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -31,7 +31,7 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// Every metric that a text names, and what stands behind the name.
+/// Returns every metric in a text, and the text that follows its name.
 fn metrics(text: &str) -> impl Iterator<Item = (String, &str)> {
     const PREFIX: &str = "quittance_";
     text.match_indices(PREFIX).map(|(at, _)| {
@@ -42,7 +42,7 @@ fn metrics(text: &str) -> impl Iterator<Item = (String, &str)> {
     })
 }
 
-/// The labels behind a metric's name in the page, each with its value.
+/// Returns the labels and values that follow a metric's name on the page.
 fn labels(behind: &'static str) -> Vec<(&'static str, &'static str)> {
     let labels = behind.strip_prefix('{').and_then(|rest| rest.split_once('}'));
     let label = |label: &'static str| label.split_once('=').expect("a label and its value");
@@ -58,7 +58,7 @@ fn operations_page_lists_exactly_the_metrics() {
         let crates: BTreeSet<&str> =
             sources.iter().filter(|source| source.text.contains(&name)).map(|source| source.krate).collect();
         assert!(!crates.is_empty(), "there is no metric {name}");
-        // The words of many labels are those of the domain's types.
+        // The values of many labels are defined in the domain crate.
         let may_say = |source: &&Source| source.krate == "domain" || crates.contains(source.krate);
         let is_said = |word: &str| sources.iter().filter(may_say).any(|source| source.text.contains(word));
         for (label, value) in labels(behind) {

@@ -1,4 +1,4 @@
-//! A service and a sandbox, each a process of its own, and a database between two lives of the service.
+//! The test environment: a service, a sandbox in its own process, and a database that outlives restarts of the service.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,57 +12,57 @@ use crate::process::{Process, free_port, output, quittance};
 
 pub(crate) const STRIPE_KEY: &str = "sk_test_e2e";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_e2e";
-/// The secret of the endpoint for sellers' accounts.
+/// The webhook secret of the endpoint for sellers' accounts.
 pub(crate) const CONNECT_WEBHOOK_SECRET: &str = "whsec_e2e_connect";
-/// The platform, as owners of accounts let it in.
+/// The platform's Connect client ID.
 pub(crate) const CLIENT_ID: &str = "ca_E2e";
-/// The secret that the other one is rolled to.
+/// The webhook secret that replaces [`WEBHOOK_SECRET`] in a rotation.
 pub(crate) const NEXT_WEBHOOK_SECRET: &str = "whsec_e2e_next";
 pub(crate) const SECRET_KEY: &str = "qsk_e2e0123456789abcdefghijklmnopqrstuvwxyz";
 pub(crate) const TOKEN_KEY: &str = "e2e-token-key-0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// The account of the sandbox, if nothing else is said.
+/// The sandbox's default account.
 pub(crate) const ACCOUNT: &str = "acct_1SandboxPlatform";
 
-/// Where Stripe's pages may send customers back to.
+/// The origin that return URLs may have.
 pub(crate) const RETURN_ORIGIN: &str = "https://shop.example";
 
-/// Settings with which nobody walks Stripe's events while a test runs, but at the start.
+/// Settings that limit the event backfill to the start of the service.
 pub(crate) const NO_BACKFILL: [(&str, &str); 1] = [("QUITTANCE_EVENT_WALK_PERIOD", "1day")];
 
-/// A time in both databases that is long over.
+/// A time far in the past, in the format of both databases.
 const LONG_AGO: &str = "'2020-01-01 00:00:00+00:00'";
 
-/// How the world is.
+/// The fate of Stripe's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Webhooks {
-    /// Stripe's events reach the service.
+    /// The sandbox delivers events to the service.
     Delivered,
-    /// They are lost.
+    /// The sandbox has no webhook endpoint, so events are lost.
     Lost,
 }
 
-/// A service, a sandbox, and a database.
+/// A service, a sandbox and a database.
 pub(crate) struct Environment<'a> {
     pub(crate) database: &'a TestDatabase,
     pub(crate) webhooks: Webhooks,
-    /// The service, asked with its secret key.
+    /// A client of the service with the secret key.
     pub(crate) api: Client,
-    /// The sandbox.
+    /// A client of the sandbox.
     pub(crate) stripe: Client,
     service: Option<Process>,
     _sandbox: Process,
-    // Dropped last: the processes have their logs in it.
+    // The logs of the processes are in here, so this field is dropped last.
     home: TempDir,
 }
 
 impl<'a> Environment<'a> {
-    /// Starts a sandbox and a service on the database.
+    /// Starts a sandbox and a service.
     pub(crate) async fn start(database: &'a TestDatabase, webhooks: Webhooks) -> Self {
         Self::start_with(database, webhooks, &[]).await
     }
 
-    /// Starts a sandbox, and a service with some more settings on the database.
+    /// Starts a sandbox, and a service with additional settings.
     pub(crate) async fn start_with(
         database: &'a TestDatabase,
         webhooks: Webhooks,
@@ -80,27 +80,27 @@ impl<'a> Environment<'a> {
         env
     }
 
-    /// Starts the service, which must not run, with some more settings, and waits until it is ready.
+    /// Starts the stopped service with additional settings, and waits until it is ready.
     pub(crate) async fn restart(&mut self, settings: &[(&str, &str)]) {
         let api = self.api.clone();
         ready(self.spawn(settings), &api).await;
     }
 
-    /// Starts the service, which must not run, with some more settings.
+    /// Starts the stopped service with additional settings, without waiting.
     pub(crate) fn spawn(&mut self, settings: &[(&str, &str)]) -> &mut Process {
         let process =
             start_service(self.home.path(), "service", self.database, &self.api, &self.stripe, settings);
         self.service.insert(process)
     }
 
-    /// Starts another sandbox, of this account, where nobody listens yet. Its webhooks are lost.
+    /// Starts another sandbox for this account at a free address. Its events are lost.
     pub(crate) async fn start_other_sandbox(&self, at: &Client, account: &str) -> Process {
         let sandbox = start_sandbox(self.home.path(), at, &self.api, Webhooks::Lost, account);
         wait_until("the sandbox answers", async || at.get("/v1/events").try_send().await).await.expect(200);
         sandbox
     }
 
-    /// Starts another service on the same database, with some more settings.
+    /// Starts another service on the same database, with additional settings.
     pub(crate) async fn start_second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
         assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
@@ -110,48 +110,47 @@ impl<'a> Environment<'a> {
         (process, api)
     }
 
-    /// Runs a command of the binary to its end, with the database and the Stripe of the service.
+    /// Runs a command of the binary to completion, with the service's database and sandbox.
     pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
         let mut command = quittance(self.home.path());
         set_environment(&mut command, self.database, &self.stripe);
         output(command.args(arguments).envs(settings.iter().copied()))
     }
 
-    /// Asks something of the sandbox that no merchant can do at Stripe.
+    /// Calls the sandbox's control API.
     pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
         self.stripe.control(path, form).await
     }
 
-    /// What the service, not the test, has asked of Stripe so far.
+    /// Returns the requests that the service has sent to the sandbox. Requests of the test are excluded.
     pub(crate) fn stripe_requests(&self) -> Vec<Value> {
         self.requests_to(&self.stripe)
     }
 
-    /// The same of another sandbox.
+    /// Returns the requests that the service has sent to another sandbox.
     pub(crate) fn requests_to(&self, stripe: &Client) -> Vec<Value> {
         let record = std::fs::read_to_string(record(self.home.path(), stripe)).expect("a record");
         let asked = record.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         asked.filter(|asked| asked["user_agent"] != "").collect()
     }
 
-    /// What the service and the sandbox have written to their logs.
+    /// Returns the logs of the service.
     pub(crate) fn logs(&self) -> String {
         let log = |name: &str| std::fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
         [log("service.out"), log("service.err")].concat()
     }
 
-    /// Ends the service as `kill -9` does.
+    /// Kills the service, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.service().kill();
     }
 
-    /// The process of the service.
+    /// Returns the process of the service.
     pub(crate) fn service(&mut self) -> &mut Process {
         self.service.as_mut().expect("a service")
     }
 
-    /// Lets the time pass after which the worker takes up what another process left, and after which a request
-    /// may be repeated whose process is gone.
+    /// Expires the leases of a dead process. The worker can then resume its work, and clients can retry its requests.
     pub(crate) async fn expire_leases(&self) {
         self.make_resumes_due().await;
         let sql = format!("UPDATE idempotency_keys SET lease_until = {LONG_AGO} WHERE status IS NULL");
@@ -167,35 +166,35 @@ impl<'a> Environment<'a> {
         self.database.execute(&format!("UPDATE sellers SET check_at = {LONG_AGO} WHERE {unfinished}")).await;
     }
 
-    /// Lets the idempotency keys of refunds be so old.
+    /// Sets the age of every refund's idempotency key.
     pub(crate) async fn set_refund_key_age(&self, age: chrono::Duration) {
         let since = (chrono::Utc::now() - age).format("%Y-%m-%d %H:%M:%S+00:00");
         self.database.execute(&format!("UPDATE refunds SET key_since = '{since}'")).await;
     }
 
-    /// Has the worker look at every order now that it would look at some time.
+    /// Makes every scheduled order check due.
     pub(crate) async fn make_checks_due(&self) {
         let sql = format!("UPDATE orders SET check_at = {LONG_AGO} WHERE check_at IS NOT NULL");
         self.database.execute(&sql).await;
     }
 
-    /// Everything that a list of the sandbox has, newest first.
+    /// Returns every object of a list in the sandbox, newest first.
     pub(crate) async fn stripe_list(&self, path: &str) -> Vec<Value> {
         self.stripe.list(path).await
     }
 
-    /// The texts of a query's column `value`.
+    /// Returns the strings in the column `value` of a query.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         self.database.texts(sql).await
     }
 
-    /// What a query counts.
+    /// Counts the rows of a table, with an optional `WHERE` clause.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.scalar_i64(&format!("SELECT count(*) FROM {sql}")).await
     }
 }
 
-/// Lets the time of an order be over, and has the worker look at it.
+/// Moves an order past its lifetime, and makes its check due.
 pub(crate) async fn expire_order(database: &TestDatabase, order_id: &str) {
     let set = format!("expires_at = {LONG_AGO}, check_at = {LONG_AGO}");
     database.execute(&format!("UPDATE orders SET {set} WHERE id = '{order_id}'")).await;
@@ -205,7 +204,8 @@ fn port(client: &Client) -> &str {
     client.base().rsplit_once(':').map(|(_, port)| port).expect("a port")
 }
 
-/// Where a sandbox writes down what it was asked: among what all tests send, if somebody wants to check that.
+/// Returns the file in which a sandbox records its requests. `QUITTANCE_RECORDED_REQUESTS` collects the files of all
+/// tests.
 fn record(home: &Path, stripe: &Client) -> PathBuf {
     let folder = std::env::var_os("QUITTANCE_RECORDED_REQUESTS").map(PathBuf::from);
     folder.unwrap_or_else(|| home.to_owned()).join(format!("e2e-{}.jsonl", port(stripe)))
@@ -224,7 +224,7 @@ fn start_sandbox(home: &Path, stripe: &Client, api: &Client, webhooks: Webhooks,
         account,
     ]);
     command.args(["--webhook-retry-base-ms", "20"]);
-    // Longer than any test takes.
+    // Longer than any test.
     command.args(["--delayed-debit-delay-ms", "3600000"]);
     command.arg("--record-requests").arg(record(home, stripe));
     if webhooks == Webhooks::Delivered {
@@ -257,7 +257,7 @@ fn start_service(
     Process::start(command, home, name)
 }
 
-/// Tells a command its database and its Stripe.
+/// Sets the database, the Stripe keys and the API base of a command.
 fn set_environment(command: &mut Command, database: &TestDatabase, stripe: &Client) {
     command
         .env("DATABASE_URL", database.url())
@@ -269,7 +269,7 @@ fn set_environment(command: &mut Command, database: &TestDatabase, stripe: &Clie
         .env("STRIPE_API_BASE", stripe.base());
 }
 
-/// Waits until the service is ready. Panics if it ends first.
+/// Waits until the service is ready. Panics if the process ends first.
 pub(crate) async fn ready(process: &mut Process, api: &Client) {
     wait_until("the service is ready", async || {
         let is_ready = api.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200);

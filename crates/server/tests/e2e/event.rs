@@ -1,4 +1,4 @@
-//! Events as Stripe writes and signs them, made by hand.
+//! Events as Stripe writes and signs them, built by the tests.
 
 use chrono::Utc;
 use quittance_stripe_gateway::signature;
@@ -9,28 +9,28 @@ use crate::client::{Answer, Call, Client};
 use crate::environment::{CONNECT_WEBHOOK_SECRET, WEBHOOK_SECRET};
 use crate::storefront::{AMOUNT, IntentOrder, Storefront};
 
-/// An event about a PaymentIntent. What a test is about is changed in it.
+/// An event about a PaymentIntent. Tests change its fields.
 #[derive(Debug, Clone)]
 pub(crate) struct Event(pub(crate) Value);
 
-/// An endpoint for Stripe's events: its path, and the secret that signs them.
+/// An endpoint for Stripe's events: its path and its signing secret.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint(&'static str, &'static str);
 
 impl Endpoint {
-    /// It, with what another one signs with.
+    /// Returns the endpoint with the secret of another one.
     pub(crate) fn signed_as(self, other: Self) -> Self {
         Self(self.0, other.1)
     }
 }
 
-/// For those of the platform's own account.
+/// The endpoint for the platform's own account.
 pub(crate) const OWN: Endpoint = Endpoint("/webhooks/stripe", WEBHOOK_SECRET);
 
-/// For those of sellers' accounts.
+/// The endpoint for sellers' accounts.
 pub(crate) const CONNECT: Endpoint = Endpoint("/webhooks/stripe/connect", CONNECT_WEBHOOK_SECRET);
 
-/// What events about a PaymentIntent are made of: the PaymentIntent as it is at Stripe.
+/// A builder of events about a PaymentIntent, with its current state at Stripe.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) payable: IntentOrder,
@@ -45,17 +45,17 @@ impl Source {
         Self { payable, object }
     }
 
-    /// The PaymentIntent was made.
+    /// Builds the event that the PaymentIntent was created.
     pub(crate) fn created(&self) -> Event {
         self.event("created", 0, &json!({}))
     }
 
-    /// It is in flight at a bank.
+    /// Builds the event that a bank processes the payment.
     pub(crate) fn processing(&self) -> Event {
         self.event("processing", 1, &json!({ "status": "processing" }))
     }
 
-    /// A charge failed.
+    /// Builds the event that a charge failed.
     pub(crate) fn failed(&self) -> Event {
         let error = json!({
             "type": "card_error", "charge": "ch_failed", "code": "card_declined",
@@ -64,7 +64,7 @@ impl Source {
         self.event("payment_failed", 2, &json!({ "last_payment_error": error }))
     }
 
-    /// All of the money came.
+    /// Builds the event that the full amount was paid.
     pub(crate) fn succeeded(&self) -> Event {
         self.event("succeeded", 3, &json!({ "status": "succeeded", "amount_received": AMOUNT }))
     }
@@ -94,7 +94,7 @@ impl Event {
         self.0["id"].as_str().expect("an id")
     }
 
-    /// The PaymentIntent that it is about.
+    /// Returns the PaymentIntent in the event.
     pub(crate) fn object(&mut self) -> &mut Value {
         &mut self.0["data"]["object"]
     }
@@ -103,30 +103,30 @@ impl Event {
         self.0.to_string().into_bytes()
     }
 
-    /// The request that delivers it, signed now.
+    /// Returns the request that delivers the event, signed now.
     pub(crate) fn delivery(&self, api: &Client) -> Call {
         self.delivery_to(api, OWN)
     }
 
-    /// The same to another endpoint.
+    /// Returns the request that delivers the event to another endpoint.
     pub(crate) fn delivery_to(&self, api: &Client, Endpoint(path, secret): Endpoint) -> Call {
         let bytes = self.bytes();
         let signature = sign(&bytes, secret, 0);
         api.with(None).post(path).raw(bytes).header("Stripe-Signature", signature)
     }
 
-    /// Delivers it.
+    /// Delivers the event.
     pub(crate) async fn deliver(&self, api: &Client) -> Answer {
         self.delivery(api).send().await
     }
 }
 
-/// The request that delivers these bytes with this signature.
+/// Returns the request that delivers these bytes with this signature.
 pub(crate) fn delivery(api: &Client, bytes: &[u8], signature: &str) -> Call {
     api.with(None).post("/webhooks/stripe").raw(bytes.to_vec()).header("Stripe-Signature", signature)
 }
 
-/// The signature of these bytes, made so many seconds ago.
+/// Returns the signature of these bytes, `age_s` seconds old.
 pub(crate) fn sign(bytes: &[u8], secret: &str, age_s: i64) -> String {
     signature::sign(bytes, &secret.into(), Utc::now().timestamp() - age_s)
 }

@@ -1,4 +1,4 @@
-//! Stripe's events of a whole life of an order, in any order: the end is what Stripe's own objects say.
+//! Events of an order's complete lifecycle in random order. The order must match Stripe's objects in the end.
 
 use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
@@ -19,14 +19,14 @@ quittance_test_support::on_both_databases! {
     direct_charge_lifecycle_events_in_any_order_match_stripe,
 }
 
-/// How an order is paid.
+/// The way to pay the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PaymentFlow {
     Element,
     Page,
 }
 
-/// What happens to an order one after the other, and its status then.
+/// The steps of a lifecycle, and the order status after each step.
 const LIFECYCLE: [(Step, &str); 9] = [
     (Step::Debit, "processing"),
     (Step::DebitFails, "payment_failed"),
@@ -51,12 +51,12 @@ enum Step {
     RefundRest,
 }
 
-/// One order at Stripe, of which the service has heard nothing.
+/// An order at Stripe whose events the service hasn't received yet.
 struct Lifecycle<'a> {
     shop: &'a Storefront,
     flow: PaymentFlow,
     order_id: String,
-    /// Of the Checkout Session, or the PaymentIntent.
+    /// The ID of the Checkout Session or the PaymentIntent.
     id: String,
     payment_intent_id: String,
     charge_id: String,
@@ -131,7 +131,7 @@ impl<'a> Lifecycle<'a> {
         }
     }
 
-    /// What Stripe tells of it.
+    /// Returns Stripe's events about the order.
     fn events(&self, all: &[Value]) -> Vec<Event> {
         let is_ours = |event: &&Value| {
             let object = &event["data"]["object"];
@@ -143,13 +143,13 @@ impl<'a> Lifecycle<'a> {
     }
 }
 
-/// A life up to one of its steps, and the status that it must have then.
+/// A lifecycle up to one of its steps: its name, its objects, and the expected status.
 type PartialLifecycle<'a> = (String, Lifecycle<'a>, &'static str);
 
-/// Lives of every length, on both rails.
+/// Creates lifecycles of every length for both payment flows.
 async fn create_lifecycles(shop: &Storefront, shuffles: usize) -> Vec<PartialLifecycle<'_>> {
     let whole = LIFECYCLE.len();
-    // A debit on Stripe's page completes its Session: after it there is only one try.
+    // A debit completes its Checkout Session, so no second attempt can follow.
     let spans = [
         (PaymentFlow::Element, 0, whole),
         (PaymentFlow::Element, 2, whole),
@@ -172,8 +172,8 @@ async fn create_lifecycles(shop: &Storefront, shuffles: usize) -> Vec<PartialLif
     lives
 }
 
-/// Its events in any order, some of them twice. In half of the lives the events alone have to say it: those that have
-/// the service ask Stripe are left out.
+/// Shuffles the events and duplicates some of them. For half of the orders, it removes the events that make the service
+/// ask Stripe.
 fn shuffled(mut events: Vec<Event>, rng: &mut StdRng) -> Vec<Event> {
     if rng.random_bool(0.5) {
         events.retain(|event| {
@@ -208,7 +208,7 @@ async fn check_event_orders(database: &TestDatabase, charge_route: ChargeRoute) 
         }
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.0["type"].as_str()).collect();
         println!("{name}: {kinds:?}");
-        // What is told of the money of a Session whose PaymentIntent is not known yet, Stripe is asked for.
+        // The service doesn't know the PaymentIntent of a Session yet. So it asks Stripe later.
         if life.flow == PaymentFlow::Element {
             assert_eq!(shop.order(&life.order_id).await["status"], *status, "{name}");
         }

@@ -1,4 +1,4 @@
-//! Orders whose time is over: closed at Stripe, then here, unless money is on its way.
+//! Orders past their lifetime. The service closes them at Stripe first, unless a payment is pending.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use quittance_test_support::{Kind, TestDatabase, run_on, wait_until};
@@ -13,7 +13,7 @@ quittance_test_support::on_both_databases! {
     order_paid_without_events_is_paid_not_expired,
 }
 
-/// As short as an order's time may be.
+/// The shortest allowed lifetime.
 const SETTINGS: [(&str, &str); 2] = [NO_BACKFILL[0], ("QUITTANCE_ORDER_EXPIRY", "1m")];
 
 async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
@@ -32,11 +32,11 @@ async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
     shop.wait_until_paid(&paid.order_id).await;
     assert_eq!(shop.stock().await, 0);
 
-    // A Session lives for half an hour at least, and its order with it.
+    // A Checkout Session lives for 30 minutes at least, and its order does, too.
     let order = shop.order(&hosted.order_id).await;
     let expires_at: DateTime<Utc> = order["expires_at"].as_str().expect("a time").parse().expect("a time");
     let begun_at = expires_at - TimeDelta::minutes(31);
-    // Stripe counts in whole seconds.
+    // Stripe's times are whole seconds.
     let a_second = TimeDelta::seconds(1);
     assert!(before - a_second <= begun_at && begun_at <= after, "{before} to {after}: {order}");
 
@@ -64,7 +64,7 @@ async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
     assert_eq!(shop.stock().await, 4);
 }
 
-/// Waits until the worker has looked at an order: it is not due any more, and not leased either.
+/// Waits until the worker has checked an order: its check is neither due nor leased.
 async fn wait_until_checked(env: &Environment<'_>, order_id: &str) {
     let after_a_lease = Utc::now() + TimeDelta::minutes(30);
     let later = format!("check_at > '{}+00:00'", after_a_lease.format("%Y-%m-%d %H:%M:%S%.6f"));
@@ -80,7 +80,7 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     shop.wait_for_status(&debit.order_id, "processing").await;
     let held = shop.authorized_order("held").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
-    // A voucher, and a debit on Stripe's page, of which nobody has heard.
+    // The events of the voucher and of the debit on Stripe's page are lost.
     env.control("deliveries", "mode=drop").await;
     let voucher = shop.intent_order("voucher").await;
     let form = "payment_method_data[type]=multibanco&payment_method_data[billing_details][email]=ada@example.org\
@@ -106,7 +106,7 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     assert_eq!(env.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await, 0);
     assert_eq!(shop.stock().await, 0);
 
-    // What was awaited comes.
+    // The pending payments succeed.
     env.control("deliveries", "mode=normal").await;
     for id in [&debit.payment_intent_id, &voucher.payment_intent_id, &session.text_of("payment_intent")] {
         env.control(&format!("payment_intents/{id}/settle"), "outcome=succeeded").await;
@@ -114,7 +114,7 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     for order_id in [&debit.order_id, &voucher.order_id, &page.order_id] {
         shop.wait_for_status(order_id, "paid").await;
     }
-    // A hold that is given up, after the order's time: now it is over.
+    // The authorization expires after the order's lifetime, so the order expires.
     env.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;
     shop.wait_for_status(&held.order_id, "pending").await;
     env.make_checks_due().await;
@@ -122,7 +122,7 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     assert_eq!(shop.stock().await, 1);
 }
 
-/// The order's time is over, and Stripe says that it was paid: it is asked first.
+/// The service asks Stripe before it expires an order.
 async fn order_paid_without_events_is_paid_not_expired(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &SETTINGS).await;
     let shop = Storefront::open_with_stock(&env, Some(2)).await;
@@ -137,7 +137,7 @@ async fn order_paid_without_events_is_paid_not_expired(database: &TestDatabase) 
         let closed = format!("decisions WHERE kind = 'closed' AND order_id = '{order_id}'");
         assert_eq!(env.count(&closed).await, 0);
     }
-    // Nothing was tried that would have closed them.
+    // The service sent no request that would have closed the payments.
     assert_eq!(env.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await, 0);
     assert_eq!(shop.stock().await, 0);
 }

@@ -1,6 +1,5 @@
-//! What a seller makes on its own account by a key of its own: it carries our ids and the right amount, is paid, and
-//! pays nothing of ours. On a seller's account our metadata proves nothing; and of what is ours it changes nothing that
-//! we believe.
+//! Objects that a seller creates on its own account with its own key. They carry the platform's IDs and the right
+//! amount, and they are paid. They must not pay an order, because a seller can write any metadata on its account.
 
 use quittance_domain::id::PaymentId;
 use quittance_test_support::{TestDatabase, id, wait_until};
@@ -24,11 +23,11 @@ quittance_test_support::on_both_databases! {
     payment_changed_by_seller_requires_review,
 }
 
-/// A shop that sells through a seller who makes what looks like ours.
+/// A shop whose seller forges objects.
 pub(crate) struct ForgingSeller<'a> {
     env: &'a Environment<'a>,
     pub(crate) shop: Storefront,
-    /// Stripe, by the seller's own key.
+    /// A client of Stripe with the seller's own key.
     pub(crate) owner: Client,
 }
 
@@ -38,7 +37,7 @@ impl<'a> ForgingSeller<'a> {
         Self { env, owner: Platform::of(env).owner(&seller).await, shop }
     }
 
-    /// Pays a PaymentIntent of the seller's own that looks like that of this attempt.
+    /// Creates and pays a PaymentIntent that imitates this attempt.
     async fn pay_intent(&self, order_id: &str, payment_id: &str) -> String {
         let form = format!(
             "amount={AMOUNT}&currency=eur&metadata[order_id]={order_id}&metadata[payment_id]={payment_id}\
@@ -49,7 +48,7 @@ impl<'a> ForgingSeller<'a> {
         made.text_of("id")
     }
 
-    /// Pays a Checkout Session of the seller's own that looks like that of this attempt.
+    /// Creates and pays a Checkout Session that imitates this attempt.
     async fn pay_session(&self, order_id: &str, payment_id: &str) -> String {
         let form = format!(
             "mode=payment&line_items[0][quantity]=1&line_items[0][price_data][currency]=eur\
@@ -68,7 +67,7 @@ impl<'a> ForgingSeller<'a> {
         id
     }
 
-    /// Pays both, and has the service hear of it in every way that there is: nothing changes.
+    /// Pays both forged objects, delivers their events, and asserts that no order changes.
     pub(crate) async fn assert_ignored(&self, order_id: &str, payment_id: &str) {
         wait_until_delivered(self.env).await;
         let before = order_rows(self.env).await;
@@ -85,7 +84,7 @@ impl<'a> ForgingSeller<'a> {
         }
     }
 
-    /// As [`Self::change_nothing`], also where Stripe is asked about everything.
+    /// Asserts that neither the events nor `reconcile` change an order.
     async fn assert_ignored_by_reconcile(&self, order_id: &str, payment_id: &str) {
         self.assert_ignored(order_id, payment_id).await;
         let before = order_rows(self.env).await;
@@ -94,7 +93,7 @@ impl<'a> ForgingSeller<'a> {
         assert_eq!(order_rows(self.env).await, before, "the reconciler was deceived");
     }
 
-    /// What Stripe has of the order that the platform made; the id of our attempt.
+    /// Returns the ID and the payment ID of the platform's object for an order.
     pub(crate) async fn platform_object(&self, list: &str, order_id: &str) -> (String, String) {
         let found = self.owner.list(list).await;
         let ours = found.iter().find(|object| object["metadata"]["order_id"] == order_id);
@@ -103,7 +102,7 @@ impl<'a> ForgingSeller<'a> {
         (text(&ours["id"]), text(&ours["metadata"]["payment_id"]))
     }
 
-    /// The order is paid by what is ours, once, and nothing is given back.
+    /// Asserts that the platform's object pays the order once, without a refund.
     pub(crate) async fn assert_paid_once(&self, order_id: &str) {
         self.shop.wait_until_paid(order_id).await;
         wait_until_idle(self.env).await;
@@ -148,7 +147,8 @@ async fn forged_checkout_session_after_lost_response_is_ignored(database: &TestD
     forger.assert_paid_once(&order_id).await;
 }
 
-/// Idempotency keys are over by then: what was made is looked for, and the seller's are there, too.
+/// Stripe's idempotency keys have expired by then. So the service searches for its object, and finds the forged one,
+/// too.
 async fn forged_objects_a_day_after_lost_response_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
@@ -162,7 +162,8 @@ async fn forged_objects_a_day_after_lost_response_are_ignored(database: &TestDat
     forger.assert_paid_once(&order_id).await;
 }
 
-/// Stripe has made what is ours, its answer is lost, and the seller copies it; returns the id of ours.
+/// Creates the platform's object without its response reaching the service, while the seller forges a copy. Returns the
+/// ID of the platform's object.
 async fn create_with_lost_response(
     forger: &ForgingSeller<'_>,
     order_id: &str,
@@ -170,7 +171,7 @@ async fn create_with_lost_response(
     for_a_day: bool,
 ) -> String {
     let ForgingSeller { env, shop, .. } = forger;
-    // Also the answers to repetitions are lost.
+    // The responses to retries are lost, too.
     for nth in 1..=9 {
         let form = format!("route=POST {made}&fault=cut_after&nth={nth}");
         env.control("chaos/next", &form).await;
@@ -232,7 +233,7 @@ async fn forge_alongside(database: &TestDatabase, charge_route: ChargeRoute) {
     }
 }
 
-/// The sandbox can not make one id on two accounts: the events are made by hand, and are properly signed.
+/// The sandbox can't create the same ID on two accounts. So the test builds and signs the events.
 async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
@@ -263,7 +264,7 @@ async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
         assert_eq!(env.texts(&sql).await, ["ignored wrong_account"], "{endpoint:?}: {}", event.0);
         assert_eq!(order_rows(&env).await, before);
     }
-    // The secret of one endpoint signs nothing of the other.
+    // Each endpoint accepts its own secret only.
     for (event, endpoint) in [
         (of(&direct, shop.seller.as_ref()), CONNECT.signed_as(OWN)),
         (of(&own, None), OWN.signed_as(CONNECT)),
@@ -278,8 +279,8 @@ async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
     assert_eq!(shop.order(&own.payable.order_id).await["status"], "paid");
 }
 
-/// What lives on its account a seller can change, by a key of its own: what is paid then may not be what was asked for.
-/// What it changes it into is no other order's.
+/// A seller can change objects on its account with its own key. The payment may then differ from the request. Changed
+/// metadata must not assign it to another order.
 async fn payment_changed_by_seller_requires_review(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;

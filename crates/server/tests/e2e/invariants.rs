@@ -1,4 +1,4 @@
-//! What must be true of every order in the end, whatever happened on the way.
+//! Invariants that hold for every order in the end, whatever the interruptions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,13 +9,13 @@ use crate::client::Client;
 use crate::environment::{Environment, Webhooks};
 use crate::storefront::{ExpectedEnd, Storefront};
 
-/// Waits until nothing is left to do: no event to be delivered, no attempt or refund to be driven on, no request in flight.
+/// Waits until no event, payment attempt, refund or request is pending.
 pub(crate) async fn wait_until_idle(env: &Environment<'_>) {
     wait_until_delivered(env).await;
     wait_until_resumed(env).await;
 }
 
-/// Waits until no attempt or refund is left to be driven on, and no request is in flight.
+/// Waits until no attempt or refund is left to resume, and no request is in progress.
 pub(crate) async fn wait_until_resumed(env: &Environment<'_>) {
     wait_until("no attempt or refund is left to resume", async || {
         let left = ["payments WHERE resume_at IS NOT NULL", "refunds WHERE resume_at IS NOT NULL"];
@@ -32,7 +32,7 @@ pub(crate) async fn wait_until_resumed(env: &Environment<'_>) {
     .await;
 }
 
-/// Waits until Stripe has no event left to deliver.
+/// Waits until Stripe has delivered every event.
 pub(crate) async fn wait_until_delivered(env: &Environment<'_>) {
     if env.webhooks == Webhooks::Lost {
         return;
@@ -40,7 +40,7 @@ pub(crate) async fn wait_until_delivered(env: &Environment<'_>) {
     wait_until("every event is delivered", async || {
         for stripe in accounts(env).await {
             let events = stripe.get("/v1/events?delivery_success=false&limit=1").send().await;
-            // Of an account that has just left, nothing is delivered any more.
+            // Stripe delivers no events of an account that was just disconnected.
             if events.status == 200 && events.body["data"] != serde_json::json!([]) {
                 return false;
             }
@@ -50,7 +50,7 @@ pub(crate) async fn wait_until_delivered(env: &Environment<'_>) {
     .await;
 }
 
-/// Stripe, on the platform's account and on each that is connected.
+/// Returns clients for the platform's account and for each connected account.
 async fn accounts(env: &Environment<'_>) -> Vec<Client> {
     let mut all = vec![env.stripe.clone()];
     for account in env.stripe_list("/v1/accounts").await {
@@ -59,8 +59,8 @@ async fn accounts(env: &Environment<'_>) -> Vec<Client> {
     all
 }
 
-/// The rows of every table that says what an order is, in words. Not as of when something was last seen to be so: that
-/// moves with each look.
+/// Returns the rows of every table that describe the orders. Excludes the observation times, which change with each
+/// refresh.
 pub(crate) async fn order_rows(env: &Environment<'_>) -> Vec<String> {
     let mut state = Vec::new();
     for sql in [
@@ -76,7 +76,7 @@ pub(crate) async fn order_rows(env: &Environment<'_>) -> Vec<String> {
     state
 }
 
-/// Checks what must be true of these orders, by the names they were placed under.
+/// Asserts the invariants of these orders. The names are the customers' references.
 pub(crate) async fn assert_orders(
     env: &Environment<'_>,
     shop: &Storefront,
@@ -111,7 +111,7 @@ pub(crate) async fn assert_orders(
     check_inbox(env).await;
 }
 
-/// Whatever Stripe takes for delivered is here.
+/// Asserts that the inbox has every event that Stripe marked as delivered.
 async fn check_inbox(env: &Environment<'_>) {
     if env.webhooks == Webhooks::Lost {
         return;
@@ -128,7 +128,7 @@ async fn check_inbox(env: &Environment<'_>) {
     }
 }
 
-/// Rows of two words: the second words by the first.
+/// Returns the second words of two-word rows, by their first words.
 async fn pairs(env: &Environment<'_>, sql: &str) -> HashMap<String, Vec<String>> {
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
     for row in env.texts(sql).await {

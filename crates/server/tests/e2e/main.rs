@@ -1,5 +1,5 @@
-//! The `quittance` binary as others meet it: over HTTP, by its command line, through crashes and outages, on
-//! SQLite and on PostgreSQL, with the sandbox as a process of its own on Stripe's side.
+//! End-to-end tests of the `quittance` binary: HTTP, the command line, crashes and outages, on SQLite and PostgreSQL.
+//! The sandbox runs as a separate process in Stripe's place.
 
 mod capture;
 mod chaos;

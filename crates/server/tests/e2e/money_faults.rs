@@ -1,5 +1,5 @@
-//! Every call that moves money × everything that can go wrong at Stripe × a crash before it and after it: what was
-//! asked for happens, once, and nothing is in flight for ever.
+//! Every call that moves money, with every fault at Stripe, and with a crash before and after the call. The request
+//! takes effect once, and nothing stays in flight.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ quittance_test_support::on_both_databases! {
     direct_charge_money_calls_survive_crashes,
 }
 
-/// A call that moves money, or stops it.
+/// A call that moves or releases money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     CreateIntent,
@@ -57,7 +57,7 @@ impl Action {
         }
     }
 
-    /// The places before Stripe is asked, and after.
+    /// Returns the crash points before and after the call to Stripe.
     fn points(self) -> [CrashPoint; 2] {
         match self {
             Self::CreateIntent | Self::CreateSession => {
@@ -71,8 +71,8 @@ impl Action {
     }
 }
 
-/// The sandbox's list of what can go wrong with a call, before and after it has taken effect. The worst comes first:
-/// Stripe has done it, and says for as long as it is asked under this key that it failed.
+/// The sandbox's faults, before and after a call takes effect. The worst one comes first: the call took effect, but
+/// Stripe replays an error for its key.
 const FAULTS: [&str; 10] = [
     "server_error_after",
     "conflict",
@@ -86,15 +86,15 @@ const FAULTS: [&str; 10] = [
     "cut_after",
 ];
 
-/// How long a call hangs: short, or longer than the service waits for an answer.
+/// Returns the duration of a hang: short, or longer than the service waits for a response.
 fn hang_ms(times: usize) -> u32 {
     if exhaustive() && times == 1 { 9_000 } else { 200 }
 }
 
-/// More often than the service repeats a call by itself.
+/// More failures than the service's automatic retries.
 const BEYOND_RETRIES: usize = 5;
 
-/// One act on an order of its own.
+/// One action on its own order.
 #[derive(Debug, Clone)]
 struct Case {
     act: Action,
@@ -103,7 +103,7 @@ struct Case {
 }
 
 impl Case {
-    /// Brings an order to where the act can be done.
+    /// Prepares an order for the action.
     async fn prepare(shop: &Storefront, act: Action, name: &str) -> Self {
         let order_id = match act {
             Action::CreateIntent | Action::CreateSession => shop.place(name).await,
@@ -124,7 +124,7 @@ impl Case {
         Self { act, order_id, name: name.to_owned() }
     }
 
-    /// Lets the next calls of its kind go wrong.
+    /// Makes the next calls of the action fail.
     async fn plan(&self, env: &Environment<'_>, fault: &str, times: usize) {
         for nth in 1..=times {
             let form =
@@ -133,7 +133,7 @@ impl Case {
         }
     }
 
-    /// Asks for it until there is an answer.
+    /// Sends the request until it gets a final response.
     async fn act(&self, shop: &Storefront) {
         let id = &self.order_id;
         let answer = match self.act {
@@ -154,7 +154,7 @@ impl Case {
         assert!(matches!(answer.status, 200 | 201), "{self:?}: {}", answer.text);
     }
 
-    /// Checks that it has happened, once.
+    /// Asserts that the action took effect once.
     async fn check(&self, env: &Environment<'_>, shop: &Storefront, objects: &StripeObjects, how: &str) {
         let at_stripe = objects.of(&self.order_id);
         let order = shop.order(&self.order_id).await;
@@ -187,7 +187,7 @@ impl Case {
             }
             Action::Refund => {
                 assert_eq!((status, live, money), ("partially_refunded", 1, (AMOUNT, 1, 700)), "{said}");
-                // The fee went back in proportion.
+                // Stripe refunded the fee in proportion.
                 assert_eq!(at_stripe.fee(), shop.fee() - (shop.fee() * 700 + AMOUNT / 2) / AMOUNT, "{said}");
                 return;
             }
@@ -197,7 +197,7 @@ impl Case {
                 shop.confirm(at_stripe.intents[0]["id"].as_str().expect("an id")).await;
             }
         }
-        // What was made can be paid, and pays the order once.
+        // The created object can be paid, and pays the order once.
         shop.wait_until_paid(&self.order_id).await;
         let objects = StripeObjects::read(env, shop).await;
         let at_stripe = objects.of(&self.order_id);
@@ -206,13 +206,13 @@ impl Case {
     }
 }
 
-/// What goes wrong with a call in a round: the worst first. Three rounds try every fault with some call.
+/// Returns the fault of a call in a round, the worst one first. Three rounds use every fault for some call.
 fn fault(place: usize, round: usize) -> &'static str {
     let others = FAULTS.len() - 1;
     round.checked_sub(1).map_or(FAULTS[0], |round| FAULTS[1 + (place * 2 + round) % others])
 }
 
-/// Waits until the refunds are with Stripe, and nothing is left to be driven on.
+/// Waits until every refund has an outcome, and nothing is left to resume.
 async fn settle(env: &Environment<'_>) {
     wait_until_resumed(env).await;
     wait_until("every refund has an outcome", async || {
@@ -222,9 +222,8 @@ async fn settle(env: &Environment<'_>) {
     .await;
 }
 
-/// Each call goes wrong in each way, once; and for longer than the service asks by itself, while no event tells it what
-/// became of that. Calls of different routes do
-/// not disturb each other, so that they go wrong at the same time.
+/// Each call fails in each way: once, and then more often than the service retries, while events are lost. Calls to
+/// different routes fail at the same time, because they don't affect each other.
 async fn money_calls_survive_every_fault(database: &TestDatabase) {
     check_faults(database, ChargeRoute::Platform).await;
 }
@@ -276,7 +275,7 @@ async fn check_faults(database: &TestDatabase, charge_route: ChargeRoute) {
     println!("{tried} cases");
 }
 
-/// Each call goes wrong, and the process dies before it or after it.
+/// Each call fails, and the process crashes before it or after it.
 async fn money_calls_survive_every_crash(database: &TestDatabase) {
     check_crashes(database, ChargeRoute::Platform).await;
 }
@@ -309,7 +308,7 @@ async fn check_crashes(database: &TestDatabase, charge_route: ChargeRoute) {
     println!("{tried} cases");
 }
 
-/// Does it with a process that dies at this point, and brings it back. A fault can keep it from getting there.
+/// Runs the case with a crash point, and restarts the service. A fault can prevent the crash.
 async fn crash(env: &mut Environment<'_>, shop: &Storefront, case: &Case, fault: &str, point: CrashPoint) {
     wait_until_delivered(env).await;
     env.kill();

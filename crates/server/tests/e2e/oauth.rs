@@ -1,5 +1,5 @@
-//! Accounts that are connected by whoever should not: a `state` counts once, soon, and for who began. Of all that
-//! would let anybody act for an account, nothing is kept and nothing is said.
+//! OAuth attacks: a `state` works once, for a short time, and for the user who started the flow. The service neither
+//! stores nor logs a secret that gives access to an account.
 
 use std::fs;
 
@@ -58,7 +58,7 @@ async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabas
     assert_eq!((refused.status, refused.problem()), (422, "invalid_request"));
     nobody("no state").await;
 
-    // Too late: it is over for good, also if somebody turns the clock back.
+    // An expired state stays expired, even if the clock is set back.
     let late = platform.approve(&platform.authorize("session of ada").await, &ada).await;
     let over = "UPDATE oauth_states SET expires_at = '2020-01-01 00:00:00+00:00' WHERE created_at = (SELECT \
                 max(created_at) FROM oauth_states)";
@@ -67,12 +67,12 @@ async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabas
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_expired"));
     nobody("expired").await;
 
-    // Nobody's tries have done harm to whoever began.
+    // The failed attempts don't affect the user who started the flow.
     let seller = platform.complete_oauth(&of_ada.with("session of ada")).await.expect(200);
     assert_eq!(seller.text_of("account_id"), ada);
     let refused = platform.complete_oauth(&of_ada.with("session of ada")).await;
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_used"));
-    // Not with a fresh code either.
+    // A used state fails with a new code, too.
     let fresh = platform.approve(&platform.authorize("session of ada").await, &eve).await;
     let replayed = json!({ "code": fresh.code, "state": of_ada.state, "binding": "session of ada" });
     let refused = platform.complete_oauth(&replayed).await;
@@ -82,7 +82,7 @@ async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabas
     assert_eq!(env.stripe_requests().iter().filter(exchanged).count(), 1);
 }
 
-/// Every row of every table, in words; of SQLite, every byte of its files.
+/// Returns every row of every table as text. For SQLite, returns the bytes of its files.
 async fn dump(database: &TestDatabase) -> String {
     if database.kind() == Kind::Sqlite {
         let file = database.url().trim_start_matches("sqlite://");
@@ -95,7 +95,7 @@ async fn dump(database: &TestDatabase) -> String {
     for table in database.texts(tables).await {
         let rows = format!("SELECT to_jsonb(found)::text AS value FROM {table} AS found");
         all.extend(database.texts(&rows).await);
-        // What is kept in bytes.
+        // Payloads are stored as bytes.
         if table == "inbox" {
             let payloads = "SELECT convert_from(payload, 'UTF8') AS value FROM inbox";
             all.extend(database.texts(payloads).await);
@@ -116,13 +116,13 @@ async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
     let connected = callback.send().await.expect(200);
     let replayed = callback.send().await.expect(200);
     let used = platform.complete_oauth(&came_back.with("the session of ada")).await.expect(400);
-    // One that Stripe refuses.
+    // Stripe refuses this code.
     let again = platform.approve(&platform.authorize("the session of ada").await, &account_id).await;
     let refused = json!({ "code": came_back.code, "state": again.state, "binding": "the session of ada" });
     let refused = platform.complete_oauth(&refused).await.expect(400);
     assert_eq!(refused.problem(), "oauth_code_invalid");
 
-    // And one that fills in an account on Stripe's pages.
+    // This account is onboarded on Stripe's pages.
     let body = json!({ "type": "express", "country": "DE", "reference": "merchant-7" });
     let made = platform.api.post("/v1/sellers").json(&body).key("made").send().await.expect(201);
     let body = json!({ "return_url": "https://shop.example/s", "refresh_url": "https://shop.example/r" });
@@ -170,8 +170,8 @@ async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
     }
 }
 
-/// Whether a text has what Stripe gives out for a connected account. Ids may end in the same letters: a token has more
-/// behind them than any name has.
+/// Returns whether a text contains a token of a connected account. IDs can end with the same letters, but a token is
+/// longer than any of them.
 fn has_token(text: &str, prefix: &str) -> bool {
     const TOKEN_LEN_MIN: usize = 24;
     let lengths = text.match_indices(prefix).map(|(at, _)| {

@@ -1,4 +1,4 @@
-//! A database that is away for a while: nobody is told that something was done, and all goes on when it is back.
+//! Database outages. Requests fail without side effects, and the service recovers when the database is back.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use crate::environment::{Environment, Webhooks};
 use crate::event::Source;
 use crate::storefront::Storefront;
 
-/// Well below the time after which Stripe, a proxy, or a customer gives up.
+/// Well below the timeouts of Stripe, proxies and customers.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
-/// The name of a database by its URL.
+/// Returns the name of a database.
 fn name(database: &TestDatabase) -> &str {
     database.url().rsplit_once('/').map(|(_, name)| name).expect("a name")
 }
 
-/// Says that the service is away, and when to come again.
+/// Asserts that the service is unavailable and says when to retry.
 fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503, "{}", answer.text);
     assert_eq!(answer.problem(), "service_unavailable");
@@ -54,7 +54,7 @@ fn unreachable_database_returns_503_until_it_is_back() {
             assert_unavailable(&call.send().await);
         }
         env.api.get("/healthz").send().await.expect(200);
-        // Many at once, so that every connection of the pool is tried.
+        // Enough requests to use every connection of the pool.
         let mut deliveries = tokio::task::JoinSet::new();
         for _ in 0..40 {
             let call = succeeded.delivery(&env.api);
@@ -87,7 +87,7 @@ fn locked_database_file_returns_503_until_released() {
         assert_unavailable(&placed);
         assert_unavailable(&delivered);
         assert!(begun.elapsed() < ANSWERED_WITHIN, "it took {:?}", begun.elapsed());
-        // What only reads goes on.
+        // Reads still work.
         env.api.get("/readyz").send().await.expect(200);
         assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
         held.release().await;

@@ -1,4 +1,4 @@
-//! What happens is told to the shop's own systems: each at its own pace, and in a form that stock libraries verify.
+//! Webhooks to the shop's systems: endpoints don't delay each other, and reference libraries verify the signatures.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -36,13 +36,13 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
         let begun = Instant::now();
         placed.insert(service.place().await, begun);
     }
-    // Nothing here waits for the hanging ones: none of them is ever answered.
+    // Nothing here waits for the hanging endpoints, which never respond.
     let healthy: Vec<String> = (0..HEALTHY).map(|number| format!("/ok-{number}")).collect();
     wait_until("every healthy endpoint has every order", async || {
         healthy.iter().all(|path| receiver.message_count(path) == ORDERS)
     })
     .await;
-    // Whoever waits for one that hangs waits until it is given up.
+    // A delivery to a hanging endpoint ends with a timeout.
     let given_up = "SELECT count(*) FROM delivery_attempts WHERE outcome = 'timed_out'";
     assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for one that hangs");
     let got = receiver.requests();
@@ -101,7 +101,7 @@ async fn signed_messages_pass_reference_verifiers(database: &TestDatabase) {
     }
 }
 
-/// What a stock library says of these requests.
+/// Returns the output of a reference library that verifies these requests.
 fn verify(program: &str, script: &str, secrets: &str, got: &[ReceivedRequest]) -> String {
     let lines = got.iter().map(|got| format!("{}\n", json!({ "headers": got.headers, "body": got.body })));
     let requests = tempfile::NamedTempFile::new().expect("a file");
@@ -141,7 +141,7 @@ async fn failed_delivery_is_shown_and_resent(database: &TestDatabase) {
     let metrics = service.api.get("/metrics").send().await.expect(200).text;
     assert!(metrics.contains("quittance_outbound_attempts_total{outcome=\"refused\"} "), "{metrics}");
 
-    // The shop mends it, and asks for the message.
+    // The shop fixes the endpoint, and resends the message.
     let body = json!({ "url": receiver.url("ok") });
     service.api.patch(&endpoint).json(&body).send().await.expect(200);
     service.api.post(format!("{path}/resend")).send().await.expect(200);

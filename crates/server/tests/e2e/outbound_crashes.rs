@@ -1,5 +1,5 @@
-//! The process stopped on a message's way to the shop's own systems: every message arrives at least once, none is
-//! made up, and the first attempts of an order keep its order.
+//! Crashes during deliveries to the shop's systems. Every message arrives at least once, no message is made up, and the
+//! first attempts keep each order's sequence.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::seed::{exhaustive, rng, seed};
 
 on_both_databases! { messages_survive_kills_in_order }
 
-/// Endpoints by their paths. The last is tried again and again, and holds nobody back.
+/// The endpoints' paths. The last endpoint always fails, and must not delay the others.
 const PATHS: [&str; 3] = ["/ok-1", "/ok-2", "/error"];
 
-/// How many messages are written that some endpoint has not heard of, at most. One that fails is sent two at once: of
-/// all that could be written meanwhile, thousands would still wait for it at the end.
+/// The maximum number of messages that some endpoint hasn't received. A failing endpoint gets two messages at a time,
+/// so without this limit thousands would be pending at the end.
 const AHEAD: usize = 200;
 
 #[cfg(feature = "crash-points")]
@@ -48,7 +48,7 @@ mod points {
     }
 }
 
-/// Writes what a change to an order writes.
+/// Writes a message to the outbox, as a change to an order does.
 async fn write_message(database: &TestDatabase, order_id: &str, sequence: usize) {
     let id = quittance_test_support::id(quittance_domain::id::MessageId::from_uuid);
     let sql = format!(
@@ -75,7 +75,7 @@ async fn messages_survive_kills_in_order(database: &TestDatabase) {
     let writing = write_until(database, &receiver, &orders, Arc::clone(&enough), seed);
     let killing = async {
         for _ in 0..kills {
-            // What comes again and again is no sign that messages are on their way.
+            // Repeated messages don't count as progress.
             let wanted = receiver.message_count(PATHS[0]) + moments.random_range(1..20);
             wait_until("the next messages arrive", async || receiver.message_count(PATHS[0]) >= wanted).await;
             // The random delay is the fault: it picks the moment of the kill.
@@ -91,7 +91,7 @@ async fn messages_survive_kills_in_order(database: &TestDatabase) {
     println!("{} messages through {kills} kills", written + orders.len());
 }
 
-/// Writes to the outbox until it is enough, in bursts; how often.
+/// Writes bursts of messages to the outbox until the flag is set. Returns their number.
 async fn write_until(
     database: &TestDatabase,
     receiver: &Receiver,
@@ -122,7 +122,7 @@ async fn write_until(
     written
 }
 
-/// Waits until nothing waits for its first attempt, and what failed is the failing endpoint's.
+/// Waits until every message is published and attempted at least once.
 async fn wait_until_idle(database: &TestDatabase) {
     wait_until("every message is published and attempted", async || {
         let unpublished = database.scalar_i64("SELECT count(*) FROM outbox WHERE NOT published").await;
@@ -132,7 +132,7 @@ async fn wait_until_idle(database: &TestDatabase) {
     .await;
 }
 
-/// Checks what an endpoint has got: everything that was written, nothing else, and each order's first in order.
+/// Asserts that an endpoint has received exactly the outbox, and each order's first attempts in sequence.
 async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
     let written = "SELECT id AS value FROM outbox";
     let written: HashSet<String> = database.texts(written).await.into_iter().collect();

@@ -1,4 +1,4 @@
-//! One order, two ways to pay it: whatever the customer does in two tabs, the shop keeps its price once.
+//! Two payment flows for one order in two browser tabs. The shop keeps the order's total exactly once.
 
 use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
@@ -28,7 +28,7 @@ fn rounds() -> usize {
     if exhaustive() { 200 } else { 20 }
 }
 
-/// Pays by the Payment Element, if that is possible. Asked again where the other tab got in the way.
+/// Pays by the Payment Element, if possible. Tries again if the other tab interfered.
 async fn pay_by_element(shop: &Storefront, order_id: &str, tries: usize) {
     for _ in 0..tries {
         let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send_with_retries().await;
@@ -38,7 +38,7 @@ async fn pay_by_element(shop: &Storefront, order_id: &str, tries: usize) {
     }
 }
 
-/// Pays on Stripe's page, if that is possible.
+/// Pays on Stripe's page, if possible.
 async fn pay_by_page(shop: &Storefront, order_id: &str, tries: usize) {
     for _ in 0..tries {
         let asked = shop.session_request(order_id).send_with_retries().await;
@@ -56,7 +56,7 @@ async fn concurrent_direct_charge_flows_pay_order_once(database: &TestDatabase) 
     check_concurrent_flows(database, ChargeRoute::Direct).await;
 }
 
-/// Two tabs pay one order at once.
+/// Pays an order in two tabs concurrently.
 async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRoute) {
     let seed = seed();
     let env = Environment::start(database, Webhooks::Delivered).await;
@@ -65,7 +65,7 @@ async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRou
     for round in 0..rounds() {
         let mut rng = rng(seed, round);
         let order_id = shop.place(&format!("race-{round}")).await;
-        // Sometimes one of the tabs was opened earlier.
+        // In some rounds, one tab was opened earlier.
         match rng.random_range(0..3) {
             0 => drop(shop.session_request(&order_id).send_with_retries().await.expect(200)),
             1 => drop(shop.intent_request(&order_id).send_with_retries().await.expect(200)),
@@ -73,7 +73,7 @@ async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRou
         }
         let (first, second) = (rng.random_range(1..=2), rng.random_range(1..=2));
         tokio::join!(pay_by_element(&shop, &order_id, first), pay_by_page(&shop, &order_id, second));
-        // Where they have only closed each other's attempts, the customer tries once more.
+        // If the tabs closed each other's attempts, the customer tries again.
         if StripeObjects::read(&env, &shop).await.of(&order_id).successes() == 0 {
             pay_by_page(&shop, &order_id, 1).await;
         }
@@ -94,7 +94,7 @@ async fn second_destination_charge_success_is_refunded(database: &TestDatabase) 
     check_second_success(database, ChargeRoute::Destination).await;
 }
 
-/// Money comes twice, as it can where a bank is slow.
+/// Stripe reports two successful payments, which a slow bank can cause.
 async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute) {
     let seed = seed();
     let env = Environment::start(database, Webhooks::Delivered).await;
@@ -158,7 +158,7 @@ async fn force(shop: &Storefront, kind: &str, id: &str) {
     shop.control(&format!("{kind}/{id}/succeed"), "").await;
 }
 
-/// The customer pays. Where the other success was heard of before, this was closed: then it is forced, too.
+/// Confirms a payment. If the service has already canceled it because of the other success, forces it.
 async fn confirm(shop: &Storefront, payment_intent_id: &str) {
     let answer = shop.confirm_with(payment_intent_id, "pm_card_visa").await;
     if answer.status != 200 {
@@ -167,7 +167,7 @@ async fn confirm(shop: &Storefront, payment_intent_id: &str) {
     }
 }
 
-/// As [`confirm`], on Stripe's page.
+/// Does the same as [`confirm`] on Stripe's page.
 async fn pay_page(shop: &Storefront, session_id: &str) {
     let answer = shop.pay_page(session_id, "pm_card_visa").await;
     if answer.status != 200 {
@@ -178,7 +178,7 @@ async fn pay_page(shop: &Storefront, session_id: &str) {
     }
 }
 
-/// Every order is paid, once, and what was captured less what was refunded is its total.
+/// Asserts that every order is paid once, and that the captured amount minus refunds is its total.
 async fn assert_paid_once_net(env: &Environment<'_>, shop: &Storefront, order_ids: &[String]) {
     for order_id in order_ids {
         shop.wait_until_paid(order_id).await;
@@ -189,7 +189,7 @@ async fn assert_paid_once_net(env: &Environment<'_>, shop: &Storefront, order_id
     for order_id in order_ids {
         let at_stripe = objects.of(order_id);
         assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
-        // What came too often is everybody's again.
+        // The fee and the transfer of the surplus are refunded, too.
         assert_eq!(at_stripe.fee(), shop.fee(), "{at_stripe:?}");
         let passed_on = if shop.charge_route == ChargeRoute::Destination { AMOUNT } else { 0 };
         assert_eq!(at_stripe.transferred(), passed_on, "{at_stripe:?}");
@@ -218,7 +218,7 @@ async fn second_direct_charge_flow_closes_first(database: &TestDatabase) {
     check_first_flow_is_closed(database, ChargeRoute::Direct).await;
 }
 
-/// The timeline shows that the first attempt was closed before the second was made.
+/// Closes the first attempt before it creates the second one, as the timeline shows.
 async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
@@ -254,7 +254,7 @@ async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: Charg
     shop.confirm(&intent.expect(200).text_of("payment_intent_id")).await;
     shop.wait_until_paid(&payable.order_id).await;
 
-    // Where the first can not be closed, the second is not made.
+    // If the first attempt can't be closed, the second one isn't created.
     let payable = shop.intent_order("not-closed").await;
     for nth in 1..=5 {
         let form = format!("route=POST /v1/payment_intents/{{id}}/cancel&fault=conflict&nth={nth}");
@@ -300,7 +300,7 @@ async fn check_concurrent_refunds(database: &TestDatabase, charge_route: ChargeR
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!((answer.status, answer.problem()), (409, "refund_too_large"), "{}", answer.text);
     }
-    // What was refused was refused here: Stripe was not asked.
+    // The service refused the other refunds itself. Stripe got no request.
     assert_eq!(env.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
     assert_eq!(StripeObjects::read(&env, &shop).await.of(&payable.order_id).refunded(), 2_100);
     shop.refund_request(&payable.order_id, None, "rest").send_with_retries().await.expect(201);

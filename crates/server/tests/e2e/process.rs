@@ -1,4 +1,4 @@
-//! Processes of the binary under test: started, watched, killed, and shown when a test fails.
+//! Processes of the binary under test. A failing test prints the end of their logs.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
@@ -8,35 +8,35 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use quittance_test_support::wait_until;
 
-/// How much of a log is shown of a process when a test fails.
+/// The number of log lines that a failing test prints for each process.
 const SHOWN_LINES: usize = 60;
 
-/// Ports are taken from below those that systems give to outgoing connections: one of these could take the port
-/// of a service while it is down.
+/// Ports below the system's range for outgoing connections. Otherwise, such a connection could take the port of a
+/// service that is down.
 const FIRST_PORT: u16 = 12_200;
 const PORTS: u16 = 7_800;
 
-/// The binary with an empty environment, in a directory.
+/// Returns a command that runs the binary in a directory with an empty environment.
 pub(crate) fn quittance(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quittance"));
     command.env_clear().current_dir(directory);
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command to completion.
 pub(crate) fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("a command that can be started")
 }
 
-/// What a command wrote.
+/// Decodes the output of a command.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A port that nobody listens on, and that no other test of this process is given.
+/// Returns a free port that no other test in this process uses.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run side by side begin at different places.
+    // Concurrent test processes start at different offsets.
     let begin = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or_default();
     for _ in 0..PORTS {
         let offset = (begin + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS;
@@ -48,7 +48,7 @@ pub(crate) fn free_port() -> u16 {
     panic!("there is no free port");
 }
 
-/// A running process. It is killed when this is dropped.
+/// A running process. Dropping it kills the process.
 pub(crate) struct Process {
     child: Child,
     stdout: PathBuf,
@@ -56,7 +56,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command. What it writes goes to files of this name in the directory, behind what is there.
+    /// Starts a command. Its output is appended to files with this name in the directory.
     pub(crate) fn start(mut command: Command, directory: &Path, name: &str) -> Self {
         let stdout = directory.join(format!("{name}.out"));
         let stderr = directory.join(format!("{name}.err"));
@@ -69,12 +69,12 @@ impl Process {
         Self { child, stdout, stderr }
     }
 
-    /// What it has written to standard output.
+    /// Returns its standard output so far.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(&self.stdout).unwrap_or_default()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status if the process has ended.
     pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child of ours")
     }
@@ -84,13 +84,13 @@ impl Process {
         wait_until("the process ends", async || self.exit_status()).await
     }
 
-    /// Ends it at once, as `kill -9` does.
+    /// Kills the process, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child of ours");
         self.child.wait().expect("a child of ours");
     }
 
-    /// Asks it to end, as an init system does.
+    /// Sends SIGTERM, as an init system does.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status().expect("kill");

@@ -1,4 +1,4 @@
-//! The first minute: nothing set, an empty directory, and four lines to paste.
+//! The quick start: no settings, an empty directory, and four commands to paste.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::process::{Process, output, quittance, text};
 
-/// What the banner says.
+/// The contents of the banner.
 struct Banner {
     api: String,
     sandbox: String,
@@ -20,7 +20,7 @@ struct Banner {
 }
 
 impl Banner {
-    /// Waits for the last banner that a process has printed, of so many on its standard output.
+    /// Waits for the last of `count` banners on a process's standard output.
     async fn of(process: &Process, count: usize) -> Self {
         let printed = wait_until("the banner is printed", async || {
             let printed = process.stdout();
@@ -49,14 +49,14 @@ impl Banner {
     }
 }
 
-/// `quittance` with nothing set but ports that nobody else has.
+/// Starts `quittance` without settings, except for unused ports.
 fn start(directory: &Path) -> Process {
     let mut command = quittance(directory);
     command.env("QUITTANCE_LISTEN", "127.0.0.1:0").env("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:0");
     Process::start(command, directory, "quittance")
 }
 
-/// Pastes lines into a shell, and returns what it printed for each.
+/// Pastes lines into a shell. Returns the output of each line.
 fn paste(lines: &[String]) -> Vec<String> {
     const END: &str = "--- end of a line";
     let mut shell = Command::new("bash");
@@ -98,7 +98,7 @@ async fn quick_start_order_survives_restart() {
     let path = format!("/v1/payment_intents/{}", printed[1]);
     let at_stripe = Client::new(&again.sandbox, Some("sk_test_sandbox")).get(path).send().await.expect(200);
     assert_eq!(at_stripe.body["status"], "succeeded");
-    // The demo products were not put in twice.
+    // The demo products were added only once.
     let products = again.client().get("/v1/products").send().await.expect(200);
     let stocks: Vec<_> =
         products.body["data"].as_array().into_iter().flatten().map(|one| &one["stock"]).collect();
@@ -122,7 +122,7 @@ async fn second_service_on_same_file_is_refused() {
     let said = text(&refused.stderr);
     assert!(said.contains("another process serves") && said.contains("DATABASE_URL"), "{said}");
     banner.client().get("/readyz").send().await.expect(200);
-    // The lock goes with the process, however that ends.
+    // The lock ends with the process, even after a kill.
     process.kill();
     let mut next = start(home.path());
     Banner::of(&next, 2).await;
@@ -143,7 +143,7 @@ async fn shutdown_answers_waiting_lookup() {
     api.post(format!("{path}/payment_intent")).send().await.expect(200);
     let wait = api.get(format!("{path}/payment?wait=30"));
     let waiting = tokio::spawn(async move { wait.send().await });
-    // Whoever waits has Stripe asked: then the request has arrived.
+    // A waiting lookup asks Stripe. So the metric shows that the request has arrived.
     wait_until("the lookup waits", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
         let asked = metrics.lines().find_map(|line| line.strip_prefix("quittance_payment_refreshes_total "));

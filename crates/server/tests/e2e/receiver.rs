@@ -1,4 +1,4 @@
-//! The shop's own systems, and a service in sandbox mode that tells them what happens.
+//! A receiver of the shop's webhooks, and a service in sandbox mode that sends them.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::environment::{RETURN_ORIGIN, SECRET_KEY, STRIPE_KEY, TOKEN_KEY, ready};
 use crate::process::{Process, free_port, quittance};
 
-/// A request that a receiver was sent.
+/// A request that the receiver got.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     pub(crate) at: Instant,
@@ -35,13 +35,12 @@ impl ReceivedRequest {
     }
 }
 
-/// Systems of the shop, told apart by the first word of the path: `/ok…` takes everything, `/error…` answers 500,
-/// and `/hang…` never answers.
+/// A receiver with several endpoints. Paths with `/ok…` succeed, `/error…` returns 500, and `/hang…` never responds.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     address: SocketAddr,
     got: Arc<Mutex<Vec<ReceivedRequest>>>,
-    /// The ids of messages by the path that has heard of them.
+    /// The message IDs by path.
     heard: Arc<Mutex<HashMap<String, HashSet<String>>>>,
 }
 
@@ -86,7 +85,7 @@ impl Receiver {
         self.got.lock().expect("the list").clone()
     }
 
-    /// Of how many different messages it has heard, at this path.
+    /// Returns the number of distinct messages at this path.
     pub(crate) fn message_count(&self, path: &str) -> usize {
         self.heard.lock().expect("the list").get(path).map_or(0, HashSet::len)
     }
@@ -96,14 +95,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("a text")
 }
 
-/// A service with its own sandbox on a database, and a product to order.
+/// A service with its own sandbox, and a product to order.
 pub(crate) struct SandboxService<'a> {
     pub(crate) database: &'a TestDatabase,
     pub(crate) api: Client,
     service: Process,
     sandbox: u16,
     product_id: String,
-    // Dropped last: the process has its log in it.
+    // The log of the process is in here, so this field is dropped last.
     home: TempDir,
 }
 
@@ -124,12 +123,12 @@ impl<'a> SandboxService<'a> {
         self.api.post("/v1/webhook_endpoints").json(&body).send().await.expect(201).body
     }
 
-    /// Its sandbox.
+    /// Returns a client of its sandbox.
     pub(crate) fn stripe(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.sandbox), Some(STRIPE_KEY))
     }
 
-    /// Places an order, and returns its id.
+    /// Places an order. Returns the order ID.
     pub(crate) async fn place(&self) -> String {
         let body = json!({ "items": [{ "product_id": self.product_id, "quantity": 1 }] });
         self.api.post("/v1/orders").json(&body).send().await.expect(201).text_of("id")
@@ -139,8 +138,7 @@ impl<'a> SandboxService<'a> {
         &mut self.service
     }
 
-    /// Starts the service again, which must not run, with some more settings. What the one before had taken on is
-    /// free: a minute has passed.
+    /// Starts the stopped service with additional settings. Expires the delivery leases of the previous process.
     pub(crate) async fn restart(&mut self, settings: &[(&str, &str)]) {
         let leases = "UPDATE deliveries SET lease_until = created_at WHERE lease_until IS NOT NULL";
         self.database.execute(leases).await;
@@ -148,7 +146,7 @@ impl<'a> SandboxService<'a> {
         ready(&mut self.service, &self.api).await;
     }
 
-    /// Ends the service as `kill -9` does, and starts it again.
+    /// Kills the service, as `kill -9` does, and starts it again.
     pub(crate) async fn kill_and_restart(&mut self, settings: &[(&str, &str)]) {
         self.service.kill();
         self.restart(settings).await;

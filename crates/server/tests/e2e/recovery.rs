@@ -1,5 +1,4 @@
-//! Events that never arrive, or arrive late: every order comes to what Stripe says, by the running service alone and by
-//! `quittance reconcile` alone.
+//! Missed or late events. The running service and `quittance reconcile` each bring every order to Stripe's state.
 
 use chrono::{TimeDelta, Utc};
 use quittance_test_support::{TestDatabase, wait_until};
@@ -23,10 +22,10 @@ quittance_test_support::on_both_databases! {
     interrupted_payment_and_wrong_status_are_repaired_by_reconcile,
 }
 
-/// How long a customer waits at most to hear of money whose event is late: Stripe is asked well before.
+/// The maximum wait of a customer for a payment whose event is late. The service asks Stripe well before.
 const LOOKUP_WAIT_S: u8 = 3;
 
-/// What happened at Stripe while no event reached the service, and the status that follows.
+/// The events at Stripe that the service missed, and the resulting status.
 struct Scenario {
     name: String,
     order_id: String,
@@ -34,7 +33,7 @@ struct Scenario {
     refunded: i64,
 }
 
-/// Everything that can happen at Stripe to the orders of a shop.
+/// A runner for every scenario that can happen to an order at Stripe.
 struct ScenarioRunner<'a> {
     shop: &'a Storefront,
     scenarios: Vec<Scenario>,
@@ -53,14 +52,14 @@ impl ScenarioRunner<'_> {
         self.shop.session_order(name).await
     }
 
-    /// A PaymentIntent that is paid, and its charge.
+    /// Pays a PaymentIntent. Returns the order ID, the PaymentIntent and the charge.
     async fn paid(&self, name: &str) -> (String, String, String) {
         let payable = self.intent(name).await;
         let confirmed = self.shop.confirm_with(&payable.payment_intent_id, "pm_card_visa").await.expect(200);
         (payable.order_id, confirmed.text_of("id"), confirmed.text_of("latest_charge"))
     }
 
-    /// The same on Stripe's page.
+    /// Pays a Checkout Session. Returns the order ID and the PaymentIntent.
     async fn paid_on_page(&self, name: &str) -> (String, String) {
         let hosted = self.page(name).await;
         let session = self.shop.pay_page(&hosted.session_id, "pm_card_visa").await.expect(200);
@@ -155,7 +154,7 @@ impl ScenarioRunner<'_> {
     }
 }
 
-/// Loses every event from now on, and lets everything happen at Stripe that can.
+/// Drops all events from now on, and runs every scenario at Stripe.
 async fn run_scenarios_unnoticed(env: &Environment<'_>, shop: &Storefront) -> Vec<Scenario> {
     env.control("deliveries", "mode=drop").await;
     let mut runner = ScenarioRunner { shop, scenarios: Vec::new() };
@@ -165,7 +164,7 @@ async fn run_scenarios_unnoticed(env: &Environment<'_>, shop: &Storefront) -> Ve
     runner.scenarios
 }
 
-/// Checks that an order is what Stripe's objects say, which is what the scenario says.
+/// Asserts that each order matches Stripe's objects and its scenario.
 async fn check(env: &Environment<'_>, shop: &Storefront, scenarios: &[Scenario]) {
     let objects = StripeObjects::read(env, shop).await;
     for Scenario { name, order_id, ends, refunded } in scenarios {
@@ -181,7 +180,7 @@ async fn check(env: &Environment<'_>, shop: &Storefront, scenarios: &[Scenario])
             "{name}: {order}"
         );
     }
-    // What is told of the seller itself was told before.
+    // The events about the seller were delivered earlier.
     let delivered = shop.stripe.list("/v1/events?delivery_success=true").await;
     let is_of_orders = |event: &&Value| {
         let kind = event["type"].as_str().expect("a type");
@@ -230,14 +229,14 @@ fn scenario<'a>(scenarios: &'a [Scenario], name: &str) -> &'a Scenario {
     scenarios.iter().find(|scenario| scenario.name == name).expect("the scenario ran")
 }
 
-/// What is known of every order, and which events were heard.
+/// Returns the orders' rows and the received events.
 async fn state(env: &Environment<'_>) -> Vec<String> {
     let mut state = order_rows(env).await;
     state.extend(env.texts("SELECT event_id || outcome AS value FROM inbox ORDER BY event_id").await);
     state
 }
 
-/// What a reconciliation says of itself: the number before each line.
+/// Runs `reconcile`. Returns the count before each line of its report.
 fn reconcile(env: &Environment<'_>, arguments: &[&str]) -> Vec<(String, u64)> {
     let ended = env.run(&[&["reconcile"], arguments].concat(), &[]);
     assert!(ended.status.success(), "{}{}", text(&ended.stdout), text(&ended.stderr));
@@ -287,7 +286,7 @@ async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: Char
     let healed = state(&env).await;
     assert_ne!(healed, before);
 
-    // Also while the service does not run.
+    // `reconcile` also works while the service is stopped.
     env.kill();
     let again = reconcile(&env, &[]);
     for nothing in [
@@ -313,7 +312,7 @@ async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database
     shop.wait_until_paid(&paid.order_id).await;
     wait_until_delivered(&env).await;
 
-    // The process dies while it waits for Stripe's answer, and a column is wrong.
+    // The process dies while it waits for Stripe's response, and a status column is wrong.
     env.control("chaos/next", "route=POST%20%2Fv1%2Fpayment_intents&fault=hang&hang_ms=600000").await;
     let left = shop.place("left").await;
     let call = shop.intent_request(&left);
@@ -342,8 +341,8 @@ async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database
     assert_eq!((of(&again, "payments and refunds resumed"), of(&again, "order statuses repaired")), (0, 0));
 }
 
-/// Waits until the second of the last event is over at Stripe, because what is read in it is no news; and until the
-/// worker has read the account of a seller that has just come once more.
+/// Waits until the second of Stripe's last event is over, because the service ignores reads in that second as too old.
+/// Then waits until the worker has read the account of the new seller.
 async fn settle(env: &Environment<'_>, shop: &Storefront) {
     let latest = shop.stripe.list("/v1/events").await[0]["created"].as_i64().expect("a second");
     wait_until("the current second is over", async || {
@@ -367,7 +366,7 @@ async fn late_direct_charge_event_does_not_delay_customer(database: &TestDatabas
 async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
-    // What is told of the seller itself is told.
+    // The events about the seller are delivered first.
     wait_until_delivered(&env).await;
     let heard_before = env.count("inbox").await;
     env.control("deliveries", "mode=delay&delay_ms=30000").await;
@@ -382,7 +381,7 @@ async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: Cha
     let seen = env.api.with(None).get(path).send().await.expect(200);
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
-    // Both were answered before any event came.
+    // Both lookups returned before any event arrived.
     assert_eq!(env.count("inbox").await, heard_before);
     let outstanding: Vec<Value> = shop.stripe.list("/v1/events?delivery_success=false").await;
     let is_told = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);

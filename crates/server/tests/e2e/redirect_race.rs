@@ -1,4 +1,5 @@
-//! The customer is back before the webhook is: whoever waits is told at once, by whichever process.
+//! The customer returns before the webhook arrives. A waiting lookup returns immediately after the commit, in every
+//! process.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,8 @@ async fn waiting_lookup_returns_after_commit(database: &TestDatabase) {
     check_waiting_lookup(&env, &env.api).await;
 }
 
-/// A commit by the world's service answers who waits at `api`. Stripe itself says that nothing has happened, so it
-/// can not be that it was asked.
+/// Asserts that a commit by the environment's service ends a lookup at `api`. Stripe itself reports no payment, so a
+/// refresh can't be the cause.
 async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     let shop = Storefront::open(env).await;
     let payable = shop.intent_order("race").await;
@@ -44,7 +45,7 @@ async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
 
     let wait = api.get(format!("/v1/orders/{order_id}/payment?wait=20"));
     let waiting = tokio::spawn(async move { (wait.send().await, Instant::now()) });
-    // Stripe is asked after a second: the request waits by then.
+    // The service asks Stripe after a second, so the lookup waits by then.
     wait_until_stripe_is_read(api).await;
     assert!(!waiting.is_finished(), "there is nothing to tell yet");
     source.succeeded().deliver(&env.api).await.expect(200);
@@ -53,7 +54,8 @@ async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     assert_paid(&answer.expect(200), order_id);
     assert!(answered.saturating_duration_since(committed) < Duration::from_secs(3), "it was told late");
 
-    // The same by Stripe's id. What settled before `after` is no news, so that this waits in vain.
+    // The lookup by PaymentIntent ID returns, too. An outcome from before `after` doesn't count, so this lookup waits
+    // until its timeout.
     let payment_intent = format!("/v1/payment_intents/{}", source.payable.payment_intent_id);
     let answer = api.get(format!("{payment_intent}?wait=20")).send().await.expect(200);
     assert_paid(&answer, order_id);
@@ -89,7 +91,7 @@ async fn waiting_lookup_without_webhooks_reads_stripe(database: &TestDatabase) {
     assert_eq!(env.count("inbox").await, 0);
     assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, 1);
 
-    // The page of a customer whose bank declines is told, too.
+    // A lookup also returns after a decline.
     let declined = shop.intent_order("declined").await;
     let wait = shop.lookup_request(&declined.order_id, 20);
     let waiting = tokio::spawn(async move { wait.send().await });

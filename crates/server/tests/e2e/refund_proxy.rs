@@ -1,4 +1,4 @@
-//! What stands between the service and Stripe, and answers refunds in Stripe's place where a test says so.
+//! A proxy between the service and Stripe that can answer refund requests in Stripe's place.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 
-/// Not of one connection to the next.
+/// Headers that belong to one connection.
 const HOP_BY_HOP_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
 
-/// An answer in Stripe's place.
+/// A response in Stripe's place.
 #[derive(Debug, Clone)]
 struct CannedResponse {
     status: u16,
     body: String,
-    /// Whether Stripe keeps it for the idempotency key, and gives it again.
+    /// Whether Stripe stores it for the idempotency key, and replays it.
     is_kept: bool,
 }
 
@@ -28,11 +28,11 @@ struct CannedResponse {
 struct State {
     instead: Option<CannedResponse>,
     kept: HashMap<String, CannedResponse>,
-    /// The idempotency keys under which refunds were asked for.
+    /// The idempotency keys of the refund requests.
     keys: Vec<String>,
 }
 
-/// A server before Stripe. Clones are of the same one.
+/// A proxy in front of Stripe. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct RefundProxy {
     address: SocketAddr,
@@ -67,24 +67,24 @@ impl RefundProxy {
         format!("http://{}", self.address)
     }
 
-    /// Lets Stripe answer refunds so that it keeps the answer for their keys.
+    /// Answers refund requests with an error that Stripe stores for their keys.
     pub(crate) fn answer_with_error(&self, status: u16, error: &Value) {
         let body = json!({ "error": error }).to_string();
         self.state().instead = Some(CannedResponse { status, body, is_kept: true });
     }
 
-    /// Lets somebody else answer refunds.
+    /// Answers refund requests with an HTML page, as a proxy other than Stripe would.
     pub(crate) fn answer_with_page(&self, status: u16) {
         let body = "<html><h1>No</h1></html>".to_owned();
         self.state().instead = Some(CannedResponse { status, body, is_kept: false });
     }
 
-    /// Lets refunds through whose key has no answer yet.
+    /// Forwards refund requests whose keys have no stored response.
     pub(crate) fn forward(&self) {
         self.state().instead = None;
     }
 
-    /// The idempotency keys under which refunds were asked for, each as often as that was.
+    /// Returns the idempotency keys of the refund requests, with repetitions.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.state().keys.clone()
     }

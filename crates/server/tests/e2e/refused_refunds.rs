@@ -1,5 +1,5 @@
-//! Refunds that Stripe refuses, for now or for ever, or of which it leaves open whether it makes them: money goes back
-//! once, and what can still go back goes back in the end.
+//! Refunds that Stripe refuses temporarily or permanently, or whose outcome is unknown. Each refund happens at most
+//! once, and every possible refund happens in the end.
 
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ quittance_test_support::on_both_databases! {
     refund_lost_in_error_is_retried_after_key_expiry,
 }
 
-/// A service that reaches Stripe through somebody.
+/// Starts a service that reaches Stripe through a proxy.
 async fn start_behind_proxy(database: &TestDatabase) -> (Environment<'_>, Storefront, RefundProxy) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let proxy = RefundProxy::of(&env.stripe);
@@ -37,7 +37,7 @@ async fn paid(shop: &Storefront, name: &str) -> IntentOrder {
     payable
 }
 
-/// An order that is paid, and paid once more on a page that was closed.
+/// Places an order that is paid twice: by a PaymentIntent, and on a closed page.
 async fn paid_twice(shop: &Storefront, name: &str) -> String {
     let order_id = shop.place(name).await;
     let page =
@@ -54,14 +54,14 @@ fn refusal(code: &str) -> Value {
     json!({ "type": "invalid_request_error", "code": code, "message": "Not now." })
 }
 
-/// Waits until there is one refund, and as many rows of it like this as there are to be.
+/// Waits until exactly one refund exists and matches this condition.
 async fn wait_for_refund(env: &Environment<'_>, like: &str) {
     let rows = format!("refunds WHERE {like}");
     wait_until(like, async || env.count(&rows).await == 1).await;
     assert_eq!(env.count("refunds").await, 1);
 }
 
-/// Has the worker take refunds up again and again, until this is so.
+/// Makes the worker resume refunds until the condition holds.
 async fn resume_until(env: &Environment<'_>, is_so: impl AsyncFn() -> bool) {
     wait_until("the worker has resumed the refunds", async || {
         env.make_resumes_due().await;
@@ -70,7 +70,7 @@ async fn resume_until(env: &Environment<'_>, is_so: impl AsyncFn() -> bool) {
     .await;
 }
 
-/// How often Stripe was asked which refunds there are.
+/// Returns the number of requests for lists of refunds.
 fn refund_list_requests(env: &Environment<'_>) -> usize {
     let is_look = |asked: &&Value| asked["path"] == "/v1/refunds" && asked["method"] == "GET";
     env.stripe_requests().iter().filter(is_look).count()
@@ -101,7 +101,7 @@ async fn temporarily_refused_refund_is_retried(database: &TestDatabase) {
         |entry: &&Value| entry["what"] == "refunds.create" && entry["reason"] == "balance_insufficient";
     assert_eq!(timeline.iter().filter(is_refused).count(), 1, "{timeline:?}");
     assert!(env.logs().contains("it stays pending and is retried"), "the log has no advice");
-    // It is not asked for before its time, and never under a key that Stripe has answered.
+    // The service waits for the retry time, and uses each key only once.
     for number in 2..=3 {
         env.make_resumes_due().await;
         wait_for_refund(&env, &format!("key_number = {number}")).await;
@@ -158,7 +158,7 @@ async fn refund_answered_by_proxy_error_stays_pending(database: &TestDatabase) {
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, 700));
 }
 
-/// A refund that was answered by an error that Stripe keeps, and looked for again and again.
+/// Requests a refund that gets a stored error, and lets the service search for it repeatedly.
 async fn refund_with_unknown_outcome(
     env: &Environment<'_>,
     shop: &Storefront,
@@ -177,7 +177,7 @@ async fn refund_with_unknown_outcome(
     (order_id, id)
 }
 
-/// Stripe finishes what its error has left half-done, and nobody hears of it.
+/// Stripe completes the refund after its error, but no event arrives.
 async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
     let (order_id, id) = refund_with_unknown_outcome(&env, &shop, &proxy).await;
@@ -196,16 +196,16 @@ async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
 async fn refund_lost_in_error_is_retried_after_key_expiry(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
     let (order_id, id) = refund_with_unknown_outcome(&env, &shop, &proxy).await;
-    // Too old to be sent, and something may still come of it.
+    // The key is too old to send again, but Stripe may still complete the refund.
     env.set_refund_key_age(chrono::Duration::minutes(23 * 60 + 30)).await;
     let before = refund_list_requests(&env);
-    // One look may have begun before that.
+    // One search may have started earlier.
     resume_until(&env, async || refund_list_requests(&env) > before + 1).await;
     let (asked, before) = (proxy.keys().len(), refund_list_requests(&env));
     resume_until(&env, async || refund_list_requests(&env) > before + 2).await;
     assert_eq!(proxy.keys().len(), asked);
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (0, 0));
-    // Now nothing can come of it any more.
+    // Stripe can't complete the refund anymore.
     env.set_refund_key_age(chrono::Duration::minutes(24 * 60 + 1)).await;
     resume_until(&env, async || env.count("refunds WHERE stripe_refund_id IS NOT NULL").await == 1).await;
     assert_eq!(shop.order(&order_id).await["status"], "partially_refunded");

@@ -1,4 +1,5 @@
-//! What somebody types into the sandbox by mistake, a real card, is nowhere in its log, however much that says.
+//! A real card number that is typed into the sandbox by mistake never appears in its log, not even at the most verbose
+//! level.
 
 use std::fs;
 
@@ -8,10 +9,10 @@ use crate::client::Client;
 use crate::environment::STRIPE_KEY;
 use crate::process::{Process, free_port, quittance};
 
-/// Passes the check digit, and is no test number.
+/// A number that passes the check digit but isn't a test number.
 const NUMBER: &str = "4111111111111111";
 
-/// Longer than any, so that it is refused, and that no port or time has the same digits.
+/// Too long to be valid, so that the sandbox refuses it. No port or time has the same digits.
 const CVC: &str = "731946285017";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +40,7 @@ async fn refused_card_number_is_not_logged() {
         let method =
             format!("type=card&card[number]={number}&card[exp_month]=12&card[exp_year]=2034&card[cvc]={cvc}");
         secret.post("/v1/payment_methods").form(&method).send().await.expect(status);
-        // As Stripe.js asks for it, and by somebody who takes the query for the place.
+        // The same data as Stripe.js sends it, and in the query string by mistake.
         let secret_of_intent = intent.text_of("client_secret");
         let form = format!("client_secret={secret_of_intent}&{}", card("payment_method_data["));
         publishable.post(confirm.clone()).form(&form).send().await.expect(status);
@@ -52,7 +53,7 @@ async fn refused_card_number_is_not_logged() {
     assert!(log.contains("TRACE") && log.contains("/v1/payment_methods"), "nothing was looked at: {log}");
     let digits: String = log.replace("%20", "").chars().filter(|letter| !" +-".contains(*letter)).collect();
     for secret in [NUMBER, CVC] {
-        // Bytes that nobody has made text of are logged as numbers.
+        // Unparsed bytes are logged as numbers.
         let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
         assert!(!digits.contains(secret) && !digits.contains(&bytes.join(",")), "{secret} is in the log");
     }

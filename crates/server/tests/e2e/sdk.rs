@@ -1,5 +1,5 @@
-//! Stripe's own library for Node.js signs events. It needs the packages of the sandbox's `tests/sdk`, so it runs
-//! when `QUITTANCE_SDK_TESTS` is set; then a missing tool is a failure.
+//! Events signed by Stripe's Node.js library. The test needs the packages of the sandbox's `tests/sdk`, so it runs only
+//! if `QUITTANCE_SDK_TESTS` is set. Then a missing tool fails it.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The process stopped on a seller's way in or out: there is one account for each seller, none is lost, and whoever was
-//! to leave has left, once, or stays.
+//! Crashes while a seller is connected or disconnected. Each seller gets one account, and a disconnect happens once or
+//! not at all.
 
 use std::cell::OnceCell;
 
@@ -23,7 +23,7 @@ quittance_test_support::on_both_databases! {
 
 const DEBIT: &str = "pm_sepaDebit_successDelayed_de";
 
-/// The accounts that Stripe made because the platform asked it to, with what they say they are of.
+/// Returns the accounts that the platform created at Stripe.
 async fn made(env: &Environment<'_>) -> Vec<Value> {
     let mut all = env.stripe_list("/v1/accounts").await;
     all.retain(|account| account["type"] == "express");
@@ -35,13 +35,13 @@ fn creating(platform: &Platform, name: &str) -> crate::client::Call {
     platform.api.post("/v1/sellers").json(&body).key(name)
 }
 
-/// How often the platform was told to have left an account.
+/// Returns the number of times the platform was deauthorized.
 async fn deauthorization_count(platform: &Platform, seller: &Seller) -> usize {
     let owner = platform.owner(seller).await;
     owner.list("/v1/events?type=account.application.deauthorized").await.len()
 }
 
-/// Checks that a seller was made once, with one account.
+/// Asserts that one seller with one account was created.
 async fn assert_created_once(env: &Environment<'_>, platform: &Platform, name: &str, before: usize) -> Value {
     let list = format!("/v1/sellers?reference={name}");
     let found = wait_until("the seller has an account", async || {
@@ -73,7 +73,7 @@ async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDat
         let again = creating(&platform, point.name()).send_with_retries().await.expect(201);
         assert_eq!(again.text_of("id"), seller["id"]);
     }
-    // A code can not be exchanged twice: its owner connects the account once more.
+    // A code can't be exchanged twice, so the owner connects the account again.
     let point = CrashPoint::CodeExchanged;
     let account_id = platform.create_account("").await;
     let url = platform.authorize("ada").await;
@@ -103,11 +103,11 @@ async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDat
     }
 }
 
-/// Checks that a seller has left, once, with its order canceled first.
+/// Asserts that a seller was disconnected once, after its order was canceled.
 async fn assert_disconnected(env: &Environment<'_>, platform: &Platform, shop: &Storefront, order_id: &str) {
     let seller = shop.seller.as_ref().expect("a seller");
     platform.wait_for_field(seller, "connected", &json!(false)).await;
-    // By the platform, or, where Stripe's event was heard before, at Stripe.
+    // The platform has disconnected the seller, or Stripe's event arrived first.
     let ended_by =
         format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
     wait_until("the order has ended", async || env.count(&ended_by).await == 1).await;
@@ -142,7 +142,7 @@ async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDataba
     }
 }
 
-/// Money is on its way: what was begun is taken back by the worker.
+/// A payment is pending, so the worker cancels the disconnect.
 async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::of(&env);
@@ -166,7 +166,7 @@ async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDat
     shop.wait_for_status(&debit.order_id, "paid").await;
 }
 
-/// Stripe has made what is ours, and nobody knows its id but Stripe and the seller.
+/// Stripe has created the platform's object. Only Stripe and the seller know its ID.
 async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
@@ -178,7 +178,7 @@ async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     assert!(!status.success(), "it stopped in good order");
     let (ours, payment_id) =
         ForgingSeller::of(&env, shop.clone()).await.platform_object("/v1/payment_intents", &order_id).await;
-    // Nobody takes the attempt up before the seller's own is heard of.
+    // The crash point keeps the worker from resuming the attempt before the forged events arrive.
     env.restart(&[NO_BACKFILL[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
     let forger = ForgingSeller::of(&env, shop.clone()).await;
     forger.assert_ignored(&order_id, &payment_id).await;

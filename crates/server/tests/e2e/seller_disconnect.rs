@@ -1,5 +1,5 @@
-//! Sellers that leave, at Stripe's side or the platform's: nothing stays in flight, what was paid stays paid, and
-//! whoever comes back is who they were.
+//! Sellers that are disconnected at Stripe or by the platform. Nothing stays in flight, paid orders stay paid, and a
+//! returning seller keeps its identity.
 
 use quittance_test_support::{TestDatabase, wait_until};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ quittance_test_support::on_both_databases! {
 
 const DEBIT: &str = "pm_sepaDebit_successDelayed_de";
 
-/// Orders of a seller in every state that an order can be in for long.
+/// Orders of a seller in every state that can last.
 struct Orders {
     live: IntentOrder,
     page: SessionOrder,
@@ -50,7 +50,7 @@ impl Orders {
     }
 }
 
-/// An order that is paid by a bank debit, which takes days.
+/// Places an order with a pending bank debit, which takes days.
 async fn debit(shop: &Storefront, name: &str) -> IntentOrder {
     let payable = shop.intent_order(name).await;
     shop.confirm_with(&payable.payment_intent_id, DEBIT).await.expect(200);
@@ -62,13 +62,13 @@ async fn status(shop: &Storefront, order_id: &str) -> String {
     shop.order(order_id).await["status"].as_str().expect("a status").to_owned()
 }
 
-/// How often the account's owner was told that the platform has gone, or has ended it.
+/// Returns the number of deauthorizations of the account.
 async fn deauthorization_count(platform: &Platform, seller: &Seller) -> usize {
     let owner = platform.owner(seller).await;
     owner.list("/v1/events?type=account.application.deauthorized").await.len()
 }
 
-/// No order waits for anything, and nothing is left to be done at Stripe.
+/// Asserts that no order is open, and nothing is left to do at Stripe.
 async fn assert_nothing_in_flight(env: &Environment<'_>) {
     wait_until_idle(env).await;
     let open = "orders WHERE status IN ('pending', 'payment_failed', 'processing', 'authorized')";
@@ -113,7 +113,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
     assert_eq!((&paid["status"], &paid["amount_refunded"]), (&json!("paid"), &json!(0)), "{paid}");
     assert_nothing_in_flight(&env).await;
 
-    // Customers and banks go on at Stripe, unheard.
+    // Customers and banks act at Stripe, but no event arrives.
     let path = format!("payment_intents/{}/settle", orders.debit.payment_intent_id);
     shop.control(&path, "outcome=succeeded").await;
     let path = format!("/v1/payment_intents/{}/confirm", orders.live.payment_intent_id);
@@ -121,7 +121,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
     owner.post(path).form(form).send().await.expect(200);
     assert_eq!(shop.order(&orders.debit.order_id).await["status"], "expired");
 
-    // The owner comes back, and is who they were. What happened meanwhile is heard.
+    // The seller returns with the same identity, and the service applies the missed events.
     let back = platform.connect(&seller.account_id).await;
     assert_eq!(back.id, seller.id);
     let ready = platform.seller(&seller).await;
@@ -140,7 +140,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
     assert_eq!(env.count("sellers").await, 1);
 }
 
-/// No event says so: whoever asks Stripe finds it out.
+/// No event reports the disconnect. The next request to Stripe detects it.
 async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::of(&env);
@@ -165,7 +165,7 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
     assert_nothing_in_flight(&env).await;
 }
 
-/// Nobody but the walk finds out that it has left, and nothing is delivered.
+/// The event backfill detects the disconnect. No event is delivered.
 async fn events_missed_while_disconnected_are_applied_after_reconnect(database: &TestDatabase) {
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
@@ -190,7 +190,8 @@ async fn events_missed_while_disconnected_are_applied_after_reconnect(database: 
     shop.wait_for_status(&orders.paid.order_id, "partially_refunded").await;
 }
 
-/// A debit that is given up because its seller has left, unheard, and that succeeds at Stripe, unheard too.
+/// Creates a debit that the service can't reach because its seller is disconnected. It then succeeds at Stripe without
+/// an event.
 async fn unreachable_debit(env: &Environment<'_>, shop: &Storefront, seller: &Seller) -> IntentOrder {
     let debit = debit(shop, "debit").await;
     wait_until_delivered(env).await;
@@ -205,7 +206,7 @@ async fn unreachable_debit(env: &Environment<'_>, shop: &Storefront, seller: &Se
     debit
 }
 
-/// Nobody walks, and nobody asks for the order.
+/// No backfill runs, and no lookup asks for the order.
 async fn unreachable_payment_is_refreshed_after_reconnect(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
@@ -218,7 +219,7 @@ async fn unreachable_payment_is_refreshed_after_reconnect(database: &TestDatabas
     wait_until("the refresh is done", async || env.count(&due).await == 0).await;
 }
 
-/// It was not through us that it was let in again.
+/// The access returns without the service's OAuth flow.
 async fn unreachable_payment_is_refreshed_when_access_returns(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::of(&env);
@@ -248,7 +249,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     assert_eq!((&kept["ready"], &kept["can_unlink"]), (&json!(true), &json!(false)));
     assert_eq!(shop.order(&live.order_id).await["status"], "pending");
 
-    // Restricted, it may go.
+    // A restricted seller may be disconnected.
     platform.change_account(&seller, "payouts_enabled=false").await;
     platform.wait_for_field(&seller, "can_unlink", &json!(true)).await;
     let owner = platform.owner(&seller).await;
@@ -257,7 +258,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     for order_id in [&live.order_id, &page.order_id, &untried] {
         assert_eq!(shop.order(order_id).await["status"], "canceled");
     }
-    // At Stripe they were closed while that could still be asked for.
+    // The service closed them at Stripe before it lost access.
     let at_stripe = |path: String| owner.get(path);
     let intent =
         at_stripe(format!("/v1/payment_intents/{}", live.payment_intent_id)).send().await.expect(200);
@@ -272,7 +273,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     };
     let asked: Vec<&str> = env.stripe_requests().iter().filter_map(order).collect();
     assert_eq!(asked, ["close", "close", "deauthorize"]);
-    // Asked for again, it stands; and nobody pays.
+    // A repeated disconnect succeeds, and new payments are refused.
     assert_eq!(platform.unlink(&seller, false).await.expect(200).body["connected"], false);
     let refused = shop.intent_request(&shop.place("late").await).send_with_retries().await;
     assert_eq!((refused.status, refused.problem()), (409, "seller_not_ready"));
@@ -299,7 +300,7 @@ async fn disconnect_with_pending_payments_is_refused(database: &TestDatabase) {
     assert_eq!(shop.order(&held.order_id).await["status"], "authorized");
     assert_eq!(deauthorization_count(&platform, &seller).await, 0);
 
-    // It comes, the other is taken, and the seller may go.
+    // The debit succeeds, the authorization is captured, and the seller may be disconnected.
     shop.control(&format!("payment_intents/{}/settle", debit.payment_intent_id), "outcome=succeeded").await;
     shop.wait_for_status(&debit.order_id, "paid").await;
     shop.capture_request(&held.order_id, None).send_with_retries().await.expect(200);
@@ -323,7 +324,7 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     let owned = Storefront { stripe: platform.owner(&seller).await, ..shop.clone() };
     assert_eq!(owned.at_stripe(&orders.held.payment_intent_id).await["status"], "canceled", "released");
     assert_eq!(deauthorization_count(&platform, &seller).await, 1);
-    // What was on its way can not be followed any more; its order ends all the same.
+    // The service can't follow the pending debit anymore, but its order still ends.
     assert!(["processing", "pending"].contains(&&*status(&shop, &orders.debit.order_id).await));
     expire_order(database, &orders.debit.order_id).await;
     shop.wait_for_status(&orders.debit.order_id, "expired").await;
@@ -338,8 +339,8 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     .await;
 }
 
-/// A destination charge lives on the platform's account: where its seller has left, the money can not be taken, but it
-/// is still ours to release.
+/// A destination charge belongs to the platform's account. After the seller is disconnected, the authorization can't be
+/// captured, but the platform can release it.
 async fn destination_authorization_outlives_disconnected_seller(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::of(&env);

@@ -1,4 +1,5 @@
-//! Through a seller that is not ready nobody pays, and Stripe is not asked; what becomes of a seller is known soon.
+//! The service refuses payments for sellers that aren't ready, without a request to Stripe. It soon learns about
+//! changes of a seller.
 
 use chrono::Utc;
 use quittance_test_support::{TestDatabase, id, wait_until};
@@ -21,7 +22,7 @@ quittance_test_support::on_both_databases! {
 const NOT_ONBOARDED: &str = "details_submitted=false&charges_enabled=false&payouts_enabled=false";
 const ONBOARDED: &str = "details_submitted=true&charges_enabled=true&payouts_enabled=true";
 
-/// What the service has asked of Stripe, but for how the account stands and what has happened.
+/// Returns the service's requests to Stripe, except for reads of accounts and events.
 fn asked(env: &Environment<'_>) -> Vec<Value> {
     let is_look = |asked: &Value| {
         let path = asked["path"].as_str().expect("a path");
@@ -30,7 +31,7 @@ fn asked(env: &Environment<'_>) -> Vec<Value> {
     env.stripe_requests().into_iter().filter(|asked| !is_look(asked)).collect()
 }
 
-/// Asks to pay an order on both rails: it is refused for what blocks the seller, before Stripe is asked.
+/// Asserts that both payment flows are refused with the seller's blockers, without a request to Stripe.
 async fn assert_refused(env: &Environment<'_>, shop: &Storefront, order_id: &str) {
     let seller = shop.seller.as_ref().expect("a seller");
     let blockers = Platform::of(env).seller(seller).await["blockers"].clone();
@@ -60,7 +61,7 @@ async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
     let of_payments = |asked: &Value| asked["path"].as_str().is_some_and(|path| path.contains("payment"));
     assert!(!env.stripe_requests().iter().any(of_payments));
 
-    // Ready, by an event.
+    // An event reports that the seller is ready.
     platform.change_account(&seller, ONBOARDED).await;
     platform.wait_for_field(&seller, "ready", &json!(true)).await;
     let payable = shop.intent_order("second").await;
@@ -70,7 +71,7 @@ async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
     shop.confirm(&first_intent.text_of("payment_intent_id")).await;
     shop.wait_until_paid(&first).await;
 
-    // Restricted later: also an order that has its PaymentIntent is handed to nobody any more.
+    // The seller is restricted later. An existing PaymentIntent isn't returned anymore.
     platform
         .change_account(&seller, "charges_enabled=false&requirements[disabled_reason]=requirements.past_due")
         .await;
@@ -92,19 +93,19 @@ async fn seller_without_events_is_refreshed(database: &TestDatabase) {
     let seller = platform.ready_seller(ChargeRoute::Direct).await;
     let shop = Storefront::open_for_seller(&env, &seller).await;
     platform.change_account(&seller, "payouts_enabled=false").await;
-    // Weeks later, the worker asks.
+    // Weeks later, the worker refreshes the seller.
     let due = format!("UPDATE sellers SET check_at = created_at WHERE id = '{}'", seller.id);
     env.database.execute(&due).await;
     platform.wait_for_field(&seller, "ready", &json!(false)).await;
     assert_refused(&env, &shop, &shop.place("restricted").await).await;
-    // Whoever can not wait has it asked.
+    // The refresh endpoint updates the seller immediately.
     platform.change_account(&seller, "payouts_enabled=true").await;
     let refreshed = env.api.post(format!("{}/refresh", path(&seller))).send().await.expect(200);
     assert_eq!(refreshed.body["ready"], true, "{}", refreshed.text);
     shop.intent_order("ready").await;
 }
 
-/// An event about an account, with the account as it is but for this.
+/// Builds an event about an account: its current state with these changes.
 async fn event_of(env: &Environment<'_>, seller: &Seller, created: i64, changes: &Value) -> Event {
     let path = format!("/v1/accounts/{}", seller.account_id);
     let mut object = env.stripe.get(path).send().await.expect(200).body;
@@ -153,7 +154,7 @@ async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestData
     let ready = platform.seller(&seller).await;
     assert_eq!((&ready["ready"], &ready["version"]), (&json!(true), &before["version"]), "{ready}");
 
-    // What was so before it was read is no news; the same event twice is one.
+    // An event from before the last read changes nothing, and a duplicate is ignored.
     let late = event_of(&env, &seller, now - 60, &restricted).await;
     let newer = event_of(&env, &seller, now + 1, &restricted).await;
     for event in [&late, &late] {
@@ -161,7 +162,7 @@ async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestData
     }
     assert_eq!(outcome(&env, &late).await, "applied");
     assert_eq!(platform.seller(&seller).await["ready"], true);
-    // And what is news is asked about: Stripe says otherwise.
+    // A newer event triggers a read. Stripe's response contradicts the event.
     newer.delivery_to(&env.api, CONNECT).send().await.expect(200);
     assert_eq!(outcome(&env, &newer).await, "applied");
     let unsettled = format!("sellers WHERE id = '{}' AND snapshot_at_s <= last_event_at_s", seller.id);

@@ -1,4 +1,4 @@
-//! Sellers: how their owners connect their accounts, and what they do at Stripe.
+//! Sellers: connecting their accounts, and their actions at Stripe.
 
 use quittance_test_support::wait_until;
 use reqwest::Url;
@@ -7,32 +7,32 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client};
 use crate::environment::{Environment, RETURN_ORIGIN};
 
-/// What the platform takes of each order: in hundredths of a per cent, and on top of that.
+/// The platform's fee for each order, in basis points. [`FEE_FIXED`] is added.
 pub(crate) const FEE_BASIS_POINTS: i64 = 250;
 pub(crate) const FEE_FIXED: i64 = 30;
 
-/// What that is of one of the shop's product: 2.5 % of 25.00, which is 0.625, and 0.30.
+/// The fee for one unit of the shop's product: 2.5 % of 25.00, which is 0.625, plus 0.30.
 pub(crate) const FEE: i64 = 93;
 
-/// Through whom a shop sells.
+/// The account that charges the shop's customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChargeRoute {
-    /// The platform itself.
+    /// The platform's account, without a seller.
     Platform,
-    /// A seller, on whose account customers are charged.
+    /// The seller's account, by direct charges.
     Direct,
-    /// A seller, to whose account the money is transferred.
+    /// The platform's account, by destination charges for a seller.
     Destination,
 }
 
-/// A seller, and its account at Stripe.
+/// A seller and its account at Stripe.
 #[derive(Debug, Clone)]
 pub(crate) struct Seller {
     pub(crate) id: String,
     pub(crate) account_id: String,
 }
 
-/// What an owner came back from Stripe with.
+/// The parameters with which Stripe redirects an account's owner back.
 #[derive(Debug, Clone)]
 pub(crate) struct OAuthReturn {
     pub(crate) code: String,
@@ -40,13 +40,13 @@ pub(crate) struct OAuthReturn {
 }
 
 impl OAuthReturn {
-    /// What the platform passes on, of somebody.
+    /// Returns the callback's body with this binding.
     pub(crate) fn with(&self, binding: &str) -> Value {
         json!({ "code": self.code, "state": self.state, "binding": binding })
     }
 }
 
-/// A platform's side of its sellers, and their owners' at Stripe.
+/// A platform's view of its sellers, and the actions of their owners at Stripe.
 #[derive(Clone)]
 pub(crate) struct Platform {
     pub(crate) api: Client,
@@ -58,30 +58,30 @@ impl Platform {
         Self { api: env.api.clone(), stripe: env.stripe.clone() }
     }
 
-    /// Somebody's account at Stripe, which is ready to sell but for what the form says; its id.
+    /// Creates an account at Stripe that is ready to sell, with the changes in the form. Returns the account ID.
     pub(crate) async fn create_account(&self, form: &str) -> String {
         let form = format!("country=DE&default_currency=eur&connected_by=nobody&{form}");
         let account = self.stripe.control("accounts", form.trim_end_matches('&')).await;
         account["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Changes an account as Stripe or its owner would.
+    /// Changes an account, as Stripe or its owner would.
     pub(crate) async fn change_account(&self, seller: &Seller, form: &str) {
         self.stripe.control(&format!("accounts/{}", seller.account_id), form).await;
     }
 
-    /// Its owner, or Stripe, lets the platform in no more.
+    /// Revokes the platform's access, as the owner or Stripe would.
     pub(crate) async fn revoke_access(&self, seller: &Seller) {
         self.stripe.control(&format!("accounts/{}/disconnect", seller.account_id), "").await;
     }
 
-    /// The owner of an account at Stripe, by a key of their own.
+    /// Returns a client with a key of the account's owner.
     pub(crate) async fn owner(&self, seller: &Seller) -> Client {
         let made = self.stripe.control(&format!("accounts/{}/keys", seller.account_id), "").await;
         self.stripe.with(Some(made["secret_key"].as_str().expect("a key")))
     }
 
-    /// Begins to connect an account; where its owner is sent.
+    /// Starts to connect an account. Returns the URL for its owner.
     pub(crate) async fn authorize(&self, binding: &str) -> String {
         let body = json!({ "binding": binding, "redirect_uri": format!("{RETURN_ORIGIN}/connected") });
         self.api
@@ -93,7 +93,7 @@ impl Platform {
             .text_of("url")
     }
 
-    /// The owner of an account lets the platform in, at the page they were sent to.
+    /// Approves the connection at the URL, as the account's owner.
     pub(crate) async fn approve(&self, url: &str, account_id: &str) -> OAuthReturn {
         let url = Url::parse(url).expect("a URL");
         let mut form = Url::parse("http://form").expect("a URL");
@@ -111,12 +111,12 @@ impl Platform {
         OAuthReturn { code: parameter("code"), state: parameter("state") }
     }
 
-    /// Passes on what somebody came back with.
+    /// Passes the redirect's parameters to the service.
     pub(crate) async fn complete_oauth(&self, body: &Value) -> Answer {
         self.api.post("/v1/sellers/oauth/callback").json(body).send().await
     }
 
-    /// The owner of an account connects it.
+    /// Connects an account, including its owner's approval.
     pub(crate) async fn connect(&self, account_id: &str) -> Seller {
         let url = self.authorize(account_id).await;
         let came_back = self.approve(&url, account_id).await;
@@ -125,7 +125,7 @@ impl Platform {
         Seller { id: seller.text_of("id"), account_id: account_id.to_owned() }
     }
 
-    /// A seller that is ready, of whose orders the platform takes its fee.
+    /// Connects a ready seller with the platform's fee.
     pub(crate) async fn ready_seller(&self, charge_route: ChargeRoute) -> Seller {
         let seller = self.connect(&self.create_account("").await).await;
         let charge_type = if charge_route == ChargeRoute::Destination { "destination" } else { "direct" };
@@ -137,12 +137,12 @@ impl Platform {
         seller
     }
 
-    /// A seller as the service shows it.
+    /// Returns a seller from the API.
     pub(crate) async fn seller(&self, seller: &Seller) -> Value {
         self.api.get(path(seller)).send_with_retries().await.expect(200).body
     }
 
-    /// Waits until a field of a seller has this value, without asking anybody to look for it.
+    /// Polls a seller until a field has this value. The polling triggers no refresh.
     pub(crate) async fn wait_for_field(&self, seller: &Seller, field: &str, value: &Value) -> Value {
         wait_until(&format!("{field} of {seller:?} is {value}"), async || {
             Some(self.seller(seller).await).filter(|shown| shown[field] == *value)
@@ -150,13 +150,13 @@ impl Platform {
         .await
     }
 
-    /// Lets a seller go.
+    /// Disconnects a seller.
     pub(crate) async fn unlink(&self, seller: &Seller, force: bool) -> Answer {
         self.api.delete(format!("{}?force={force}", path(seller))).send_with_retries().await
     }
 }
 
-/// Where a seller is.
+/// Returns the API path of a seller.
 pub(crate) fn path(seller: &Seller) -> String {
     format!("/v1/sellers/{}", seller.id)
 }

@@ -1,4 +1,4 @@
-//! Goods of which there are only so many: what is sold, held and left always adds up.
+//! Limited stock. The sold, reserved and remaining units always add up.
 
 use quittance_test_support::{TestDatabase, wait_until};
 use rand::RngExt;
@@ -17,10 +17,10 @@ quittance_test_support::on_both_databases! {
     every_payment_under_review_is_refunded_if_configured,
 }
 
-/// How many there are.
+/// The initial stock.
 const UNITS: i64 = 10;
 
-/// What a buyer does who got one.
+/// The next action of a buyer with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BuyerAction {
     Pay,
@@ -29,7 +29,7 @@ enum BuyerAction {
     WalkAway,
 }
 
-/// Everybody comes at once, and some of those who got one give it back; whoever came too late comes again.
+/// All buyers order at once, and some of them cancel or let the order expire. The other buyers try again.
 async fn last_unit_is_sold_once(database: &TestDatabase) {
     let seed = seed();
     let buyers = if exhaustive() { 1_000 } else { 200 };
@@ -42,7 +42,7 @@ async fn last_unit_is_sold_once(database: &TestDatabase) {
             waiting.spawn(place(shop.clone(), format!("wave-{wave}-buyer-{buyer}")));
         }
         let placed: Vec<String> = waiting.join_all().await.into_iter().flatten().collect();
-        // All that was left is taken, and no more.
+        // The buyers get exactly the remaining units.
         assert_eq!((i64::try_from(placed.len()), shop.stock().await), (Ok(UNITS - sold), 0));
         let mut deciding = JoinSet::new();
         for (place, order_id) in placed.into_iter().enumerate() {
@@ -77,7 +77,7 @@ fn is_paying(next: BuyerAction) -> bool {
     matches!(next, BuyerAction::Pay | BuyerAction::PayOnPage)
 }
 
-/// Places an order, if there is one left.
+/// Places an order if a unit is left.
 async fn place(shop: Storefront, name: String) -> Option<String> {
     let answer = shop.place_request(&name).send_with_retries().await;
     if answer.status == 201 {
@@ -111,7 +111,7 @@ async fn decide(shop: Storefront, order_id: String, next: BuyerAction) -> (Strin
     (order_id, next)
 }
 
-/// An order of the last unit that has expired, and its PaymentIntent, which is closed.
+/// Creates an expired order for the last unit. Returns the order ID and its canceled PaymentIntent.
 async fn expired(env: &Environment<'_>, shop: &Storefront, name: &str) -> (String, String) {
     let payable = shop.intent_order(name).await;
     expire_order(env.database, &payable.order_id).await;
@@ -120,7 +120,7 @@ async fn expired(env: &Environment<'_>, shop: &Storefront, name: &str) -> (Strin
     (payable.order_id, payable.payment_intent_id)
 }
 
-/// The customer's money comes all the same, as it can from a bank.
+/// Makes a canceled payment succeed, as a bank can.
 async fn succeed(env: &Environment<'_>, payment_intent_id: &str) {
     env.control(&format!("payment_intents/{payment_intent_id}/succeed"), "").await;
 }
@@ -134,7 +134,7 @@ async fn late_payment_takes_remaining_stock(database: &TestDatabase) {
     shop.wait_for_status(&order_id, "paid").await;
     assert_eq!(shop.stock().await, 0);
 
-    // The other one's goods were sold meanwhile: a person has to look, and nothing goes back by itself.
+    // The unit was sold meanwhile. The order needs a review, and nothing is refunded automatically.
     let shop = Storefront::open_with_stock(&env, Some(1)).await;
     let (order_id, intent) = expired(&env, &shop, "too-late").await;
     let buyer = shop.intent_order("in-time").await;
@@ -147,14 +147,14 @@ async fn late_payment_takes_remaining_stock(database: &TestDatabase) {
     assert_eq!(order["review_reason"], "succeeded_after_expiry", "{order}");
     assert_eq!((shop.stock().await, shop.refunds(&order_id).await.len()), (0, 0));
 
-    // The person gives it back; that needs no review any more.
+    // A manual refund ends the review.
     shop.refund_request(&order_id, None, "by-hand").send_with_retries().await.expect(201);
     shop.wait_for_status(&order_id, "expired").await;
     assert_eq!(StripeObjects::read(&env, &shop).await.of(&order_id).refunded(), AMOUNT);
     assert_eq!(shop.stock().await, 0, "what was not taken is not given back");
 }
 
-/// An order whose money came too late, and one whose money is not what was asked for.
+/// Creates an order that was paid too late, and an order with a wrong amount.
 async fn under_review(env: &Environment<'_>, shop: &Storefront) -> (String, String) {
     let late = shop.intent_order("canceled").await;
     shop.cancel_request(&late.order_id).send_with_retries().await.expect(200);
@@ -173,7 +173,7 @@ async fn late_payment_is_refunded_if_configured(database: &TestDatabase) {
     let (late, other) = under_review(&env, &shop).await;
     assert_review_refunded(&env, &shop, &late, AMOUNT).await;
     assert_eq!(shop.order(&late).await["status"], "canceled");
-    // What is not what was asked for is kept for a person.
+    // A wrong amount waits for a manual review.
     shop.wait_for_status(&other, "review").await;
     wait_until_idle(&env).await;
     let order = shop.order(&other).await;
@@ -188,7 +188,7 @@ async fn every_payment_under_review_is_refunded_if_configured(database: &TestDat
     let (late, other) = under_review(&env, &shop).await;
     assert_review_refunded(&env, &shop, &late, AMOUNT).await;
     assert_review_refunded(&env, &shop, &other, 700).await;
-    // The order of which the wrong amount came can still be paid.
+    // The order with the wrong amount can still be paid.
     let again =
         shop.api.post(format!("/v1/orders/{other}/payment_intent")).send_with_retries().await.expect(200);
     shop.confirm(&again.text_of("payment_intent_id")).await;

@@ -1,4 +1,4 @@
-//! A shop's side of an order, every request of it repeated until it is answered.
+//! A shop that sells one product. It retries every request until it gets a final response.
 
 use quittance_test_support::wait_until;
 use serde_json::{Value, json};
@@ -8,20 +8,20 @@ use crate::environment::{Environment, RETURN_ORIGIN};
 use crate::event::{CONNECT, Event, OWN};
 use crate::sellers::{ChargeRoute, FEE, Platform, Seller};
 
-/// What the one product costs.
+/// The price of the product.
 pub(crate) const AMOUNT: i64 = 2_500;
 
-/// How often a return page asks, each time with patience.
+/// The maximum number of lookups on a return page.
 const WAITS: usize = 3;
 
-/// A shop with one product. Clones share everything.
+/// A shop with one product. Clones share the product.
 #[derive(Clone)]
 pub(crate) struct Storefront {
     pub(crate) api: Client,
-    /// Stripe, on the account on which its customers are charged.
+    /// A client of Stripe for the account that charges the customers.
     pub(crate) stripe: Client,
     pub(crate) product_id: String,
-    /// Through whom it sells.
+    /// The account that charges the customers.
     pub(crate) charge_route: ChargeRoute,
     pub(crate) seller: Option<Seller>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct SessionOrder {
     pub(crate) session_id: String,
 }
 
-/// How an order is to end.
+/// The intended end of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExpectedEnd {
     Paid,
@@ -52,7 +52,7 @@ impl Storefront {
         Self::open_with_stock(env, None).await
     }
 
-    /// Opens a shop that sells through somebody.
+    /// Opens a shop that charges in this way.
     pub(crate) async fn open_with_route(env: &Environment<'_>, charge_route: ChargeRoute) -> Self {
         let seller = match charge_route {
             ChargeRoute::Platform => None,
@@ -63,12 +63,12 @@ impl Storefront {
         Self::selling(env, None, charge_route, seller).await
     }
 
-    /// Opens a shop that sells through this seller.
+    /// Opens a shop that sells for this seller by direct charges.
     pub(crate) async fn open_for_seller(env: &Environment<'_>, seller: &Seller) -> Self {
         Self::selling(env, None, ChargeRoute::Direct, Some(seller.clone())).await
     }
 
-    /// Opens a shop that has so many of its product, or does not count them.
+    /// Opens a shop with this stock, or without counted stock.
     pub(crate) async fn open_with_stock(env: &Environment<'_>, stock: Option<i64>) -> Self {
         Self::selling(env, stock, ChargeRoute::Platform, None).await
     }
@@ -89,17 +89,17 @@ impl Storefront {
         Self { api: env.api.clone(), stripe, product_id: answer.text_of("id"), charge_route, seller }
     }
 
-    /// What the platform takes of an order.
+    /// Returns the platform's fee for an order.
     pub(crate) fn fee(&self) -> i64 {
         if self.charge_route == ChargeRoute::Platform { 0 } else { FEE }
     }
 
-    /// Asks something of the sandbox about what is on the account on which customers are charged.
+    /// Calls the sandbox's control API for the account that charges the customers.
     pub(crate) async fn control(&self, path: &str, form: &str) -> Value {
         self.stripe.control(path, form).await
     }
 
-    /// Delivers an event of that account.
+    /// Delivers an event of the account that charges the customers.
     pub(crate) async fn deliver(&self, event: &Event) -> Answer {
         let endpoint = if self.stripe.account().is_some() { CONNECT } else { OWN };
         let mut event = event.clone();
@@ -107,7 +107,7 @@ impl Storefront {
         event.delivery_to(&self.api, endpoint).send().await
     }
 
-    /// The request that places an order. `name` is the key, and the customer's reference by which it is found.
+    /// Returns the request that places an order. `name` is the idempotency key and the customer's reference.
     pub(crate) fn place_request(&self, name: &str) -> Call {
         let body = json!({
             "items": [{ "product_id": self.product_id, "quantity": 1 }],
@@ -131,7 +131,7 @@ impl Storefront {
         IntentOrder { payment_intent_id: answer.text_of("payment_intent_id"), order_id }
     }
 
-    /// The request for a page of Stripe's on which the order can be paid.
+    /// Returns the request for a Checkout Session.
     pub(crate) fn session_request(&self, order_id: &str) -> Call {
         let body = json!({
             "success_url": format!("{RETURN_ORIGIN}/thanks?session={{CHECKOUT_SESSION_ID}}"),
@@ -146,13 +146,13 @@ impl Storefront {
         SessionOrder { session_id: answer.text_of("checkout_session_id"), order_id }
     }
 
-    /// What the customer does on Stripe's page: pays in this way. Whether it is taken is for Stripe to say.
+    /// Pays on Stripe's page with this payment method. Stripe may decline it.
     pub(crate) async fn pay_page(&self, session_id: &str, method: &str) -> Answer {
         let form = format!("payment_method={method}");
         self.stripe.post(format!("/_sandbox/checkout/sessions/{session_id}/pay")).form(&form).send().await
     }
 
-    /// A PaymentIntent whose money is held, to be taken later.
+    /// Places an order with an authorized payment that can be captured.
     pub(crate) async fn authorized_order(&self, name: &str) -> IntentOrder {
         let order_id = self.place(name).await;
         let body = json!({ "capture_method": "manual" });
@@ -168,27 +168,27 @@ impl Storefront {
         amount.map_or_else(|| call.clone(), |amount| call.clone().json(&json!({ "amount": amount })))
     }
 
-    /// The request that gives money back. The same key is the same refund.
+    /// Returns the request for a refund. The same key is the same refund.
     pub(crate) fn refund_request(&self, order_id: &str, amount: Option<i64>, key: &str) -> Call {
         let call = self.api.post(format!("/v1/orders/{order_id}/refunds")).key(key);
         amount.map_or_else(|| call.clone(), |amount| call.clone().json(&json!({ "amount": amount })))
     }
 
-    /// The refunds of an order as the service lists them.
+    /// Returns an order's refunds from the API.
     pub(crate) async fn refunds(&self, order_id: &str) -> Vec<Value> {
         let listed =
             self.api.get(format!("/v1/orders/{order_id}/refunds?limit=100")).send_with_retries().await;
         listed.expect(200).body["data"].as_array().expect("a list").clone()
     }
 
-    /// What happened to an order.
+    /// Returns an order's timeline.
     pub(crate) async fn timeline(&self, order_id: &str) -> Vec<Value> {
         let listed =
             self.api.get(format!("/v1/orders/{order_id}/timeline")).send_with_retries().await.expect(200);
         listed.body["data"].as_array().expect("a list").clone()
     }
 
-    /// How many of the product can still be sold.
+    /// Returns the product's remaining stock.
     pub(crate) async fn stock(&self) -> i64 {
         let path = format!("/v1/products/{}", self.product_id);
         self.api.get(path).send_with_retries().await.expect(200).body["stock"].as_i64().expect("a count")
@@ -202,13 +202,13 @@ impl Storefront {
         self.api.patch(format!("/v1/orders/{order_id}")).json(&body).send_with_retries().await
     }
 
-    /// What the customer's browser does: pays at Stripe.
+    /// Confirms a payment, as the customer's browser does.
     pub(crate) async fn confirm(&self, payment_intent_id: &str) {
         let answer = self.confirm_with(payment_intent_id, "pm_card_visa").await.expect(200);
         assert_eq!(answer.body["status"], "succeeded", "{}", answer.text);
     }
 
-    /// The same in this way. Whether it is taken is for Stripe to say.
+    /// Confirms a payment with this payment method. Stripe may decline it.
     pub(crate) async fn confirm_with(&self, payment_intent_id: &str, method: &str) -> Answer {
         let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
         let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
@@ -219,7 +219,7 @@ impl Storefront {
         self.api.get(format!("/v1/orders/{order_id}/payment?wait={seconds}"))
     }
 
-    /// Waits until the order has this status, without asking anybody to look for it.
+    /// Polls an order until it has this status. The polling triggers no refresh.
     pub(crate) async fn wait_for_status(&self, order_id: &str, status: &str) {
         wait_until(&format!("{order_id} is {status}"), async || {
             self.order(order_id).await["status"] == status
@@ -227,7 +227,7 @@ impl Storefront {
         .await;
     }
 
-    /// Waits as a return page does, until the order is paid.
+    /// Polls the payment lookup, as a return page does, until the order is paid.
     pub(crate) async fn wait_until_paid(&self, order_id: &str) {
         for _ in 0..WAITS {
             let seen = self.lookup_request(order_id, 20).send_with_retries().await.expect(200);
@@ -246,12 +246,12 @@ impl Storefront {
         self.api.get(format!("/v1/orders/{order_id}")).send_with_retries().await.expect(200).body
     }
 
-    /// The PaymentIntent as it is at Stripe.
+    /// Reads a PaymentIntent at Stripe.
     pub(crate) async fn at_stripe(&self, payment_intent_id: &str) -> Value {
         self.stripe.get(format!("/v1/payment_intents/{payment_intent_id}")).send().await.expect(200).body
     }
 
-    /// An order from its placing to the end it is to have. Who asks twice is told the same.
+    /// Takes an order from placement to its intended end. A retry with the same key must return the same order.
     pub(crate) async fn complete_order(&self, name: &str, expected_end: ExpectedEnd) {
         let IntentOrder { order_id, payment_intent_id } = self.intent_order(name).await;
         self.set_shipping(&order_id, "12 St James's Square").await.expect(200);

@@ -1,4 +1,4 @@
-//! One database is of one Stripe account: with the key of another, nothing is done.
+//! A database belongs to one Stripe account. With the key of another account, the service does nothing.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,15 +22,15 @@ quittance_test_support::on_both_databases! {
 
 const OTHER: &str = "acct_1Other";
 
-/// Somebody walks Stripe's events all the time, if anybody may.
+/// Runs the event backfill as often as possible.
 const FREQUENT_BACKFILL: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
 
-/// A place where a sandbox can be started.
+/// Returns a client for a free address.
 fn elsewhere() -> Client {
     Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY))
 }
 
-/// Checks that it is said what is wrong and what is to be done.
+/// Asserts that the message names the cause and the settings to change.
 #[track_caller]
 fn assert_names_cause(said: &str, known: &str, given: &str) {
     for part in ["STRIPE_SECRET_KEY", "DATABASE_URL", known, given] {
@@ -38,7 +38,7 @@ fn assert_names_cause(said: &str, known: &str, given: &str) {
     }
 }
 
-/// What the service has asked of the sandbox there, beside whose account it is.
+/// Returns the paths of the service's requests to a sandbox, except for the account itself.
 fn requests_besides_account(env: &Environment<'_>, at: &Client) -> Vec<String> {
     let asked = env.requests_to(at);
     let paths = asked.iter().map(|asked| asked["path"].as_str().expect("a path").to_owned());
@@ -88,7 +88,7 @@ async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase
     assert_eq!(shop.order(&order_id).await["status"], "pending");
 }
 
-/// Stripe says late whose the key is, and would answer all else.
+/// Stripe answers the account request late, but answers every other request.
 async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
@@ -105,16 +105,16 @@ async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
     assert_eq!(asked, ["/v1/account"; TIMES_LATE + 1]);
 }
 
-/// How often it is asked in vain whose a key is: longer than a start waits.
+/// The number of failed account requests. They take longer than the service waits at startup.
 const TIMES_LATE: usize = 6;
 
 struct LateStripe {
     base: String,
-    /// The paths that were asked for.
+    /// The paths of the requests.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// Answers like a Stripe that is up in part: not at first whose the key is.
+/// Starts a partly available Stripe: at first, it fails the account request.
 fn late_stripe() -> LateStripe {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let shared = Arc::clone(&asked);
@@ -148,7 +148,7 @@ async fn account_confirmed_late_starts_background_work(database: &TestDatabase) 
     let shop = Storefront { stripe: later.clone(), ..shop };
     let payable = shop.intent_order("after").await;
     shop.confirm(&payable.payment_intent_id).await;
-    // The event is lost, and nobody asks for the order: it is the walk that finds it, which was held back till then.
+    // The event is lost, and no lookup asks for the order. Only the backfill can find it, after the account check.
     shop.wait_for_status(&payable.order_id, "paid").await;
     wait_until("the event backfill runs", async || {
         requests_besides_account(&env, &later).iter().any(|path| path == "/v1/events")
@@ -156,7 +156,7 @@ async fn account_confirmed_late_starts_background_work(database: &TestDatabase) 
     .await;
 }
 
-/// What a wrong key is told: 401. So is a restricted one, by 403.
+/// The live key gets a 401, like any wrong key. A restricted key would get a 403.
 async fn key_without_account_permission_is_accepted(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     env.kill();

@@ -1,4 +1,4 @@
-//! What Stripe's own objects say of an order: whatever happened on the way, it must end there.
+//! The state of an order in Stripe's objects. Every order must end in this state.
 
 use serde_json::Value;
 
@@ -6,19 +6,19 @@ use crate::client::Client;
 use crate::environment::Environment;
 use crate::storefront::{AMOUNT, Storefront};
 
-/// Everything that Stripe has, the oldest first.
+/// Stripe's objects, oldest first.
 pub(crate) struct StripeObjects {
     intents: Vec<Value>,
     charges: Vec<Value>,
     refunds: Vec<Value>,
     disputes: Vec<Value>,
-    /// What the platform took of sellers' orders.
+    /// The platform's fees from sellers' orders.
     fees: Vec<Value>,
-    /// What it passed on to them.
+    /// The transfers to sellers.
     transfers: Vec<Value>,
 }
 
-/// What Stripe has of one order.
+/// Stripe's objects of one order.
 #[derive(Debug)]
 pub(crate) struct OrderObjects<'a> {
     pub(crate) intents: Vec<&'a Value>,
@@ -30,8 +30,8 @@ pub(crate) struct OrderObjects<'a> {
 }
 
 impl StripeObjects {
-    /// What Stripe has of a shop's orders, on the account on which they are paid, and of what became of the money on
-    /// the platform's.
+    /// Reads the objects of a shop's orders: payments on the account that charges the customers, and fees and transfers
+    /// on the platform's account.
     pub(crate) async fn read(env: &Environment<'_>, shop: &Storefront) -> Self {
         let list = async |stripe: &Client, path| {
             let mut list = stripe.list(path).await;
@@ -61,7 +61,8 @@ impl StripeObjects {
         let of_charges = |fields: &[&str], object: &Value| {
             fields.iter().any(|field| charges.iter().any(|charge| charge["id"] == object[*field]))
         };
-        // The fee of a destination charge is of the payment on the seller's account, which comes from the charge.
+        // The fee of a destination charge belongs to the payment on the seller's account, which originates from the
+        // charge.
         let of_fees = ["charge", "originating_transaction"];
         OrderObjects {
             fees: self.fees.iter().filter(|fee| of_charges(&of_fees, fee)).collect(),
@@ -79,12 +80,12 @@ impl StripeObjects {
 }
 
 impl OrderObjects<'_> {
-    /// What came in.
+    /// Returns the amount received.
     pub(crate) fn received(&self) -> i64 {
         self.intents.iter().map(|intent| amount(&intent["amount_received"])).sum()
     }
 
-    /// What went back, or is on its way back.
+    /// Returns the amount refunded, including pending refunds.
     pub(crate) fn refunded(&self) -> i64 {
         let came_to_nothing =
             |refund: &&&Value| refund["status"] == "failed" || refund["status"] == "canceled";
@@ -95,24 +96,24 @@ impl OrderObjects<'_> {
             .sum()
     }
 
-    /// What the platform keeps of it as its fee.
+    /// Returns the platform's fee after refunds.
     pub(crate) fn fee(&self) -> i64 {
         self.fees.iter().map(|fee| amount(&fee["amount"]) - amount(&fee["amount_refunded"])).sum()
     }
 
-    /// What was passed on to the seller, and not taken back.
+    /// Returns the amount transferred to the seller after reversals.
     pub(crate) fn transferred(&self) -> i64 {
         let left = |transfer: &&Value| amount(&transfer["amount"]) - amount(&transfer["amount_reversed"]);
         self.transfers.iter().map(left).sum()
     }
 
-    /// How often it was paid.
+    /// Returns the number of successful payments.
     pub(crate) fn successes(&self) -> usize {
         self.charges.iter().filter(|charge| charge["status"] == "succeeded").count()
     }
 
-    /// The status that an order has of which this is known. Stripe does not know how an unpaid one has ended: that is
-    /// `unpaid`.
+    /// Returns the order status that follows from these objects. Stripe doesn't know whether an unpaid order has ended:
+    /// that is `unpaid`.
     pub(crate) fn status(&self) -> &'static str {
         let any = |statuses: &[&str]| {
             let is = |dispute: &Value| statuses.iter().any(|status| dispute["status"] == *status);

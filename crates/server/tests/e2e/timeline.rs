@@ -1,4 +1,4 @@
-//! "Why is this order stuck?" is answered by one call.
+//! The timeline explains in one request why an order is stuck.
 
 use std::collections::HashSet;
 
@@ -22,10 +22,9 @@ fn one<'a>(timeline: &'a [Value], kind: &str, what: &str) -> &'a Value {
     found[0]
 }
 
-/// Brings the order to where it waits for a person: the money came after it was canceled, and another success that
-/// names it is not its own.
+/// Brings an order into review: it is paid after it was canceled. Another payment names it without belonging to it.
 async fn make_stuck(env: &Environment<'_>, shop: &Storefront) -> String {
-    // Stripe is away for a moment, and its customer declines first.
+    // Stripe is unavailable for a moment, and the customer's first payment is declined.
     env.control("chaos/next", "route=POST /v1/payment_intents&fault=rate_limit").await;
     let payable = shop.intent_order("stuck").await;
     let order_id = payable.order_id.clone();
@@ -49,7 +48,7 @@ async fn make_stuck(env: &Environment<'_>, shop: &Storefront) -> String {
     order_id
 }
 
-/// What we did, with Stripe's ids of the requests, and what came to nothing.
+/// Asserts that the timeline shows the requests, with Stripe's request IDs and the failures.
 async fn shows_what_was_asked(env: &Environment<'_>, timeline: &[Value]) {
     one(timeline, "act", "payment.begun");
     let made = one(timeline, "request", "payment_intents.create");
@@ -69,7 +68,7 @@ async fn shows_what_was_asked(env: &Environment<'_>, timeline: &[Value]) {
     }
 }
 
-/// What Stripe told, applied or not, and why; what was decided, and what the shop is told.
+/// Asserts that the timeline shows the events with their outcomes, the decisions, and the shop's notifications.
 fn shows_what_was_told(timeline: &[Value]) {
     for what in ["payment_intent.payment_failed", "payment_intent.canceled"] {
         assert_eq!(one(timeline, "fact", what)["outcome"], "applied");
@@ -99,12 +98,12 @@ async fn timeline_explains_stuck_order(database: &TestDatabase) {
     shows_what_was_asked(&env, &timeline).await;
     shows_what_was_told(&timeline);
 
-    // No secret, no customer, no body.
+    // The timeline contains no secrets, no customer data and no payloads.
     let text = serde_json::to_string(&timeline).expect("it is JSON");
     for hidden in ["ada@example.org", "_secret_", "sk_test", "\"payload\""] {
         assert!(!text.contains(hidden), "{hidden} is in the timeline");
     }
-    // Who placed it sees the short of it.
+    // The order's holder sees a short version.
     let path = format!("/v1/orders/{order_id}/timeline");
     let short = env.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
     let entries = short.body["data"].as_array().expect("a list");

@@ -1,5 +1,5 @@
-//! Stripe's events over HTTP: how often and in which order they come changes nothing; what is not proven or does
-//! not fit changes nothing either.
+//! Stripe's events over HTTP. Duplicates and the order of arrival change nothing, and forged or foreign events change
+//! nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn event_delivered_concurrently_is_applied_once(database: &TestDatabase) {
     assert_eq!(database.payload(succeeded.id()).await, Some(succeeded.bytes()));
 }
 
-/// Sequences of the numbers of four events, each twice. Which of the two comes first does not matter.
+/// Returns sequences of four events, each delivered twice. The two deliveries of an event are interchangeable.
 fn sequences() -> Vec<Vec<usize>> {
     if exhaustive() {
         let mut all = Vec::new();
@@ -70,7 +70,7 @@ fn sequences() -> Vec<Vec<usize>> {
     all.iter().enumerate().map(|(part, first)| with_repetitions(first, &mut rng(seed, part))).collect()
 }
 
-/// Every sequence in which each number comes as often as is left of it.
+/// Collects every sequence with the remaining count of each number.
 fn extend(begun: &mut Vec<usize>, left: [usize; 4], all: &mut Vec<Vec<usize>>) {
     if left == [0; 4] {
         return all.push(begun.clone());
@@ -84,7 +84,7 @@ fn extend(begun: &mut Vec<usize>, left: [usize; 4], all: &mut Vec<Vec<usize>>) {
     }
 }
 
-/// The same order of first deliveries, with the second ones anywhere behind.
+/// Inserts each second delivery at a random place after the first one.
 fn with_repetitions(first: &[usize], rng: &mut StdRng) -> Vec<usize> {
     let mut sequence = first.to_vec();
     let mut numbers = first.to_vec();
@@ -120,7 +120,7 @@ async fn events_in_any_order_pay_order_once(database: &TestDatabase) {
     assert_eq!(env.count("inbox").await, 4 * placed);
 }
 
-/// Delivers the events of a new order in this order. From the success on, the order is paid.
+/// Delivers the events of a new order in this sequence. The order is paid from the success on.
 async fn deliver_in_order(shop: &Storefront, number: usize, sequence: &[usize]) {
     const SUCCEEDED: usize = 3;
     let source = source(shop, &format!("sequence-{number}")).await;
@@ -159,7 +159,7 @@ async fn wrong_amount_or_currency_requires_review(database: &TestDatabase) {
             "{order}"
         );
         assert_eq!(order["amount_paid"], 0);
-        // A failure that comes later does not take it out of review, and nothing says that it was paid.
+        // A later failure doesn't end the review, and the shop gets no `order.paid`.
         source.failed().deliver(&env.api).await.expect(200);
         assert_eq!(shop.order(order_id).await["status"], "review");
         assert_eq!(paid_rows(&env, order_id).await, 0);
@@ -208,19 +208,19 @@ async fn events_for_other_objects_are_ignored(database: &TestDatabase) {
         assert_eq!(shop.order(&source.payable.order_id).await, before, "{reason}");
         assert_eq!(shop.order(&other.payable.order_id).await["status"], "pending", "{reason}");
     }
-    // The real one still counts.
+    // The genuine event still counts.
     succeeded().deliver(&env.api).await.expect(200);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
 }
 
-/// An id of an attempt that was never recorded, in the form of one that was.
+/// Returns a well-formed payment ID that doesn't exist.
 fn unknown_payment_id(event: &Event) -> String {
     let known = event.0["data"]["object"]["metadata"]["payment_id"].as_str().expect("an id");
     let (rest, last) = known.split_at(known.len() - 1);
     format!("{rest}{}", if last == "0" { "1" } else { "0" })
 }
 
-/// Long enough for an answer that waits for nothing.
+/// Longer than a response takes when nothing blocks it.
 const NO_ANSWER_FOR: Duration = Duration::from_millis(700);
 
 async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
@@ -235,7 +235,7 @@ async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
     let mut waiting = tokio::spawn(async move { call.try_send().await });
     let answer = tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await;
     assert!(answer.is_err(), "it was answered while nothing can be committed: {answer:?}");
-    // It dies with the event in its hands, unacknowledged: Stripe sends it again.
+    // The process dies before it acknowledges the event, so Stripe sends it again.
     env.kill();
     assert!(waiting.await.expect("a task").is_err());
     held.release().await;
@@ -244,7 +244,7 @@ async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
     succeeded.deliver(&env.api).await.expect(200);
     assert_eq!(shop.order(order_id).await["status"], "paid");
 
-    // Without a crash, it is answered once it is committed.
+    // Without a crash, the service acknowledges the event after the commit.
     let processing = source.processing();
     let held = database.hold_writes().await;
     let call = processing.delivery(&env.api);
@@ -265,7 +265,7 @@ async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
     let mut flipped = bytes.clone();
     let at = String::from_utf8_lossy(&bytes).find("\"succeeded\"").expect("its status") + 1;
     flipped[at] ^= 1;
-    // The very bounds of a signature's age are tested where the clock stands still.
+    // Tests with a fixed clock cover the exact limits of a signature's age.
     let refused = [
         (flipped, signed.clone()),
         (bytes.clone(), sign(&bytes, WEBHOOK_SECRET, 301)),
@@ -288,7 +288,7 @@ async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
         let bytes = source.processing().bytes();
         delivery(&env.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
     }
-    // Stripe signs with both secrets while one is rolled.
+    // Stripe signs with both secrets during a rotation.
     let both = format!("{},v1=00", sign(&bytes, "whsec_wrong", 0));
     let ours = sign(&bytes, NEXT_WEBHOOK_SECRET, 0);
     let both = format!("{ours},{}", both.split_once(',').expect("a list").1);
@@ -309,7 +309,7 @@ async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
         unreadable.deliver(&env.api).await.expect(200);
     }
     assert_eq!(env.count("inbox WHERE outcome = 'failed'").await, 3);
-    // A later version can read two of them.
+    // A later version can read two of the events.
     for event in &events[..2] {
         let quoted = event.0.to_string().replace('\'', "''");
         let payload = match database.kind() {
@@ -377,7 +377,7 @@ async fn unreadable_event_is_stored_as_failed(database: &TestDatabase) {
     let huge = vec![b' '; 1024 * 1024 + 1];
     let too_large = delivery(&env.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
     assert_eq!(too_large.problem(), "body_too_large");
-    // Failed ones are counted.
+    // The metrics count failed events.
     let counted = "outcome=\"failed\"";
     wait_until("the metrics count the failed events", async || {
         env.api.get("/metrics").send().await.expect(200).text.contains(counted)
