@@ -1,40 +1,64 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use reqwest::Method;
+use serde_json::json;
 
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, assert_fields, config, id};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_asked_for() {
-    let sandbox = Running::start(config());
-    let api = sandbox.api.without("authorization");
-    let answer = api.get("/v1/events", &[]).await;
-    assert!(answer.header("request-id").unwrap().starts_with("req_"));
-    assert!(answer.header("www-authenticate").is_some());
-    assert_eq!(answer.error(401)["type"], "invalid_request_error");
-    for (key, part) in [("Bearer nonsense", "Invalid API Key"), ("Bearer sk_live_x", "live key")] {
-        let error = api.with("authorization", key).get("/v1/events", &[]).await.error(401);
-        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
-    }
-    // curl -u sk_test_x:
-    api.with("authorization", "Basic c2tfdGVzdF94Og==").get("/v1/events", &[]).await.ok();
+async fn request_without_key_is_unauthorized() {
+    let sandbox = TestSandbox::start(config());
+
+    let response = sandbox.api.without("authorization").get("/v1/events", &[]).await;
+
+    assert!(response.header("request-id").unwrap().starts_with("req_"));
+    assert!(response.header("www-authenticate").is_some());
+    assert_eq!(response.error(401)["type"], "invalid_request_error");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_routes_and_methods_are_named() {
-    let sandbox = Running::start(config());
+async fn request_with_invalid_key_is_unauthorized() {
+    let sandbox = TestSandbox::start(config());
+    for (key, expected) in [("Bearer nonsense", "Invalid API Key"), ("Bearer sk_live_x", "live key")] {
+        let error = sandbox.api.with("authorization", key).get("/v1/events", &[]).await.error(401);
+
+        assert!(error["message"].as_str().unwrap().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_with_basic_authentication_is_accepted() {
+    let sandbox = TestSandbox::start(config());
+
+    // This is the header of `curl -u sk_test_x:`.
+    let api = sandbox.api.with("authorization", "Basic c2tfdGVzdF94Og==");
+
+    api.get("/v1/events", &[]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_route_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
     let error = sandbox.api.get("/v1/foo", &[]).await.error(404);
+
     assert!(error["message"].as_str().unwrap().starts_with("Unrecognized request URL (GET: /v1/foo)."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_method_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
     let error = sandbox.api.send(Method::PUT, "/v1/payment_intents", &[]).await.error(404);
+
     assert!(error["message"].as_str().unwrap().contains("(PUT: /v1/payment_intents)"));
     sandbox.api.delete("/v1/events").await.error(404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_parameters_are_named() {
-    let sandbox = Running::start(config());
-    let good: &[(&str, &str)] = &[("amount", "1000"), ("currency", "eur")];
-    for (extra, code, param) in [
+async fn intent_with_invalid_parameter_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    for (params, code, param) in [
         (&[("foo", "1")][..], Some("parameter_unknown"), "foo"),
         (
             &[("shipping[name]", "A"), ("shipping[address][street]", "B")],
@@ -59,39 +83,79 @@ async fn wrong_parameters_are_named() {
         (&[("customer", "cus_x")], Some("resource_missing"), "customer"),
         (&[("payment_method", "pm_x")], Some("resource_missing"), "payment_method"),
     ] {
-        let mut params = good.to_vec();
-        params.extend_from_slice(extra);
-        let error = sandbox.api.post("/v1/payment_intents", &params).await.error(400);
-        assert_eq!(error["code"].as_str(), code, "{extra:?}: {error}");
-        assert_eq!(error["param"], param, "{error}");
-        assert_eq!(error["type"], "invalid_request_error");
+        let mut all = vec![("amount", "1000"), ("currency", "eur")];
+        all.extend_from_slice(params);
+
+        let error = sandbox.api.post("/v1/payment_intents", &all).await.error(400);
+
+        assert_eq!(error["code"].as_str(), code, "{params:?}: {error}");
+        assert_fields(&error, &json!({ "param": param, "type": "invalid_request_error" }));
     }
-    let error = sandbox.api.post("/v1/payment_intents", &[("currency", "eur")]).await.error(400);
-    assert_eq!((&error["code"], &error["param"]), (&"parameter_missing".into(), &"amount".into()));
-    let error = sandbox.api.get("/v1/payment_intents/pi_x", &[]).await.error(404);
-    assert_eq!((&error["code"], &error["param"]), (&"resource_missing".into(), &"intent".into()));
-    assert_eq!(error["message"], "No such payment_intent: 'pi_x'");
-    let created = sandbox.api.create(&[]).await.ok();
-    let path = format!("/v1/payment_intents/{}", created["id"].as_str().unwrap());
-    let error = sandbox.api.post(&format!("{path}/confirm"), &[("amount", "5")]).await.error(400);
-    assert_eq!(error["code"], "parameter_unknown");
-    for bad in ["status", "nothing", "latest_charge.a.b.c.d"] {
-        assert_eq!(sandbox.api.get(&path, &[("expand[]", bad)]).await.error(400)["param"], "expand");
-    }
-    assert!(sandbox.api.get("/v1/payment_intents", &[]).await.ok()["data"].as_array().unwrap().len() == 1);
+    assert_eq!(sandbox.api.get("/v1/payment_intents", &[]).await.ok()["data"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_without_end_is_refused() {
-    let sandbox = Running::start(config());
-    let error = sandbox.api.create(&[("description", &"x".repeat(2 << 20))]).await.error(413);
+async fn intent_without_amount_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let error = sandbox.api.post("/v1/payment_intents", &[("currency", "eur")]).await.error(400);
+
+    assert_fields(&error, &json!({ "code": "parameter_missing", "param": "amount" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_intent_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
+    let error = sandbox.api.get("/v1/payment_intents/pi_x", &[]).await.error(404);
+
+    assert_fields(
+        &error,
+        &json!({
+            "code": "resource_missing",
+            "param": "intent",
+            "message": "No such payment_intent: 'pi_x'",
+        }),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confirm_with_unknown_parameter_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.create_intent(&[]).await.ok();
+
+    let path = format!("/v1/payment_intents/{}/confirm", id(&intent));
+    let error = sandbox.api.post(&path, &[("amount", "5")]).await.error(400);
+
+    assert_eq!(error["code"], "parameter_unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_expansion_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.create_intent(&[]).await.ok();
+    let path = format!("/v1/payment_intents/{}", id(&intent));
+    for expansion in ["status", "nothing", "latest_charge.a.b.c.d"] {
+        let error = sandbox.api.get(&path, &[("expand[]", expansion)]).await.error(400);
+
+        assert_eq!(error["param"], "expand");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oversized_body_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let error = sandbox.api.create_intent(&[("description", &"x".repeat(2 << 20))]).await.error(413);
+
     assert_eq!(error["type"], "invalid_request_error");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_and_bad_versions_are_refused() {
-    let sandbox = Running::start(config());
-    let answer = sandbox
+async fn json_body_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let response = sandbox
         .api
         .http
         .post(format!("{}/v1/payment_intents", sandbox.api.base))
@@ -101,15 +165,29 @@ async fn json_and_bad_versions_are_refused() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 400);
-    assert_eq!(answer.headers().get("stripe-version").unwrap(), quittance_sandbox::API_VERSION);
-    sandbox.api.with("stripe-version", "latest").get("/v1/events", &[]).await.error(400);
-    let old = sandbox.api.with("stripe-version", "2020-08-27").get("/v1/events", &[]).await;
-    assert_eq!(old.header("stripe-version"), Some("2020-08-27"));
+
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers().get("stripe-version").unwrap(), quittance_sandbox::API_VERSION);
 }
 
-/// Parameters that many endpoints have, and forms of them that none has.
-const NAMES: &[&str] = &[
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_api_version_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    sandbox.api.with("stripe-version", "latest").get("/v1/events", &[]).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requested_api_version_is_returned() {
+    let sandbox = TestSandbox::start(config());
+
+    let response = sandbox.api.with("stripe-version", "2020-08-27").get("/v1/events", &[]).await;
+
+    assert_eq!(response.header("stripe-version"), Some("2020-08-27"));
+}
+
+/// Valid names of parameters, and malformed variants of them.
+const FUZZ_NAMES: &[&str] = &[
     "amount",
     "currency",
     "confirm",
@@ -142,12 +220,7 @@ const NAMES: &[&str] = &[
     "advance_seconds",
 ];
 
-/// Whatever is sent, the answer is an object or one of Stripe's errors, and never a 500.
-#[test]
-fn random_bodies_get_an_answer() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let sandbox = runtime.block_on(async { Running::start(config()) });
-    let name = proptest::sample::select(NAMES);
+fn fuzz_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let value = prop_oneof![
         Just("1000".to_owned()),
         Just("eur".to_owned()),
@@ -161,38 +234,43 @@ fn random_bodies_get_an_answer() {
         any::<i64>().prop_map(|number| number.to_string()),
         ".{0,12}",
     ];
-    let (charge, dispute) = runtime.block_on(async {
-        let paid = sandbox.api.pay("pm_card_visa", &[]).await.ok();
-        let charge = paid["latest_charge"].as_str().unwrap().to_owned();
-        let dispute = sandbox.api.post(&format!("/_sandbox/charges/{charge}/dispute"), &[]).await.ok();
-        (charge, dispute["id"].as_str().unwrap().to_owned())
-    });
-    let paths = [
+    proptest::collection::vec((proptest::sample::select(FUZZ_NAMES), value), 0..8)
+}
+
+/// Creates a disputed payment. Returns the paths to send random parameters to.
+async fn fuzz_paths(sandbox: &TestSandbox) -> [String; 9] {
+    let paid = sandbox.api.pay("pm_card_visa", &[]).await.ok();
+    let charge = paid["latest_charge"].as_str().unwrap();
+    let dispute = sandbox.api.post(&format!("/_sandbox/charges/{charge}/dispute"), &[]).await.ok();
+    [
         "/v1/payment_intents".to_owned(),
         "/v1/payment_methods".to_owned(),
         "/v1/customers".to_owned(),
         "/v1/refunds".to_owned(),
         "/v1/balance_transactions".to_owned(),
         "/v1/checkout/sessions".to_owned(),
-        format!("/v1/disputes/{dispute}"),
-        format!("/_sandbox/disputes/{dispute}/decide"),
+        format!("/v1/disputes/{}", id(&dispute)),
+        format!("/_sandbox/disputes/{}/decide", id(&dispute)),
         format!("/_sandbox/charges/{charge}/dispute"),
-    ];
-    let pairs = proptest::collection::vec((name, value), 0..8);
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(150));
-    runner
-        .run(&pairs, |pairs| {
+    ]
+}
+
+#[test]
+fn random_parameters_never_cause_server_errors() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let sandbox = runtime.block_on(async { TestSandbox::start(config()) });
+    let paths = runtime.block_on(fuzz_paths(&sandbox));
+
+    TestRunner::new(ProptestConfig::with_cases(150))
+        .run(&fuzz_params(), |pairs| {
             let params: Vec<(&str, &str)> =
                 pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
             for path in &paths {
                 for method in [Method::POST, Method::GET] {
-                    let answer = runtime.block_on(sandbox.api.send(method, path, &params));
-                    let is_error = answer.body["error"]["type"].is_string();
-                    prop_assert!(
-                        answer.status == 200 || (is_error && answer.status < 500),
-                        "{}",
-                        answer.text
-                    );
+                    let response = runtime.block_on(sandbox.api.send(method, path, &params));
+
+                    let is_error = response.body["error"]["type"].is_string() && response.status < 500;
+                    prop_assert!(response.status == 200 || is_error, "{}", response.text);
                 }
             }
             Ok(())

@@ -1,104 +1,159 @@
-use serde_json::Value;
+use std::time::Duration;
 
-use crate::support::{Api, Receiver, Running, config};
+use quittance_sandbox::Config;
+use serde_json::{Value, json};
 
-async fn set(api: &Api, params: &[(&str, &str)]) -> Value {
+use crate::support::{Api, Receiver, TestSandbox, config, id};
+
+async fn set_chaos(api: &Api, params: &[(&str, &str)]) -> Value {
     api.post("/_sandbox/chaos", params).await.ok()
 }
 
-/// One call whose answer may be anything, or none.
-async fn attempt(api: &Api, key: &str) -> Option<u16> {
+/// Sends a request that may fail. Returns the status, or `None` without a complete response.
+async fn try_post(api: &Api, path: &str, key: &str, body: String) -> Option<u16> {
     let request = api
         .http
-        .post(format!("{}/v1/payment_intents", api.base))
+        .post(format!("{}{path}", api.base))
         .bearer_auth("sk_test_x")
         .header("idempotency-key", key)
         .header("content-type", "application/x-www-form-urlencoded")
-        .body("amount=1000&currency=eur");
-    let answer = request.send().await.ok()?;
-    let status = answer.status().as_u16();
-    answer.bytes().await.ok().map(|_| status)
+        .body(body);
+    let response = request.send().await.ok()?;
+    let status = response.status().as_u16();
+    response.bytes().await.ok().map(|_| status)
+}
+
+async fn try_create_intent(api: &Api, key: &str) -> Option<u16> {
+    try_post(api, "/v1/payment_intents", key, "amount=1000&currency=eur".to_owned()).await
+}
+
+async fn try_refund(api: &Api, intent: &Value, key: &str) -> Option<u16> {
+    try_post(api, "/v1/refunds", key, format!("payment_intent={}", id(intent))).await
 }
 
 async fn count_intents(api: &Api) -> usize {
-    api.get("/v1/payment_intents", &[]).await.ok()["data"].as_array().unwrap().len()
+    api.list("/v1/payment_intents").await.len()
+}
+
+/// Registers a receiver for the platform's events. It responds to the first `failures` webhooks with 500.
+fn register_receiver(sandbox: &TestSandbox, failures: u32) -> Receiver {
+    let receiver = Receiver::start(failures);
+    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
+    receiver
+}
+
+/// The API faults, the status of the response, and the number of created objects.
+const API_FAULTS: [(&str, Option<u16>, usize); 10] = [
+    ("conflict", Some(409), 0),
+    ("rate_limit", Some(429), 0),
+    ("server_error", Some(500), 0),
+    ("server_error_after", Some(500), 1),
+    ("bad_gateway", Some(502), 0),
+    ("bad_gateway_after", Some(502), 1),
+    ("cut", None, 0),
+    ("cut_after", None, 1),
+    ("hang", None, 0),
+    ("hang_after", None, 1),
+];
+
+async fn script_fault(api: &Api, fault: &str) {
+    let step = format!("POST /v1/payment_intents 1 {fault}");
+    set_chaos(api, &[("script[]", &step), ("hang_ms", "20")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_fault_of_the_api_leaves_what_it_says() {
-    let sandbox = Running::start(config());
+async fn api_fault_has_its_status_and_effect() {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let faults = [
-        ("conflict", Some(409), 0),
-        ("rate_limit", Some(429), 0),
-        ("server_error", Some(500), 0),
-        ("server_error_after", Some(500), 1),
-        ("bad_gateway", Some(502), 0),
-        ("bad_gateway_after", Some(502), 1),
-        ("cut", None, 0),
-        ("cut_after", None, 1),
-        ("hang", None, 0),
-        ("hang_after", None, 1),
-    ];
-    for (fault, status, made) in faults {
+    for (fault, status, created) in API_FAULTS {
         let before = count_intents(api).await;
-        let step = format!("POST /v1/payment_intents 1 {fault}");
-        set(api, &[("script[]", &step), ("hang_ms", "20")]).await;
-        assert_eq!(attempt(api, fault).await, status, "{fault}");
-        assert_eq!(count_intents(api).await, before + made, "{fault}");
-        // Tried again with its key, it happens once; a failure of Stripe's own is replayed.
-        let again = if fault == "server_error_after" { 500 } else { 200 };
-        assert_eq!(attempt(api, fault).await, Some(again), "{fault}");
+        script_fault(api, fault).await;
+
+        assert_eq!(try_create_intent(api, fault).await, status, "{fault}");
+
+        assert_eq!(count_intents(api).await, before + created, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_api_fault_creates_one_object() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    for (fault, ..) in API_FAULTS {
+        let before = count_intents(api).await;
+        script_fault(api, fault).await;
+        try_create_intent(api, fault).await;
+
+        let status = try_create_intent(api, fault).await;
+
+        // Stripe replays a 500 of a request that was executed.
+        let expected = if fault == "server_error_after" { 500 } else { 200 };
+        assert_eq!(status, Some(expected), "{fault}");
         assert_eq!(count_intents(api).await, before + 1, "{fault}");
     }
 }
 
-/// Makes the same calls; returns every outcome and what the sandbox noted.
-async fn run_of(seed: &str) -> (Vec<Option<u16>>, Value) {
-    let sandbox = Running::start(config());
+/// Runs the same requests with random faults. Returns the outcomes and the log of faults.
+async fn run_with_seed(seed: &str) -> (Vec<Option<u16>>, Value) {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    set(api, &[("seed", seed), ("api_percent", "40"), ("hang_ms", "1")]).await;
+    set_chaos(api, &[("seed", seed), ("api_percent", "40"), ("hang_ms", "1")]).await;
     let mut outcomes = Vec::new();
     for call in 0..30 {
-        outcomes.push(attempt(api, &format!("key-{call}")).await);
+        outcomes.push(try_create_intent(api, &format!("key-{call}")).await);
     }
     let log = api.get("/_sandbox/chaos", &[]).await.ok()["faults"].clone();
     api.delete("/_sandbox/chaos").await.ok();
-    assert_eq!(attempt(api, "afterwards").await, Some(200));
     outcomes.push(u16::try_from(count_intents(api).await).ok());
     (outcomes, log)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seed_gives_the_same_faults_and_the_same_state_every_time() {
-    let (first, second, other) = (run_of("7").await, run_of("7").await, run_of("8").await);
+async fn same_seed_gives_same_faults_and_state() {
+    let (first, second) = (run_with_seed("7").await, run_with_seed("7").await);
+
     assert_eq!(first, second);
-    assert_ne!(first.1, other.1);
     assert!(first.1.as_array().unwrap().len() > 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_are_lost_doubled_and_late_and_all_arrive() {
+async fn other_seed_gives_other_faults() {
+    assert_ne!(run_with_seed("7").await.1, run_with_seed("8").await.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_chaos_plan_causes_no_faults() {
+    let sandbox = TestSandbox::start(config());
+    set_chaos(&sandbox.api, &[("seed", "7"), ("api_percent", "100"), ("hang_ms", "1")]).await;
+
+    sandbox.api.delete("/_sandbox/chaos").await.ok();
+
+    assert_eq!(try_create_intent(&sandbox.api, "key").await, Some(200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delivery_fault_has_its_number_of_deliveries() {
     for (fault, deliveries) in [("drop", 1), ("duplicate", 2), ("delay", 1)] {
-        let sandbox = Running::start(config());
-        let mut receiver = Receiver::start(0);
-        sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-        let faults = [("delivery_percent", "100"), ("delivery_faults[]", fault), ("delay_ms", "50")];
-        set(&sandbox.api, &faults).await;
-        let intent = sandbox.api.create(&[]).await.ok();
+        let sandbox = TestSandbox::start(config());
+        let mut receiver = register_receiver(&sandbox, 0);
+        let params = [("delivery_percent", "100"), ("delivery_faults[]", fault), ("delay_ms", "50")];
+        set_chaos(&sandbox.api, &params).await;
+
+        let intent = sandbox.api.create_intent(&[]).await.ok();
+
         for _ in 0..deliveries {
-            assert_eq!(receiver.next().await.body["data"]["object"]["id"], intent["id"], "{fault}");
+            assert_eq!(receiver.next_object_id().await, intent["id"], "{fault}");
         }
-        let events = sandbox.api.until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
-        assert_eq!(events["data"].as_array().unwrap().len(), 1);
-        assert!(receiver.received.try_recv().is_err(), "{fault}: no more than that");
+        sandbox.api.wait_until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
+        assert_eq!(sandbox.api.list("/v1/events").await.len(), 1);
+        assert!(receiver.is_empty(), "{fault}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_that_makes_no_sense_is_refused() {
-    let sandbox = Running::start(config());
-    for (name, value) in [
+async fn invalid_chaos_plan_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    for param in [
         ("api_percent", "101"),
         ("api_faults[]", "earthquake"),
         ("delivery_faults[]", "cut"),
@@ -106,122 +161,169 @@ async fn a_plan_that_makes_no_sense_is_refused() {
         ("hang_ms", "-1"),
         ("mood", "bad"),
     ] {
-        sandbox.api.post("/_sandbox/chaos", &[(name, value)]).await.error(400);
+        sandbox.api.post("/_sandbox/chaos", &[param]).await.error(400);
     }
-    let plan = sandbox.api.get("/_sandbox/chaos", &[]).await.ok();
-    assert_eq!((&plan["api_percent"], &plan["faults"]), (&0.into(), &Value::Array(Vec::new())));
-}
 
-async fn refund(api: &Api, intent: &Value, key: &str) -> Option<u16> {
-    let request = api
-        .http
-        .post(format!("{}/v1/refunds", api.base))
-        .bearer_auth("sk_test_x")
-        .header("idempotency-key", key)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("payment_intent={}", intent["id"].as_str().unwrap()));
-    let answer = request.send().await.ok()?;
-    let status = answer.status().as_u16();
-    answer.bytes().await.ok().map(|_| status)
+    let plan = sandbox.api.get("/_sandbox/chaos", &[]).await.ok();
+    assert_eq!((&plan["api_percent"], &plan["faults"]), (&json!(0), &json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_nth_next_call_of_a_route_goes_wrong_and_no_other() {
-    let sandbox = Running::start(config());
+async fn next_request_of_route_has_scripted_fault() {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let (one, two) = (api.pay("pm_card_visa", &[]).await.ok(), api.pay("pm_card_visa", &[]).await.ok());
-    let next = [("route", "POST /v1/refunds"), ("fault", "hang_after"), ("hang_ms", "20")];
-    api.post("/_sandbox/chaos/next", &next).await.ok();
-    assert_eq!(refund(api, &one, "a").await, None, "it takes effect and nobody is told");
-    assert_eq!(refund(api, &one, "a").await, Some(200));
-    let refunds = api.get("/v1/refunds", &[]).await.ok();
-    assert_eq!(refunds["data"].as_array().unwrap().len(), 1);
-    // Counted from now on, beside what is planned already.
-    let second = [("route", "POST /v1/refunds"), ("fault", "conflict"), ("nth", "2")];
-    let plan = api.post("/_sandbox/chaos/next", &second).await.ok();
-    assert_eq!(
-        plan["script"],
-        serde_json::json!(["POST /v1/refunds 1 hang_after", "POST /v1/refunds 4 conflict"])
-    );
-    assert_eq!(refund(api, &two, "b").await, Some(200));
-    assert_eq!(refund(api, &two, "c").await, Some(409));
-    assert_eq!(refund(api, &two, "c").await, Some(400), "it has been refunded by b");
-    for wrong in [
+    let paid = api.pay("pm_card_visa", &[]).await.ok();
+    let params = [("route", "POST /v1/refunds"), ("fault", "hang_after"), ("hang_ms", "20")];
+    api.post("/_sandbox/chaos/next", &params).await.ok();
+
+    assert_eq!(try_refund(api, &paid, "a").await, None);
+    assert_eq!(try_refund(api, &paid, "a").await, Some(200));
+
+    assert_eq!(api.list("/v1/refunds").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nth_fault_counts_from_now_and_keeps_planned_faults() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let (first, second) = (api.pay("pm_card_visa", &[]).await.ok(), api.pay("pm_card_visa", &[]).await.ok());
+    let hang = [("route", "POST /v1/refunds"), ("fault", "hang_after"), ("hang_ms", "20")];
+    api.post("/_sandbox/chaos/next", &hang).await.ok();
+    try_refund(api, &first, "a").await;
+    try_refund(api, &first, "a").await;
+
+    let conflict = [("route", "POST /v1/refunds"), ("fault", "conflict"), ("nth", "2")];
+    let plan = api.post("/_sandbox/chaos/next", &conflict).await.ok();
+
+    assert_eq!(plan["script"], json!(["POST /v1/refunds 1 hang_after", "POST /v1/refunds 4 conflict"]));
+    assert_eq!(try_refund(api, &second, "b").await, Some(200));
+    assert_eq!(try_refund(api, &second, "c").await, Some(409));
+    assert_eq!(try_refund(api, &second, "c").await, Some(400), "the payment is already refunded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_next_fault_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    for params in [
         &[("route", "POST /v1/refund"), ("fault", "cut")][..],
         &[("route", "POST /v1/refunds"), ("fault", "earthquake")],
         &[("route", "POST /v1/refunds")],
         &[("fault", "cut")],
         &[("route", "POST /v1/refunds"), ("fault", "cut"), ("nth", "0")],
     ] {
-        api.post("/_sandbox/chaos/next", wrong).await.error(400);
+        sandbox.api.post("/_sandbox/chaos/next", params).await.error(400);
     }
 }
 
+async fn set_delivery_mode(api: &Api, mode: &str) {
+    api.post("/_sandbox/deliveries", &[("mode", mode)]).await.ok();
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn all_webhooks_are_lost_while_the_switch_says_so_and_the_events_are_listed() {
-    let sandbox = Running::start(config());
+async fn dropped_webhook_is_listed_as_undelivered_without_retry() {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let mut receiver = Receiver::start(0);
-    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    api.post("/_sandbox/deliveries", &[("mode", "drop")]).await.ok();
-    let lost = api.create(&[]).await.ok();
-    // A plan that ends does not move the switch.
+    let mut receiver = register_receiver(&sandbox, 0);
+    set_delivery_mode(api, "drop").await;
+    let dropped = api.create_intent(&[]).await.ok();
+    set_delivery_mode(api, "normal").await;
+
+    let delivered = api.create_intent(&[]).await.ok();
+
+    assert_eq!(receiver.next_object_id().await, delivered["id"]);
+    // The second event is delivered as soon as its response is recorded.
+    let undelivered = "/v1/events?delivery_success=false";
+    api.wait_until(undelivered, |list| list["data"].as_array().unwrap().len() == 1).await;
+    let event = api.single(undelivered).await;
+    assert_eq!(event["data"]["object"]["id"], dropped["id"]);
+    assert_eq!(event["pending_webhooks"], 0);
+    assert!(receiver.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_webhook_can_be_resent() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let mut receiver = register_receiver(&sandbox, 0);
+    set_delivery_mode(api, "drop").await;
+    let dropped = api.create_intent(&[]).await.ok();
+    set_delivery_mode(api, "normal").await;
+    let event = api.single("/v1/events").await;
+
+    api.post(&format!("/_sandbox/events/{}/resend", id(&event)), &[]).await.ok();
+
+    assert_eq!(receiver.next_object_id().await, dropped["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_plan_does_not_change_delivery_mode() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    set_delivery_mode(api, "drop").await;
+
     api.delete("/_sandbox/chaos").await.ok();
-    api.post("/_sandbox/chaos", &[("seed", "1")]).await.ok();
+    set_chaos(api, &[("seed", "1")]).await;
+
     assert_eq!(api.get("/_sandbox/deliveries", &[]).await.ok()["mode"], "drop");
-    api.create(&[]).await.ok();
-    api.post("/_sandbox/deliveries", &[("mode", "normal")]).await.ok();
-    let heard = api.create(&[]).await.ok();
-    assert_eq!(receiver.next().await.body["data"]["object"]["id"], heard["id"]);
-    // The third is delivered once its answer has been noted.
-    let missed = api
-        .until("/v1/events?delivery_success=false", |list| list["data"].as_array().unwrap().len() == 2)
-        .await;
-    let missed = missed["data"].as_array().unwrap();
-    assert_eq!(missed[1]["data"]["object"]["id"], lost["id"]);
-    assert!(missed.iter().all(|event| event["pending_webhooks"] == 0), "no further try is made");
-    assert!(receiver.received.try_recv().is_err());
-    let resend = format!("/_sandbox/events/{}/resend", missed[1]["id"].as_str().unwrap());
-    api.post(&resend, &[]).await.ok();
-    assert_eq!(receiver.next().await.body["data"]["object"]["id"], lost["id"]);
 }
 
-/// What is on its way already is lost when its moment comes, and what happens meanwhile is lost at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_switch_also_stops_what_waits() {
-    let hour = std::time::Duration::from_hours(1);
-    let sandbox = Running::start(quittance_sandbox::Config { webhook_retry_base: hour, ..config() });
+async fn drop_mode_drops_waiting_retries() {
+    let retry_base = Duration::from_hours(1);
+    let sandbox = TestSandbox::start(Config { webhook_retry_base: retry_base, ..config() });
     let api = &sandbox.api;
-    let mut receiver = Receiver::start(1);
-    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    api.create(&[]).await.ok();
+    let mut receiver = register_receiver(&sandbox, 1);
+    api.create_intent(&[]).await.ok();
     receiver.next().await;
-    api.post("/_sandbox/deliveries", &[("mode", "drop")]).await.ok();
+
+    set_delivery_mode(api, "drop").await;
     api.advance(3_600).await;
-    api.until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
-    let late = [("delivery_percent", "100"), ("delivery_faults[]", "delay"), ("delay_ms", "3600000")];
-    set(api, &late).await;
-    api.create(&[]).await.ok();
-    assert_eq!(api.get("/v1/events", &[]).await.ok()["data"][0]["pending_webhooks"], 0);
-    assert!(receiver.received.try_recv().is_err());
+
+    api.wait_until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
+    assert!(receiver.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_webhooks_are_late_while_the_switch_says_so() {
-    let sandbox = Running::start(config());
+async fn drop_mode_drops_delayed_webhooks_immediately() {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let mut receiver = Receiver::start(0);
-    sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    let late = api.post("/_sandbox/deliveries", &[("mode", "delay"), ("delay_ms", "3600000")]).await.ok();
-    assert_eq!(late["delay_ms"], 3_600_000);
-    let delayed = api.create(&[]).await.ok();
-    api.post("/_sandbox/deliveries", &[("mode", "normal")]).await.ok();
-    let prompt = api.create(&[]).await.ok();
-    assert_eq!(receiver.next().await.body["data"]["object"]["id"], prompt["id"]);
+    let mut receiver = register_receiver(&sandbox, 0);
+    set_delivery_mode(api, "drop").await;
+    let params = [("delivery_percent", "100"), ("delivery_faults[]", "delay"), ("delay_ms", "3600000")];
+    set_chaos(api, &params).await;
+
+    api.create_intent(&[]).await.ok();
+
+    assert_eq!(api.single("/v1/events").await["pending_webhooks"], 0);
+    assert!(receiver.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delay_mode_delays_webhooks() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let mut receiver = register_receiver(&sandbox, 0);
+    let params = [("mode", "delay"), ("delay_ms", "3600000")];
+    assert_eq!(api.post("/_sandbox/deliveries", &params).await.ok()["delay_ms"], 3_600_000);
+    let delayed = api.create_intent(&[]).await.ok();
+    set_delivery_mode(api, "normal").await;
+    let prompt = api.create_intent(&[]).await.ok();
+    assert_eq!(receiver.next_object_id().await, prompt["id"]);
+
     api.advance(3_600).await;
-    assert_eq!(receiver.next().await.body["data"]["object"]["id"], delayed["id"]);
-    for wrong in [("mode", "gone"), ("delay_ms", "5"), ("colour", "red")] {
-        api.post("/_sandbox/deliveries", &[wrong]).await.error(400);
+
+    assert_eq!(receiver.next_object_id().await, delayed["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_delivery_mode_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    for params in [
+        &[("mode", "gone")][..],
+        &[("delay_ms", "5")],
+        &[("color", "red")],
+        &[("mode", "delay"), ("delay_ms", "-5")],
+    ] {
+        sandbox.api.post("/_sandbox/deliveries", params).await.error(400);
     }
-    api.post("/_sandbox/deliveries", &[("mode", "delay"), ("delay_ms", "-5")]).await.error(400);
 }

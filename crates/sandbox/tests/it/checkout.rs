@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Running, config};
+use crate::support::{Api, Response, TestSandbox, assert_fields, config, id, intent_path};
 
-/// The parameters of a Session over two products, 24.98 EUR together.
+/// The parameters of a Checkout Session with two products, 24.98 EUR in total.
 const CART: &[(&str, &str)] = &[
     ("mode", "payment"),
     ("success_url", "https://shop.example/done?session={CHECKOUT_SESSION_ID}"),
@@ -19,90 +19,148 @@ const CART: &[(&str, &str)] = &[
     ("line_items[1][quantity]", "1"),
 ];
 
-async fn create(api: &Api, params: &[(&str, &str)]) -> Answer {
-    let mut all: Vec<(&str, &str)> =
-        CART.iter().filter(|(name, _)| !params.iter().any(|(given, _)| given == name)).copied().collect();
+/// Creates a Session with the cart. `params` replace or extend the cart's parameters.
+async fn create(api: &Api, params: &[(&str, &str)]) -> Response {
+    let is_given = |name: &str| params.iter().any(|(given, _)| *given == name);
+    let mut all: Vec<(&str, &str)> = CART.iter().filter(|(name, _)| !is_given(name)).copied().collect();
     all.extend_from_slice(params);
     api.post("/v1/checkout/sessions", &all).await
-}
-
-fn id(value: &Value) -> &str {
-    value["id"].as_str().unwrap()
 }
 
 fn path(session: &Value) -> String {
     format!("/v1/checkout/sessions/{}", id(session))
 }
 
+fn page_path(session: &Value) -> String {
+    format!("/c/pay/{}", id(session))
+}
+
+fn success_url(session: &Value) -> String {
+    format!("https://shop.example/done?session={}", id(session))
+}
+
+/// Reads a Session with its PaymentIntent.
 async fn read(api: &Api, session: &Value) -> Value {
     api.get(&path(session), &[("expand[]", "payment_intent")]).await.ok()
 }
 
-async fn pay(api: &Api, session: &Value, method: &str) -> Answer {
+/// Pays a Session with the sandbox's control API.
+async fn pay(api: &Api, session: &Value, method: &str) -> Response {
     let path = format!("/_sandbox/checkout/sessions/{}/pay", id(session));
     api.post(&path, &[("payment_method", method), ("email", "ada@example.com")]).await
 }
 
-/// What the page's script sends.
-async fn submit(api: &Api, session: &Value, method: &str) -> Answer {
-    let page = api.without("authorization");
-    let path = format!("/c/pay/{}", id(session));
-    page.post(&path, &[("payment_method", method), ("email", "ada@example.com")]).await
+/// Pays a Session like the script of its page.
+async fn submit(api: &Api, session: &Value, method: &str) -> Response {
+    let params = [("payment_method", method), ("email", "ada@example.com")];
+    api.without("authorization").post(&page_path(session), &params).await
 }
 
-fn session_events(types: &[String]) -> Vec<&str> {
-    types.iter().filter_map(|type_| type_.strip_prefix("checkout.session.")).collect()
+async fn expire(api: &Api, session: &Value) -> Response {
+    api.post(&format!("{}/expire", path(session)), &[]).await
+}
+
+async fn open_page(api: &Api, session: &Value) -> String {
+    api.without("authorization").get(&page_path(session), &[]).await.text
+}
+
+/// Returns the types of Session events without their prefix, oldest first.
+async fn session_events(api: &Api) -> Vec<String> {
+    let types = api.event_types().await;
+    types.iter().filter_map(|kind| kind.strip_prefix("checkout.session.")).map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_sells_its_line_items_and_makes_its_payment_when_it_is_paid() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(
-        api,
-        &[
-            ("metadata[order_id]", "of the session"),
-            ("client_reference_id", "cart-7"),
-            ("payment_intent_data[metadata][order_id]", "of the payment"),
-            ("payment_intent_data[description]", "Two things"),
-            ("adaptive_pricing[enabled]", "false"),
-            ("locale", "de"),
-            ("submit_type", "pay"),
-        ],
-    )
-    .await
-    .ok();
-    assert!(id(&session).starts_with("cs_test_"));
-    assert_eq!((&session["status"], &session["payment_status"]), (&"open".into(), &"unpaid".into()));
-    assert_eq!((&session["amount_total"], &session["currency"]), (&2498.into(), &"eur".into()));
-    assert_eq!((&session["payment_intent"], &session["customer_details"]), (&Value::Null, &Value::Null));
-    assert_eq!(session["expires_at"].as_i64().unwrap() - session["created"].as_i64().unwrap(), 86_400);
-    assert_eq!(session["url"], format!("{}/c/pay/{}", api.base, id(&session)));
-    assert_eq!(session.get("line_items"), None);
-    assert!(api.event_types().await.is_empty());
-    let expanded = api.get(&path(&session), &[("expand[]", "line_items")]).await.ok();
-    let items = api.get(&format!("{}/line_items", path(&session)), &[]).await.ok();
-    assert_eq!(expanded["line_items"], items);
-    assert_eq!(
-        (&items["data"][0]["description"], &items["data"][0]["amount_total"]),
-        (&"Mug <b>".into(), &1998.into())
-    );
-    assert_eq!(items["data"][0]["price"]["unit_amount"], 999);
+async fn created_session_is_open_without_payment() {
+    let sandbox = TestSandbox::start(config());
 
-    let paid = pay(api, &session, "pm_card_visa").await.ok();
-    assert_eq!(paid["sandbox_next_url"], format!("https://shop.example/done?session={}", id(&session)));
-    let paid = read(api, &session).await;
-    assert_eq!(
-        (&paid["status"], &paid["payment_status"], &paid["url"]),
-        (&"complete".into(), &"paid".into(), &Value::Null)
+    let params = [
+        ("client_reference_id", "cart-7"),
+        ("adaptive_pricing[enabled]", "false"),
+        ("locale", "de"),
+        ("submit_type", "pay"),
+    ];
+    let session = create(&sandbox.api, &params).await.ok();
+
+    assert!(id(&session).starts_with("cs_test_"));
+    assert_fields(
+        &session,
+        &json!({
+            "status": "open",
+            "payment_status": "unpaid",
+            "amount_total": 2498,
+            "currency": "eur",
+            "payment_intent": null,
+            "customer_details": null,
+            "url": format!("{}{}", sandbox.api.base, page_path(&session)),
+        }),
     );
-    assert_eq!(paid["customer_details"]["email"], "ada@example.com");
-    let intent = &paid["payment_intent"];
-    assert_eq!((&intent["status"], &intent["amount"]), (&"succeeded".into(), &2498.into()));
-    assert_eq!(intent["metadata"], json!({ "order_id": "of the payment" }));
+    assert_eq!(session["expires_at"].as_i64().unwrap() - session["created"].as_i64().unwrap(), 86_400);
+    assert_eq!(session.get("line_items"), None);
+    assert!(sandbox.api.event_types().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_line_items_can_be_listed_and_expanded() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    let items = sandbox.api.get(&format!("{}/line_items", path(&session)), &[]).await.ok();
+
+    assert_fields(
+        &items["data"][0],
+        &json!({ "description": "Mug <b>", "amount_total": 1998, "price": { "unit_amount": 999 } }),
+    );
+    let expanded = sandbox.api.get(&path(&session), &[("expand[]", "line_items")]).await.ok();
+    assert_eq!(expanded["line_items"], items);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paid_session_is_complete() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    let response = pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    assert_eq!(response["sandbox_next_url"], success_url(&session));
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({
+            "status": "complete",
+            "payment_status": "paid",
+            "url": null,
+            "customer_details": { "email": "ada@example.com" },
+            "payment_intent": { "status": "succeeded", "amount": 2498 },
+        }),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_intent_has_its_own_metadata_and_description() {
+    let sandbox = TestSandbox::start(config());
+    let params = [
+        ("metadata[order_id]", "session"),
+        ("payment_intent_data[metadata][order_id]", "payment"),
+        ("payment_intent_data[description]", "Two things"),
+    ];
+    let session = create(&sandbox.api, &params).await.ok();
+
+    pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    let intent = &read(&sandbox.api, &session).await["payment_intent"];
+    assert_eq!(intent["metadata"], json!({ "order_id": "payment" }));
     assert_eq!(intent["description"], "Two things");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paid_session_sends_payment_and_session_events() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+
     assert_eq!(
-        api.event_types().await,
+        sandbox.api.event_types().await,
         [
             "payment_intent.created",
             "charge.succeeded",
@@ -110,213 +168,335 @@ async fn a_session_sells_its_line_items_and_makes_its_payment_when_it_is_paid() 
             "checkout.session.completed"
         ]
     );
-    assert_eq!(pay(api, &session, "pm_card_visa").await.ok()["sandbox_next_url"], paid_url(&session));
-    assert_eq!(api.get("/v1/charges", &[]).await.ok()["data"].as_array().unwrap().len(), 1, "paid once");
-}
-
-fn paid_url(session: &Value) -> String {
-    format!("https://shop.example/done?session={}", id(session))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_declined_try_leaves_the_session_open_and_its_payment_to_the_page() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[]).await.ok();
-    let error = submit(api, &session, "pm_card_visa_chargeDeclinedInsufficientFunds").await.error(402);
-    assert_eq!(
-        (&error["code"], &error["decline_code"]),
-        (&"card_declined".into(), &"insufficient_funds".into())
+async fn paid_session_is_not_charged_again() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    let repeated = pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    assert_eq!(repeated["sandbox_next_url"], success_url(&session));
+    assert_eq!(sandbox.api.list("/v1/charges").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn declined_session_stays_open() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    let method = "pm_card_visa_chargeDeclinedInsufficientFunds";
+    let error = submit(&sandbox.api, &session, method).await.error(402);
+
+    assert_fields(&error, &json!({ "code": "card_declined", "decline_code": "insufficient_funds" }));
+    assert_eq!(error.get("payment_intent"), None, "the browser must not receive the PaymentIntent");
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({ "status": "open", "payment_intent": { "status": "requires_payment_method" } }),
     );
-    assert_eq!(error.get("payment_intent"), None, "the browser is told what it shows, not the PaymentIntent");
-    let open = read(api, &session).await;
-    assert_eq!(open["status"], "open");
-    let intent = &open["payment_intent"];
-    assert_eq!(intent["status"], "requires_payment_method");
-    let page = api.without("authorization").get(&format!("/c/pay/{}", id(&session)), &[]).await;
-    assert!(page.text.contains("Your card has insufficient funds."), "who comes back sees why");
-    let one = format!("/v1/payment_intents/{}", id(intent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_shows_the_last_decline() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    submit(&sandbox.api, &session, "pm_card_visa_chargeDeclinedInsufficientFunds").await.error(402);
+
+    let page = open_page(&sandbox.api, &session).await;
+
+    assert!(page.contains("Your card has insufficient funds."), "{page}");
+}
+
+/// Creates a Session with a declined payment. Returns the Session and its PaymentIntent.
+async fn declined_session(api: &Api) -> (Value, Value) {
+    let session = create(api, &[]).await.ok();
+    submit(api, &session, "pm_card_chargeDeclined").await.error(402);
+    let intent = read(api, &session).await["payment_intent"].clone();
+    (session, intent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_intent_cannot_be_changed_directly() {
+    let sandbox = TestSandbox::start(config());
+    let (_, intent) = declined_session(&sandbox.api).await;
+    let path = intent_path(&intent);
     for (path, params) in [
-        (format!("{one}/cancel"), &[][..]),
-        (format!("{one}/confirm"), &[("payment_method", "pm_card_visa")]),
-        (one.clone(), &[("amount", "5000")]),
+        (format!("{path}/cancel"), &[][..]),
+        (format!("{path}/confirm"), &[("payment_method", "pm_card_visa")]),
+        (path.clone(), &[("amount", "5000")]),
     ] {
-        let error = api.post(&path, params).await.error(400);
+        let error = sandbox.api.post(&path, params).await.error(400);
+
         assert_eq!(error["code"], "payment_intent_unexpected_state");
         assert!(error["message"].as_str().unwrap().contains("created by Checkout"), "{error}");
     }
-    api.post(&one, &[("metadata[note]", "fine")]).await.ok();
-    let answer = submit(api, &session, "pm_card_visa").await.ok();
-    assert_eq!(answer, json!({ "url": paid_url(&session) }));
-    let paid = read(api, &session).await;
-    assert_eq!((&paid["payment_intent"]["id"], &paid["payment_status"]), (&intent["id"], &"paid".into()));
-    assert_eq!(session_events(&api.event_types().await), ["completed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_session_takes_no_money() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[]).await.ok();
-    submit(api, &session, "pm_card_chargeDeclined").await.error(402);
-    let expired = api.post(&format!("{}/expire", path(&session)), &[]).await.ok();
-    assert_eq!((&expired["status"], &expired["url"]), (&"expired".into(), &Value::Null));
-    let intent = &read(api, &session).await["payment_intent"];
-    assert_eq!(
-        (&intent["status"], &intent["cancellation_reason"]),
-        (&"canceled".into(), &"automatic".into())
+async fn session_intent_metadata_can_be_changed() {
+    let sandbox = TestSandbox::start(config());
+    let (_, intent) = declined_session(&sandbox.api).await;
+
+    sandbox.api.post(&intent_path(&intent), &[("metadata[note]", "fine")]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_card_pays_declined_session_with_same_intent() {
+    let sandbox = TestSandbox::start(config());
+    let (session, intent) = declined_session(&sandbox.api).await;
+
+    let response = submit(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    assert_eq!(response, json!({ "url": success_url(&session) }));
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({ "payment_intent": { "id": intent["id"] }, "payment_status": "paid" }),
     );
-    let error = api.post(&format!("{}/expire", path(&session)), &[]).await.error(400);
+    assert_eq!(session_events(&sandbox.api).await, ["completed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_session_cancels_its_intent() {
+    let sandbox = TestSandbox::start(config());
+    let (session, _) = declined_session(&sandbox.api).await;
+
+    let expired = expire(&sandbox.api, &session).await.ok();
+
+    assert_fields(&expired, &json!({ "status": "expired", "url": null }));
+    assert_fields(
+        &read(&sandbox.api, &session).await["payment_intent"],
+        &json!({ "status": "canceled", "cancellation_reason": "automatic" }),
+    );
+    assert_eq!(session_events(&sandbox.api).await, ["expired"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_session_cannot_be_expired_again() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    expire(&sandbox.api, &session).await.ok();
+
+    let error = expire(&sandbox.api, &session).await.error(400);
+
     assert_eq!(
         error["message"],
         "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of \
          `expired`."
     );
-    submit(api, &session, "pm_card_visa").await.error(400);
-    assert_eq!(session_events(&api.event_types().await), ["expired"]);
-
-    // By the clock, also while the card's bank asks.
-    let now = api.get("/_sandbox/clock", &[]).await.ok()["now"].as_i64().unwrap();
-    let session = create(api, &[("expires_at", &(now + 1_810).to_string())]).await.ok();
-    let asked = pay(api, &session, "pm_card_authenticationRequired").await.ok();
-    api.advance(1_811).await;
-    let over = read(api, &session).await;
-    assert_eq!((&over["status"], &over["payment_intent"]["status"]), (&"expired".into(), &"canceled".into()));
-    assert_eq!(decide(api, asked["sandbox_next_url"].as_str().unwrap(), "complete").await.0, 404);
-    assert_eq!(session_events(&api.event_types().await), ["expired", "expired"]);
-}
-
-/// Answers the bank's page; returns its status and where it leads to.
-async fn decide(api: &Api, url: &str, outcome: &str) -> (u16, String) {
-    let request = api.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-    let answer = request.body(format!("outcome={outcome}")).send().await.unwrap();
-    let location = answer.headers().get("location").map(|url| url.to_str().unwrap().to_owned());
-    (answer.status().as_u16(), location.unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_d_secure_leads_back_to_the_page_or_on_to_the_shop() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[]).await.ok();
-    let asked = submit(api, &session, "pm_card_authenticationRequired").await.ok();
-    let (status, back) = decide(api, asked["url"].as_str().unwrap(), "fail").await;
-    assert_eq!(status, 303);
-    let returned = api.http.get(&back).send().await.unwrap();
-    assert_eq!(returned.headers()["location"], session["url"].as_str().unwrap());
-    let page = api.http.get(session["url"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("unable to authenticate your payment method"));
-    let asked = submit(api, &session, "pm_card_authenticationRequired").await.ok();
-    let (_, back) = decide(api, asked["url"].as_str().unwrap(), "complete").await;
-    let returned = api.http.get(&back).send().await.unwrap();
-    assert_eq!(returned.headers()["location"], paid_url(&session));
-    assert_eq!(read(api, &session).await["payment_status"], "paid");
-    assert_eq!(session_events(&api.event_types().await), ["completed"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn delayed_payments_complete_first_and_are_decided_later() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    for (outcome, payment_status, intent_status, event) in [
-        ("succeeded", "paid", "succeeded", "async_payment_succeeded"),
-        ("failed", "unpaid", "requires_payment_method", "async_payment_failed"),
-    ] {
-        let session = create(api, &[]).await.ok();
-        let done = pay(api, &session, "pm_sepaDebit_successDelayed_de").await.ok();
-        assert_eq!((&done["status"], &done["payment_status"]), (&"complete".into(), &"unpaid".into()));
-        let intent = done["payment_intent"].as_str().unwrap();
-        api.post(&format!("/_sandbox/payment_intents/{intent}/settle"), &[("outcome", outcome)]).await.ok();
-        let after = read(api, &session).await;
-        assert_eq!(
-            (&after["status"], &after["payment_status"]),
-            (&"complete".into(), &payment_status.into())
-        );
-        assert_eq!(after["payment_intent"]["status"], intent_status);
-        let types = api.event_types().await;
-        assert_eq!(session_events(&types).last(), Some(&event));
-        if outcome == "failed" {
-            let canceled = api.post(&format!("/v1/payment_intents/{intent}/cancel"), &[]).await.ok();
-            assert_eq!(canceled["status"], "canceled", "it is the shop's again");
-        }
-    }
-    assert_eq!(
-        session_events(&api.event_types().await),
-        ["completed", "async_payment_succeeded", "completed", "async_payment_failed"]
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn money_that_is_held_pays_the_session_when_it_is_taken() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[("payment_intent_data[capture_method]", "manual")]).await.ok();
-    let done = pay(api, &session, "pm_card_visa").await.ok();
-    assert_eq!((&done["status"], &done["payment_status"]), (&"complete".into(), &"unpaid".into()));
-    let capture = format!("/v1/payment_intents/{}/capture", done["payment_intent"].as_str().unwrap());
-    api.post(&capture, &[]).await.ok();
-    assert_eq!(read(api, &session).await["payment_status"], "paid");
-    assert_eq!(session_events(&api.event_types().await), ["completed"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_costs_nothing_needs_no_payment() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let free =
-        [("line_items[0][price_data][unit_amount]", "0"), ("line_items[1][price_data][unit_amount]", "0")];
-    let session = create(api, &free).await.ok();
-    let page = api.get(&format!("/c/pay/{}", id(&session)), &[]).await.text;
-    assert!(page.contains("Complete order") && !page.contains("id=\"payment\""));
-    let answer = api.post(&format!("/c/pay/{}", id(&session)), &[("email", "a@b.co")]).await.ok();
-    assert_eq!(answer["url"], paid_url(&session));
-    let done = read(api, &session).await;
-    assert_eq!(
-        (&done["payment_status"], &done["payment_intent"]),
-        (&"no_payment_required".into(), &Value::Null)
-    );
-    assert_eq!(api.event_types().await, ["checkout.session.completed"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_late_success_can_be_forced_on_an_expired_session() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[]).await.ok();
-    api.post(&format!("{}/expire", path(&session)), &[]).await.ok();
-    let succeed = format!("/_sandbox/checkout/sessions/{}/succeed", id(&session));
-    let late = api.post(&succeed, &[]).await.ok();
-    assert_eq!((&late["status"], &late["payment_status"]), (&"complete".into(), &"paid".into()));
-    api.post(&succeed, &[]).await.error(400);
-    assert_eq!(session_events(&api.event_types().await), ["expired", "completed"]);
-}
-
-/// Twenty clicks at once make one charge.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_double_click_pays_once() {
-    let sandbox = Running::start(config());
+async fn expired_session_cannot_be_paid() {
+    let sandbox = TestSandbox::start(config());
     let session = create(&sandbox.api, &[]).await.ok();
+    expire(&sandbox.api, &session).await.ok();
+
+    submit(&sandbox.api, &session, "pm_card_visa").await.error(400);
+}
+
+async fn clock_now(api: &Api) -> i64 {
+    api.get("/_sandbox/clock", &[]).await.ok()["now"].as_i64().unwrap()
+}
+
+/// Decides on the bank's 3D Secure page. Returns the status and the redirect's URL.
+async fn authenticate(api: &Api, url: &Value, outcome: &str) -> (u16, String) {
+    let request = api.http.post(url.as_str().unwrap());
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let response = request.body(format!("outcome={outcome}")).send().await.unwrap();
+    let location = response.headers().get("location").map(|url| url.to_str().unwrap().to_owned());
+    (response.status().as_u16(), location.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_expires_by_clock_during_authentication() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let expires_at = (clock_now(api).await + 1_810).to_string();
+    let session = create(api, &[("expires_at", &expires_at)]).await.ok();
+    let response = pay(api, &session, "pm_card_authenticationRequired").await.ok();
+
+    api.advance(1_811).await;
+
+    assert_fields(
+        &read(api, &session).await,
+        &json!({ "status": "expired", "payment_intent": { "status": "canceled" } }),
+    );
+    assert_eq!(authenticate(api, &response["sandbox_next_url"], "complete").await.0, 404);
+    assert_eq!(session_events(api).await, ["expired"]);
+}
+
+/// Follows the redirect from the bank's page to the Session's return URL. Returns the next redirect's URL.
+async fn follow(api: &Api, url: &str) -> String {
+    let response = api.http.get(url).send().await.unwrap();
+    response.headers()["location"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_authentication_returns_to_page_with_error() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let session = create(api, &[]).await.ok();
+    let response = submit(api, &session, "pm_card_authenticationRequired").await.ok();
+
+    let (status, redirect) = authenticate(api, &response["url"], "fail").await;
+
+    assert_eq!(status, 303);
+    assert_eq!(follow(api, &redirect).await, session["url"].as_str().unwrap());
+    assert!(open_page(api, &session).await.contains("unable to authenticate your payment method"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completed_authentication_returns_to_success_url() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let session = create(api, &[]).await.ok();
+    let response = submit(api, &session, "pm_card_authenticationRequired").await.ok();
+
+    let (_, redirect) = authenticate(api, &response["url"], "complete").await;
+
+    assert_eq!(follow(api, &redirect).await, success_url(&session));
+    assert_eq!(read(api, &session).await["payment_status"], "paid");
+    assert_eq!(session_events(api).await, ["completed"]);
+}
+
+/// Pays a Session by delayed debit. Returns the Session and the path of its PaymentIntent.
+async fn session_with_debit(api: &Api) -> (Value, String) {
+    let session = create(api, &[]).await.ok();
+    let paid = pay(api, &session, "pm_sepaDebit_successDelayed_de").await.ok();
+    assert_fields(&paid, &json!({ "status": "complete", "payment_status": "unpaid" }));
+    (session, paid["payment_intent"].as_str().unwrap().to_owned())
+}
+
+async fn settle(api: &Api, intent_id: &str, outcome: &str) {
+    let path = format!("/_sandbox/payment_intents/{intent_id}/settle");
+    api.post(&path, &[("outcome", outcome)]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settled_debit_pays_complete_session() {
+    let sandbox = TestSandbox::start(config());
+    let (session, intent_id) = session_with_debit(&sandbox.api).await;
+
+    settle(&sandbox.api, &intent_id, "succeeded").await;
+
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({ "status": "complete", "payment_status": "paid", "payment_intent": { "status": "succeeded" } }),
+    );
+    assert_eq!(session_events(&sandbox.api).await, ["completed", "async_payment_succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_debit_leaves_complete_session_unpaid() {
+    let sandbox = TestSandbox::start(config());
+    let (session, intent_id) = session_with_debit(&sandbox.api).await;
+
+    settle(&sandbox.api, &intent_id, "failed").await;
+
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({
+            "status": "complete",
+            "payment_status": "unpaid",
+            "payment_intent": { "status": "requires_payment_method" },
+        }),
+    );
+    assert_eq!(session_events(&sandbox.api).await, ["completed", "async_payment_failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn intent_of_failed_debit_can_be_canceled() {
+    let sandbox = TestSandbox::start(config());
+    let (_, intent_id) = session_with_debit(&sandbox.api).await;
+    settle(&sandbox.api, &intent_id, "failed").await;
+
+    let canceled = sandbox.api.post(&format!("/v1/payment_intents/{intent_id}/cancel"), &[]).await.ok();
+
+    assert_eq!(canceled["status"], "canceled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_with_manual_capture_is_paid_after_capture() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[("payment_intent_data[capture_method]", "manual")]).await.ok();
+    let authorized = pay(&sandbox.api, &session, "pm_card_visa").await.ok();
+    assert_fields(&authorized, &json!({ "status": "complete", "payment_status": "unpaid" }));
+
+    let intent_id = authorized["payment_intent"].as_str().unwrap();
+    sandbox.api.post(&format!("/v1/payment_intents/{intent_id}/capture"), &[]).await.ok();
+
+    assert_eq!(read(&sandbox.api, &session).await["payment_status"], "paid");
+    assert_eq!(session_events(&sandbox.api).await, ["completed"]);
+}
+
+const FREE: [(&str, &str); 2] =
+    [("line_items[0][price_data][unit_amount]", "0"), ("line_items[1][price_data][unit_amount]", "0")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_of_free_session_has_no_payment_form() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &FREE).await.ok();
+
+    let page = open_page(&sandbox.api, &session).await;
+
+    assert!(page.contains("Complete order") && !page.contains("id=\"payment\""), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn free_session_completes_without_payment() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &FREE).await.ok();
+
+    let response = sandbox.api.post(&page_path(&session), &[("email", "a@b.co")]).await.ok();
+
+    assert_eq!(response["url"], success_url(&session));
+    assert_fields(
+        &read(&sandbox.api, &session).await,
+        &json!({ "payment_status": "no_payment_required", "payment_intent": null }),
+    );
+    assert_eq!(sandbox.api.event_types().await, ["checkout.session.completed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_api_pays_expired_session() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    expire(&sandbox.api, &session).await.ok();
+
+    let path = format!("/_sandbox/checkout/sessions/{}/succeed", id(&session));
+    let paid = sandbox.api.post(&path, &[]).await.ok();
+
+    assert_fields(&paid, &json!({ "status": "complete", "payment_status": "paid" }));
+    sandbox.api.post(&path, &[]).await.error(400);
+    assert_eq!(session_events(&sandbox.api).await, ["expired", "completed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_submissions_charge_once() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (api, session) = (sandbox.api.clone(), session.clone());
         tasks.spawn(async move { submit(&api, &session, "pm_card_visa").await.ok() });
     }
-    for answer in tasks.join_all().await {
-        assert_eq!(answer["url"], paid_url(&session));
+
+    for response in tasks.join_all().await {
+        assert_eq!(response["url"], success_url(&session));
     }
-    assert_eq!(sandbox.api.get("/v1/charges", &[]).await.ok()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(sandbox.api.list("/v1/charges").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_what_is_sold_and_says_when_it_is_over() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let session = create(api, &[("customer_email", "ada@example.com")]).await.ok();
-    let address = format!("/c/pay/{}", id(&session));
-    let page = api.without("authorization").get(&address, &[]).await;
-    assert_eq!(page.status, 200);
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"));
+async fn page_shows_items_and_form() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[("customer_email", "ada@example.com")]).await.ok();
+
+    let page = open_page(&sandbox.api, &session).await;
+
     for part in [
         "Mug &lt;b&gt;",
         "Blue &amp; round",
@@ -330,77 +510,159 @@ async fn the_page_shows_what_is_sold_and_says_when_it_is_over() {
         ">Pay</button>",
         "data-types=\"card sepa_debit\"",
     ] {
-        assert!(page.text.contains(part), "{part} is missing in {}", page.text);
+        assert!(page.contains(part), "{part} is missing in {page}");
     }
-    assert!(!page.text.contains("<b>Mug <b>"), "what a shop wrote is text");
-    let donate = create(api, &[("submit_type", "donate")]).await.ok();
-    assert!(api.get(&format!("/c/pay/{}", id(&donate)), &[]).await.text.contains(">Donate</button>"));
-    for (path, kind) in [("/c/checkout.js", "text/javascript"), ("/c/checkout.css", "text/css")] {
-        assert!(api.get(path, &[]).await.header("content-type").unwrap().starts_with(kind));
-    }
-    submit(api, &session, "pm_card_visa").await.ok();
-    assert!(api.get(&address, &[]).await.text.contains("This payment is complete"));
-    api.post(&format!("{}/expire", path(&donate)), &[]).await.ok();
-    let over = api.get(&format!("/c/pay/{}", id(&donate)), &[]).await.text;
-    assert!(over.contains("This checkout has expired") && over.contains("https://shop.example/cart"));
-    assert_eq!(api.get("/c/pay/cs_test_x", &[]).await.status, 404);
-    assert_eq!(api.get("/c/pay/cs_test_x/return", &[]).await.status, 404);
-    assert_eq!(api.post("/c/pay/cs_test_x", &[("email", "a@b.co")]).await.status, 404);
-    // What is refused before it is tried leaves nothing behind.
-    let cards = create(api, &[("allowed_payment_method_types[0]", "card")]).await.ok();
-    for method in ["pm_nothing", "pm_sepaDebit_success_de"] {
-        submit(api, &cards, method).await.error(400);
-        assert_eq!(read(api, &cards).await["payment_intent"], Value::Null, "{method}");
+    assert!(!page.contains("<b>Mug <b>"), "names of products must be escaped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_has_content_security_policy() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    let response = sandbox.api.without("authorization").get(&page_path(&session), &[]).await;
+
+    assert_eq!(response.status, 200);
+    let policy = response.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_button_shows_submit_type() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[("submit_type", "donate")]).await.ok();
+
+    let page = open_page(&sandbox.api, &session).await;
+
+    assert!(page.contains(">Donate</button>"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_assets_have_content_type() {
+    let sandbox = TestSandbox::start(config());
+    for (path, content_type) in [("/c/checkout.js", "text/javascript"), ("/c/checkout.css", "text/css")] {
+        let response = sandbox.api.get(path, &[]).await;
+
+        assert!(response.header("content-type").unwrap().starts_with(content_type));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_are_listed_updated_and_belong_to_their_account() {
-    let sandbox = Running::start(config());
+async fn page_of_paid_session_says_complete() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    submit(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    let page = open_page(&sandbox.api, &session).await;
+
+    assert!(page.contains("This payment is complete"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_of_expired_session_links_to_cancel_url() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    expire(&sandbox.api, &session).await.ok();
+
+    let page = open_page(&sandbox.api, &session).await;
+
+    assert!(
+        page.contains("This checkout has expired") && page.contains("https://shop.example/cart"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_of_unknown_session_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
+    assert_eq!(sandbox.api.get("/c/pay/cs_test_x", &[]).await.status, 404);
+    assert_eq!(sandbox.api.get("/c/pay/cs_test_x/return", &[]).await.status, 404);
+    assert_eq!(sandbox.api.post("/c/pay/cs_test_x", &[("email", "a@b.co")]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_payment_method_creates_no_intent() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[("allowed_payment_method_types[0]", "card")]).await.ok();
+    for method in ["pm_nothing", "pm_sepaDebit_success_de"] {
+        submit(&sandbox.api, &session, method).await.error(400);
+
+        assert_eq!(read(&sandbox.api, &session).await["payment_intent"], Value::Null, "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_list_can_be_filtered() {
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let customer = api.post("/v1/customers", &[]).await.ok();
-    let (one, two) = (create(api, &[("customer", id(&customer))]).await.ok(), create(api, &[]).await.ok());
-    let paid = pay(api, &two, "pm_card_visa").await.ok();
-    let intent = paid["payment_intent"].as_str().unwrap();
-    let ids = |list: Value| -> Vec<String> {
-        list["data"].as_array().unwrap().iter().map(|session| id(session).to_owned()).collect()
-    };
+    let open = create(api, &[("customer", id(&customer))]).await.ok();
+    let complete = create(api, &[]).await.ok();
+    let paid = pay(api, &complete, "pm_card_visa").await.ok();
+    let intent_id = paid["payment_intent"].as_str().unwrap();
     for (params, expected) in [
-        (&[][..], vec![id(&two), id(&one)]),
-        (&[("status", "open")], vec![id(&one)]),
-        (&[("status", "complete")], vec![id(&two)]),
-        (&[("payment_intent", intent)], vec![id(&two)]),
-        (&[("customer", id(&customer))], vec![id(&one)]),
-        (&[("customer_details[email]", "ada@example.com")], vec![id(&two)]),
-        (&[("limit", "1"), ("starting_after", id(&two))], vec![id(&one)]),
+        (&[][..], vec![id(&complete), id(&open)]),
+        (&[("status", "open")], vec![id(&open)]),
+        (&[("status", "complete")], vec![id(&complete)]),
+        (&[("payment_intent", intent_id)], vec![id(&complete)]),
+        (&[("customer", id(&customer))], vec![id(&open)]),
+        (&[("customer_details[email]", "ada@example.com")], vec![id(&complete)]),
+        (&[("limit", "1"), ("starting_after", id(&complete))], vec![id(&open)]),
         (&[("created[gt]", "9999999999")], vec![]),
     ] {
-        assert_eq!(ids(api.get("/v1/checkout/sessions", params).await.ok()), expected, "{params:?}");
+        let list = api.get("/v1/checkout/sessions", params).await.ok();
+
+        let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(id).collect();
+        assert_eq!(ids, expected, "{params:?}");
     }
-    assert_eq!(api.post(&path(&one), &[("metadata[a]", "b")]).await.ok()["metadata"]["a"], "b");
-    let connected = api.seller("acct_1").await;
-    connected.get(&path(&one), &[]).await.error(404);
-    let theirs = create(&connected, &[]).await.ok();
-    let page = api.get(&format!("/c/pay/{}", id(&theirs)), &[]).await.text;
-    assert!(page.contains("data-account=\"acct_1\""));
-    submit(api, &theirs, "pm_card_visa").await.ok();
-    assert_eq!(connected.get(&path(&theirs), &[]).await.ok()["payment_status"], "paid");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_sessions_are_named() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let now = api.get("/_sandbox/clock", &[]).await.ok()["now"].as_i64().unwrap();
-    let (soon, late) = ((now + 1_700).to_string(), (now + 86_500).to_string());
+async fn session_metadata_can_be_updated() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+
+    let updated = sandbox.api.post(&path(&session), &[("metadata[a]", "b")]).await.ok();
+
+    assert_eq!(updated["metadata"]["a"], "b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn platform_session_is_not_found_by_connected_account() {
+    let sandbox = TestSandbox::start(config());
+    let session = create(&sandbox.api, &[]).await.ok();
+    let seller = sandbox.api.create_seller("acct_1").await;
+
+    seller.get(&path(&session), &[]).await.error(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_of_connected_account_pays_on_its_account() {
+    let sandbox = TestSandbox::start(config());
+    let seller = sandbox.api.create_seller("acct_1").await;
+    let session = create(&seller, &[]).await.ok();
+    let page = sandbox.api.get(&page_path(&session), &[]).await.text;
+    assert!(page.contains("data-account=\"acct_1\""), "{page}");
+
+    submit(&sandbox.api, &session, "pm_card_visa").await.ok();
+
+    assert_eq!(seller.get(&path(&session), &[]).await.ok()["payment_status"], "paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_with_invalid_parameter_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    let now = clock_now(&sandbox.api).await;
+    let (too_soon, too_late) = ((now + 1_700).to_string(), (now + 86_500).to_string());
     for (name, value, code) in [
         ("mode", "subscription", None),
         ("mode", "gift", None),
         ("ui_mode", "embedded_page", None),
         ("success_url", "shop", Some("url_invalid")),
         ("cancel_url", "javascript:alert(1)", Some("url_invalid")),
-        ("expires_at", &soon, None),
-        ("expires_at", &late, None),
+        ("expires_at", &too_soon, None),
+        ("expires_at", &too_late, None),
         ("customer", "cus_x", Some("resource_missing")),
         ("customer_email", "nobody", Some("email_invalid")),
         ("locale", "xx", None),
@@ -408,8 +670,8 @@ async fn wrong_sessions_are_named() {
         ("payment_method_types[]", "card", Some("parameter_unknown")),
         ("allowed_payment_method_types", "card", None),
         ("shipping_options", "x", Some("parameter_unknown")),
-        ("colour", "red", Some("parameter_unknown")),
-        ("adaptive_pricing[colour]", "red", Some("parameter_unknown")),
+        ("color", "red", Some("parameter_unknown")),
+        ("adaptive_pricing[color]", "red", Some("parameter_unknown")),
         ("payment_intent_data[amount]", "5", Some("parameter_unknown")),
         ("payment_intent_data[application_fee_amount]", "2499", None),
         ("line_items[0][quantity]", "0", Some("parameter_invalid_integer")),
@@ -420,29 +682,65 @@ async fn wrong_sessions_are_named() {
         ("line_items[0][price_data][product_data][name]", "", Some("parameter_invalid_empty")),
         ("line_items[1][price_data][product_data][images][0]", "spoon", Some("url_invalid")),
     ] {
-        let error = create(api, &[(name, value)]).await.error(400);
+        let error = create(&sandbox.api, &[(name, value)]).await.error(400);
+
         assert_eq!(error["code"].as_str(), code, "{name}: {error}");
-        let param = error["param"].as_str().unwrap();
-        assert!(name.starts_with(param), "{name}: {error}");
+        assert!(name.starts_with(error["param"].as_str().unwrap()), "{name}: {error}");
     }
-    let both = [("line_items[0][price_data][currency]", "usd")];
-    assert!(create(api, &both).await.error(400)["message"].as_str().unwrap().contains("same currency"));
-    let cheap =
+    assert!(sandbox.api.list("/v1/checkout/sessions").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_with_two_currencies_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let params = [("line_items[0][price_data][currency]", "usd")];
+    let error = create(&sandbox.api, &params).await.error(400);
+
+    assert!(error["message"].as_str().unwrap().contains("same currency"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_below_minimum_amount_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let params =
         [("line_items[0][price_data][unit_amount]", "10"), ("line_items[1][price_data][unit_amount]", "10")];
-    let error = create(api, &cheap).await.error(400);
+    let error = create(&sandbox.api, &params).await.error(400);
+
     assert_eq!(error["code"], "amount_too_small");
-    assert!(error["message"].as_str().unwrap().ends_with("must add up to at least €0.50 eur"));
-    let dear = [
+    assert!(error["message"].as_str().unwrap().ends_with("must add up to at least €0.50 eur"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_above_maximum_amount_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let params = [
         ("line_items[0][price_data][unit_amount]", "999999999999"),
         ("line_items[0][quantity]", "999999999"),
     ];
-    assert_eq!(create(api, &dear).await.error(400)["code"], "amount_too_large");
-    assert_eq!(
-        api.post("/v1/checkout/sessions", &[("mode", "payment")]).await.error(400)["param"],
-        "line_items"
-    );
-    let bare = [("mode", "payment"), ("line_items", "x")];
-    api.post("/v1/checkout/sessions", &bare).await.error(400);
-    assert_eq!(api.get("/v1/checkout/sessions/cs_x", &[]).await.error(404)["code"], "resource_missing");
-    assert!(api.get("/v1/checkout/sessions", &[]).await.ok()["data"].as_array().unwrap().is_empty());
+    let error = create(&sandbox.api, &params).await.error(400);
+
+    assert_eq!(error["code"], "amount_too_large");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_without_line_items_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let error = sandbox.api.post("/v1/checkout/sessions", &[("mode", "payment")]).await.error(400);
+
+    assert_eq!(error["param"], "line_items");
+    let params = [("mode", "payment"), ("line_items", "x")];
+    sandbox.api.post("/v1/checkout/sessions", &params).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_session_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
+    let error = sandbox.api.get("/v1/checkout/sessions/cs_x", &[]).await.error(404);
+
+    assert_eq!(error["code"], "resource_missing");
 }

@@ -1,44 +1,56 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Running, config};
+use crate::support::{Api, Response, TestSandbox, assert_fields, config, intent_path};
 
 const SEPA: (&str, &str) = ("allowed_payment_method_types[]", "sepa_debit");
-const US: (&str, &str) = ("allowed_payment_method_types[]", "us_bank_account");
+const US_BANK_ACCOUNT: [(&str, &str); 2] =
+    [("allowed_payment_method_types[]", "us_bank_account"), ("currency", "usd")];
 
-fn path_of(intent: &Value) -> String {
-    format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap())
+async fn pay_from_iban(api: &Api, iban: &str) -> Value {
+    let params = [
+        SEPA,
+        ("confirm", "true"),
+        ("payment_method_data[type]", "sepa_debit"),
+        ("payment_method_data[sepa_debit][iban]", iban),
+        ("payment_method_data[billing_details][name]", "A"),
+        ("payment_method_data[billing_details][email]", "a@example.com"),
+        ("mandate_data[customer_acceptance][type]", "offline"),
+    ];
+    api.create_intent(&params).await.ok()
+}
+
+async fn wait_until_settled(api: &Api, intent: &Value) -> Value {
+    api.wait_until(&intent_path(intent), |intent| intent["status"] != "processing").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn debits_settle_later() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
+async fn sepa_debit_settles_after_processing() {
+    let sandbox = TestSandbox::start(config());
     for (iban, status, code) in [
-        ("AT611904300234573201", "succeeded", None),
-        ("AT86 1904 3002 3547 3202", "requires_payment_method", Some("bank_account_declined")),
-        ("AT981904300002222227", "requires_payment_method", Some("insufficient_funds")),
+        ("AT611904300234573201", "succeeded", Value::Null),
+        ("AT86 1904 3002 3547 3202", "requires_payment_method", json!("bank_account_declined")),
+        ("AT981904300002222227", "requires_payment_method", json!("insufficient_funds")),
     ] {
-        let intent = api
-            .create(&[
-                SEPA,
-                ("confirm", "true"),
-                ("payment_method_data[type]", "sepa_debit"),
-                ("payment_method_data[sepa_debit][iban]", iban),
-                ("payment_method_data[billing_details][name]", "A"),
-                ("payment_method_data[billing_details][email]", "a@example.com"),
-                ("mandate_data[customer_acceptance][type]", "offline"),
-            ])
-            .await
-            .ok();
+        let intent = pay_from_iban(&sandbox.api, iban).await;
         assert_eq!(intent["status"], "processing");
-        let done = api.until(&path_of(&intent), |intent| intent["status"] != "processing").await;
-        assert_eq!(done["status"], status, "{iban}");
-        assert_eq!(done["last_payment_error"]["code"].as_str(), code, "{iban}");
-        assert!(done["latest_charge"].as_str().unwrap().starts_with("py_"));
+
+        let settled = wait_until_settled(&sandbox.api, &intent).await;
+
+        assert_eq!(settled["status"], status, "{iban}");
+        assert_eq!(settled["last_payment_error"]["code"], code, "{iban}");
+        assert!(settled["latest_charge"].as_str().unwrap().starts_with("py_"));
     }
-    let types = api.event_types().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn successful_debit_sends_pending_and_succeeded_events() {
+    let sandbox = TestSandbox::start(config());
+
+    let intent = pay_from_iban(&sandbox.api, "AT611904300234573201").await;
+    wait_until_settled(&sandbox.api, &intent).await;
+
     assert_eq!(
-        types[..5],
+        sandbox.api.event_types().await,
         [
             "payment_intent.created",
             "charge.pending",
@@ -47,46 +59,85 @@ async fn debits_settle_later() {
             "payment_intent.succeeded"
         ]
     );
-    assert!(types.contains(&"charge.failed".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn us_bank_accounts_have_their_failures() {
-    let sandbox = Running::start(config());
-    let dollars = [US, ("currency", "usd")];
+async fn failed_debit_sends_charge_failed_event() {
+    let sandbox = TestSandbox::start(config());
+
+    let intent = pay_from_iban(&sandbox.api, "AT981904300002222227").await;
+    wait_until_settled(&sandbox.api, &intent).await;
+
+    assert!(sandbox.api.event_types().await.contains(&"charge.failed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_us_bank_account_has_its_code() {
+    let sandbox = TestSandbox::start(config());
     for (method, code) in [
         ("pm_usBankAccount_accountClosed", "account_closed"),
         ("pm_usBankAccount_debitNotAuthorized", "debit_not_authorized"),
         ("pm_usBankAccount_noAccount", "no_account"),
     ] {
-        let intent = sandbox.api.pay(method, &dollars).await.ok();
-        let done = sandbox.api.until(&path_of(&intent), |intent| intent["status"] != "processing").await;
-        assert_eq!(done["last_payment_error"]["code"], code);
+        let intent = sandbox.api.pay(method, &US_BANK_ACCOUNT).await.ok();
+
+        let settled = wait_until_settled(&sandbox.api, &intent).await;
+
+        assert_eq!(settled["last_payment_error"]["code"], code);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn delayed_debits_wait_for_the_clock_or_the_control_api() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let late = api.pay("pm_sepaDebit_successDelayed_at", &[SEPA]).await.ok();
-    let settled = api.pay("pm_failedDelayed_at", &[SEPA]).await.ok();
-    let settle = format!("/_sandbox{}/settle", path_of(&settled).trim_start_matches("/v1"));
-    assert_eq!(api.post(&settle, &[("outcome", "succeeded")]).await.ok()["status"], "succeeded");
-    api.post(&settle, &[]).await.error(400);
-    assert_eq!(api.get(&path_of(&late), &[]).await.ok()["status"], "processing");
-    api.post("/_sandbox/clock", &[("advance_seconds", "180")]).await.ok();
-    api.until(&path_of(&late), |intent| intent["status"] == "succeeded").await;
+async fn settle(api: &Api, intent: &Value, params: &[(&str, &str)]) -> Response {
+    let path = intent_path(intent).replace("/v1", "/_sandbox");
+    api.post(&format!("{path}/settle"), params).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_debit_under_way_is_canceled_only_before_it_is_submitted() {
-    let sandbox = Running::start(config());
-    let api = &sandbox.api;
-    let stuck = api.pay("pm_usBankAccount_processing", &[US, ("currency", "usd")]).await.ok();
-    let canceled = api.post(&format!("{}/cancel", path_of(&stuck)), &[]).await.ok();
-    assert_eq!(canceled["status"], "canceled");
-    let submitted = api.pay("pm_sepaDebit_successDelayed_de", &[SEPA]).await.ok();
-    let error = api.post(&format!("{}/cancel", path_of(&submitted)), &[]).await.error(400);
+async fn delayed_debit_settles_when_clock_advances() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.pay("pm_sepaDebit_successDelayed_at", &[SEPA]).await.ok();
+    assert_eq!(sandbox.api.read_intent(&intent).await["status"], "processing");
+
+    sandbox.api.advance(180).await;
+
+    sandbox.api.wait_until(&intent_path(&intent), |intent| intent["status"] == "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delayed_debit_settles_with_requested_outcome() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.pay("pm_failedDelayed_at", &[SEPA]).await.ok();
+
+    let settled = settle(&sandbox.api, &intent, &[("outcome", "succeeded")]).await.ok();
+
+    assert_eq!(settled["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settled_debit_cannot_be_settled_again() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.pay("pm_failedDelayed_at", &[SEPA]).await.ok();
+    settle(&sandbox.api, &intent, &[("outcome", "succeeded")]).await.ok();
+
+    settle(&sandbox.api, &intent, &[]).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn debit_can_be_canceled_before_submission() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.pay("pm_usBankAccount_processing", &US_BANK_ACCOUNT).await.ok();
+
+    let canceled = sandbox.api.post(&format!("{}/cancel", intent_path(&intent)), &[]).await.ok();
+
+    assert_fields(&canceled, &json!({ "status": "canceled" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submitted_debit_cannot_be_canceled() {
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.pay("pm_sepaDebit_successDelayed_de", &[SEPA]).await.ok();
+
+    let error = sandbox.api.post(&format!("{}/cancel", intent_path(&intent)), &[]).await.error(400);
+
     assert_eq!(error["code"], "payment_intent_unexpected_state");
 }

@@ -1,8 +1,8 @@
-use crate::support::{Receiver, Running, config};
+use crate::support::{Receiver, TestSandbox, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_listed_by_type_and_read_by_id() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     api.pay("pm_card_visa", &[]).await.ok();
     api.pay("pm_card_visa_chargeDeclined", &[]).await.error(402);
@@ -38,8 +38,8 @@ async fn events_are_listed_by_type_and_read_by_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_keeps_the_object_as_it_was() {
-    let sandbox = Running::start(config());
-    let intent = sandbox.api.create(&[]).await.ok();
+    let sandbox = TestSandbox::start(config());
+    let intent = sandbox.api.create_intent(&[]).await.ok();
     let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
     sandbox.api.post(&path, &[("amount", "9900")]).await.ok();
     let events = sandbox.api.get("/v1/events", &[]).await.ok();
@@ -48,26 +48,26 @@ async fn an_event_keeps_the_object_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delivery_success_tells_what_was_missed() {
-    let sandbox = Running::start(quittance_sandbox::Config { webhook_max_attempts: 1, ..config() });
+    let sandbox = TestSandbox::start(quittance_sandbox::Config { webhook_max_attempts: 1, ..config() });
     let mut receiver = Receiver::start(1);
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    sandbox.api.create(&[]).await.ok();
+    sandbox.api.create_intent(&[]).await.ok();
     receiver.next().await;
     let missed = "/v1/events?delivery_success=false";
-    let list = sandbox.api.until(missed, |list| list["data"][0]["pending_webhooks"] == 0).await;
+    let list = sandbox.api.wait_until(missed, |list| list["data"][0]["pending_webhooks"] == 0).await;
     let id = list["data"][0]["id"].as_str().unwrap();
     sandbox.api.post(&format!("/_sandbox/events/{id}/resend"), &[]).await.ok();
     assert_eq!(receiver.next().await.body["id"], id);
-    sandbox.api.until(missed, |list| list["data"].as_array().unwrap().is_empty()).await;
-    sandbox.api.until("/v1/events?delivery_success=true", |list| list["data"][0]["id"] == id).await;
+    sandbox.api.wait_until(missed, |list| list["data"].as_array().unwrap().is_empty()).await;
+    sandbox.api.wait_until("/v1/events?delivery_success=true", |list| list["data"][0]["id"] == id).await;
 }
 
 /// A walk over the pages from a moment on meets every event once, whatever it is about.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_over_the_pages_meets_every_event() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    api.create(&[]).await.ok();
+    api.create_intent(&[]).await.ok();
     api.advance(100).await;
     let from = api.get("/_sandbox/clock", &[]).await.ok()["now"].to_string();
     let paid = api.pay("pm_card_refundFail", &[]).await.ok();

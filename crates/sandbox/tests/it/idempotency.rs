@@ -1,11 +1,11 @@
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, config};
 
 const PARAMS: &[(&str, &str)] =
     &[("amount", "1000"), ("currency", "eur"), ("allowed_payment_method_types[]", "card")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_result_is_replayed() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     let first = api.post("/v1/payment_intents", PARAMS).await;
     assert_eq!((first.header("idempotency-key"), first.header("idempotent-replayed")), (Some("k1"), None));
@@ -23,7 +23,7 @@ async fn the_first_result_is_replayed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decline_is_replayed_and_charges_once() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     let first = api.pay("pm_card_visa_chargeDeclined", &[]).await;
     let second = api.pay("pm_card_visa_chargeDeclined", &[]).await;
@@ -35,15 +35,15 @@ async fn a_decline_is_replayed_and_charges_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_for_one_request() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     api.post("/v1/payment_intents", PARAMS).await.ok();
-    let error = api.create(&[("description", "other")]).await.error(400);
+    let error = api.create_intent(&[("description", "other")]).await.error(400);
     assert_eq!(error["type"], "idempotency_error");
     let error = api.post("/v1/customers", PARAMS).await.error(400);
     assert!(error["message"].as_str().unwrap().contains("same endpoint"), "{error}");
     // Another account's key is another key.
-    let seller = api.seller("acct_1").await;
+    let seller = api.create_seller("acct_1").await;
     assert_eq!(seller.post("/v1/payment_intents", PARAMS).await.header("idempotent-replayed"), None);
     let long = sandbox.api.with("idempotency-key", "k".repeat(256));
     assert_eq!(long.post("/v1/payment_intents", PARAMS).await.error(400)["type"], "idempotency_error");
@@ -51,7 +51,7 @@ async fn a_key_is_for_one_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_executed_is_not_saved() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     api.post("/v1/payment_intents", &[("amount", "x")]).await.error(400);
     api.without("authorization").post("/v1/payment_intents", PARAMS).await.error(401);
@@ -65,7 +65,7 @@ async fn what_was_not_executed_is_not_saved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_do_the_work_once() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..40 {
@@ -90,7 +90,7 @@ async fn many_at_once_do_the_work_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_expires_after_a_day() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = sandbox.api.with("idempotency-key", "k1");
     let first = api.post("/v1/payment_intents", PARAMS).await.ok();
     let day = 24 * 60 * 60;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Running, config};
+use crate::support::{Response, TestSandbox, config};
 
 fn path_of(intent: &Value, action: &str) -> String {
     format!("/v1/payment_intents/{}{action}", intent["id"].as_str().unwrap())
@@ -8,10 +8,10 @@ fn path_of(intent: &Value, action: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_in_three_steps() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let created = api
-        .create(&[
+        .create_intent(&[
             ("metadata[order_id]", "ord_1"),
             ("receipt_email", "a@example.com"),
             ("shipping[name]", "A"),
@@ -57,7 +57,7 @@ async fn a_payment_in_three_steps() {
     let expected = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"];
     assert_eq!(api.event_types().await, expected);
 
-    let refused = |answer: Answer| answer.error(400)["code"].clone();
+    let refused = |answer: Response| answer.error(400)["code"].clone();
     assert_eq!(
         refused(api.post(&path_of(&created, "/confirm"), &[]).await),
         "payment_intent_unexpected_state"
@@ -79,9 +79,9 @@ async fn a_payment_in_three_steps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_declined_payment_can_be_paid_again() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let created = api.create(&[]).await.ok();
+    let created = api.create_intent(&[]).await.ok();
     let confirm = path_of(&created, "/confirm");
     api.post(&confirm, &[("payment_method", "pm_card_visa_chargeDeclined")]).await.error(402);
     let open = api.get(&path_of(&created, ""), &[]).await.ok();
@@ -105,7 +105,7 @@ async fn a_declined_payment_can_be_paid_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manual_capture_holds_takes_and_releases() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let held = api.pay("pm_card_visa", &[("capture_method", "manual")]).await.ok();
     assert_eq!((&held["status"], &held["amount_capturable"]), (&"requires_capture".into(), &1000.into()));
@@ -143,7 +143,7 @@ async fn manual_capture_holds_takes_and_releases() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn automatic_methods_need_somewhere_to_return_to() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let open = api.post("/v1/payment_intents", &[("amount", "1000"), ("currency", "EUR")]).await.ok();
     assert_eq!(open["automatic_payment_methods"], json!({ "allow_redirects": "always", "enabled": true }));
@@ -159,16 +159,16 @@ async fn automatic_methods_need_somewhere_to_return_to() {
     ];
     assert_eq!(api.pay("pm_card_visa", &never).await.ok()["status"], "succeeded");
     let both = [("automatic_payment_methods[enabled]", "true"), ("allowed_payment_method_types[]", "card")];
-    api.create(&both).await.error(400);
+    api.create_intent(&both).await.error(400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publishable_key_needs_the_client_secret_and_sees_less() {
-    let sandbox = Running::start(config());
-    let created = sandbox.api.create(&[("metadata[internal]", "x")]).await.ok();
+    let sandbox = TestSandbox::start(config());
+    let created = sandbox.api.create_intent(&[("metadata[internal]", "x")]).await.ok();
     let secret = created["client_secret"].as_str().unwrap();
     let browser = sandbox.api.publishable();
-    assert_eq!(browser.create(&[]).await.error(401)["code"], "secret_key_required");
+    assert_eq!(browser.create_intent(&[]).await.error(401)["code"], "secret_key_required");
     assert_eq!(browser.get(&path_of(&created, ""), &[]).await.error(400)["code"], "parameter_missing");
     let wrong = [("client_secret", "pi_x_secret_y")];
     assert_eq!(browser.get(&path_of(&created, ""), &wrong).await.error(404)["code"], "resource_missing");
@@ -196,8 +196,8 @@ async fn a_publishable_key_needs_the_client_secret_and_sees_less() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_do_not_see_each_other() {
-    let sandbox = Running::start(config());
-    let seller = sandbox.api.seller("acct_123").await;
+    let sandbox = TestSandbox::start(config());
+    let seller = sandbox.api.create_seller("acct_123").await;
     let answer = seller.pay("pm_card_visa", &[("application_fee_amount", "100")]).await;
     assert_eq!(answer.header("stripe-account"), Some("acct_123"));
     let intent = answer.ok();
@@ -212,9 +212,9 @@ async fn accounts_do_not_see_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_canceled_may_be_paid_after_all() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let intent = api.create(&[]).await.ok();
+    let intent = api.create_intent(&[]).await.ok();
     let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
     let succeed = format!("/_sandbox/payment_intents/{}/succeed", intent["id"].as_str().unwrap());
     api.post(&format!("{path}/cancel"), &[]).await.ok();
@@ -230,7 +230,7 @@ async fn what_was_canceled_may_be_paid_after_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorisation_expires_by_the_clock_or_the_bank() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     for by_clock in [true, false] {
         let held = api.pay("pm_card_visa", &[("capture_method", "manual")]).await.ok();
@@ -257,7 +257,7 @@ async fn an_authorisation_expires_by_the_clock_or_the_bank() {
         assert_eq!(types[types.len() - 2..], ["charge.expired", "payment_intent.canceled"]);
         api.post(&path_of(&held, "/capture"), &[]).await.error(400);
     }
-    let open = api.create(&[]).await.ok();
+    let open = api.create_intent(&[]).await.ok();
     let reason = [("cancellation_reason", "automatic")];
     assert_eq!(
         api.post(&path_of(&open, "/cancel"), &reason).await.error(400)["param"],

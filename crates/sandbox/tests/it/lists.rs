@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 fn ids(list: &Value) -> Vec<String> {
     list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
@@ -14,11 +14,11 @@ async fn page(api: &Api, params: &[(&str, &str)]) -> (Vec<String>, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_go_forth_and_back() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut made = Vec::new();
     for _ in 0..5 {
-        made.insert(0, api.create(&[]).await.ok()["id"].as_str().unwrap().to_owned());
+        made.insert(0, api.create_intent(&[]).await.ok()["id"].as_str().unwrap().to_owned());
     }
     assert_eq!(page(api, &[]).await, (made.clone(), false));
     assert_eq!(page(api, &[("limit", "2")]).await, (made[..2].to_vec(), true));
@@ -41,13 +41,13 @@ async fn pages_go_forth_and_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_filter_by_time_and_customer_and_expand() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let customer = api.post("/v1/customers", &[]).await.ok();
     let customer = customer["id"].as_str().unwrap();
     let old = api.pay("pm_card_visa", &[("customer", customer)]).await.ok();
     api.post("/_sandbox/clock", &[("advance_seconds", "100")]).await.ok();
-    let new = api.create(&[]).await.ok();
+    let new = api.create_intent(&[]).await.ok();
     let at = |intent: &Value, offset: i64| (intent["created"].as_i64().unwrap() + offset).to_string();
     let only_old = vec![old["id"].as_str().unwrap().to_owned()];
     let only_new = vec![new["id"].as_str().unwrap().to_owned()];

@@ -1,5 +1,5 @@
-//! The sandbox as its users see it: over HTTP, by its webhooks, and over a restart.
-#![allow(missing_docs, reason = "a test is described by its name")]
+//! Tests of the sandbox's HTTP API, webhooks, and persistence across restarts.
+#![allow(missing_docs, reason = "test names describe the tests")]
 
 mod support;
 

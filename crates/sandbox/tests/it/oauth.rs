@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Receiver, Running, config};
+use crate::support::{Api, Receiver, Response, TestSandbox, config};
 
 const BACK: &str = "https://shop.example/connected?from=stripe";
 /// With everything that has to survive a query and a form.
@@ -76,11 +76,11 @@ pub(crate) async fn code(api: &Api, scope: &str, choices: &[(&str, &str)]) -> St
     pairs.remove("code").unwrap()
 }
 
-pub(crate) async fn exchange(api: &Api, code: &str) -> Answer {
+pub(crate) async fn exchange(api: &Api, code: &str) -> Response {
     api.post("/oauth/token", &[("grant_type", "authorization_code"), ("code", code)]).await
 }
 
-fn oauth_error(answer: &Answer, status: u16) -> Value {
+fn oauth_error(answer: &Response, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert!(answer.body["error_description"].is_string(), "{}", answer.text);
     answer.body["error"].clone()
@@ -88,7 +88,7 @@ fn oauth_error(answer: &Answer, status: u16) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_connects_a_new_account() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut connect = Receiver::start(0);
     sandbox.handle.register_connect_webhook_endpoint(&connect.url, "whsec_x").unwrap();
@@ -122,15 +122,15 @@ async fn an_owner_connects_a_new_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_of_an_account_act_for_it_alone() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    api.account(&[("id", "acct_1")]).await;
+    api.create_account(&[("id", "acct_1")]).await;
     let code = code(api, "read_write", &[]).await;
     let token = exchange(api, &code).await.ok();
     let bearer = |name: &str| format!("Bearer {}", token[name].as_str().unwrap());
     let own = api.with("authorization", bearer("access_token"));
     assert_eq!(own.get("/v1/account", &[]).await.ok()["id"], token["stripe_user_id"]);
-    let intent = own.create(&[]).await.ok();
+    let intent = own.create_intent(&[]).await.ok();
     let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
     api.get(&path, &[]).await.error(404);
     api.with("stripe-account", token["stripe_user_id"].as_str().unwrap()).get(&path, &[]).await.ok();
@@ -153,10 +153,10 @@ async fn the_keys_of_an_account_act_for_it_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_denies_or_chooses_another_account() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    api.account(&[("id", "acct_mine"), ("connected_by", "nobody")]).await;
-    api.account(&[("id", "acct_controlled")]).await;
+    api.create_account(&[("id", "acct_mine"), ("connected_by", "nobody")]).await;
+    api.create_account(&[("id", "acct_controlled")]).await;
     let (_, _, page) = ask(api, &question("read_write")).await;
     assert!(page.contains("acct_mine") && !page.contains("acct_controlled"));
     let denied = pairs(&decide(api, &page, &[("decision", "deny"), ("account", "acct_mine")]).await);
@@ -186,7 +186,7 @@ async fn an_owner_denies_or_chooses_another_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_works_once_and_for_five_minutes() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let code = code(api, "read_write", &[]).await;
     api.post("/_sandbox/clock", &[("advance_seconds", "300")]).await.ok();
@@ -209,7 +209,7 @@ async fn a_code_works_once_and_for_five_minutes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_shows_its_key() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let code = code(api, "read_write", &[]).await;
     let grant = ("grant_type", "authorization_code");
@@ -223,12 +223,12 @@ async fn the_platform_shows_its_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_lets_an_account_go() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let code = code(api, "read_write", &[]).await;
     let token = exchange(api, &code).await.ok();
     let id = token["stripe_user_id"].as_str().unwrap();
-    api.account(&[("id", "acct_controlled")]).await;
+    api.create_account(&[("id", "acct_controlled")]).await;
     let path = "/oauth/deauthorize";
     for (client_id, user, status, error) in [
         ("ca_Other", id, 401, "invalid_client"),
@@ -261,18 +261,18 @@ async fn the_platform_lets_an_account_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_only_is_no_permission_to_write() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let code = code(api, "read_only", &[]).await;
     let id = exchange(api, &code).await.ok()["stripe_user_id"].as_str().unwrap().to_owned();
     let seller = api.with("stripe-account", id);
     seller.get("/v1/payment_intents", &[]).await.ok();
-    assert_eq!(seller.create(&[]).await.error(403)["code"], "more_permissions_required");
+    assert_eq!(seller.create_intent(&[]).await.error(403)["code"], "more_permissions_required");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_question_goes_nowhere_it_should_not() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let with = |name: &'static str, value: &str| {
         let mut query = question("read_write");

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use stripe_shared::{CheckoutSession, PaymentIntent};
 
 use crate::objects::parse;
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 const LIST: (&str, &str) = ("payment_method_types[]", "card");
 
-async fn create(api: &Api, params: &[(&str, &str)]) -> crate::support::Answer {
+async fn create(api: &Api, params: &[(&str, &str)]) -> crate::support::Response {
     let mut all = vec![("amount", "1000"), ("currency", "eur")];
     all.extend_from_slice(params);
     api.post("/v1/payment_intents", &all).await
@@ -20,7 +20,7 @@ fn path_of(intent: &Value, tail: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn this_version_has_no_list_of_types() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let open = create(api, &[]).await.ok();
     for refused in [
@@ -33,7 +33,7 @@ async fn this_version_has_no_list_of_types() {
         assert_eq!(error["code"], "payment_method_types_no_longer_supported");
         assert_eq!(error["param"], "payment_method_types");
     }
-    assert_eq!(api.sell(&[LIST]).await.error(400)["code"], "parameter_unknown");
+    assert_eq!(api.create_session(&[LIST]).await.error(400)["code"], "parameter_unknown");
     // Callers that speak an earlier version still list them.
     let before = api.with("stripe-version", "2026-08-26.dahlia");
     let listed = create(&before, &[LIST]).await.ok();
@@ -42,7 +42,7 @@ async fn this_version_has_no_list_of_types() {
     let debit = [("payment_method_types[]", "sepa_debit")];
     let changed = before.post(&path_of(&listed, ""), &debit).await.ok();
     assert_eq!(changed["payment_method_types"], json!(["sepa_debit"]));
-    assert_eq!(before.sell(&[LIST]).await.ok()["payment_method_types"], json!(["card"]));
+    assert_eq!(before.create_session(&[LIST]).await.ok()["payment_method_types"], json!(["card"]));
     let both = [LIST, ("automatic_payment_methods[enabled]", "true")];
     assert_eq!(create(&before, &both).await.error(400)["param"], "payment_method_types");
     create(&before, &[("payment_method_types[]", "klarna")]).await.error(400);
@@ -50,7 +50,7 @@ async fn this_version_has_no_list_of_types() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_allowed_is_what_fits() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let card = ("allowed_payment_method_types[]", "card");
     let [klarna, debit] =
@@ -78,7 +78,7 @@ async fn what_is_allowed_is_what_fits() {
     ] {
         create(api, &[card, other]).await.error(400);
     }
-    let session = api.sell(&[card, klarna]).await.ok();
+    let session = api.create_session(&[card, klarna]).await.ok();
     parse::<CheckoutSession>(&session);
     assert_eq!(session["payment_method_types"], json!(["card"]));
     assert_eq!(session["allowed_payment_method_types"], json!(["card", "klarna"]));
@@ -86,7 +86,7 @@ async fn what_is_allowed_is_what_fits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_excluded_is_left_out() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let no_vouchers = ("excluded_payment_method_types[]", "multibanco");
     let made = create(api, &[no_vouchers, ("excluded_payment_method_types[]", "klarna")]).await.ok();
@@ -99,9 +99,12 @@ async fn what_is_excluded_is_left_out() {
     assert_eq!(all["excluded_payment_method_types"], Value::Null);
     let never = [no_vouchers, ("automatic_payment_methods[enabled]", "true")];
     assert_eq!(create(api, &never).await.ok()["payment_method_types"], json!(["card", "sepa_debit"]));
-    assert_eq!(api.sell(&[no_vouchers]).await.ok()["payment_method_types"], json!(["card", "sepa_debit"]));
+    assert_eq!(
+        api.create_session(&[no_vouchers]).await.ok()["payment_method_types"],
+        json!(["card", "sepa_debit"])
+    );
     let error = create(api, &[("excluded_payment_method_types[]", "gold")]).await.error(400);
     assert_eq!(error["param"], "excluded_payment_method_types");
     let in_data = ("payment_intent_data[excluded_payment_method_types][]", "card");
-    assert_eq!(api.sell(&[in_data]).await.error(400)["code"], "parameter_unknown");
+    assert_eq!(api.create_session(&[in_data]).await.error(400)["code"], "parameter_unknown");
 }

@@ -5,14 +5,14 @@ use stripe_shared::{Charge, PaymentIntent};
 
 use crate::oauth::{code, exchange};
 use crate::objects::parse;
-use crate::support::{Api, Receiver, Running, config};
+use crate::support::{Api, Receiver, TestSandbox, config};
 
 const NOT_READY: &str = "insufficient_capabilities_for_transfer";
 
 /// A seller who has let the application `ca_Shop` in.
 async fn partner(api: &Api) -> Api {
     let params = [("id", "acct_1"), ("country", "DE"), ("connected_by", "oauth"), ("client_id", "ca_Shop")];
-    api.account(&params).await;
+    api.create_account(&params).await;
     api.with("stripe-account", "acct_1")
 }
 
@@ -29,7 +29,7 @@ fn path_of(object: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_says_which_application_made_it() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut connect = Receiver::start(0);
     sandbox.handle.register_connect_webhook_endpoint(&connect.url, "whsec_x").unwrap();
@@ -47,13 +47,13 @@ async fn a_payment_says_which_application_made_it() {
     let read = seller.get(&path_of(&direct), &[("expand[]", "application")]).await.ok();
     parse::<PaymentIntent>(&read);
     assert_eq!(read["application"]["id"], "ca_Shop");
-    let controlled = api.seller("acct_2").await.create(&[]).await.ok();
+    let controlled = api.create_seller("acct_2").await.create_intent(&[]).await.ok();
     assert_eq!(controlled["application"], "ca_SandboxPlatform");
     // Keys that the application has got by OAuth are the application.
     let code = code(api, "read_write", &[]).await;
     let token = exchange(api, &code).await.ok();
     let by_token = api.with("authorization", format!("Bearer {}", token["access_token"].as_str().unwrap()));
-    assert_eq!(by_token.create(&fee[..1]).await.ok()["application"], "ca_Test1");
+    assert_eq!(by_token.create_intent(&fee[..1]).await.ok()["application"], "ca_Test1");
     // What a platform sells itself is no application's, wherever the money goes.
     let to = [("transfer_data[destination]", "acct_1"), ("application_fee_amount", "100")];
     assert_eq!(api.pay("pm_card_visa", &to).await.ok()["application"], Value::Null);
@@ -64,7 +64,7 @@ async fn a_payment_says_which_application_made_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_owner_sells_alone_is_no_applications() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut connect = Receiver::start(0);
     let seller = partner(api).await;
@@ -80,9 +80,9 @@ async fn what_an_owner_sells_alone_is_no_applications() {
         );
     }
     assert_eq!(seller.get(&path_of(&own), &[]).await.ok(), owner.get(&path_of(&own), &[]).await.ok());
-    let error = owner.create(&[("application_fee_amount", "1")]).await.error(400);
+    let error = owner.create_intent(&[("application_fee_amount", "1")]).await.error(400);
     assert!(error["message"].as_str().unwrap().starts_with("Can only apply an application_fee_amount"));
-    let session = owner.sell(&[]).await.ok();
+    let session = owner.create_session(&[]).await.ok();
     let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
     let paid = owner.post(&pay, &[]).await.ok()["payment_intent"].as_str().unwrap().to_owned();
     let paid = owner.get(&format!("/v1/payment_intents/{paid}"), &[]).await.ok();
@@ -97,14 +97,14 @@ async fn what_an_owner_sells_alone_is_no_applications() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_name_their_account_only_to_the_platforms_endpoints() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let (mut connect, mut sellers) = (Receiver::start(0), Receiver::start(0));
     sandbox.handle.register_connect_webhook_endpoint(&connect.url, "whsec_x").unwrap();
     let seller = partner(api).await;
     let own = [("url", sellers.url.as_str()), ("enabled_events[]", "payment_intent.created")];
     seller.post("/v1/webhook_endpoints", &own).await.ok();
-    seller.create(&[]).await.ok();
+    seller.create_intent(&[]).await.ok();
     assert_eq!(connect.next().await.body["account"], "acct_1");
     let told = sellers.next().await.body;
     assert_eq!((&told["type"], told.get("account")), (&"payment_intent.created".into(), None));
@@ -117,7 +117,7 @@ async fn events_name_their_account_only_to_the_platforms_endpoints() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_hears_that_it_is_out_although_it_is() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut connect = Receiver::start(2);
     let seller = partner(api).await;
@@ -138,10 +138,10 @@ async fn the_platform_hears_that_it_is_out_although_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_disconnect_nothing_is_left_of_the_access() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let seller = partner(api).await;
-    let intent = seller.create(&[("application_fee_amount", "100")]).await.ok();
+    let intent = seller.create_intent(&[("application_fee_amount", "100")]).await.ok();
     let secret = intent["client_secret"].as_str().unwrap();
     let intent = path_of(&intent);
     api.post("/_sandbox/accounts/acct_1/disconnect", &[]).await.ok();
@@ -180,12 +180,12 @@ async fn after_a_disconnect_nothing_is_left_of_the_access() {
     let browser = api.publishable().get(&intent, &in_body).await;
     assert_eq!(browser.error(403)["code"], "account_invalid");
     let to = [("transfer_data[destination]", "acct_1")];
-    assert_eq!(api.create(&to).await.error(400)["code"], "resource_missing");
+    assert_eq!(api.create_intent(&to).await.error(400)["code"], "resource_missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn checkout_shares_the_money_either_way() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let seller = partner(api).await;
     let fee = ("payment_intent_data[application_fee_amount]", "99");
@@ -193,7 +193,7 @@ async fn checkout_shares_the_money_either_way() {
     for (world, params, application) in
         [(&seller, &[fee][..], Value::from("ca_Shop")), (api, &[fee, to], Value::Null)]
     {
-        let session = world.sell(params).await.ok();
+        let session = world.create_session(params).await.ok();
         let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
         let paid = world.post(&pay, &[]).await.ok()["payment_intent"].as_str().unwrap().to_owned();
         let paid = world.get(&format!("/v1/payment_intents/{paid}"), &[]).await.ok();
@@ -213,20 +213,20 @@ async fn checkout_shares_the_money_either_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_must_be_able_to_get_money() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     partner(api).await;
     let to = ("transfer_data[destination]", "acct_1");
-    let open = api.create(&[to]).await.ok();
+    let open = api.create_intent(&[to]).await.ok();
     let in_session = [("payment_intent_data[transfer_data][destination]", "acct_1")];
-    let session = api.sell(&in_session).await.ok();
+    let session = api.create_session(&in_session).await.ok();
     let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
     for status in ["inactive", "pending", "unrequested"] {
         api.post("/_sandbox/accounts/acct_1", &[("capability_status[transfers]", status)]).await.ok();
         for refused in [
-            api.create(&[to]).await,
+            api.create_intent(&[to]).await,
             api.post(&format!("{}/confirm", path_of(&open)), &[("payment_method", "pm_card_visa")]).await,
-            api.sell(&in_session).await,
+            api.create_session(&in_session).await,
             api.post(&pay, &[]).await,
         ] {
             let error = refused.error(400);
@@ -244,10 +244,10 @@ async fn a_destination_must_be_able_to_get_money() {
 /// What Stripe.js sends with `stripeAccount`: its key and the account in the body.
 #[tokio::test(flavor = "multi_thread")]
 async fn stripe_js_pays_direct_charges() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let seller = partner(api).await;
-    let intent = seller.create(&[("application_fee_amount", "100")]).await.ok();
+    let intent = seller.create_intent(&[("application_fee_amount", "100")]).await.ok();
     let confirm = format!("{}/confirm", path_of(&intent));
     let params = |account: &'static str| {
         [
@@ -262,7 +262,7 @@ async fn stripe_js_pays_direct_charges() {
             ("payment_method_data[card][cvc]", "123"),
         ]
     };
-    api.account(&[("id", "acct_2")]).await;
+    api.create_account(&[("id", "acct_2")]).await;
     let browser = api.without("authorization");
     assert_eq!(browser.post(&confirm, &params("acct_2")).await.error(404)["code"], "resource_missing");
     assert_eq!(browser.post(&confirm, &params("acct_1")).await.ok()["status"], "succeeded");

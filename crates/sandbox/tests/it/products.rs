@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stripe_shared::{DeletedProduct, Price, Product};
 
 use crate::objects::parse;
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 fn path(object: &Value) -> String {
     format!("/v1/{}s/{}", object["object"].as_str().unwrap(), object["id"].as_str().unwrap())
@@ -28,9 +28,9 @@ const PRICE: [(&str, &str); 2] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_makes_a_product_on_an_account() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let seller = api.seller("acct_1").await;
+    let seller = api.create_seller("acct_1").await;
     let rich = [
         PRICE[0],
         PRICE[1],
@@ -63,7 +63,7 @@ async fn a_platform_makes_a_product_on_an_account() {
     let product = seller.get(&path(&price), &[("expand[]", "product")]).await.ok()["product"].clone();
     assert_eq!(product, made);
     // What is the account's is nobody else's.
-    let neighbour = api.seller("acct_2").await;
+    let neighbour = api.create_seller("acct_2").await;
     for stranger in [api, &neighbour] {
         for object in [&made, &price] {
             assert_eq!(stranger.get(&path(object), &[]).await.error(404)["code"], "resource_missing");
@@ -83,7 +83,7 @@ async fn a_platform_makes_a_product_on_an_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn products_change_and_go() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let made =
         mug(api, &[("description", "Old"), ("images[]", "https://a.example/b.png"), ("metadata[a]", "b")])
@@ -144,7 +144,7 @@ async fn products_change_and_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_are_made_alone_or_with_their_product() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let made = mug(api, &[]).await;
     let product = made["id"].as_str().unwrap();
@@ -187,7 +187,7 @@ async fn prices_are_made_alone_or_with_their_product() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn products_are_listed() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let first = mug(api, &[("active", "false"), ("url", "https://a.example/")]).await["id"].clone();
     api.advance(100).await;
@@ -216,7 +216,7 @@ async fn products_are_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_products_are_named() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let nine = "https://a.example/b.png";
     let images: Vec<String> = (0..9).map(|index| format!("images[{index}]")).collect();
@@ -272,7 +272,7 @@ async fn wrong_products_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_prices_are_named() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let known = mug(api, &[]).await;
     let known = ("product", known["id"].as_str().unwrap());
@@ -311,10 +311,10 @@ async fn products_and_prices_outlive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let config =
         || quittance_sandbox::Config { state_file: Some(folder.path().join("state.db")), ..config() };
-    let sandbox = Running::start(config());
-    let made = mug(&sandbox.api.seller("acct_1").await, &PRICE).await;
+    let sandbox = TestSandbox::start(config());
+    let made = mug(&sandbox.api.create_seller("acct_1").await, &PRICE).await;
     sandbox.stop().await;
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let seller = sandbox.api.with("stripe-account", "acct_1");
     assert_eq!(seller.get(&path(&made), &[]).await.ok(), made);
     assert_eq!(ids(&seller, "/v1/prices", &[]).await, [made["default_price"].clone()]);

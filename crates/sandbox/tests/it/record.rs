@@ -3,13 +3,13 @@
 use quittance_sandbox::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_recorded_and_no_card_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("requests.jsonl");
-    let sandbox = Running::start(Config { record_requests: Some(file.clone()), ..config() });
+    let sandbox = TestSandbox::start(Config { record_requests: Some(file.clone()), ..config() });
     let api = sandbox.api.with("user-agent", "shop/1");
     let faults = [("script[]", "GET /v1/events 1 server_error")];
     api.post("/_sandbox/chaos", &faults).await.ok();

@@ -3,7 +3,7 @@ use std::time::Duration;
 use quittance_sandbox::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 /// Settings under which nothing ends by itself unless the clock is moved.
 fn patient() -> Config {
@@ -20,7 +20,7 @@ async fn charge_of(api: &Api, intent: &Value) -> Value {
     api.get(&path, &[("expand[]", "refunds"), ("expand[]", "balance_transaction")]).await.ok()
 }
 
-async fn refund(api: &Api, intent: &Value, params: &[(&str, &str)]) -> crate::support::Answer {
+async fn refund(api: &Api, intent: &Value, params: &[(&str, &str)]) -> crate::support::Response {
     let mut all = vec![("payment_intent", id(intent))];
     all.extend_from_slice(params);
     api.post("/v1/refunds", &all).await
@@ -28,7 +28,7 @@ async fn refund(api: &Api, intent: &Value, params: &[(&str, &str)]) -> crate::su
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charge_is_refunded_in_parts_and_no_further() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let paid = api.pay("pm_card_visa", &[]).await.ok();
     let params = [("amount", "300"), ("reason", "requested_by_customer"), ("metadata[a]", "b")];
@@ -61,10 +61,10 @@ async fn a_charge_is_refunded_in_parts_and_no_further() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_money_that_was_taken_is_refunded() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let held = api.pay("pm_card_visa", &[("capture_method", "manual")]).await.ok();
-    let open = api.create(&[]).await.ok();
+    let open = api.create_intent(&[]).await.ok();
     let declined = api.pay("pm_card_chargeDeclined", &[]).await.error(402)["payment_intent"].clone();
     for intent in [&held, &open, &declined] {
         let error = refund(api, intent, &[]).await.error(400);
@@ -85,7 +85,7 @@ async fn only_money_that_was_taken_is_refunded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_refunds_are_named() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let paid = api.pay("pm_card_visa", &[]).await.ok();
     let charge = paid["latest_charge"].as_str().unwrap();
@@ -115,7 +115,7 @@ async fn wrong_refunds_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_pends_succeeds_by_the_clock() {
-    let sandbox = Running::start(patient());
+    let sandbox = TestSandbox::start(patient());
     let api = &sandbox.api;
     let paid = api.pay("pm_card_pendingRefund", &[]).await.ok();
     let pending = refund(api, &paid, &[]).await.ok();
@@ -133,7 +133,7 @@ async fn a_refund_that_pends_succeeds_by_the_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_fails_later_gives_its_amount_back() {
-    let sandbox = Running::start(patient());
+    let sandbox = TestSandbox::start(patient());
     let api = &sandbox.api;
     let paid = api.pay("pm_card_refundFail", &[]).await.ok();
     let first = refund(api, &paid, &[("amount", "400")]).await.ok();
@@ -153,7 +153,7 @@ async fn a_refund_that_fails_later_gives_its_amount_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn banks_take_their_time_and_vouchers_need_the_customer() {
-    let sandbox = Running::start(patient());
+    let sandbox = TestSandbox::start(patient());
     let api = &sandbox.api;
     let sepa = api.pay("pm_success_de", &[("allowed_payment_method_types[]", "sepa_debit")]).await.ok();
     assert!(
@@ -171,7 +171,7 @@ async fn banks_take_their_time_and_vouchers_need_the_customer() {
     assert_eq!(charge_of(api, &sepa).await["amount_refunded"], 0);
 
     let voucher = api
-        .create(&[
+        .create_intent(&[
             ("confirm", "true"),
             ("allowed_payment_method_types[]", "multibanco"),
             ("payment_method_data[type]", "multibanco"),
@@ -196,7 +196,7 @@ async fn banks_take_their_time_and_vouchers_need_the_customer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refunds_are_listed_updated_and_replayed() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let (one, other) = (api.pay("pm_card_visa", &[]).await.ok(), api.pay("pm_card_visa", &[]).await.ok());
     let keyed = api.with("idempotency-key", "refund-1");
@@ -237,7 +237,7 @@ async fn refunds_are_listed_updated_and_replayed() {
 /// A hundred refunds at once take no more than was paid.
 #[tokio::test(flavor = "multi_thread")]
 async fn refunds_at_once_take_no_more_than_was_paid() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let paid = sandbox.api.pay("pm_card_visa", &[]).await.ok();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..100 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quittance_sandbox::{Config, Error, Sandbox, StorageError};
 
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_after_a_restart() {
@@ -16,7 +16,7 @@ async fn everything_is_there_after_a_restart() {
         dispute_delay: Duration::from_hours(1),
         ..config()
     };
-    let sandbox = Running::start(config.clone());
+    let sandbox = TestSandbox::start(config.clone());
     let keyed = sandbox.api.with("idempotency-key", "k1");
     let paid = keyed.pay("pm_card_visa", &[]).await;
     let sepa = [("allowed_payment_method_types[]", "sepa_debit")];
@@ -31,7 +31,7 @@ async fn everything_is_there_after_a_restart() {
     let disputed = sandbox.api.pay("pm_card_createDispute", &[]).await.ok();
     let dispute = format!("/_sandbox/charges/{}/dispute", disputed["latest_charge"].as_str().unwrap());
     sandbox.api.post(&dispute, &[]).await.ok();
-    let session = sandbox.api.sell(&[]).await.ok();
+    let session = sandbox.api.create_session(&[]).await.ok();
     let pay = format!("/_sandbox/checkout/sessions/{}/pay", session["id"].as_str().unwrap());
     sandbox.api.post(&pay, &[("payment_method", "pm_card_chargeDeclined")]).await.error(402);
     let lists = [
@@ -52,7 +52,7 @@ async fn everything_is_there_after_a_restart() {
     let base = sandbox.api.base.clone();
     sandbox.stop().await;
 
-    let sandbox = Running::start(config);
+    let sandbox = TestSandbox::start(config);
     for (list, before) in lists.iter().zip(&before) {
         let after = sandbox.api.get(&format!("/v1/{list}"), &[("limit", "100")]).await.ok();
         // Its page has moved with the sandbox.
@@ -80,10 +80,10 @@ async fn connected_accounts_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let state_file = folder.path().join("state.db");
     let config = Config { state_file: Some(state_file.clone()), ..config() };
-    let sandbox = Running::start(config.clone());
+    let sandbox = TestSandbox::start(config.clone());
     let api = &sandbox.api;
-    let seller = api.seller("acct_1").await;
-    api.account(&[("id", "acct_2")]).await;
+    let seller = api.create_seller("acct_1").await;
+    api.create_account(&[("id", "acct_2")]).await;
     api.post("/_sandbox/accounts/acct_2/disconnect", &[]).await.ok();
     seller.pay("pm_card_visa", &[("application_fee_amount", "100")]).await.ok();
     let sent = [("transfer_data[destination]", "acct_1"), ("application_fee_amount", "100")];
@@ -116,7 +116,7 @@ async fn connected_accounts_are_there_after_a_restart() {
         assert!(!kept.windows(secret.len()).any(|part| part == secret.as_bytes()), "kept as a hash only");
     }
 
-    let sandbox = Running::start(config);
+    let sandbox = TestSandbox::start(config);
     let api = &sandbox.api;
     let mut after = Vec::new();
     for world in [api.clone(), api.with("stripe-account", "acct_1")] {
@@ -138,7 +138,7 @@ async fn connected_accounts_are_there_after_a_restart() {
 async fn a_state_file_belongs_to_one_sandbox() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { state_file: Some(folder.path().join("state.db")), ..config() };
-    let sandbox = Running::start(config.clone());
+    let sandbox = TestSandbox::start(config.clone());
     let second = tokio::task::spawn_blocking({
         let config = config.clone();
         move || Sandbox::bind(config).err()
@@ -189,14 +189,14 @@ fn a_kill_loses_nothing_that_was_answered() {
         let api = crate::support::Api::new(url);
         let mut ids = Vec::new();
         for _ in 0..50 {
-            ids.insert(0, api.create(&[]).await.ok()["id"].as_str().unwrap().to_owned());
+            ids.insert(0, api.create_intent(&[]).await.ok()["id"].as_str().unwrap().to_owned());
         }
         ids
     });
     child.kill().unwrap();
     child.wait().unwrap();
     runtime().block_on(async {
-        let sandbox = Running::start(Config { state_file: Some(state_file), ..config() });
+        let sandbox = TestSandbox::start(Config { state_file: Some(state_file), ..config() });
         let list = sandbox.api.get("/v1/payment_intents", &[("limit", "100")]).await.ok();
         let kept: Vec<&str> =
             list["data"].as_array().unwrap().iter().map(|intent| intent["id"].as_str().unwrap()).collect();

@@ -7,7 +7,7 @@ use std::process::Command;
 use quittance_sandbox::Config;
 use serde_json::Value;
 
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, config};
 
 const NODE: &str = "stripe_node.mjs";
 const PYTHON: &str = "stripe_python.py";
@@ -49,7 +49,7 @@ async fn npm_and_pypi_stripe_drive_the_sandbox() {
     for (script, without) in [(NODE, &NOT_BY_NODE[..]), (PYTHON, &[])] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("requests.jsonl");
-        let sandbox = Running::start(Config { record_requests: Some(file.clone()), ..config() });
+        let sandbox = TestSandbox::start(Config { record_requests: Some(file.clone()), ..config() });
         let (is_content, said) = run_script(script, &[("SANDBOX_URL", &sandbox.api.base)]).await;
         assert!(is_content && !said.contains("skipped"), "{said}");
         sandbox.stop().await;
@@ -79,7 +79,7 @@ async fn with_a_test_key_they_go_elsewhere() {
         return;
     }
     for script in [NODE, PYTHON] {
-        let sandbox = Running::start(config());
+        let sandbox = TestSandbox::start(config());
         let key = ("STRIPE_TEST_SECRET_KEY", "sk_test_of_a_developer");
         let nowhere = ("SANDBOX_URL", "http://127.0.0.1:9");
         let (is_content, said) =
@@ -99,7 +99,7 @@ async fn a_live_key_goes_nowhere() {
         .into_iter()
         .flat_map(|script| ["sk_live_x", "rk_live_x", "pk_test_x", ""].map(|key| (script, key)))
     {
-        let sandbox = Running::start(config());
+        let sandbox = TestSandbox::start(config());
         let settings = [("STRIPE_TEST_SECRET_KEY", key), ("STRIPE_TEST_URL", &sandbox.api.base)];
         let (is_content, said) = run_script(script, &settings).await;
         assert!(!is_content && said.contains("must be a key of Stripe's test mode"), "{said}");

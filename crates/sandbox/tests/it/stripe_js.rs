@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_is_at_stripes_addresses() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let mut scripts = Vec::new();
     for path in ["/v3", "/v3/", "/basil/stripe.js"] {
         let answer = sandbox.api.with("origin", "https://shop.example").get(path, &[]).await;
@@ -26,7 +26,7 @@ async fn the_script_is_at_stripes_addresses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_frame_needs_nothing_from_elsewhere_and_knows_the_test_numbers() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let page = sandbox.api.get("/v3/payment-element.html", &[]).await;
     assert!(page.header("content-security-policy").unwrap().contains("connect-src 'self'"));
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
@@ -55,7 +55,7 @@ fn card(number: &str) -> Vec<(&'static str, String)> {
     .to_vec()
 }
 
-async fn confirm(api: &Api, intent: &Value, number: &str, more: &[(&str, &str)]) -> crate::support::Answer {
+async fn confirm(api: &Api, intent: &Value, number: &str, more: &[(&str, &str)]) -> crate::support::Response {
     let card = card(number);
     let mut params: Vec<(&str, &str)> = card.iter().map(|(name, value)| (*name, value.as_str())).collect();
     params.push(("client_secret", intent["client_secret"].as_str().unwrap()));
@@ -67,12 +67,12 @@ async fn confirm(api: &Api, intent: &Value, number: &str, more: &[(&str, &str)])
 
 async fn automatic(api: &Api) -> Value {
     let params = [("automatic_payment_methods[enabled]", "true"), ("metadata[secret]", "shop")];
-    api.create(&params).await.ok()
+    api.create_intent(&params).await.ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_stays_needs_no_return_url_and_gets_the_action_to_show() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let intent = automatic(api).await;
     let error = confirm(api, &intent, "4242424242424242", &[]).await.error(400);
@@ -98,7 +98,7 @@ async fn a_page_that_stays_needs_no_return_url_and_gets_the_action_to_show() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_may_say_where_goods_and_receipt_go_and_nothing_else() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let intent = automatic(api).await;
     for name in [

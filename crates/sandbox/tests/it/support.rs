@@ -1,4 +1,4 @@
-//! A running sandbox, a client of its API, and a receiver of its webhooks.
+//! Test helpers: a running sandbox, an API client, and a webhook receiver.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,13 +12,13 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// How long any condition may take to come true.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// The maximum wait for a condition.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) const SECRET_KEY: &str = "sk_test_sandbox";
 pub(crate) const PUBLISHABLE_KEY: &str = "pk_test_sandbox";
 
-/// Settings for tests: any port, short waits.
+/// Returns settings for tests: any free port and short delays.
 pub(crate) fn config() -> Config {
     Config {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -28,51 +28,51 @@ pub(crate) fn config() -> Config {
     }
 }
 
-/// A sandbox that runs until it is stopped or dropped.
-pub(crate) struct Running {
+/// A sandbox that runs until it's stopped or dropped.
+pub(crate) struct TestSandbox {
     pub(crate) api: Api,
     pub(crate) handle: Handle,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Running {
+impl TestSandbox {
     pub(crate) fn start(config: Config) -> Self {
         let sandbox = Sandbox::bind(config).unwrap();
         let api = Api::new(sandbox.url());
         let handle = sandbox.handle();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stop_requested) = oneshot::channel::<()>();
         let task = tokio::spawn(sandbox.run(async move {
-            let _ = stopped.await;
+            let _ = stop_requested.await;
         }));
         Self { api, handle, stop, task }
     }
 
-    /// Stops it as a signal would, and waits until its file is closed.
+    /// Stops the sandbox like a signal, and waits until its state file is closed.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap();
     }
 }
 
-/// An answer of the API.
+/// An API response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) text: String,
 }
 
-impl Answer {
-    /// The body of a success.
+impl Response {
+    /// Returns the body of a successful response.
     #[track_caller]
     pub(crate) fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         self.body
     }
 
-    /// The error object of an answer with this status.
+    /// Returns the error object of a response with this status.
     #[track_caller]
     pub(crate) fn error(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -84,7 +84,7 @@ impl Answer {
     }
 }
 
-/// A client of the API.
+/// An API client.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) base: String,
@@ -102,7 +102,7 @@ impl Api {
         Self { base, http, headers: Vec::new() }.with("authorization", format!("Bearer {SECRET_KEY}"))
     }
 
-    /// The same client with a header set.
+    /// Returns the same client with a header set.
     pub(crate) fn with(&self, name: &'static str, value: impl Into<String>) -> Self {
         let mut api = self.clone();
         api.headers.retain(|(other, _)| *other != name);
@@ -120,7 +120,7 @@ impl Api {
         self.with("authorization", format!("Bearer {PUBLISHABLE_KEY}"))
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, params: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, params: &[(&str, &str)]) -> Response {
         let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let mut url = format!("{}{path}", self.base);
         let is_post = method == Method::POST;
@@ -138,34 +138,61 @@ impl Api {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, body, text }
+        Response { status, headers, body, text }
     }
 
-    pub(crate) async fn post(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, params: &[(&str, &str)]) -> Response {
         self.send(Method::POST, path, params).await
     }
 
-    pub(crate) async fn get(&self, path: &str, params: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(&self, path: &str, params: &[(&str, &str)]) -> Response {
         self.send(Method::GET, path, params).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.send(Method::DELETE, path, &[]).await
     }
 
-    /// Makes a connected account, with further parameters.
-    pub(crate) async fn account(&self, params: &[(&str, &str)]) -> Value {
+    /// Returns up to 100 objects of a list, newest first.
+    pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut params = vec![("limit", "100")];
+        params.extend(query.split('&').filter_map(|param| param.split_once('=')));
+        let list = self.get(path, &params).await.ok();
+        list["data"].as_array().unwrap().clone()
+    }
+
+    /// Returns the only object of a list.
+    pub(crate) async fn single(&self, path: &str) -> Value {
+        let [object] = self.list(path).await.try_into().expect("a list with one object");
+        object
+    }
+
+    /// Returns the sum of the available and pending balance.
+    pub(crate) async fn balance(&self) -> i64 {
+        let balance = self.get("/v1/balance", &[]).await.ok();
+        let funds = ["available", "pending"].into_iter().flat_map(|name| balance[name].as_array().unwrap());
+        funds.map(|fund| fund["amount"].as_i64().unwrap()).sum()
+    }
+
+    /// Reads a PaymentIntent again, with its charge.
+    pub(crate) async fn read_intent(&self, intent: &Value) -> Value {
+        self.get(&intent_path(intent), &[("expand[]", "latest_charge")]).await.ok()
+    }
+
+    /// Creates a connected account.
+    pub(crate) async fn create_account(&self, params: &[(&str, &str)]) -> Value {
         self.post("/_sandbox/accounts", params).await.ok()
     }
 
-    /// The same client for a connected account of this id, which is made, ready to sell.
-    pub(crate) async fn seller(&self, id: &str) -> Self {
-        self.without("idempotency-key").account(&[("id", id), ("country", "DE")]).await;
+    /// Creates a connected account that can accept payments. Returns a client for it.
+    pub(crate) async fn create_seller(&self, id: &str) -> Self {
+        self.without("idempotency-key").create_account(&[("id", id), ("country", "DE")]).await;
         self.with("stripe-account", id)
     }
 
-    /// Creates a PaymentIntent over 10.00 that takes cards, with further parameters.
-    pub(crate) async fn create(&self, params: &[(&str, &str)]) -> Answer {
+    /// Creates a PaymentIntent of 10.00 EUR that accepts cards, with additional parameters.
+    pub(crate) async fn create_intent(&self, params: &[(&str, &str)]) -> Response {
         let mut all = vec![("amount", "1000"), ("currency", "eur")];
         if !params
             .iter()
@@ -177,8 +204,8 @@ impl Api {
         self.post("/v1/payment_intents", &all).await
     }
 
-    /// Creates a Checkout Session over a mug for 9.99 EUR, with further parameters.
-    pub(crate) async fn sell(&self, params: &[(&str, &str)]) -> Answer {
+    /// Creates a Checkout Session for a mug at 9.99 EUR, with additional parameters.
+    pub(crate) async fn create_session(&self, params: &[(&str, &str)]) -> Response {
         let mut all = vec![
             ("mode", "payment"),
             ("success_url", "https://shop.example/done"),
@@ -191,33 +218,24 @@ impl Api {
         self.post("/v1/checkout/sessions", &all).await
     }
 
-    /// Creates and confirms at once.
-    pub(crate) async fn pay(&self, method: &str, params: &[(&str, &str)]) -> Answer {
+    /// Creates a PaymentIntent like `create_intent`, and confirms it.
+    pub(crate) async fn pay(&self, method: &str, params: &[(&str, &str)]) -> Response {
         let mut all = vec![("confirm", "true"), ("payment_method", method)];
         all.extend_from_slice(params);
-        self.create(&all).await
+        self.create_intent(&all).await
     }
 
-    /// Reads `path` until `is_done` says so.
-    pub(crate) async fn until(&self, path: &str, is_done: impl Fn(&Value) -> bool) -> Value {
-        let wait = async {
-            loop {
-                let value = self.get(path, &[]).await.ok();
-                if is_done(&value) {
-                    return value;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, wait).await.expect("the condition does not come true")
+    /// Reads `path` until the condition accepts the value, and returns the value.
+    pub(crate) async fn wait_until(&self, path: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        wait_until(async || Some(self.get(path, &[]).await.ok()).filter(&condition)).await
     }
 
-    /// Moves the sandbox's clock. What comes due by it has happened afterwards.
+    /// Advances the sandbox's clock, and waits until all due actions are done.
     pub(crate) async fn advance(&self, seconds: u32) {
         self.post("/_sandbox/clock", &[("advance_seconds", &seconds.to_string())]).await.ok();
     }
 
-    /// The types of all events, the oldest first.
+    /// Returns the types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
         let events = self.get("/v1/events", &[("limit", "100")]).await.ok();
         let types = events["data"].as_array().unwrap().iter().rev();
@@ -225,7 +243,7 @@ impl Api {
     }
 }
 
-/// A webhook as it arrived.
+/// A received webhook.
 #[derive(Debug)]
 pub(crate) struct Webhook {
     pub(crate) signature: String,
@@ -233,49 +251,102 @@ pub(crate) struct Webhook {
     pub(crate) body: Value,
 }
 
-/// A server that takes webhooks.
+/// Calls `read` until it returns a value. Fails if this takes too long.
+pub(crate) async fn wait_until<T>(mut read: impl AsyncFnMut() -> Option<T>) -> T {
+    let poll = async {
+        loop {
+            if let Some(value) = read().await {
+                return value;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(TIMEOUT, poll).await.expect("the condition did not become true in time")
+}
+
+/// A server that receives webhooks.
 pub(crate) struct Receiver {
     pub(crate) url: String,
     pub(crate) received: mpsc::UnboundedReceiver<Webhook>,
-    refusals: Arc<AtomicU32>,
+    failures: Arc<AtomicU32>,
 }
 
 struct Inbox {
     sender: Mutex<mpsc::UnboundedSender<Webhook>>,
-    refusals: Arc<AtomicU32>,
+    failures: Arc<AtomicU32>,
 }
 
-async fn take(inbox: web::Data<Inbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+async fn receive(inbox: web::Data<Inbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let raw = String::from_utf8(body.to_vec()).unwrap();
     let signature = request.headers().get("stripe-signature").unwrap().to_str().unwrap().to_owned();
     let body = serde_json::from_str(&raw).unwrap();
     inbox.sender.lock().unwrap().send(Webhook { signature, raw, body }).unwrap();
-    let refused = inbox.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-    if refused.is_ok() { HttpResponse::InternalServerError().finish() } else { HttpResponse::Ok().finish() }
+    let fails = inbox.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    if fails.is_ok() { HttpResponse::InternalServerError().finish() } else { HttpResponse::Ok().finish() }
 }
 
 impl Receiver {
-    /// Takes webhooks on any port; the first `refusals` get a 500.
-    pub(crate) fn start(refusals: u32) -> Self {
+    /// Starts a server on any free port. It responds to the first `failures` webhooks with 500.
+    pub(crate) fn start(failures: u32) -> Self {
         let (sender, received) = mpsc::unbounded_channel();
-        let refusals = Arc::new(AtomicU32::new(refusals));
-        let inbox = web::Data::new(Inbox { sender: Mutex::new(sender), refusals: Arc::clone(&refusals) });
-        let server =
-            HttpServer::new(move || App::new().app_data(inbox.clone()).default_service(web::post().to(take)))
-                .workers(1)
-                .disable_signals()
-                .bind(("127.0.0.1", 0))
-                .unwrap();
+        let failures = Arc::new(AtomicU32::new(failures));
+        let inbox = web::Data::new(Inbox { sender: Mutex::new(sender), failures: Arc::clone(&failures) });
+        let server = HttpServer::new(move || {
+            App::new().app_data(inbox.clone()).default_service(web::post().to(receive))
+        })
+        .workers(1)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
         let url = format!("http://{}/hook", server.addrs()[0]);
         tokio::spawn(server.run());
-        Self { url, received, refusals }
+        Self { url, received, failures }
     }
 
     pub(crate) fn accept_all(&self) {
-        self.refusals.store(0, Ordering::SeqCst);
+        self.failures.store(0, Ordering::SeqCst);
     }
 
+    /// Waits for the next webhook.
     pub(crate) async fn next(&mut self) -> Webhook {
-        tokio::time::timeout(PATIENCE, self.received.recv()).await.expect("no webhook comes").unwrap()
+        tokio::time::timeout(TIMEOUT, self.received.recv())
+            .await
+            .expect("no webhook arrived in time")
+            .unwrap()
+    }
+
+    /// Waits for the next webhook, and returns its object's ID.
+    pub(crate) async fn next_object_id(&mut self) -> Value {
+        self.next().await.body["data"]["object"]["id"].clone()
+    }
+
+    /// Whether no further webhook has arrived.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.received.try_recv().is_err()
+    }
+}
+
+/// Returns an object's ID.
+#[track_caller]
+pub(crate) fn id(object: &Value) -> &str {
+    object["id"].as_str().unwrap_or_else(|| panic!("no ID in {object}"))
+}
+
+/// Returns the path of a PaymentIntent.
+#[track_caller]
+pub(crate) fn intent_path(intent: &Value) -> String {
+    format!("/v1/payment_intents/{}", id(intent))
+}
+
+/// Asserts that an object has these fields. Ignores all other fields, including those of nested objects.
+#[track_caller]
+pub(crate) fn assert_fields(actual: &Value, expected: &Value) {
+    if let Some(fields) = expected.as_object().filter(|fields| !fields.is_empty()) {
+        for (name, value) in fields {
+            assert!(actual.get(name).is_some(), "no field {name} in {actual}");
+            assert_fields(&actual[name], value);
+        }
+    } else {
+        assert_eq!(actual, expected);
     }
 }

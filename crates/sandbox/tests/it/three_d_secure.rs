@@ -1,13 +1,13 @@
 use serde_json::Value;
 
-use crate::support::{Running, config};
+use crate::support::{TestSandbox, config};
 
 fn path_of(intent: &Value) -> String {
     format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap())
 }
 
 /// Opens the page and presses a button; returns status, where it redirects to, and the page.
-async fn press(sandbox: &Running, url: &str, outcome: &str) -> (u16, Option<String>, String) {
+async fn press(sandbox: &TestSandbox, url: &str, outcome: &str) -> (u16, Option<String>, String) {
     let shown = sandbox.api.http.get(url).send().await.unwrap();
     assert_eq!(shown.status(), 200);
     let html = shown.text().await.unwrap();
@@ -26,7 +26,7 @@ async fn press(sandbox: &Running, url: &str, outcome: &str) -> (u16, Option<Stri
     (answer.status().as_u16(), location, answer.text().await.unwrap())
 }
 
-async fn challenged(sandbox: &Running, method: &str, params: &[(&str, &str)]) -> (Value, String) {
+async fn challenged(sandbox: &TestSandbox, method: &str, params: &[(&str, &str)]) -> (Value, String) {
     let mut all = vec![("return_url", "https://shop.example/done?order=7#top")];
     all.extend_from_slice(params);
     let intent = sandbox.api.pay(method, &all).await.ok();
@@ -39,7 +39,7 @@ async fn challenged(sandbox: &Running, method: &str, params: &[(&str, &str)]) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passed_authentication_pays_and_returns_to_the_shop() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     for method in [
         "pm_card_authenticationRequired",
         "pm_card_threeDSecure2Required",
@@ -64,7 +64,7 @@ async fn a_passed_authentication_pays_and_returns_to_the_shop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_authentication_reopens_the_payment() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let (intent, url) = challenged(&sandbox, "pm_card_authenticationRequired", &[]).await;
     let (_, location, _) = press(&sandbox, &url, "fail").await;
     assert!(location.unwrap().contains("redirect_status=failed"));
@@ -80,7 +80,7 @@ async fn a_failed_authentication_reopens_the_payment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_may_be_declined_after_authentication() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     for (method, code) in [
         ("pm_card_threeDSecureRequiredChargeDeclined", "generic_decline"),
         ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "insufficient_funds"),
@@ -98,7 +98,7 @@ async fn a_card_may_be_declined_after_authentication() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_return_url_the_page_itself_tells() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let intent =
         sandbox.api.pay("pm_card_authenticationRequired", &[("capture_method", "manual")]).await.ok();
     assert_eq!(intent["next_action"]["type"], "use_stripe_sdk");
@@ -111,7 +111,7 @@ async fn without_a_return_url_the_page_itself_tells() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_authentication_is_asked_for() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let optional = "pm_card_threeDSecureOptional";
     assert_eq!(sandbox.api.pay(optional, &[]).await.ok()["status"], "succeeded");
     let asked = [("payment_method_options[card][request_three_d_secure]", "any")];
@@ -128,7 +128,7 @@ async fn when_authentication_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_set_up_by_an_authenticated_payment_is_charged_off_session() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let customer = sandbox.api.post("/v1/customers", &[]).await.ok();
     let customer = [("customer", customer["id"].as_str().unwrap())];
     let mut params = customer.to_vec();
@@ -144,7 +144,7 @@ async fn a_card_set_up_by_an_authenticated_payment_is_charged_off_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guessed_or_canceled_page_does_nothing() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let (intent, url) = challenged(&sandbox, "pm_card_authenticationRequired", &[]).await;
     let guessed = format!("{}x", &url[..url.len() - 1]);
     assert_eq!(sandbox.api.http.get(guessed).send().await.unwrap().status(), 404);

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::support::{Api, Running, config};
+use crate::support::{Api, TestSandbox, config};
 
 /// Confirms a PaymentIntent with a Multibanco voucher for `email`.
 async fn voucher(api: &Api, email: &str) -> Value {
@@ -10,7 +10,7 @@ async fn voucher(api: &Api, email: &str) -> Value {
         ("payment_method_data[type]", "multibanco"),
         ("payment_method_data[billing_details][email]", email),
     ];
-    api.create(&params).await.ok()
+    api.create_intent(&params).await.ok()
 }
 
 fn path(intent: &Value) -> String {
@@ -19,7 +19,7 @@ fn path(intent: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voucher_is_awaited_and_paid_elsewhere() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let intent = voucher(api, "ana@example.com").await;
     assert_eq!(intent["status"], "requires_action");
@@ -48,7 +48,7 @@ async fn a_voucher_is_awaited_and_paid_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voucher_that_nobody_pays_expires() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let never = voucher(api, "ana+fill_never@example.com").await;
     api.advance(7 * 24 * 3600).await;
@@ -56,9 +56,9 @@ async fn a_voucher_that_nobody_pays_expires() {
     assert_eq!(expired["status"], "requires_payment_method");
     assert_eq!(expired["last_payment_error"]["code"], "payment_intent_payment_attempt_expired");
     let soon = voucher(api, "expire_immediately@example.com").await;
-    api.until(&path(&soon), |intent| intent["status"] == "requires_payment_method").await;
+    api.wait_until(&path(&soon), |intent| intent["status"] == "requires_payment_method").await;
     let paid = voucher(api, "succeed_immediately@example.com").await;
-    api.until(&path(&paid), |intent| intent["status"] == "succeeded").await;
+    api.wait_until(&path(&paid), |intent| intent["status"] == "succeeded").await;
     let late = voucher(api, "expire_with_delay@example.com").await;
     api.advance(180).await;
     assert_eq!(api.get(&path(&late), &[]).await.ok()["status"], "requires_payment_method");
@@ -66,7 +66,7 @@ async fn a_voucher_that_nobody_pays_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voucher_ends_as_the_control_api_says_or_is_canceled() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let settle = |intent: &Value| format!("/_sandbox{}/settle", path(intent).trim_start_matches("/v1"));
     let one = voucher(api, "ana@example.com").await;
@@ -83,11 +83,11 @@ async fn a_voucher_ends_as_the_control_api_says_or_is_canceled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voucher_needs_an_email_and_completes_a_session() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let error = api.create(&[("payment_method_data[type]", "multibanco")]).await.error(400);
+    let error = api.create_intent(&[("payment_method_data[type]", "multibanco")]).await.error(400);
     assert_eq!(error["param"], "payment_method_data[billing_details][email]");
-    let session = api.sell(&[]).await.ok();
+    let session = api.create_session(&[]).await.ok();
     let session = format!("/checkout/sessions/{}", session["id"].as_str().unwrap());
     let params = [
         ("payment_method_data[type]", "multibanco"),

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{Receiver, Running, Webhook, config};
+use crate::support::{Receiver, TestSandbox, Webhook, config};
 
 /// Checks a signature by Stripe's recipe, on its own.
 fn is_signed(webhook: &Webhook, secret: &str) -> bool {
@@ -20,7 +20,7 @@ fn is_signed(webhook: &Webhook, secret: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_gets_every_event_signed() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let mut receivers = [Receiver::start(0), Receiver::start(0)];
     for (receiver, secret) in receivers.iter().zip(["whsec_a", "whsec_b"]) {
         sandbox.handle.register_webhook_endpoint(&receiver.url, secret).unwrap();
@@ -44,22 +44,22 @@ async fn every_endpoint_gets_every_event_signed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_webhook_is_sent_again() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let mut receiver = Receiver::start(3);
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    sandbox.api.create(&[]).await.ok();
+    sandbox.api.create_intent(&[]).await.ok();
     let first = receiver.next().await;
     for _ in 0..3 {
         let again = receiver.next().await;
         assert_eq!(again.body["id"], first.body["id"]);
         assert!(is_signed(&again, "whsec_x"));
     }
-    sandbox.api.until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
+    sandbox.api.wait_until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_are_managed_as_at_stripe() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let mut receiver = Receiver::start(0);
     let created = api
@@ -82,9 +82,9 @@ async fn endpoints_are_managed_as_at_stripe() {
     let all = [("enabled_events[]", "*"), ("disabled", "true"), ("description", "D")];
     let updated = api.post(&path, &all).await.ok();
     assert_eq!((&updated["status"], &updated["enabled_events"]), (&"disabled".into(), &json!(["*"])));
-    api.create(&[]).await.ok();
+    api.create_intent(&[]).await.ok();
     api.post(&path, &[("disabled", "false")]).await.ok();
-    let seen = api.create(&[]).await.ok();
+    let seen = api.create_intent(&[]).await.ok();
     assert_eq!(receiver.next().await.body["data"]["object"]["id"], seen["id"], "nothing while disabled");
 
     let deleted = api.delete(&path).await.ok();
@@ -101,13 +101,13 @@ async fn endpoints_are_managed_as_at_stripe() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_endpoints_get_the_events_of_connected_accounts() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let (mut own, mut connect) = (Receiver::start(0), Receiver::start(0));
     sandbox.handle.register_webhook_endpoint(&own.url, "whsec_x").unwrap();
     sandbox.handle.register_connect_webhook_endpoint(&connect.url, "whsec_x").unwrap();
-    sandbox.api.seller("acct_9").await.create(&[]).await.ok();
+    sandbox.api.create_seller("acct_9").await.create_intent(&[]).await.ok();
     assert_eq!(connect.next().await.body["account"], "acct_9");
-    let mine = sandbox.api.create(&[]).await.ok();
+    let mine = sandbox.api.create_intent(&[]).await.ok();
     let webhook = own.next().await;
     assert_eq!((&webhook.body["data"]["object"]["id"], webhook.body.get("account")), (&mine["id"], None));
 }
@@ -117,23 +117,23 @@ async fn pending_deliveries_are_resumed_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let config = quittance_sandbox::Config { state_file: Some(folder.path().join("state.db")), ..config() };
     let mut receiver = Receiver::start(u32::MAX);
-    let sandbox = Running::start(config.clone());
+    let sandbox = TestSandbox::start(config.clone());
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
-    sandbox.api.create(&[]).await.ok();
+    sandbox.api.create_intent(&[]).await.ok();
     let id: Value = receiver.next().await.body["id"].clone();
     sandbox.stop().await;
     while receiver.received.try_recv().is_ok() {}
     receiver.accept_all();
 
-    let sandbox = Running::start(config);
+    let sandbox = TestSandbox::start(config);
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
     assert_eq!(receiver.next().await.body["id"], id);
-    sandbox.api.until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
+    sandbox.api.wait_until("/v1/events", |list| list["data"][0]["pending_webhooks"] == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_payments_deliver_three_hundred_events() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let mut receiver = Receiver::start(7);
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
     let mut tasks = tokio::task::JoinSet::new();
@@ -150,7 +150,7 @@ async fn a_hundred_payments_deliver_three_hundred_events() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_secret_is_rolled_both_sign() {
-    let sandbox = Running::start(config());
+    let sandbox = TestSandbox::start(config());
     let mut receiver = Receiver::start(0);
     let params = [("url", receiver.url.as_str()), ("enabled_events[]", "*")];
     let endpoint = sandbox.api.post("/v1/webhook_endpoints", &params).await.ok();
@@ -159,11 +159,11 @@ async fn while_a_secret_is_rolled_both_sign() {
     let rolled = sandbox.api.post(&path, &[("expires_in_seconds", "3600")]).await.ok();
     let new = rolled["secret"].as_str().unwrap();
     assert_ne!(old, new);
-    sandbox.api.create(&[]).await.ok();
+    sandbox.api.create_intent(&[]).await.ok();
     let webhook = receiver.next().await;
     assert!(is_signed(&webhook, old) && is_signed(&webhook, new));
     sandbox.api.post("/_sandbox/clock", &[("advance_seconds", "3600")]).await.ok();
-    sandbox.api.create(&[]).await.ok();
+    sandbox.api.create_intent(&[]).await.ok();
     let webhook = receiver.next().await;
     assert!(!is_signed(&webhook, old) && is_signed(&webhook, new));
     assert_eq!(sandbox.api.post(&path, &[("expires_in_seconds", "86401")]).await.status, 400);
