@@ -91,7 +91,7 @@ pub struct SellerEvent {
 impl SellerEvent {
     /// Creates an event of this account, this many seconds after [`now`].
     #[must_use]
-    pub fn of(account_id: &str, seconds: i64, news: AccountEvent) -> Self {
+    pub fn new(account_id: &str, seconds: i64, news: AccountEvent) -> Self {
         Self {
             id: format!("evt_{}", Uuid::now_v7().simple()),
             created: NOW_S + seconds,
@@ -104,7 +104,7 @@ impl SellerEvent {
     /// Creates an `account.updated` event with this state, this many seconds after [`now`].
     #[must_use]
     pub fn updated(account_id: &str, seconds: i64, state: AccountState) -> Self {
-        Self::of(account_id, seconds, AccountEvent::Updated(Box::new(state)))
+        Self::new(account_id, seconds, AccountEvent::Updated(Box::new(state)))
     }
 
     /// Returns the event as the gateway parses it, with a placeholder payload.

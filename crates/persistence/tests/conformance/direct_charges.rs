@@ -72,7 +72,7 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDa
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Recorded(_)));
     // Nor is a live attempt handed out any more.
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Live(_)));
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 10, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_a", 10, AccountEvent::Deauthorized)]).await;
     let begun = begin(&store, &placed).await;
     let BeginAttemptOutcome::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(blockers, [Blocker::NotConnected]);
@@ -237,7 +237,7 @@ async fn an_account_that_was_refused_is_read_at_once(database: &TestDatabase) {
             .await
             .expect("a commit");
     }
-    hear_sellers(&store, &[SellerEvent::of("acct_c", 9, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_c", 9, AccountEvent::Deauthorized)]).await;
     claim(&store, 10).await;
     assert!(claim(&store, 11).await.is_empty());
     for account in ["acct_a", "acct_c", "acct_nobody", ""] {
@@ -357,7 +357,7 @@ async fn accounts_with_payments_are_walked_in_turn(database: &TestDatabase) {
     assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
     assert_eq!(walk(a(), 61).await.expect("an answer"), Some(EventBackfill { seen_until: Some(later(0)) }));
     // Who is not connected is not walked.
-    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     assert!(to_walk(9, 70).await.is_empty());
     assert_eq!(to_walk(9, 121).await, ["acct_a"]);
 }

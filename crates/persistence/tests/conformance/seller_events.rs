@@ -59,7 +59,7 @@ async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountSt
 async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabase) {
     let store = database.store().await;
     let before = connect(&store, ACCOUNT, ChargeType::Direct).await;
-    let gone = || SellerEvent::of(ACCOUNT, 5, AccountEvent::Deauthorized);
+    let gone = || SellerEvent::new(ACCOUNT, 5, AccountEvent::Deauthorized);
     for (event, mismatch) in [
         (SellerEvent { account: Account::connected("acct_x"), ..gone() }, Mismatch::UnknownSeller),
         (SellerEvent { account: Account::own(), ..gone() }, Mismatch::UnknownSeller),
@@ -99,7 +99,7 @@ async fn an_event_has_the_account_read(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     drive(&store, &id, 3, Some(&account_state())).await;
-    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 60, AccountEvent::Changed)]).await;
+    hear_sellers(&store, &[SellerEvent::new(ACCOUNT, 60, AccountEvent::Changed)]).await;
     assert_eq!(claim(&store, 60).await.len(), 1);
 }
 
@@ -124,9 +124,9 @@ async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabas
             for step in &order {
                 let event = match step {
                     0 => SellerEvent::updated(&account, 2, named("two")),
-                    1 => SellerEvent::of(&account, 5, AccountEvent::Deauthorized),
+                    1 => SellerEvent::new(&account, 5, AccountEvent::Deauthorized),
                     // What happened last: it was lost once more, or only changed.
-                    2 if is_lost_again => SellerEvent::of(&account, 12, AccountEvent::Deauthorized),
+                    2 if is_lost_again => SellerEvent::new(&account, 12, AccountEvent::Deauthorized),
                     2 => SellerEvent::updated(&account, 12, named("now")),
                     _ => {
                         let again = connecting(&account, ChargeType::Direct);
@@ -158,7 +158,7 @@ async fn what_was_refused_before_the_platform_was_let_in_again_ends_nothing(data
     let again = ConnectSeller { began_s: NOW_S + 8, ..connecting(ACCOUNT, ChargeType::Direct) };
     store.connect_seller(again).await.expect("a seller");
     // Nor does what its owner had ended before, and is told of only now.
-    hear_sellers(&store, &[SellerEvent::of(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
     assert_eq!(seller(&store, &id).await.connection_status, ConnectionStatus::Connected);
     let refused = store.record_account_disconnect(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
     assert_eq!(refused.connection_status, ConnectionStatus::Connected);
@@ -186,7 +186,7 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
             match (dice.below(4), &truth) {
                 (0, Some(_)) => {
                     truth = None;
-                    undelivered.push(SellerEvent::of(&account, second, AccountEvent::Deauthorized));
+                    undelivered.push(SellerEvent::new(&account, second, AccountEvent::Deauthorized));
                 }
                 (_, None) => {
                     let state = named(&step.to_string());
@@ -240,7 +240,7 @@ async fn sellers_and_orders_are_one_batch(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let found = connect(&store, ACCOUNT, ChargeType::Direct).await;
-    let event = SellerEvent::of(ACCOUNT, 5, AccountEvent::Deauthorized);
+    let event = SellerEvent::new(ACCOUNT, 5, AccountEvent::Deauthorized);
     // As one batch fails, nothing of it stays.
     let corrupt = format!("UPDATE sellers SET connection_status = 'odd' WHERE id = '{}'", found.id);
     database.execute(&corrupt).await;

@@ -42,7 +42,7 @@ async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
     assert!(matches!(begin(&store, &works.id, true).await, BeginUnlinkOutcome::BeginAttemptOutcome(_)));
     // What Stripe was never asked for, or what was ended there, ends at once.
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
-    hear_sellers(&store, &[SellerEvent::of("acct_b", 9, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     for id in [unmade.id, broken.id] {
         for _ in 0..2 {
             let BeginUnlinkOutcome::Done(done) = begin(&store, &id, false).await else { panic!() };
@@ -58,7 +58,7 @@ async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
     assert!(claim(&store, 39).await.is_empty(), "who request_params is about to do it");
     assert_eq!(claim(&store, 40).await[0].work, SellerWork::Unlink { force: true });
     // An event has nothing read: the end is what is to be done.
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 41, AccountEvent::Changed)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_a", 41, AccountEvent::Changed)]).await;
     store
         .record_account_snapshot(id.clone(), NOW_S + 42, account_state(), later(42))
         .await
@@ -66,7 +66,7 @@ async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
     assert!(claim(&store, 99).await.is_empty());
     assert_eq!(claim(&store, 100).await[0].work, SellerWork::Unlink { force: true });
     // Stripe tells of it before whoever drove it says so.
-    hear_sellers(&store, &[SellerEvent::of("acct_a", 101, AccountEvent::Deauthorized)]).await;
+    hear_sellers(&store, &[SellerEvent::new("acct_a", 101, AccountEvent::Deauthorized)]).await;
     for _ in 0..2 {
         let ended = store.unlinked(id.clone(), later(102)).await.expect("a commit");
         assert_eq!(ended.connection_status, ConnectionStatus::Unlinked);

@@ -52,7 +52,7 @@ async fn capture_in_full_or_part_happens_once(database: &TestDatabase) {
     wait_until_idle(&env).await;
     let objects = StripeObjects::read(&env, &shop).await;
     for (order_id, taken) in [(&all, AMOUNT), (&part, 900), (&page, 1_000)] {
-        assert_eq!(objects.of(order_id).received(), taken, "{:?}", objects.of(order_id));
+        assert_eq!(objects.for_order(order_id).received(), taken, "{:?}", objects.for_order(order_id));
         assert_eq!(shop.order(order_id).await["amount_paid"], taken);
         let paid = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
         assert_eq!(env.count(&paid).await, 1);
@@ -113,5 +113,5 @@ async fn authorization_expired_at_bank_reopens_order(database: &TestDatabase) {
     let late = shop.capture_request(&held.order_id, None).send_with_retries().await;
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
     assert_eq!(shop.order(&held.order_id).await["status"], "pending");
-    assert_eq!(StripeObjects::read(&env, &shop).await.of(&held.order_id).received(), 0);
+    assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&held.order_id).received(), 0);
 }

@@ -17,7 +17,7 @@ quittance_test_support::on_both_databases! { same_chaos_seed_ends_in_same_state 
 const READS: &str = "GET ";
 
 /// The maximum number of attempts by a customer to confirm a payment.
-const PRESSES_MAX: usize = 30;
+const ATTEMPTS_MAX: usize = 30;
 
 /// A scenario for one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Run<'_> {
         let form = format!("payment_method={method}&return_url=https%3A%2F%2Fshop.example%2Fdone");
         let path = format!("/v1/payment_intents/{payment_intent_id}/confirm");
         let call = self.env.stripe.post(path).form(&form).key(&format!("{payment_intent_id}-{method}"));
-        for _ in 0..PRESSES_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             let Ok(answer) = call.try_send().await else { continue };
             // A replayed 500 is the final response for its key.
             if matches!(answer.status, 200 | 402) || answer.header("idempotent-replayed") == "true" {
@@ -85,7 +85,7 @@ impl Run<'_> {
             }
             assert!(matches!(answer.status, 409 | 429 | 500 | 502), "{}", answer.text);
         }
-        panic!("{payment_intent_id}: no answer");
+        panic!("{payment_intent_id}: no final response");
     }
 
     /// Polls the service's payment lookup.
@@ -234,7 +234,7 @@ async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     let of_the_api = first.faults.keys().filter(|what| what.contains("/v1/")).count();
     assert!(
         of_the_api > 1 && first.faults.len() > of_the_api + 1,
-        "too calm to be a test: {:?}",
+        "the seed causes too few faults: {:?}",
         first.faults
     );
 
@@ -249,5 +249,5 @@ async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     assert_eq!(first, again);
 
     let statuses = |run: &RunOutcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
-    assert_eq!(statuses(&first), statuses(&other), "faults change the way, not the end");
+    assert_eq!(statuses(&first), statuses(&other), "faults must not change the final statuses");
 }

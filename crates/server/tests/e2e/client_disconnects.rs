@@ -70,7 +70,7 @@ async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
             assert_eq!(canceled.body["status"], "canceled");
             ExpectedEnd::Canceled
         } else {
-            let source = Source::of(&shop, payable).await;
+            let source = Source::new(&shop, payable).await;
             shop.confirm(&source.payable.payment_intent_id).await;
             let delivery = source.succeeded().delivery(&env.api);
             disconnect_during(&delivery, &base, &mut rng).await;

@@ -11,7 +11,7 @@ use crate::process::{output, quittance, text};
 quittance_test_support::on_both_databases! { secret_key_works_until_revoked, migrate_creates_schema }
 
 /// Valid Stripe settings.
-const REAL: [(&str, &str); 3] = [
+const STRIPE_SETTINGS: [(&str, &str); 3] = [
     ("STRIPE_SECRET_KEY", "sk_test_1"),
     ("STRIPE_PUBLISHABLE_KEY", "pk_test_1"),
     ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
@@ -40,17 +40,40 @@ fn invalid_setting_is_refused_by_name() {
             &[("STRIPE_SECRET_KEY", "sk_test_1"), ("STRIPE_WEBHOOK_SECRET", "whsec_1")],
             "STRIPE_PUBLISHABLE_KEY",
         ),
-        (&[REAL[0], REAL[1], REAL[2], ("STRIPE_API_BASE", "http://stripe.example")], "STRIPE_API_BASE"),
         (
-            &[REAL[0], REAL[1], REAL[2], ("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:1")],
+            &[
+                STRIPE_SETTINGS[0],
+                STRIPE_SETTINGS[1],
+                STRIPE_SETTINGS[2],
+                ("STRIPE_API_BASE", "http://stripe.example"),
+            ],
+            "STRIPE_API_BASE",
+        ),
+        (
+            &[
+                STRIPE_SETTINGS[0],
+                STRIPE_SETTINGS[1],
+                STRIPE_SETTINGS[2],
+                ("QUITTANCE_SANDBOX_LISTEN", "127.0.0.1:1"),
+            ],
             "QUITTANCE_SANDBOX_LISTEN",
         ),
         (
-            &[REAL[0], REAL[1], REAL[2], ("STRIPE_CONNECT_BASE", "http://stripe.example")],
+            &[
+                STRIPE_SETTINGS[0],
+                STRIPE_SETTINGS[1],
+                STRIPE_SETTINGS[2],
+                ("STRIPE_CONNECT_BASE", "http://stripe.example"),
+            ],
             "STRIPE_CONNECT_BASE",
         ),
         (
-            &[REAL[0], REAL[1], REAL[2], ("STRIPE_CONNECT_BASE", "https://stripe.example/oauth")],
+            &[
+                STRIPE_SETTINGS[0],
+                STRIPE_SETTINGS[1],
+                STRIPE_SETTINGS[2],
+                ("STRIPE_CONNECT_BASE", "https://stripe.example/oauth"),
+            ],
             "STRIPE_CONNECT_BASE",
         ),
         (&[("STRIPE_CONNECT_CLIENT_ID", "acct_1")], "STRIPE_CONNECT_CLIENT_ID"),
@@ -85,7 +108,7 @@ fn invalid_setting_is_refused_by_name() {
         assert!(matches!(refused.status.code(), Some(1 | 2)), "{settings:?}: {:?} {said}", refused.status);
         assert!(names_it, "{settings:?} is refused without naming {named}: {said}");
         for (_, value) in settings.iter().filter(|(name, _)| name.contains("KEY")) {
-            assert!(!said.contains(value), "a secret is shown: {said}");
+            assert!(!said.contains(value), "the message shows a secret: {said}");
         }
     }
 }
@@ -129,10 +152,10 @@ fn openapi_prints_document() {
     let home = tempfile::tempdir().unwrap();
     let printed = output(quittance(home.path()).arg("openapi"));
     assert!(printed.status.success());
-    let document: Value = serde_json::from_slice(&printed.stdout).expect("JSON and nothing else");
+    let document: Value = serde_json::from_slice(&printed.stdout).expect("only JSON on standard output");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     assert!(document["paths"]["/v1/orders/{id}/payment_intent"]["post"].is_object());
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "it needs no database");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "the command must not create a database");
 }
 
 /// Runs a command on a database. Returns its output.
@@ -151,7 +174,7 @@ async fn secret_key_works_until_revoked(database: &TestDatabase) {
     let key = printed.trim_end_matches('\n');
     assert!(key.starts_with("qsk_") && !key.contains(char::is_whitespace), "{printed:?}");
     let listed = run(database, home.path(), &["keys", "list"]).await;
-    assert!(!listed.contains(key), "a key is shown once");
+    assert!(!listed.contains(key), "only `keys create` shows the key");
     let line = listed.lines().find(|line| line.ends_with("warehouse")).expect("the key in the list");
     let id = line.split_whitespace().next().expect("its id");
     assert!(id.starts_with("key_") && line.contains("active"), "{line}");

@@ -22,10 +22,10 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     let kills = if exhaustive() { 60 } else { 8 };
     let mut env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open(&env).await;
-    let enough = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        clients.spawn(buy_until(shop.clone(), Arc::clone(&enough), seed, client));
+        clients.spawn(buy_until(shop.clone(), Arc::clone(&stop), seed, client));
     }
     let mut moments = rng(seed, CLIENTS);
     for _ in 0..kills {
@@ -36,7 +36,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
         env.expire_leases().await;
         env.restart(&[]).await;
     }
-    enough.store(true, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     let expected_ends: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
     println!("{} orders through {kills} kills", expected_ends.len());
     assert_orders(&env, &shop, &expected_ends).await;
@@ -54,13 +54,13 @@ async fn wait_for_requests(env: &Environment<'_>, requests: i64) {
 /// Places orders and pays most of them until the flag is set.
 async fn buy_until(
     shop: Storefront,
-    enough: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     seed: u64,
     client: usize,
 ) -> Vec<(String, ExpectedEnd)> {
     let mut rng = rng(seed, client);
     let mut expected_ends = Vec::new();
-    while !enough.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         let expected_end = if rng.random_ratio(1, 4) { ExpectedEnd::Canceled } else { ExpectedEnd::Paid };
         let name = format!("client-{client}-order-{}", expected_ends.len());
         shop.complete_order(&name, expected_end).await;

@@ -33,7 +33,7 @@ pub(crate) async fn restart_with_crash_point(env: &mut Environment<'_>, point: C
 /// Waits for the crash, and restarts the service without a crash point.
 pub(crate) async fn restart_after_crash(env: &mut Environment<'_>) {
     let status = env.service().wait_for_exit().await;
-    assert!(!status.success(), "it stopped in good order");
+    assert!(!status.success(), "the service must crash, not stop gracefully");
     env.expire_leases().await;
     env.restart(&[]).await;
 }
@@ -96,7 +96,11 @@ async fn check_retried_requests(database: &TestDatabase, charge_route: ChargeRou
 }
 
 /// Runs the flow that reaches one of [`OTHER_POINTS`].
-async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (String, ExpectedMoney) {
+async fn run_flow_to(
+    shop: &Storefront,
+    database: &TestDatabase,
+    point: CrashPoint,
+) -> (String, ExpectedMoney) {
     let (name, key) = (point.name(), format!("{}-money", point.name()));
     match point {
         CrashPoint::AttemptAbandoned => {
@@ -104,13 +108,13 @@ async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (S
             let page = shop.session_request(&payable.order_id).send_with_retries().await.expect(200);
             shop.pay_page(&page.text_of("checkout_session_id"), "pm_card_visa").await.expect(200);
             shop.wait_until_paid(&payable.order_id).await;
-            (payable.order_id, ExpectedMoney::kept("paid", AMOUNT))
+            (payable.order_id, ExpectedMoney::without_refund("paid", AMOUNT))
         }
         CrashPoint::ExpiryRequested => {
             let payable = shop.intent_order(name).await;
             expire_order(database, &payable.order_id).await;
             shop.wait_for_status(&payable.order_id, "expired").await;
-            (payable.order_id, ExpectedMoney::kept("expired", 0))
+            (payable.order_id, ExpectedMoney::without_refund("expired", 0))
         }
         CrashPoint::CaptureRequested | CrashPoint::PaymentIntentCaptured => {
             let held = shop.authorized_order(name).await;
@@ -122,7 +126,7 @@ async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (S
                 .await
                 .expect(200);
             assert_eq!(captured.body["amount_paid"], 900, "{}", captured.text);
-            (held.order_id, ExpectedMoney::kept("paid", 900))
+            (held.order_id, ExpectedMoney::without_refund("paid", 900))
         }
         _ => {
             let payable = shop.intent_order(name).await;
@@ -134,7 +138,7 @@ async fn go(shop: &Storefront, database: &TestDatabase, point: CrashPoint) -> (S
             shop.wait_for_status(&payable.order_id, "partially_refunded").await;
             (
                 payable.order_id,
-                ExpectedMoney { status: "partially_refunded", received: AMOUNT, refunds: 1, back: 700 },
+                ExpectedMoney { status: "partially_refunded", received: AMOUNT, refunds: 1, refunded: 700 },
             )
         }
     }
@@ -146,12 +150,12 @@ struct ExpectedMoney {
     status: &'static str,
     received: i64,
     refunds: usize,
-    back: i64,
+    refunded: i64,
 }
 
 impl ExpectedMoney {
-    fn kept(status: &'static str, received: i64) -> Self {
-        Self { status, received, refunds: 0, back: 0 }
+    fn without_refund(status: &'static str, received: i64) -> Self {
+        Self { status, received, refunds: 0, refunded: 0 }
     }
 }
 
@@ -168,22 +172,22 @@ async fn check_crashes_at_other_points(database: &TestDatabase, charge_route: Ch
     let shop = Storefront::open_with_route(&env, charge_route).await;
     for point in OTHER_POINTS {
         restart_with_crash_point(&mut env, point).await;
-        let gone = OnceCell::new();
+        let outcome = OnceCell::new();
         let flow = async {
-            let _ = gone.set(go(&shop, database, point).await);
+            let _ = outcome.set(run_flow_to(&shop, database, point).await);
         };
         crash_during(&mut env, point, flow).await;
         wait_until_idle(&env).await;
-        let (order_id, ends) = gone.into_inner().expect("it went through");
+        let (order_id, ends) = outcome.into_inner().expect("the flow ended");
         let objects = StripeObjects::read(&env, &shop).await;
-        let at_stripe = objects.of(&order_id);
+        let at_stripe = objects.for_order(&order_id);
         // The uncaptured amount isn't a refund.
         let refunds = at_stripe.refunds.len();
         assert!(at_stripe.successes() <= 1, "{}: {at_stripe:?}", point.name());
         let order = shop.order(&order_id).await;
         assert_eq!(order["status"], ends.status, "{}: {order}", point.name());
         let found = (at_stripe.received(), refunds, at_stripe.refunded());
-        assert_eq!(found, (ends.received, ends.refunds, ends.back), "{}: {at_stripe:?}", point.name());
+        assert_eq!(found, (ends.received, ends.refunds, ends.refunded), "{}: {at_stripe:?}", point.name());
     }
 }
 
@@ -230,7 +234,7 @@ async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeR
             let change = shop.api.patch(format!("/v1/orders/{order_id}")).json(&body);
             if change.try_send().await.is_ok() {
                 let canceled = shop.cancel_request(&order_id).try_send().await;
-                assert!(canceled.is_err(), "{} is never reached", point.name());
+                assert!(canceled.is_err(), "the service did not reach {}", point.name());
             }
         }
         restart_after_crash(&mut env).await;
@@ -249,9 +253,11 @@ async fn assert_resumed(env: &Environment<'_>, shop: &Storefront, point: CrashPo
     let known = env.texts(&known).await;
     let intents = shop.stripe.list("/v1/payment_intents").await;
     let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == order_id);
-    let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("{}: not one PaymentIntent", point.name()) };
+    let [intent] = ours.collect::<Vec<_>>()[..] else {
+        panic!("{}: expected one PaymentIntent", point.name())
+    };
     assert_eq!(known, [intent["id"].as_str().unwrap_or_default()], "{}", point.name());
-    let is_told = intent["shipping"]["address"]["line1"] == "12 St James's Square";
+    let is_sent = intent["shipping"]["address"]["line1"] == "12 St James's Square";
     let status = shop.order(order_id).await["status"].clone();
     match point {
         CrashPoint::CloseRequested | CrashPoint::AttemptClosed => {
@@ -263,7 +269,7 @@ async fn assert_resumed(env: &Environment<'_>, shop: &Storefront, point: CrashPo
             );
         }
         CrashPoint::DetailsChanged | CrashPoint::DetailsSent => {
-            assert!(is_told, "{}: {intent}", point.name());
+            assert!(is_sent, "{}: {intent}", point.name());
         }
         _ => {
             // The customer returns and pays.

@@ -57,7 +57,7 @@ fn operations_page_lists_exactly_the_metrics() {
         let name = format!("\"{name}\"");
         let crates: BTreeSet<&str> =
             sources.iter().filter(|source| source.text.contains(&name)).map(|source| source.krate).collect();
-        assert!(!crates.is_empty(), "there is no metric {name}");
+        assert!(!crates.is_empty(), "the metric {name} does not exist");
         // The values of many labels are defined in the domain crate.
         let may_say = |source: &&Source| source.krate == "domain" || crates.contains(source.krate);
         let is_said = |word: &str| sources.iter().filter(may_say).any(|source| source.text.contains(word));

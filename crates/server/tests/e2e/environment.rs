@@ -102,7 +102,7 @@ impl<'a> Environment<'a> {
 
     /// Starts another service on the same database, with additional settings.
     pub(crate) async fn start_second_service(&self, settings: &[(&str, &str)]) -> (Process, Client) {
-        assert_eq!(self.database.kind(), Kind::Postgres, "an SQLite file has one server");
+        assert_eq!(self.database.kind(), Kind::Postgres, "only one service can use an SQLite file");
         let api = Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(SECRET_KEY));
         let mut process =
             start_service(self.home.path(), "second", self.database, &api, &self.stripe, settings);

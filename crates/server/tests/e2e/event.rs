@@ -38,7 +38,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) async fn of(shop: &Storefront, payable: IntentOrder) -> Self {
+    pub(crate) async fn new(shop: &Storefront, payable: IntentOrder) -> Self {
         let object = shop.at_stripe(&payable.payment_intent_id).await;
         assert_eq!((&object["amount"], &object["currency"]), (&json!(AMOUNT), &json!("eur")));
         assert_eq!(object["metadata"]["order_id"], payable.order_id.as_str());

@@ -56,7 +56,7 @@ struct Lifecycle<'a> {
     shop: &'a Storefront,
     flow: PaymentFlow,
     order_id: String,
-    /// The ID of the Checkout Session or the PaymentIntent.
+    /// The PaymentIntent ID or the Checkout Session ID.
     id: String,
     payment_intent_id: String,
     charge_id: String,
@@ -216,7 +216,7 @@ async fn check_event_orders(database: &TestDatabase, charge_route: ChargeRoute) 
     wait_until_idle(&env).await;
     let objects = StripeObjects::read(&env, &shop).await;
     for (name, life, status) in &lives {
-        let at_stripe = objects.of(&life.order_id);
+        let at_stripe = objects.for_order(&life.order_id);
         assert_eq!(at_stripe.status(), *status, "{name}");
         let ends = (Some(*status), Some(at_stripe.refunded()));
         wait_until(&format!("{name} ends as {ends:?}"), async || {
@@ -225,5 +225,5 @@ async fn check_event_orders(database: &TestDatabase, charge_route: ChargeRoute) 
         })
         .await;
     }
-    println!("{} lives", lives.len());
+    println!("{} lifecycles", lives.len());
 }

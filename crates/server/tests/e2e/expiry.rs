@@ -165,6 +165,6 @@ fn two_processes_expire_each_order_once() {
         assert_eq!(env.count("outbox WHERE kind = 'order.expired'").await, 40);
         assert_eq!(shop.stock().await, 40);
         let closed = env.count("stripe_calls WHERE operation = 'payment_intents.cancel'").await;
-        assert_eq!(closed, 10, "each PaymentIntent is closed by one process");
+        assert_eq!(closed, 10, "only one process must close each PaymentIntent");
     });
 }

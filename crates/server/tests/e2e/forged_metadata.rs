@@ -32,9 +32,9 @@ pub(crate) struct ForgingSeller<'a> {
 }
 
 impl<'a> ForgingSeller<'a> {
-    pub(crate) async fn of(env: &'a Environment<'a>, shop: Storefront) -> Self {
-        let seller = shop.seller.clone().expect("a shop that sells through a seller");
-        Self { env, owner: Platform::of(env).owner(&seller).await, shop }
+    pub(crate) async fn new(env: &'a Environment<'a>, shop: Storefront) -> Self {
+        let seller = shop.seller.clone().expect("a shop with a seller");
+        Self { env, owner: Platform::new(env).owner(&seller).await, shop }
     }
 
     /// Creates and pays a PaymentIntent that imitates this attempt.
@@ -73,14 +73,14 @@ impl<'a> ForgingSeller<'a> {
         let before = order_rows(self.env).await;
         let ids = [self.pay_intent(order_id, payment_id).await, self.pay_session(order_id, payment_id).await];
         wait_until_delivered(self.env).await;
-        assert_eq!(order_rows(self.env).await, before, "an event of {ids:?} counted");
+        assert_eq!(order_rows(self.env).await, before, "an event about {ids:?} changed an order");
         for kind in ["payment_intent.succeeded", "checkout.session.completed"] {
             let ignored = format!("inbox WHERE kind = '{kind}' AND outcome = 'ignored'");
-            assert!(self.env.count(&ignored).await > 0, "{kind} was not heard");
+            assert!(self.env.count(&ignored).await > 0, "{kind} did not arrive");
         }
         let read = self.shop.order(order_id).await;
         for id in ids {
-            assert!(!read.to_string().contains(&id), "{id} is taken for ours: {read}");
+            assert!(!read.to_string().contains(&id), "the order contains the forged {id}: {read}");
         }
     }
 
@@ -90,14 +90,14 @@ impl<'a> ForgingSeller<'a> {
         let before = order_rows(self.env).await;
         let done = self.env.run(&["reconcile", "--since", "1h"], &[]);
         assert!(done.status.success(), "{}", crate::process::text(&done.stderr));
-        assert_eq!(order_rows(self.env).await, before, "the reconciler was deceived");
+        assert_eq!(order_rows(self.env).await, before, "`reconcile` accepted a forged object");
     }
 
-    /// Returns the ID and the payment ID of the platform's object for an order.
+    /// Returns the platform's object for an order: its ID and payment ID.
     pub(crate) async fn platform_object(&self, list: &str, order_id: &str) -> (String, String) {
         let found = self.owner.list(list).await;
         let ours = found.iter().find(|object| object["metadata"]["order_id"] == order_id);
-        let ours = ours.unwrap_or_else(|| panic!("Stripe has nothing of {order_id}: {found:?}"));
+        let ours = ours.unwrap_or_else(|| panic!("Stripe has no object for {order_id}: {found:?}"));
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         (text(&ours["id"]), text(&ours["metadata"]["payment_id"]))
     }
@@ -108,14 +108,14 @@ impl<'a> ForgingSeller<'a> {
         wait_until_idle(self.env).await;
         let order = self.shop.order(order_id).await;
         assert_eq!((&order["status"], &order["amount_paid"]), (&json!("paid"), &json!(AMOUNT)), "{order}");
-        assert!(self.shop.refunds(order_id).await.is_empty(), "what was never ours was given back");
+        assert!(self.shop.refunds(order_id).await.is_empty(), "the forged payment was refunded");
         let published = format!("outbox WHERE kind = 'order.paid' AND order_id = '{order_id}'");
         assert_eq!(self.env.count(&published).await, 1);
     }
 }
 
 async fn start<'a>(env: &'a Environment<'a>, charge_route: ChargeRoute) -> ForgingSeller<'a> {
-    ForgingSeller::of(env, Storefront::open_with_route(env, charge_route).await).await
+    ForgingSeller::new(env, Storefront::open_with_route(env, charge_route).await).await
 }
 
 async fn forged_metadata_before_first_attempt_is_ignored(database: &TestDatabase) {
@@ -163,7 +163,7 @@ async fn forged_objects_a_day_after_lost_response_are_ignored(database: &TestDat
 }
 
 /// Creates the platform's object without its response reaching the service, while the seller forges a copy. Returns the
-/// ID of the platform's object.
+/// PaymentIntent ID or the Checkout Session ID of the platform's object.
 async fn create_with_lost_response(
     forger: &ForgingSeller<'_>,
     order_id: &str,
@@ -194,13 +194,13 @@ async fn create_with_lost_response(
     let known = format!(
         "SELECT {column} AS value FROM payments WHERE order_id = '{order_id}' AND {column} IS NOT NULL"
     );
-    assert!(env.texts(&known).await.is_empty(), "the answer was not lost: this shows nothing");
+    assert!(env.texts(&known).await.is_empty(), "the response was not lost, so this test proves nothing");
     let learned = wait_until("the created object is found", async || {
         env.make_resumes_due().await;
         env.texts(&known).await.pop()
     })
     .await;
-    assert_eq!(learned, ours, "the seller's own was taken for ours");
+    assert_eq!(learned, ours, "the service adopted the forged object");
     ours
 }
 
@@ -238,9 +238,9 @@ async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let own_shop = Storefront::open(&env).await;
-    let other = Platform::of(&env).ready_seller(ChargeRoute::Direct).await;
-    let direct = Source::of(&shop, shop.intent_order("direct").await).await;
-    let own = Source::of(&own_shop, own_shop.intent_order("own").await).await;
+    let other = Platform::new(&env).ready_seller(ChargeRoute::Direct).await;
+    let direct = Source::new(&shop, shop.intent_order("direct").await).await;
+    let own = Source::new(&own_shop, own_shop.intent_order("own").await).await;
     let before = order_rows(&env).await;
     let of = |source: &Source, account: Option<&Seller>| -> Event {
         let mut event = source.succeeded();

@@ -1,4 +1,4 @@
-//! Invariants that hold for every order in the end, whatever the interruptions.
+//! Invariants that hold for every order in the end, after any interruption.
 
 use std::collections::{HashMap, HashSet};
 
@@ -93,19 +93,23 @@ pub(crate) async fn assert_orders(
         payment_intents.entry(order_id).or_default().push(payment_intent);
     }
     for (name, expected_end) in expected_ends {
-        let [order_id] = of(&orders, name) else {
-            panic!("{name} was placed {} times", of(&orders, name).len());
+        let [order_id] = values_of(&orders, name) else {
+            panic!("{name} was placed {} times", values_of(&orders, name).len());
         };
         let at_stripe = payment_intents.get(order_id).map(Vec::as_slice).unwrap_or_default();
-        assert_eq!(at_stripe.len(), of(&attempts, order_id).len(), "{name}: an attempt is one PaymentIntent");
+        assert_eq!(
+            at_stripe.len(),
+            values_of(&attempts, order_id).len(),
+            "{name}: each attempt must have one PaymentIntent"
+        );
         let open = at_stripe.iter().filter(|intent| intent["status"] != "canceled").count();
-        let paid = of(&outbox, order_id).iter().filter(|kind| *kind == "order.paid").count();
-        let canceled = of(&outbox, order_id).iter().filter(|kind| *kind == "order.canceled").count();
+        let paid = values_of(&outbox, order_id).iter().filter(|kind| *kind == "order.paid").count();
+        let canceled = values_of(&outbox, order_id).iter().filter(|kind| *kind == "order.canceled").count();
         let expected = match expected_end {
             ExpectedEnd::Paid => ("paid", 1, 1, 0),
             ExpectedEnd::Canceled => ("canceled", 0, 0, 1),
         };
-        let status = of(&statuses, order_id).join(" ");
+        let status = values_of(&statuses, order_id).join(" ");
         assert_eq!((status.as_str(), open, paid, canceled), expected, "{name} {order_id}: {at_stripe:?}");
     }
     check_inbox(env).await;
@@ -124,7 +128,7 @@ async fn check_inbox(env: &Environment<'_>) {
     assert!(!delivered.is_empty());
     for event in delivered {
         let id = event["id"].as_str().unwrap_or_default();
-        assert!(inbox.contains(id), "{id} was acknowledged and is lost");
+        assert!(inbox.contains(id), "{id} was acknowledged but is not in the inbox");
     }
 }
 
@@ -139,6 +143,6 @@ async fn pairs(env: &Environment<'_>, sql: &str) -> HashMap<String, Vec<String>>
     found
 }
 
-fn of<'a>(pairs: &'a HashMap<String, Vec<String>>, first: &str) -> &'a [String] {
+fn values_of<'a>(pairs: &'a HashMap<String, Vec<String>>, first: &str) -> &'a [String] {
     pairs.get(first).map(Vec::as_slice).unwrap_or_default()
 }

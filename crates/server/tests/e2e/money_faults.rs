@@ -156,7 +156,7 @@ impl Case {
 
     /// Asserts that the action took effect once.
     async fn check(&self, env: &Environment<'_>, shop: &Storefront, objects: &StripeObjects, how: &str) {
-        let at_stripe = objects.of(&self.order_id);
+        let at_stripe = objects.for_order(&self.order_id);
         let order = shop.order(&self.order_id).await;
         let said = format!("{self:?} {how}: {order} {at_stripe:#?}");
         let live = at_stripe.intents.iter().filter(|intent| intent["status"] != "canceled").count();
@@ -200,7 +200,7 @@ impl Case {
         // The created object can be paid, and pays the order once.
         shop.wait_until_paid(&self.order_id).await;
         let objects = StripeObjects::read(env, shop).await;
-        let at_stripe = objects.of(&self.order_id);
+        let at_stripe = objects.for_order(&self.order_id);
         let found = (at_stripe.successes(), at_stripe.received(), at_stripe.fee());
         assert_eq!(found, (1, AMOUNT, shop.fee()), "{said}");
     }

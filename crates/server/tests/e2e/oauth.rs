@@ -21,8 +21,8 @@ quittance_test_support::on_both_databases! {
 
 async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
-    let nobody = async |what: &str| {
+    let platform = Platform::new(&env);
+    let assert_no_seller = async |what: &str| {
         assert_eq!(env.count("sellers").await, 0, "{what}");
         assert!(!env.stripe_requests().iter().any(|asked| asked["path"] == "/oauth/token"), "{what}");
     };
@@ -52,11 +52,11 @@ async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabas
         let body = json!({ "code": code, "state": state, "binding": binding });
         let refused = platform.complete_oauth(&body).await;
         assert_eq!((refused.status, refused.problem()), (400, error), "{what}");
-        nobody(what).await;
+        assert_no_seller(what).await;
     }
     let refused = platform.complete_oauth(&json!({ "code": of_ada.code, "binding": "session of ada" })).await;
     assert_eq!((refused.status, refused.problem()), (422, "invalid_request"));
-    nobody("no state").await;
+    assert_no_seller("no state").await;
 
     // An expired state stays expired, even if the clock is set back.
     let late = platform.approve(&platform.authorize("session of ada").await, &ada).await;
@@ -65,7 +65,7 @@ async fn foreign_or_reused_oauth_state_connects_no_seller(database: &TestDatabas
     database.execute(over).await;
     let refused = platform.complete_oauth(&late.with("session of ada")).await;
     assert_eq!((refused.status, refused.problem()), (400, "oauth_state_expired"));
-    nobody("expired").await;
+    assert_no_seller("expired").await;
 
     // The failed attempts don't affect the user who started the flow.
     let seller = platform.complete_oauth(&of_ada.with("session of ada")).await.expect(200);
@@ -107,7 +107,7 @@ async fn dump(database: &TestDatabase) -> String {
 async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
     let settings = [NO_BACKFILL[0], ("QUITTANCE_LOG", "trace")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let account_id = platform.create_account("").await;
     let url = platform.authorize("the session of ada").await;
     let came_back = platform.approve(&url, &account_id).await;
@@ -136,7 +136,10 @@ async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
     let metrics = env.api.get("/metrics").send().await.expect(200).text;
     let answers = [&connected, &replayed, &used, &refused, &made].map(|answer| answer.text.clone()).concat();
     let (tables, logs) = (dump(database).await, env.logs());
-    assert!(tables.contains(&account_id) && logs.contains("quittance"), "nothing was looked at");
+    assert!(
+        tables.contains(&account_id) && logs.contains("quittance"),
+        "the tables or the log are incomplete"
+    );
     let secret_of_link = link_url.rsplit('/').next().expect("an end").to_owned();
     let secrets = [
         ("a code", came_back.code.as_str()),
@@ -164,7 +167,10 @@ async fn oauth_secrets_are_neither_stored_nor_logged(database: &TestDatabase) {
         [("the tables", tables), ("the log", logs), ("the metrics", metrics), ("an answer", answers)]
     {
         for prefix in ["sk_test_", "rt_"] {
-            assert!(has_token(&format!("a {prefix}{} b", "x7".repeat(20)), prefix), "such is a token");
+            assert!(
+                has_token(&format!("a {prefix}{} b", "x7".repeat(20)), prefix),
+                "has_token must find this token"
+            );
             assert!(!has_token(&text, prefix), "a token of an account, {prefix}…, is in {place}");
         }
     }

@@ -28,10 +28,10 @@ fn assert_unavailable(answer: &Answer) {
 #[test]
 fn unreachable_database_returns_503_until_it_is_back() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
-        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
+        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("PostgreSQL is not excluded");
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
-        let source = Source::of(&shop, shop.intent_order("before").await).await;
+        let source = Source::new(&shop, shop.intent_order("before").await).await;
         let order_id = &source.payable.order_id;
         let succeeded = source.succeeded();
 
@@ -77,7 +77,7 @@ fn locked_database_file_returns_503_until_released() {
     run_on(Kind::Sqlite, async |database: &TestDatabase| {
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
-        let source = Source::of(&shop, shop.intent_order("before").await).await;
+        let source = Source::new(&shop, shop.intent_order("before").await).await;
         let succeeded = source.succeeded();
 
         let held = database.hold_writes().await;
@@ -102,7 +102,7 @@ fn locked_database_file_returns_503_until_released() {
 #[test]
 fn cut_database_connections_are_replaced() {
     run_on(Kind::Postgres, async |database: &TestDatabase| {
-        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("it was not left out a moment ago");
+        let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("PostgreSQL is not excluded");
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
         let name = name(database);

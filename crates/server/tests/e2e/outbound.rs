@@ -44,10 +44,10 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
     .await;
     // A delivery to a hanging endpoint ends with a timeout.
     let given_up = "SELECT count(*) FROM delivery_attempts WHERE outcome = 'timed_out'";
-    assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for one that hangs");
+    assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for a hanging endpoint");
     let got = receiver.requests();
     let hanging = got.iter().filter(|got| got.path.starts_with("/hang")).count();
-    assert!(hanging >= HANGING, "all that hang were tried");
+    assert!(hanging >= HANGING, "every hanging endpoint must be tried");
     assert!(got.iter().filter(|got| got.path.starts_with("/error")).count() >= FAILING);
     let mut latencies: Vec<_> = got
         .iter()
@@ -55,10 +55,10 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
         .map(|got| got.at - placed[got.json()["data"]["id"].as_str().expect("an id")])
         .collect();
     latencies.sort_unstable();
-    assert_eq!(latencies.len(), HEALTHY * ORDERS, "nothing was sent twice");
+    assert_eq!(latencies.len(), HEALTHY * ORDERS, "no message may be sent twice");
     let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
     println!(
-        "{} deliveries to {HEALTHY} healthy endpoints beside {HANGING} that hang and {FAILING} that fail: \
+        "{} deliveries to {HEALTHY} healthy endpoints with {HANGING} that hang and {FAILING} that fail: \
          p50 {p50:?}, p99 {p99:?}",
         latencies.len(),
     );
@@ -83,7 +83,7 @@ async fn signed_messages_pass_reference_verifiers(database: &TestDatabase) {
         wait_until("both messages arrive", async || Some(receiver.requests()).filter(|got| got.len() >= 2))
             .await;
     let signatures = got[0].headers["webhook-signature"].split(' ').count();
-    assert_eq!(signatures, 2, "both secrets sign while one is rolled");
+    assert_eq!(signatures, 2, "both secrets must sign during a rotation");
     let secrets =
         format!("{},{}", rolled["secret"].as_str().expect("it"), made["secret"].as_str().expect("it"));
     if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
@@ -163,7 +163,7 @@ async fn shutdown_records_finished_deliveries(database: &TestDatabase) {
     service.place().await;
     wait_until("both endpoints are tried", async || receiver.requests().len() == 2).await;
     service.process().terminate();
-    assert!(service.process().wait_for_exit().await.success(), "it stopped in good order");
+    assert!(service.process().wait_for_exit().await.success(), "the service must stop gracefully");
     let state = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
-    assert_eq!(database.scalar_i64(state).await, 1, "what had ended is recorded");
+    assert_eq!(database.scalar_i64(state).await, 1, "finished deliveries must be recorded");
 }

@@ -40,7 +40,7 @@ mod points {
             super::write_message(database, &order_id, 2).await;
             super::write_message(database, &order_id, 3).await;
             let status = service.process().wait_for_exit().await;
-            assert!(!status.success(), "{} is never reached", point.name());
+            assert!(!status.success(), "the service did not reach {}", point.name());
             println!("{} was reached", point.name());
             service.restart(&[]).await;
         }
@@ -140,13 +140,13 @@ async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
     wait_until_idle(database).await;
     let got: Vec<ReceivedRequest> = receiver.requests().into_iter().filter(|got| got.path == path).collect();
     let arrived: HashSet<String> = got.iter().map(|got| got.id().to_owned()).collect();
-    assert_eq!(arrived, written, "none is lost, and none is made up");
+    assert_eq!(arrived, written, "the endpoint must receive exactly the outbox");
     let mut seen = HashSet::new();
     let mut bodies: HashMap<String, String> = HashMap::new();
     let mut sequences: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for got in got {
         let body = bodies.entry(got.id().to_owned()).or_insert_with(|| got.body.clone());
-        assert_eq!(*body, got.body, "the same bytes every time");
+        assert_eq!(*body, got.body, "repeated messages must have the same bytes");
         if seen.insert(got.id().to_owned()) {
             let event = got.json();
             let order = event["data"]["id"].as_str().expect("an order").to_owned();
@@ -155,6 +155,6 @@ async fn check(database: &TestDatabase, receiver: &Receiver, path: &str) {
     }
     for (order, sequences) in sequences {
         let expected: Vec<i64> = (1..).take(sequences.len()).collect();
-        assert_eq!(sequences, expected, "{order}: first attempts keep the order");
+        assert_eq!(sequences, expected, "{order}: first attempts must keep the sequence");
     }
 }

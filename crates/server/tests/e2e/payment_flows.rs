@@ -28,7 +28,7 @@ fn rounds() -> usize {
     if exhaustive() { 200 } else { 20 }
 }
 
-/// Pays by the Payment Element, if possible. Tries again if the other tab interfered.
+/// Pays by the Payment Element, if possible. Repeats the attempt if the other tab interfered.
 async fn pay_by_element(shop: &Storefront, order_id: &str, tries: usize) {
     for _ in 0..tries {
         let asked = shop.api.post(format!("/v1/orders/{order_id}/payment_intent")).send_with_retries().await;
@@ -73,8 +73,8 @@ async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRou
         }
         let (first, second) = (rng.random_range(1..=2), rng.random_range(1..=2));
         tokio::join!(pay_by_element(&shop, &order_id, first), pay_by_page(&shop, &order_id, second));
-        // If the tabs closed each other's attempts, the customer tries again.
-        if StripeObjects::read(&env, &shop).await.of(&order_id).successes() == 0 {
+        // If the tabs closed each other's attempts, the customer pays again.
+        if StripeObjects::read(&env, &shop).await.for_order(&order_id).successes() == 0 {
             pay_by_page(&shop, &order_id, 1).await;
         }
         order_ids.push(order_id);
@@ -132,7 +132,7 @@ async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute
         }
         wait_until("Stripe shows both payments", async || {
             let objects = StripeObjects::read(&env, &shop).await;
-            objects.of(&order_id).successes() == 2
+            objects.for_order(&order_id).successes() == 2
         })
         .await;
         order_ids.push(order_id);
@@ -144,7 +144,7 @@ async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute
         })
         .await;
         let refunds = shop.refunds(order_id).await;
-        let [surplus] = refunds.as_slice() else { panic!("not one refund: {refunds:?}") };
+        let [surplus] = refunds.as_slice() else { panic!("expected one refund: {refunds:?}") };
         assert_eq!((&surplus["cause"], &surplus["amount"]), (&"surplus".into(), &AMOUNT.into()), "{surplus}");
         assert_eq!(surplus["surplus"], true, "{surplus}");
         let shown = shop.timeline(order_id).await;
@@ -187,7 +187,7 @@ async fn assert_paid_once_net(env: &Environment<'_>, shop: &Storefront, order_id
     let objects = StripeObjects::read(env, shop).await;
     let mut surplus = 0;
     for order_id in order_ids {
-        let at_stripe = objects.of(order_id);
+        let at_stripe = objects.for_order(order_id);
         assert_eq!(at_stripe.received() - at_stripe.refunded(), AMOUNT, "{at_stripe:?}");
         // The fee and the transfer of the surplus are refunded, too.
         assert_eq!(at_stripe.fee(), shop.fee(), "{at_stripe:?}");
@@ -197,7 +197,7 @@ async fn assert_paid_once_net(env: &Environment<'_>, shop: &Storefront, order_id
             .intents
             .iter()
             .filter(|intent| intent["status"] != "succeeded" && intent["status"] != "canceled");
-        assert_eq!(open.count(), 0, "nobody can pay any more: {at_stripe:?}");
+        assert_eq!(open.count(), 0, "no payment may stay open: {at_stripe:?}");
         let order = shop.order(order_id).await;
         assert_eq!(
             (order["amount_paid"].as_i64(), order["amount_refunded"].as_i64()),
@@ -231,7 +231,7 @@ async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: Charg
         .text_of("checkout_session_id");
     assert_eq!(shop.at_stripe(&payable.payment_intent_id).await["status"], "canceled");
     let again = shop.session_request(&payable.order_id).send_with_retries().await.expect(200);
-    assert_eq!(again.text_of("checkout_session_id"), page, "an open Session is used again");
+    assert_eq!(again.text_of("checkout_session_id"), page, "the open Session must be returned");
     let intent =
         shop.api.post(format!("/v1/orders/{}/payment_intent", payable.order_id)).send_with_retries().await;
     let session = shop.stripe.get(format!("/v1/checkout/sessions/{page}")).send().await.expect(200);
@@ -296,14 +296,14 @@ async fn check_concurrent_refunds(database: &TestDatabase, charge_route: ChargeR
     }
     let answers = asking.join_all().await;
     let taken = answers.iter().filter(|answer| answer.status == 201).count();
-    assert_eq!(taken, 3, "three times 700 are in {AMOUNT}");
+    assert_eq!(taken, 3, "{AMOUNT} allows three refunds of 700");
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!((answer.status, answer.problem()), (409, "refund_too_large"), "{}", answer.text);
     }
     // The service refused the other refunds itself. Stripe got no request.
     assert_eq!(env.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
-    assert_eq!(StripeObjects::read(&env, &shop).await.of(&payable.order_id).refunded(), 2_100);
+    assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&payable.order_id).refunded(), 2_100);
     shop.refund_request(&payable.order_id, None, "rest").send_with_retries().await.expect(201);
     shop.wait_for_status(&payable.order_id, "refunded").await;
-    assert_eq!(StripeObjects::read(&env, &shop).await.of(&payable.order_id).fee(), 0);
+    assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&payable.order_id).fee(), 0);
 }

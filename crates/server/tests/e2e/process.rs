@@ -45,7 +45,7 @@ pub(crate) fn free_port() -> u16 {
             return port;
         }
     }
-    panic!("there is no free port");
+    panic!("no port is free");
 }
 
 /// A running process. Dropping it kills the process.
@@ -76,7 +76,7 @@ impl Process {
 
     /// Returns the exit status if the process has ended.
     pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child of ours")
+        self.child.try_wait().expect("a child process")
     }
 
     /// Waits until the process ends on its own.
@@ -86,15 +86,15 @@ impl Process {
 
     /// Kills the process, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("a child of ours");
-        self.child.wait().expect("a child of ours");
+        self.child.kill().expect("a child process");
+        self.child.wait().expect("a child process");
     }
 
     /// Sends SIGTERM, as an init system does.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status().expect("kill");
-        assert!(status.success(), "the process is not there any more");
+        assert!(status.success(), "the process has already ended");
     }
 }
 

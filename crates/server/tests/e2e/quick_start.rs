@@ -21,7 +21,7 @@ struct Banner {
 
 impl Banner {
     /// Waits for the last of `count` banners on a process's standard output.
-    async fn of(process: &Process, count: usize) -> Self {
+    async fn wait_for(process: &Process, count: usize) -> Self {
         let printed = wait_until("the banner is printed", async || {
             let printed = process.stdout();
             let last = printed.rfind("\n  Quittance ")?;
@@ -75,7 +75,7 @@ fn paste(lines: &[String]) -> Vec<String> {
 async fn quick_start_order_survives_restart() {
     let home = tempfile::tempdir().unwrap();
     let mut first = start(home.path());
-    let banner = Banner::of(&first, 1).await;
+    let banner = Banner::wait_for(&first, 1).await;
     assert_eq!(banner.lines.len(), 4, "{:?}", banner.lines);
     let lines = banner.lines.clone();
     let printed = tokio::task::spawn_blocking(move || paste(&lines)).await.unwrap();
@@ -91,7 +91,7 @@ async fn quick_start_order_survives_restart() {
     assert!(first.wait_for_exit().await.success());
 
     let mut second = start(home.path());
-    let again = Banner::of(&second, 2).await;
+    let again = Banner::wait_for(&second, 2).await;
     assert_eq!(again.key, banner.key);
     let order = again.client().get(format!("/v1/orders/{}", printed[0])).send().await.expect(200);
     assert_eq!(order.body["status"], "paid");
@@ -110,7 +110,7 @@ async fn quick_start_order_survives_restart() {
 async fn second_service_on_same_file_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let mut process = start(home.path());
-    let banner = Banner::of(&process, 1).await;
+    let banner = Banner::wait_for(&process, 1).await;
     let directory = home.path().to_owned();
     let refused = tokio::task::spawn_blocking(move || {
         let mut command = quittance(&directory);
@@ -125,7 +125,7 @@ async fn second_service_on_same_file_is_refused() {
     // The lock ends with the process, even after a kill.
     process.kill();
     let mut next = start(home.path());
-    Banner::of(&next, 2).await;
+    Banner::wait_for(&next, 2).await;
     next.terminate();
     assert!(next.wait_for_exit().await.success());
 }
@@ -134,7 +134,7 @@ async fn second_service_on_same_file_is_refused() {
 async fn shutdown_answers_waiting_lookup() {
     let home = tempfile::tempdir().unwrap();
     let mut process = start(home.path());
-    let banner = Banner::of(&process, 1).await;
+    let banner = Banner::wait_for(&process, 1).await;
     let api = banner.client();
     let products = api.get("/v1/products").send().await.expect(200);
     let item = serde_json::json!({ "product_id": products.body["data"][0]["id"], "quantity": 1 });

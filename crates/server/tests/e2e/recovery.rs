@@ -72,7 +72,7 @@ impl ScenarioRunner<'_> {
         self.shop.stripe.post("/v1/refunds").form(&form).send().await.expect(200).text_of("id")
     }
 
-    async fn tries(&mut self) {
+    async fn attempts(&mut self) {
         let (order_id, ..) = self.paid("paid").await;
         self.record("paid", order_id, "paid", 0);
         let (order_id, _) = self.paid_on_page("paid-page").await;
@@ -158,7 +158,7 @@ impl ScenarioRunner<'_> {
 async fn run_scenarios_unnoticed(env: &Environment<'_>, shop: &Storefront) -> Vec<Scenario> {
     env.control("deliveries", "mode=drop").await;
     let mut runner = ScenarioRunner { shop, scenarios: Vec::new() };
-    runner.tries().await;
+    runner.attempts().await;
     runner.refunds_and_disputes().await;
     runner.debits().await;
     runner.scenarios
@@ -168,7 +168,7 @@ async fn run_scenarios_unnoticed(env: &Environment<'_>, shop: &Storefront) -> Ve
 async fn check(env: &Environment<'_>, shop: &Storefront, scenarios: &[Scenario]) {
     let objects = StripeObjects::read(env, shop).await;
     for Scenario { name, order_id, ends, refunded } in scenarios {
-        let (order, at_stripe) = (shop.order(order_id).await, objects.of(order_id));
+        let (order, at_stripe) = (shop.order(order_id).await, objects.for_order(order_id));
         assert_eq!(order["status"], *ends, "{name}: {order}");
         let said = at_stripe.status();
         assert!(said == *ends || (said == "unpaid" && *ends == "pending"), "{name}: {at_stripe:?}");
@@ -182,11 +182,11 @@ async fn check(env: &Environment<'_>, shop: &Storefront, scenarios: &[Scenario])
     }
     // The events about the seller were delivered earlier.
     let delivered = shop.stripe.list("/v1/events?delivery_success=true").await;
-    let is_of_orders = |event: &&Value| {
+    let is_about_order = |event: &&Value| {
         let kind = event["type"].as_str().expect("a type");
         !kind.starts_with("account.") && !kind.starts_with("capability.")
     };
-    assert_eq!(delivered.iter().find(is_of_orders), None, "an event arrived: this shows nothing");
+    assert_eq!(delivered.iter().find(is_about_order), None, "an event arrived, so this test proves nothing");
 }
 
 async fn missed_events_are_recovered_by_service(database: &TestDatabase) {
@@ -222,7 +222,7 @@ async fn check_recovery_by_service(database: &TestDatabase, charge_route: Charge
     };
     let unpaid = scenarios.iter().filter(is_unpaid).count();
     let paid = env.count("outbox WHERE kind = 'order.paid'").await;
-    assert_eq!(usize::try_from(paid), Ok(scenarios.len() - unpaid), "each is paid once");
+    assert_eq!(usize::try_from(paid), Ok(scenarios.len() - unpaid), "each paid order must be published once");
 }
 
 fn scenario<'a>(scenarios: &'a [Scenario], name: &str) -> &'a Scenario {
@@ -247,7 +247,7 @@ fn reconcile(env: &Environment<'_>, arguments: &[&str]) -> Vec<(String, u64)> {
     text(&ended.stdout).lines().map(read).collect()
 }
 
-fn of(reconcile: &[(String, u64)], what: &str) -> u64 {
+fn count_of(reconcile: &[(String, u64)], what: &str) -> u64 {
     reconcile
         .iter()
         .find(|(words, _)| words == what)
@@ -271,17 +271,17 @@ async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: Char
     let before = state(&env).await;
 
     let dry = reconcile(&env, &["--dry-run"]);
-    assert_eq!(state(&env).await, before, "a dry run changes nothing");
-    let missing = of(&dry, "events missing here");
+    assert_eq!(state(&env).await, before, "a dry run must change nothing");
+    let missing = count_of(&dry, "events missing here");
     assert_eq!(
-        (of(&dry, "events listed by Stripe"), of(&dry, "missing events to apply")),
+        (count_of(&dry, "events listed by Stripe"), count_of(&dry, "missing events to apply")),
         (missing, missing)
     );
-    assert_eq!(of(&dry, "orders to update"), scenarios.len() as u64, "{dry:?}");
+    assert_eq!(count_of(&dry, "orders to update"), scenarios.len() as u64, "{dry:?}");
 
     let done = reconcile(&env, &["--since", "1h"]);
-    assert_eq!(of(&done, "events missing here"), missing);
-    assert!(of(&done, "missing events applied") > 0, "{done:?}");
+    assert_eq!(count_of(&done, "events missing here"), missing);
+    assert!(count_of(&done, "missing events applied") > 0, "{done:?}");
     check(&env, &shop, &scenarios).await;
     let healed = state(&env).await;
     assert_ne!(healed, before);
@@ -297,10 +297,10 @@ async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: Char
         "orders that failed to compare; the service retries them",
         "order statuses repaired",
     ] {
-        assert_eq!(of(&again, nothing), 0, "{again:?}");
+        assert_eq!(count_of(&again, nothing), 0, "{again:?}");
     }
-    assert_eq!(of(&again, "events listed by Stripe"), missing, "{again:?}");
-    assert_eq!(state(&env).await, healed, "a second run changes nothing");
+    assert_eq!(count_of(&again, "events listed by Stripe"), missing, "{again:?}");
+    assert_eq!(state(&env).await, healed, "a second run must change nothing");
 }
 
 async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database: &TestDatabase) {
@@ -320,25 +320,31 @@ async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database
     let begun = format!("payments WHERE order_id = '{left}'");
     wait_until("the attempt is recorded", async || env.count(&begun).await == 1).await;
     env.kill();
-    assert!(unanswered.await.expect("a task").is_err(), "it was answered before the end");
+    assert!(unanswered.await.expect("a task").is_err(), "the request must fail because of the crash");
     env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
     env.expire_leases().await;
     let corrupt = format!("UPDATE orders SET status = 'canceled' WHERE id = '{untouched}'");
     database.execute(&corrupt).await;
 
     let done = reconcile(&env, &[]);
-    assert_eq!(of(&done, "payments and refunds resumed"), 1, "{done:?}");
-    assert_eq!((of(&done, "order statuses recomputed"), of(&done, "order statuses repaired")), (3, 1));
+    assert_eq!(count_of(&done, "payments and refunds resumed"), 1, "{done:?}");
+    assert_eq!(
+        (count_of(&done, "order statuses recomputed"), count_of(&done, "order statuses repaired")),
+        (3, 1)
+    );
     let status = format!("SELECT status AS value FROM orders WHERE id = '{untouched}'");
     assert_eq!(env.texts(&status).await, ["pending"]);
     let intents = shop.stripe.list("/v1/payment_intents").await;
     let ours = intents.iter().filter(|intent| intent["metadata"]["order_id"] == left.as_str());
-    let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("not one PaymentIntent: {intents:?}") };
+    let [intent] = ours.collect::<Vec<_>>()[..] else { panic!("expected one PaymentIntent: {intents:?}") };
     let known = format!("SELECT payment_intent_id AS value FROM payments WHERE order_id = '{left}'");
     assert_eq!(env.texts(&known).await, [intent["id"].as_str().expect("an id")]);
 
     let again = reconcile(&env, &[]);
-    assert_eq!((of(&again, "payments and refunds resumed"), of(&again, "order statuses repaired")), (0, 0));
+    assert_eq!(
+        (count_of(&again, "payments and refunds resumed"), count_of(&again, "order statuses repaired")),
+        (0, 0)
+    );
 }
 
 /// Waits until the second of Stripe's last event is over, because the service ignores reads in that second as too old.
@@ -368,7 +374,7 @@ async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: Cha
     let shop = Storefront::open_with_route(&env, charge_route).await;
     // The events about the seller are delivered first.
     wait_until_delivered(&env).await;
-    let heard_before = env.count("inbox").await;
+    let events_before = env.count("inbox").await;
     env.control("deliveries", "mode=delay&delay_ms=30000").await;
     let payable = shop.intent_order("element").await;
     shop.confirm(&payable.payment_intent_id).await;
@@ -382,8 +388,8 @@ async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: Cha
     assert_eq!(seen.body["order_status"], "paid", "{}", seen.text);
 
     // Both lookups returned before any event arrived.
-    assert_eq!(env.count("inbox").await, heard_before);
+    assert_eq!(env.count("inbox").await, events_before);
     let outstanding: Vec<Value> = shop.stripe.list("/v1/events?delivery_success=false").await;
-    let is_told = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);
-    assert!(is_told("payment_intent.succeeded") && is_told("checkout.session.completed"));
+    let is_sent = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);
+    assert!(is_sent("payment_intent.succeeded") && is_sent("checkout.session.completed"));
 }

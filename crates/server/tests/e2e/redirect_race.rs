@@ -35,7 +35,7 @@ async fn waiting_lookup_returns_after_commit(database: &TestDatabase) {
 async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     let shop = Storefront::open(env).await;
     let payable = shop.intent_order("race").await;
-    let source = Source::of(&shop, payable).await;
+    let source = Source::new(&shop, payable).await;
     let order_id = &source.payable.order_id;
     let before = api.get(format!("/v1/orders/{order_id}/payment")).send().await.expect(200);
     assert_eq!(
@@ -47,12 +47,15 @@ async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     let waiting = tokio::spawn(async move { (wait.send().await, Instant::now()) });
     // The service asks Stripe after a second, so the lookup waits by then.
     wait_until_stripe_is_read(api).await;
-    assert!(!waiting.is_finished(), "there is nothing to tell yet");
+    assert!(!waiting.is_finished(), "the lookup returned too early");
     source.succeeded().deliver(&env.api).await.expect(200);
     let committed = Instant::now();
     let (answer, answered) = waiting.await.expect("an answer");
     assert_paid(&answer.expect(200), order_id);
-    assert!(answered.saturating_duration_since(committed) < Duration::from_secs(3), "it was told late");
+    assert!(
+        answered.saturating_duration_since(committed) < Duration::from_secs(3),
+        "the lookup returned too late"
+    );
 
     // The lookup by PaymentIntent ID returns, too. An outcome from before `after` doesn't count, so this lookup waits
     // until its timeout.

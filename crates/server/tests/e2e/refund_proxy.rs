@@ -40,7 +40,7 @@ pub(crate) struct RefundProxy {
 }
 
 impl RefundProxy {
-    pub(crate) fn of(stripe: &Client) -> Self {
+    pub(crate) fn start(stripe: &Client) -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
         let (base, shared) = (stripe.base().to_owned(), Arc::clone(&state));
         let server = HttpServer::new(move || {

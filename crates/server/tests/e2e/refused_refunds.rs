@@ -22,7 +22,7 @@ quittance_test_support::on_both_databases! {
 /// Starts a service that reaches Stripe through a proxy.
 async fn start_behind_proxy(database: &TestDatabase) -> (Environment<'_>, Storefront, RefundProxy) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let proxy = RefundProxy::of(&env.stripe);
+    let proxy = RefundProxy::start(&env.stripe);
     let url = proxy.url();
     env.kill();
     env.restart(&[NO_BACKFILL[0], ("STRIPE_API_BASE", &url)]).await;
@@ -62,10 +62,10 @@ async fn wait_for_refund(env: &Environment<'_>, like: &str) {
 }
 
 /// Makes the worker resume refunds until the condition holds.
-async fn resume_until(env: &Environment<'_>, is_so: impl AsyncFn() -> bool) {
+async fn resume_until(env: &Environment<'_>, condition: impl AsyncFn() -> bool) {
     wait_until("the worker has resumed the refunds", async || {
         env.make_resumes_due().await;
-        is_so().await
+        condition().await
     })
     .await;
 }
@@ -78,13 +78,13 @@ fn refund_list_requests(env: &Environment<'_>) -> usize {
 
 async fn only_refund(shop: &Storefront, order_id: &str) -> Value {
     let refunds = shop.refunds(order_id).await;
-    let [refund] = refunds.as_slice() else { panic!("not one refund: {refunds:?}") };
+    let [refund] = refunds.as_slice() else { panic!("expected one refund: {refunds:?}") };
     refund.clone()
 }
 
 async fn refunded_at_stripe(env: &Environment<'_>, shop: &Storefront, order_id: &str) -> (usize, i64) {
     let objects = StripeObjects::read(env, shop).await;
-    let at_stripe = objects.of(order_id);
+    let at_stripe = objects.for_order(order_id);
     (at_stripe.refunds.len(), at_stripe.refunded())
 }
 
@@ -172,7 +172,7 @@ async fn refund_with_unknown_outcome(
     proxy.forward();
     resume_until(env, async || env.count("refunds WHERE resume_count > 3").await == 1).await;
     let id = refund["id"].as_str().expect("an id").to_owned();
-    assert!(proxy.keys().iter().all(|key| *key == id), "asked for anew: {:?}", proxy.keys());
+    assert!(proxy.keys().iter().all(|key| *key == id), "the service used another key: {:?}", proxy.keys());
     assert_eq!(refunded_at_stripe(env, shop, &order_id).await, (0, 0));
     (order_id, id)
 }
@@ -183,7 +183,7 @@ async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
     let (order_id, id) = refund_with_unknown_outcome(&env, &shop, &proxy).await;
     wait_until_delivered(&env).await;
     env.control("deliveries", "mode=drop").await;
-    let intent = StripeObjects::read(&env, &shop).await.of(&order_id).intents[0]["id"].clone();
+    let intent = StripeObjects::read(&env, &shop).await.for_order(&order_id).intents[0]["id"].clone();
     let intent = intent.as_str().expect("an id");
     let form = format!("payment_intent={intent}&amount=700&metadata[refund_id]={id}");
     shop.stripe.post("/v1/refunds").form(&form).send().await.expect(200);

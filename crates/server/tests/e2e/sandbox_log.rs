@@ -50,7 +50,7 @@ async fn refused_card_number_is_not_logged() {
     let log =
         ["sandbox.out", "sandbox.err"].map(|name| fs::read_to_string(home.path().join(name)).expect("a log"));
     let log = log.concat();
-    assert!(log.contains("TRACE") && log.contains("/v1/payment_methods"), "nothing was looked at: {log}");
+    assert!(log.contains("TRACE") && log.contains("/v1/payment_methods"), "the log is incomplete: {log}");
     let digits: String = log.replace("%20", "").chars().filter(|letter| !" +-".contains(*letter)).collect();
     for secret in [NUMBER, CVC] {
         // Unparsed bytes are logged as numbers.

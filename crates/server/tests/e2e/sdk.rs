@@ -20,7 +20,7 @@ async fn events_signed_by_stripe_library_are_accepted(database: &TestDatabase) {
     }
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
-    let source = Source::of(&shop, shop.intent_order("signed-by-node").await).await;
+    let source = Source::new(&shop, shop.intent_order("signed-by-node").await).await;
     let mut node = Command::new("node");
     node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/webhook_signatures.mjs"))
         .env("WEBHOOK_URL", format!("{}/webhooks/stripe", env.api.base()))

@@ -24,13 +24,13 @@ quittance_test_support::on_both_databases! {
 const DEBIT: &str = "pm_sepaDebit_successDelayed_de";
 
 /// Returns the accounts that the platform created at Stripe.
-async fn made(env: &Environment<'_>) -> Vec<Value> {
+async fn created_accounts(env: &Environment<'_>) -> Vec<Value> {
     let mut all = env.stripe_list("/v1/accounts").await;
     all.retain(|account| account["type"] == "express");
     all
 }
 
-fn creating(platform: &Platform, name: &str) -> crate::client::Call {
+fn create_request(platform: &Platform, name: &str) -> crate::client::Call {
     let body = json!({ "type": "express", "country": "DE", "reference": name });
     platform.api.post("/v1/sellers").json(&body).key(name)
 }
@@ -50,7 +50,7 @@ async fn assert_created_once(env: &Environment<'_>, platform: &Platform, name: &
     })
     .await;
     assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
-    let accounts = made(env).await;
+    let accounts = created_accounts(env).await;
     assert_eq!(accounts.len(), before + 1, "{name}: {accounts:?}");
     assert!(accounts.iter().any(|account| account["id"] == found[0]["account_id"]));
     found[0].clone()
@@ -58,19 +58,20 @@ async fn assert_created_once(env: &Environment<'_>, platform: &Platform, name: &
 
 async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
-        let before = made(&env).await.len();
+        let before = created_accounts(&env).await.len();
         restart_with_crash_point(&mut env, point).await;
         let answered = OnceCell::new();
         let flow = async {
-            let _ = answered.set(creating(&platform, point.name()).send_with_retries().await.expect(201));
+            let _ =
+                answered.set(create_request(&platform, point.name()).send_with_retries().await.expect(201));
         };
         crash_during(&mut env, point, flow).await;
         let seller = assert_created_once(&env, &platform, point.name(), before).await;
         let answered = answered.into_inner().expect("an answer");
         assert_eq!(answered.text_of("id"), seller["id"], "{}", point.name());
-        let again = creating(&platform, point.name()).send_with_retries().await.expect(201);
+        let again = create_request(&platform, point.name()).send_with_retries().await.expect(201);
         assert_eq!(again.text_of("id"), seller["id"]);
     }
     // A code can't be exchanged twice, so the owner connects the account again.
@@ -112,7 +113,7 @@ async fn assert_disconnected(env: &Environment<'_>, platform: &Platform, shop: &
         format!("sellers WHERE connection_status IN ('unlinked', 'disconnected') AND id = '{}'", seller.id);
     wait_until("the order has ended", async || env.count(&ended_by).await == 1).await;
     assert_eq!(shop.order(order_id).await["status"], "canceled");
-    assert_eq!(deauthorization_count(platform, seller).await, 1, "deauthorized once");
+    assert_eq!(deauthorization_count(platform, seller).await, 1, "the account must be deauthorized once");
     let published = format!("outbox WHERE kind = 'seller.disconnected' AND seller_id = '{}'", seller.id);
     assert_eq!(env.count(&published).await, 1);
     wait_until_idle(env).await;
@@ -120,13 +121,13 @@ async fn assert_disconnected(env: &Environment<'_>, platform: &Platform, shop: &
 
 async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
-        let before = made(&env).await.len();
+        let before = created_accounts(&env).await.len();
         restart_with_crash_point(&mut env, point).await;
         let body = json!({ "type": "express", "country": "DE", "reference": point.name() });
         let cut = platform.api.post("/v1/sellers").json(&body).try_send().await;
-        assert!(cut.is_err(), "{} is never reached", point.name());
+        assert!(cut.is_err(), "the service did not reach {}", point.name());
         restart_after_crash(&mut env).await;
         assert_created_once(&env, &platform, point.name(), before).await;
     }
@@ -136,7 +137,7 @@ async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDataba
         let live = shop.intent_order(point.name()).await;
         restart_with_crash_point(&mut env, point).await;
         let cut = platform.api.delete(format!("{}?force=true", path(&seller))).try_send().await;
-        assert!(cut.is_err(), "{} is never reached", point.name());
+        assert!(cut.is_err(), "the service did not reach {}", point.name());
         restart_after_crash(&mut env).await;
         assert_disconnected(&env, &platform, &shop, &live.order_id).await;
     }
@@ -145,7 +146,7 @@ async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDataba
 /// A payment is pending, so the worker cancels the disconnect.
 async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let debit = shop.intent_order("debit").await;
@@ -155,7 +156,7 @@ async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDat
     platform.wait_for_field(&seller, "can_unlink", &json!(true)).await;
     restart_with_crash_point(&mut env, CrashPoint::UnlinkStarted).await;
     let cut = platform.api.delete(path(&seller)).try_send().await;
-    assert!(cut.is_err(), "it is never reached");
+    assert!(cut.is_err(), "the service did not reach the crash point");
     restart_after_crash(&mut env).await;
     platform.wait_for_field(&seller, "blockers", &json!(["payouts_not_enabled"])).await;
     assert_eq!(deauthorization_count(&platform, &seller).await, 0);
@@ -173,14 +174,14 @@ async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     let order_id = shop.place("window").await;
     restart_with_crash_point(&mut env, CrashPoint::AttemptCreated).await;
     let cut = shop.intent_request(&order_id).try_send().await;
-    assert!(cut.is_err(), "it is never reached");
+    assert!(cut.is_err(), "the service did not reach the crash point");
     let status = env.service().wait_for_exit().await;
-    assert!(!status.success(), "it stopped in good order");
+    assert!(!status.success(), "the service must crash, not stop gracefully");
     let (ours, payment_id) =
-        ForgingSeller::of(&env, shop.clone()).await.platform_object("/v1/payment_intents", &order_id).await;
+        ForgingSeller::new(&env, shop.clone()).await.platform_object("/v1/payment_intents", &order_id).await;
     // The crash point keeps the worker from resuming the attempt before the forged events arrive.
     env.restart(&[NO_BACKFILL[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
-    let forger = ForgingSeller::of(&env, shop.clone()).await;
+    let forger = ForgingSeller::new(&env, shop.clone()).await;
     forger.assert_ignored(&order_id, &payment_id).await;
     drop(forger);
     env.kill();
@@ -189,5 +190,5 @@ async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     let again = shop.intent_request(&order_id).send_with_retries().await.expect(200);
     assert_eq!(again.text_of("payment_intent_id"), ours);
     shop.confirm(&ours).await;
-    ForgingSeller::of(&env, shop.clone()).await.assert_paid_once(&order_id).await;
+    ForgingSeller::new(&env, shop.clone()).await.assert_paid_once(&order_id).await;
 }

@@ -80,7 +80,7 @@ async fn assert_nothing_in_flight(env: &Environment<'_>) {
 async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestDatabase) {
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
@@ -143,7 +143,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
 /// No event reports the disconnect. The next request to Stripe detects it.
 async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
@@ -151,7 +151,11 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
     wait_until_delivered(&env).await;
     env.control("deliveries", "mode=drop").await;
     platform.revoke_access(&seller).await;
-    assert_eq!(platform.seller(&seller).await["connected"], true, "an event arrived: this shows nothing");
+    assert_eq!(
+        platform.seller(&seller).await["connected"],
+        true,
+        "an event arrived, so this test proves nothing"
+    );
     let refused = shop.api.post(format!("/v1/orders/{new}/payment_intent")).send().await;
     assert_eq!((refused.status, refused.problem()), (409, "seller_disconnected"), "{}", refused.text);
     for order_id in orders.open().into_iter().chain([&*new]) {
@@ -169,7 +173,7 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
 async fn events_missed_while_disconnected_are_applied_after_reconnect(database: &TestDatabase) {
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
@@ -196,7 +200,7 @@ async fn unreachable_debit(env: &Environment<'_>, shop: &Storefront, seller: &Se
     let debit = debit(shop, "debit").await;
     wait_until_delivered(env).await;
     env.control("deliveries", "mode=drop").await;
-    let platform = Platform::of(env);
+    let platform = Platform::new(env);
     platform.revoke_access(seller).await;
     expire_order(env.database, &debit.order_id).await;
     shop.wait_for_status(&debit.order_id, "expired").await;
@@ -212,7 +216,7 @@ async fn unreachable_payment_is_refreshed_after_reconnect(database: &TestDatabas
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let debit = unreachable_debit(&env, &shop, &seller).await;
-    Platform::of(&env).connect(&seller.account_id).await;
+    Platform::new(&env).connect(&seller.account_id).await;
     shop.wait_for_status(&debit.order_id, "paid").await;
     assert_eq!(shop.order(&debit.order_id).await["amount_paid"], AMOUNT);
     let due = format!("orders WHERE id = '{}' AND check_at IS NOT NULL", debit.order_id);
@@ -222,7 +226,7 @@ async fn unreachable_payment_is_refreshed_after_reconnect(database: &TestDatabas
 /// The access returns without the service's OAuth flow.
 async fn unreachable_payment_is_refreshed_when_access_returns(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let debit = unreachable_debit(&env, &shop, &seller).await;
@@ -230,7 +234,11 @@ async fn unreachable_payment_is_refreshed_when_access_returns(database: &TestDat
     let came_back = platform.approve(&url, &seller.account_id).await;
     let form = format!("grant_type=authorization_code&code={}", came_back.code);
     env.stripe.post("/oauth/token").form(&form).send().await.expect(200);
-    assert_eq!(platform.seller(&seller).await["connected"], false, "somebody told: this shows nothing");
+    assert_eq!(
+        platform.seller(&seller).await["connected"],
+        false,
+        "the service already knows, so this test proves nothing"
+    );
     let refresh = platform.api.post(format!("/v1/sellers/{}/refresh", seller.id));
     assert_eq!(refresh.send_with_retries().await.expect(200).body["connected"], true);
     shop.wait_for_status(&debit.order_id, "paid").await;
@@ -238,7 +246,7 @@ async fn unreachable_payment_is_refreshed_when_access_returns(database: &TestDat
 
 async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let (live, page) = (shop.intent_order("live").await, shop.session_order("page").await);
@@ -283,7 +291,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
 
 async fn disconnect_with_pending_payments_is_refused(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let debit = debit(&shop, "debit").await;
@@ -312,7 +320,7 @@ async fn disconnect_with_pending_payments_is_refused(database: &TestDatabase) {
 
 async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
@@ -330,7 +338,7 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     shop.wait_for_status(&orders.debit.order_id, "expired").await;
     assert_nothing_in_flight(&env).await;
     let objects = StripeObjects::read(&env, &owned).await;
-    assert_eq!(objects.of(&orders.paid.order_id).received(), AMOUNT);
+    assert_eq!(objects.for_order(&orders.paid.order_id).received(), AMOUNT);
     assert_eq!(shop.order(&orders.paid.order_id).await["status"], "paid");
     wait_until("the cancellations are published", async || {
         let published = "outbox WHERE kind = 'order.canceled'";
@@ -343,7 +351,7 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
 /// captured, but the platform can release it.
 async fn destination_authorization_outlives_disconnected_seller(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Destination).await;
     let seller = shop.seller.clone().expect("a seller");
     let held = shop.authorized_order("held").await;

@@ -34,7 +34,7 @@ fn asked(env: &Environment<'_>) -> Vec<Value> {
 /// Asserts that both payment flows are refused with the seller's blockers, without a request to Stripe.
 async fn assert_refused(env: &Environment<'_>, shop: &Storefront, order_id: &str) {
     let seller = shop.seller.as_ref().expect("a seller");
-    let blockers = Platform::of(env).seller(seller).await["blockers"].clone();
+    let blockers = Platform::new(env).seller(seller).await["blockers"].clone();
     let before = asked(env);
     for call in
         [shop.api.post(format!("/v1/orders/{order_id}/payment_intent")), shop.session_request(order_id)]
@@ -45,12 +45,12 @@ async fn assert_refused(env: &Environment<'_>, shop: &Storefront, order_id: &str
         let codes: Vec<Value> = errors.iter().map(|error| error["code"].clone()).collect();
         assert_eq!(Value::from(codes), blockers, "{}", refused.text);
     }
-    assert_eq!(asked(env), before, "Stripe was asked");
+    assert_eq!(asked(env), before, "the service sent a request to Stripe");
 }
 
 async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let seller = platform.connect(&platform.create_account(NOT_ONBOARDED).await).await;
     let shop = Storefront::open_for_seller(&env, &seller).await;
     let first = shop.place("first").await;
@@ -89,7 +89,7 @@ async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
 
 async fn seller_without_events_is_refreshed(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let seller = platform.ready_seller(ChargeRoute::Direct).await;
     let shop = Storefront::open_for_seller(&env, &seller).await;
     platform.change_account(&seller, "payouts_enabled=false").await;
@@ -128,7 +128,7 @@ async fn outcome(env: &Environment<'_>, event: &Event) -> String {
 
 async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
-    let platform = Platform::of(&env);
+    let platform = Platform::new(&env);
     let seller = platform.ready_seller(ChargeRoute::Direct).await;
     let restricted = json!({ "charges_enabled": false });
     let now = Utc::now().timestamp();
@@ -140,13 +140,13 @@ async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestData
     gone_live.0["id"] = json!("evt_gonelive");
     gone_live.0["type"] = json!("account.application.deauthorized");
     gone_live.0["data"]["object"] = json!({ "id": "ca_E2e", "object": "application", "name": "Shop" });
-    let mut of_nobody = event_of(&env, &seller, now + 1, &restricted).await;
-    of_nobody.0["account"] = json!("acct_nobody");
-    of_nobody.0["data"]["object"]["id"] = json!("acct_nobody");
+    let mut unknown_account = event_of(&env, &seller, now + 1, &restricted).await;
+    unknown_account.0["account"] = json!("acct_nobody");
+    unknown_account.0["data"]["object"]["id"] = json!("acct_nobody");
     for (event, reason) in [
         (&live, "ignored wrong_mode"),
         (&gone_live, "ignored wrong_mode"),
-        (&of_nobody, "ignored unknown_seller"),
+        (&unknown_account, "ignored unknown_seller"),
     ] {
         event.delivery_to(&env.api, CONNECT).send().await.expect(200);
         assert_eq!(outcome(&env, event).await, reason, "{}", event.0);
@@ -201,6 +201,6 @@ async fn seller_changes_are_published_in_order(database: &TestDatabase) {
     for event in &published {
         assert_eq!(event["data"]["id"], seller.id.as_str(), "{event}");
     }
-    let last = published.last().expect("something was published");
+    let last = published.last().expect("an event");
     assert_eq!((&last["sequence"], &last["data"]["version"]), (&gone["version"], &gone["version"]));
 }

@@ -54,7 +54,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    pub(crate) fn of(env: &Environment<'_>) -> Self {
+    pub(crate) fn new(env: &Environment<'_>) -> Self {
         Self { api: env.api.clone(), stripe: env.stripe.clone() }
     }
 

@@ -65,7 +65,7 @@ async fn last_unit_is_sold_once(database: &TestDatabase) {
             break;
         }
     }
-    assert_eq!(sold, UNITS, "too few wanted to pay: take another seed");
+    assert_eq!(sold, UNITS, "too few buyers paid; use another seed");
     wait_until_idle(&env).await;
     assert_eq!(env.count("orders WHERE status = 'paid'").await, UNITS);
     assert_eq!(env.count("orders WHERE status NOT IN ('paid', 'canceled', 'expired')").await, 0);
@@ -150,8 +150,8 @@ async fn late_payment_takes_remaining_stock(database: &TestDatabase) {
     // A manual refund ends the review.
     shop.refund_request(&order_id, None, "by-hand").send_with_retries().await.expect(201);
     shop.wait_for_status(&order_id, "expired").await;
-    assert_eq!(StripeObjects::read(&env, &shop).await.of(&order_id).refunded(), AMOUNT);
-    assert_eq!(shop.stock().await, 0, "what was not taken is not given back");
+    assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&order_id).refunded(), AMOUNT);
+    assert_eq!(shop.stock().await, 0, "an order without stock must not return any");
 }
 
 /// Creates an order that was paid too late, and an order with a wrong amount.
@@ -194,7 +194,7 @@ async fn every_payment_under_review_is_refunded_if_configured(database: &TestDat
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.wait_until_paid(&other).await;
     let objects = StripeObjects::read(&env, &shop).await;
-    assert_eq!(objects.of(&other).received() - objects.of(&other).refunded(), AMOUNT);
+    assert_eq!(objects.for_order(&other).received() - objects.for_order(&other).refunded(), AMOUNT);
 }
 
 async fn assert_review_refunded(env: &Environment<'_>, shop: &Storefront, order_id: &str, amount: i64) {
@@ -205,10 +205,13 @@ async fn assert_review_refunded(env: &Environment<'_>, shop: &Storefront, order_
     .await;
     wait_until_idle(env).await;
     let refunds = shop.refunds(order_id).await;
-    let [refund] = refunds.as_slice() else { panic!("not one refund: {refunds:?}") };
+    let [refund] = refunds.as_slice() else { panic!("expected one refund: {refunds:?}") };
     assert_eq!((&refund["cause"], &refund["amount"]), (&"review".into(), &amount.into()), "{refund}");
     assert_eq!(refund["surplus"], true, "{refund}");
     let objects = StripeObjects::read(env, shop).await;
-    assert_eq!((objects.of(order_id).refunded(), objects.of(order_id).refunds.len()), (amount, 1));
+    assert_eq!(
+        (objects.for_order(order_id).refunded(), objects.for_order(order_id).refunds.len()),
+        (amount, 1)
+    );
     assert!(shop.order(order_id).await["review_reason"].is_null());
 }

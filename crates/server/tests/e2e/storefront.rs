@@ -12,7 +12,7 @@ use crate::sellers::{ChargeRoute, FEE, Platform, Seller};
 pub(crate) const AMOUNT: i64 = 2_500;
 
 /// The maximum number of lookups on a return page.
-const WAITS: usize = 3;
+const LOOKUPS_MAX: usize = 3;
 
 /// A shop with one product. Clones share the product.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl Storefront {
         let seller = match charge_route {
             ChargeRoute::Platform => None,
             ChargeRoute::Direct | ChargeRoute::Destination => {
-                Some(Platform::of(env).ready_seller(charge_route).await)
+                Some(Platform::new(env).ready_seller(charge_route).await)
             }
         };
         Self::selling(env, None, charge_route, seller).await
@@ -229,7 +229,7 @@ impl Storefront {
 
     /// Polls the payment lookup, as a return page does, until the order is paid.
     pub(crate) async fn wait_until_paid(&self, order_id: &str) {
-        for _ in 0..WAITS {
+        for _ in 0..LOOKUPS_MAX {
             let seen = self.lookup_request(order_id, 20).send_with_retries().await.expect(200);
             if seen.body["order_status"] == "paid" {
                 return;

@@ -26,7 +26,7 @@ const OTHER: &str = "acct_1Other";
 const FREQUENT_BACKFILL: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
 
 /// Returns a client for a free address.
-fn elsewhere() -> Client {
+fn unused_address() -> Client {
     Client::new(&format!("http://127.0.0.1:{}", free_port()), Some(STRIPE_KEY))
 }
 
@@ -34,7 +34,7 @@ fn elsewhere() -> Client {
 #[track_caller]
 fn assert_names_cause(said: &str, known: &str, given: &str) {
     for part in ["STRIPE_SECRET_KEY", "DATABASE_URL", known, given] {
-        assert!(said.contains(part), "{part} is not named: {said}");
+        assert!(said.contains(part), "the message does not name {part}: {said}");
     }
 }
 
@@ -49,7 +49,7 @@ async fn start_with_other_stripe_account_is_refused(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
     let payable = shop.intent_order("before").await;
-    let other = elsewhere();
+    let other = unused_address();
     let _sandbox = env.start_other_sandbox(&other, OTHER).await;
     env.kill();
 
@@ -74,12 +74,12 @@ async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase
     let shop = Storefront::open(&env).await;
     let order_id = shop.place("before").await;
     env.kill();
-    let other = elsewhere();
+    let other = unused_address();
     env.restart(&[("STRIPE_API_BASE", other.base()), FREQUENT_BACKFILL]).await;
-    assert_eq!(shop.order(&order_id).await["status"], "pending", "what needs no Stripe is answered");
+    assert_eq!(shop.order(&order_id).await["status"], "pending", "requests without Stripe must succeed");
     let _sandbox = env.start_other_sandbox(&other, OTHER).await;
     let status = env.service().wait_for_exit().await;
-    assert_eq!(status.code(), Some(1), "it ends by itself, in good order");
+    assert_eq!(status.code(), Some(1), "the service must stop gracefully");
     let logs = env.logs();
     assert_names_cause(&logs, ACCOUNT, OTHER);
     assert!(logs.contains("stopped"), "{logs}");
@@ -101,12 +101,12 @@ async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
     let status = env.service().wait_for_exit().await;
     assert_eq!(status.code(), Some(1));
     assert_names_cause(&env.logs(), ACCOUNT, OTHER);
-    let asked = late.asked.lock().expect("what was asked").clone();
-    assert_eq!(asked, ["/v1/account"; TIMES_LATE + 1]);
+    let asked = late.asked.lock().expect("the requests").clone();
+    assert_eq!(asked, ["/v1/account"; FAILED_ACCOUNT_REQUESTS + 1]);
 }
 
 /// The number of failed account requests. They take longer than the service waits at startup.
-const TIMES_LATE: usize = 6;
+const FAILED_ACCOUNT_REQUESTS: usize = 6;
 
 struct LateStripe {
     base: String,
@@ -121,9 +121,9 @@ fn late_stripe() -> LateStripe {
     let server = HttpServer::new(move || {
         let asked = Arc::clone(&shared);
         App::new().default_service(web::to(move |request: HttpRequest| {
-            let mut asked = asked.lock().expect("what was asked");
+            let mut asked = asked.lock().expect("the requests");
             asked.push(request.path().to_owned());
-            let is_late = asked.len() <= TIMES_LATE;
+            let is_late = asked.len() <= FAILED_ACCOUNT_REQUESTS;
             std::future::ready(match request.path() {
                 "/v1/account" if is_late => HttpResponse::ServiceUnavailable().finish(),
                 "/v1/account" => HttpResponse::Ok().json(json!({ "object": "account", "id": OTHER })),
@@ -142,7 +142,7 @@ async fn account_confirmed_late_starts_background_work(database: &TestDatabase) 
     let shop = Storefront::open(&env).await;
     shop.place("before").await;
     env.kill();
-    let later = elsewhere();
+    let later = unused_address();
     env.restart(&[("STRIPE_API_BASE", later.base()), FREQUENT_BACKFILL]).await;
     let _sandbox = env.start_other_sandbox(&later, ACCOUNT).await;
     let shop = Storefront { stripe: later.clone(), ..shop };

@@ -48,7 +48,7 @@ impl StripeObjects {
         }
     }
 
-    pub(crate) fn of(&self, order_id: &str) -> OrderObjects<'_> {
+    pub(crate) fn for_order(&self, order_id: &str) -> OrderObjects<'_> {
         let ours = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
         let intents: Vec<&Value> = self.intents.iter().filter(ours).collect();
         let of_ours = |list: &'_ [Value]| -> Vec<usize> {

@@ -38,7 +38,7 @@ async fn make_stuck(env: &Environment<'_>, shop: &Storefront) -> String {
     assert_eq!((away.status, away.problem()), (503, "stripe_unavailable"));
     env.stripe.delete("/_sandbox/chaos").send().await.expect(200);
     shop.cancel_request(&order_id).send_with_retries().await.expect(200);
-    let mut stranger = Source::of(shop, payable.clone()).await.succeeded();
+    let mut stranger = Source::new(shop, payable.clone()).await.succeeded();
     stranger.object()["id"] = "pi_of_somebody_else".into();
     stranger.object()["metadata"]["payment_id"] = "pay_01kb3m9q4e8v2tz6h0rxw5ncy7".into();
     stranger.deliver(&env.api).await.expect(200);
@@ -49,7 +49,7 @@ async fn make_stuck(env: &Environment<'_>, shop: &Storefront) -> String {
 }
 
 /// Asserts that the timeline shows the requests, with Stripe's request IDs and the failures.
-async fn shows_what_was_asked(env: &Environment<'_>, timeline: &[Value]) {
+async fn assert_shows_requests(env: &Environment<'_>, timeline: &[Value]) {
     one(timeline, "act", "payment.begun");
     let made = one(timeline, "request", "payment_intents.create");
     let closed = find(timeline, "request", "payment_intents.cancel");
@@ -69,7 +69,7 @@ async fn shows_what_was_asked(env: &Environment<'_>, timeline: &[Value]) {
 }
 
 /// Asserts that the timeline shows the events with their outcomes, the decisions, and the shop's notifications.
-fn shows_what_was_told(timeline: &[Value]) {
+fn assert_shows_events(timeline: &[Value]) {
     for what in ["payment_intent.payment_failed", "payment_intent.canceled"] {
         assert_eq!(one(timeline, "fact", what)["outcome"], "applied");
     }
@@ -95,8 +95,8 @@ async fn timeline_explains_stuck_order(database: &TestDatabase) {
     assert_eq!(timeline[0]["what"], "order.placed");
     let times: Vec<&str> = timeline.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
     assert!(times.is_sorted(), "{times:?}");
-    shows_what_was_asked(&env, &timeline).await;
-    shows_what_was_told(&timeline);
+    assert_shows_requests(&env, &timeline).await;
+    assert_shows_events(&timeline);
 
     // The timeline contains no secrets, no customer data and no payloads.
     let text = serde_json::to_string(&timeline).expect("it is JSON");

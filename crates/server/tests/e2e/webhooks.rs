@@ -30,7 +30,7 @@ quittance_test_support::on_both_databases! {
 }
 
 async fn source(shop: &Storefront, name: &str) -> Source {
-    Source::of(shop, shop.intent_order(name).await).await
+    Source::new(shop, shop.intent_order(name).await).await
 }
 
 async fn paid_rows(env: &Environment<'_>, order_id: &str) -> i64 {
@@ -112,7 +112,7 @@ async fn events_in_any_order_pay_order_once(database: &TestDatabase) {
         });
     }
     while let Some(joined) = tasks.join_next().await {
-        joined.expect("a task that found nothing wrong");
+        joined.expect("a task without failures");
     }
     let placed = i64::try_from(sequences.len()).expect("a few");
     assert_eq!(env.count("orders WHERE status = 'paid'").await, placed);
@@ -234,7 +234,7 @@ async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
     let call = succeeded.delivery(&env.api);
     let mut waiting = tokio::spawn(async move { call.try_send().await });
     let answer = tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await;
-    assert!(answer.is_err(), "it was answered while nothing can be committed: {answer:?}");
+    assert!(answer.is_err(), "the service responded before it could commit: {answer:?}");
     // The process dies before it acknowledges the event, so Stripe sends it again.
     env.kill();
     assert!(waiting.await.expect("a task").is_err());
@@ -301,8 +301,8 @@ async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
     let (paid, processing) = (source(&shop, "paid").await, source(&shop, "processing").await);
-    let spoilt = source(&shop, "spoilt").await;
-    let events = [paid.succeeded(), processing.processing(), spoilt.succeeded()];
+    let unreadable_source = source(&shop, "unreadable_source").await;
+    let events = [paid.succeeded(), processing.processing(), unreadable_source.succeeded()];
     for event in &events {
         let mut unreadable = event.clone();
         unreadable.object()["status"] = json!(7);
@@ -327,7 +327,9 @@ async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
     };
     for said in [&["applied", "2", "failed", "1"][..], &["failed", "1"]] {
         assert_eq!(replay(), said);
-        for (source, status) in [(&paid, "paid"), (&processing, "processing"), (&spoilt, "pending")] {
+        for (source, status) in
+            [(&paid, "paid"), (&processing, "processing"), (&unreadable_source, "pending")]
+        {
             assert_eq!(shop.order(&source.payable.order_id).await["status"], status);
         }
         assert_eq!(paid_rows(&env, &paid.payable.order_id).await, 1);

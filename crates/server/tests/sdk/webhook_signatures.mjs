@@ -10,7 +10,7 @@ const url = process.env.WEBHOOK_URL;
 const [secret, nextSecret] = process.env.WEBHOOK_SECRETS.split(',');
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 
-/** An event as Stripe sends it, under an id of its own. */
+/** Returns an event as Stripe sends it, with this event ID. */
 function payload(template, id) {
   return JSON.stringify({ ...JSON.parse(template), id }, null, 2);
 }

@@ -1,5 +1,5 @@
-// Verifies requests with the reference library, and that it refuses each with one byte changed. Reads them from
-// standard input, one JSON object a line: {headers, body}. SECRETS are those that must accept, comma-separated.
+// Verifies requests with the reference library, and checks that it refuses each request with one byte changed. Reads
+// one JSON object per line from standard input: {headers, body}. SECRETS has the accepted secrets, comma-separated.
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
 import { Webhook } from 'standardwebhooks';

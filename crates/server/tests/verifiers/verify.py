@@ -1,5 +1,7 @@
-"""Verifies requests with the reference library, and that it refuses each with one byte changed. Reads them from
-standard input, one JSON object a line: {headers, body}. SECRETS are those that must accept, comma-separated."""
+"""Verifies requests with the reference library, and checks that it refuses each request with one byte changed.
+
+Reads one JSON object per line from standard input: {headers, body}. SECRETS has the accepted secrets, comma-separated.
+"""
 
 import json
 import os
@@ -17,7 +19,7 @@ for line in sys.stdin:
         for place in range(len(body)):
             flipped = bytearray(body)
             flipped[place] ^= 1
-            # Where a byte makes no UTF-8 any more, the library can not even read the text.
+            # The library cannot decode a body that is no longer valid UTF-8.
             try:
                 webhook.verify(bytes(flipped), headers)
             except (WebhookVerificationError, UnicodeDecodeError):
