@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quittance_domain::outbound::{About, EVENT_TYPES, EventType};
+use quittance_domain::outbound::{EVENT_TYPES, EventObject, EventType};
 use quittance_domain::seller::SupportedSellers;
 use quittance_persistence::{MessageDraft, Renderer, Snapshot};
 use serde::Serialize;
@@ -116,14 +116,14 @@ fn render(message: &MessageDraft, supported: &SupportedSellers) -> String {
 }
 
 /// The name of the envelope in the document.
-fn envelope_of(about: About) -> &'static str {
-    match about {
-        About::Order => "OrderEvent",
-        About::Product => "ProductEvent",
-        About::Refund => "RefundEvent",
-        About::Dispute => "DisputeEvent",
-        About::Seller => "SellerEvent",
-        About::WebhookEndpoint => "WebhookEndpointEvent",
+fn envelope_of(object: EventObject) -> &'static str {
+    match object {
+        EventObject::Order => "OrderEvent",
+        EventObject::Product => "ProductEvent",
+        EventObject::Refund => "RefundEvent",
+        EventObject::Dispute => "DisputeEvent",
+        EventObject::Seller => "SellerEvent",
+        EventObject::WebhookEndpoint => "WebhookEndpointEvent",
     }
 }
 
@@ -136,7 +136,8 @@ pub(crate) fn webhooks() -> Paths {
 }
 
 fn operation(event: &EventType) -> Operation {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(envelope_of(event.about)))).build();
+    let content =
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(envelope_of(event.object)))).build();
     let body = RequestBodyBuilder::new()
         .description(Some("The event, byte by byte as it is signed"))
         .content("application/json", content)

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{OrderId, PaymentId};
-use crate::payment::{Account, Mode, Success};
 use crate::string_enum;
 
 string_enum! {
@@ -43,28 +41,4 @@ impl SessionStatus {
             Self::Complete | Self::Failed => "complete",
         }
     }
-}
-
-/// A Checkout Session as an event carried it or a read returned it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionObservation {
-    /// The account it lives on.
-    pub account: Account,
-    /// Whether money is real there.
-    pub mode: Mode,
-    /// Stripe's id of it, `cs_…`.
-    pub checkout_session_id: String,
-    /// The event that told of it; empty for one that we read ourselves.
-    pub event: String,
-    /// Its PaymentIntent, once the customer has tried to pay.
-    pub payment_intent_id: Option<String>,
-    /// `metadata.order_id`, if it is one of ours.
-    pub order_id: Option<OrderId>,
-    /// `metadata.payment_id`, if it is one of ours.
-    pub payment_id: Option<PaymentId>,
-    /// How it stands.
-    pub status: SessionStatus,
-    /// What was paid, if its `payment_status` is `paid` or `no_payment_required`. The platform's fee is not part
-    /// of a Session, so this proves nothing where one is expected.
-    pub paid: Option<Success>,
 }

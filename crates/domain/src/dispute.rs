@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DisputeId, PaymentId};
-use crate::payment::{Account, Mode, Provenance};
 use crate::string_enum;
+use crate::stripe::{Account, Mode, Provenance};
 
 string_enum! {
     /// How a dispute stands, in Stripe's words.
@@ -83,7 +83,7 @@ pub struct DisputeState {
 
 /// Ordered by stage, then time, then status and the rest, then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Known {
+struct LatestState {
     stage: u8,
     created: i64,
     state: DisputeState,
@@ -95,34 +95,34 @@ struct Known {
 /// lost dispute can be won on appeal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeFacts {
-    known: Known,
+    latest: LatestState,
 }
 
 impl DisputeFacts {
     /// Nothing but this fact.
     #[must_use]
-    pub fn of(provenance: Provenance, state: DisputeState) -> Self {
+    pub fn new(provenance: Provenance, state: DisputeState) -> Self {
         let Provenance { created, event } = provenance;
-        Self { known: Known { stage: state.status.stage(), created, state, event } }
+        Self { latest: LatestState { stage: state.status.stage(), created, state, event } }
     }
 
     /// The join: commutative, associative, idempotent.
     pub fn merge(&mut self, other: Self) {
-        if other.known > self.known {
-            self.known = other.known;
+        if other.latest > self.latest {
+            self.latest = other.latest;
         }
     }
 
     /// How it stands.
     #[must_use]
     pub fn state(&self) -> &DisputeState {
-        &self.known.state
+        &self.latest.state
     }
 
     /// The second at which Stripe last said so.
     #[must_use]
     pub fn second(&self) -> i64 {
-        self.known.created
+        self.latest.created
     }
 }
 

@@ -1,10 +1,10 @@
 //! A verified event, as the gateway understood it, and what became of it.
 
-use crate::checkout::SessionObservation;
 use crate::dispute::DisputeObservation;
-use crate::payment::{Account, Mismatch, Mode, Observation};
+use crate::payment::{Mismatch, Observation, SessionObservation};
 use crate::refund::RefundObservation;
 use crate::seller::AccountEvent;
+use crate::stripe::{Account, Mode};
 
 /// A verified event of Stripe's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -102,7 +102,7 @@ pub struct DetailsVersions {
     /// The order's.
     pub current: i64,
     /// What Stripe was last told.
-    pub told: i64,
+    pub sent: i64,
 }
 
 /// Something to be done at Stripe for an attempt.
@@ -158,7 +158,7 @@ impl History {
         } else if self.must_close(attempt, limits) {
             Some(Task::Close)
         } else {
-            let is_behind = attempt.flow == PaymentFlow::PaymentIntent && details.told < details.current;
+            let is_behind = attempt.flow == PaymentFlow::PaymentIntent && details.sent < details.current;
             is_behind.then_some(Task::UpdateDetails)
         }
     }
@@ -196,8 +196,8 @@ impl History {
         if self.decisions.accepted.is_some() {
             return None;
         }
-        let fitting = self.matching_attempt().map(|attempt| attempt.id.clone());
-        match (fitting, self.decisions.closed, self.decisions.restocked) {
+        let matching = self.matching_attempt().map(|attempt| attempt.id.clone());
+        match (matching, self.decisions.closed, self.decisions.restocked) {
             (Some(id), None, _) | (Some(id), Some(CloseReason::Expired), Some(RestockOutcome::Taken)) => {
                 Some(Decision::Accepted(id))
             }
@@ -226,7 +226,7 @@ impl History {
     }
 
     /// Makes and takes in every decision that is due, and returns them to be recorded.
-    pub fn settle(&mut self) -> Vec<Decision> {
+    pub fn apply_decisions(&mut self) -> Vec<Decision> {
         let mut made = Vec::new();
         while let Some(decision) = self.decide() {
             self.decisions.record(&decision);

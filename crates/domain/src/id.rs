@@ -24,8 +24,8 @@ fn encode(prefix: &str, uuid: Uuid) -> String {
     let mut text = String::with_capacity(prefix.len() + 1 + ENCODED_LEN);
     text.push_str(prefix);
     text.push('_');
-    for place in (0..ENCODED_LEN).rev() {
-        let digit = (bits >> (5 * place)) & 0x1f;
+    for index in (0..ENCODED_LEN).rev() {
+        let digit = (bits >> (5 * index)) & 0x1f;
         text.push(char::from(ALPHABET[usize::try_from(digit).unwrap_or_default()]));
     }
     text

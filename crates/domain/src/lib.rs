@@ -18,3 +18,4 @@ pub mod payment;
 pub mod refund;
 pub mod seller;
 pub mod string_enum;
+pub mod stripe;

@@ -198,7 +198,7 @@ impl MinorUnit {
 #[serde(try_from = "String", into = "String")]
 pub struct Currency {
     /// Where it stands in [`CURRENCIES`].
-    place: usize,
+    index: usize,
 }
 
 /// A text that names no currency Stripe can charge in.
@@ -210,18 +210,18 @@ impl Currency {
     /// The lower-case ISO 4217 code.
     #[must_use]
     pub fn code(self) -> &'static str {
-        CURRENCIES[self.place].0
+        CURRENCIES[self.index].0
     }
 
     /// The rule of this currency's minor unit.
     #[must_use]
     pub fn minor_unit(self) -> MinorUnit {
-        CURRENCIES[self.place].1
+        CURRENCIES[self.index].1
     }
 
     /// Every currency there is, sorted by code.
     pub fn all() -> impl Iterator<Item = Currency> {
-        (0..CURRENCIES.len()).map(|place| Currency { place })
+        (0..CURRENCIES.len()).map(|index| Currency { index })
     }
 }
 
@@ -231,7 +231,7 @@ impl FromStr for Currency {
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
         CURRENCIES
             .binary_search_by_key(&code, |(code, _)| code)
-            .map(|place| Currency { place })
+            .map(|index| Currency { index })
             .map_err(|_| UnknownCurrency)
     }
 }
@@ -421,8 +421,8 @@ mod tests {
         }
 
         #[test]
-        fn any_amount_is_taken_or_refused_without_a_panic(minor: i64, place in 0..CURRENCIES.len()) {
-            let currency = Currency { place };
+        fn any_amount_is_taken_or_refused_without_a_panic(minor: i64, index in 0..CURRENCIES.len()) {
+            let currency = Currency { index };
             if let Ok(money) = Money::new(minor, currency) {
                 prop_assert!(money.minor() >= 0 && money.minor() <= MAX_MINOR);
                 prop_assert_eq!(money.minor() % currency.minor_unit().step(), 0);

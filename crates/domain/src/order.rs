@@ -7,9 +7,10 @@ use crate::catalog::{Metadata, Product};
 use crate::checkout::PaymentFlow;
 use crate::id::{OrderId, PaymentId, ProductId, SellerId};
 use crate::money::{AmountError, Money};
-use crate::payment::{Account, ExpectedPayment, Failure, OpenStatus, PaymentStatus, ReviewReason};
+use crate::payment::{ExpectedPayment, Failure, OpenStatus, PaymentStatus, ReviewReason};
 use crate::seller::SellerTerms;
 use crate::string_enum;
+use crate::stripe::Account;
 
 /// How many of one product one line may hold.
 pub const MAX_QUANTITY: u32 = 10_000;

@@ -65,7 +65,7 @@ pub struct OrderState {
     /// What of it went back by refunds that succeeded, in minor units.
     pub amount_refunded: i64,
     /// What a waiting customer wants to hear, if there is anything yet.
-    pub settled: Option<PaymentOutcome>,
+    pub outcome: Option<PaymentOutcome>,
     /// Which failure the latest attempt's last try ended with, if it did.
     pub failure: Option<String>,
     /// What is held or in flight, if that is what the status says.
@@ -156,9 +156,9 @@ impl History {
             under_review: under_review.map(|(attempt, _)| attempt.id.clone()),
             amount_paid,
             amount_refunded,
-            settled: match paid_by {
+            outcome: match paid_by {
                 Some(attempt) => Some(PaymentOutcome::Succeeded(attempt.id.clone())),
-                None => self.settled(),
+                None => self.payment_outcome(),
             },
             failure: self.failure().filter(|_| paid_by.is_none()),
             in_flight: in_flight.map(|attempt| InFlightAttempt {
@@ -186,7 +186,7 @@ impl History {
         // More than that can only go back of what came beside it.
         let refunded = self.refunded_of(attempt).min(paid);
         let disputes = || self.disputes.iter().filter(|dispute| dispute.payment_id == attempt.id);
-        let any = |outcome| disputes().map(Dispute::outcome).any(|one| one == outcome);
+        let any = |outcome| disputes().map(Dispute::outcome).any(|actual| actual == outcome);
         let status = if any(DisputeOutcome::Lost) {
             OrderStatus::ChargedBack
         } else if any(DisputeOutcome::Open) {
@@ -219,17 +219,17 @@ impl History {
     }
 
     fn latest_with_status(&self, status: OpenStatus) -> Option<&Attempt> {
-        let is_so = |attempt: &&Attempt| {
+        let has_status = |attempt: &&Attempt| {
             attempt.refused.is_none() && attempt.facts.status() == PaymentStatus::Open(status)
         };
-        self.attempts.iter().rev().find(is_so)
+        self.attempts.iter().rev().find(has_status)
     }
 
     fn failure(&self) -> Option<String> {
         self.attempts.last()?.facts.last_failure().map(|failure| failure.id.clone())
     }
 
-    fn settled(&self) -> Option<PaymentOutcome> {
+    fn payment_outcome(&self) -> Option<PaymentOutcome> {
         let Some(attempt) = self.attempts.iter().rev().find(|attempt| attempt.refused.is_none()) else {
             return self.decisions.closed.map(|_| PaymentOutcome::Closed);
         };
@@ -261,42 +261,42 @@ impl OrderState {
     /// be told.
     #[must_use]
     pub fn events_since(&self, before: &Self) -> Vec<OrderEvent> {
-        let mut told = Vec::new();
-        let mut tell = |kind, subject: String| told.push(OrderEvent { kind, subject });
+        let mut events = Vec::new();
+        let mut push = |kind, subject: String| events.push(OrderEvent { kind, subject });
         if before.closed != self.closed {
             match self.closed {
-                Some(CloseReason::Canceled) => tell(OrderEventKind::Canceled, String::new()),
-                Some(CloseReason::Expired) => tell(OrderEventKind::Expired, String::new()),
+                Some(CloseReason::Canceled) => push(OrderEventKind::Canceled, String::new()),
+                Some(CloseReason::Expired) => push(OrderEventKind::Expired, String::new()),
                 None => {}
             }
         }
         if self.is_accepted && !before.is_accepted {
-            tell(OrderEventKind::Paid, String::new());
+            push(OrderEventKind::Paid, String::new());
         }
         let changed = self.status != before.status;
         let was_in_flight = before.in_flight.as_ref().map(|attempt| &attempt.payment_id);
-        let is_told = |attempt: &&InFlightAttempt| changed || was_in_flight != Some(&attempt.payment_id);
+        let is_new = |attempt: &&InFlightAttempt| changed || was_in_flight != Some(&attempt.payment_id);
         match self.status {
             OrderStatus::PaymentFailed if changed || self.failure != before.failure => {
-                tell(OrderEventKind::PaymentFailed, self.failure.clone().unwrap_or_default());
+                push(OrderEventKind::PaymentFailed, self.failure.clone().unwrap_or_default());
             }
             OrderStatus::Review if changed => {
                 let reviewed = self.under_review.as_ref().map(PaymentId::to_string);
-                tell(OrderEventKind::ReviewRequired, reviewed.unwrap_or_default());
+                push(OrderEventKind::ReviewRequired, reviewed.unwrap_or_default());
             }
             _ => {}
         }
-        if let Some(in_flight) = self.in_flight.as_ref().filter(is_told) {
+        if let Some(in_flight) = self.in_flight.as_ref().filter(is_new) {
             let is_authorized = self.status == OrderStatus::Authorized;
             let kind = if is_authorized { OrderEventKind::Authorized } else { OrderEventKind::Processing };
-            tell(kind, in_flight.subject());
+            push(kind, in_flight.subject());
         }
         for (id, status) in &self.refunds {
             match status {
                 _ if before.refunds.get(id) == Some(status) => {}
-                RefundStatus::Succeeded => tell(OrderEventKind::RefundSucceeded, id.to_string()),
+                RefundStatus::Succeeded => push(OrderEventKind::RefundSucceeded, id.to_string()),
                 RefundStatus::Failed | RefundStatus::Canceled => {
-                    tell(OrderEventKind::RefundFailed, id.to_string());
+                    push(OrderEventKind::RefundFailed, id.to_string());
                 }
                 RefundStatus::Pending | RefundStatus::RequiresAction => {}
             }
@@ -304,7 +304,7 @@ impl OrderState {
         for (id, dispute) in &self.disputes {
             let known = before.disputes.get(id);
             if known.is_none() {
-                tell(OrderEventKind::DisputeOpened, id.to_string());
+                push(OrderEventKind::DisputeOpened, id.to_string());
             }
             if known == Some(dispute) {
                 continue;
@@ -312,12 +312,12 @@ impl OrderState {
             let DisputeSnapshot { status, second } = dispute;
             let change = format!("{id} {} {second}", status.as_str());
             match status.outcome() {
-                DisputeOutcome::Won | DisputeOutcome::Lost => tell(OrderEventKind::DisputeClosed, change),
-                DisputeOutcome::Open if known.is_some() => tell(OrderEventKind::DisputeOpened, change),
+                DisputeOutcome::Won | DisputeOutcome::Lost => push(OrderEventKind::DisputeClosed, change),
+                DisputeOutcome::Open if known.is_some() => push(OrderEventKind::DisputeOpened, change),
                 DisputeOutcome::Open => {}
             }
         }
-        told
+        events
     }
 }
 

@@ -10,7 +10,7 @@ use crate::string_enum;
 
 /// What an event's snapshot is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum About {
+pub enum EventObject {
     /// An order.
     Order,
     /// A product of the catalogue.
@@ -31,17 +31,17 @@ pub struct EventType {
     /// The word for it: the object, a dot, and what happened to it.
     pub name: &'static str,
     /// What its snapshot is of.
-    pub about: About,
+    pub object: EventObject,
     /// What happened, for people.
     pub meaning: &'static str,
 }
 
 macro_rules! event_types {
-    ($($name:literal of $about:ident: $meaning:literal;)*) => {
+    ($($name:literal of $object:ident: $meaning:literal;)*) => {
         /// Every type of event there is. Rows of the outbox with another word are told all the same: this list is
         /// for who reads the documentation, and against mistakes in filters.
         pub const EVENT_TYPES: &[EventType] =
-            &[$(EventType { name: $name, about: About::$about, meaning: $meaning },)*];
+            &[$(EventType { name: $name, object: EventObject::$object, meaning: $meaning },)*];
     };
 }
 
@@ -53,7 +53,7 @@ event_types! {
     "order.payment_failed" of Order: "A try at paying has failed; the order may be paid again.";
     "order.canceled" of Order: "An order has ended unpaid.";
     "order.expired" of Order: "An order has ended because nobody paid it in time.";
-    "order.review_required" of Order: "Money came that is not what was asked for: a person must look.";
+    "order.review_required" of Order: "Money came that is not what was requested for: a person must look.";
     "refund.succeeded" of Refund: "Money went back to the customer.";
     "refund.failed" of Refund: "Money could not go back to the customer.";
     "dispute.opened" of Dispute: "A customer disputes a payment at their bank, or a dispute is open again.";
@@ -65,7 +65,7 @@ event_types! {
     "product.out_of_stock" of Product: "The last unit of a product that is counted was taken.";
     "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or answered \
         410; told to the other endpoints.";
-    "webhook_endpoint.ping" of WebhookEndpoint: "A test that was asked for; told to that endpoint alone.";
+    "webhook_endpoint.ping" of WebhookEndpoint: "A test that was requested for; told to that endpoint alone.";
 }
 
 /// The type of an event that says that an endpoint was disabled.
@@ -121,9 +121,9 @@ impl FromStr for EventPattern {
 
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         let pattern = Self(text.to_owned());
-        let is_whole = text == ANY || text.ends_with(".*") || !text.contains(ANY);
-        let names_something = EVENT_TYPES.iter().any(|known| pattern.matches(known.name));
-        if is_whole && names_something { Ok(pattern) } else { Err(InvalidPattern) }
+        let is_well_formed = text == ANY || text.ends_with(".*") || !text.contains(ANY);
+        let matches_any = EVENT_TYPES.iter().any(|known| pattern.matches(known.name));
+        if is_well_formed && matches_any { Ok(pattern) } else { Err(InvalidPattern) }
     }
 }
 
@@ -142,7 +142,7 @@ const RETRY_AFTER_S: [i64; 14] =
 const JITTER_PARTS: i64 = 10;
 
 /// The longest wait that a receiver may ask for.
-const ASKED_WAIT_MAX: Duration = Duration::hours(10);
+const MAX_RETRY_AFTER: Duration = Duration::hours(10);
 
 /// After how long without a success an endpoint is disabled. Longer than one message is tried.
 const DISABLED_AFTER: Duration = Duration::days(5);
@@ -155,12 +155,12 @@ pub const SECRET_OVERLAP: Duration = Duration::hours(24);
 /// `chance` is a number from 0 to 1000 and adds up to a tenth. What the receiver asks for in `Retry-After` is waited
 /// for, up to 10 hours.
 #[must_use]
-pub fn retry_after(tries: i32, chance: u16, asked: Option<Duration>) -> Option<Duration> {
+pub fn retry_after(tries: i32, chance: u16, requested: Option<Duration>) -> Option<Duration> {
     let place = usize::try_from(tries.max(1) - 1).unwrap_or(usize::MAX);
     let seconds = RETRY_AFTER_S.get(place)?;
     let jitter_ms = seconds * 1000 / JITTER_PARTS * i64::from(chance.min(1000)) / 1000;
     let wait = Duration::seconds(*seconds) + Duration::milliseconds(jitter_ms);
-    Some(asked.map_or(wait, |asked| wait.max(asked.min(ASKED_WAIT_MAX))))
+    Some(requested.map_or(wait, |requested| wait.max(requested.min(MAX_RETRY_AFTER))))
 }
 
 string_enum! {
@@ -186,7 +186,7 @@ string_enum! {
 impl AttemptOutcome {
     /// What an answer of this status means.
     #[must_use]
-    pub fn of_status(status: u16) -> Self {
+    pub fn from_status(status: u16) -> Self {
         match status {
             200..=299 => Self::Delivered,
             410 => Self::Gone,
@@ -213,13 +213,13 @@ pub fn after_attempt(
     outcome: AttemptOutcome,
     tries: i32,
     chance: u16,
-    asked: Option<Duration>,
+    requested: Option<Duration>,
     now: DateTime<Utc>,
 ) -> (DeliveryState, Option<DateTime<Utc>>) {
     match outcome {
         AttemptOutcome::Delivered => (DeliveryState::Delivered, None),
         AttemptOutcome::Gone => (DeliveryState::Failed, None),
-        _ => match retry_after(tries, chance, asked) {
+        _ => match retry_after(tries, chance, requested) {
             Some(wait) => (DeliveryState::Pending, Some(now + wait)),
             None => (DeliveryState::Failed, None),
         },
@@ -229,7 +229,7 @@ pub fn after_attempt(
 string_enum! {
     /// Why an endpoint was disabled.
     pub enum DisabledReason {
-        /// The shop asked for it.
+        /// The shop requested for it.
         Requested = "requested",
         /// It answered 410.
         Gone = "gone",
@@ -295,11 +295,11 @@ mod tests {
 
     #[test]
     fn a_receiver_may_ask_for_patience_but_not_for_ever() {
-        let asked = |wait| retry_after(1, 0, Some(wait)).unwrap();
-        assert_eq!(asked(Duration::seconds(1)), Duration::seconds(5));
-        assert_eq!(asked(Duration::minutes(3)), Duration::minutes(3));
-        assert_eq!(asked(Duration::days(9)), Duration::hours(10));
-        assert_eq!(asked(Duration::seconds(-1)), Duration::seconds(5));
+        let requested = |wait| retry_after(1, 0, Some(wait)).unwrap();
+        assert_eq!(requested(Duration::seconds(1)), Duration::seconds(5));
+        assert_eq!(requested(Duration::minutes(3)), Duration::minutes(3));
+        assert_eq!(requested(Duration::days(9)), Duration::hours(10));
+        assert_eq!(requested(Duration::seconds(-1)), Duration::seconds(5));
     }
 
     #[test]

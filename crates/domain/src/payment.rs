@@ -16,49 +16,8 @@ use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
 use crate::string_enum;
 
+pub use crate::stripe::{Account, Mode, Provenance};
 pub use attempt::{Attempt, ExpectedPayment, Mismatch, ReviewReason};
-
-string_enum! {
-    /// Whether money is real: Stripe's `livemode`.
-    pub enum Mode {
-        /// Test data: no money moves.
-        Test = "test",
-        /// Real money.
-        Live = "live",
-    }
-}
-
-impl Mode {
-    /// The mode that Stripe's `livemode` means.
-    #[must_use]
-    pub fn from_livemode(livemode: bool) -> Self {
-        if livemode { Self::Live } else { Self::Test }
-    }
-}
-
-/// The Stripe account that a PaymentIntent lives on; empty for the platform's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Account(String);
-
-impl Account {
-    /// The platform's own account.
-    #[must_use]
-    pub fn own() -> Self {
-        Self::default()
-    }
-
-    /// A connected account, by its `acct_…` id.
-    #[must_use]
-    pub fn connected(id: impl Into<String>) -> Self {
-        Self(id.into())
-    }
-
-    /// The `acct_…` id, or the empty text for the platform's own account.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 string_enum! {
     /// When the money is taken once the customer has agreed.
@@ -70,15 +29,6 @@ string_enum! {
         /// Later, by the shop's own act; until then it is held.
         Manual = "manual",
     }
-}
-
-/// Where a fact was seen: orders what is open by time, then by rank, then by this.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Provenance {
-    /// The second at Stripe's clock: an event's `created`, or the second in which our read began.
-    pub created: i64,
-    /// The event's id; empty for an object that we read ourselves.
-    pub event: String,
 }
 
 /// A state from which a PaymentIntent can still go anywhere, in Stripe's words.
@@ -147,7 +97,7 @@ pub struct Fact {
     /// When, and how we know.
     pub provenance: Provenance,
     /// What.
-    pub seen: ObservedState,
+    pub state: ObservedState,
 }
 
 /// A PaymentIntent as an event carried it or a read returned it: whose it is, and the fact about it.
@@ -165,6 +115,30 @@ pub struct Observation {
     pub payment_id: Option<PaymentId>,
     /// What was seen.
     pub fact: Fact,
+}
+
+/// A Checkout Session as an event carried it or a read returned it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionObservation {
+    /// The account it lives on.
+    pub account: Account,
+    /// Whether money is real there.
+    pub mode: Mode,
+    /// Stripe's id of it, `cs_…`.
+    pub checkout_session_id: String,
+    /// The event that told of it; empty for one that we read ourselves.
+    pub event: String,
+    /// Its PaymentIntent, once the customer has tried to pay.
+    pub payment_intent_id: Option<String>,
+    /// `metadata.order_id`, if it is one of ours.
+    pub order_id: Option<OrderId>,
+    /// `metadata.payment_id`, if it is one of ours.
+    pub payment_id: Option<PaymentId>,
+    /// How it stands.
+    pub status: SessionStatus,
+    /// What was paid, if its `payment_status` is `paid` or `no_payment_required`. The platform's fee is not part
+    /// of a Session, so this proves nothing where one is expected.
+    pub paid: Option<Success>,
 }
 
 /// The latest open state that was seen. Ordered by time, then rank, then event: the order of the fields.
@@ -247,9 +221,9 @@ pub struct Facts {
 impl Facts {
     /// Nothing but this fact.
     #[must_use]
-    pub fn of(fact: Fact) -> Self {
+    pub fn new(fact: Fact) -> Self {
         let mut facts = Self::default();
-        match fact.seen {
+        match fact.state {
             ObservedState::Open { status, failure } => {
                 if let Some(failure) = &failure {
                     facts.failures.insert(failure.id.clone(), failure.clone());
@@ -272,7 +246,7 @@ impl Facts {
 
     /// Nothing but that the attempt's Checkout Session stands so, and what was paid in it.
     #[must_use]
-    pub fn of_session(status: SessionStatus, paid: Option<Success>) -> Self {
+    pub fn from_session(status: SessionStatus, paid: Option<Success>) -> Self {
         Self { session: Some(status), successes: paid.into_iter().collect(), ..Self::default() }
     }
 

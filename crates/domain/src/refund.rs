@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{PaymentId, RefundId};
 use crate::money::Money;
-use crate::payment::{Account, Attempt, Mode, Provenance};
+use crate::payment::Attempt;
 use crate::string_enum;
+use crate::stripe::{Account, Mode, Provenance};
 
 string_enum! {
     /// How a refund stands, in Stripe's words.
@@ -89,7 +90,7 @@ pub struct RefundTerms {
 impl RefundTerms {
     /// All that there is to go back of an attempt, so that everybody stands as before it.
     #[must_use]
-    pub fn all_of(attempt: &Attempt) -> Self {
+    pub fn for_attempt(attempt: &Attempt) -> Self {
         Self {
             reverse_transfer: attempt.destination.is_some(),
             refund_application_fee: attempt.expected.application_fee.is_some(),
@@ -100,10 +101,10 @@ impl RefundTerms {
 /// Stripe gives this reason to what a hold releases that was never taken: no money goes back by it.
 const RELEASED_HOLD: &str = "expired_uncaptured_charge";
 
-/// What Stripe told of a refund: the greatest that was seen counts. Ordered by stage, then time, then status,
+/// What Stripe told of a refund: the greatest that was observation counts. Ordered by stage, then time, then status,
 /// then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Known {
+struct LatestState {
     stage: u8,
     created: i64,
     status: RefundStatus,
@@ -114,32 +115,32 @@ struct Known {
 /// What the facts about one refund add up to: a join, as [`crate::payment::Facts`] are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundFacts {
-    known: Option<Known>,
+    latest: Option<LatestState>,
 }
 
 impl RefundFacts {
     /// Nothing but this fact.
     #[must_use]
-    pub fn of(provenance: Provenance, status: RefundStatus, failure_reason: Option<String>) -> Self {
+    pub fn new(provenance: Provenance, status: RefundStatus, failure_reason: Option<String>) -> Self {
         let Provenance { created, event } = provenance;
-        Self { known: Some(Known { stage: status.stage(), created, status, event, failure_reason }) }
+        Self { latest: Some(LatestState { stage: status.stage(), created, status, event, failure_reason }) }
     }
 
     /// The join: commutative, associative, idempotent.
     pub fn merge(&mut self, other: Self) {
-        self.known = self.known.take().max(other.known);
+        self.latest = self.latest.take().max(other.latest);
     }
 
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> RefundStatus {
-        self.known.as_ref().map_or(RefundStatus::Pending, |known| known.status)
+        self.latest.as_ref().map_or(RefundStatus::Pending, |latest| latest.status)
     }
 
     /// Why it failed, in Stripe's words.
     #[must_use]
     pub fn failure_reason(&self) -> Option<&str> {
-        self.known.as_ref()?.failure_reason.as_deref()
+        self.latest.as_ref()?.failure_reason.as_deref()
     }
 }
 
@@ -158,7 +159,7 @@ pub struct Refund {
     pub cause: RefundCause,
     /// What else goes back with it.
     pub terms: RefundTerms,
-    /// Stripe's id of it, `re_…` or `pyr_…`, once known.
+    /// Stripe's id of it, `re_…` or `pyr_…`, once latest.
     pub stripe_refund_id: Option<String>,
     /// What Stripe told of it.
     pub facts: RefundFacts,
@@ -181,14 +182,14 @@ impl Refund {
 
     /// What of the money went back or may still go, in minor units.
     #[must_use]
-    pub fn held(&self) -> i64 {
+    pub fn reserved_amount(&self) -> i64 {
         if self.status().reserves_money() && !self.is_released_hold() { self.amount.minor() } else { 0 }
     }
 
     /// What of the money went back, in minor units.
     #[must_use]
-    pub fn returned(&self) -> i64 {
-        if self.status() == RefundStatus::Succeeded { self.held() } else { 0 }
+    pub fn refunded_amount(&self) -> i64 {
+        if self.status() == RefundStatus::Succeeded { self.reserved_amount() } else { 0 }
     }
 
     /// Whether we still have to ask Stripe for it.
@@ -204,10 +205,10 @@ impl Refund {
 
     /// Whether an observation, of a refund whose id at Stripe we do not know, says that it is this one. Metadata can
     /// be edited at Stripe, so the amount has to fit as well.
-    pub(crate) fn matches_metadata(&self, seen: &RefundObservation) -> bool {
+    pub(crate) fn matches_metadata(&self, observation: &RefundObservation) -> bool {
         self.stripe_refund_id.is_none()
-            && seen.refund_id.as_ref() == Some(&self.id)
-            && seen.amount == self.amount
+            && observation.refund_id.as_ref() == Some(&self.id)
+            && observation.amount == self.amount
     }
 }
 
@@ -228,7 +229,7 @@ pub struct RefundObservation {
     pub amount: Money,
     /// Why, in Stripe's words.
     pub reason: Option<String>,
-    /// When it was seen.
+    /// When it was observation.
     pub provenance: Provenance,
     /// How it stands.
     pub status: RefundStatus,

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Metadata;
 use crate::id::SellerId;
-use crate::payment::Account;
 use crate::string_enum;
+use crate::stripe::Account;
 
 pub use fee::{FeeTerms, InvalidFee, MAX_BASIS_POINTS};
 pub use readiness::{Blocker, NextAction, Readiness, SupportedSellers};
@@ -127,18 +127,18 @@ impl AccountSnapshot {
     pub fn apply_event(&mut self, created_s: i64, state: Option<AccountState>) {
         self.last_event_at_s = self.last_event_at_s.max(created_s);
         if let Some(state) = state {
-            self.keep(created_s, state);
+            self.replace_if_newer(created_s, state);
         }
     }
 
     /// Takes in what was read, by a request that began in this second. Returns whether that settles it: if not, the
     /// account has to be read once more, because an event may be newer than what was read.
     pub fn apply_read(&mut self, began_s: i64, state: AccountState) -> bool {
-        self.keep(began_s, state);
+        self.replace_if_newer(began_s, state);
         began_s > self.last_event_at_s
     }
 
-    fn keep(&mut self, second: i64, state: AccountState) {
+    fn replace_if_newer(&mut self, second: i64, state: AccountState) {
         if second >= self.snapshot_at_s || self.state.is_none() {
             self.snapshot_at_s = second;
             self.state = Some(state);
@@ -249,7 +249,7 @@ impl Seller {
     /// Whether it can be charged through, why not, and what its owner should do.
     #[must_use]
     pub fn readiness(&self, supported: &SupportedSellers) -> Readiness {
-        Readiness::of(self, supported)
+        Readiness::new(self, supported)
     }
 
     /// What there is to tell of a change from `before` to how it stands now.
@@ -280,8 +280,8 @@ impl Seller {
             return Some(regular);
         };
         // Once on the day before, once right after: then Stripe has restricted the account, or has not.
-        let looks = [deadline - DEADLINE_NOTICE, deadline + AFTER_DEADLINE];
-        Some(looks.into_iter().filter(|look| *look > now).chain([regular]).min().unwrap_or(regular))
+        let checks = [deadline - DEADLINE_NOTICE, deadline + AFTER_DEADLINE];
+        Some(checks.into_iter().filter(|check| *check > now).chain([regular]).min().unwrap_or(regular))
     }
 }
 

@@ -131,7 +131,7 @@ impl Sender {
                     // The status decides, even if the body never ends.
                     body: Some(read_body_start(response, deadline).await),
                     status: Some(status),
-                    ..failed(AttemptOutcome::of_status(status))
+                    ..failed(AttemptOutcome::from_status(status))
                 }
             }
         }

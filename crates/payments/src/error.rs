@@ -148,7 +148,7 @@ impl Error {
     /// Returns true if Stripe rejects the secret key. No customer can pay until an operator fixes the configuration.
     #[must_use]
     pub fn is_configuration_error(&self) -> bool {
-        matches!(self, Self::Stripe(StripeError::Refused(refusal)) if refusal.is_about_the_key())
+        matches!(self, Self::Stripe(StripeError::Refused(refusal)) if refusal.is_key_error())
     }
 
     fn refusal(&self) -> Option<&Refusal> {

@@ -22,8 +22,8 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, get};
-use crate::transport::{Call, Reply};
-use crate::view::{Ids, StripeObject};
+use crate::transport::{ApiCall, Reply};
+use crate::view::{QuittanceMetadata, StripeObject};
 use view::View;
 
 string_enum! {
@@ -67,7 +67,7 @@ pub struct NewAccount {
 
 /// An account as Stripe answered with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountAnswer {
+pub struct AccountReply {
     /// Stripe's id of it, `acct_…`.
     pub account_id: String,
     /// The second, at Stripe's clock, in which the request began; of an answer that Stripe replayed for its
@@ -113,13 +113,13 @@ impl Stripe {
     }
 
     /// Makes an account, or returns the one that was made with this key before.
-    pub async fn create_account(&self, request: &FrozenRequest) -> Result<AccountAnswer, Error> {
+    pub async fn create_account(&self, request: &FrozenRequest) -> Result<AccountReply, Error> {
         self.account(request.call("accounts.create")).await
     }
 
     /// Reads an account. One that the platform may not use any more is refused with
     /// [`is_account_unreachable`](crate::Refusal::is_account_unreachable).
-    pub async fn retrieve_account(&self, account_id: &str) -> Result<AccountAnswer, Error> {
+    pub async fn retrieve_account(&self, account_id: &str) -> Result<AccountReply, Error> {
         let request = RetrieveAccount::new(checked_id(account_id)?).build();
         self.account(get("accounts.retrieve", &Account::own(), request)).await
     }
@@ -138,26 +138,26 @@ impl Stripe {
         &self,
         seller_id: &SellerId,
         created_since: DateTime<Utc>,
-    ) -> Result<Option<AccountAnswer>, Error> {
+    ) -> Result<Option<AccountReply>, Error> {
         let request = |after: Option<&str>| {
             let created = RangeQueryTs::gte(created_since.timestamp());
             let page = ListAccount::new().created(created).limit(PAGE_LIMIT);
             after.map_or(page.clone(), |after| page.starting_after(after)).build()
         };
-        let is_meant = |ids: Ids| ids.seller_id().as_ref() == Some(seller_id);
-        self.find("accounts.list", &Account::own(), is_meant, request, read).await
+        let matches = |ids: QuittanceMetadata| ids.seller_id().as_ref() == Some(seller_id);
+        self.find("accounts.list", &Account::own(), matches, request, read).await
     }
 
-    async fn account(&self, call: Call<'_>) -> Result<AccountAnswer, Error> {
+    async fn account(&self, call: ApiCall<'_>) -> Result<AccountReply, Error> {
         self.transport.call(&call, |reply| read(reply, &reply.body)).await
     }
 }
 
-fn read(reply: &Reply, json: &[u8]) -> Result<AccountAnswer, String> {
+fn read(reply: &Reply, json: &[u8]) -> Result<AccountReply, String> {
     let view = View::read(json)?;
-    let began_s = reply.dated(view.created);
+    let began_s = reply.provenance_s(view.created);
     let (account_id, state) = view.observe()?;
-    Ok(AccountAnswer { account_id, began_s, state, request_id: reply.request_id.clone() })
+    Ok(AccountReply { account_id, began_s, state, request_id: reply.request_id.clone() })
 }
 
 /// To take cards on the account itself, and to be sent money that was taken on the platform's.

@@ -64,7 +64,9 @@ impl Stripe {
         // Whoever asks wants a new one: the key only lets this call be repeated.
         let key = format!("{account_id}:link:{:032x}", rand::random::<u128>());
         let own = Account::own();
-        self.transport.call(&post("account_links.create", &own, request.build(), &key), View::made).await
+        self.transport
+            .call(&post("account_links.create", &own, request.build(), &key), View::read_reply)
+            .await
     }
 }
 
@@ -79,7 +81,7 @@ struct View {
 stripe_object!(View: "account_link", "Account Link");
 
 impl View {
-    fn made(reply: &Reply) -> Result<AccountLink, String> {
+    fn read_reply(reply: &Reply) -> Result<AccountLink, String> {
         let view = Self::read(&reply.body)?;
         let expires_at = view.expires_at.and_then(|second| DateTime::from_timestamp(second, 0));
         Ok(AccountLink {

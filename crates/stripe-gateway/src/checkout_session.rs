@@ -4,10 +4,9 @@ pub(crate) mod view;
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
-use quittance_domain::checkout::SessionObservation;
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::{Line, Shipping};
-use quittance_domain::payment::{Account, CaptureMethod, Observation};
+use quittance_domain::payment::{Account, CaptureMethod, Observation, SessionObservation};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
     CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
@@ -24,10 +23,10 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::payment_intent::description;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
-use crate::transport::{Call, Reply};
-use crate::view::{Ids, StripeObject};
+use crate::transport::{ApiCall, Reply};
+use crate::view::{QuittanceMetadata, StripeObject};
 use crate::{PaymentDetails, Stripe};
-use view::{ObserveOutcome, View};
+use view::{ObservedSession, View};
 
 /// A Checkout Session that is to be made for an attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +146,8 @@ impl Stripe {
             after.map_or(page.clone(), |after| page.starting_after(after)).build()
         };
         let read = |reply: &Reply, json: &[u8]| self.read_checkout_session(account, reply, json);
-        let is_meant = |ids: Ids| ids.payment_id().as_ref() == Some(payment_id);
-        self.find("checkout_sessions.list", account, is_meant, request, read).await
+        let matches = |ids: QuittanceMetadata| ids.payment_id().as_ref() == Some(payment_id);
+        self.find("checkout_sessions.list", account, matches, request, read).await
     }
 
     /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused.
@@ -162,7 +161,7 @@ impl Stripe {
         self.checkout_session(post("checkout_sessions.expire", account, request, idempotency_key)).await
     }
 
-    async fn checkout_session(&self, call: Call<'_>) -> Result<CheckoutSession, Error> {
+    async fn checkout_session(&self, call: ApiCall<'_>) -> Result<CheckoutSession, Error> {
         self.transport.call(&call, |reply| self.read_checkout_session(call.account, reply, &reply.body)).await
     }
 
@@ -178,8 +177,8 @@ impl Stripe {
         }
         let (url, expires_at) = (view.url.take(), view.expires_at);
         // Of a replayed answer the PaymentIntent is dated by when its Session was made, which was no later.
-        let provenance = self.provenance(account, reply, &view.told());
-        let ObserveOutcome { session, payment_intent } = view.observe(&provenance)?;
+        let context = self.object_context(account, reply, &view.header());
+        let ObservedSession { session, payment_intent } = view.observe(&context)?;
         Ok(CheckoutSession {
             observation: session,
             payment_intent,

@@ -65,13 +65,13 @@ impl StripeConfig {
     }
 
     /// The API's base without a slash at its end, if it may be called.
-    pub(crate) fn base(&self) -> Result<Base, ConfigError> {
-        Base::checked(&self.api_base, ConfigError::NotABase, ConfigError::PlainHttp)
+    pub(crate) fn base(&self) -> Result<ApiBase, ConfigError> {
+        ApiBase::checked(&self.api_base, ConfigError::NotABase, ConfigError::PlainHttp)
     }
 
     /// The base of OAuth without a slash at its end, if it may be called.
-    pub(crate) fn oauth_base(&self) -> Result<Base, ConfigError> {
-        Base::checked(&self.connect_base, ConfigError::NotAConnectBase, ConfigError::PlainHttpConnect)
+    pub(crate) fn oauth_base(&self) -> Result<ApiBase, ConfigError> {
+        ApiBase::checked(&self.connect_base, ConfigError::NotAConnectBase, ConfigError::PlainHttpConnect)
     }
 }
 
@@ -79,7 +79,7 @@ impl StripeConfig {
 const CONNECT_BASE: &str = "https://connect.stripe.com";
 
 /// Where a server of Stripe's is, checked.
-pub(crate) struct Base {
+pub(crate) struct ApiBase {
     /// Without a slash at its end.
     pub(crate) url: String,
     /// Whether it is https.
@@ -88,7 +88,7 @@ pub(crate) struct Base {
     pub(crate) is_loopback: bool,
 }
 
-impl Base {
+impl ApiBase {
     fn checked(base: &str, not_a_base: ConfigError, plain_http: ConfigError) -> Result<Self, ConfigError> {
         let Ok(url) = Url::parse(base) else { return Err(not_a_base) };
         let is_bare = url.path() == "/"

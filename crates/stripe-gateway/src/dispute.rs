@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::checked_id;
 use crate::transport::Reply;
-use crate::view::{ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
+use crate::view::{ObjectContext, ObjectHeader, Reference, StripeObject, require_id, stripe_object};
 
 impl Stripe {
     /// Reads every dispute of a PaymentIntent, newest first.
@@ -28,12 +28,12 @@ impl Stripe {
         let mut disputes = Vec::new();
         let each = |reply: &Reply, json: &[u8]| {
             let view = View::read(json)?;
-            let told = ObjectHeader { created: view.created, livemode: view.livemode };
-            let observed = view.observe(self.provenance(account, reply, &told))?;
+            let header = ObjectHeader { created: view.created, livemode: view.livemode };
+            let observed = view.observe(self.object_context(account, reply, &header))?;
             disputes.push(observed.ok_or("the dispute is of no PaymentIntent")?);
             Ok(())
         };
-        self.walk("disputes.list", account, request, each).await?;
+        self.for_each_object("disputes.list", account, request, each).await?;
         Ok(disputes)
     }
 }
@@ -63,8 +63,8 @@ stripe_object!(View: "dispute", "dispute");
 impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
-    pub(crate) fn observe(self, provenance: ObjectContext) -> Result<Option<DisputeObservation>, String> {
-        let stripe_dispute_id = own_id(self.id, Self::NAME)?;
+    pub(crate) fn observe(self, context: ObjectContext) -> Result<Option<DisputeObservation>, String> {
+        let stripe_dispute_id = require_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
         };
@@ -76,7 +76,7 @@ impl View {
             reason: self.reason,
             evidence_due_by: self.evidence_details.and_then(|details| details.due_by),
         };
-        let ObjectContext { account, mode, provenance } = provenance;
+        let ObjectContext { account, mode, provenance } = context;
         Ok(Some(DisputeObservation {
             account,
             mode,

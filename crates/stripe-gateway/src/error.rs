@@ -160,7 +160,7 @@ impl Refusal {
     /// Whether it is about our key or client id, which is wrong (401) or may not do this (403), and neither about
     /// this request nor about a connected account: once that is mended, the same request may be fine.
     #[must_use]
-    pub fn is_about_the_key(&self) -> bool {
+    pub fn is_key_error(&self) -> bool {
         (matches!(self.status, 401 | 403) || self.is_client_invalid()) && !self.is_account_unreachable()
     }
 

@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 
-use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::event::{Event, EventContent, MoneyMovement};
-use quittance_domain::payment::{Account, Mode, Observation, ObservedState, PaymentStatus, Provenance};
+use quittance_domain::payment::{
+    Account, Mode, Observation, ObservedState, PaymentStatus, Provenance, SessionObservation,
+};
 use quittance_domain::seller::AccountEvent;
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,7 +34,7 @@ enum Object {
 
 impl Object {
     /// Whether it tells of a connected account itself: what happens to the platform's own is nothing to us.
-    fn is_seller_error(self) -> bool {
+    fn belongs_to_seller(self) -> bool {
         matches!(self, Self::Account | Self::Application | Self::Capability)
     }
 }
@@ -49,7 +51,7 @@ const HANDLED_TYPES: [(&str, Object); 25] = [
     ("charge.dispute.updated", Object::Dispute),
     ("charge.refund.updated", Object::Refund),
     (CHARGE_REFUNDED, Object::Charge),
-    (SESSION_PAID_LATER, Object::CheckoutSession),
+    (SESSION_SUCCEEDED, Object::CheckoutSession),
     (SESSION_FAILED, Object::CheckoutSession),
     (SESSION_COMPLETED, Object::CheckoutSession),
     (SESSION_EXPIRED, Object::CheckoutSession),
@@ -71,7 +73,7 @@ const SUCCEEDED: &str = "payment_intent.succeeded";
 const SESSION_COMPLETED: &str = "checkout.session.completed";
 const SESSION_EXPIRED: &str = "checkout.session.expired";
 const SESSION_FAILED: &str = "checkout.session.async_payment_failed";
-const SESSION_PAID_LATER: &str = "checkout.session.async_payment_succeeded";
+const SESSION_SUCCEEDED: &str = "checkout.session.async_payment_succeeded";
 
 /// Those that we do without where Stripe lists no more than 20 types. Whose owner has ended the platform's access can
 /// not be listed any more.
@@ -88,9 +90,9 @@ const _: () = assert!(HANDLED_TYPES.len() - UNLISTED_TYPES.len() - 1 <= 20);
 
 /// The types that a list of an account's events is to hold.
 pub(crate) fn listed_types(account: &Account) -> Vec<String> {
-    let one_more = if *account == Account::own() { UNLISTED_ON_OWN } else { UNLISTED_ON_CONNECTED };
+    let extra = if *account == Account::own() { UNLISTED_ON_OWN } else { UNLISTED_ON_CONNECTED };
     let names = HANDLED_TYPES.iter().map(|(name, _)| *name);
-    let listed = names.filter(|name| !UNLISTED_TYPES.contains(name) && *name != one_more);
+    let listed = names.filter(|name| !UNLISTED_TYPES.contains(name) && *name != extra);
     listed.map(str::to_owned).collect()
 }
 
@@ -137,7 +139,7 @@ pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
     };
     let handled = HANDLED_TYPES.iter().find(|(name, _)| *name == envelope.r#type);
     let content = match handled {
-        Some((_, object)) if object.is_seller_error() && account == Some(Account::own()) => {
+        Some((_, object)) if object.belongs_to_seller() && account == Some(Account::own()) => {
             EventContent::Unhandled
         }
         Some((_, object)) => content(*object, &envelope, created, mode, account.clone())
@@ -172,39 +174,41 @@ fn content(
         .get()
         .as_bytes();
     let provenance = Provenance { created, event: envelope.id.clone().into_owned() };
-    let provenance = ObjectContext { account, mode, provenance };
+    let context = ObjectContext { account, mode, provenance };
     let content = match object {
         Object::PaymentIntent => {
-            let observation = payment(&envelope.r#type, json, provenance)?;
+            let observation = payment(&envelope.r#type, json, context)?;
             Some(EventContent::Payment(Box::new(observation)))
         }
         Object::CheckoutSession => {
-            let observation = session(&envelope.r#type, json, &provenance)?;
+            let observation = session(&envelope.r#type, json, &context)?;
             observation.map(|observation| EventContent::Session(Box::new(observation)))
         }
         Object::Refund => {
-            let observation = refund::View::read(json)?.observe(provenance)?;
+            let observation = refund::View::read(json)?.observe(context)?;
             observation.map(|observation| EventContent::Refund(Box::new(observation)))
         }
         Object::Dispute => {
-            let observation = dispute::View::read(json)?.observe(provenance)?;
+            let observation = dispute::View::read(json)?.observe(context)?;
             observation.map(|observation| EventContent::Dispute(Box::new(observation)))
         }
-        Object::Account => Some(EventContent::Seller(updated(json, &provenance.account)?)),
-        Object::Capability => Some(EventContent::Seller(changed(json, &provenance.account)?)),
+        Object::Account => Some(EventContent::Seller(account_updated(json, &context.account)?)),
+        Object::Capability => Some(EventContent::Seller(capability_updated(json, &context.account)?)),
         Object::Application => {
             Application::read(json)?;
             Some(EventContent::Seller(AccountEvent::Deauthorized))
         }
-        Object::Charge => moved(json, provenance)?.map(|moved| EventContent::MoneyMovement(Box::new(moved))),
+        Object::Charge => {
+            money_movement(json, context)?.map(|movement| EventContent::MoneyMovement(Box::new(movement)))
+        }
     };
     Ok(content.unwrap_or(EventContent::Unhandled))
 }
 
-fn payment(kind: &str, json: &[u8], provenance: ObjectContext) -> Result<Observation, String> {
-    let observation = payment_intent::view::View::read(json)?.observe(provenance)?;
+fn payment(kind: &str, json: &[u8], context: ObjectContext) -> Result<Observation, String> {
+    let observation = payment_intent::view::View::read(json)?.observe(context)?;
     // An event is believed to be a success only if both its type and its object say so.
-    let succeeded = matches!(observation.fact.seen, ObservedState::Succeeded(_));
+    let succeeded = matches!(observation.fact.state, ObservedState::Succeeded(_));
     if kind == SUCCEEDED && !succeeded {
         return Err(disagreement(PaymentStatus::Succeeded.as_str()));
     }
@@ -212,25 +216,21 @@ fn payment(kind: &str, json: &[u8], provenance: ObjectContext) -> Result<Observa
 }
 
 /// Nothing, if the Session is of no payment.
-fn session(
-    kind: &str,
-    json: &[u8],
-    provenance: &ObjectContext,
-) -> Result<Option<SessionObservation>, String> {
+fn session(kind: &str, json: &[u8], context: &ObjectContext) -> Result<Option<SessionObservation>, String> {
     let view = checkout_session::view::View::read(json)?;
     if !view.is_payment() {
         return Ok(None);
     }
-    let mut observation = view.observe(provenance)?.session;
+    let mut observation = view.observe(context)?.session;
     let is_complete = matches!(observation.status, SessionStatus::Complete | SessionStatus::Failed);
-    let (word, agrees) = match kind {
+    let (value, agrees) = match kind {
         SESSION_EXPIRED => ("expired", observation.status == SessionStatus::Expired),
-        SESSION_PAID_LATER => ("paid", is_complete && observation.paid.is_some()),
+        SESSION_SUCCEEDED => ("paid", is_complete && observation.paid.is_some()),
         SESSION_FAILED => ("unpaid", is_complete && observation.paid.is_none()),
         _ => ("complete", is_complete),
     };
     if !agrees {
-        return Err(disagreement(word));
+        return Err(disagreement(value));
     }
     if kind == SESSION_FAILED {
         observation.status = SessionStatus::Failed;
@@ -248,15 +248,15 @@ struct Charge {
 stripe_object!(Charge: "charge", "charge");
 
 /// Nothing, if the charge was made without a PaymentIntent.
-fn moved(json: &[u8], provenance: ObjectContext) -> Result<Option<MoneyMovement>, String> {
+fn money_movement(json: &[u8], context: ObjectContext) -> Result<Option<MoneyMovement>, String> {
     let charge = Charge::read(json)?;
-    let ObjectContext { account, mode, provenance: _ } = provenance;
+    let ObjectContext { account, mode, provenance: _ } = context;
     let payment_intent_id = charge.payment_intent.and_then(Reference::into_id);
     Ok(payment_intent_id.map(|payment_intent_id| MoneyMovement { account, mode, payment_intent_id }))
 }
 
 /// How the account stood on which the event happened.
-fn updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
+fn account_updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let (account_id, state) = account::view::View::read(json)?.observe()?;
     if account_id != account.as_str() {
         return Err("the account is not the event's".to_owned());
@@ -282,7 +282,7 @@ struct Capability {
 stripe_object!(Capability: "capability", "capability");
 
 /// An account's capabilities are part of it: Stripe is asked for them all.
-fn changed(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
+fn capability_updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let capability = Capability::read(json)?;
     match capability.account.and_then(Reference::into_id) {
         Some(account_id) if account_id != account.as_str() => {
@@ -292,6 +292,6 @@ fn changed(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     }
 }
 
-fn disagreement(word: &str) -> String {
-    format!("the type says {word}, the object does not")
+fn disagreement(value: &str) -> String {
+    format!("the type says {value}, the object does not")
 }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use quittance_domain::payment::Mode;
 
-pub use account::{AccountAnswer, AccountKind, BusinessType, NewAccount};
+pub use account::{AccountKind, AccountReply, BusinessType, NewAccount};
 pub use account_link::{AccountLink, Collection};
 pub use checkout_session::{CheckoutSession, NewCheckoutSession};
 pub use config::{ConfigError, StripeConfig};
@@ -37,7 +37,7 @@ pub use event_list::{EventPage, ListedEvent};
 pub use oauth::OAuthAccount;
 pub use payment_intent::{NewPaymentIntent, PaymentDetails, PaymentIntent};
 pub use product::StripeProduct;
-pub use refund::{NewRefund, Refunded};
+pub use refund::{NewRefund, RefundReply};
 pub use request::FrozenRequest;
 
 use transport::Transport;

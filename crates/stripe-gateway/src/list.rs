@@ -9,7 +9,7 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::request::get;
 use crate::transport::Reply;
-use crate::view::{Ids, shape_error};
+use crate::view::{QuittanceMetadata, shape_error};
 
 /// How many objects one page of a list holds: the most that Stripe gives.
 pub(crate) const PAGE_LIMIT: i64 = 100;
@@ -24,9 +24,9 @@ pub(crate) struct Page<'a> {
 
 /// As much of an object in a list as tells whose it is: one that is not ours may be unreadable.
 #[derive(Deserialize)]
-struct Listed {
+struct ListItem {
     id: String,
-    metadata: Option<Ids>,
+    metadata: Option<QuittanceMetadata>,
 }
 
 impl<'a> Page<'a> {
@@ -45,11 +45,11 @@ impl<'a> Page<'a> {
             return Ok(None);
         }
         let last = self.objects().last().ok_or("an empty page of a list says that there is more")?;
-        Listed::read(last).map(|last| Some(last.id))
+        ListItem::read(last).map(|last| Some(last.id))
     }
 }
 
-impl Listed {
+impl ListItem {
     fn read(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| shape_error("object of a list", &error))
     }
@@ -57,7 +57,7 @@ impl Listed {
 
 impl Stripe {
     /// Hands over every object of a list. `request` makes the request of the page after an id.
-    pub(crate) async fn walk(
+    pub(crate) async fn for_each_object(
         &self,
         operation: &'static str,
         account: &Account,
@@ -87,20 +87,20 @@ impl Stripe {
         &self,
         operation: &'static str,
         account: &Account,
-        is_meant: impl Fn(Ids) -> bool,
+        matches: impl Fn(QuittanceMetadata) -> bool,
         request: impl Fn(Option<&str>) -> RequestBuilder,
         read: impl Fn(&Reply, &[u8]) -> Result<T, String>,
     ) -> Result<Option<T>, Error> {
         let mut oldest_match = None;
         let each = |reply: &Reply, json: &[u8]| {
-            if Listed::read(json)?.metadata.is_some_and(&is_meant) {
+            if ListItem::read(json)?.metadata.is_some_and(&matches) {
                 // Lists are newest first, so a later match is an older one. One that it replaces is nobody's
                 // business: it may have been made to be unreadable.
                 oldest_match = Some(read(reply, json).map_err(|reason| reply.unreadable(reason)));
             }
             Ok(())
         };
-        self.walk(operation, account, request, each).await?;
+        self.for_each_object(operation, account, request, each).await?;
         oldest_match.transpose()
     }
 }

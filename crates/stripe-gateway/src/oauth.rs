@@ -9,8 +9,8 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 use crate::Stripe;
 use crate::error::Error;
 use crate::request::checked_id;
-use crate::transport::{Call, Reply, Verb};
-use crate::view::{own_id, shape_error};
+use crate::transport::{ApiCall, Method, Reply};
+use crate::view::{require_id, shape_error};
 
 const AUTHORIZE: &str = "/oauth/authorize";
 const DEAUTHORIZE: &str = "/oauth/deauthorize";
@@ -39,7 +39,7 @@ impl Stripe {
     #[must_use]
     pub fn authorize_url(&self, client_id: &str, state: &str, redirect_uri: Option<&str>) -> String {
         #[derive(Serialize)]
-        struct Question<'a> {
+        struct AuthorizeQuery<'a> {
             response_type: &'a str,
             client_id: &'a str,
             scope: &'a str,
@@ -47,8 +47,9 @@ impl Stripe {
             redirect_uri: Option<&'a str>,
             state: &'a str,
         }
-        let question = Question { response_type: "code", client_id, scope: READ_WRITE, redirect_uri, state };
-        let query = RequestBuilder::new(StripeMethod::Get, AUTHORIZE).query(&question).query;
+        let query =
+            AuthorizeQuery { response_type: "code", client_id, scope: READ_WRITE, redirect_uri, state };
+        let query = RequestBuilder::new(StripeMethod::Get, AUTHORIZE).query(&query).query;
         self.transport.oauth_page(AUTHORIZE, &query.unwrap_or_default())
     }
 
@@ -59,30 +60,30 @@ impl Stripe {
     /// not be exchanged is refused with [`is_code_invalid`](crate::Refusal::is_code_invalid).
     pub async fn exchange_code(&self, code: &SecretString) -> Result<OAuthAccount, Error> {
         #[derive(Serialize)]
-        struct Exchange<'a> {
+        struct TokenForm<'a> {
             grant_type: &'a str,
             code: &'a str,
         }
-        let form = Exchange { grant_type: "authorization_code", code: code.expose_secret() };
+        let form = TokenForm { grant_type: "authorization_code", code: code.expose_secret() };
         let own = Account::own();
-        self.transport.call(&call("oauth.token", TOKEN, &own, &form, false), Granted::read).await
+        self.transport.call(&call("oauth.token", TOKEN, &own, &form, false), OAuthGrant::read).await
     }
 
     /// Ends the platform's use of an account that its owner let in. One that is not connected any more is done with.
     /// A `client_id` that is not the platform's is refused with
-    /// [`is_about_the_key`](crate::Refusal::is_about_the_key).
+    /// [`is_key_error`](crate::Refusal::is_key_error).
     pub async fn deauthorize(&self, client_id: &str, account_id: &str) -> Result<(), Error> {
         #[derive(Serialize)]
-        struct End<'a> {
+        struct DeauthorizeForm<'a> {
             client_id: &'a str,
             stripe_user_id: &'a str,
         }
-        let form = End { client_id, stripe_user_id: checked_id(account_id)? };
+        let form = DeauthorizeForm { client_id, stripe_user_id: checked_id(account_id)? };
         let own = Account::own();
         let call = call("oauth.deauthorize", DEAUTHORIZE, &own, &form, true);
         let refused = match self.transport.call(&call, |_| Ok(())).await {
             Err(Error::Refused(refusal)) if refusal.is_client_invalid() => refusal,
-            ended => return ended,
+            result => return result,
         };
         // Stripe has one word for a client id that is not ours and for an account that is not connected to it.
         match self.retrieve_account(account_id).await {
@@ -98,29 +99,29 @@ fn call<'a>(
     path: &str,
     own: &'a Account,
     form: &impl Serialize,
-    may_repeat: bool,
-) -> Call<'a> {
+    is_repeatable: bool,
+) -> ApiCall<'a> {
     let body = RequestBuilder::new(StripeMethod::Post, path).form(form).body.unwrap_or_default();
-    Call { operation, path: path.to_owned(), account: own, verb: Verb::OAuth { body, may_repeat } }
+    ApiCall { operation, path: path.to_owned(), account: own, method: Method::OAuth { body, is_repeatable } }
 }
 
 /// What we look at. The keys beside it are nobody's to keep.
 #[derive(Deserialize)]
-struct Granted {
+struct OAuthGrant {
     stripe_user_id: Option<String>,
     livemode: Option<bool>,
     scope: Option<String>,
 }
 
-impl Granted {
+impl OAuthGrant {
     fn read(reply: &Reply) -> Result<OAuthAccount, String> {
-        let granted: Self =
+        let grant: Self =
             serde_json::from_slice(&reply.body).map_err(|error| shape_error("OAuth grant", &error))?;
-        let livemode = granted.livemode.ok_or("the OAuth grant has no livemode")?;
+        let livemode = grant.livemode.ok_or("the OAuth grant has no livemode")?;
         Ok(OAuthAccount {
-            account_id: own_id(granted.stripe_user_id, "account of the OAuth grant")?,
+            account_id: require_id(grant.stripe_user_id, "account of the OAuth grant")?,
             mode: Mode::from_livemode(livemode),
-            can_write: granted.scope.is_none_or(|scope| scope == READ_WRITE),
+            can_write: grant.scope.is_none_or(|scope| scope == READ_WRITE),
             request_id: reply.request_id.clone(),
         })
     }

@@ -24,8 +24,8 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{FrozenRequest, checked_id, currency, get, metadata, post};
-use crate::transport::{Call, Reply};
-use crate::view::{Ids, StripeObject};
+use crate::transport::{ApiCall, Reply};
+use crate::view::{QuittanceMetadata, StripeObject};
 use view::View;
 
 /// A PaymentIntent that is to be made for an attempt to pay an order.
@@ -131,8 +131,8 @@ impl Stripe {
             after.map_or(page.clone(), |after| page.starting_after(after)).build()
         };
         let read = |reply: &Reply, json: &[u8]| self.read_payment_intent(account, reply, json);
-        let is_meant = |ids: Ids| ids.payment_id().as_ref() == Some(payment_id);
-        self.find("payment_intents.list", account, is_meant, request, read).await
+        let matches = |ids: QuittanceMetadata| ids.payment_id().as_ref() == Some(payment_id);
+        self.find("payment_intents.list", account, matches, request, read).await
     }
 
     /// Takes an amount of a held payment, in minor units; what is left of it is released. One that is not held
@@ -177,7 +177,7 @@ impl Stripe {
         self.payment_intent(post("payment_intents.update", account, update.build(), idempotency_key)).await
     }
 
-    async fn payment_intent(&self, call: Call<'_>) -> Result<PaymentIntent, Error> {
+    async fn payment_intent(&self, call: ApiCall<'_>) -> Result<PaymentIntent, Error> {
         self.transport.call(&call, |reply| self.read_payment_intent(call.account, reply, &reply.body)).await
     }
 
@@ -189,8 +189,8 @@ impl Stripe {
     ) -> Result<PaymentIntent, String> {
         let mut view = View::read(json)?;
         let client_secret = view.take_client_secret();
-        let provenance = self.provenance(account, reply, &view.told());
-        let observation = view.observe(provenance)?;
+        let context = self.object_context(account, reply, &view.header());
+        let observation = view.observe(context)?;
         Ok(PaymentIntent { observation, client_secret, request_id: reply.request_id.clone() })
     }
 }

@@ -14,7 +14,7 @@ use crate::Stripe;
 use crate::error::Error;
 use crate::request::{FrozenRequest, currency};
 use crate::transport::Reply;
-use crate::view::{StripeObject, own_id, stripe_object};
+use crate::view::{StripeObject, require_id, stripe_object};
 
 /// A product as Stripe answered when asked to make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Stripe {
 
     /// Makes a product, or returns the one that was made with this key before.
     pub async fn create_product(&self, request: &FrozenRequest) -> Result<StripeProduct, Error> {
-        self.transport.call(&request.call("products.create"), View::made).await
+        self.transport.call(&request.call("products.create"), View::read_reply).await
     }
 }
 
@@ -67,8 +67,8 @@ struct View {
 stripe_object!(View: "product", "product");
 
 impl View {
-    fn made(reply: &Reply) -> Result<StripeProduct, String> {
+    fn read_reply(reply: &Reply) -> Result<StripeProduct, String> {
         let view = Self::read(&reply.body)?;
-        Ok(StripeProduct { id: own_id(view.id, Self::NAME)?, request_id: reply.request_id.clone() })
+        Ok(StripeProduct { id: require_id(view.id, Self::NAME)?, request_id: reply.request_id.clone() })
     }
 }

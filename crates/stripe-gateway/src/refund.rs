@@ -15,7 +15,9 @@ use crate::error::Error;
 use crate::list::PAGE_LIMIT;
 use crate::request::{checked_id, post};
 use crate::transport::Reply;
-use crate::view::{Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
+use crate::view::{
+    ObjectContext, ObjectHeader, QuittanceMetadata, Reference, StripeObject, require_id, stripe_object,
+};
 
 /// A refund that is to be made of what a PaymentIntent brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub struct NewRefund {
 
 /// A refund as Stripe answered when asked to make it.
 #[derive(Debug, Clone)]
-pub struct Refunded {
+pub struct RefundReply {
     /// How it stands. Dated as [`PaymentIntent`](crate::PaymentIntent)s are: an answer that Stripe replayed for
     /// its idempotency key by the second in which the refund was made.
     pub observation: RefundObservation,
@@ -51,7 +53,7 @@ impl Stripe {
     /// request. A refusal that will never pass is
     /// [`is_refund_impossible`](crate::Refusal::is_refund_impossible); any other may be asked about again, under another
     /// key, because Stripe gives it again for as long as it knows this one.
-    pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<Refunded, Error> {
+    pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<RefundReply, Error> {
         let ours = [("order_id", new.order_id.to_string()), ("refund_id", new.refund_id.to_string())];
         let metadata: HashMap<String, String> = ours.map(|(key, id)| (key.to_owned(), id)).into();
         let mut create = CreateRefund::new()
@@ -75,7 +77,7 @@ impl Stripe {
         let call = post("refunds.create", &new.account, create.build(), idempotency_key);
         let read = |reply: &Reply| {
             let observation = self.read_refund(&new.account, reply, &reply.body)?;
-            Ok(Refunded { observation, request_id: reply.request_id.clone() })
+            Ok(RefundReply { observation, request_id: reply.request_id.clone() })
         };
         self.transport.call(&call, read).await
     }
@@ -96,7 +98,7 @@ impl Stripe {
             refunds.push(self.read_refund(account, reply, json)?);
             Ok(())
         };
-        self.walk("refunds.list", account, request, each).await?;
+        self.for_each_object("refunds.list", account, request, each).await?;
         Ok(refunds)
     }
 
@@ -108,8 +110,8 @@ impl Stripe {
     ) -> Result<RefundObservation, String> {
         let view = View::read(json)?;
         // A refund does not say whether its money is real.
-        let told = ObjectHeader { created: view.created, livemode: None };
-        let observed = view.observe(self.provenance(account, reply, &told))?;
+        let header = ObjectHeader { created: view.created, livemode: None };
+        let observed = view.observe(self.object_context(account, reply, &header))?;
         observed.ok_or_else(|| "the refund is of no PaymentIntent".to_owned())
     }
 }
@@ -126,7 +128,7 @@ pub(crate) struct View {
     reason: Option<String>,
     failure_reason: Option<String>,
     created: Option<i64>,
-    metadata: Option<Ids>,
+    metadata: Option<QuittanceMetadata>,
 }
 
 stripe_object!(View: "refund", "refund");
@@ -134,8 +136,8 @@ stripe_object!(View: "refund", "refund");
 impl View {
     /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
     /// error says what is missing.
-    pub(crate) fn observe(self, provenance: ObjectContext) -> Result<Option<RefundObservation>, String> {
-        let stripe_refund_id = own_id(self.id, Self::NAME)?;
+    pub(crate) fn observe(self, context: ObjectContext) -> Result<Option<RefundObservation>, String> {
+        let stripe_refund_id = require_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
             return Ok(None);
         };
@@ -149,13 +151,13 @@ impl View {
             Money::new(amount, currency).map_err(|_| "the refund's amount is none of its currency")?;
         let status = self.status.as_deref().ok_or("the refund has no status")?;
         let status = status.parse().map_err(|_| "the refund's status is none that we know")?;
-        let ObjectContext { account, mode, provenance } = provenance;
+        let ObjectContext { account, mode, provenance } = context;
         Ok(Some(RefundObservation {
             account,
             mode,
             stripe_refund_id,
             payment_intent_id,
-            refund_id: self.metadata.and_then(Ids::refund_id),
+            refund_id: self.metadata.and_then(QuittanceMetadata::refund_id),
             amount,
             reason: self.reason,
             provenance,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stripe_client_core::RequestBuilder;
 
 use crate::error::Error;
-use crate::transport::{Call, Verb};
+use crate::transport::{ApiCall, Method};
 
 /// A request that is sent letter for letter as often as it takes: its parameters and its idempotency key are
 /// stored before Stripe hears of it, since Stripe refuses a key that comes again with other parameters.
@@ -44,12 +44,12 @@ impl FrozenRequest {
     }
 
     /// The call that sends it.
-    pub(crate) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call {
+    pub(crate) fn call(&self, operation: &'static str) -> ApiCall<'_> {
+        ApiCall {
             operation,
             path: self.path.clone(),
             account: &self.account,
-            verb: Verb::Post { body: self.body.clone(), idempotency_key: &self.idempotency_key },
+            method: Method::Post { body: self.body.clone(), idempotency_key: &self.idempotency_key },
         }
     }
 }
@@ -73,9 +73,9 @@ fn read_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Account, D
     String::deserialize(deserializer).map(Account::connected)
 }
 
-pub(crate) fn get<'a>(operation: &'static str, account: &'a Account, request: RequestBuilder) -> Call<'a> {
-    let verb = Verb::Get { query: request.query.unwrap_or_default() };
-    Call { operation, path: versioned(&request.path), account, verb }
+pub(crate) fn get<'a>(operation: &'static str, account: &'a Account, request: RequestBuilder) -> ApiCall<'a> {
+    let method = Method::Get { query: request.query.unwrap_or_default() };
+    ApiCall { operation, path: versioned(&request.path), account, method }
 }
 
 pub(crate) fn post<'a>(
@@ -83,9 +83,9 @@ pub(crate) fn post<'a>(
     account: &'a Account,
     request: RequestBuilder,
     idempotency_key: &'a str,
-) -> Call<'a> {
-    let verb = Verb::Post { body: sorted(&request.body.unwrap_or_default()), idempotency_key };
-    Call { operation, path: versioned(&request.path), account, verb }
+) -> ApiCall<'a> {
+    let method = Method::Post { body: sorted(&request.body.unwrap_or_default()), idempotency_key };
+    ApiCall { operation, path: versioned(&request.path), account, method }
 }
 
 fn versioned(path: &str) -> String {

@@ -13,7 +13,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, 
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::config::{Base, ConfigError, StripeConfig};
+use crate::config::{ApiBase, ConfigError, StripeConfig};
 use crate::error::{Error, Refusal};
 
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -29,7 +29,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// One request. A read changes nothing, and a write has its key: they may be repeated. OAuth knows no keys.
-pub(crate) struct Call<'a> {
+pub(crate) struct ApiCall<'a> {
     /// What it is called in metrics and logs.
     pub(crate) operation: &'static str,
     /// The path; of the API's, with `/v1`.
@@ -37,11 +37,11 @@ pub(crate) struct Call<'a> {
     /// The account that it acts on.
     pub(crate) account: &'a Account,
     /// What it does.
-    pub(crate) verb: Verb<'a>,
+    pub(crate) method: Method<'a>,
 }
 
 /// What a request does.
-pub(crate) enum Verb<'a> {
+pub(crate) enum Method<'a> {
     /// Reads.
     Get {
         /// The query, urlencoded; may be empty.
@@ -59,13 +59,13 @@ pub(crate) enum Verb<'a> {
         /// The form, urlencoded. May hold a secret.
         body: String,
         /// Whether it comes to the same if Stripe is asked twice.
-        may_repeat: bool,
+        is_repeatable: bool,
     },
 }
 
-impl Verb<'_> {
-    fn may_repeat(&self) -> bool {
-        !matches!(self, Self::OAuth { may_repeat: false, .. })
+impl Method<'_> {
+    fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::OAuth { is_repeatable: false, .. })
     }
 }
 
@@ -84,22 +84,22 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// That it can not be read, and why, in our own words.
+    /// That it can not be read, and why, in our own fields.
     pub(crate) fn unreadable(&self, reason: String) -> Error {
         Error::Unreadable { status: self.status, request_id: self.request_id.clone(), reason }
     }
 }
 
 /// One attempt that gave no reply.
-struct Failed {
+struct AttemptError {
     error: Error,
-    may_repeat: bool,
+    is_repeatable: bool,
     retry_after: Option<Duration>,
 }
 
-impl Failed {
+impl AttemptError {
     /// Whether Stripe can not have heard of it, because there never was a connection.
-    fn was_not_sent(&self) -> bool {
+    fn never_connected(&self) -> bool {
         matches!(&self.error, Error::Unavailable { source: Some(error), .. } if error.is_connect())
     }
 }
@@ -111,7 +111,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(config: &StripeConfig, base: Base) -> Result<Self, ConfigError> {
+    fn new(config: &StripeConfig, base: ApiBase) -> Result<Self, ConfigError> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
             .default_headers(headers(config)?)
@@ -161,7 +161,7 @@ impl Transport {
     /// Sends a request until there is an answer or no more time, and reads the answer.
     pub(crate) async fn call<T>(
         &self,
-        call: &Call<'_>,
+        call: &ApiCall<'_>,
         read: impl FnOnce(&Reply) -> Result<T, String>,
     ) -> Result<T, Error> {
         let began = Instant::now();
@@ -189,7 +189,7 @@ impl Transport {
     }
 
     /// Returns how many attempts it took, too.
-    async fn send(&self, call: &Call<'_>, deadline: Instant) -> (u32, Result<Reply, Error>) {
+    async fn send(&self, call: &ApiCall<'_>, deadline: Instant) -> (u32, Result<Reply, Error>) {
         let mut retries = 0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -199,8 +199,9 @@ impl Transport {
             };
             let wait = wait(self.backoff, retries, rand::random(), failed.retry_after);
             let is_in_time = Instant::now().checked_add(wait).is_some_and(|next| next < deadline);
-            let may_repeat = failed.may_repeat && (call.verb.may_repeat() || failed.was_not_sent());
-            if !may_repeat || retries == self.max_retries || !is_in_time {
+            let is_repeatable =
+                failed.is_repeatable && (call.method.is_repeatable() || failed.never_connected());
+            if !is_repeatable || retries == self.max_retries || !is_in_time {
                 return (retries + 1, Err(failed.error));
             }
             tokio::time::sleep(wait).await;
@@ -208,14 +209,14 @@ impl Transport {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, timeout: Duration) -> Result<Reply, Failed> {
+    async fn attempt(&self, call: &ApiCall<'_>, timeout: Duration) -> Result<Reply, AttemptError> {
         let (began_at, began) = (Utc::now().timestamp(), Instant::now());
         let response = self
             .request(call)
             .timeout(timeout)
             .send()
             .await
-            .map_err(|error| Failed::on_the_way(error, None))?;
+            .map_err(|error| AttemptError::from_transport(error, None))?;
         let elapsed = began.elapsed();
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -228,30 +229,30 @@ impl Transport {
                 began_at_stripe_s: began_at_stripe_s(&headers, elapsed).unwrap_or(began_at),
                 body,
             }),
-            (200..=299, Err(cut_off)) => Err(Failed::on_the_way(cut_off, Some((status, &headers)))),
+            (200..=299, Err(cut_off)) => Err(AttemptError::from_transport(cut_off, Some((status, &headers)))),
             // Of one that is no refusal, the status says enough where the body was cut off.
             (status, body) => {
-                let words = ErrorWords::of(&call.verb, &body.unwrap_or_default());
-                Err(Failed::with_answer(status, &headers, words))
+                let fields = ApiErrorFields::of(&call.method, &body.unwrap_or_default());
+                Err(AttemptError::with_answer(status, &headers, fields))
             }
         }
     }
 
-    fn request(&self, call: &Call<'_>) -> reqwest::RequestBuilder {
-        let Server { http, base } = match &call.verb {
-            Verb::Get { .. } | Verb::Post { .. } => &self.api,
-            Verb::OAuth { .. } => &self.oauth,
+    fn request(&self, call: &ApiCall<'_>) -> reqwest::RequestBuilder {
+        let Server { http, base } = match &call.method {
+            Method::Get { .. } | Method::Post { .. } => &self.api,
+            Method::OAuth { .. } => &self.oauth,
         };
         let url = format!("{base}{}", call.path);
-        let request = match &call.verb {
-            Verb::Get { query } if query.is_empty() => http.get(url),
-            Verb::Get { query } => http.get(format!("{url}?{query}")),
-            Verb::Post { body, idempotency_key } => http
+        let request = match &call.method {
+            Method::Get { query } if query.is_empty() => http.get(url),
+            Method::Get { query } => http.get(format!("{url}?{query}")),
+            Method::Post { body, idempotency_key } => http
                 .post(url)
                 .header(CONTENT_TYPE, FORM)
                 .header(IDEMPOTENCY_KEY, *idempotency_key)
                 .body(body.clone()),
-            Verb::OAuth { body, .. } => http.post(url).header(CONTENT_TYPE, FORM).body(body.clone()),
+            Method::OAuth { body, .. } => http.post(url).header(CONTENT_TYPE, FORM).body(body.clone()),
         };
         if *call.account == Account::own() {
             request
@@ -272,12 +273,12 @@ fn headers(config: &StripeConfig) -> Result<HeaderMap, ConfigError> {
     Ok([(AUTHORIZATION, bearer), (STRIPE_VERSION, version)].into_iter().collect())
 }
 
-impl Failed {
+impl AttemptError {
     /// There was no answer, or only the head of one.
-    fn on_the_way(error: reqwest::Error, head: Option<(u16, &HeaderMap)>) -> Self {
+    fn from_transport(error: reqwest::Error, head: Option<(u16, &HeaderMap)>) -> Self {
         if error.is_builder() {
             let error = Error::Unsendable("its address or a header has characters that HTTP does not carry");
-            return Self { error, may_repeat: false, retry_after: None };
+            return Self { error, is_repeatable: false, retry_after: None };
         }
         let error = Error::Unavailable {
             status: head.map(|(status, _)| status),
@@ -286,32 +287,32 @@ impl Failed {
             replayed: false,
             source: Some(error.without_url()),
         };
-        Self { error, may_repeat: true, retry_after: None }
+        Self { error, is_repeatable: true, retry_after: None }
     }
 
-    /// There was an answer, and it was no 2xx. One without Stripe's words is somebody else's between Stripe and us, a
+    /// There was an answer, and it was no 2xx. One without Stripe's fields is somebody else's between Stripe and us, a
     /// proxy's for one, whatever its status: it refuses nothing.
-    fn with_answer(status: u16, headers: &HeaderMap, words: Option<ErrorWords>) -> Self {
+    fn with_answer(status: u16, headers: &HeaderMap, fields: Option<ApiErrorFields>) -> Self {
         let request_id = text(headers, &REQUEST_ID);
         let replayed = is_true(headers, &IDEMPOTENT_REPLAYED);
         // See <https://docs.stripe.com/error-low-level> for which of them may be different the next time.
         let is_passing = matches!(status, 408 | 409 | 424 | 429 | 500..);
-        let is_final = matches!(status, 400..=499) && !is_passing && words.is_some();
-        let words = words.unwrap_or_default();
+        let is_final = matches!(status, 400..=499) && !is_passing && fields.is_some();
+        let fields = fields.unwrap_or_default();
         let error = if is_final {
             Error::Refused(Box::new(Refusal {
                 status,
-                kind: words.r#type,
-                code: words.code,
-                decline_code: words.decline_code,
-                param: words.param,
-                message: words.message,
+                kind: fields.r#type,
+                code: fields.code,
+                decline_code: fields.decline_code,
+                param: fields.param,
+                message: fields.message,
                 request_id,
                 answered_s: began_at_stripe_s(headers, Duration::ZERO),
                 replayed,
             }))
         } else {
-            Error::Unavailable { status: Some(status), code: words.code, request_id, replayed, source: None }
+            Error::Unavailable { status: Some(status), code: fields.code, request_id, replayed, source: None }
         };
         let advice = text(headers, &STRIPE_SHOULD_RETRY);
         let is_advised = match advice.as_deref() {
@@ -320,27 +321,31 @@ impl Failed {
             _ => is_passing,
         };
         let retry_after = text(headers, &RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
-        Self { error, may_repeat: is_advised && !replayed, retry_after: retry_after.map(Duration::from_secs) }
+        Self {
+            error,
+            is_repeatable: is_advised && !replayed,
+            retry_after: retry_after.map(Duration::from_secs),
+        }
     }
 }
 
 /// An error as Stripe writes it. See <https://docs.stripe.com/api/errors>.
 #[derive(Deserialize)]
 struct ErrorBody {
-    error: WrittenError,
+    error: ErrorField,
 }
 
 /// OAuth writes but a word, and a description beside it, which may repeat a secret and is not read. See
 /// <https://docs.stripe.com/connect/oauth-reference>.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum WrittenError {
-    Words(ErrorWords),
+enum ErrorField {
+    Api(ApiErrorFields),
     OAuth(String),
 }
 
 #[derive(Default, Deserialize)]
-struct ErrorWords {
+struct ApiErrorFields {
     r#type: Option<String>,
     code: Option<String>,
     decline_code: Option<String>,
@@ -348,18 +353,18 @@ struct ErrorWords {
     message: Option<String>,
 }
 
-impl ErrorWords {
+impl ApiErrorFields {
     /// What an answer says, if it is an error in the shape that Stripe has for such a call.
-    fn of(verb: &Verb<'_>, body: &[u8]) -> Option<Self> {
+    fn of(method: &Method<'_>, body: &[u8]) -> Option<Self> {
         let ErrorBody { error } = serde_json::from_slice(body).ok()?;
-        match (error, verb) {
+        match (error, method) {
             // Every error of the API has a type.
-            (WrittenError::Words(words), _) => Some(words).filter(|words| words.r#type.is_some()),
-            (WrittenError::OAuth(word), Verb::OAuth { .. }) => {
+            (ErrorField::Api(fields), _) => Some(fields).filter(|fields| fields.r#type.is_some()),
+            (ErrorField::OAuth(word), Method::OAuth { .. }) => {
                 let is_plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
                 is_plain.then(|| Self { code: Some(word), ..Self::default() })
             }
-            (WrittenError::OAuth(_), Verb::Get { .. } | Verb::Post { .. }) => None,
+            (ErrorField::OAuth(_), Method::Get { .. } | Method::Post { .. }) => None,
         }
     }
 }
@@ -413,9 +418,9 @@ mod tests {
         config.backoff = Duration::from_millis(1);
         let transport = Transport::new(&config).expect("a good configuration");
         let account = Account::own();
-        let verb = Verb::OAuth { body: "code=ac_1".to_owned(), may_repeat: false };
+        let method = Method::OAuth { body: "code=ac_1".to_owned(), is_repeatable: false };
         let call =
-            Call { operation: "oauth.token", path: "/oauth/token".to_owned(), account: &account, verb };
+            ApiCall { operation: "oauth.token", path: "/oauth/token".to_owned(), account: &account, method };
         let (attempts, sent) = transport.send(&call, Instant::now() + config.total_timeout).await;
         assert!(matches!(sent, Err(Error::Unavailable { status: None, .. })));
         assert_eq!(attempts, 1 + config.max_retries);

@@ -13,7 +13,7 @@ use crate::transport::Reply;
 
 /// The keys of metadata that are ours. Others write into metadata too, so anything may stand there.
 #[derive(Default, Deserialize)]
-pub(crate) struct Ids {
+pub(crate) struct QuittanceMetadata {
     #[serde(rename = "order_id")]
     order: Option<Value>,
     #[serde(rename = "payment_id")]
@@ -24,9 +24,9 @@ pub(crate) struct Ids {
     seller: Option<Value>,
 }
 
-impl Ids {
+impl QuittanceMetadata {
     /// `metadata.order_id` and `metadata.payment_id`, as far as they are ours.
-    pub(crate) fn of_payment(self) -> (Option<OrderId>, Option<PaymentId>) {
+    pub(crate) fn payment_ids(self) -> (Option<OrderId>, Option<PaymentId>) {
         (parsed(self.order), parsed(self.payment))
     }
 
@@ -89,18 +89,23 @@ impl Reply {
     /// From when what it says is: the second, at Stripe's clock, in which the request began. An answer that Stripe
     /// replayed for its idempotency key is older than that by an unknown time, and dated by the second in which the
     /// object was made.
-    pub(crate) fn dated(&self, created: Option<i64>) -> i64 {
+    pub(crate) fn provenance_s(&self, created: Option<i64>) -> i64 {
         if self.replayed { created.unwrap_or_default() } else { self.began_at_stripe_s }
     }
 }
 
 impl Stripe {
     /// Where the object of an answer was seen.
-    pub(crate) fn provenance(&self, account: &Account, reply: &Reply, told: &ObjectHeader) -> ObjectContext {
+    pub(crate) fn object_context(
+        &self,
+        account: &Account,
+        reply: &Reply,
+        header: &ObjectHeader,
+    ) -> ObjectContext {
         ObjectContext {
             account: account.clone(),
-            mode: told.livemode.map_or(self.mode, Mode::from_livemode),
-            provenance: Provenance { created: reply.dated(told.created), event: String::new() },
+            mode: header.livemode.map_or(self.mode, Mode::from_livemode),
+            provenance: Provenance { created: reply.provenance_s(header.created), event: String::new() },
         }
     }
 }
@@ -111,7 +116,7 @@ pub(crate) fn shape_error(expected: &str, error: &serde_json::Error) -> String {
 }
 
 /// The id that an object of ours must have.
-pub(crate) fn own_id(id: Option<String>, name: &str) -> Result<String, String> {
+pub(crate) fn require_id(id: Option<String>, name: &str) -> Result<String, String> {
     id.filter(|id| !id.is_empty()).ok_or_else(|| format!("the {name} has no id"))
 }
 

@@ -1,11 +1,11 @@
 //! Events about Checkout Sessions, refunds and disputes: as Stripe writes them, and as the gateway parses them.
 
 use bytes::Bytes;
-use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
 use quittance_domain::event::{Event, EventContent, MoneyMovement};
 use quittance_domain::id::RefundId;
-use quittance_domain::payment::{Account, Mode, Provenance, Success};
+use quittance_domain::payment::{Account, Mode, Provenance, SessionObservation, Success};
 use quittance_domain::refund::{RefundObservation, RefundStatus};
 use quittance_persistence::Delivery;
 use serde_json::{Value, json};

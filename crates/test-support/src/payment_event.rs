@@ -131,7 +131,7 @@ impl PaymentEvent {
             payment_id: self.payment_id.clone(),
             fact: Fact {
                 provenance: Provenance { created: self.created, event: self.id.clone() },
-                seen: self.seen.clone(),
+                state: self.seen.clone(),
             },
         }
     }

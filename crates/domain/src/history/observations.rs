@@ -1,11 +1,11 @@
 //! How what Stripe tells is taken in: everything must fit what we recorded, else it counts for nothing.
 
-use crate::checkout::SessionObservation;
 use crate::dispute::{Dispute, DisputeFacts, DisputeObservation};
 use crate::history::History;
 use crate::id::{DisputeId, OrderId, PaymentId, RefundId};
-use crate::payment::{Account, Attempt, Facts, Mismatch, Mode, Observation};
+use crate::payment::{Attempt, Facts, Mismatch, Observation, SessionObservation};
 use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundTerms};
+use crate::stripe::{Account, Mode};
 
 impl History {
     /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
@@ -21,7 +21,7 @@ impl History {
         attempt.payment_intent_id.get_or_insert_with(|| observation.payment_intent_id.clone());
         // It was made after all.
         attempt.refused = None;
-        attempt.facts.merge(Facts::of(observation.fact.clone()));
+        attempt.facts.merge(Facts::new(observation.fact.clone()));
         Ok(())
     }
 
@@ -30,36 +30,36 @@ impl History {
         &mut self,
         payment_id: &PaymentId,
         order_id: &OrderId,
-        seen: &SessionObservation,
+        observed: &SessionObservation,
     ) -> Result<(), Mismatch> {
         let attempt = self.attempt_mut(payment_id)?;
-        attempt.recognizes_session(order_id, seen)?;
-        attempt.checkout_session_id.get_or_insert_with(|| seen.checkout_session_id.clone());
+        attempt.recognizes_session(order_id, observed)?;
+        attempt.checkout_session_id.get_or_insert_with(|| observed.checkout_session_id.clone());
         if attempt.payment_intent_id.is_none() {
-            attempt.payment_intent_id.clone_from(&seen.payment_intent_id);
+            attempt.payment_intent_id.clone_from(&observed.payment_intent_id);
         }
         attempt.refused = None;
         // A Session does not say what the platform's fee was: where there is one, its PaymentIntent has to.
-        let paid = seen.paid.clone().filter(|_| attempt.expected.application_fee.is_none());
-        attempt.facts.merge(Facts::of_session(seen.status, paid));
+        let paid = observed.paid.clone().filter(|_| attempt.expected.application_fee.is_none());
+        attempt.facts.merge(Facts::from_session(observed.status, paid));
         Ok(())
     }
 
-    /// Takes in how a refund stands. One that we did not ask for is added under the id `fresh`.
+    /// Takes in how a refund stands. One that we did not ask for is added under the id `new_id`.
     pub fn apply_refund(
         &mut self,
         payment_id: &PaymentId,
-        seen: &RefundObservation,
-        fresh: RefundId,
+        observed: &RefundObservation,
+        new_id: RefundId,
     ) -> Result<(), Mismatch> {
-        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
-        let refund = match self.refund_place(payment_id, seen)? {
-            Some(place) => &mut self.refunds[place],
+        self.check_payment_intent(payment_id, &observed.account, observed.mode, &observed.payment_intent_id)?;
+        let refund = match self.refund_index(payment_id, observed)? {
+            Some(index) => &mut self.refunds[index],
             None => self.refunds.push_mut(Refund {
-                id: fresh,
+                id: new_id,
                 payment_id: payment_id.clone(),
-                amount: seen.amount,
-                reason: seen.reason.clone(),
+                amount: observed.amount,
+                reason: observed.reason.clone(),
                 cause: RefundCause::Stripe,
                 terms: RefundTerms::default(),
                 stripe_refund_id: None,
@@ -67,31 +67,31 @@ impl History {
                 refused: None,
             }),
         };
-        refund.stripe_refund_id.get_or_insert_with(|| seen.stripe_refund_id.clone());
+        refund.stripe_refund_id.get_or_insert_with(|| observed.stripe_refund_id.clone());
         // It was made after all.
         refund.refused = None;
-        let failure_reason = seen.failure_reason.clone();
-        refund.facts.merge(RefundFacts::of(seen.provenance.clone(), seen.status, failure_reason));
+        let failure_reason = observed.failure_reason.clone();
+        refund.facts.merge(RefundFacts::new(observed.provenance.clone(), observed.status, failure_reason));
         Ok(())
     }
 
-    /// Takes in how a dispute stands. One that is new is added under the id `fresh`.
+    /// Takes in how a dispute stands. One that is new is added under the id `new_id`.
     pub fn apply_dispute(
         &mut self,
         payment_id: &PaymentId,
-        seen: &DisputeObservation,
-        fresh: DisputeId,
+        observed: &DisputeObservation,
+        new_id: DisputeId,
     ) -> Result<(), Mismatch> {
-        self.check_origin(payment_id, &seen.account, seen.mode, &seen.payment_intent_id)?;
-        let facts = DisputeFacts::of(seen.provenance.clone(), seen.state.clone());
-        let same = |dispute: &&mut Dispute| dispute.stripe_dispute_id == seen.stripe_dispute_id;
+        self.check_payment_intent(payment_id, &observed.account, observed.mode, &observed.payment_intent_id)?;
+        let facts = DisputeFacts::new(observed.provenance.clone(), observed.state.clone());
+        let same = |dispute: &&mut Dispute| dispute.stripe_dispute_id == observed.stripe_dispute_id;
         match self.disputes.iter_mut().find(same) {
             Some(dispute) if dispute.payment_id != *payment_id => return Err(Mismatch::OtherPaymentIntent),
             Some(dispute) => dispute.facts.merge(facts),
             None => self.disputes.push(Dispute {
-                id: fresh,
+                id: new_id,
                 payment_id: payment_id.clone(),
-                stripe_dispute_id: seen.stripe_dispute_id.clone(),
+                stripe_dispute_id: observed.stripe_dispute_id.clone(),
                 facts,
             }),
         }
@@ -99,25 +99,25 @@ impl History {
     }
 
     /// The refund that an observation is of: by Stripe's id of it, else by what its metadata says.
-    fn refund_place(
+    fn refund_index(
         &self,
         payment_id: &PaymentId,
-        seen: &RefundObservation,
+        observed: &RefundObservation,
     ) -> Result<Option<usize>, Mismatch> {
-        let by_id = |refund: &Refund| refund.stripe_refund_id.as_ref() == Some(&seen.stripe_refund_id);
+        let by_id = |refund: &Refund| refund.stripe_refund_id.as_ref() == Some(&observed.stripe_refund_id);
         match self.refunds.iter().position(by_id) {
-            Some(place) if self.refunds[place].payment_id != *payment_id => Err(Mismatch::OtherPaymentIntent),
-            Some(place) => Ok(Some(place)),
+            Some(index) if self.refunds[index].payment_id != *payment_id => Err(Mismatch::OtherPaymentIntent),
+            Some(index) => Ok(Some(index)),
             None => {
                 let ours =
-                    |refund: &Refund| refund.payment_id == *payment_id && refund.matches_metadata(seen);
+                    |refund: &Refund| refund.payment_id == *payment_id && refund.matches_metadata(observed);
                 Ok(self.refunds.iter().position(ours))
             }
         }
     }
 
     /// Whether something said of a PaymentIntent is about this attempt's.
-    fn check_origin(
+    fn check_payment_intent(
         &self,
         payment_id: &PaymentId,
         account: &Account,

@@ -65,14 +65,15 @@ impl History {
     /// less was left than we knew.
     fn due_refund(&self, attempt: &Attempt, cause: RefundCause) -> Option<DueRefund> {
         let left = self.refundable(&attempt.id).filter(|left| left.minor() > 0)?;
-        let is_tried = |refund: &Refund| refund.refused.is_none() || refund.amount.minor() <= left.minor();
-        let is_begun = self.refunds_of(attempt).any(|refund| refund.cause == cause && is_tried(refund));
+        let still_counts =
+            |refund: &Refund| refund.refused.is_none() || refund.amount.minor() <= left.minor();
+        let is_started = self.refunds_of(attempt).any(|refund| refund.cause == cause && still_counts(refund));
         // What is disputed is the bank's to give back.
         let is_disputed = self
             .disputes
             .iter()
             .any(|dispute| dispute.payment_id == attempt.id && dispute.outcome() != DisputeOutcome::Won);
-        let amount = (!is_begun && !is_disputed).then_some(left)?;
+        let amount = (!is_started && !is_disputed).then_some(left)?;
         Some(DueRefund { payment_id: attempt.id.clone(), amount, cause })
     }
 
@@ -82,8 +83,8 @@ impl History {
     pub fn refundable(&self, payment_id: &PaymentId) -> Option<Money> {
         let attempt = self.attempt(payment_id)?;
         let received = attempt.facts.received()?;
-        let held: i64 = self.refunds_of(attempt).map(Refund::held).sum();
-        let left = received.minor().saturating_sub(held).saturating_sub(self.charged_back_of(attempt));
+        let reserved: i64 = self.refunds_of(attempt).map(Refund::reserved_amount).sum();
+        let left = received.minor().saturating_sub(reserved).saturating_sub(self.charged_back_of(attempt));
         Money::new(left.max(0), received.currency()).ok()
     }
 
@@ -132,18 +133,19 @@ impl History {
     /// received; what is won on appeal has come back. A dispute in another currency says nothing that could be
     /// subtracted: then a person has to look.
     fn charged_back_of(&self, attempt: &Attempt) -> i64 {
-        let is_of_it = |currency: &str| attempt.facts.successes().any(|success| success.currency == currency);
+        let is_same_currency =
+            |currency: &str| attempt.facts.successes().any(|success| success.currency == currency);
         let lost = self.disputes.iter().filter(|dispute| {
             dispute.payment_id == attempt.id
                 && dispute.outcome() == DisputeOutcome::Lost
-                && is_of_it(&dispute.facts.state().currency)
+                && is_same_currency(&dispute.facts.state().currency)
         });
         lost.map(|dispute| dispute.facts.state().amount.max(0)).fold(0, i64::saturating_add)
     }
 
     /// What of an attempt's money went back, in minor units.
     pub(crate) fn refunded_of(&self, attempt: &Attempt) -> i64 {
-        self.refunds_of(attempt).map(Refund::returned).sum()
+        self.refunds_of(attempt).map(Refund::refunded_amount).sum()
     }
 
     fn refunds_of(&self, attempt: &Attempt) -> impl Iterator<Item = &Refund> {

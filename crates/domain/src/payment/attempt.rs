@@ -1,10 +1,11 @@
 //! One attempt to pay an order: what it must have, what was seen of it, and what of that counts.
 
-use super::{Account, CaptureMethod, Facts, Mode, Observation, OpenStatus, PaymentStatus, Success};
-use crate::checkout::{PaymentFlow, SessionObservation, SessionStatus};
+use super::{CaptureMethod, Facts, Observation, OpenStatus, PaymentStatus, SessionObservation, Success};
+use crate::checkout::{PaymentFlow, SessionStatus};
 use crate::id::{OrderId, PaymentId};
 use crate::money::Money;
 use crate::string_enum;
+use crate::stripe::{Account, Mode};
 
 string_enum! {
     /// Why a success is not believed to pay its order.
@@ -181,9 +182,9 @@ impl Attempt {
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
         self.belongs_to(&observation.account, observation.mode)?;
         if let Some(known) = &self.payment_intent_id {
-            return is_same(known, &observation.payment_intent_id);
+            return check_id(known, &observation.payment_intent_id);
         }
-        self.is_named(
+        self.is_named_in_metadata(
             order_id,
             observation.order_id.as_ref(),
             observation.payment_id.as_ref(),
@@ -201,13 +202,13 @@ impl Attempt {
         if self.flow != PaymentFlow::CheckoutSession {
             return Err(Mismatch::UnknownAttempt);
         }
-        if let (Some(known), Some(seen)) = (&self.payment_intent_id, &observation.payment_intent_id) {
-            is_same(known, seen)?;
+        if let (Some(known), Some(observed)) = (&self.payment_intent_id, &observation.payment_intent_id) {
+            check_id(known, observed)?;
         }
         if let Some(known) = &self.checkout_session_id {
-            return is_same(known, &observation.checkout_session_id);
+            return check_id(known, &observation.checkout_session_id);
         }
-        self.is_named(
+        self.is_named_in_metadata(
             order_id,
             observation.order_id.as_ref(),
             observation.payment_id.as_ref(),
@@ -230,15 +231,15 @@ impl Attempt {
     ///
     /// On a connected account events prove nothing of metadata: its owner can copy ours from one PaymentIntent to
     /// another. There the id is learned only from what Stripe answers to us.
-    fn is_named(
+    fn is_named_in_metadata(
         &self,
         order_id: &OrderId,
         named_order: Option<&OrderId>,
         named_payment: Option<&PaymentId>,
         event: &str,
     ) -> Result<(), Mismatch> {
-        let is_told_by_owner = !event.is_empty() && self.expected.account != Account::own();
-        if named_payment != Some(&self.id) || is_told_by_owner {
+        let is_from_owner = !event.is_empty() && self.expected.account != Account::own();
+        if named_payment != Some(&self.id) || is_from_owner {
             Err(Mismatch::UnknownAttempt)
         } else if named_order.is_some_and(|named| named != order_id) {
             Err(Mismatch::OtherOrder)
@@ -250,6 +251,6 @@ impl Attempt {
 
 /// Whether something is what we know by its id. Then what its metadata says is of no matter: whoever has a key of its
 /// account can edit it, and what was paid is ours all the same.
-fn is_same(known: &str, seen: &str) -> Result<(), Mismatch> {
-    if known == seen { Ok(()) } else { Err(Mismatch::OtherPaymentIntent) }
+fn check_id(known: &str, observed: &str) -> Result<(), Mismatch> {
+    if known == observed { Ok(()) } else { Err(Mismatch::OtherPaymentIntent) }
 }

@@ -61,7 +61,7 @@ impl FeeTerms {
     /// The fee of an order with this total, in minor units: rounded once, half up, to the step in which amounts of the
     /// currency are charged, and never more than the total.
     #[must_use]
-    pub fn of(self, total: Money) -> i64 {
+    pub fn fee_for(self, total: Money) -> i64 {
         let whole = i128::from(MAX_BASIS_POINTS);
         let part = i128::from(total.minor()) * i128::from(self.basis_points);
         let exact = (part + i128::from(self.fixed) * whole).max(i128::from(self.minimum) * whole);

@@ -53,7 +53,7 @@ string_enum! {
 
 impl Blocker {
     /// Whether this keeps the account from taking money, and not only the platform from wanting it.
-    fn is_of_abilities(self) -> bool {
+    fn limits_capabilities(self) -> bool {
         matches!(self, Self::ChargesNotEnabled | Self::PayoutsNotEnabled | Self::TransfersNotActive)
     }
 
@@ -110,7 +110,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    pub(super) fn of(seller: &Seller, supported: &SupportedSellers) -> Self {
+    pub(super) fn new(seller: &Seller, supported: &SupportedSellers) -> Self {
         let blockers = blockers(seller, supported);
         Self {
             ready: blockers.is_empty(),
@@ -139,7 +139,7 @@ fn blockers(seller: &Seller, supported: &SupportedSellers) -> Vec<Blocker> {
         (!supported.has_country(state.country.as_deref()), Blocker::CountryNotSupported),
         (!supported.has_currency(state.currency.as_deref()), Blocker::CurrencyNotSupported),
     ];
-    let blocked = blocked.into_iter().filter(|(is_so, _)| *is_so).map(|(_, blocker)| blocker);
+    let blocked = blocked.into_iter().filter(|(applies, _)| *applies).map(|(_, blocker)| blocker);
     unlinking.into_iter().chain(blocked).collect()
 }
 
@@ -148,7 +148,7 @@ fn blockers(seller: &Seller, supported: &SupportedSellers) -> Vec<Blocker> {
 fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
     let has = |blocker| blockers.contains(&blocker);
     if has(Blocker::NotConnected) {
-        return if is_being_made(seller) { NextAction::AwaitVerification } else { NextAction::Connect };
+        return if is_being_created(seller) { NextAction::AwaitVerification } else { NextAction::Connect };
     }
     let Some(state) = &seller.snapshot.state else { return NextAction::AwaitVerification };
     let requirements = &state.requirements;
@@ -162,10 +162,10 @@ fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
         NextAction::ContactPlatform
     } else if !state.details_submitted {
         NextAction::CompleteOnboarding
-    } else if wants_information(requirements) {
+    } else if needs_information(requirements) {
         NextAction::ProvideInformation
-    } else if blockers.iter().any(|blocker| blocker.is_of_abilities()) {
-        if is_looked_at(requirements, state.transfers) {
+    } else if blockers.iter().any(|blocker| blocker.limits_capabilities()) {
+        if is_in_review(requirements, state.transfers) {
             NextAction::AwaitVerification
         } else {
             NextAction::CheckDashboard
@@ -178,17 +178,17 @@ fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
 }
 
 /// Whether Stripe was asked to make the account, and has not answered yet.
-fn is_being_made(seller: &Seller) -> bool {
+fn is_being_created(seller: &Seller) -> bool {
     seller.account_id.is_none() && seller.connection_status == ConnectionStatus::Connected
 }
 
-fn wants_information(requirements: &Requirements) -> bool {
+fn needs_information(requirements: &Requirements) -> bool {
     !requirements.past_due.is_empty() || !requirements.currently_due.is_empty()
 }
 
 /// Whether it is Stripe's turn. See
 /// <https://docs.stripe.com/api/accounts/object#account_object-requirements-disabled_reason>.
-fn is_looked_at(requirements: &Requirements, transfers: Capability) -> bool {
+fn is_in_review(requirements: &Requirements, transfers: Capability) -> bool {
     let disabled = requirements.disabled_reason.as_deref().unwrap_or_default();
     !requirements.pending_verification.is_empty()
         || transfers == Capability::Pending

@@ -12,7 +12,7 @@ use crate::stage::{
     right_success, session_attempt, settle,
 };
 
-const TOLD: DetailsVersions = DetailsVersions { current: 1, told: 1 };
+const TOLD: DetailsVersions = DetailsVersions { current: 1, sent: 1 };
 const LIMITS: Limits = Limits { max_declines: 2, max_open_orders: 1, review_refund: ReviewRefund::Never };
 
 #[test]
@@ -47,7 +47,7 @@ fn an_attempt_at_an_old_price_is_closed() {
 #[test]
 fn an_attempt_is_made_first_then_closed_or_told() {
     let mut history = history(1);
-    let details = DetailsVersions { current: 2, told: 1 };
+    let details = DetailsVersions { current: 2, sent: 1 };
     history.attempts[0] = quittance_domain::payment::Attempt { payment_intent_id: None, ..attempt(0) };
     history.closing = Some(CloseReason::Canceled);
     assert_eq!(history.task(&history.attempts[0], details, &LIMITS), Some(Task::Create));

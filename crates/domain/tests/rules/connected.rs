@@ -113,13 +113,13 @@ fn what_is_out_of_reach_keeps_no_order_from_ending_and_still_counts_if_it_comes_
 #[test]
 fn all_that_there_is_goes_back() {
     let plain = attempt(0);
-    assert_eq!(RefundTerms::all_of(&plain), RefundTerms::default());
+    assert_eq!(RefundTerms::for_attempt(&plain), RefundTerms::default());
     let direct = lost(plain.clone());
     let fee_alone = RefundTerms { reverse_transfer: false, refund_application_fee: true };
-    assert_eq!(RefundTerms::all_of(&direct), fee_alone);
+    assert_eq!(RefundTerms::for_attempt(&direct), fee_alone);
     let destination = Attempt { destination: Some("acct_seller".to_owned()), ..plain };
     let transfer_alone = RefundTerms { reverse_transfer: true, refund_application_fee: false };
-    assert_eq!(RefundTerms::all_of(&destination), transfer_alone);
+    assert_eq!(RefundTerms::for_attempt(&destination), transfer_alone);
 }
 
 /// Steps of the scenarios are of our own account: on another they count for nothing.

@@ -1,13 +1,13 @@
 //! What does not fit never pays an order, and what is not the order's changes nothing of it.
 
-use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::history::{CloseReason, History, RestockOutcome};
 use quittance_domain::id::{OrderId, PaymentId};
 use quittance_domain::order::OrderStatus;
 use quittance_domain::order_state::PaymentOutcome;
 use quittance_domain::payment::{
     Account, Attempt, ExpectedPayment, Mismatch, Mode, Observation, ObservedState, OpenStatus, ReviewReason,
-    Success,
+    SessionObservation, Success,
 };
 use uuid::Uuid;
 
@@ -264,7 +264,7 @@ fn a_success_at_an_old_price_is_for_review() {
     assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &waiting), Ok(()));
     let paid = observation(0, event(2, "succeeded", ObservedState::Succeeded(right_success())));
     assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &paid), Ok(()));
-    assert_eq!(history.settle(), []);
+    assert_eq!(history.apply_decisions(), []);
     let order_state = history.order_state();
     assert_eq!(
         (order_state.status, order_state.review_reason, order_state.amount_paid),

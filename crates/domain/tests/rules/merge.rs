@@ -58,8 +58,8 @@ enum Told {
 impl From<Told> for Facts {
     fn from(told: Told) -> Self {
         match told {
-            Told::Payment(fact) => Self::of(fact),
-            Told::Session(status, paid) => Self::of_session(status, paid),
+            Told::Payment(fact) => Self::new(fact),
+            Told::Session(status, paid) => Self::from_session(status, paid),
         }
     }
 }
@@ -67,7 +67,7 @@ impl From<Told> for Facts {
 impl Told {
     fn success(&self) -> Option<&Success> {
         match self {
-            Self::Payment(Fact { seen: ObservedState::Succeeded(success), .. }) => Some(success),
+            Self::Payment(Fact { state: ObservedState::Succeeded(success), .. }) => Some(success),
             Self::Session(_, paid) => paid.as_ref(),
             Self::Payment(_) => None,
         }
@@ -82,7 +82,7 @@ fn payment_facts() -> impl Strategy<Value = Told> {
         2 => successes().prop_map(ObservedState::Succeeded),
     ];
     prop_oneof![
-        4 => (sightings(), seen).prop_map(|(provenance, seen)| Told::Payment(Fact { provenance, seen })),
+        4 => (sightings(), seen).prop_map(|(provenance, seen)| Told::Payment(Fact { provenance, state: seen })),
         1 => (select(SESSION.to_vec()), proptest::option::of(successes()))
             .prop_map(|(status, paid)| Told::Session(status, paid)),
     ]
@@ -92,7 +92,7 @@ fn payment_facts() -> impl Strategy<Value = Told> {
 fn refund_facts() -> impl Strategy<Value = RefundFacts> {
     let reason = proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
     (sightings(), select(RefundStatus::ALL.to_vec()), reason)
-        .prop_map(|(provenance, status, reason)| RefundFacts::of(provenance, status, reason))
+        .prop_map(|(provenance, status, reason)| RefundFacts::new(provenance, status, reason))
 }
 
 /// What was told of a dispute.
@@ -102,7 +102,7 @@ fn dispute_facts() -> impl Strategy<Value = (i64, DisputeStatus, DisputeFacts)> 
     let state = (select(DisputeStatus::ALL.to_vec()), 0..2_i64, select(vec!["eur", "usd"]), word(), due_by);
     (sightings(), state).prop_map(|(provenance, (status, amount, currency, reason, evidence_due_by))| {
         let state = DisputeState { status, amount, currency: currency.to_owned(), reason, evidence_due_by };
-        (provenance.created, status, DisputeFacts::of(provenance, state))
+        (provenance.created, status, DisputeFacts::new(provenance, state))
     })
 }
 
@@ -280,7 +280,7 @@ proptest! {
     #[test]
     fn every_failure_counts_once(a in several()) {
         let mut ids: Vec<&str> = a.iter().filter_map(|told| match told {
-            Told::Payment(Fact { seen: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
+            Told::Payment(Fact { state: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
             _ => None,
         }).collect();
         ids.sort_unstable();

@@ -249,7 +249,7 @@ impl<'a> Oracle<'a> {
         let successes = self.successes(place);
         let open = self.latest_open(place);
         let is_canceled = self.told.iter().any(|step| match step {
-            Step::Told(of, fact) => *of == place && fact.seen == ObservedState::Canceled,
+            Step::Told(of, fact) => *of == place && fact.state == ObservedState::Canceled,
             _ => false,
         });
         let word = if !successes.is_empty() {
@@ -299,7 +299,7 @@ impl<'a> Oracle<'a> {
     fn successes(&self, place: usize) -> Vec<(i64, Vec<ReviewReason>)> {
         let attempt = &self.attempts[place];
         let got = self.told.iter().filter_map(|step| match step {
-            Step::Told(of, fact) if *of == place => match &fact.seen {
+            Step::Told(of, fact) if *of == place => match &fact.state {
                 ObservedState::Succeeded(success) => Some(success),
                 _ => None,
             },
@@ -319,7 +319,7 @@ impl<'a> Oracle<'a> {
     /// The latest open state, and the charge that failed with it.
     fn latest_open(&self, place: usize) -> Option<(OpenStatus, Option<&str>)> {
         let states = self.told.iter().filter_map(|step| match step {
-            Step::Told(of, fact) if *of == place => match &fact.seen {
+            Step::Told(of, fact) if *of == place => match &fact.state {
                 ObservedState::Open { status, failure } => {
                     let kind = (*status, failure.is_some() && *status == OpenStatus::RequiresPaymentMethod);
                     let rank = RANKS.iter().position(|row| *row == kind).expect("every state has a rank");
@@ -359,7 +359,9 @@ impl<'a> Oracle<'a> {
     fn disputes(&self, place: usize) -> Vec<(DisputeOutcome, i64)> {
         let came_in = |currency| {
             let successes = self.told.iter().filter_map(|step| match step {
-                Step::Told(of, Fact { seen: ObservedState::Succeeded(got), .. }) if *of == place => Some(got),
+                Step::Told(of, Fact { state: ObservedState::Succeeded(got), .. }) if *of == place => {
+                    Some(got)
+                }
                 Step::Session(of, _, paid) if *of == place => paid.as_ref(),
                 _ => None,
             });

@@ -501,7 +501,7 @@ fn any_fact() -> impl Strategy<Value = Step> {
     ];
     let fact = (0..3_i64, select(vec!["", "evt_1", "evt_2"]), seen).prop_map(|(second, event, seen)| Fact {
         provenance: Provenance { created: START + second, event: named(event, &seen) },
-        seen,
+        state: seen,
     });
     (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))
 }

@@ -417,7 +417,7 @@ proptest! {
         for currency in Currency::all() {
             let step = currency.minor_unit().step();
             let total = Money::new(amount / step * step, currency).unwrap();
-            let fee = terms.of(total);
+            let fee = terms.fee_for(total);
             prop_assert!((0..=total.minor()).contains(&fee), "{fee} of {total:?}");
             prop_assert_eq!(fee % step, 0, "{}", currency);
             if fee < total.minor() {
@@ -436,7 +436,7 @@ proptest! {
 fn fees_by_hand() {
     let fee = |points, fixed, minimum, minor, currency: &str| {
         let total = Money::new(minor, currency.parse().unwrap()).unwrap();
-        FeeTerms::new(points, fixed, minimum).unwrap().of(total)
+        FeeTerms::new(points, fixed, minimum).unwrap().fee_for(total)
     };
     assert_eq!(fee(1_000, 0, 0, 4_200, "eur"), 420);
     assert_eq!(fee(250, 30, 0, 4_200, "eur"), 135);

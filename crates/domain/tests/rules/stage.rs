@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quittance_domain::checkout::{PaymentFlow, SessionObservation, SessionStatus};
+use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
 use quittance_domain::history::{CloseReason, Decision, History, RestockOutcome};
 use quittance_domain::id::{DisputeId, OrderId, PaymentId, RefundId};
@@ -10,7 +10,7 @@ use quittance_domain::money::Money;
 use quittance_domain::order_state::OrderState;
 use quittance_domain::payment::{
     Account, Attempt, CaptureMethod, ExpectedPayment, Fact, Facts, Failure, Mismatch, Mode, Observation,
-    ObservedState, OpenStatus, Provenance, Success,
+    ObservedState, OpenStatus, Provenance, SessionObservation, Success,
 };
 use quittance_domain::refund::{
     Refund, RefundCause, RefundFacts, RefundObservation, RefundStatus, RefundTerms,
@@ -117,7 +117,7 @@ pub(crate) fn history(attempts: usize) -> History {
 
 /// An event that carried this state, so many seconds after the start.
 pub(crate) fn event(second: i64, id: &str, seen: ObservedState) -> Fact {
-    Fact { provenance: Provenance { created: START + second, event: format!("evt_{id}") }, seen }
+    Fact { provenance: Provenance { created: START + second, event: format!("evt_{id}") }, state: seen }
 }
 
 /// A state that is open, and no failure.
@@ -183,7 +183,7 @@ pub(crate) enum Step {
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told(place, Fact { provenance, seen }) => {
+            Self::Told(place, Fact { provenance, state: seen }) => {
                 write!(f, "{place}@{}{}:{seen:?}", provenance.created - START, provenance.event)
             }
             Self::Session(place, status, paid) => {
@@ -344,13 +344,13 @@ pub(crate) fn settle(history: &mut History, stock: RestockOutcome) -> Vec<Decisi
         trial.decisions.record(&decision);
         due.push(decision);
     }
-    let mut made = history.settle();
+    let mut made = history.apply_decisions();
     assert_eq!((&made, &*history), (&due, &trial), "settle() makes what decide() finds");
     if history.needs_restock() {
         let tried = Decision::RestockAttempted(stock);
         history.decisions.record(&tried);
         made.push(tried);
-        made.extend(history.settle());
+        made.extend(history.apply_decisions());
         assert!(!history.needs_restock(), "it was tried");
     }
     made

@@ -91,7 +91,7 @@ impl<'a> Life<'a> {
         let limits = Limits { max_declines: 10, max_open_orders: 1, review_refund: ReviewRefund::Never };
         self.history.attempts.iter().any(|attempt| {
             let wanted = Attempt { capture: Some(PRICE), ..attempt.clone() };
-            self.history.task(&wanted, DetailsVersions { current: 1, told: 1 }, &limits)
+            self.history.task(&wanted, DetailsVersions { current: 1, sent: 1 }, &limits)
                 == Some(Task::Capture)
         })
     }

@@ -205,7 +205,7 @@ fn what_is_to_be_done_is_what_the_table_says() {
             continue;
         }
         let history = history_of(&case);
-        let details = DetailsVersions { current: 2, told: if case.are_details_new { 1 } else { 2 } };
+        let details = DetailsVersions { current: 2, sent: if case.are_details_new { 1 } else { 2 } };
         let task = history.task(&history.attempts[0], details, &LIMITS);
         assert_eq!(task, expected, "{why}: {case:?}");
     }

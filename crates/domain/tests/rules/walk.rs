@@ -194,7 +194,7 @@ fn assert_fits(order_state: &OrderState, verdict: &Verdict) {
     }
     assert_eq!(order_state.amount_paid, verdict.amount_paid);
     assert_eq!(order_state.amount_refunded, verdict.amount_refunded);
-    assert_eq!(order_state.settled, verdict.settled);
+    assert_eq!(order_state.outcome, verdict.settled);
     let in_flight = order_state.in_flight.as_ref().map(|one| one.payment_id.clone());
     assert_eq!(in_flight, verdict.in_flight.map(payment_id));
     assert_eq!((order_state.is_accepted, order_state.closed), (verdict.is_accepted, verdict.closed));
@@ -291,7 +291,7 @@ impl<'a> Telling<'a> {
                         order_state.status,
                         order_state.review_reason,
                         order_state.amount_paid,
-                        &order_state.settled
+                        &order_state.outcome
                     ),
                     (*status, *reason, *amount_paid, settled)
                 );

@@ -29,7 +29,7 @@ impl Payments {
                 CrashPoint::PaymentIntentCaptured.reach();
                 self.record_object(&work.attempt.id, &object, None).await.map(drop)
             }
-            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_key_error() => {
                 // The payment was captured already, or its authorization ended. Its current status decides.
                 let task = match self.read_attempt(work).await? {
                     Some(object) => self.record_object(&work.attempt.id, &object, None).await?.1,

@@ -46,7 +46,7 @@ impl Payments {
                 self.record_object(&work.attempt.id, &object, None).await.map(drop)
             }
             // The payment changed in the meantime. Its current status decides whether it is closed.
-            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_key_error() => {
                 let Some(object) = self.read_attempt(work).await? else { return Ok(()) };
                 let (order, task) = self.record_object(&work.attempt.id, &object, None).await?;
                 self.withdraw_close_if_processing(&order, task).await

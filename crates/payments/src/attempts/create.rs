@@ -34,7 +34,7 @@ impl Payments {
             Err(StripeError::Refused(refusal)) if refusal.is_idempotency_mismatch() => {
                 self.find_attempt(work, "idempotency_mismatch").await
             }
-            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_key_error() => {
                 let reason = refusal.code.clone().unwrap_or_else(|| refusal.status.to_string());
                 self.store.refuse_attempt(work.attempt.id.clone(), reason, now()).await?;
                 Err(Error::StripeRefusal(RefusalError(refusal)))

@@ -27,7 +27,7 @@ impl Payments {
                 CrashPoint::DetailsSent.reach();
                 self.record_object(&work.attempt.id, &intent.into(), Some(version)).await.map(drop)
             }
-            Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
+            Err(StripeError::Refused(refusal)) if !refusal.is_key_error() => {
                 tracing::warn!(
                     reason = %refusal,
                     "failed to update customer details because Stripe refused them; the payment keeps its old details"

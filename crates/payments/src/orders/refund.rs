@@ -164,7 +164,7 @@ impl Payments {
     async fn create_refund(
         &self,
         work: &PendingRefund,
-    ) -> Result<quittance_stripe_gateway::Refunded, StripeError> {
+    ) -> Result<quittance_stripe_gateway::RefundReply, StripeError> {
         let refund = &work.stored.refund;
         let idempotency_key = match work.key.number {
             0 => refund.id.to_string(),
@@ -188,7 +188,7 @@ impl Payments {
     async fn record_refund_result(
         &self,
         work: &PendingRefund,
-        result: Result<quittance_stripe_gateway::Refunded, StripeError>,
+        result: Result<quittance_stripe_gateway::RefundReply, StripeError>,
     ) -> Result<StoredRefund, Error> {
         let id = &work.stored.refund.id;
         match result {
@@ -199,7 +199,7 @@ impl Payments {
                 self.waiters.notify();
                 stored.ok_or(Error::OrderNotFound)
             }
-            Err(StripeError::Refused(refusal)) if refusal.is_about_the_key() => {
+            Err(StripeError::Refused(refusal)) if refusal.is_key_error() => {
                 Err(Error::Stripe(StripeError::Refused(refusal)))
             }
             Err(StripeError::Refused(refusal)) if is_automatic(work) && !refusal.is_refund_impossible() => {

@@ -72,7 +72,7 @@ impl Payments {
             },
         };
         if let Some(intent) = &observations.payment_intent
-            && matches!(intent.fact.seen, ObservedState::Succeeded(_))
+            && matches!(intent.fact.state, ObservedState::Succeeded(_))
         {
             let account = &work.attempt.expected.account;
             observations.refunds = self.stripe.list_refunds(account, &intent.payment_intent_id).await?;

@@ -149,10 +149,10 @@ impl Payments {
 fn adds_facts(known: &Facts, observations: &AttemptObservations) -> bool {
     let mut merged = known.clone();
     if let Some(intent) = &observations.payment_intent {
-        merged.merge(Facts::of(intent.fact.clone()));
+        merged.merge(Facts::new(intent.fact.clone()));
     }
     if let Some(session) = &observations.session {
-        merged.merge(Facts::of_session(session.status, None));
+        merged.merge(Facts::from_session(session.status, None));
     }
     let visible = |facts: &Facts| (facts.status(), facts.session(), facts.failure_count(), facts.received());
     visible(&merged) != visible(known)

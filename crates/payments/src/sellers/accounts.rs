@@ -72,7 +72,7 @@ impl Payments {
                 Err(StripeError::Unavailable { replayed: true, .. }) => {
                     self.stripe.find_account(id, seller.created_at - CLOCK_SKEW_MAX).await?
                 }
-                Err(StripeError::Refused(refusal)) if !refusal.is_about_the_key() => {
+                Err(StripeError::Refused(refusal)) if !refusal.is_key_error() => {
                     self.store.refuse_seller(id.clone()).await?;
                     return Err(Error::StripeRefusal(RefusalError(refusal)));
                 }
@@ -114,7 +114,7 @@ impl Payments {
             {
                 Error::AccountUnreachable
             }
-            StripeError::Refused(refusal) if !refusal.is_about_the_key() => {
+            StripeError::Refused(refusal) if !refusal.is_key_error() => {
                 Error::StripeRefusal(RefusalError(refusal))
             }
             error => Error::Stripe(error),

@@ -45,7 +45,7 @@ impl Payments {
                 StripeError::Refused(refusal) if refusal.is_account_unreachable() => {
                     Error::AccountUnreachable
                 }
-                StripeError::Refused(refusal) if !refusal.is_about_the_key() => {
+                StripeError::Refused(refusal) if !refusal.is_key_error() => {
                     Error::StripeRefusal(RefusalError(refusal))
                 }
                 error => Error::Stripe(error),

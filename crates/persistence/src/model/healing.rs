@@ -1,11 +1,10 @@
 //! Finding and mending what went unheard.
 
 use chrono::{DateTime, Utc};
-use quittance_domain::checkout::SessionObservation;
 use quittance_domain::dispute::DisputeObservation;
 use quittance_domain::id::OrderId;
 use quittance_domain::order::Order;
-use quittance_domain::payment::Observation;
+use quittance_domain::payment::{Observation, SessionObservation};
 use quittance_domain::refund::RefundObservation;
 
 use super::PendingAttempt;

@@ -116,12 +116,12 @@ impl LockedOrder {
         now: DateTime<Utc>,
         changes: &mut Changes,
     ) -> Result<(), Error> {
-        let mut made = self.history.settle();
+        let mut made = self.history.apply_decisions();
         if self.history.needs_restock() {
             let restock = self.take_again(conn).await?;
             made.push(Decision::RestockAttempted(restock));
             self.history.decisions.record(&Decision::RestockAttempted(restock));
-            made.extend(self.history.settle());
+            made.extend(self.history.apply_decisions());
         }
         for decision in made {
             if let Decision::Closed(_) = decision {
@@ -155,7 +155,11 @@ impl LockedOrder {
                 id,
                 amount: due.amount,
                 reason: None,
-                terms: self.history.attempt(&due.payment_id).map(RefundTerms::all_of).unwrap_or_default(),
+                terms: self
+                    .history
+                    .attempt(&due.payment_id)
+                    .map(RefundTerms::for_attempt)
+                    .unwrap_or_default(),
                 payment_id: due.payment_id,
                 cause: due.cause,
                 stripe_refund_id: None,
@@ -186,7 +190,7 @@ impl LockedOrder {
             order.version += i64::from(place > 0);
             changes.outbox.push(outbox_row(&self.order_id, order.version, announcement, now));
         }
-        if order_state.settled.is_some() && order_state.settled != self.before.order_state.settled {
+        if order_state.outcome.is_some() && order_state.outcome != self.before.order_state.outcome {
             order.outcome_version = order.version;
         }
         order_state.status.as_str().clone_into(&mut order.status);

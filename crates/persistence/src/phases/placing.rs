@@ -233,7 +233,7 @@ async fn terms_of(conn: &mut Conn, seller_id: &SellerId, total: Money) -> Result
     let account_id =
         seller.account_id.ok_or_else(|| Error::corrupt("product", "its seller has no account"))?;
     Ok(SellerTerms {
-        application_fee: seller.fee.of(total),
+        application_fee: seller.fee.fee_for(total),
         charge_type: seller.charge_type,
         seller_id: seller.id,
         account_id,

@@ -88,6 +88,8 @@ impl LockedOrder {
     /// Whether a decision is due that nobody made, or the cached columns say something else than what follows.
     fn is_stale(&self) -> bool {
         let mut history = self.history.clone();
-        !history.settle().is_empty() || history.needs_restock() || !self.caches(&history.order_state())
+        !history.apply_decisions().is_empty()
+            || history.needs_restock()
+            || !self.caches(&history.order_state())
     }
 }

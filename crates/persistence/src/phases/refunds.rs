@@ -38,7 +38,7 @@ impl Database {
                 Ok(found) => found,
                 Err(refused) => return Ok(refused),
             };
-            let all = locked.history.attempt(&payment_id).map(RefundTerms::all_of).unwrap_or_default();
+            let all = locked.history.attempt(&payment_id).map(RefundTerms::for_attempt).unwrap_or_default();
             if let Some(refused) = lacking(all, new.terms) {
                 return Ok(refused);
             }

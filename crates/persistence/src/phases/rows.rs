@@ -263,7 +263,7 @@ impl PaymentRow {
     }
 
     pub(crate) fn details(&self, order: &OrderRow) -> DetailsVersions {
-        DetailsVersions { current: order.details_version, told: self.sent_details_version }
+        DetailsVersions { current: order.details_version, sent: self.sent_details_version }
     }
 
     fn current(&self) -> Result<CurrentPayment, Error> {

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use quittance_domain::seller::{AccountState, Capability, Requirements};
 use serde::Deserialize;
 
-use crate::view::{StripeObject, own_id, stripe_object};
+use crate::view::{StripeObject, require_id, stripe_object};
 
 /// What we look at. See <https://docs.stripe.com/api/accounts/object>.
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) struct View {
     charges_enabled: Option<bool>,
     payouts_enabled: Option<bool>,
     capabilities: Option<Capabilities>,
-    requirements: Option<WrittenRequirements>,
+    requirements: Option<RequirementsView>,
     business_profile: Option<BusinessProfile>,
     settings: Option<Settings>,
 }
@@ -30,7 +30,7 @@ struct Capabilities {
 }
 
 #[derive(Deserialize)]
-struct WrittenRequirements {
+struct RequirementsView {
     currently_due: Option<Vec<String>>,
     eventually_due: Option<Vec<String>>,
     past_due: Option<Vec<String>>,
@@ -59,19 +59,19 @@ stripe_object!(View: "account", "account");
 impl View {
     /// Its id, whatever else it says.
     pub(crate) fn id(self) -> Result<String, String> {
-        own_id(self.id, Self::NAME)
+        require_id(self.id, Self::NAME)
     }
 
     /// Its id and what was seen, in our words; the error says what is missing.
     pub(crate) fn observe(self) -> Result<(String, AccountState), String> {
-        let account_id = own_id(self.id, Self::NAME)?;
-        let shown = self.settings.and_then(|settings| settings.dashboard?.display_name);
-        let of_business = self.business_profile.and_then(|profile| profile.name);
+        let account_id = require_id(self.id, Self::NAME)?;
+        let dashboard_name = self.settings.and_then(|settings| settings.dashboard?.display_name);
+        let business_name = self.business_profile.and_then(|profile| profile.name);
         let transfers = self.capabilities.and_then(|capabilities| capabilities.transfers);
         let state = AccountState {
-            country: told(self.country).map(|code| code.to_ascii_uppercase()),
-            currency: told(self.default_currency).map(|code| code.to_ascii_lowercase()),
-            display_name: told(shown).or_else(|| told(of_business)),
+            country: non_empty(self.country).map(|code| code.to_ascii_uppercase()),
+            currency: non_empty(self.default_currency).map(|code| code.to_ascii_lowercase()),
+            display_name: non_empty(dashboard_name).or_else(|| non_empty(business_name)),
             details_submitted: self.details_submitted.ok_or("the account has no details_submitted")?,
             charges_enabled: self.charges_enabled.ok_or("the account has no charges_enabled")?,
             payouts_enabled: self.payouts_enabled.ok_or("the account has no payouts_enabled")?,
@@ -83,7 +83,7 @@ impl View {
 }
 
 /// A text that says something.
-fn told(text: Option<String>) -> Option<String> {
+fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
@@ -97,14 +97,14 @@ fn capability(word: &str) -> Capability {
     }
 }
 
-fn requirements(written: WrittenRequirements) -> Requirements {
+fn requirements(written: RequirementsView) -> Requirements {
     let deadline = written.current_deadline.and_then(|second| DateTime::from_timestamp(second, 0));
     Requirements {
         currently_due: written.currently_due.unwrap_or_default(),
         eventually_due: written.eventually_due.unwrap_or_default(),
         past_due: written.past_due.unwrap_or_default(),
         pending_verification: written.pending_verification.unwrap_or_default(),
-        disabled_reason: told(written.disabled_reason),
+        disabled_reason: non_empty(written.disabled_reason),
         current_deadline: deadline,
     }
 }

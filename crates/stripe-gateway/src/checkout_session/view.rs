@@ -1,13 +1,14 @@
 //! A Checkout Session as Stripe writes it.
 
-use quittance_domain::checkout::{SessionObservation, SessionStatus};
-use quittance_domain::payment::{Observation, ObservedState, OpenStatus, Success};
+use quittance_domain::checkout::SessionStatus;
+use quittance_domain::payment::{Observation, ObservedState, OpenStatus, SessionObservation, Success};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::payment_intent;
 use crate::view::{
-    Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, shape_error, stripe_object,
+    ObjectContext, ObjectHeader, QuittanceMetadata, Reference, StripeObject, require_id, shape_error,
+    stripe_object,
 };
 
 /// What we look at. See <https://docs.stripe.com/api/checkout/sessions/object>.
@@ -22,7 +23,7 @@ pub(crate) struct View<'a> {
     livemode: Option<bool>,
     amount_total: Option<i64>,
     currency: Option<String>,
-    metadata: Option<Ids>,
+    metadata: Option<QuittanceMetadata>,
     /// Where the customer pays.
     pub(crate) url: Option<String>,
     /// The second from which on nothing can be paid in it.
@@ -32,7 +33,7 @@ pub(crate) struct View<'a> {
 }
 
 /// What a Session says of itself and of its PaymentIntent.
-pub(crate) struct ObserveOutcome {
+pub(crate) struct ObservedSession {
     pub(crate) session: SessionObservation,
     /// If it is expanded.
     pub(crate) payment_intent: Option<Observation>,
@@ -42,7 +43,7 @@ stripe_object!(View<'a>: "checkout.session", "Checkout Session");
 
 impl View<'_> {
     /// What it says of itself.
-    pub(crate) fn told(&self) -> ObjectHeader {
+    pub(crate) fn header(&self) -> ObjectHeader {
         ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
@@ -52,33 +53,33 @@ impl View<'_> {
     }
 
     /// What was seen, in our words; the error says what is missing.
-    pub(crate) fn observe(mut self, provenance: &ObjectContext) -> Result<ObserveOutcome, String> {
-        let checkout_session_id = own_id(self.id.take(), Self::NAME)?;
-        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
-        let (payment_intent_id, payment_intent) = self.payment_intent(provenance)?;
-        let (status, paid) = self.seen(payment_intent.as_ref().map(|known| &known.fact.seen))?;
+    pub(crate) fn observe(mut self, context: &ObjectContext) -> Result<ObservedSession, String> {
+        let checkout_session_id = require_id(self.id.take(), Self::NAME)?;
+        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().payment_ids();
+        let (payment_intent_id, payment_intent) = self.payment_intent(context)?;
+        let (status, paid) = self.session_state(payment_intent.as_ref().map(|known| &known.fact.state))?;
         let session = SessionObservation {
-            account: provenance.account.clone(),
-            mode: provenance.mode,
+            account: context.account.clone(),
+            mode: context.mode,
             checkout_session_id,
-            event: provenance.provenance.event.clone(),
+            event: context.provenance.event.clone(),
             payment_intent_id,
             order_id,
             payment_id,
             status,
             paid,
         };
-        Ok(ObserveOutcome { session, payment_intent })
+        Ok(ObservedSession { session, payment_intent })
     }
 
     fn payment_intent(
         &self,
-        provenance: &ObjectContext,
+        context: &ObjectContext,
     ) -> Result<(Option<String>, Option<Observation>), String> {
         let Some(json) = self.payment_intent.map(RawValue::get) else { return Ok((None, None)) };
         if json.starts_with('{') {
             let view = payment_intent::view::View::read(json.as_bytes())?;
-            let observation = view.observe(provenance.clone())?;
+            let observation = view.observe(context.clone())?;
             return Ok((Some(observation.payment_intent_id.clone()), Some(observation)));
         }
         let reference: Reference =
@@ -88,7 +89,7 @@ impl View<'_> {
 
     /// How it stands, and what was paid. Its PaymentIntent, where it is known, has the exact words: a Session
     /// does not say how much of a held payment was taken, nor that the money failed to come.
-    fn seen(
+    fn session_state(
         &self,
         payment_intent: Option<&ObservedState>,
     ) -> Result<(SessionStatus, Option<Success>), String> {

@@ -4,7 +4,9 @@ use quittance_domain::payment::{Fact, Failure, Observation, ObservedState, OpenS
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::view::{Ids, ObjectContext, ObjectHeader, Reference, StripeObject, own_id, stripe_object};
+use crate::view::{
+    ObjectContext, ObjectHeader, QuittanceMetadata, Reference, StripeObject, require_id, stripe_object,
+};
 
 /// Under which next actions the customer has days: they carry a voucher to a shop, order a transfer at their
 /// bank, or wait for the small deposits that prove a bank account theirs. Every voucher's is called
@@ -27,7 +29,7 @@ pub(crate) struct View {
     application_fee_amount: Option<i64>,
     currency: Option<String>,
     client_secret: Option<String>,
-    metadata: Option<Ids>,
+    metadata: Option<QuittanceMetadata>,
     last_payment_error: Option<LastPaymentError>,
     next_action: Option<NextAction>,
 }
@@ -58,7 +60,7 @@ stripe_object!(View: "payment_intent", "PaymentIntent");
 
 impl View {
     /// What it says of itself.
-    pub(crate) fn told(&self) -> ObjectHeader {
+    pub(crate) fn header(&self) -> ObjectHeader {
         ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
@@ -68,22 +70,22 @@ impl View {
     }
 
     /// What was seen, in our words; the error says what is missing.
-    pub(crate) fn observe(mut self, provenance: ObjectContext) -> Result<Observation, String> {
-        let ObjectContext { account, mode, provenance } = provenance;
-        let payment_intent_id = own_id(self.id.take(), Self::NAME)?;
-        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().of_payment();
-        let seen = self.seen(&provenance)?;
+    pub(crate) fn observe(mut self, context: ObjectContext) -> Result<Observation, String> {
+        let ObjectContext { account, mode, provenance } = context;
+        let payment_intent_id = require_id(self.id.take(), Self::NAME)?;
+        let (order_id, payment_id) = self.metadata.take().unwrap_or_default().payment_ids();
+        let state = self.state(&provenance)?;
         Ok(Observation {
             account,
             mode,
             payment_intent_id,
             order_id,
             payment_id,
-            fact: Fact { provenance, seen },
+            fact: Fact { provenance, state },
         })
     }
 
-    fn seen(self, provenance: &Provenance) -> Result<ObservedState, String> {
+    fn state(self, provenance: &Provenance) -> Result<ObservedState, String> {
         let status = match self.status.as_deref().ok_or("the PaymentIntent has no status")? {
             "requires_payment_method" => OpenStatus::RequiresPaymentMethod,
             "requires_confirmation" => OpenStatus::RequiresConfirmation,

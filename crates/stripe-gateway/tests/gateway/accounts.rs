@@ -153,7 +153,7 @@ async fn an_account_that_is_gone_is_told_as_such() {
     let server = StandIn::answering(vec![account_invalid()]);
     match server.stripe().retrieve_account(ID).await {
         Err(Error::Refused(refusal)) => {
-            assert!(refusal.is_account_unreachable() && !refusal.is_about_the_key());
+            assert!(refusal.is_account_unreachable() && !refusal.is_key_error());
         }
         other => panic!("{other:?}"),
     }

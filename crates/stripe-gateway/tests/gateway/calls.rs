@@ -194,7 +194,7 @@ async fn a_create_is_sent_letter_for_letter() {
     assert_eq!((observation.order_id, observation.payment_id), (Some(order_id()), Some(payment_id())));
     assert_eq!((observation.account, observation.mode), (Account::own(), Mode::Test));
     let open = ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
-    assert_eq!(observation.fact.seen, open);
+    assert_eq!(observation.fact.state, open);
     assert_eq!(observation.fact.provenance.event, "");
     let secret = made.client_secret.expect("a client secret");
     assert_eq!(secret.expose_secret(), "pi_3SWabcLkdIwHu7ix0abcdefg_secret_hushhushhush");
@@ -239,7 +239,7 @@ async fn a_cancel_and_an_update_are_sent_under_their_keys() {
     let server = StandIn::answering(vec![Answer::ok(&canceled), Answer::ok(&payment_intent())]);
     let (stripe, account) = (server.stripe(), Account::own());
     let closed = stripe.cancel_payment_intent(&account, ID, "pay_1:cancel").await.expect("canceled");
-    assert_eq!(closed.observation.fact.seen, ObservedState::Canceled);
+    assert_eq!(closed.observation.fact.state, ObservedState::Canceled);
     stripe.update_payment_details(&account, ID, &details(), "pay_1:details:2").await.expect("updated");
 
     let [cancel, update] = &server.requests()[..] else { panic!("two requests") };
@@ -266,7 +266,7 @@ async fn a_capture_says_how_much_under_its_key() {
     let taken = stripe.capture_payment_intent(&Account::own(), ID, 1200, "pay_1:capture").await;
     let success =
         Success { amount: 2500, currency: "eur".to_owned(), amount_received: 1200, application_fee: None };
-    assert_eq!(taken.expect("captured").observation.fact.seen, ObservedState::Succeeded(success));
+    assert_eq!(taken.expect("captured").observation.fact.state, ObservedState::Succeeded(success));
     let [request] = &server.requests()[..] else { panic!("one request") };
     assert_eq!((request.method.as_str(), request.body.as_str()), ("POST", "amount_to_capture=1200"));
     assert_eq!(request.path, format!("/v1/payment_intents/{ID}/capture"));

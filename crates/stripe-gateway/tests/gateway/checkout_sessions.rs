@@ -2,12 +2,14 @@
 
 use chrono::DateTime;
 use quittance_domain::catalog::Metadata;
-use quittance_domain::checkout::{SessionObservation, SessionStatus};
+use quittance_domain::checkout::SessionStatus;
 use quittance_domain::event::EventContent;
 use quittance_domain::id::ProductId;
 use quittance_domain::money::Money;
 use quittance_domain::order::{Line, Quantity};
-use quittance_domain::payment::{Account, CaptureMethod, Mode, ObservedState, OpenStatus, Success};
+use quittance_domain::payment::{
+    Account, CaptureMethod, Mode, ObservedState, OpenStatus, SessionObservation, Success,
+};
 use quittance_stripe_gateway::{CheckoutSession, Error, NewCheckoutSession, PaymentDetails, Stripe, event};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -225,7 +227,7 @@ async fn a_read_brings_the_payment_intent_too() {
     let payment_intent = read.payment_intent.expect("a PaymentIntent");
     assert_eq!(payment_intent.payment_intent_id, PAYMENT_INTENT);
     assert_eq!(payment_intent.payment_id, Some(payment_id()));
-    assert_eq!(payment_intent.fact.seen, ObservedState::Succeeded(success(2500, None)));
+    assert_eq!(payment_intent.fact.state, ObservedState::Succeeded(success(2500, None)));
     let provenance = payment_intent.fact.provenance;
     assert!((DATE_S - 21..DATE_S).contains(&provenance.created), "{provenance:?}");
     assert_eq!(provenance.event, "");
@@ -262,7 +264,7 @@ async fn a_read_sees_that_the_money_failed_to_come() {
     let seen = read(&open).await.expect("read");
     assert_eq!(seen.observation.status, SessionStatus::Open);
     let waits = ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: None };
-    assert_eq!(seen.payment_intent.expect("a PaymentIntent").fact.seen, waits);
+    assert_eq!(seen.payment_intent.expect("a PaymentIntent").fact.state, waits);
 }
 
 #[actix_web::test]

@@ -29,7 +29,7 @@ fn observation(event: &Value) -> Observation {
 }
 
 fn seen(kind: &str, over: &Value) -> ObservedState {
-    observation(&event(kind, over)).fact.seen
+    observation(&event(kind, over)).fact.state
 }
 
 fn unreadable(event: &Value) -> String {
@@ -245,12 +245,12 @@ fn a_trimmed_event_is_enough() {
             "id": "pi_1", "status": "succeeded", "amount": 5, "amount_received": 5, "currency": "usd",
         } },
     });
-    assert!(matches!(observation(&trimmed).fact.seen, ObservedState::Succeeded(_)));
+    assert!(matches!(observation(&trimmed).fact.state, ObservedState::Succeeded(_)));
     let trimmed = json!({
         "id": "evt_1", "type": "payment_intent.canceled", "created": 7, "livemode": false,
         "data": { "object": { "id": "pi_1", "status": "canceled" } },
     });
-    assert_eq!(observation(&trimmed).fact.seen, ObservedState::Canceled);
+    assert_eq!(observation(&trimmed).fact.state, ObservedState::Canceled);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn fields_that_stripe_has_yet_to_invent_do_no_harm() {
         &mut new,
         &json!({ "context": "acct_x/acct_y", "reason": { "type": "automation" }, "object": "event2" }),
     );
-    assert!(matches!(observation(&new).fact.seen, ObservedState::Succeeded(_)));
+    assert!(matches!(observation(&new).fact.state, ObservedState::Succeeded(_)));
 }
 
 #[test]

@@ -145,11 +145,7 @@ async fn an_account_out_of_reach_is_no_fault_of_the_key() {
         let seller = Account::connected("acct_1SWseller");
         match server.stripe().retrieve_payment_intent(&seller, ID).await {
             Err(Error::Refused(refusal)) => {
-                assert_eq!(
-                    [refusal.is_account_unreachable(), refusal.is_about_the_key()],
-                    expected,
-                    "{refusal}"
-                );
+                assert_eq!([refusal.is_account_unreachable(), refusal.is_key_error()], expected, "{refusal}");
             }
             other => panic!("{other:?}"),
         }
@@ -175,7 +171,7 @@ async fn a_destination_out_of_reach_is_told_apart() {
         match create(&StandIn::answering(vec![Answer::error(400, &error)])).await {
             Err(Error::Refused(refusal)) => {
                 assert_eq!(refusal.is_destination_unreachable(), expected, "{refusal}");
-                assert!(!refusal.is_missing() && !refusal.is_about_the_key());
+                assert!(!refusal.is_missing() && !refusal.is_key_error());
             }
             other => panic!("{other:?}"),
         }

@@ -120,7 +120,7 @@ async fn a_bad_code_is_told_apart_from_a_bad_key() {
         let error = server.stripe().exchange_code(&code()).await.expect_err("refused");
         assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
         let Error::Refused(refusal) = error else { panic!("refused") };
-        assert_eq!([refusal.is_code_invalid(), refusal.is_about_the_key()], expected, "{refusal}");
+        assert_eq!([refusal.is_code_invalid(), refusal.is_key_error()], expected, "{refusal}");
         assert_eq!(server.requests().len(), 1);
     }
 }
@@ -217,7 +217,7 @@ async fn an_end_that_did_not_come_is_not_taken_for_one() {
         let server = StandIn::answering(vec![oauth_error(401, "invalid_client"), second]);
         match server.stripe().deauthorize("ca_other", SELLER).await {
             Err(Error::Refused(refusal)) => {
-                assert!(refusal.is_about_the_key());
+                assert!(refusal.is_key_error());
                 assert_eq!(refusal.code.as_deref(), Some("invalid_client"));
             }
             other => panic!("{other:?}"),
