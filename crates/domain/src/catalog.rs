@@ -1,4 +1,4 @@
-//! What a shop sells.
+//! The shop's catalog.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,39 @@ use chrono::{DateTime, Utc};
 use crate::id::{ProductId, SellerId};
 use crate::money::Money;
 
-/// Words of the shop's own beside an object, as Stripe has them: up to [`MAX_METADATA_KEYS`] of them.
+/// The shop's own key-value data on an object, as on Stripe. It has at most [`MAX_METADATA_KEYS`] keys.
 pub type Metadata = BTreeMap<String, String>;
 
-/// How many keys metadata may have. Stripe takes 50; two of them are ours (`order_id`, `payment_id`).
+/// The maximum number of metadata keys. Stripe allows 50, and Quittance uses two of them (`order_id` and
+/// `payment_id`).
 pub const MAX_METADATA_KEYS: usize = 48;
-/// The longest key of metadata, in characters.
+/// The maximum length of a metadata key, in characters.
 pub const MAX_METADATA_KEY_CHARS: usize = 40;
-/// The longest value of metadata, in characters.
+/// The maximum length of a metadata value, in characters.
 pub const MAX_METADATA_VALUE_CHARS: usize = 500;
 
-/// A thing for sale.
+/// A product for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
-    /// Its id.
+    /// The product ID.
     pub id: ProductId,
-    /// What customers call it.
+    /// The name that customers see.
     pub name: String,
-    /// What else there is to say of it.
+    /// The description that customers see.
     pub description: Option<String>,
-    /// The price of one.
+    /// The price of one unit.
     pub unit_price: Money,
-    /// Whether it can be ordered now.
+    /// Whether customers can order it.
     pub active: bool,
-    /// How many can still be sold, without those that open orders hold; `None` where they are not counted.
+    /// The number of units for sale, without those reserved by open orders. `None` means that stock isn't
+    /// tracked.
     pub stock: Option<u32>,
-    /// Who sells it; `None` is the platform itself.
+    /// The seller, or `None` for the platform.
     pub seller_id: Option<SellerId>,
-    /// The shop's own words about it.
+    /// The shop's own key-value data.
     pub metadata: Metadata,
-    /// When it was added to the catalogue.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }

@@ -1,38 +1,38 @@
-//! Where a customer pays, and what Stripe tells us of a Checkout Session.
+//! The ways to pay, and the status of a Checkout Session.
 
 use serde::{Deserialize, Serialize};
 
 use crate::string_enum;
 
 string_enum! {
-    /// Where the customer pays an attempt.
+    /// The way in which the customer pays an attempt.
     pub enum PaymentFlow {
-        /// On the shop's own page, in Stripe's Payment Element.
+        /// A PaymentIntent in the shop's own page, with Stripe's Payment Element.
         PaymentIntent = "payment_intent",
-        /// On Stripe's page.
+        /// A Checkout Session on Stripe's page.
         CheckoutSession = "checkout_session",
     }
 }
 
-/// How a Checkout Session stands. The later in this list, the more is known: the greatest that was seen counts.
+/// The status of a Checkout Session. Later variants are more final, so the greatest observed value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
     /// The customer can pay.
     Open,
-    /// Its time is over, or we closed it. Its PaymentIntent, if there was one, is canceled.
+    /// The Session expired, or Quittance closed it. Its PaymentIntent, if any, is canceled.
     Expired,
-    /// The customer has done their part. The money may still be on its way.
+    /// The customer has finished. The payment may still be processing.
     Complete,
-    /// The customer has done their part, and the money failed to come: nothing can be paid in it any more. Stripe
-    /// says so by `checkout.session.async_payment_failed`, and by a complete unpaid Session whose PaymentIntent,
-    /// read together with it, waits for a payment method. It can neither be expired nor its PaymentIntent canceled
-    /// (<https://docs.stripe.com/api/payment_intents/cancel>).
+    /// The customer has finished and the payment failed, so the Session can't be paid anymore. Stripe reports
+    /// this with `checkout.session.async_payment_failed`. A complete, unpaid Session whose PaymentIntent waits
+    /// for a payment method means the same. Such a Session can't be expired, and its PaymentIntent can't be
+    /// canceled (<https://docs.stripe.com/api/payment_intents/cancel>).
     Failed,
 }
 
 impl SessionStatus {
-    /// Stripe's word for it.
+    /// Returns Stripe's `status`. A failed Session is `complete` at Stripe.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! Charges that a customer disputes with their bank. See <https://docs.stripe.com/disputes/how-disputes-work>.
+//! Disputes: claims of a customer's bank against a payment. See
+//! <https://docs.stripe.com/disputes/how-disputes-work>.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,33 +8,33 @@ use crate::string_enum;
 use crate::stripe::{Account, Mode, Provenance};
 
 string_enum! {
-    /// How a dispute stands, in Stripe's words.
+    /// Stripe's `status` of a dispute.
     #[derive(PartialOrd, Ord, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum DisputeStatus {
-        /// The bank asks; no money was taken yet. The shop can answer.
+        /// An inquiry. The bank has withdrawn no money, and the shop can respond.
         WarningNeedsResponse = "warning_needs_response",
-        /// The bank looks at the shop's answer; no money was taken.
+        /// The bank reviews the shop's response to an inquiry. It has withdrawn no money.
         WarningUnderReview = "warning_under_review",
-        /// The bank asks no more; no money was taken.
+        /// The inquiry ended without a dispute.
         WarningClosed = "warning_closed",
-        /// The money was taken back. The shop can answer.
+        /// The bank withdrew the money. The shop can respond.
         NeedsResponse = "needs_response",
-        /// The bank looks at the shop's answer.
+        /// The bank reviews the shop's response.
         UnderReview = "under_review",
-        /// The money came back to the shop.
+        /// The shop won, and the money was returned to it.
         Won = "won",
-        /// The money stays with the customer.
+        /// The shop lost, and the customer keeps the money.
         Lost = "lost",
-        /// It was resolved before it became one.
+        /// The dispute was resolved before it was filed.
         Prevented = "prevented",
     }
 }
 
-/// What a dispute means for the money.
+/// The effect of a dispute on the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DisputeOutcome {
-    /// Nothing is decided.
+    /// The dispute isn't decided.
     Open,
     /// The shop keeps the money.
     Won,
@@ -42,7 +43,8 @@ pub enum DisputeOutcome {
 }
 
 impl DisputeStatus {
-    /// A bank asks, asks no more, disputes, and decides, never back: the higher stage counts.
+    /// Returns the stage: inquiry, closed inquiry, dispute or decision. A dispute never returns to an earlier
+    /// stage, so the highest one counts.
     fn stage(self) -> u8 {
         match self {
             Self::WarningNeedsResponse | Self::WarningUnderReview => 0,
@@ -52,7 +54,7 @@ impl DisputeStatus {
         }
     }
 
-    /// What it means for the money.
+    /// Returns the effect on the money.
     #[must_use]
     pub fn outcome(self) -> DisputeOutcome {
         match self {
@@ -66,22 +68,22 @@ impl DisputeStatus {
     }
 }
 
-/// What Stripe says of a dispute.
+/// The state of a dispute at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeState {
-    /// How it stands.
+    /// The status.
     pub status: DisputeStatus,
-    /// How much is disputed, in minor units of `currency`. It may be more or less than was paid.
+    /// The disputed amount, in minor units of `currency`. It may differ from the amount paid.
     pub amount: i64,
-    /// In which currency, as Stripe spells it.
+    /// The currency in Stripe's spelling.
     pub currency: String,
-    /// Why, in Stripe's words, for example `fraudulent`.
+    /// Stripe's `reason`, for example `fraudulent`.
     pub reason: Option<String>,
-    /// The second by which the shop has to answer.
+    /// The deadline for the shop's response, in Unix seconds.
     pub evidence_due_by: Option<i64>,
 }
 
-/// Ordered by stage, then time, then status and the rest, then event.
+/// The fields are ordered for comparison: stage, then time, then state, then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct LatestState {
     stage: u8,
@@ -90,8 +92,8 @@ struct LatestState {
     event: String,
 }
 
-/// What the facts about one dispute add up to: a join, as [`crate::payment::Facts`] are. What is decided beats what
-/// is open, and a dispute beats the inquiry that it grew out of; of two decisions the later one counts, because a
+/// The merged facts about one dispute. Like [`crate::payment::Facts`], they form a join. A decision outranks an
+/// open dispute, and a dispute outranks the inquiry before it. The later of two decisions counts, because a
 /// lost dispute can be won on appeal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeFacts {
@@ -99,67 +101,67 @@ pub struct DisputeFacts {
 }
 
 impl DisputeFacts {
-    /// Nothing but this fact.
+    /// Creates the facts from one observation.
     #[must_use]
     pub fn new(provenance: Provenance, state: DisputeState) -> Self {
         let Provenance { created, event } = provenance;
         Self { latest: LatestState { stage: state.status.stage(), created, state, event } }
     }
 
-    /// The join: commutative, associative, idempotent.
+    /// Merges other facts into these. The operation is commutative, associative and idempotent.
     pub fn merge(&mut self, other: Self) {
         if other.latest > self.latest {
             self.latest = other.latest;
         }
     }
 
-    /// How it stands.
+    /// Returns the latest state.
     #[must_use]
     pub fn state(&self) -> &DisputeState {
         &self.latest.state
     }
 
-    /// The second at which Stripe last said so.
+    /// Returns the time of the latest state by Stripe's clock, in Unix seconds.
     #[must_use]
     pub fn second(&self) -> i64 {
         self.latest.created
     }
 }
 
-/// A dispute of what one attempt brought.
+/// A dispute against the payment of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispute {
-    /// Our id of it.
+    /// The dispute ID.
     pub id: DisputeId,
     /// The attempt whose charge is disputed.
     pub payment_id: PaymentId,
-    /// Stripe's id of it, `du_…` or `dp_…`.
+    /// The ID at Stripe, `du_…` or `dp_…`.
     pub stripe_dispute_id: String,
-    /// What Stripe told of it.
+    /// The merged facts.
     pub facts: DisputeFacts,
 }
 
 impl Dispute {
-    /// What it means for the money.
+    /// Returns the effect on the money.
     #[must_use]
     pub fn outcome(&self) -> DisputeOutcome {
         self.facts.state().status.outcome()
     }
 }
 
-/// A dispute as an event carried it or a read returned it.
+/// A dispute from an event or an API response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeObservation {
-    /// The account it lives on.
+    /// The account that owns the dispute.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the dispute.
     pub mode: Mode,
-    /// Stripe's id of it.
+    /// The ID at Stripe.
     pub stripe_dispute_id: String,
     /// The PaymentIntent whose charge is disputed.
     pub payment_intent_id: String,
-    /// When it was seen.
+    /// The source and time of the observation.
     pub provenance: Provenance,
-    /// What was seen.
+    /// The observed state.
     pub state: DisputeState,
 }

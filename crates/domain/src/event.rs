@@ -1,4 +1,4 @@
-//! A verified event, as the gateway understood it, and what became of it.
+//! A verified Stripe event and the outcome of applying it.
 
 use crate::dispute::DisputeObservation;
 use crate::payment::{Mismatch, Observation, SessionObservation};
@@ -6,72 +6,74 @@ use crate::refund::RefundObservation;
 use crate::seller::AccountEvent;
 use crate::stripe::{Account, Mode};
 
-/// A verified event of Stripe's.
+/// A verified Stripe event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Stripe's id of it, `evt_…`: the same event is delivered more than once.
+    /// The event ID, `evt_…`. Stripe may deliver the same event more than once.
     pub id: String,
     /// Stripe's `type`.
     pub kind: String,
-    /// The second at Stripe's clock in which it was made.
+    /// The time of creation by Stripe's clock, in Unix seconds.
     pub created: i64,
-    /// The account that it happened on.
+    /// The account on which the event happened.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the event.
     pub mode: Mode,
-    /// What it says.
+    /// The parsed content.
     pub content: EventContent,
 }
 
-/// What an event says, as far as we understand it.
+/// The content of an event, as far as Quittance supports its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventContent {
-    /// How a PaymentIntent stood.
+    /// The state of a PaymentIntent.
     Payment(Box<Observation>),
-    /// How a Checkout Session stood.
+    /// The state of a Checkout Session.
     Session(Box<SessionObservation>),
-    /// How a refund stood.
+    /// The state of a refund.
     Refund(Box<RefundObservation>),
-    /// How a dispute stood.
+    /// The state of a dispute.
     Dispute(Box<DisputeObservation>),
-    /// That money of a PaymentIntent moved, without the object that says how: Stripe is to be asked.
+    /// A charge changed. The event doesn't carry the objects that changed, so Quittance reads the PaymentIntent
+    /// at Stripe.
     MoneyMovement(Box<MoneyMovement>),
-    /// Something about the connected account that it happened on.
+    /// A change of the connected account on which the event happened.
     Seller(AccountEvent),
-    /// Something that changes nothing here.
+    /// An event that has no effect in Quittance.
     Unhandled,
-    /// A type that we handle, with an object that we can not read. Kept, to be read again after an upgrade.
+    /// A supported type with an unreadable object, and the reason. Quittance keeps it to read it again after an
+    /// upgrade.
     Unreadable(String),
 }
 
-/// Whose money moved.
+/// The PaymentIntent whose charge changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoneyMovement {
-    /// The account it lives on.
+    /// The account that owns the PaymentIntent.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the PaymentIntent.
     pub mode: Mode,
-    /// The PaymentIntent.
+    /// The PaymentIntent ID, `pi_…`.
     pub payment_intent_id: String,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventOutcome {
-    /// Its fact was merged into an attempt's.
+    /// Quittance merged its fact into the facts of an attempt.
     Applied,
-    /// It was here before.
+    /// Quittance already received it.
     Duplicate,
-    /// It counts for nothing, and why.
+    /// It has no effect, for the given reason.
     Ignored(Mismatch),
-    /// Its type changes nothing here.
+    /// Its type has no effect in Quittance.
     Unhandled,
-    /// It could not be read or applied; its bytes are kept.
+    /// It couldn't be read or applied. Its bytes are kept.
     Failed,
 }
 
 impl EventOutcome {
-    /// The word for it in the database and in metrics.
+    /// Returns the name for the database and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,7 +85,7 @@ impl EventOutcome {
         }
     }
 
-    /// Why it counts for nothing, if it was ignored.
+    /// Returns the reason why the event was ignored, if it was.
     #[must_use]
     pub fn reason(self) -> Option<&'static str> {
         match self {

@@ -1,9 +1,9 @@
-//! An order's payment history: what Stripe told of it, what was decided, and what is to be done next.
+//! An order's payment history: its facts, its decisions and the next task.
 //!
-//! [`History::standing`] is a pure function of merged facts and recorded decisions. It alone says what status
-//! an order has; the status column of a database is a cache of it. A [`Decision`] is what facts alone can not
-//! say, because it depends on what we did and when: each is made once, by [`History::decide`], and recorded
-//! for good.
+//! [`History::order_state`] is a pure function of merged facts and recorded decisions. It alone determines an
+//! order's status. The status column in the database is a cache. A [`Decision`] is a choice that facts alone
+//! can't determine, because it depends on earlier actions and their times. [`History::decide`] makes each
+//! decision once, and it is recorded permanently.
 
 mod observations;
 mod refunds;
@@ -18,32 +18,32 @@ use crate::refund::Refund;
 use crate::string_enum;
 
 string_enum! {
-    /// How an order is to end, or has ended, unpaid.
+    /// The reason why an order is closed without payment.
     pub enum CloseReason {
-        /// By the shop's or the customer's wish.
+        /// The shop or the customer canceled it.
         Canceled = "canceled",
-        /// Because its time was over.
+        /// It wasn't paid within its time limit.
         Expired = "expired",
     }
 }
 
-/// What was decided about an order, each at most once.
+/// A decision about an order. Each kind is made at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// This attempt's success pays the order.
+    /// The success of this attempt pays the order.
     Accepted(PaymentId),
-    /// The order has ended unpaid.
+    /// The order is closed without payment.
     Closed(CloseReason),
-    /// Money came after the order had expired: whether its goods could be taken from the stock again.
+    /// A payment succeeded after the order expired, so Quittance tried to reserve its items again.
     RestockAttempted(RestockOutcome),
 }
 
 string_enum! {
-    /// Whether the goods of an expired order could be taken from the stock again.
+    /// The outcome of reserving the items of an expired order again.
     pub enum RestockOutcome {
-        /// They were, all of them.
+        /// All items were reserved.
         Taken = "taken",
-        /// There were too few; nothing was taken.
+        /// Stock was too low. Nothing was reserved.
         Short = "short",
     }
 }
@@ -53,14 +53,14 @@ string_enum! {
 pub struct Decisions {
     /// The attempt whose success pays the order.
     pub accepted: Option<PaymentId>,
-    /// How the order has ended unpaid.
+    /// The reason why the order is closed without payment.
     pub closed: Option<CloseReason>,
-    /// Whether an order that was paid after it had expired got its goods again.
+    /// The outcome of reserving the items again, if the order was paid after it expired.
     pub restocked: Option<RestockOutcome>,
 }
 
 impl Decisions {
-    /// Adds a decision that was recorded.
+    /// Adds a recorded decision.
     pub fn record(&mut self, decision: &Decision) {
         match decision {
             Decision::Accepted(payment) => self.accepted = Some(payment.clone()),
@@ -70,78 +70,78 @@ impl Decisions {
     }
 }
 
-/// Every attempt to pay an order with what Stripe told of it, and what we decided.
+/// All attempts, refunds and disputes of an order with their facts, and the recorded decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// What went back of what the attempts brought.
+    /// The refunds of all attempts.
     pub refunds: Vec<Refund>,
-    /// What customers disputed of it.
+    /// The disputes of all attempts.
     pub disputes: Vec<Dispute>,
-    /// The decisions.
+    /// The recorded decisions.
     pub decisions: Decisions,
-    /// The end that was asked for and is not reached yet: the live attempt must be closed at Stripe first.
+    /// The requested close that isn't complete yet. Quittance closes the live attempt at Stripe first.
     pub closing: Option<CloseReason>,
 }
 
-/// What the shop allows.
+/// The limits that the shop configures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many tries at paying one order may fail before it takes no more: card testers get nothing here.
+    /// The maximum number of failed payments of one order. This limit stops card testing.
     pub max_declines: usize,
-    /// How many open orders one client address may hold.
+    /// The maximum number of open orders of one client address.
     pub max_open_orders: i64,
-    /// When money under review is given back by itself.
+    /// The policy for refunding payments under review automatically.
     pub review_refund: ReviewRefund,
 }
 
-/// Which version of the customer's details the order has, and which Stripe was told.
+/// The versions of the customer's details: the order's, and the one that Stripe has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DetailsVersions {
-    /// The order's.
+    /// The order's version.
     pub current: i64,
-    /// What Stripe was last told.
+    /// The version that was last sent to Stripe.
     pub sent: i64,
 }
 
-/// Something to be done at Stripe for an attempt.
+/// The next request to Stripe for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// Send the recorded request that makes the PaymentIntent or the Checkout Session.
+    /// Send the recorded request that creates the PaymentIntent or the Checkout Session.
     Create,
-    /// Take what is held, as much as was recorded.
+    /// Capture the recorded amount of an authorized payment.
     Capture,
     /// Cancel the PaymentIntent, or expire the Checkout Session.
     Close,
-    /// Read it: Stripe has told us of a completed Checkout Session, and not of its money.
+    /// Read the Checkout Session, because it is complete and the outcome of its payment is unknown.
     Refresh,
-    /// Tell Stripe where the receipt and the goods go.
+    /// Send the receipt address and the shipping address to Stripe.
     UpdateDetails,
 }
 
 impl History {
-    /// The attempt that a customer can still pay with, or that is being made: the one not closed.
+    /// Returns the attempt that isn't closed: the customer can still pay it, or it is being created.
     #[must_use]
     pub fn live_attempt(&self) -> Option<&Attempt> {
         self.attempts.iter().rev().find(|attempt| !attempt.is_closed())
     }
 
-    /// How many tries at paying have failed, over all attempts.
+    /// Returns the number of failed payments over all attempts.
     #[must_use]
     pub fn failure_count(&self) -> usize {
         self.attempts.iter().map(|attempt| attempt.facts.failure_count()).sum()
     }
 
-    /// The attempt that a reader of the order should see: the one that paid, else the latest.
+    /// Returns the attempt to show with the order: the one that paid it, or the latest.
     #[must_use]
     pub fn current_attempt(&self) -> Option<&Attempt> {
         self.accepted_attempt().or(self.attempts.last())
     }
 
-    /// What we have to do at Stripe for this attempt, if anything: what a crash leaves open is driven again.
+    /// Returns the next task for this attempt. After a crash, the same task is due again.
     ///
-    /// `details` says whether Stripe still has to be told where the goods go.
+    /// `details` determines whether Stripe needs the customer's latest details.
     #[must_use]
     pub fn task(&self, attempt: &Attempt, details: DetailsVersions, limits: &Limits) -> Option<Task> {
         if attempt.is_closed() {
@@ -153,7 +153,7 @@ impl History {
         if attempt.is_authorized() && attempt.capture.is_some() && !self.has_ended() {
             Some(Task::Capture)
         } else if attempt.is_payment_outcome_unknown() {
-            // Stripe closes no complete Checkout Session: first we have to know what became of its money.
+            // Stripe can't expire a complete Checkout Session. Its payment outcome must be known first.
             Some(Task::Refresh)
         } else if self.must_close(attempt, limits) {
             Some(Task::Close)
@@ -163,7 +163,7 @@ impl History {
         }
     }
 
-    /// Whether nobody is to pay with this attempt any more.
+    /// Returns whether this attempt must not be paid anymore.
     fn must_close(&self, attempt: &Attempt, limits: &Limits) -> bool {
         let waits = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresPaymentMethod);
         self.has_ended()
@@ -174,23 +174,24 @@ impl History {
             || (waits && self.failure_count() >= limits.max_declines)
     }
 
-    /// Whether it is decided how the order ended, paid or unpaid: whatever still comes is too much.
+    /// Returns whether the outcome of the order is decided. Any further success is surplus.
     fn has_ended(&self) -> bool {
         self.decisions.accepted.is_some() || self.decisions.closed.is_some()
     }
 
-    /// The attempt of this id.
+    /// Returns the attempt with this ID.
     #[must_use]
     pub fn attempt(&self, payment_id: &PaymentId) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.id == *payment_id)
     }
 
-    /// The attempt whose success pays the order, if one was accepted.
+    /// Returns the attempt whose success pays the order, if one was accepted.
     pub(crate) fn accepted_attempt(&self) -> Option<&Attempt> {
         self.attempt(self.decisions.accepted.as_ref()?)
     }
 
-    /// The decision that is due now, if one is. Whoever records it asks again, until there is none.
+    /// Returns the decision that is due now. The caller records it and calls this again until the result is
+    /// `None`.
     #[must_use]
     pub fn decide(&self) -> Option<Decision> {
         if self.decisions.accepted.is_some() {
@@ -201,7 +202,7 @@ impl History {
             (Some(id), None, _) | (Some(id), Some(CloseReason::Expired), Some(RestockOutcome::Taken)) => {
                 Some(Decision::Accepted(id))
             }
-            // While money is kept that a person has to look at, the order has not ended unpaid.
+            // The order can't be closed while a payment is under review.
             (None, None, _) => {
                 let is_over = self.attempts.iter().all(Attempt::is_closed) && self.under_review().is_none();
                 self.closing.filter(|_| is_over).map(Decision::Closed)
@@ -210,8 +211,8 @@ impl History {
         }
     }
 
-    /// Whether the goods of the order are to be taken from the stock again, because it was paid after it had
-    /// expired. Whoever tries it records [`Decision::RestockAttempted`], and settles again.
+    /// Returns whether the items must be reserved again, because the order was paid after it expired. The
+    /// caller tries that, records [`Decision::RestockAttempted`], and applies decisions again.
     #[must_use]
     pub fn needs_restock(&self) -> bool {
         let Decisions { accepted, closed, restocked } = &self.decisions;
@@ -225,7 +226,7 @@ impl History {
         self.attempts.iter().find(|attempt| attempt.matching_success().is_some())
     }
 
-    /// Makes and takes in every decision that is due, and returns them to be recorded.
+    /// Makes and applies all due decisions. Returns them, so that the caller can record them.
     pub fn apply_decisions(&mut self) -> Vec<Decision> {
         let mut made = Vec::new();
         while let Some(decision) = self.decide() {

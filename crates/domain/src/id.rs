@@ -1,7 +1,7 @@
-//! Identifiers: a prefix that says what is meant, and a UUID in a compact alphabet.
+//! Identifiers: a prefix for the type, and a UUID in a compact alphabet.
 //!
-//! The alphabet is Crockford's base 32 in lower case, 26 characters for 128 bits, so that ids made from
-//! version 7 UUIDs sort as text in the order in which they were made.
+//! The alphabet is lower-case Crockford base 32, with 26 characters for 128 bits. IDs from version 7 UUIDs sort
+//! by creation time as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,9 @@ use uuid::Uuid;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const ENCODED_LEN: usize = 26;
 
-/// A text that is no id of the expected kind.
+/// An error for text that doesn't match the ID type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an id of the form {prefix}_…")]
+#[error("not a valid ID: expected {prefix}_…")]
 pub struct InvalidId {
     prefix: &'static str,
 }
@@ -49,16 +49,16 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// What every id of this kind begins with, before the underscore.
+            /// The prefix of these IDs, without the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// The id that stands for this UUID. Version 7 UUIDs give ids that sort by time.
+            /// Encodes a UUID. IDs from version 7 UUIDs sort by time.
             #[must_use]
             pub fn from_uuid(uuid: Uuid) -> Self {
                 Self(encode($prefix, uuid))
             }
 
-            /// The id as it stands in JSON and in the database.
+            /// Returns the text form that JSON and the database use.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -96,39 +96,40 @@ macro_rules! id {
 }
 
 id! {
-    /// A product of the catalogue.
+    /// A product ID.
     ProductId, "prd"
 }
 id! {
-    /// An order.
+    /// An order ID.
     OrderId, "ord"
 }
 id! {
-    /// One attempt to pay an order: one PaymentIntent or Checkout Session at Stripe. It travels there as `metadata.payment_id`.
+    /// The ID of one payment attempt: one PaymentIntent or Checkout Session at Stripe, which carries it as
+    /// `metadata.payment_id`.
     PaymentId, "pay"
 }
 id! {
-    /// A refund. One that we ask for travels at Stripe as `metadata.refund_id`.
+    /// A refund ID. Refunds that Quittance creates carry it at Stripe as `metadata.refund_id`.
     RefundId, "ref"
 }
 id! {
-    /// A dispute that a customer's bank opened.
+    /// A dispute ID.
     DisputeId, "dsp"
 }
 id! {
-    /// A seller: a connected account.
+    /// A seller ID. Each seller is one connected account.
     SellerId, "slr"
 }
 id! {
-    /// A message to the shop's own systems.
+    /// A message ID, for messages to the shop's systems.
     MessageId, "msg"
 }
 id! {
-    /// Where one of the shop's own systems takes messages.
+    /// A webhook endpoint ID.
     WebhookEndpointId, "whe"
 }
 id! {
-    /// A secret key of the back office.
+    /// A secret key ID.
     KeyId, "key"
 }
 
@@ -139,21 +140,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_read_back_and_sort_like_their_uuids(a: u128, b: u128) {
+        fn id_round_trips_and_sorts_like_its_uuid(a: u128, b: u128) {
             let (x, y) = (OrderId::from_uuid(Uuid::from_u128(a)), OrderId::from_uuid(Uuid::from_u128(b)));
             prop_assert_eq!(x.as_str().parse::<OrderId>(), Ok(x.clone()));
             prop_assert_eq!(a.cmp(&b), x.cmp(&y));
         }
 
         #[test]
-        fn other_texts_are_no_ids(text in ".{0,40}") {
+        fn malformed_id_is_rejected(text in ".{0,40}") {
             prop_assume!(!is_encoded("ord", &text));
             prop_assert!(text.parse::<OrderId>().is_err());
         }
     }
 
     #[test]
-    fn an_id_of_another_kind_is_refused() {
+    fn id_with_other_prefix_or_too_many_bits_is_rejected() {
         let product = ProductId::from_uuid(Uuid::from_u128(7));
         assert!(product.as_str().parse::<OrderId>().is_err());
         assert!("ord_zzzzzzzzzzzzzzzzzzzzzzzzzz".parse::<OrderId>().is_err(), "more than 128 bits");

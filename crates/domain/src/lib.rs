@@ -1,8 +1,8 @@
-//! Orders, payments and money: the rules of Quittance, without any input or output.
+//! The business rules of Quittance: orders, payments and money. This crate does no I/O.
 //!
-//! Nothing here reads a clock, a network or a database. What Stripe tells us arrives as [`payment::Fact`]s,
-//! which merge in any order to the same [`payment::Facts`]; what an order's status is follows from them and
-//! from the recorded [`history::Decisions`] alone ([`history::History::standing`]).
+//! Nothing here reads a clock, a network or a database. Stripe's statements arrive as [`payment::Fact`]s. They
+//! merge in any order to the same [`payment::Facts`]. [`History::order_state`](history::History::order_state)
+//! computes an order's status from these facts and the recorded [`history::Decisions`], and from nothing else.
 
 pub mod catalog;
 pub mod checkout;

@@ -1,16 +1,29 @@
-//! Money in Stripe's minor units, and the rules that each currency has there.
+//! Money in Stripe's minor units, and the rules for each currency.
 //!
-//! Source of the rules: <https://docs.stripe.com/currencies> (zero-decimal, three-decimal and special cases).
+//! The rules come from <https://docs.stripe.com/currencies>: zero-decimal currencies, three-decimal currencies
+//! and special cases.
+//!
+//! ```
+//! use quittance_domain::money::{AmountError, Currency, Money};
+//!
+//! let eur: Currency = "eur".parse()?;
+//! assert_eq!(Money::new(1250, eur)?.to_string(), "12.50 EUR");
+//!
+//! // The last digit of a three-decimal amount must be 0.
+//! let kwd: Currency = "kwd".parse()?;
+//! assert_eq!(Money::new(5121, kwd), Err(AmountError::WrongStep { currency: kwd, step: 10 }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The largest amount that Stripe takes for any payment method: twelve digits.
+/// The largest amount that Stripe accepts for any payment method: twelve digits.
 pub const MAX_MINOR: i64 = 999_999_999_999;
 
-/// Every presentment currency of Stripe, sorted, with what is special about its minor unit.
+/// All presentment currencies of Stripe, sorted by code, with their minor unit.
 const CURRENCIES: &[(&str, MinorUnit)] = {
     use MinorUnit::{Hundredth, HundredthWhole, Thousandth, Whole};
     &[
@@ -157,22 +170,22 @@ const CURRENCIES: &[(&str, MinorUnit)] = {
     ]
 };
 
-/// What one minor unit of a currency is worth at Stripe, and in which steps amounts are charged.
+/// The size of a currency's minor unit at Stripe, and the step of its amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MinorUnit {
-    /// Zero-decimal currencies: the minor unit is the currency itself (500 JPY is `500`).
+    /// A zero-decimal currency. The minor unit is the currency itself: 500 JPY is `500`.
     Whole,
     /// The usual case: 5 USD is `500`.
     Hundredth,
-    /// ISK and UGX: written with two decimals for compatibility, but charged in whole units, so an amount
-    /// must be a multiple of 100.
+    /// ISK and UGX. Amounts have two decimals for compatibility but are charged in whole units, so they must be
+    /// a multiple of 100.
     HundredthWhole,
-    /// Three-decimal currencies: 5 KWD is `5000`, and the last digit must be 0.
+    /// A three-decimal currency: 5 KWD is `5000`. The last digit must be 0.
     Thousandth,
 }
 
 impl MinorUnit {
-    /// How many digits stand after the decimal point when the amount is shown.
+    /// Returns the number of digits after the decimal point.
     #[must_use]
     pub fn decimals(self) -> u32 {
         match self {
@@ -182,7 +195,7 @@ impl MinorUnit {
         }
     }
 
-    /// What every charged amount must be a multiple of, in minor units.
+    /// Returns the step of amounts in minor units. Each amount must be a multiple of it.
     #[must_use]
     pub fn step(self) -> i64 {
         match self {
@@ -193,33 +206,33 @@ impl MinorUnit {
     }
 }
 
-/// A currency that Stripe can charge in, by its lower-case ISO 4217 code.
+/// A currency that Stripe supports, by its lower-case ISO 4217 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency {
-    /// Where it stands in [`CURRENCIES`].
+    /// The index in [`CURRENCIES`].
     index: usize,
 }
 
-/// A text that names no currency Stripe can charge in.
+/// An error for text that isn't the code of a supported currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not the lower-case code of a currency that Stripe can charge in")]
+#[error("not a lower-case currency code that Stripe supports")]
 pub struct UnknownCurrency;
 
 impl Currency {
-    /// The lower-case ISO 4217 code.
+    /// Returns the lower-case ISO 4217 code.
     #[must_use]
     pub fn code(self) -> &'static str {
         CURRENCIES[self.index].0
     }
 
-    /// The rule of this currency's minor unit.
+    /// Returns the rule for the minor unit.
     #[must_use]
     pub fn minor_unit(self) -> MinorUnit {
         CURRENCIES[self.index].1
     }
 
-    /// Every currency there is, sorted by code.
+    /// Returns all currencies, sorted by code.
     pub fn all() -> impl Iterator<Item = Currency> {
         (0..CURRENCIES.len()).map(|index| Currency { index })
     }
@@ -262,37 +275,37 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// An amount of a currency, in Stripe's minor units, never negative.
+/// An amount in a currency, in Stripe's minor units. It is never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Money {
     minor: i64,
     currency: Currency,
 }
 
-/// Why an amount can not be.
+/// The reason why an amount is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
-    /// Below zero.
-    #[error("an amount can not be negative")]
+    /// The amount is below zero.
+    #[error("an amount can't be negative")]
     Negative,
-    /// More than [`MAX_MINOR`].
-    #[error("an amount has at most twelve digits")]
+    /// The amount is above [`MAX_MINOR`].
+    #[error("an amount can have at most twelve digits")]
     TooLarge,
-    /// Not a multiple of the currency's step.
+    /// The amount isn't a multiple of the currency's step.
     #[error("an amount in {currency} must be a multiple of {step}")]
     WrongStep {
         /// The currency.
         currency: Currency,
-        /// What the amount must be a multiple of.
+        /// The step, in minor units.
         step: i64,
     },
-    /// Two amounts of different currencies were to be added.
-    #[error("amounts of {0} and {1} can not be added")]
+    /// The amounts to add have different currencies.
+    #[error("amounts in {0} and {1} can't be added")]
     MixedCurrencies(Currency, Currency),
 }
 
 impl Money {
-    /// Checks the amount against the rules of its currency.
+    /// Creates an amount, if it follows the rules of its currency.
     pub fn new(minor: i64, currency: Currency) -> Result<Self, AmountError> {
         let step = currency.minor_unit().step();
         match minor {
@@ -303,25 +316,25 @@ impl Money {
         }
     }
 
-    /// Nothing, in this currency.
+    /// Returns zero in this currency.
     #[must_use]
     pub fn zero(currency: Currency) -> Self {
         Self { minor: 0, currency }
     }
 
-    /// The amount in Stripe's minor units.
+    /// Returns the amount in minor units.
     #[must_use]
     pub fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency.
+    /// Returns the currency.
     #[must_use]
     pub fn currency(self) -> Currency {
         self.currency
     }
 
-    /// The sum, if both are of one currency and it stays within [`MAX_MINOR`].
+    /// Returns the sum, if both have the same currency and the sum doesn't exceed [`MAX_MINOR`].
     pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
         if self.currency != other.currency {
             return Err(AmountError::MixedCurrencies(self.currency, other.currency));
@@ -330,7 +343,7 @@ impl Money {
         Self::new(sum, self.currency)
     }
 
-    /// This many times the amount, if it stays within [`MAX_MINOR`].
+    /// Returns the amount multiplied by `times`, if the product doesn't exceed [`MAX_MINOR`].
     pub fn checked_mul(self, times: u32) -> Result<Self, AmountError> {
         let product = self.minor.checked_mul(i64::from(times)).ok_or(AmountError::TooLarge)?;
         Self::new(product, self.currency)
@@ -338,7 +351,7 @@ impl Money {
 }
 
 impl fmt::Display for Money {
-    /// As people write it: `12.50 EUR`, `500 JPY`.
+    /// Writes the amount for people: `12.50 EUR` or `500 JPY`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = self.currency.minor_unit().decimals();
         let unit = 10_i64.pow(decimals);
@@ -364,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_sorted_and_every_special_case_is_stripes() {
+    fn currency_table_is_sorted_and_matches_stripes_special_cases() {
         assert!(CURRENCIES.is_sorted_by(|a, b| a.0 < b.0));
         for currency in Currency::all() {
             let listed = |list: &str| list.split(' ').any(|code| code == currency.code());
@@ -385,14 +398,14 @@ mod tests {
     }
 
     #[test]
-    fn only_lower_case_codes_of_known_currencies_are_taken() {
+    fn unknown_or_upper_case_currency_is_rejected() {
         for code in ["EUR", "eu", "euro", "", "xxx"] {
             assert_eq!(code.parse::<Currency>(), Err(UnknownCurrency), "{code}");
         }
     }
 
     #[test]
-    fn amounts_are_shown_as_people_write_them() {
+    fn amount_is_formatted_for_people() {
         let shown = |minor, code| Money::new(minor, currency(code)).unwrap().to_string();
         assert_eq!(shown(1250, "eur"), "12.50 EUR");
         assert_eq!(shown(5, "usd"), "0.05 USD");
@@ -401,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_step_of_a_currency_is_enforced() {
+    fn amount_off_the_step_is_rejected() {
         assert_eq!(
             Money::new(150, currency("isk")),
             Err(AmountError::WrongStep { currency: currency("isk"), step: 100 })
@@ -412,7 +425,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arithmetic_never_wraps(a in 0..=MAX_MINOR, b in 0..=MAX_MINOR, times: u32) {
+        fn arithmetic_is_exact_or_rejected(a in 0..=MAX_MINOR, b in 0..=MAX_MINOR, times: u32) {
             let (x, y) = (Money::new(a, currency("eur")).unwrap(), Money::new(b, currency("eur")).unwrap());
             let exact = i128::from(a) + i128::from(b);
             prop_assert_eq!(x.checked_add(y).map(|m| i128::from(m.minor())).ok(), (exact <= i128::from(MAX_MINOR)).then_some(exact));
@@ -421,7 +434,7 @@ mod tests {
         }
 
         #[test]
-        fn any_amount_is_taken_or_refused_without_a_panic(minor: i64, index in 0..CURRENCIES.len()) {
+        fn any_amount_is_valid_or_rejected_without_panic(minor: i64, index in 0..CURRENCIES.len()) {
             let currency = Currency { index };
             if let Ok(money) = Money::new(minor, currency) {
                 prop_assert!(money.minor() >= 0 && money.minor() <= MAX_MINOR);

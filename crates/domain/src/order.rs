@@ -1,4 +1,4 @@
-//! Orders: what was bought by whom at which price, and the words for how far it has come.
+//! Orders: their items, prices, customer and status.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,23 +12,23 @@ use crate::seller::SellerTerms;
 use crate::string_enum;
 use crate::stripe::Account;
 
-/// How many of one product one line may hold.
+/// The largest quantity of one line.
 pub const MAX_QUANTITY: u32 = 10_000;
-/// How many lines an order may have.
+/// The maximum number of lines of an order.
 pub const MAX_LINES: usize = 100;
 
-/// How many of one product: from 1 to [`MAX_QUANTITY`].
+/// A quantity from 1 to [`MAX_QUANTITY`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Quantity(u32);
 
-/// A number that is no quantity.
+/// An error for a number that isn't a valid quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a quantity is a whole number from 1 to {MAX_QUANTITY}")]
+#[error("a quantity must be a whole number from 1 to {MAX_QUANTITY}")]
 pub struct InvalidQuantity;
 
 impl Quantity {
-    /// The number itself.
+    /// Returns the number.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -49,56 +49,89 @@ impl From<Quantity> for u32 {
     }
 }
 
-/// One product of an order, with its name and price as they were when the order was placed.
+/// One product of an order, with its name and price at the time of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The product.
     pub product_id: ProductId,
-    /// Its name when the order was placed.
+    /// The name at the time of the order.
     pub name: String,
-    /// Its price when the order was placed.
+    /// The price of one unit at the time of the order.
     pub unit_price: Money,
-    /// How many.
+    /// The quantity.
     pub quantity: Quantity,
-    /// Price times quantity.
+    /// The unit price times the quantity.
     pub amount: Money,
 }
 
-/// Why a basket has no price.
+/// The reason why items can't be priced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
-    /// There is nothing in it.
-    #[error("an order has at least one item")]
+    /// The list of items is empty.
+    #[error("an order must have at least one item")]
     Empty,
-    /// The product at this place of the basket does not exist or is not sold now.
-    #[error("item {line} is not for sale")]
+    /// The product doesn't exist or isn't active.
+    #[error("item {line} isn't for sale")]
     NotForSale {
-        /// Which item, counted from 0.
+        /// The item's index, starting at 0.
         line: usize,
     },
-    /// The product at this place has a price in another currency than the first.
-    #[error("item {line} is priced in another currency than the others")]
+    /// The product's currency differs from that of the first item.
+    #[error("item {line} has another currency than the first item")]
     MixedCurrencies {
-        /// Which item, counted from 0.
+        /// The item's index, starting at 0.
         line: usize,
     },
-    /// The product at this place is sold by another seller than the first.
-    #[error("item {line} is sold by another seller than the others")]
+    /// The product's seller differs from that of the first item.
+    #[error("item {line} has another seller than the first item")]
     MixedSellers {
-        /// Which item, counted from 0.
+        /// The item's index, starting at 0.
         line: usize,
     },
-    /// The total is zero: there is nothing to charge.
-    #[error("an order must cost something")]
+    /// The total is zero. Stripe can't charge that.
+    #[error("the total can't be zero")]
     Free,
-    /// The total has more digits than Stripe takes.
+    /// The total exceeds the largest amount that Stripe accepts.
     #[error("the total is too large")]
     TooLarge,
 }
 
-/// Prices a basket from the catalogue. `products` holds, item by item, what the catalogue knows of it.
+/// Prices items from the catalog. Each item has the product from the catalog, or `None` if it doesn't exist,
+/// and the quantity.
 ///
-/// Returns the lines with their snapshot of name and price, and the total. All of them are sold by one seller.
+/// Returns the lines with the current names and prices, and the total. All items must have the same seller and
+/// currency.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use chrono::DateTime;
+/// # use quittance_domain::id::ProductId;
+/// use quittance_domain::catalog::Product;
+/// use quittance_domain::money::Money;
+/// use quittance_domain::order::{PricingError, Quantity, price};
+///
+/// let kettle = Product {
+///     name: "Kettle".to_owned(),
+///     unit_price: Money::new(6400, "eur".parse()?)?,
+///     active: true,
+///     // …
+/// #     id: ProductId::from_uuid(uuid::Uuid::nil()),
+/// #     description: None,
+/// #     stock: None,
+/// #     seller_id: None,
+/// #     metadata: BTreeMap::new(),
+/// #     created_at: DateTime::UNIX_EPOCH,
+/// #     updated_at: DateTime::UNIX_EPOCH,
+/// };
+/// let two = Quantity::try_from(2)?;
+///
+/// let (lines, total) = price(&[(Some(kettle), two)])?;
+///
+/// assert_eq!(lines[0].amount.to_string(), "128.00 EUR");
+/// assert_eq!(total, lines[0].amount);
+/// assert_eq!(price(&[(None, two)]), Err(PricingError::NotForSale { line: 0 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn price(items: &[(Option<Product>, Quantity)]) -> Result<(Vec<Line>, Money), PricingError> {
     let mut lines = Vec::with_capacity(items.len());
     let mut total: Option<Money> = None;
@@ -129,32 +162,32 @@ pub fn price(items: &[(Option<Product>, Quantity)]) -> Result<(Vec<Line>, Money)
     if total.minor() == 0 { Err(PricingError::Free) } else { Ok((lines, total)) }
 }
 
-/// Who buys.
+/// The customer of an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
-    /// Where Stripe sends the receipt.
+    /// The email address to which Stripe sends the receipt.
     pub email: Option<String>,
     /// The customer's name.
     pub name: Option<String>,
-    /// The shop's own id of this user.
+    /// The shop's own ID for the customer.
     pub reference: Option<String>,
 }
 
-/// Where the goods go.
+/// The recipient and the shipping address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipping {
-    /// Who receives them.
+    /// The recipient's name.
     pub name: String,
-    /// Where.
+    /// The address.
     pub address: Address,
 }
 
-/// A postal address, in Stripe's words.
+/// A postal address with Stripe's fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Street and number.
     pub line1: String,
-    /// Apartment, suite, unit.
+    /// Apartment, suite or unit.
     pub line2: Option<String>,
     /// City, district, suburb, town or village.
     pub city: Option<String>,
@@ -167,43 +200,44 @@ pub struct Address {
 }
 
 string_enum! {
-    /// How far an order has come.
+    /// The status of an order.
     pub enum OrderStatus {
-        /// Placed; no payment has an outcome yet.
+        /// The order isn't paid, and no attempt has an outcome.
         Pending = "pending",
-        /// An attempt is in flight at a bank.
+        /// The bank is processing a payment.
         Processing = "processing",
-        /// Held for manual capture.
+        /// A payment is authorized and can be captured.
         Authorized = "authorized",
-        /// The last attempt failed; the order may be paid again.
+        /// The last payment failed. The customer can try again.
         PaymentFailed = "payment_failed",
-        /// A success came that is what was asked for.
+        /// A payment succeeded and matches the recorded attempt.
         Paid = "paid",
-        /// Some of the money went back.
+        /// A part of the payment was refunded.
         PartiallyRefunded = "partially_refunded",
-        /// All of the money went back.
+        /// The payment was refunded in full.
         Refunded = "refunded",
         /// The customer disputes the charge with their bank.
         Disputed = "disputed",
-        /// A dispute was lost: the bank took the money back.
+        /// The shop lost a dispute, and the bank took the money.
         ChargedBack = "charged_back",
-        /// A success came that is not what was asked for; a person must look. Never fulfil it unseen.
+        /// A payment succeeded but doesn't match the recorded attempt, or it was late. A person must decide.
+        /// Don't fulfill the order before that.
         Review = "review",
-        /// Closed unpaid, by wish.
+        /// The order was canceled without payment.
         Canceled = "canceled",
-        /// Closed unpaid, because its time was over.
+        /// The order expired without payment.
         Expired = "expired",
     }
 }
 
 impl OrderStatus {
-    /// Whether a customer may still change where the goods go and start to pay.
+    /// Returns whether the customer can still pay and change the shipping address.
     #[must_use]
     pub fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::PaymentFailed | Self::Processing | Self::Authorized)
     }
 
-    /// Whether a success was accepted, whatever became of the money since.
+    /// Returns whether a success was accepted, regardless of later refunds and disputes.
     #[must_use]
     pub fn was_paid(self) -> bool {
         matches!(
@@ -213,69 +247,69 @@ impl OrderStatus {
     }
 }
 
-/// How the payment that counts for an order stands: the one that paid it, else the latest attempt.
+/// The payment to show with an order: the attempt that paid it, or else the latest one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurrentPayment {
-    /// Our id of the attempt.
+    /// The payment ID.
     pub id: PaymentId,
-    /// Where the customer pays it.
+    /// The payment flow.
     pub flow: PaymentFlow,
-    /// The account that it is made on.
+    /// The account of the PaymentIntent.
     pub account: Account,
-    /// Stripe's id of its PaymentIntent, once known.
+    /// The PaymentIntent ID at Stripe, once known.
     pub payment_intent_id: Option<String>,
-    /// Stripe's id of its Checkout Session, once known.
+    /// The Checkout Session ID at Stripe, once known.
     pub checkout_session_id: Option<String>,
-    /// Stripe's word for where it stands.
+    /// Stripe's status of the PaymentIntent.
     pub status: PaymentStatus,
-    /// Why the last try failed, if nothing has come after it.
+    /// The failure of the last payment, unless a newer state is known.
     pub last_failure: Option<Failure>,
 }
 
-/// An order as its readers see it. What its status follows from is its [`crate::history::History`].
+/// An order as the API shows it. Its status is computed from its [`History`](crate::history::History).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Its id.
+    /// The order ID.
     pub id: OrderId,
-    /// What was bought.
+    /// The ordered products.
     pub lines: Vec<Line>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
-    /// Through whom it is sold; `None` is the platform itself.
+    /// The seller and the fee, or `None` if the platform is the seller.
     pub seller_terms: Option<SellerTerms>,
-    /// Who buys.
+    /// The customer.
     pub customer: Customer,
-    /// Where the goods go, once that is known.
+    /// The recipient and the shipping address, once known.
     pub shipping: Option<Shipping>,
-    /// The shop's own words about it.
+    /// The shop's own key-value data.
     pub metadata: Metadata,
-    /// How far it has come.
+    /// The status.
     pub status: OrderStatus,
-    /// Why a person must look, in [`OrderStatus::Review`].
+    /// The reason for the review, if the status is [`OrderStatus::Review`].
     pub review_reason: Option<ReviewReason>,
-    /// What was received and believed.
+    /// The amount received by the accepted payment.
     pub amount_paid: Money,
-    /// What of it went back by refunds that succeeded.
+    /// The refunded part of `amount_paid`.
     pub amount_refunded: Money,
-    /// How its payment stands, once there was an attempt.
+    /// The payment to show, once an attempt exists.
     pub payment: Option<CurrentPayment>,
-    /// Grows with every change that a reader could see.
+    /// The order's version. It increases with every visible change.
     pub version: i64,
-    /// The version at which its payment was last settled one way or another; 0 before that.
+    /// The version at which the outcome of the payment last changed, or 0.
     pub outcome_version: i64,
-    /// Grows when customer or shipping change; an attempt remembers the number that Stripe was last told.
+    /// The version of customer and shipping. Each attempt records the version that was last sent to Stripe.
     pub details_version: i64,
-    /// When it is closed if it is not paid by then.
+    /// The time when the order expires if it isn't paid.
     pub expires_at: DateTime<Utc>,
-    /// When it was placed.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
 impl Order {
-    /// Whether there is something to tell a customer who waits: the payment has succeeded, is in flight, is
-    /// held, is closed, or has failed.
+    /// Returns whether the payment has an outcome to show to a waiting customer. It has one if the payment
+    /// succeeded, failed, is processing, is authorized or is closed.
     #[must_use]
     pub fn has_outcome(&self) -> bool {
         match &self.payment {
@@ -293,10 +327,11 @@ impl Order {
     }
 }
 
-/// Reports whether a payment attempt was prepared for another total, or for other seller terms, than its order has now.
+/// Returns whether a payment attempt was prepared for a different total or different seller terms than its
+/// order has now.
 ///
-/// `destination` is the connected account that the attempt transfers the money to. `total` and `seller_terms` are those
-/// of the order.
+/// `destination` is the connected account to which the attempt transfers the money. `total` and `seller_terms`
+/// are the order's.
 #[must_use]
 pub fn is_outdated(
     expected: &ExpectedPayment,

@@ -1,4 +1,4 @@
-//! Where an order stands, and what must be told because it stands elsewhere than before.
+//! The state of an order, and the events that a change of state causes.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use crate::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
 use crate::refund::RefundStatus;
 use crate::string_enum;
 
-/// What identifies the settled state of a payment: a new value is worth telling a waiting customer.
+/// The outcome of a payment. A new value wakes waiting requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentOutcome {
-    /// In flight at a bank: the customer has done their part.
+    /// The bank is processing the payment. The customer has finished.
     Processing(PaymentId),
-    /// Held for capture.
+    /// The payment is authorized and can be captured.
     RequiresCapture(PaymentId),
-    /// Money came.
+    /// The payment succeeded.
     Succeeded(PaymentId),
-    /// The PaymentIntent is closed.
+    /// The PaymentIntent is canceled.
     Canceled(PaymentId),
-    /// This failure is the latest there is.
+    /// The payment failed. The string identifies the latest failure.
     Failed(PaymentId, String),
-    /// The order has ended without a PaymentIntent.
+    /// The order was closed without a PaymentIntent.
     Closed,
 }
 
-/// How a dispute stands. Two are equal that mean the same for the money: to see it once more is no change.
+/// The status of a dispute. Two snapshots are equal if their effect on the money is the same.
 #[derive(Debug, Clone, Copy, Eq)]
 pub struct DisputeSnapshot {
-    /// How it stands.
+    /// The status.
     pub status: DisputeStatus,
-    /// The second at which Stripe last said so.
+    /// The time of the status by Stripe's clock, in Unix seconds.
     pub second: i64,
 }
 
@@ -42,58 +42,59 @@ impl PartialEq for DisputeSnapshot {
     }
 }
 
-/// The attempt that is held for capture or in flight at a bank.
+/// An attempt that is authorized or processing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InFlightAttempt {
-    /// Which.
+    /// The attempt.
     pub payment_id: PaymentId,
-    /// How many tries at paying it have failed: a later one is in flight anew.
+    /// The number of failed payments before. It tells a second authorization of the attempt from the first.
     pub failure_count: usize,
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderState {
-    /// The order's status.
+    /// The status.
     pub status: OrderStatus,
-    /// Why a person must look, in [`OrderStatus::Review`].
+    /// The reason for the review, if the status is [`OrderStatus::Review`].
     pub review_reason: Option<ReviewReason>,
-    /// The attempt whose money they must look at.
+    /// The attempt under review.
     pub under_review: Option<PaymentId>,
-    /// What was received and believed, in minor units.
+    /// The amount received by the accepted payment, in minor units.
     pub amount_paid: i64,
-    /// What of it went back by refunds that succeeded, in minor units.
+    /// The refunded part of `amount_paid`, in minor units.
     pub amount_refunded: i64,
-    /// What a waiting customer wants to hear, if there is anything yet.
+    /// The outcome of the payment, if it has one.
     pub outcome: Option<PaymentOutcome>,
-    /// Which failure the latest attempt's last try ended with, if it did.
+    /// The latest failure of the current attempt, by its ID, if its last payment failed.
     pub failure: Option<String>,
-    /// What is held or in flight, if that is what the status says.
+    /// The authorized or processing attempt, if the status shows it.
     pub in_flight: Option<InFlightAttempt>,
     /// Whether a success was accepted.
     pub is_accepted: bool,
-    /// How the order has ended unpaid, if it has.
+    /// The reason why the order is closed without payment, if it is.
     pub closed: Option<CloseReason>,
-    /// How each refund stands, also of what came too much. What a hold released is none: no money went back.
+    /// The status of each refund, including refunds of surplus payments. Released authorizations don't count as
+    /// refunds.
     pub refunds: BTreeMap<RefundId, RefundStatus>,
-    /// How each dispute stands.
+    /// The status of each dispute.
     pub disputes: BTreeMap<DisputeId, DisputeSnapshot>,
 }
 
-/// What must be told to the shop's own systems, because an order's standing changed. There is one row of
-/// each (kind, subject) for an order, ever.
+/// An event to publish because the state of an order changed. Each (kind, subject) is unique for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
-    /// What happened.
+    /// The kind of event.
     pub kind: OrderEventKind,
-    /// What it is about, where it can happen more than once: an attempt, a failure, a refund, a dispute, a
-    /// product. Empty otherwise. What can be told of again has more beside it: a dispute, how it stands since which
-    /// second; an attempt in flight, how many of its tries had failed.
+    /// The object of an event that can happen more than once: an attempt, failure, refund, dispute or product.
+    /// It is empty for other events. If one object can cause the same event repeatedly, a suffix tells the
+    /// events apart. For a dispute, the suffix is the status and its time. For an attempt in flight, it is the
+    /// number of failed payments.
     pub subject: String,
 }
 
 impl OrderEvent {
-    /// The id of what a subject is about, without which of its changes it is.
+    /// Returns the object's ID from a subject, without the suffix.
     #[must_use]
     pub fn object(subject: &str) -> &str {
         subject.split(' ').next().unwrap_or_default()
@@ -101,40 +102,40 @@ impl OrderEvent {
 }
 
 string_enum! {
-    /// What happened to an order.
+    /// The kind of an event about an order.
     pub enum OrderEventKind {
-        /// It was placed.
+        /// The order was created.
         Created = "order.created",
-        /// An attempt is in flight at a bank.
+        /// The bank is processing a payment.
         Processing = "order.processing",
-        /// An attempt is held for capture.
+        /// A payment was authorized.
         Authorized = "order.authorized",
-        /// It was paid.
+        /// The order was paid.
         Paid = "order.paid",
-        /// An attempt failed.
+        /// A payment failed.
         PaymentFailed = "order.payment_failed",
-        /// It has ended unpaid, by wish.
+        /// The order was canceled without payment.
         Canceled = "order.canceled",
-        /// It has ended unpaid, because its time was over.
+        /// The order expired without payment.
         Expired = "order.expired",
-        /// A person must look.
+        /// A payment needs a review.
         ReviewRequired = "order.review_required",
-        /// Money went back.
+        /// A refund succeeded.
         RefundSucceeded = "refund.succeeded",
-        /// A refund came to nothing, perhaps after it had succeeded.
+        /// A refund failed, even if it had succeeded before.
         RefundFailed = "refund.failed",
-        /// A customer's bank opened a dispute, or asks; or what was decided is open again.
+        /// A bank opened a dispute or an inquiry, or reopened a decided one.
         DisputeOpened = "dispute.opened",
-        /// A dispute was decided, for the first time or otherwise than before.
+        /// A dispute was decided, or its decision changed.
         DisputeClosed = "dispute.closed",
-        /// It took the last of a product.
+        /// The order reserved the last unit of a product.
         ProductOutOfStock = "product.out_of_stock",
     }
 }
 
 impl History {
-    /// Where the order stands: a pure function of facts and decisions. The decisions that are due must have been
-    /// made: see [`Self::settle`].
+    /// Computes the order's state from facts and decisions. Due decisions must be made first: see
+    /// [`Self::apply_decisions`].
     #[must_use]
     pub fn order_state(&self) -> OrderState {
         let paid_by = self.accepted_attempt();
@@ -176,14 +177,14 @@ impl History {
         }
     }
 
-    /// The status of an order that this attempt paid, with what was paid and what of it went back. A lost dispute
-    /// shows before all, an open one before refunds.
+    /// Returns the status of an order paid by this attempt, the amount paid and the amount refunded. A lost
+    /// dispute takes precedence over an open one, and an open one over refunds.
     fn paid_status(&self, attempt: &Attempt) -> (OrderStatus, i64, i64) {
-        // What was accepted stays accepted, also if the wish to capture is withdrawn since.
+        // An accepted payment stays accepted, even if the requested capture amount is withdrawn later.
         let received = || attempt.facts.successes().map(|success| success.amount_received).max();
         let paid = attempt.matching_success().map(|success| success.amount_received);
         let paid = paid.or_else(received).unwrap_or(0);
-        // More than that can only go back of what came beside it.
+        // Any further refund belongs to a surplus payment.
         let refunded = self.refunded_of(attempt).min(paid);
         let disputes = || self.disputes.iter().filter(|dispute| dispute.payment_id == attempt.id);
         let any = |outcome| disputes().map(Dispute::outcome).any(|actual| actual == outcome);
@@ -257,8 +258,7 @@ impl InFlightAttempt {
 }
 
 impl OrderState {
-    /// What must be told because the order stood at `before` and stands here now, in the order in which it is to
-    /// be told.
+    /// Returns the events for the change from `before` to this state, in the order of publication.
     #[must_use]
     pub fn events_since(&self, before: &Self) -> Vec<OrderEvent> {
         let mut events = Vec::new();

@@ -1,4 +1,4 @@
-//! Events to the shop's own systems: which there are, who wants which, and when one is sent again.
+//! Events for the shop's systems: their types, subscriptions and retry schedule.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::string_enum;
 
-/// What an event's snapshot is of.
+/// The type of the object in an event's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventObject {
     /// An order.
     Order,
-    /// A product of the catalogue.
+    /// A product.
     Product,
     /// A refund.
     Refund,
@@ -21,80 +21,80 @@ pub enum EventObject {
     Dispute,
     /// A seller.
     Seller,
-    /// An endpoint of the shop's own systems.
+    /// A webhook endpoint of the shop's systems.
     WebhookEndpoint,
 }
 
 /// A type of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventType {
-    /// The word for it: the object, a dot, and what happened to it.
+    /// The name: the object, a dot, and the change.
     pub name: &'static str,
-    /// What its snapshot is of.
+    /// The type of the object in the payload.
     pub object: EventObject,
-    /// What happened, for people.
+    /// The description for the API documentation.
     pub meaning: &'static str,
 }
 
 macro_rules! event_types {
     ($($name:literal of $object:ident: $meaning:literal;)*) => {
-        /// Every type of event there is. Rows of the outbox with another word are told all the same: this list is
-        /// for who reads the documentation, and against mistakes in filters.
+        /// All types of events. The list serves the documentation and the validation of subscriptions. Rows of
+        /// the outbox with other names are sent too.
         pub const EVENT_TYPES: &[EventType] =
             &[$(EventType { name: $name, object: EventObject::$object, meaning: $meaning },)*];
     };
 }
 
 event_types! {
-    "order.created" of Order: "An order was placed.";
-    "order.processing" of Order: "A payment is in flight at a bank.";
-    "order.authorized" of Order: "Money is held for manual capture.";
-    "order.paid" of Order: "An order is paid: fulfil it. It is told once, whatever happens later.";
-    "order.payment_failed" of Order: "A try at paying has failed; the order may be paid again.";
-    "order.canceled" of Order: "An order has ended unpaid.";
-    "order.expired" of Order: "An order has ended because nobody paid it in time.";
-    "order.review_required" of Order: "Money came that is not what was requested for: a person must look.";
-    "refund.succeeded" of Refund: "Money went back to the customer.";
-    "refund.failed" of Refund: "Money could not go back to the customer.";
-    "dispute.opened" of Dispute: "A customer disputes a payment at their bank, or a dispute is open again.";
-    "dispute.closed" of Dispute: "A dispute is decided. It is told again if the bank decides otherwise later.";
-    "seller.ready" of Seller: "A seller can be charged through now.";
-    "seller.restricted" of Seller: "A seller can not be charged through any more.";
-    "seller.disconnected" of Seller: "The platform may not use a seller's account any more.";
-    "seller.updated" of Seller: "Something else about a seller changed, for example what Stripe wants to know.";
-    "product.out_of_stock" of Product: "The last unit of a product that is counted was taken.";
-    "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or answered \
-        410; told to the other endpoints.";
-    "webhook_endpoint.ping" of WebhookEndpoint: "A test that was requested for; told to that endpoint alone.";
+    "order.created" of Order: "An order was created.";
+    "order.processing" of Order: "The bank is processing a payment.";
+    "order.authorized" of Order: "A payment is authorized and can be captured.";
+    "order.paid" of Order: "An order is paid and can be fulfilled. Sent once for each order.";
+    "order.payment_failed" of Order: "A payment failed. The customer can try again.";
+    "order.canceled" of Order: "An order was canceled without payment.";
+    "order.expired" of Order: "An order expired without payment.";
+    "order.review_required" of Order: "A payment doesn't match the order or was late. A person must review it.";
+    "refund.succeeded" of Refund: "A refund succeeded.";
+    "refund.failed" of Refund: "A refund failed.";
+    "dispute.opened" of Dispute: "A bank opened a dispute about a payment, or reopened one.";
+    "dispute.closed" of Dispute: "A dispute was decided. Sent again if the bank changes the decision.";
+    "seller.ready" of Seller: "A seller can accept payments now.";
+    "seller.restricted" of Seller: "A seller can no longer accept payments.";
+    "seller.disconnected" of Seller: "A seller's account was disconnected.";
+    "seller.updated" of Seller: "Another change of a seller, for example new requirements from Stripe.";
+    "product.out_of_stock" of Product: "The last unit of a product with tracked stock was reserved.";
+    "webhook_endpoint.disabled" of WebhookEndpoint: "An endpoint was disabled, because it failed for days or returned \
+        status 410. Sent to the other endpoints.";
+    "webhook_endpoint.ping" of WebhookEndpoint: "A test message that you requested. Sent to that endpoint only.";
 }
 
-/// The type of an event that says that an endpoint was disabled.
+/// The event type for a disabled endpoint.
 pub const ENDPOINT_DISABLED: &str = "webhook_endpoint.disabled";
 
-/// The type of an event that tests an endpoint.
+/// The event type for testing an endpoint.
 pub const ENDPOINT_PING: &str = "webhook_endpoint.ping";
 
-/// What stands for every type of event, or for every type about one kind of object behind a dot.
+/// The wildcard for all event types, or after a dot, for all types about one object.
 const ANY: &str = "*";
 
-/// Which types of event an endpoint wants: one, all about a kind of object (`refund.*`), or all (`*`).
+/// A pattern for event types: one type, all types about one object (`refund.*`), or all types (`*`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventPattern(String);
 
-/// A text that is no pattern of types.
+/// An error for text that isn't a valid pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("neither *, nor a type of event, nor the beginning of some with .* behind it")]
+#[error("must be *, an event type, or an object with .*, such as order.*")]
 pub struct InvalidPattern;
 
 impl EventPattern {
-    /// Every type.
+    /// Returns the pattern that matches all types.
     #[must_use]
     pub fn any() -> Self {
         Self(ANY.to_owned())
     }
 
-    /// Whether an event of this type is wanted.
+    /// Returns whether the pattern matches this event type.
     #[must_use]
     pub fn matches(&self, kind: &str) -> bool {
         match self.0.strip_suffix(ANY) {
@@ -103,7 +103,7 @@ impl EventPattern {
         }
     }
 
-    /// It, as it was given.
+    /// Returns the pattern as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -127,33 +127,35 @@ impl FromStr for EventPattern {
     }
 }
 
-/// Whether an endpoint with these patterns wants an event of this type.
+/// Returns whether an endpoint with these patterns subscribes to this event type.
 #[must_use]
 pub fn wants(patterns: &[EventPattern], kind: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(kind))
 }
 
-/// How long to wait after each failed try, in seconds: 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 3 h, 6 h, and then
-/// every 10 h, 2.9 days in all.
+/// The time after each failed attempt, in seconds: 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 3 h, 6 h, and then 10
+/// h each. The sum is 2.9 days.
 const RETRY_AFTER_S: [i64; 14] =
     [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000, 36_000, 36_000, 36_000, 36_000, 36_000];
 
-/// How much of a wait chance may add, as a part of it: receivers that were down together are not called together.
+/// The random extra time is at most this fraction of the delay: one tenth. It spreads retries to receivers that
+/// failed together.
 const JITTER_PARTS: i64 = 10;
 
-/// The longest wait that a receiver may ask for.
+/// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::hours(10);
 
-/// After how long without a success an endpoint is disabled. Longer than one message is tried.
+/// The time without a success after which an endpoint is disabled. It is longer than the retries of one
+/// message.
 const DISABLED_AFTER: Duration = Duration::days(5);
 
-/// How long both secrets sign after one was rolled, unless something else is said.
+/// The default time during which Quittance signs with both secrets after a rotation.
 pub const SECRET_OVERLAP: Duration = Duration::hours(24);
 
-/// How long to wait after so many failed tries, the first being 1; `None` when it was the last.
+/// Returns the delay after `tries` failed attempts, or `None` after the last attempt.
 ///
-/// `chance` is a number from 0 to 1000 and adds up to a tenth. What the receiver asks for in `Retry-After` is waited
-/// for, up to 10 hours.
+/// `chance` is a random number from 0 to 1000 that adds up to a tenth. `requested` is the receiver's
+/// `Retry-After`. Quittance respects it up to 10 hours.
 #[must_use]
 pub fn retry_after(tries: i32, chance: u16, requested: Option<Duration>) -> Option<Duration> {
     let place = usize::try_from(tries.max(1) - 1).unwrap_or(usize::MAX);
@@ -164,27 +166,27 @@ pub fn retry_after(tries: i32, chance: u16, requested: Option<Duration>) -> Opti
 }
 
 string_enum! {
-    /// What came of one attempt to deliver a message.
+    /// The outcome of one delivery attempt.
     pub enum AttemptOutcome {
-        /// A 2xx.
+        /// A 2xx response.
         Delivered = "delivered",
-        /// Another status, redirects among them: they are not followed.
+        /// Any other status. Quittance doesn't follow redirects.
         Refused = "refused",
-        /// 410: the receiver wants nothing any more.
+        /// Status 410. The receiver accepts no more messages.
         Gone = "gone",
-        /// No answer in time.
+        /// No response within the time limit.
         TimedOut = "timed_out",
-        /// No connection, or it broke, or TLS failed.
+        /// No connection, a broken connection, or a TLS failure.
         Unreachable = "unreachable",
         /// The host name has no address.
         Unresolved = "unresolved",
-        /// It may not be connected to.
+        /// The address isn't allowed.
         Forbidden = "forbidden",
     }
 }
 
 impl AttemptOutcome {
-    /// What an answer of this status means.
+    /// Returns the outcome for an HTTP status.
     #[must_use]
     pub fn from_status(status: u16) -> Self {
         match status {
@@ -196,18 +198,18 @@ impl AttemptOutcome {
 }
 
 string_enum! {
-    /// How far a delivery has come.
+    /// The state of a delivery.
     pub enum DeliveryState {
-        /// It waits for an attempt.
+        /// Another attempt is due.
         Pending = "pending",
-        /// The endpoint took it.
+        /// The endpoint accepted the message.
         Delivered = "delivered",
-        /// No more attempts are made.
+        /// Quittance makes no more attempts.
         Failed = "failed",
     }
 }
 
-/// Where a delivery stands after an attempt, and when the next one may begin.
+/// Returns a delivery's state after an attempt, and the time of the next attempt.
 #[must_use]
 pub fn after_attempt(
     outcome: AttemptOutcome,
@@ -227,28 +229,28 @@ pub fn after_attempt(
 }
 
 string_enum! {
-    /// Why an endpoint was disabled.
+    /// The reason why an endpoint is disabled.
     pub enum DisabledReason {
-        /// The shop requested for it.
+        /// The shop disabled it.
         Requested = "requested",
-        /// It answered 410.
+        /// It returned status 410.
         Gone = "gone",
-        /// It failed for days.
+        /// It failed for five days without a success.
         Failing = "failing",
     }
 }
 
-/// Since when an endpoint fails without a success between, and whether it is disabled for it.
+/// The health of an endpoint: the time of its first failure, and whether it must be disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// When the first failure after the last success was.
+    /// The time of the first failure after the last success.
     pub failing_since: Option<DateTime<Utc>>,
-    /// Why it is to be disabled, if it is.
+    /// The reason to disable the endpoint, if any.
     pub disabled: Option<DisabledReason>,
 }
 
 impl Health {
-    /// What one more outcome makes of it.
+    /// Returns the health after another outcome.
     #[must_use]
     pub fn after(failing_since: Option<DateTime<Utc>>, outcome: AttemptOutcome, now: DateTime<Utc>) -> Self {
         match outcome {
@@ -275,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_told_of_an_order_is_a_type_of_event() {
+    fn order_event_kind_is_a_listed_event_type() {
         for kind in OrderEventKind::ALL {
             assert!(EVENT_TYPES.iter().any(|known| known.name == kind.as_str()), "{kind:?}");
         }
     }
 
     #[test]
-    fn a_message_is_tried_for_three_days() {
+    fn message_is_retried_for_three_days() {
         let waits: Vec<Duration> = (1..).map_while(|tries| retry_after(tries, 0, None)).collect();
         assert_eq!((waits[0], *waits.last().unwrap()), (Duration::seconds(5), Duration::hours(10)));
         assert!(waits.is_sorted());
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_may_ask_for_patience_but_not_for_ever() {
+    fn retry_after_header_is_respected_up_to_ten_hours() {
         let requested = |wait| retry_after(1, 0, Some(wait)).unwrap();
         assert_eq!(requested(Duration::seconds(1)), Duration::seconds(5));
         assert_eq!(requested(Duration::minutes(3)), Duration::minutes(3));
@@ -303,13 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn chance_adds_a_tenth_at_most() {
+    fn random_delay_adds_at_most_a_tenth() {
         assert_eq!(retry_after(6, 500, None), Some(Duration::minutes(63)));
         assert_eq!(retry_after(6, u16::MAX, None), Some(Duration::minutes(66)));
     }
 
     #[test]
-    fn what_a_pattern_wants() {
+    fn pattern_matches_its_types_and_malformed_pattern_is_rejected() {
         for (pattern, kind, wanted) in [
             ("*", "order.paid", true),
             ("*", "seller.updated", true),
@@ -327,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_disabled_after_days_without_a_success() {
+    fn endpoint_is_disabled_after_five_days_without_success_or_a_410() {
         let since = now() - DISABLED_AFTER;
         let refused = AttemptOutcome::Refused;
         let fresh = Health::after(None, refused, now());

@@ -1,9 +1,9 @@
-//! What Stripe tells us of one PaymentIntent, and how it adds up.
+//! Facts about PaymentIntents and Checkout Sessions, and their merged state.
 //!
-//! A [`Fact`] is one thing that was true at Stripe at some second. [`Facts`] is what a payment's facts add up
-//! to: a join semilattice, so facts may come twice and in any order and the sum is the same. Three parts grow
-//! independently and never shrink: the latest open state by a total key, the set of failures, and what is
-//! final (successes, cancelation). [`Facts::status`] reads Stripe's word off them.
+//! A [`Fact`] is one statement from Stripe about a PaymentIntent at some second. [`Facts`] merge them as a join
+//! semilattice, so duplicates and any order lead to the same result. Three parts grow independently and never
+//! shrink. They are the latest open state, the set of failures, and the final states (successes and the
+//! cancellation). [`Facts::status`] computes Stripe's status from them.
 
 mod attempt;
 
@@ -20,128 +20,128 @@ pub use crate::stripe::{Account, Mode, Provenance};
 pub use attempt::{Attempt, ExpectedPayment, Mismatch, ReviewReason};
 
 string_enum! {
-    /// When the money is taken once the customer has agreed.
+    /// The time of capture.
     #[derive(Default)]
     pub enum CaptureMethod {
-        /// At once.
+        /// Immediately.
         #[default]
         Automatic = "automatic",
-        /// Later, by the shop's own act; until then it is held.
+        /// Later, when the shop requests it. Until then, the payment is authorized.
         Manual = "manual",
     }
 }
 
-/// A state from which a PaymentIntent can still go anywhere, in Stripe's words.
+/// A Stripe status that isn't final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OpenStatus {
-    /// Waits for a payment method: new, or after a failure.
+    /// A payment method is missing. The payment is new, or it failed.
     RequiresPaymentMethod,
-    /// Waits to be confirmed.
+    /// The payment must be confirmed.
     RequiresConfirmation,
-    /// Waits for the customer, who is at it now: 3D Secure, a redirect.
+    /// The customer must act now: 3D Secure or a redirect.
     RequiresAction,
-    /// Stripe's `requires_action` as well, but for a voucher or a bank transfer, which takes the customer days.
+    /// Also `requires_action` at Stripe, but for a voucher or a bank transfer, which takes the customer days.
     AwaitsTransfer,
-    /// In flight at a bank.
+    /// The bank is processing the payment.
     Processing,
-    /// Held for manual capture.
+    /// The payment is authorized and can be captured.
     RequiresCapture,
 }
 
-/// Why an attempt at paying failed, in Stripe's words.
+/// A failed payment, as reported by Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Failure {
-    /// What failed: the charge's id, or the event's where there was no charge. Tells failures apart.
+    /// The ID that tells failures apart: the charge ID, or the event ID if no charge exists.
     pub id: String,
     /// Stripe's `code`, for example `card_declined`.
     pub code: Option<String>,
     /// The bank's `decline_code`, for example `insufficient_funds`.
     pub decline_code: Option<String>,
-    /// What to tell the customer.
+    /// The message for the customer.
     pub message: Option<String>,
 }
 
-/// A success, with what the gate looks at.
+/// A success, with the values that must match the recorded attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Success {
-    /// `amount`, in minor units.
+    /// Stripe's `amount`, in minor units.
     pub amount: i64,
-    /// `currency`, as Stripe spells it.
+    /// Stripe's `currency`, in Stripe's spelling.
     pub currency: String,
-    /// `amount_received`, in minor units.
+    /// Stripe's `amount_received`, in minor units.
     pub amount_received: i64,
-    /// `application_fee_amount`, in minor units.
+    /// Stripe's `application_fee_amount`, in minor units.
     pub application_fee: Option<i64>,
 }
 
-/// What was seen of a PaymentIntent.
+/// The observed state of a PaymentIntent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObservedState {
-    /// It can still go anywhere.
+    /// A state that isn't final.
     Open {
-        /// Its status.
+        /// The status.
         status: OpenStatus,
-        /// Why the last try failed, if that is why it waits for a payment method.
+        /// The last failure, if that is why a payment method is missing.
         failure: Option<Failure>,
     },
-    /// It is closed, and no money came.
+    /// The PaymentIntent is closed and wasn't paid.
     Canceled,
-    /// Money came.
+    /// The payment succeeded.
     Succeeded(Success),
 }
 
-/// One thing that was true of a PaymentIntent at Stripe.
+/// One statement from Stripe about a PaymentIntent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// When, and how we know.
+    /// The source and time.
     pub provenance: Provenance,
-    /// What.
+    /// The state.
     pub state: ObservedState,
 }
 
-/// A PaymentIntent as an event carried it or a read returned it: whose it is, and the fact about it.
+/// A PaymentIntent from an event or an API response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// The account it lives on.
+    /// The account that owns the PaymentIntent.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the PaymentIntent.
     pub mode: Mode,
-    /// Stripe's id of it, `pi_…`.
+    /// The ID at Stripe, `pi_…`.
     pub payment_intent_id: String,
-    /// `metadata.order_id`, if it is one of ours.
+    /// The order ID from `metadata.order_id`, if valid.
     pub order_id: Option<OrderId>,
-    /// `metadata.payment_id`, if it is one of ours.
+    /// The payment ID from `metadata.payment_id`, if valid.
     pub payment_id: Option<PaymentId>,
-    /// What was seen.
+    /// The observed fact.
     pub fact: Fact,
 }
 
-/// A Checkout Session as an event carried it or a read returned it.
+/// A Checkout Session from an event or an API response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionObservation {
-    /// The account it lives on.
+    /// The account that owns the Session.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the Session.
     pub mode: Mode,
-    /// Stripe's id of it, `cs_…`.
+    /// The ID at Stripe, `cs_…`.
     pub checkout_session_id: String,
-    /// The event that told of it; empty for one that we read ourselves.
+    /// The event ID, or the empty string for an API response.
     pub event: String,
-    /// Its PaymentIntent, once the customer has tried to pay.
+    /// The PaymentIntent ID, once the customer has tried to pay.
     pub payment_intent_id: Option<String>,
-    /// `metadata.order_id`, if it is one of ours.
+    /// The order ID from `metadata.order_id`, if valid.
     pub order_id: Option<OrderId>,
-    /// `metadata.payment_id`, if it is one of ours.
+    /// The payment ID from `metadata.payment_id`, if valid.
     pub payment_id: Option<PaymentId>,
-    /// How it stands.
+    /// The status.
     pub status: SessionStatus,
-    /// What was paid, if its `payment_status` is `paid` or `no_payment_required`. The platform's fee is not part
-    /// of a Session, so this proves nothing where one is expected.
+    /// The payment, if `payment_status` is `paid` or `no_payment_required`. A Session doesn't contain the
+    /// platform's fee, so this proves nothing if a fee is expected.
     pub paid: Option<Success>,
 }
 
-/// The latest open state that was seen. Ordered by time, then rank, then event: the order of the fields.
+/// The latest open state. The fields are ordered for comparison: time, then rank, then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Open {
     created: i64,
@@ -152,8 +152,8 @@ struct Open {
 }
 
 impl Open {
-    /// Within one second, what usually comes later ranks higher: a failure follows what it is a failure of,
-    /// and a hold for capture only ends in what is final.
+    /// Returns the rank within one second. States that usually come later rank higher: a failure follows the
+    /// state that failed, and an authorization is followed by a final state only.
     fn rank(status: OpenStatus, failed: bool) -> u8 {
         match status {
             OpenStatus::RequiresPaymentMethod if failed => 5,
@@ -167,19 +167,19 @@ impl Open {
     }
 }
 
-/// Stripe's word for where a PaymentIntent stands.
+/// Stripe's status of a PaymentIntent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaymentStatus {
-    /// It can still go anywhere.
+    /// A status that isn't final.
     Open(OpenStatus),
-    /// Money came.
+    /// The payment succeeded.
     Succeeded,
-    /// It is closed, and no money came.
+    /// The PaymentIntent is closed and wasn't paid.
     Canceled,
 }
 
 impl PaymentStatus {
-    /// Stripe's word.
+    /// Returns Stripe's `status`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -193,7 +193,7 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether the next step is the customer's, and they can take it.
+    /// Returns whether the customer can take the next step now.
     #[must_use]
     pub fn awaits_customer(self) -> bool {
         matches!(
@@ -207,7 +207,31 @@ impl PaymentStatus {
     }
 }
 
-/// What the facts about one PaymentIntent add up to.
+/// The merged facts about one PaymentIntent and its Checkout Session.
+///
+/// Merging is commutative, associative and idempotent, so the order of events doesn't matter:
+///
+/// ```
+/// use quittance_domain::payment::{
+///     Fact, Facts, ObservedState, OpenStatus, PaymentStatus, Provenance, Success,
+/// };
+///
+/// let fact = |created, event: &str, state| {
+///     Facts::new(Fact { provenance: Provenance { created, event: event.to_owned() }, state })
+/// };
+/// let processing = fact(1, "evt_1", ObservedState::Open { status: OpenStatus::Processing, failure: None });
+/// let success =
+///     Success { amount: 1250, currency: "eur".to_owned(), amount_received: 1250, application_fee: None };
+/// let succeeded = fact(2, "evt_2", ObservedState::Succeeded(success));
+///
+/// let mut in_order = processing.clone();
+/// in_order.merge(succeeded.clone());
+/// let mut reversed = succeeded;
+/// reversed.merge(processing);
+///
+/// assert_eq!(in_order, reversed);
+/// assert_eq!(in_order.status(), PaymentStatus::Succeeded);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     open: Option<Open>,
@@ -219,7 +243,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nothing but this fact.
+    /// Creates the facts from one fact.
     #[must_use]
     pub fn new(fact: Fact) -> Self {
         let mut facts = Self::default();
@@ -244,13 +268,13 @@ impl Facts {
         facts
     }
 
-    /// Nothing but that the attempt's Checkout Session stands so, and what was paid in it.
+    /// Creates the facts from the status of a Checkout Session and the payment in it.
     #[must_use]
     pub fn from_session(status: SessionStatus, paid: Option<Success>) -> Self {
         Self { session: Some(status), successes: paid.into_iter().collect(), ..Self::default() }
     }
 
-    /// The join: commutative, associative, idempotent.
+    /// Merges other facts into these. The operation is commutative, associative and idempotent.
     pub fn merge(&mut self, other: Self) {
         self.open = self.open.take().max(other.open);
         for (id, failure) in other.failures {
@@ -262,15 +286,15 @@ impl Facts {
         self.session = self.session.max(other.session);
     }
 
-    /// How the attempt's Checkout Session stands, if it is of one and Stripe has told of it.
+    /// Returns the status of the Checkout Session, if one is known.
     #[must_use]
     pub fn session(&self) -> Option<SessionStatus> {
         self.session
     }
 
-    /// Stripe's word for where the PaymentIntent stands: what is final beats what is open, and success beats
-    /// cancelation. A Checkout Session that has expired has closed its PaymentIntent, if there was one; one whose
-    /// payment has failed has nothing in flight any more.
+    /// Returns Stripe's status of the PaymentIntent. A final state takes precedence over an open one, and
+    /// success over cancellation. An expired Session has closed its PaymentIntent. A Session whose payment
+    /// failed has nothing in flight.
     #[must_use]
     pub fn status(&self) -> PaymentStatus {
         if !self.successes.is_empty() {
@@ -286,24 +310,24 @@ impl Facts {
         }
     }
 
-    /// Why the last try failed, if nothing has come after it.
+    /// Returns the failure of the last payment, unless a newer state is known.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Failure> {
         if self.successes.is_empty() { self.open.as_ref()?.failure.as_ref() } else { None }
     }
 
-    /// How many tries have failed.
+    /// Returns the number of failed payments.
     #[must_use]
     pub fn failure_count(&self) -> usize {
         self.failures.len()
     }
 
-    /// Every success that was seen. There is one at most, unless Stripe went on to receive more.
+    /// Returns all observed successes. More than one exists only if Stripe received more money later.
     pub fn successes(&self) -> impl Iterator<Item = &Success> {
         self.successes.iter()
     }
 
-    /// The most that was seen to be received, if anything was.
+    /// Returns the highest received amount, if any.
     #[must_use]
     pub fn received(&self) -> Option<Money> {
         let most = self.successes.iter().max_by_key(|success| success.amount_received)?;

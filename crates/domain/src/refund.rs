@@ -1,4 +1,4 @@
-//! Money that goes back to the customer.
+//! Refunds.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,31 +9,32 @@ use crate::string_enum;
 use crate::stripe::{Account, Mode, Provenance};
 
 string_enum! {
-    /// How a refund stands, in Stripe's words.
+    /// Stripe's status of a refund.
     #[derive(PartialOrd, Ord, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum RefundStatus {
-        /// On its way, or not told to Stripe yet.
+        /// The refund is processing, or Quittance hasn't requested it yet.
         Pending = "pending",
         /// Stripe waits for the customer's bank details.
         RequiresAction = "requires_action",
-        /// The money went back.
+        /// The refund succeeded.
         Succeeded = "succeeded",
-        /// It came to nothing, perhaps after it had succeeded: the money is with the shop again.
+        /// The refund failed, even if it had succeeded before. The money is with the shop again.
         Failed = "failed",
-        /// It was called off before the money went.
+        /// The refund was canceled before the money moved.
         Canceled = "canceled",
     }
 }
 
 impl RefundStatus {
-    /// Whether the money went, or may still go.
+    /// Returns whether the refund moved money or may still do so.
     #[must_use]
     pub fn reserves_money(self) -> bool {
         !matches!(self, Self::Failed | Self::Canceled)
     }
 
-    /// A refund goes from open to succeeded to failed, never back: the higher stage counts.
+    /// Returns the stage: open, succeeded or failed. A refund never returns to an earlier stage, so the highest
+    /// one counts.
     fn stage(self) -> u8 {
         match self {
             Self::Pending | Self::RequiresAction => 0,
@@ -44,21 +45,21 @@ impl RefundStatus {
 }
 
 string_enum! {
-    /// Why there is a refund.
+    /// The origin of a refund.
     pub enum RefundCause {
-        /// The shop asked for it here.
+        /// The shop requested it from Quittance.
         Requested = "requested",
-        /// The order was paid twice: this is what came too much.
+        /// The order was already paid, so this payment is surplus.
         Surplus = "surplus",
-        /// The money came where it must not be believed, and the shop's policy is to give it back.
+        /// The payment was under review, and the shop's policy is to refund it.
         Review = "review",
-        /// It was made at Stripe, in the dashboard or by another program.
+        /// It was created at Stripe, in the Dashboard or by another program.
         Stripe = "stripe",
     }
 }
 
 impl RefundCause {
-    /// Whether the service decided on it by itself: then nobody waits for what becomes of it.
+    /// Returns whether Quittance decided on the refund. No client waits for its outcome.
     #[must_use]
     pub fn is_automatic(self) -> bool {
         matches!(self, Self::Surplus | Self::Review)
@@ -66,29 +67,29 @@ impl RefundCause {
 }
 
 string_enum! {
-    /// Why the shop gives money back, in Stripe's words: what a request may say.
+    /// The reasons that a refund request can have, as defined by Stripe.
     pub enum RefundReason {
         /// The customer was charged twice.
         Duplicate = "duplicate",
-        /// The payment was fraud.
+        /// The payment was fraudulent.
         Fraudulent = "fraudulent",
-        /// The customer asked for it.
+        /// The customer requested it.
         RequestedByCustomer = "requested_by_customer",
     }
 }
 
-/// What goes back with a refund of what was sold through a connected account, in proportion to its amount.
-/// See <https://docs.stripe.com/connect/direct-charges#issue-refunds>.
+/// The parts of a connected account's payment that a refund reverses, in proportion to its amount. See
+/// <https://docs.stripe.com/connect/direct-charges#issue-refunds>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RefundTerms {
-    /// What was transferred to the seller comes back to the platform: else the platform bears the refund.
+    /// Whether the transfer to the seller is reversed. Otherwise, the platform bears the refund.
     pub reverse_transfer: bool,
-    /// The platform's fee goes back to the seller.
+    /// Whether the platform fee is refunded to the seller.
     pub refund_application_fee: bool,
 }
 
 impl RefundTerms {
-    /// All that there is to go back of an attempt, so that everybody stands as before it.
+    /// Returns the terms that reverse everything about an attempt's payment.
     #[must_use]
     pub fn for_attempt(attempt: &Attempt) -> Self {
         Self {
@@ -98,11 +99,11 @@ impl RefundTerms {
     }
 }
 
-/// Stripe gives this reason to what a hold releases that was never taken: no money goes back by it.
+/// Stripe's reason for releasing an authorization that was never captured. No money is refunded.
 const RELEASED_HOLD: &str = "expired_uncaptured_charge";
 
-/// What Stripe told of a refund: the greatest that was observation counts. Ordered by stage, then time, then status,
-/// then event.
+/// The latest state of a refund. The fields are ordered for comparison: stage, then time, then status, then
+/// event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct LatestState {
     stage: u8,
@@ -112,99 +113,99 @@ struct LatestState {
     failure_reason: Option<String>,
 }
 
-/// What the facts about one refund add up to: a join, as [`crate::payment::Facts`] are.
+/// The merged facts about one refund. Like [`crate::payment::Facts`], they form a join.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundFacts {
     latest: Option<LatestState>,
 }
 
 impl RefundFacts {
-    /// Nothing but this fact.
+    /// Creates the facts from one observation.
     #[must_use]
     pub fn new(provenance: Provenance, status: RefundStatus, failure_reason: Option<String>) -> Self {
         let Provenance { created, event } = provenance;
         Self { latest: Some(LatestState { stage: status.stage(), created, status, event, failure_reason }) }
     }
 
-    /// The join: commutative, associative, idempotent.
+    /// Merges other facts into these. The operation is commutative, associative and idempotent.
     pub fn merge(&mut self, other: Self) {
         self.latest = self.latest.take().max(other.latest);
     }
 
-    /// How it stands.
+    /// Returns the latest status.
     #[must_use]
     pub fn status(&self) -> RefundStatus {
         self.latest.as_ref().map_or(RefundStatus::Pending, |latest| latest.status)
     }
 
-    /// Why it failed, in Stripe's words.
+    /// Returns Stripe's reason for a failure.
     #[must_use]
     pub fn failure_reason(&self) -> Option<&str> {
         self.latest.as_ref()?.failure_reason.as_deref()
     }
 }
 
-/// A refund of what one attempt brought.
+/// A refund of one attempt's payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
-    /// Our id of it.
+    /// The refund ID.
     pub id: RefundId,
-    /// The attempt whose money goes back.
+    /// The refunded attempt.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Why, in Stripe's words. One made at Stripe may have other words than [`RefundReason`].
+    /// Stripe's `reason`. Refunds from Stripe may have other values than [`RefundReason`].
     pub reason: Option<String>,
-    /// Why there is one.
+    /// The origin of the refund.
     pub cause: RefundCause,
-    /// What else goes back with it.
+    /// The parts that the refund reverses.
     pub terms: RefundTerms,
-    /// Stripe's id of it, `re_…` or `pyr_…`, once latest.
+    /// The ID at Stripe, `re_…` or `pyr_…`, once known.
     pub stripe_refund_id: Option<String>,
-    /// What Stripe told of it.
+    /// The merged facts.
     pub facts: RefundFacts,
-    /// Why Stripe would not make it: then there is none, and never will be.
+    /// The reason why Stripe refused the refund. Such a refund will never exist.
     pub refused: Option<String>,
 }
 
 impl Refund {
-    /// How it stands.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> RefundStatus {
         if self.refused.is_some() { RefundStatus::Failed } else { self.facts.status() }
     }
 
-    /// Why it failed, in Stripe's words.
+    /// Returns Stripe's reason for a failure.
     #[must_use]
     pub fn failure_reason(&self) -> Option<&str> {
         self.refused.as_deref().or_else(|| self.facts.failure_reason())
     }
 
-    /// What of the money went back or may still go, in minor units.
+    /// Returns the amount that was refunded or may still be, in minor units.
     #[must_use]
     pub fn reserved_amount(&self) -> i64 {
         if self.status().reserves_money() && !self.is_released_hold() { self.amount.minor() } else { 0 }
     }
 
-    /// What of the money went back, in minor units.
+    /// Returns the amount that was refunded, in minor units.
     #[must_use]
     pub fn refunded_amount(&self) -> i64 {
         if self.status() == RefundStatus::Succeeded { self.reserved_amount() } else { 0 }
     }
 
-    /// Whether we still have to ask Stripe for it.
+    /// Returns whether Quittance still has to request it at Stripe.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.stripe_refund_id.is_none() && self.refused.is_none()
     }
 
-    /// Whether it is what a hold released that was never taken: no money goes back by it.
+    /// Returns whether this is the release of an authorization that was never captured. No money is refunded.
     pub(crate) fn is_released_hold(&self) -> bool {
         self.reason.as_deref() == Some(RELEASED_HOLD)
     }
 
-    /// Whether an observation, of a refund whose id at Stripe we do not know, says that it is this one. Metadata can
-    /// be edited at Stripe, so the amount has to fit as well.
+    /// Returns whether the metadata of an observation names this refund, if its ID at Stripe isn't known yet.
+    /// The amount must match too, because metadata can be edited at Stripe.
     pub(crate) fn matches_metadata(&self, observation: &RefundObservation) -> bool {
         self.stripe_refund_id.is_none()
             && observation.refund_id.as_ref() == Some(&self.id)
@@ -212,27 +213,27 @@ impl Refund {
     }
 }
 
-/// A refund as an event carried it or a read returned it.
+/// A refund from an event or an API response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundObservation {
-    /// The account it lives on.
+    /// The account that owns the refund.
     pub account: Account,
-    /// Whether money is real there.
+    /// The mode of the refund.
     pub mode: Mode,
-    /// Stripe's id of it.
+    /// The ID at Stripe.
     pub stripe_refund_id: String,
-    /// The PaymentIntent whose money goes back.
+    /// The refunded PaymentIntent.
     pub payment_intent_id: String,
-    /// `metadata.refund_id`, if it is one of ours.
+    /// The refund ID from `metadata.refund_id`, if valid.
     pub refund_id: Option<RefundId>,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Why, in Stripe's words.
+    /// Stripe's `reason`.
     pub reason: Option<String>,
-    /// When it was observation.
+    /// The source and time of the observation.
     pub provenance: Provenance,
-    /// How it stands.
+    /// The status.
     pub status: RefundStatus,
-    /// Why it failed.
+    /// Stripe's reason for a failure.
     pub failure_reason: Option<String>,
 }

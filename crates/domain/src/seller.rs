@@ -1,8 +1,8 @@
-//! Sellers of a marketplace: connected Stripe accounts through which a platform sells, and takes its fee.
+//! Sellers of a marketplace. Each seller is one connected Stripe account.
 //!
-//! A seller is one connected account. What Stripe says of it arrives as [`AccountState`]s, by events that come in any
-//! order and by reads; [`AccountSnapshot`] keeps the newest. Whether money can be charged through it, why not, and what its
-//! owner should do is a pure function of that: [`Seller::readiness`].
+//! Stripe's statements about an account arrive as [`AccountState`]s, in events of any order and in API
+//! responses. [`AccountSnapshot`] keeps the newest one. [`Seller::readiness`] computes from it whether the
+//! seller can accept payments, the blockers, and the next step for the account's owner.
 
 mod fee;
 mod readiness;
@@ -19,111 +19,113 @@ pub use fee::{FeeTerms, InvalidFee, MAX_BASIS_POINTS};
 pub use readiness::{Blocker, NextAction, Readiness, SupportedSellers};
 
 string_enum! {
-    /// On whose account a seller's customers are charged.
-    /// See <https://docs.stripe.com/connect/charges>.
+    /// The account on which a seller's customers are charged. See <https://docs.stripe.com/connect/charges>.
     #[derive(Default, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum ChargeType {
-        /// On the seller's: the seller is the merchant, pays Stripe's fees and bears refunds and disputes.
+        /// The seller's account. The seller is the merchant, pays Stripe's fees, and bears refunds and
+        /// disputes.
         #[default]
         Direct = "direct",
-        /// On the platform's, from which the money less the platform's fee is transferred to the seller at once.
+        /// The platform's account. The amount minus the platform fee is transferred to the seller immediately.
         Destination = "destination",
     }
 }
 
 string_enum! {
-    /// How a seller came to the platform: it says how it leaves.
+    /// The way in which a seller's account was connected. It determines how to disconnect it.
     pub enum Origin {
-        /// The owner of an account let the platform in, by OAuth: to leave, that is taken back at Stripe.
+        /// The account's owner authorized the platform by OAuth. To disconnect it, Quittance revokes that
+        /// access at Stripe.
         OAuth = "oauth",
-        /// The platform made the account, which its owner fills in by Account Links: to leave, it is not used any more.
+        /// The platform created the account, and its owner completes it through Account Links. To disconnect
+        /// it, the platform stops using it.
         Created = "created",
     }
 }
 
 string_enum! {
-    /// Whether the platform may use a seller's account.
+    /// The connection between the platform and a seller's account.
     pub enum ConnectionStatus {
-        /// It may.
+        /// The platform can use the account.
         Connected = "connected",
-        /// It is about to end: open orders are closed first, and none is paid any more.
+        /// The platform is disconnecting the account. Open orders are closed first and can't be paid.
         Unlinking = "unlinking",
-        /// The platform has ended it.
+        /// The platform disconnected the account.
         Unlinked = "unlinked",
-        /// It was ended at Stripe, by the account's owner or by Stripe.
+        /// The account's owner or Stripe disconnected the account.
         Disconnected = "disconnected",
     }
 }
 
-/// What Stripe still wants to know of an account's owner, by the names of Stripe's fields.
-/// See <https://docs.stripe.com/api/accounts/object#account_object-requirements>.
+/// The information that Stripe requires from an account's owner, as names of Stripe's fields. See
+/// <https://docs.stripe.com/api/accounts/object#account_object-requirements>.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
-    /// Needed by `current_deadline`, or the account is restricted.
+    /// Fields that are due by `current_deadline`. If they are missing then, Stripe restricts the account.
     pub currently_due: Vec<String>,
-    /// Needed once the account has taken more money.
+    /// Fields that are due once the account has received more money.
     pub eventually_due: Vec<String>,
-    /// Was not given in time: the account is restricted.
+    /// Fields that are overdue. Stripe has restricted the account.
     pub past_due: Vec<String>,
-    /// Was given, and Stripe looks at it.
+    /// Fields that Stripe is verifying.
     pub pending_verification: Vec<String>,
-    /// Why the account is restricted, in Stripe's words, for example `requirements.past_due`.
+    /// Stripe's reason for restricting the account, for example `requirements.past_due`.
     pub disabled_reason: Option<String>,
-    /// By when `currently_due` must be given.
+    /// The deadline for `currently_due`.
     pub current_deadline: Option<DateTime<Utc>>,
 }
 
-/// Whether an account may do a kind of thing.
-/// See <https://docs.stripe.com/connect/account-capabilities>.
+/// The status of an account's capability. See <https://docs.stripe.com/connect/account-capabilities>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
-    /// Asked for, and it may.
+    /// Requested and enabled.
     Active,
-    /// Asked for, and it may not, or not yet.
+    /// Requested, but not enabled.
     Inactive,
-    /// Asked for, and Stripe looks at it.
+    /// Requested, and Stripe is verifying the account.
     Pending,
-    /// Nobody asked for it.
+    /// Not requested.
     Unrequested,
 }
 
-/// What Stripe says of a connected account.
+/// The state of a connected account at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// ISO 3166-1 alpha-2 code of its country, upper case.
+    /// The country's ISO 3166-1 alpha-2 code, upper case.
     pub country: Option<String>,
-    /// Its `default_currency`, lower case.
+    /// Stripe's `default_currency`, lower case.
     pub currency: Option<String>,
-    /// What customers may know it as: the name shown in its dashboard, or else that of its business profile.
+    /// The name that customers see: the Dashboard's display name, or else the name of the business profile.
     pub display_name: Option<String>,
-    /// Whether its owner has told Stripe all that it asked for at first.
+    /// Whether the owner has submitted the initial information.
     pub details_submitted: bool,
-    /// Whether it can take payments.
+    /// Whether the account can accept payments.
     pub charges_enabled: bool,
-    /// Whether Stripe pays out to its bank.
+    /// Whether Stripe pays out to the account's bank.
     pub payouts_enabled: bool,
-    /// Whether money can be transferred to it: what destination charges need.
+    /// The transfers capability, which destination charges need.
     pub transfers: Capability,
-    /// What Stripe still wants to know.
+    /// The information that Stripe requires.
     pub requirements: Requirements,
 }
 
-/// What is known of an account, and from when. Events come late, twice and in any order, and only to the second: so
-/// an event never replaces what is newer, and what an event has touched is settled only by a read that began later.
+/// The newest known state of an account, and its time. Events may be late, duplicated or out of order, and
+/// their times are in seconds. So an event never replaces newer data. After an event, only a read that began in
+/// a later second is certain to be current.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountSnapshot {
-    /// What Stripe said, last.
+    /// The newest known state.
     pub state: Option<AccountState>,
-    /// The second, at Stripe's clock, from which that is.
+    /// The time of `state` by Stripe's clock, in Unix seconds.
     pub snapshot_at_s: i64,
-    /// The second of the latest event about the account.
+    /// The time of the latest event about the account, in Unix seconds.
     pub last_event_at_s: i64,
 }
 
 impl AccountSnapshot {
-    /// Takes in what an event of this second says, if it carries the account.
+    /// Applies an event of this second, with the account's state if the event has it.
     pub fn apply_event(&mut self, created_s: i64, state: Option<AccountState>) {
         self.last_event_at_s = self.last_event_at_s.max(created_s);
         if let Some(state) = state {
@@ -131,8 +133,8 @@ impl AccountSnapshot {
         }
     }
 
-    /// Takes in what was read, by a request that began in this second. Returns whether that settles it: if not, the
-    /// account has to be read once more, because an event may be newer than what was read.
+    /// Applies an API response whose request began in this second. Returns `false` if an event may be newer, so
+    /// the account must be read again.
     pub fn apply_read(&mut self, began_s: i64, state: AccountState) -> bool {
         self.replace_if_newer(began_s, state);
         began_s > self.last_event_at_s
@@ -149,49 +151,49 @@ impl AccountSnapshot {
 /// A seller: one connected account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seller {
-    /// Ours of it.
+    /// The seller ID.
     pub id: SellerId,
-    /// Stripe's id of the account, `acct_…`; none as long as Stripe was only asked to make it.
+    /// The account's ID at Stripe, `acct_…`. It is `None` until Stripe has created the account.
     pub account_id: Option<String>,
-    /// How it came to the platform.
+    /// The way in which the account was connected.
     pub origin: Origin,
-    /// Whether the platform may use the account.
+    /// The connection status.
     pub connection_status: ConnectionStatus,
-    /// On whose account its customers are charged.
+    /// The account on which the seller's customers are charged.
     pub charge_type: ChargeType,
-    /// What the platform takes.
+    /// The platform fee.
     pub fee: FeeTerms,
-    /// The platform's own id of it.
+    /// The platform's own ID for the seller.
     pub reference: Option<String>,
-    /// The platform's own words about it.
+    /// The platform's own key-value data.
     pub metadata: Metadata,
-    /// What is known of the account.
+    /// The newest known state of the account.
     pub snapshot: AccountSnapshot,
-    /// When Stripe was last asked about it.
+    /// The time when Quittance last read the account.
     pub checked_at: Option<DateTime<Utc>>,
-    /// Grows with every change that a reader could see.
+    /// The seller's version. It increases with every visible change.
     pub version: i64,
-    /// When it came.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
-/// Through whom an order is sold, and on which terms: as they were when its items were priced.
+/// The seller of an order and the terms of the sale, at the time when its items were priced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SellerTerms {
     /// The seller.
     pub seller_id: SellerId,
-    /// Stripe's id of the seller's account, `acct_…`.
+    /// The account ID at Stripe, `acct_…`.
     pub account_id: String,
-    /// On whose account the customer is charged.
+    /// The account on which the customer is charged.
     pub charge_type: ChargeType,
-    /// What of the total the platform takes, in minor units.
+    /// The platform fee, in minor units.
     pub application_fee: i64,
 }
 
 impl SellerTerms {
-    /// The account on which the customer is charged.
+    /// Returns the account on which the customer is charged.
     #[must_use]
     pub fn charge_account(&self) -> Account {
         match self.charge_type {
@@ -200,59 +202,59 @@ impl SellerTerms {
         }
     }
 
-    /// The account to which the money is transferred, if it is not charged there.
+    /// Returns the account to which the money is transferred, for destination charges.
     #[must_use]
     pub fn destination(&self) -> Option<&str> {
         (self.charge_type == ChargeType::Destination).then_some(&*self.account_id)
     }
 
-    /// The fee that Stripe is told: it takes none of zero.
+    /// Returns the fee to send to Stripe. Stripe doesn't accept a fee of zero.
     #[must_use]
     pub fn charged_fee(&self) -> Option<i64> {
         (self.application_fee > 0).then_some(self.application_fee)
     }
 }
 
-/// What an event says of a seller's account.
+/// An event about a seller's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountEvent {
-    /// How it stood: `account.updated`.
+    /// The account's state, from `account.updated`.
     Updated(Box<AccountState>),
-    /// That something about it has changed: Stripe is to be asked.
+    /// A change without the account's state. Quittance must read the account.
     Changed,
-    /// That its owner, or Stripe, has ended the platform's access: `account.application.deauthorized`.
+    /// The owner or Stripe disconnected the account: `account.application.deauthorized`.
     Deauthorized,
 }
 
 string_enum! {
-    /// What the platform's systems are told of a change to a seller, by comparing how it stood with how it stands.
+    /// The kind of an event about a seller. It depends on the seller's state before and after a change.
     pub enum SellerEventKind {
-        /// It can be charged through now.
+        /// The seller can accept payments now.
         Ready = "seller.ready",
-        /// It can not be charged through any more.
+        /// The seller can no longer accept payments.
         Restricted = "seller.restricted",
-        /// The platform may not use the account any more.
+        /// The account was disconnected.
         Disconnected = "seller.disconnected",
-        /// Something else changed that its readers see.
+        /// Another visible change.
         Updated = "seller.updated",
     }
 }
 
 impl Seller {
-    /// Whether the platform may use the account.
+    /// Returns whether the platform can use the account.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(self.connection_status, ConnectionStatus::Connected | ConnectionStatus::Unlinking)
             && self.account_id.is_some()
     }
 
-    /// Whether it can be charged through, why not, and what its owner should do.
+    /// Returns whether the seller can accept payments, the blockers and the next step.
     #[must_use]
     pub fn readiness(&self, supported: &SupportedSellers) -> Readiness {
         Readiness::new(self, supported)
     }
 
-    /// What there is to tell of a change from `before` to how it stands now.
+    /// Returns the event for the change from `before` to this state, if any.
     #[must_use]
     pub fn event_since(&self, before: &Self, supported: &SupportedSellers) -> Option<SellerEventKind> {
         let (was, is) = (before.readiness(supported), self.readiness(supported));
@@ -268,7 +270,8 @@ impl Seller {
         }
     }
 
-    /// By when Stripe is to be asked again: at least every four weeks, and before and after a deadline.
+    /// Returns the time of the next read of the account. It is read at least every four weeks, and before and
+    /// after a deadline.
     #[must_use]
     pub fn check_due_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if !self.is_connected() {
@@ -279,17 +282,18 @@ impl Seller {
         let Some(deadline) = requirements.and_then(|requirements| requirements.current_deadline) else {
             return Some(regular);
         };
-        // Once on the day before, once right after: then Stripe has restricted the account, or has not.
+        // One check is a day before the deadline. The other is right after it, when Stripe may have restricted
+        // the account.
         let checks = [deadline - DEADLINE_NOTICE, deadline + AFTER_DEADLINE];
         Some(checks.into_iter().filter(|check| *check > now).chain([regular]).min().unwrap_or(regular))
     }
 }
 
-/// How long a seller may go without Stripe being asked about it.
+/// The longest time between two reads of a seller's account.
 pub const CHECK_PERIOD: chrono::Duration = chrono::Duration::weeks(4);
 
-/// How long before a deadline Stripe is asked once more.
+/// The time between the check before a deadline and the deadline.
 const DEADLINE_NOTICE: chrono::Duration = chrono::Duration::days(1);
 
-/// How long after a deadline Stripe is asked once more.
+/// The time between a deadline and the check after it.
 const AFTER_DEADLINE: chrono::Duration = chrono::Duration::minutes(10);

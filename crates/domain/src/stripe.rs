@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::string_enum;
 
 string_enum! {
-    /// Whether money is real: Stripe's `livemode`.
+    /// The mode of an object at Stripe: its `livemode`.
     pub enum Mode {
-        /// Test data: no money moves.
+        /// Test data. No money moves.
         Test = "test",
         /// Real money.
         Live = "live",
@@ -15,42 +15,42 @@ string_enum! {
 }
 
 impl Mode {
-    /// The mode that Stripe's `livemode` means.
+    /// Returns the mode for Stripe's `livemode`.
     #[must_use]
     pub fn from_livemode(livemode: bool) -> Self {
         if livemode { Self::Live } else { Self::Test }
     }
 }
 
-/// The Stripe account that a PaymentIntent lives on; empty for the platform's own.
+/// The Stripe account that owns an object. The empty string is the platform's own account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account(String);
 
 impl Account {
-    /// The platform's own account.
+    /// Returns the platform's own account.
     #[must_use]
     pub fn own() -> Self {
         Self::default()
     }
 
-    /// A connected account, by its `acct_…` id.
+    /// Returns a connected account with this `acct_…` ID.
     #[must_use]
     pub fn connected(id: impl Into<String>) -> Self {
         Self(id.into())
     }
 
-    /// The `acct_…` id, or the empty text for the platform's own account.
+    /// Returns the `acct_…` ID, or the empty string for the platform's own account.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where a fact was seen: orders what is open by time, then by rank, then by this.
+/// The source and time of an observation. Open states are ordered by time, then rank, then event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The second at Stripe's clock: an event's `created`, or the second in which our read began.
+    /// Stripe's clock, in Unix seconds: an event's `created`, or the second in which the read began.
     pub created: i64,
-    /// The event's id; empty for an object that we read ourselves.
+    /// The event ID, or the empty string if Quittance read the object.
     pub event: String,
 }

@@ -1,4 +1,5 @@
-//! How what Stripe tells is taken in: everything must fit what we recorded, else it counts for nothing.
+//! Applies observations to an order's history. An observation must match the recorded attempt, or it has no
+//! effect.
 
 use crate::dispute::{Dispute, DisputeFacts, DisputeObservation};
 use crate::history::History;
@@ -8,8 +9,8 @@ use crate::refund::{Refund, RefundCause, RefundFacts, RefundObservation, RefundT
 use crate::stripe::{Account, Mode};
 
 impl History {
-    /// Takes an observation in, if it is of an attempt of this order. Learns the PaymentIntent's id from it
-    /// where the reply that carried it was lost.
+    /// Applies an observation of a PaymentIntent, if it belongs to an attempt of this order. Also records the
+    /// PaymentIntent's ID if the API response that contained it was lost.
     pub fn apply_observation(
         &mut self,
         payment_id: &PaymentId,
@@ -19,13 +20,13 @@ impl History {
         let attempt = self.attempt_mut(payment_id)?;
         attempt.recognizes(order_id, observation)?;
         attempt.payment_intent_id.get_or_insert_with(|| observation.payment_intent_id.clone());
-        // It was made after all.
+        // The observation proves that Stripe created the object.
         attempt.refused = None;
         attempt.facts.merge(Facts::new(observation.fact.clone()));
         Ok(())
     }
 
-    /// As [`Self::absorb`], for a Checkout Session.
+    /// Applies an observation of a Checkout Session, like [`Self::apply_observation`].
     pub fn apply_session(
         &mut self,
         payment_id: &PaymentId,
@@ -39,13 +40,14 @@ impl History {
             attempt.payment_intent_id.clone_from(&observed.payment_intent_id);
         }
         attempt.refused = None;
-        // A Session does not say what the platform's fee was: where there is one, its PaymentIntent has to.
+        // A Session doesn't contain the platform's fee. If a fee is expected, only the PaymentIntent proves a
+        // success.
         let paid = observed.paid.clone().filter(|_| attempt.expected.application_fee.is_none());
         attempt.facts.merge(Facts::from_session(observed.status, paid));
         Ok(())
     }
 
-    /// Takes in how a refund stands. One that we did not ask for is added under the id `new_id`.
+    /// Applies an observation of a refund. An unknown refund is added with the ID `new_id`.
     pub fn apply_refund(
         &mut self,
         payment_id: &PaymentId,
@@ -68,14 +70,14 @@ impl History {
             }),
         };
         refund.stripe_refund_id.get_or_insert_with(|| observed.stripe_refund_id.clone());
-        // It was made after all.
+        // The observation proves that Stripe created the refund.
         refund.refused = None;
         let failure_reason = observed.failure_reason.clone();
         refund.facts.merge(RefundFacts::new(observed.provenance.clone(), observed.status, failure_reason));
         Ok(())
     }
 
-    /// Takes in how a dispute stands. One that is new is added under the id `new_id`.
+    /// Applies an observation of a dispute. An unknown dispute is added with the ID `new_id`.
     pub fn apply_dispute(
         &mut self,
         payment_id: &PaymentId,
@@ -98,7 +100,7 @@ impl History {
         Ok(())
     }
 
-    /// The refund that an observation is of: by Stripe's id of it, else by what its metadata says.
+    /// Returns the index of the observed refund. It is found by its ID at Stripe, or else by its metadata.
     fn refund_index(
         &self,
         payment_id: &PaymentId,
@@ -116,7 +118,7 @@ impl History {
         }
     }
 
-    /// Whether something said of a PaymentIntent is about this attempt's.
+    /// Checks that an observed PaymentIntent belongs to this attempt.
     fn check_payment_intent(
         &self,
         payment_id: &PaymentId,

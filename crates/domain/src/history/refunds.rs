@@ -1,4 +1,4 @@
-//! What money is under review, what of it can go back, and what has to go back although nobody asked for it.
+//! Payments under review, refundable amounts and automatic refunds.
 
 use crate::dispute::DisputeOutcome;
 use crate::history::{CloseReason, History};
@@ -9,15 +9,15 @@ use crate::refund::{Refund, RefundCause};
 use crate::string_enum;
 
 string_enum! {
-    /// When money that came where it must not be believed is given back without a person.
+    /// The policy for refunding payments under review automatically.
     #[derive(Default)]
     pub enum ReviewRefund {
-        /// Never: a person decides.
+        /// A person decides.
         #[default]
         Never = "never",
-        /// When it is what was asked for and only came too late.
+        /// Refund payments that match the attempt but arrived late.
         Late = "late",
-        /// Always.
+        /// Refund all payments under review.
         Always = "always",
     }
 }
@@ -32,20 +32,20 @@ impl ReviewRefund {
     }
 }
 
-/// A refund that nobody asked for and that is due.
+/// An automatic refund that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRefund {
-    /// The attempt whose money goes back.
+    /// The attempt to refund.
     pub payment_id: PaymentId,
-    /// All of what is left of it.
+    /// The remaining amount of the attempt.
     pub amount: Money,
-    /// Why.
+    /// The reason for the refund.
     pub cause: RefundCause,
 }
 
 impl History {
-    /// The refunds that are due and that nobody asked for: of what came although the order was paid already, and
-    /// of what is under review where the policy says so. None is due before every decision is made.
+    /// Returns the automatic refunds that are due: surplus payments, and payments under review that the policy
+    /// covers. Returns none while a decision is due.
     #[must_use]
     pub fn due_refunds(&self, policy: ReviewRefund) -> Vec<DueRefund> {
         if self.decide().is_some() || self.needs_restock() {
@@ -61,14 +61,14 @@ impl History {
         self.attempts.iter().filter_map(due).collect()
     }
 
-    /// All that is left of an attempt's money, to go back for this cause: once, unless Stripe refused that because
-    /// less was left than we knew.
+    /// Returns the refund of an attempt's remaining amount for this cause. It is due once. If Stripe refused it
+    /// because less remained than expected, it is due again.
     fn due_refund(&self, attempt: &Attempt, cause: RefundCause) -> Option<DueRefund> {
         let left = self.refundable(&attempt.id).filter(|left| left.minor() > 0)?;
         let still_counts =
             |refund: &Refund| refund.refused.is_none() || refund.amount.minor() <= left.minor();
         let is_started = self.refunds_of(attempt).any(|refund| refund.cause == cause && still_counts(refund));
-        // What is disputed is the bank's to give back.
+        // The bank decides about disputed money.
         let is_disputed = self
             .disputes
             .iter()
@@ -77,8 +77,8 @@ impl History {
         Some(DueRefund { payment_id: attempt.id.clone(), amount, cause })
     }
 
-    /// What can still go back of what an attempt brought: what was received, less what went back or may still go, and
-    /// less what the bank took. `None` if nothing was received.
+    /// Returns the refundable amount of an attempt: the amount received, minus refunds that succeeded or may
+    /// still succeed, and minus lost disputes. Returns `None` if nothing was received.
     #[must_use]
     pub fn refundable(&self, payment_id: &PaymentId) -> Option<Money> {
         let attempt = self.attempt(payment_id)?;
@@ -88,13 +88,15 @@ impl History {
         Money::new(left.max(0), received.currency()).ok()
     }
 
-    /// The attempt whose money a person would give back: the one that paid, else the one under review.
+    /// Returns the attempt that a refund request applies to: the one that paid the order, or else the one under
+    /// review.
     #[must_use]
     pub fn refundable_attempt(&self) -> Option<&Attempt> {
         self.accepted_attempt().or_else(|| self.under_review().map(|(attempt, _)| attempt))
     }
 
-    /// The attempt whose success is not believed, and why. A success that fits says more than one that does not.
+    /// Returns the attempt under review and the reason. A matching success takes precedence over one that
+    /// doesn't match.
     pub(crate) fn under_review(&self) -> Option<(&Attempt, ReviewReason)> {
         let reviewed = || {
             let reason = |attempt| Some((attempt, self.review_reason(attempt)?));
@@ -103,7 +105,7 @@ impl History {
         reviewed().find(|(_, reason)| reason.is_late()).or_else(|| reviewed().next())
     }
 
-    /// Why an attempt's success is not believed. One whose money has all gone back needs no review.
+    /// Returns the reason why an attempt's success is under review. A fully refunded attempt needs no review.
     fn review_reason(&self, attempt: &Attempt) -> Option<ReviewReason> {
         if self.decisions.accepted.is_some() || self.net_received(attempt) <= 0 {
             return None;
@@ -111,17 +113,17 @@ impl History {
         if attempt.matching_success().is_none() {
             return attempt.check(attempt.facts.successes().next()?).err();
         }
-        // It fits and was not accepted: the order had ended before it came.
+        // It matches, but the order was closed before it arrived.
         Some(match self.decisions.closed {
             Some(CloseReason::Expired) => ReviewReason::SucceededAfterExpiry,
             Some(CloseReason::Canceled) | None => ReviewReason::SucceededAfterCancel,
         })
     }
 
-    /// What an attempt brought and has not gone back, by a refund or a lost dispute, in minor units; below zero if more
-    /// went back than came.
+    /// Returns an attempt's amount received, minus refunds and lost disputes, in minor units. The result is
+    /// negative if more was returned than received.
     fn net_received(&self, attempt: &Attempt) -> i64 {
-        // A success of which nothing was received is still one to look at.
+        // A success with nothing received needs review too.
         let received = attempt.facts.successes().map(|success| success.amount_received.max(1)).max();
         received
             .unwrap_or(0)
@@ -129,9 +131,9 @@ impl History {
             .saturating_sub(self.charged_back_of(attempt))
     }
 
-    /// What the customer's bank took of an attempt's money by disputes that are lost, in minor units of what was
-    /// received; what is won on appeal has come back. A dispute in another currency says nothing that could be
-    /// subtracted: then a person has to look.
+    /// Returns the amount of an attempt's lost disputes, in minor units of the received currency. A dispute
+    /// that is won on appeal doesn't count. A dispute in another currency can't be subtracted, so the payment
+    /// stays under review.
     fn charged_back_of(&self, attempt: &Attempt) -> i64 {
         let is_same_currency =
             |currency: &str| attempt.facts.successes().any(|success| success.currency == currency);
@@ -143,7 +145,7 @@ impl History {
         lost.map(|dispute| dispute.facts.state().amount.max(0)).fold(0, i64::saturating_add)
     }
 
-    /// What of an attempt's money went back, in minor units.
+    /// Returns an attempt's refunded amount, in minor units.
     pub(crate) fn refunded_of(&self, attempt: &Attempt) -> i64 {
         self.refunds_of(attempt).map(Refund::refunded_amount).sum()
     }

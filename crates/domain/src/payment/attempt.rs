@@ -1,4 +1,4 @@
-//! One attempt to pay an order: what it must have, what was seen of it, and what of that counts.
+//! A payment attempt: its expected values, its facts, and the checks on them.
 
 use super::{CaptureMethod, Facts, Observation, OpenStatus, PaymentStatus, SessionObservation, Success};
 use crate::checkout::{PaymentFlow, SessionStatus};
@@ -8,46 +8,46 @@ use crate::string_enum;
 use crate::stripe::{Account, Mode};
 
 string_enum! {
-    /// Why a success is not believed to pay its order.
+    /// The reason why a success needs a review.
     pub enum ReviewReason {
-        /// The amount is not what the attempt had to have, or not what its order costs by now, or not all of it was
-        /// received.
+        /// The amount differs from the attempt's or from the order's current total, or it was not received in
+        /// full.
         WrongAmount = "wrong_amount",
-        /// The currency is not what the attempt had to have.
+        /// The currency differs from the attempt's.
         WrongCurrency = "wrong_currency",
-        /// The platform's fee is not what the attempt had to have.
+        /// The platform fee differs from the attempt's.
         WrongFee = "wrong_fee",
-        /// The order had been canceled when the success came.
+        /// The payment succeeded after the order was canceled.
         SucceededAfterCancel = "succeeded_after_cancel",
-        /// The order had expired when the success came, and its goods could not be taken from the stock again.
+        /// The payment succeeded after the order expired, and its items couldn't be reserved again.
         SucceededAfterExpiry = "succeeded_after_expiry",
     }
 }
 
 impl ReviewReason {
-    /// Whether what came is what was asked for, and only came too late.
+    /// Returns whether the payment matches the attempt and was only late.
     #[must_use]
     pub fn is_late(self) -> bool {
         matches!(self, Self::SucceededAfterCancel | Self::SucceededAfterExpiry)
     }
 }
 
-/// What a PaymentIntent must have for its success to count: recorded before Stripe hears of it.
+/// The values that a success must have. They are recorded before Stripe is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedPayment {
-    /// The account it must live on.
+    /// The account that must own the PaymentIntent.
     pub account: Account,
-    /// Whether money must be real.
+    /// The mode.
     pub mode: Mode,
     /// The amount and currency.
     pub amount: Money,
-    /// The platform's fee, in minor units.
+    /// The platform fee, in minor units.
     pub application_fee: Option<i64>,
 }
 
 impl ExpectedPayment {
-    /// The gate on amounts: a success counts only if this returns `Ok`. `capture` is what the shop chose to take
-    /// of a held payment, if it did.
+    /// Checks a success against the expected values. Only a success that passes can pay the order. `capture` is
+    /// the amount that the shop requested to capture, if it did.
     pub fn check(&self, success: &Success, capture: Option<i64>) -> Result<(), ReviewReason> {
         let received = capture.unwrap_or(self.amount.minor());
         if success.currency != self.amount.currency().code() {
@@ -62,56 +62,58 @@ impl ExpectedPayment {
     }
 }
 
-/// One attempt to pay an order: one PaymentIntent or Checkout Session, or the intention to make one.
+/// One attempt to pay an order: one PaymentIntent or Checkout Session, or the recorded request for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Our id of it.
+    /// The payment ID.
     pub id: PaymentId,
-    /// Where the customer pays it.
+    /// The payment flow.
     pub flow: PaymentFlow,
-    /// What it must have to count.
+    /// The values that a success must have.
     pub expected: ExpectedPayment,
-    /// The connected account to which the money is transferred, if it is not charged there.
+    /// The connected account to which the money is transferred, for destination charges.
     pub destination: Option<String>,
-    /// When the money is to be taken.
+    /// The time of capture.
     pub capture_method: CaptureMethod,
-    /// Stripe's id of its PaymentIntent, once known. A Checkout Session has none before the customer pays.
+    /// The PaymentIntent ID at Stripe, once known. A Checkout Session has a PaymentIntent once the
+    /// customer pays.
     pub payment_intent_id: Option<String>,
-    /// Stripe's id of its Checkout Session, once known.
+    /// The Checkout Session ID at Stripe, once known.
     pub checkout_session_id: Option<String>,
-    /// What Stripe told us of it.
+    /// The merged facts.
     pub facts: Facts,
-    /// How much the shop decided to take of a held payment, in minor units. Recorded before Stripe hears of it.
+    /// The amount to capture, in minor units. It is recorded before Stripe is called.
     pub capture: Option<i64>,
-    /// Whether it is to be closed because the customer pays in another way, or another amount.
+    /// Whether to close the attempt, because the customer chose another flow or the amount changed.
     pub abandoned: bool,
-    /// Why nothing can come of it: Stripe would not make it, or the account that it lives on is out of our reach.
+    /// The reason why the attempt can't be paid: Stripe refused to create it, or its account is unreachable.
     pub refused: Option<String>,
-    /// Whether its order has another total or other terms by now. It was closed or given up before they changed; if it
-    /// turns out that money came of it all the same, that is not what the order costs.
+    /// Whether the order's total or seller terms have changed since. The attempt was closed or abandoned before
+    /// that. If it was paid anyway, the amount isn't the order's.
     pub outdated: bool,
 }
 
 string_enum! {
-    /// Why an observation counts for nothing.
+    /// The reason why an observation has no effect.
     pub enum Mismatch {
-        /// It is none of an attempt we recorded.
+        /// It belongs to no recorded attempt.
         UnknownAttempt = "unknown_attempt",
-        /// It lives on another account than the attempt.
+        /// Its account isn't the attempt's.
         WrongAccount = "wrong_account",
-        /// It is test data where money is real, or the reverse.
+        /// Its mode isn't the attempt's.
         WrongMode = "wrong_mode",
-        /// It names an attempt that has another PaymentIntent or Checkout Session.
+        /// Its metadata names an attempt with another PaymentIntent or Checkout Session.
         OtherPaymentIntent = "other_payment_intent",
-        /// It names an attempt, and an order that this is not of.
+        /// Its metadata names an attempt and an order that don't belong together.
         OtherOrder = "other_order",
-        /// It is about an account that is no seller of ours.
+        /// It is about an account that isn't a known seller.
         UnknownSeller = "unknown_seller",
     }
 }
 
 impl Attempt {
-    /// Whether no more money can come of it: it was paid, it is closed at Stripe, or was never made.
+    /// Returns whether the attempt can't be paid anymore: it was paid, it is closed at Stripe, or it was never
+    /// created.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         if self.refused.is_some() {
@@ -121,7 +123,7 @@ impl Attempt {
             (PaymentStatus::Succeeded, ..)
             | (PaymentStatus::Canceled, PaymentFlow::PaymentIntent, _)
             | (PaymentStatus::Open(_), PaymentFlow::CheckoutSession, Some(SessionStatus::Failed)) => true,
-            // While a Session is open, its customer may get another PaymentIntent for a canceled one.
+            // While a Session is open, Stripe may replace a canceled PaymentIntent.
             (PaymentStatus::Canceled, PaymentFlow::CheckoutSession, session) => {
                 session.is_some_and(|session| session != SessionStatus::Open)
             }
@@ -129,7 +131,7 @@ impl Attempt {
         }
     }
 
-    /// Whether Stripe has told us of what we asked it to make.
+    /// Returns whether the object was created at Stripe, as far as known.
     #[must_use]
     pub fn exists_at_stripe(&self) -> bool {
         match self.flow {
@@ -138,20 +140,20 @@ impl Attempt {
         }
     }
 
-    /// Whether the money is held for the shop to take.
+    /// Returns whether the payment is authorized and can be captured.
     #[must_use]
     pub fn is_authorized(&self) -> bool {
         self.facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture)
     }
 
-    /// Whether a Checkout Session is complete, and what is known of its PaymentIntent is older than that.
+    /// Returns whether the Checkout Session is complete, but its PaymentIntent was last observed before that.
     #[must_use]
     pub fn is_payment_outcome_unknown(&self) -> bool {
         self.facts.session() == Some(SessionStatus::Complete) && self.facts.status().awaits_customer()
     }
 
-    /// Whether the customer has done their part, and the money may be on its way: this can not be called back. Of
-    /// what is out of reach nothing is waited for.
+    /// Returns whether the customer has finished and the payment may still succeed. It can't be canceled. An
+    /// unreachable attempt doesn't count.
     #[must_use]
     pub fn is_processing(&self) -> bool {
         let is_at_bank = || {
@@ -163,13 +165,13 @@ impl Attempt {
         self.refused.is_none() && (is_at_bank() || self.is_payment_outcome_unknown())
     }
 
-    /// The success that is what was asked for, if one came.
+    /// Returns the success that matches the expected values, if any.
     #[must_use]
     pub fn matching_success(&self) -> Option<&Success> {
         self.facts.successes().find(|success| self.check(success).is_ok())
     }
 
-    /// The gate on amounts, for this attempt.
+    /// Checks a success against this attempt.
     pub fn check(&self, success: &Success) -> Result<(), ReviewReason> {
         if self.outdated {
             return Err(ReviewReason::WrongAmount);
@@ -177,8 +179,9 @@ impl Attempt {
         self.expected.check(success, self.capture)
     }
 
-    /// Whether an observation is of this attempt of this order: by Stripe's id, or where we do not know that yet, by
-    /// what its metadata says. Anybody with an account of their own can make PaymentIntents that carry our ids.
+    /// Checks that an observation belongs to this attempt of this order, by its ID at Stripe. If that ID isn't
+    /// known yet, the metadata decides. Metadata proves little, because any account can create PaymentIntents
+    /// with the same metadata.
     pub fn recognizes(&self, order_id: &OrderId, observation: &Observation) -> Result<(), Mismatch> {
         self.belongs_to(&observation.account, observation.mode)?;
         if let Some(known) = &self.payment_intent_id {
@@ -192,7 +195,7 @@ impl Attempt {
         )
     }
 
-    /// As [`Self::recognizes`], for a Checkout Session.
+    /// Checks a Checkout Session like [`Self::recognizes`].
     pub fn recognizes_session(
         &self,
         order_id: &OrderId,
@@ -216,7 +219,7 @@ impl Attempt {
         )
     }
 
-    /// Whether something lives on the attempt's account, in its mode.
+    /// Checks the account and the mode of an observation.
     pub(crate) fn belongs_to(&self, account: &Account, mode: Mode) -> Result<(), Mismatch> {
         if *account != self.expected.account {
             Err(Mismatch::WrongAccount)
@@ -227,10 +230,10 @@ impl Attempt {
         }
     }
 
-    /// Whether something of which we do not know the id yet is this attempt's, by what its metadata says.
+    /// Checks the metadata of an object whose ID at Stripe isn't known yet.
     ///
-    /// On a connected account events prove nothing of metadata: its owner can copy ours from one PaymentIntent to
-    /// another. There the id is learned only from what Stripe answers to us.
+    /// On a connected account, events don't prove the metadata: the owner can copy it to another PaymentIntent.
+    /// There, the ID is recorded only from responses to Quittance's own requests.
     fn is_named_in_metadata(
         &self,
         order_id: &OrderId,
@@ -249,8 +252,8 @@ impl Attempt {
     }
 }
 
-/// Whether something is what we know by its id. Then what its metadata says is of no matter: whoever has a key of its
-/// account can edit it, and what was paid is ours all the same.
+/// Checks an observed ID against the recorded one. The metadata doesn't matter then, because anyone with a key
+/// of the account can edit it, and the payment still belongs to the attempt.
 fn check_id(known: &str, observed: &str) -> Result<(), Mismatch> {
     if known == observed { Ok(()) } else { Err(Mismatch::OtherPaymentIntent) }
 }

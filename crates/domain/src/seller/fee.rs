@@ -1,13 +1,13 @@
-//! What the platform takes of an order.
+//! The platform fee of an order.
 
 use crate::money::Money;
 
-/// All of it: one basis point is a hundredth of a per cent.
+/// The whole amount in basis points. One basis point is a hundredth of a percent.
 pub const MAX_BASIS_POINTS: u16 = 10_000;
 
-/// What the platform takes of an order: a part of the total, something fixed, and no less than a minimum.
+/// The terms of the platform fee: a share of the total, a fixed amount, and a minimum.
 ///
-/// The fixed part and the minimum are in minor units of the order's currency, whichever that is.
+/// The fixed amount and the minimum are in minor units of the order's currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeeTerms {
     basis_points: u16,
@@ -15,22 +15,22 @@ pub struct FeeTerms {
     minimum: i64,
 }
 
-/// Numbers that are no terms of a fee.
+/// The reason why fee terms are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFee {
-    /// More than the whole, or less than nothing.
-    #[error("basis points are a whole number from 0 to {MAX_BASIS_POINTS}")]
+    /// The share is more than 100 percent.
+    #[error("basis points must be a whole number from 0 to {MAX_BASIS_POINTS}")]
     BasisPoints,
-    /// Less than nothing.
-    #[error("the fixed part of a fee is not negative")]
+    /// The fixed amount is negative.
+    #[error("the fixed amount of a fee can't be negative")]
     Fixed,
-    /// Less than nothing.
-    #[error("the minimum of a fee is not negative")]
+    /// The minimum is negative.
+    #[error("the minimum of a fee can't be negative")]
     Minimum,
 }
 
 impl FeeTerms {
-    /// These terms, if they are some.
+    /// Creates the terms, if all values are valid.
     pub fn new(basis_points: u16, fixed: i64, minimum: i64) -> Result<Self, InvalidFee> {
         match (basis_points, fixed, minimum) {
             (points, ..) if points > MAX_BASIS_POINTS => Err(InvalidFee::BasisPoints),
@@ -40,26 +40,26 @@ impl FeeTerms {
         }
     }
 
-    /// The part of the total, in hundredths of a per cent.
+    /// Returns the share of the total, in basis points.
     #[must_use]
     pub fn basis_points(self) -> u16 {
         self.basis_points
     }
 
-    /// What comes on top of the part, in minor units.
+    /// Returns the fixed amount, in minor units.
     #[must_use]
     pub fn fixed(self) -> i64 {
         self.fixed
     }
 
-    /// The least that is taken, in minor units.
+    /// Returns the minimum fee, in minor units.
     #[must_use]
     pub fn minimum(self) -> i64 {
         self.minimum
     }
 
-    /// The fee of an order with this total, in minor units: rounded once, half up, to the step in which amounts of the
-    /// currency are charged, and never more than the total.
+    /// Returns the fee for an order with this total, in minor units. It is rounded once, half up, to the
+    /// currency's step, and never exceeds the total.
     #[must_use]
     pub fn fee_for(self, total: Money) -> i64 {
         let whole = i128::from(MAX_BASIS_POINTS);

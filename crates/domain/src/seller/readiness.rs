@@ -1,14 +1,14 @@
-//! Whether a seller can be charged through.
+//! The readiness of a seller to accept payments.
 
 use std::collections::BTreeSet;
 
 use super::{Capability, ChargeType, ConnectionStatus, Requirements, Seller};
 use crate::string_enum;
 
-/// Which sellers the platform takes. Empty means all.
+/// The sellers that the platform supports. An empty set supports all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SupportedSellers {
-    /// ISO 3166-1 alpha-2 codes of countries, upper case.
+    /// ISO 3166-1 alpha-2 country codes, upper case.
     pub countries: BTreeSet<String>,
     /// Default currencies of accounts, lower case.
     pub currencies: BTreeSet<String>,
@@ -25,39 +25,39 @@ impl SupportedSellers {
 }
 
 string_enum! {
-    /// Why a seller can not be charged through.
+    /// The reason why a seller can't accept payments.
     #[derive(PartialOrd, Ord)]
     pub enum Blocker {
-        /// The platform may not use the account, or there is none yet.
+        /// The account isn't connected or doesn't exist yet.
         NotConnected = "not_connected",
-        /// The platform is about to end its use of the account.
+        /// The platform is disconnecting the account.
         Unlinking = "unlinking",
-        /// Stripe was not asked about the account yet.
+        /// Quittance hasn't read the account yet.
         NotChecked = "not_checked",
-        /// The owner has not told Stripe what it asks for at first.
+        /// The owner hasn't submitted the initial information.
         DetailsNotSubmitted = "details_not_submitted",
-        /// The account can not take payments.
+        /// The account can't accept payments.
         ChargesNotEnabled = "charges_not_enabled",
-        /// Stripe does not pay out to the account's bank.
+        /// Stripe doesn't pay out to the account's bank.
         PayoutsNotEnabled = "payouts_not_enabled",
-        /// No money can be transferred to the account, which destination charges need.
+        /// The account can't receive transfers, which destination charges need.
         TransfersNotActive = "transfers_not_active",
-        /// The account has no name to show to customers. Stripe's Checkout needs one.
+        /// The account has no name to show to customers. Stripe Checkout requires one.
         NoDisplayName = "no_display_name",
-        /// The platform takes no sellers of the account's country.
+        /// The platform doesn't support the account's country.
         CountryNotSupported = "country_not_supported",
-        /// The platform takes no sellers of the account's currency.
+        /// The platform doesn't support the account's currency.
         CurrencyNotSupported = "currency_not_supported",
     }
 }
 
 impl Blocker {
-    /// Whether this keeps the account from taking money, and not only the platform from wanting it.
+    /// Returns whether Stripe limits the account. The other blockers come from the platform.
     fn limits_capabilities(self) -> bool {
         matches!(self, Self::ChargesNotEnabled | Self::PayoutsNotEnabled | Self::TransfersNotActive)
     }
 
-    /// Whether a platform may end its use of an account because of this.
+    /// Returns whether this blocker allows the platform to disconnect the account without `force`.
     fn allows_unlink(self) -> bool {
         matches!(
             self,
@@ -72,40 +72,40 @@ impl Blocker {
 }
 
 string_enum! {
-    /// What a platform should tell a seller to do now.
+    /// The next step for the account's owner.
     pub enum NextAction {
-        /// Nothing.
+        /// The owner doesn't have to do anything.
         None = "none",
-        /// Connect the account, again if it was connected before.
+        /// Connect the account, even if it was connected before.
         Connect = "connect",
-        /// Connect another account: this one will never do.
+        /// Connect another account. This one can't become ready.
         ConnectAnotherAccount = "connect_another_account",
-        /// Finish what Stripe asks for at first.
+        /// Submit the initial information.
         CompleteOnboarding = "complete_onboarding",
-        /// Tell Stripe what is due, by the deadline if there is one.
+        /// Provide the required information, before the deadline if one is set.
         ProvideInformation = "provide_information",
-        /// Wait: Stripe looks at what was given.
+        /// Wait while Stripe verifies the information.
         AwaitVerification = "await_verification",
-        /// Give the account a name in Stripe's dashboard.
+        /// Set a display name in Stripe's Dashboard.
         SetDisplayName = "set_display_name",
-        /// Ask the platform: it has paused the account.
+        /// Contact the platform, which has paused the account.
         ContactPlatform = "contact_platform",
-        /// Look into Stripe's dashboard, which says what is wrong.
+        /// Check Stripe's Dashboard for the problem.
         CheckDashboard = "check_dashboard",
     }
 }
 
-/// Whether a seller can be charged through, why not, and what its owner should do.
+/// The readiness of a seller to accept payments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// Whether it can: there is no blocker.
+    /// Whether the seller can accept payments. This is the case if no blocker exists.
     pub ready: bool,
-    /// Why it can not, each once, in a fixed order.
+    /// The blockers, without duplicates, in a fixed order.
     pub blockers: Vec<Blocker>,
-    /// What its owner should do now.
+    /// The next step for the account's owner.
     pub next_action: NextAction,
-    /// Whether the platform may end its use of the account without further ado: an account that works should not be
-    /// lost by a slip.
+    /// Whether the platform can disconnect the account without `force`. The check protects working accounts
+    /// from mistakes.
     pub can_unlink: bool,
 }
 
@@ -143,8 +143,8 @@ fn blockers(seller: &Seller, supported: &SupportedSellers) -> Vec<Blocker> {
     unlinking.into_iter().chain(blocked).collect()
 }
 
-/// The first thing that stands in the way, as far as the owner can do something about it: what can never be mended
-/// comes before what can, and what the owner can do before what only time does.
+/// Returns the next step for the first blocker that the owner can act on. Permanent blockers come first, and
+/// steps for the owner come before waiting.
 fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
     let has = |blocker| blockers.contains(&blocker);
     if has(Blocker::NotConnected) {
@@ -177,7 +177,7 @@ fn next_action(seller: &Seller, blockers: &[Blocker]) -> NextAction {
     }
 }
 
-/// Whether Stripe was asked to make the account, and has not answered yet.
+/// Returns whether Quittance requested the account and Stripe hasn't created it yet.
 fn is_being_created(seller: &Seller) -> bool {
     seller.account_id.is_none() && seller.connection_status == ConnectionStatus::Connected
 }
@@ -186,7 +186,7 @@ fn needs_information(requirements: &Requirements) -> bool {
     !requirements.past_due.is_empty() || !requirements.currently_due.is_empty()
 }
 
-/// Whether it is Stripe's turn. See
+/// Returns whether Stripe is verifying the account. See
 /// <https://docs.stripe.com/api/accounts/object#account_object-requirements-disabled_reason>.
 fn is_in_review(requirements: &Requirements, transfers: Capability) -> bool {
     let disabled = requirements.disabled_reason.as_deref().unwrap_or_default();
