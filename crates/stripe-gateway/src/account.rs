@@ -1,4 +1,4 @@
-//! Connected accounts: the requests we make of them, and what is read from the answers.
+//! Connected accounts: creating, reading and finding them.
 
 pub(crate) mod view;
 
@@ -27,64 +27,66 @@ use crate::view::{QuittanceMetadata, StripeObject};
 use view::View;
 
 string_enum! {
-    /// Who runs an account. See <https://docs.stripe.com/connect/accounts>.
+    /// The type of a connected account. See <https://docs.stripe.com/connect/accounts>.
     pub enum AccountKind {
-        /// The platform, mostly: its owner sees a small dashboard, and the platform bears losses.
+        /// An Express account. The platform manages most of it and bears losses. The owner has a small
+        /// dashboard.
         Express = "express",
-        /// Its owner, with all of Stripe's dashboard.
+        /// A Standard account. The owner manages it with Stripe's full Dashboard.
         Standard = "standard",
     }
 }
 
 string_enum! {
-    /// What kind of business an account is of.
+    /// The business type of an account.
     pub enum BusinessType {
-        /// One person.
+        /// A person.
         Individual = "individual",
         /// A company.
         Company = "company",
-        /// An organisation that works for no profit.
+        /// A nonprofit organization.
         NonProfit = "non_profit",
-        /// A public body; only in the United States.
+        /// A government entity. Stripe supports it in the United States only.
         GovernmentEntity = "government_entity",
     }
 }
 
-/// An account that is to be made for a seller.
+/// The parameters of a new account for a seller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
-    /// The seller; travels as `metadata.seller_id`, and is the idempotency key.
+    /// The seller ID. It is sent as `metadata.seller_id` and is the idempotency key.
     pub seller_id: SellerId,
-    /// Who runs it.
+    /// The type of the account.
     pub kind: AccountKind,
-    /// ISO 3166-1 alpha-2 code of its country, which can not be changed; the platform's if none is given.
+    /// The country's ISO 3166-1 alpha-2 code. It can't be changed later. `None` means the platform's country.
     pub country: Option<String>,
-    /// Its owner's email address.
+    /// The owner's email address.
     pub email: Option<String>,
-    /// What kind of business it is of.
+    /// The business type.
     pub business_type: Option<BusinessType>,
 }
 
-/// An account as Stripe answered with it.
+/// An account from a response of Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountReply {
-    /// Stripe's id of it, `acct_…`.
+    /// The account's ID at Stripe, `acct_…`.
     pub account_id: String,
-    /// The second, at Stripe's clock, in which the request began; of an answer that Stripe replayed for its
-    /// idempotency key, that in which the account was made.
+    /// The second in which the request began, by Stripe's clock. If Stripe replayed the response for its
+    /// idempotency key, it is the second in which the account was created.
     pub began_s: i64,
-    /// What Stripe says of it. An account does not say whether its money is real: that is as our key is.
+    /// The account's state. It contains no mode, because the mode is that of the secret key.
     pub state: AccountState,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// The request that makes a seller's account, with the seller's id as its idempotency key. The same input gives
-    /// the same request.
+    /// Returns the request that creates a seller's account, with the seller ID as its idempotency key. Equal
+    /// input gives an equal request.
     ///
-    /// Asks for what both ways of charging need. Not for a Standard account: for that Stripe asks itself, and
-    /// refuses to be asked ("You cannot create Standard connected accounts with capabilities via API").
+    /// It requests the capabilities for both charge types, but not for a Standard account. Stripe requests those
+    /// itself and refuses the parameter ("You cannot create Standard connected accounts with capabilities via
+    /// API").
     #[must_use]
     pub fn freeze_account(new: &NewAccount) -> FrozenRequest {
         let metadata = [("seller_id".to_owned(), new.seller_id.to_string())];
@@ -112,28 +114,28 @@ impl Stripe {
         FrozenRequest::new(create.build(), &Account::own(), new.seller_id.as_str())
     }
 
-    /// Makes an account, or returns the one that was made with this key before.
+    /// Creates an account, or returns the one that was created with the same key before.
     pub async fn create_account(&self, request: &FrozenRequest) -> Result<AccountReply, Error> {
         self.account(request.call("accounts.create")).await
     }
 
-    /// Reads an account. One that the platform may not use any more is refused with
+    /// Reads an account. If the platform can no longer access it, the refusal is
     /// [`is_account_unreachable`](crate::Refusal::is_account_unreachable).
     pub async fn retrieve_account(&self, account_id: &str) -> Result<AccountReply, Error> {
         let request = RetrieveAccount::new(checked_id(account_id)?).build();
         self.account(get("accounts.retrieve", &Account::own(), request)).await
     }
 
-    /// The id of the account that our key is of, `acct_…`. A restricted key may be refused it.
-    /// See <https://docs.stripe.com/api/accounts/retrieve>.
+    /// Returns the ID of the account that owns the secret key, `acct_…`. Stripe may refuse this to a restricted key. See
+    /// <https://docs.stripe.com/api/accounts/retrieve>.
     pub async fn own_account_id(&self) -> Result<String, Error> {
         let own = Account::own();
         let call = get("accounts.retrieve_own", &own, RetrieveForMyAccountAccount::new().build());
         self.transport.call(&call, |reply| View::read(&reply.body)?.id()).await
     }
 
-    /// Looks for the account of a seller by its `metadata.seller_id`, among those made since a time: how a create is
-    /// resolved whose answer was lost and whose key can not be used again.
+    /// Finds a seller's account by `metadata.seller_id` among the accounts created since `created_since`. Use
+    /// it if the response to a create request was lost and its idempotency key has expired.
     pub async fn find_account(
         &self,
         seller_id: &SellerId,
@@ -160,7 +162,7 @@ fn read(reply: &Reply, json: &[u8]) -> Result<AccountReply, String> {
     Ok(AccountReply { account_id, began_s, state, request_id: reply.request_id.clone() })
 }
 
-/// To take cards on the account itself, and to be sent money that was taken on the platform's.
+/// Returns the capabilities for direct charges (card payments) and destination charges (transfers).
 fn needed_capabilities() -> CreateAccountCapabilities {
     let mut capabilities = CreateAccountCapabilities::new();
     let mut card_payments = CreateAccountCapabilitiesCardPayments::new();

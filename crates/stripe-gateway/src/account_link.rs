@@ -1,4 +1,4 @@
-//! Account Links, by which the owner of an account that the platform made comes to tell Stripe about themselves.
+//! Account Links, by which owners submit information about accounts that the platform created.
 
 use chrono::{DateTime, Utc};
 use quittance_domain::payment::Account;
@@ -18,13 +18,13 @@ use crate::transport::Reply;
 use crate::view::{StripeObject, stripe_object};
 
 string_enum! {
-    /// How much an owner is asked for.
+    /// The information that Stripe requests from the owner.
     #[derive(Default)]
     pub enum Collection {
-        /// What is due now.
+        /// Information that is due now.
         #[default]
         CurrentlyDue = "currently_due",
-        /// What will be due once the account has taken more money, too.
+        /// Also information that is due once the account has received more money.
         EventuallyDue = "eventually_due",
     }
 }
@@ -32,18 +32,19 @@ string_enum! {
 /// An Account Link.
 #[derive(Debug, Clone)]
 pub struct AccountLink {
-    /// Where the owner goes, once. Whoever has it may act as the owner: never stored, never logged.
+    /// The URL, for a single use. Anyone who has it can act as the owner, so it is never stored or logged.
     pub url: SecretString,
-    /// When nobody can go there any more.
+    /// The time when the link expires.
     pub expires_at: DateTime<Utc>,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// Makes a new link by which the owner of an account tells Stripe what it asks for. They come back to `return_url`,
-    /// done or not; and to `refresh_url` for a new link, if this one is over or was used before. Only for accounts
-    /// that the platform made. See <https://docs.stripe.com/api/account_links/create>.
+    /// Creates a link by which the owner submits the information that Stripe requires. Stripe returns the owner
+    /// to `return_url` when they leave. If the link has expired or was used, Stripe sends the owner to
+    /// `refresh_url` for a new one. Works only for accounts that the platform created. See
+    /// <https://docs.stripe.com/api/account_links/create>.
     pub async fn create_account_link(
         &self,
         account_id: &str,
@@ -61,7 +62,7 @@ impl Stripe {
             .collection_options(options)
             .refresh_url(refresh_url)
             .return_url(return_url);
-        // Whoever asks wants a new one: the key only lets this call be repeated.
+        // Each call creates a new link. The key only makes retries of this call safe.
         let key = format!("{account_id}:link:{:032x}", rand::random::<u128>());
         let own = Account::own();
         self.transport
@@ -70,7 +71,7 @@ impl Stripe {
     }
 }
 
-/// What we look at. See <https://docs.stripe.com/api/account_links/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/account_links/object>.
 #[derive(Deserialize)]
 struct View {
     object: Option<String>,

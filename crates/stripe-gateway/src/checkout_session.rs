@@ -1,4 +1,4 @@
-//! Checkout Sessions: the requests we make of them, and what is read from the answers.
+//! Checkout Sessions: creating, reading, finding and expiring them.
 
 pub(crate) mod view;
 
@@ -28,60 +28,60 @@ use crate::view::{QuittanceMetadata, StripeObject};
 use crate::{PaymentDetails, Stripe};
 use view::{ObservedSession, View};
 
-/// A Checkout Session that is to be made for an attempt to pay an order.
+/// The parameters of a new Checkout Session for a payment attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCheckoutSession {
-    /// The order; travels as `metadata.order_id`, as `client_reference_id`, and in the description, which
-    /// receipts show.
+    /// The order ID. It is sent as `metadata.order_id`, as `client_reference_id`, and in the description on
+    /// receipts.
     pub order_id: OrderId,
-    /// The attempt; travels as `metadata.payment_id`, and is the idempotency key.
+    /// The payment ID. It is sent as `metadata.payment_id` and is the idempotency key.
     pub payment_id: PaymentId,
-    /// The account that it is made on.
+    /// The account to create it on.
     pub account: Account,
-    /// What is to be paid, line by line: the names and prices of the order, not of the catalogue.
+    /// The lines to pay, with the names and prices of the order.
     pub lines: Vec<Line>,
-    /// The connected account to which the money, less the fee, is transferred at once; only on the platform's own
-    /// account. See <https://docs.stripe.com/connect/destination-charges>.
+    /// The connected account to which the amount minus the fee is transferred. Use it on the platform's own
+    /// account only. See <https://docs.stripe.com/connect/destination-charges>.
     pub destination: Option<String>,
-    /// What of it the platform keeps, in minor units; only on connected accounts or with a destination.
+    /// The platform fee, in minor units. Use it on connected accounts or with a destination.
     pub application_fee: Option<i64>,
-    /// When the money is taken.
+    /// The time of capture.
     pub capture_method: CaptureMethod,
-    /// What is told to Stripe of the customer. The email is filled in on Stripe's page.
+    /// The customer's details. Stripe's page shows the email address.
     pub details: PaymentDetails,
-    /// The shop's own words. Ours beside them win, and keys with square brackets, which Stripe does not
-    /// take, are left out.
+    /// The shop's metadata. Quittance's own keys take precedence. Keys with square brackets are omitted,
+    /// because Stripe doesn't accept them.
     pub metadata: Metadata,
-    /// Where the customer comes back to after paying. `{CHECKOUT_SESSION_ID}` in it becomes the Session's id.
+    /// The URL to return to after payment. Stripe replaces `{CHECKOUT_SESSION_ID}` in it.
     pub success_url: String,
-    /// Where the customer comes back to without paying.
+    /// The URL to return to without payment.
     pub cancel_url: String,
-    /// When nothing can be paid in it any more: from 30 minutes to 24 hours after it is made.
+    /// The time when the Session expires: from 30 minutes to 24 hours after its creation.
     pub expires_at: DateTime<Utc>,
 }
 
-/// A Checkout Session as Stripe answered with it.
+/// A Checkout Session from a response of Stripe.
 #[derive(Debug, Clone)]
 pub struct CheckoutSession {
-    /// How it stands.
+    /// The observed state.
     pub observation: SessionObservation,
-    /// What it says of its PaymentIntent, where there is one and the answer holds it: a read's does. Dated as
-    /// [`PaymentIntent`](crate::PaymentIntent)s are.
+    /// The state of its PaymentIntent, if one exists and the response contains it. A read contains it. Its time
+    /// is determined like that of a [`PaymentIntent`](crate::PaymentIntent).
     pub payment_intent: Option<Observation>,
-    /// Where the customer pays, while it is open.
+    /// The URL of the payment page, while the Session is open.
     pub url: Option<String>,
-    /// When nothing can be paid in it any more.
+    /// The time when the Session expires.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// The request that makes a Checkout Session, with the attempt's id as its idempotency key. The same input
-    /// gives the same request.
+    /// Returns the request that creates a Checkout Session, with the payment ID as its idempotency key. Equal
+    /// input gives an equal request.
     ///
-    /// The metadata goes to the PaymentIntent too, which Stripe does not copy by itself. Prices are not turned
-    /// into the customer's currency, or the amount would not be ours.
+    /// The PaymentIntent gets the same metadata, because Stripe doesn't copy it. Adaptive pricing is disabled,
+    /// so that the currency and amount stay those of the order.
     #[must_use]
     pub fn freeze_checkout_session(new: &NewCheckoutSession) -> FrozenRequest {
         let metadata = metadata(&new.metadata, &new.order_id, &new.payment_id);
@@ -114,7 +114,7 @@ impl Stripe {
         FrozenRequest::new(create.build(), &new.account, new.payment_id.as_str())
     }
 
-    /// Makes a Checkout Session, or returns the one that was made with this key before.
+    /// Creates a Checkout Session, or returns the one that was created with the same key before.
     pub async fn create_checkout_session(&self, request: &FrozenRequest) -> Result<CheckoutSession, Error> {
         self.checkout_session(request.call("checkout_sessions.create")).await
     }
@@ -129,9 +129,8 @@ impl Stripe {
         self.checkout_session(get("checkout_sessions.retrieve", account, request.build())).await
     }
 
-    /// Looks for the Checkout Session of an attempt by its `metadata.payment_id`, among those made on the
-    /// account since a time: how a create is resolved whose answer was lost and whose key can not be used
-    /// again.
+    /// Finds an attempt's Checkout Session by `metadata.payment_id` among those created since `created_since`.
+    /// Use it if the response to a create request was lost and its idempotency key has expired.
     pub async fn find_checkout_session(
         &self,
         account: &Account,
@@ -150,7 +149,7 @@ impl Stripe {
         self.find("checkout_sessions.list", account, matches, request, read).await
     }
 
-    /// Closes a Checkout Session, so that nothing can be paid in it any more. One that is not open is refused.
+    /// Expires a Checkout Session, so that it can't be paid. Stripe refuses this if the Session isn't open.
     pub async fn expire_checkout_session(
         &self,
         account: &Account,
@@ -173,10 +172,11 @@ impl Stripe {
     ) -> Result<CheckoutSession, String> {
         let mut view = View::read(json)?;
         if !view.is_payment() {
-            return Err("the Checkout Session is of no payment".to_owned());
+            return Err("the Checkout Session isn't for a payment".to_owned());
         }
         let (url, expires_at) = (view.url.take(), view.expires_at);
-        // Of a replayed answer the PaymentIntent is dated by when its Session was made, which was no later.
+        // In a replayed response, the PaymentIntent gets the time when the Session was created, which isn't
+        // later.
         let context = self.object_context(account, reply, &view.header());
         let ObservedSession { session, payment_intent } = view.observe(&context)?;
         Ok(CheckoutSession {

@@ -1,4 +1,4 @@
-//! What has to be known to call Stripe, checked before the first call.
+//! The configuration for calls to Stripe, validated before the first call.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,32 +7,33 @@ use quittance_domain::payment::Mode;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-/// How to call Stripe.
+/// The configuration for calls to Stripe.
 #[derive(Debug, Clone)]
 pub struct StripeConfig {
-    /// `sk_…` or a restricted `rk_…`, of test or live mode.
+    /// The secret key, `sk_…` or a restricted `rk_…`, of test or live mode.
     pub secret_key: SecretString,
-    /// Where the API is, without `/v1`: `https://api.stripe.com`, or a stand-in on this machine.
+    /// The base URL of the API without `/v1`: `https://api.stripe.com`, or a stand-in on this machine.
     pub api_base: String,
-    /// Where owners of accounts let the platform in, by OAuth: `https://connect.stripe.com`, or a stand-in on this
-    /// machine.
+    /// The base URL for OAuth: `https://connect.stripe.com`, or a stand-in on this machine.
     pub connect_base: String,
-    /// How long a connection may take to be made.
+    /// The time limit for a connection.
     pub connect_timeout: Duration,
-    /// How long one attempt may take, from connecting to the last byte. Shorter than the whole call, so that
-    /// a lost answer can be asked for again with the same idempotency key.
+    /// The time limit for one attempt, from connecting to the last byte. It is shorter than `total_timeout`, so
+    /// that a lost response can be requested again with the same idempotency key.
     pub attempt_timeout: Duration,
-    /// How long a call may take with all its retries.
+    /// The time limit for a call with all its retries.
     pub total_timeout: Duration,
-    /// How often an attempt that may be repeated is repeated.
+    /// The maximum number of retries of a call.
     pub max_retries: u32,
-    /// The longest wait before the first retry; it doubles with each one, and the wait is a random part of it.
+    /// The maximum delay before the first retry. It doubles with each retry, and the actual delay is a random
+    /// part of it.
     pub backoff: Duration,
 }
 
 impl StripeConfig {
-    /// A configuration with the usual timeouts: 3 s to connect, 8 s an attempt, 20 s in all, 4 retries. OAuth is at
-    /// `https://connect.stripe.com`; an API without TLS is a stand-in, which stands in for that too.
+    /// Creates a configuration with the default limits: 3 s to connect, 8 s for an attempt, 20 s in total, and
+    /// 4 retries. The base URL for OAuth is `https://connect.stripe.com`. If `api_base` isn't encrypted, it is
+    /// a stand-in and serves OAuth too.
     #[must_use]
     pub fn new(secret_key: SecretString, api_base: impl Into<String>) -> Self {
         let api_base = api_base.into();
@@ -50,7 +51,7 @@ impl StripeConfig {
         }
     }
 
-    /// The mode that the secret key's prefix means. See <https://docs.stripe.com/keys>.
+    /// Returns the mode from the prefix of the secret key. See <https://docs.stripe.com/keys>.
     pub(crate) fn mode(&self) -> Result<Mode, ConfigError> {
         let key = self.secret_key.expose_secret();
         let rest =
@@ -64,27 +65,27 @@ impl StripeConfig {
         if is_plain && !random.is_empty() { Ok(mode) } else { Err(ConfigError::NotASecretKey) }
     }
 
-    /// The API's base without a slash at its end, if it may be called.
+    /// Returns the validated base URL of the API.
     pub(crate) fn base(&self) -> Result<ApiBase, ConfigError> {
         ApiBase::checked(&self.api_base, ConfigError::NotABase, ConfigError::PlainHttp)
     }
 
-    /// The base of OAuth without a slash at its end, if it may be called.
+    /// Returns the validated base URL for OAuth.
     pub(crate) fn oauth_base(&self) -> Result<ApiBase, ConfigError> {
         ApiBase::checked(&self.connect_base, ConfigError::NotAConnectBase, ConfigError::PlainHttpConnect)
     }
 }
 
-/// Where Stripe lets owners of accounts in.
+/// Stripe's base URL for OAuth.
 const CONNECT_BASE: &str = "https://connect.stripe.com";
 
-/// Where a server of Stripe's is, checked.
+/// A validated base URL of a Stripe server.
 pub(crate) struct ApiBase {
-    /// Without a slash at its end.
+    /// The URL without a trailing slash.
     pub(crate) url: String,
-    /// Whether it is https.
+    /// Whether the scheme is `https`.
     pub(crate) encrypted: bool,
-    /// Whether it is on this machine.
+    /// Whether the host is this machine.
     pub(crate) is_loopback: bool,
 }
 
@@ -117,28 +118,28 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Why Stripe can not be called as configured. Never shows the key.
+/// The reason why the configuration is invalid. It never contains the key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The secret key is none.
+    /// The secret key isn't valid.
     #[error("the secret key must begin with sk_test_, sk_live_, rk_test_ or rk_live_")]
     NotASecretKey,
-    /// The API's base is no address of a server.
+    /// The API's base URL isn't valid.
     #[error("the API base must be like https://api.stripe.com, without /v1, a user name or parameters")]
     NotABase,
-    /// A secret key would travel in the clear.
+    /// The secret key would be sent unencrypted.
     #[error("the API base must be https, unless it is on this machine")]
     PlainHttp,
-    /// Connect's base is no address of a server.
+    /// The base URL for OAuth isn't valid.
     #[error(
         "Connect's base must be like https://connect.stripe.com, without a path, a user name or parameters"
     )]
     NotAConnectBase,
-    /// A secret key would travel in the clear.
+    /// The secret key would be sent unencrypted.
     #[error("Connect's base must be https, unless it is on this machine")]
     PlainHttpConnect,
-    /// The HTTP client could not be made, for example because the machine has no root certificates.
-    #[error("the HTTP client for Stripe could not be made")]
+    /// The HTTP client couldn't be created, for example because the machine has no root certificates.
+    #[error("failed to create the HTTP client for Stripe")]
     Client(#[source] reqwest::Error),
 }
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_says_the_mode() {
+    fn key_prefix_determines_the_mode() {
         for (key, mode) in [
             ("sk_test_51Ab", Some(Mode::Test)),
             ("rk_test_51Ab", Some(Mode::Test)),
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_travels_in_the_clear_on_this_machine_only() {
+    fn unencrypted_base_is_allowed_on_this_machine_only() {
         for base in [
             "https://api.stripe.com",
             "https://api.stripe.com/",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn oauth_is_where_it_is_named_or_with_the_stand_in() {
+    fn oauth_base_defaults_to_stripe_or_the_stand_in() {
         let connect_base = |base: &str| {
             let base = config("sk_test_1", base).oauth_base();
             base.map(|base| (base.url, base.encrypted)).expect("a base")
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_shows() {
+    fn debug_output_hides_the_secret_key() {
         let shown = format!("{:?}", config("sk_test_hush", "https://api.stripe.com"));
         assert!(!shown.contains("hush"), "{shown}");
     }

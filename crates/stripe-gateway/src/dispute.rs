@@ -1,4 +1,4 @@
-//! Disputes: how they are read, from answers and events.
+//! Disputes: listing and reading them.
 
 use quittance_domain::dispute::{DisputeObservation, DisputeState};
 use quittance_domain::payment::Account;
@@ -14,7 +14,7 @@ use crate::transport::Reply;
 use crate::view::{ObjectContext, ObjectHeader, Reference, StripeObject, require_id, stripe_object};
 
 impl Stripe {
-    /// Reads every dispute of a PaymentIntent, newest first.
+    /// Reads all disputes of a PaymentIntent, newest first.
     pub async fn list_disputes(
         &self,
         account: &Account,
@@ -30,7 +30,7 @@ impl Stripe {
             let view = View::read(json)?;
             let header = ObjectHeader { created: view.created, livemode: view.livemode };
             let observed = view.observe(self.object_context(account, reply, &header))?;
-            disputes.push(observed.ok_or("the dispute is of no PaymentIntent")?);
+            disputes.push(observed.ok_or("the dispute has no PaymentIntent")?);
             Ok(())
         };
         self.for_each_object("disputes.list", account, request, each).await?;
@@ -38,7 +38,7 @@ impl Stripe {
     }
 }
 
-/// What we look at. See <https://docs.stripe.com/api/disputes/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/disputes/object>.
 #[derive(Deserialize)]
 pub(crate) struct View {
     id: Option<String>,
@@ -61,8 +61,8 @@ struct EvidenceDetails {
 stripe_object!(View: "dispute", "dispute");
 
 impl View {
-    /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
-    /// error says what is missing.
+    /// Returns the observed state, or `None` if the charge has no PaymentIntent. The error names a missing
+    /// field.
     pub(crate) fn observe(self, context: ObjectContext) -> Result<Option<DisputeObservation>, String> {
         let stripe_dispute_id = require_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
@@ -70,7 +70,7 @@ impl View {
         };
         let status = self.status.as_deref().ok_or("the dispute has no status")?;
         let state = DisputeState {
-            status: status.parse().map_err(|_| "the dispute's status is none that we know")?,
+            status: status.parse().map_err(|_| "the dispute's status is unknown")?,
             amount: self.amount.ok_or("the dispute has no amount")?,
             currency: self.currency.ok_or("the dispute has no currency")?,
             reason: self.reason,

@@ -1,52 +1,51 @@
-//! What can go wrong with a call, sorted by what a caller can do about it.
+//! The errors of a call, by what the caller can do about them.
 
 use std::fmt;
 
-/// Why a call to Stripe gave no result.
+/// The reason why a call to Stripe gave no result.
 ///
-/// Nothing here shows a body, a secret, or Stripe's own message (which may repeat an email address) when it
-/// is displayed.
+/// The displayed text never contains a body, a secret or Stripe's own message, which may repeat an email
+/// address.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Stripe said no, and will say so again.
+    /// Stripe refused the request, and would refuse it again.
     #[error("Stripe refused the request ({0})")]
     Refused(Box<Refusal>),
-    /// No answer that settles anything: no connection, a timeout, a 409, 429 or 5xx that outlasted the retries, or an
-    /// answer that is not Stripe's. What was asked for may have been done all the same.
-    #[error("Stripe gave no final answer ({})", Trace { status: *status, request_id: request_id.as_deref() })]
+    /// No final response: no connection, a timeout, a 409, 429 or 5xx after all retries, or a response from
+    /// another server. Stripe may have executed the request anyway.
+    #[error("Stripe gave no final response ({})", Trace { status: *status, request_id: request_id.as_deref() })]
     Unavailable {
-        /// The HTTP status, if there was an answer; a 2xx if it was cut off.
+        /// The HTTP status, if a response arrived. A truncated response may have a 2xx.
         status: Option<u16>,
-        /// Stripe's `code`, for example `lock_timeout`, if the answer had one.
+        /// Stripe's `code`, for example `lock_timeout`, if the response has one.
         code: Option<String>,
-        /// Stripe's id of the request.
+        /// Stripe's request ID.
         request_id: Option<String>,
-        /// Stripe keeps this answer for the idempotency key and gives it again and again: repeating the
-        /// request is useless, look the object up instead.
-        /// See <https://docs.stripe.com/api/idempotent_requests>.
+        /// Whether Stripe repeats this stored response for the idempotency key. A retry is useless then, so
+        /// find the object instead. See <https://docs.stripe.com/api/idempotent_requests>.
         replayed: bool,
-        /// What went wrong on the way, if there was no answer or it was cut off.
+        /// The error of the connection, if no complete response arrived.
         source: Option<reqwest::Error>,
     },
-    /// Stripe did what was asked, and we can not read what it says of it.
-    #[error("Stripe's answer can not be read: {reason} ({})",
+    /// Stripe executed the request, but the response is unreadable.
+    #[error("Stripe's response is unreadable: {reason} ({})",
         Trace { status: Some(*status), request_id: request_id.as_deref() })]
     Unreadable {
         /// The HTTP status, a 2xx.
         status: u16,
-        /// Stripe's id of the request.
+        /// Stripe's request ID.
         request_id: Option<String>,
-        /// What about it, in our own words.
+        /// The reason. It repeats nothing from the response.
         reason: String,
     },
-    /// The request was never sent, because HTTP can not carry it: an id, an account or an idempotency key
-    /// with characters that none of them has.
-    #[error("a request to Stripe can not be written: {0}")]
+    /// The request was never sent, because HTTP can't transmit it. An ID, account or idempotency key contains
+    /// invalid characters.
+    #[error("a request to Stripe can't be sent: {0}")]
     Unsendable(&'static str),
 }
 
 impl Error {
-    /// Stripe's id of the request, for logs and for Stripe's support.
+    /// Returns Stripe's request ID, for logs and for Stripe's support.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -58,7 +57,7 @@ impl Error {
         }
     }
 
-    /// The word for it in metrics and logs.
+    /// Returns the name for metrics and logs.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
             Self::Refused(_) => "refused",
@@ -69,13 +68,13 @@ impl Error {
     }
 }
 
-/// Where a PaymentIntent and a Checkout Session name the account to which the money goes.
+/// The parameters that name the destination account of a PaymentIntent and of a Checkout Session.
 const DESTINATIONS: [&str; 2] =
     ["transfer_data[destination]", "payment_intent_data[transfer_data][destination]"];
 
-/// Why a refund can never be made as it was asked for, whatever changes at Stripe: what it would give back is gone, or is
-/// the bank's to give back, or is no amount. Stripe names what is wrong with an amount beside it by the parameter alone.
-/// See <https://docs.stripe.com/error-codes>.
+/// The error codes of refunds that can never succeed: the money is already refunded or disputed, or the amount
+/// is invalid. Stripe reports other errors of the amount by the parameter's name only. See
+/// <https://docs.stripe.com/error-codes>.
 const REFUND_IMPOSSIBLE: [&str; 5] = [
     "charge_already_refunded",
     "charge_disputed",
@@ -84,81 +83,82 @@ const REFUND_IMPOSSIBLE: [&str; 5] = [
     "amount_too_small",
 ];
 
-/// A 4xx of Stripe's that says no. See <https://docs.stripe.com/api/errors>.
+/// A final 4xx response of Stripe. See <https://docs.stripe.com/api/errors>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Stripe's `type`, for example `invalid_request_error`; OAuth has none.
+    /// Stripe's `type`, for example `invalid_request_error`. OAuth errors don't have it.
     pub kind: Option<String>,
-    /// Stripe's `code`, for example `resource_missing`; of OAuth its `error`, for example `invalid_grant`.
+    /// Stripe's `code`, for example `resource_missing`, or the `error` of OAuth, for example `invalid_grant`.
     pub code: Option<String>,
     /// The bank's `decline_code`.
     pub decline_code: Option<String>,
-    /// The parameter that it is about.
+    /// The name of the invalid parameter.
     pub param: Option<String>,
-    /// Stripe's words for a developer. They may repeat what was sent, an email address for one: not for logs.
+    /// Stripe's message for developers. It may repeat the request's values, such as an email address, so it
+    /// must not be logged.
     pub message: Option<String>,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
-    /// The second, at Stripe's clock, in which it answered.
+    /// The second of the response by Stripe's clock.
     pub answered_s: Option<i64>,
-    /// Stripe gave this answer before, to the first request with this idempotency key.
+    /// Whether Stripe replayed the response to the first request with this idempotency key.
     pub replayed: bool,
 }
 
 impl Refusal {
-    /// Whether what the request was about does not exist on this account, by its path. A parameter that names what
-    /// does not exist is refused with 400. See <https://docs.stripe.com/error-codes#resource-missing>.
+    /// Returns whether the object named in the path doesn't exist on this account. For an object named in a
+    /// parameter, Stripe returns 400. See <https://docs.stripe.com/error-codes#resource-missing>.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.status == 404 && self.has_code("resource_missing")
     }
 
-    /// Whether a refund that was refused so will be refused for ever. Any other refusal of one may pass: a balance is
-    /// filled up, a key or an account is mended.
+    /// Returns whether the refund can never succeed. Other refusals may pass later, for example when the
+    /// balance is sufficient.
     #[must_use]
     pub fn is_refund_impossible(&self) -> bool {
         REFUND_IMPOSSIBLE.iter().any(|code| self.has_code(code)) || self.param.as_deref() == Some("amount")
     }
 
-    /// Whether the idempotency key was used before with other parameters.
+    /// Returns whether the idempotency key was used before with other parameters.
     #[must_use]
     pub fn is_idempotency_mismatch(&self) -> bool {
         self.kind.as_deref() == Some("idempotency_error")
     }
 
-    /// Whether the platform may not use the connected account that the call was for, or there is none of this id:
-    /// its owner, or Stripe, has ended the platform's access.
-    /// See <https://docs.stripe.com/error-codes#account-invalid>.
+    /// Returns whether the platform can't access the call's connected account. The owner or Stripe disconnected
+    /// it, or it doesn't exist. See <https://docs.stripe.com/error-codes#account-invalid>.
     #[must_use]
     pub fn is_account_unreachable(&self) -> bool {
         self.status == 403 && self.has_code("account_invalid")
     }
 
-    /// Whether the platform may not transfer money to the connected account that a payment was to go to, or there is
-    /// none of this id: what [`is_account_unreachable`](Self::is_account_unreachable) is where the account is charged.
+    /// Returns whether the platform can't transfer to the destination account of a payment. It corresponds to
+    /// [`is_account_unreachable`](Self::is_account_unreachable) for destination charges.
     #[must_use]
     pub fn is_destination_unreachable(&self) -> bool {
         self.has_code("resource_missing")
             && self.param.as_deref().is_some_and(|param| DESTINATIONS.contains(&param))
     }
 
-    /// Whether an OAuth code can not be exchanged: it is expired, was used before, is another platform's or of the
-    /// other mode, or there never was one like it. Its owner has to begin anew.
-    /// See <https://docs.stripe.com/connect/oauth-reference#post-token-errors>.
+    /// Returns whether an OAuth code can't be exchanged: it expired, was used before, belongs to another
+    /// platform or mode, or never existed. The owner must start again. See
+    /// <https://docs.stripe.com/connect/oauth-reference#post-token-errors>.
     #[must_use]
     pub fn is_code_invalid(&self) -> bool {
         self.has_code("invalid_grant")
     }
 
-    /// Whether OAuth knows no such client of ours, or no account that is connected to it: it has one word for both.
+    /// Returns whether the client ID is unknown or the account isn't connected to it. OAuth uses one code for
+    /// both.
     pub(crate) fn is_client_invalid(&self) -> bool {
         self.has_code("invalid_client")
     }
 
-    /// Whether it is about our key or client id, which is wrong (401) or may not do this (403), and neither about
-    /// this request nor about a connected account: once that is mended, the same request may be fine.
+    /// Returns whether the secret key or client ID is wrong (401) or lacks permission (403). The request itself
+    /// may be valid. Errors about a connected account don't count.
     #[must_use]
     pub fn is_key_error(&self) -> bool {
         (matches!(self.status, 401 | 403) || self.is_client_invalid()) && !self.is_account_unreachable()
@@ -182,7 +182,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Which answer an error is about.
+/// The response that an error is about.
 struct Trace<'a> {
     status: Option<u16>,
     request_id: Option<&'a str>,
@@ -192,7 +192,7 @@ impl fmt::Display for Trace<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Some(status) => write!(f, "status {status}")?,
-            None => f.write_str("no answer")?,
+            None => f.write_str("no response")?,
         }
         match self.request_id {
             Some(request_id) => write!(f, ", request {request_id}"),

@@ -1,8 +1,7 @@
-//! Events: verified bytes in, what they say out.
+//! Reading verified events.
 //!
-//! Read leniently, because Stripe sends events in the shape of whichever API version an endpoint was made
-//! with, and adds types and fields at any time. Only the `id` and the `type` must be there. See
-//! <https://docs.stripe.com/api/events/object>.
+//! Parsing is lenient, because the format depends on the endpoint's API version, and Stripe adds types and
+//! fields at any time. Only `id` and `type` are required. See <https://docs.stripe.com/api/events/object>.
 
 use std::borrow::Cow;
 
@@ -19,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::view::{ObjectContext, Reference, StripeObject, stripe_object};
 use crate::{account, checkout_session, dispute, payment_intent, refund};
 
-/// What an event is about.
+/// The type of an event's object.
 #[derive(Clone, Copy)]
 enum Object {
     Account,
@@ -33,13 +32,14 @@ enum Object {
 }
 
 impl Object {
-    /// Whether it tells of a connected account itself: what happens to the platform's own is nothing to us.
+    /// Returns whether the object is about a connected account. Events about the platform's own account have no
+    /// effect.
     fn belongs_to_seller(self) -> bool {
         matches!(self, Self::Account | Self::Application | Self::Capability)
     }
 }
 
-/// The types with news for us, and what they are about.
+/// The supported event types and their objects.
 const HANDLED_TYPES: [(&str, Object); 25] = [
     ("account.application.deauthorized", Object::Application),
     (ACCOUNT_UPDATED, Object::Account),
@@ -75,20 +75,21 @@ const SESSION_EXPIRED: &str = "checkout.session.expired";
 const SESSION_FAILED: &str = "checkout.session.async_payment_failed";
 const SESSION_SUCCEEDED: &str = "checkout.session.async_payment_succeeded";
 
-/// Those that we do without where Stripe lists no more than 20 types. Whose owner has ended the platform's access can
-/// not be listed any more.
+/// Types that Quittance doesn't list, because Stripe accepts at most 20 types. After a disconnect, the
+/// account's events can't be listed.
 const UNLISTED_TYPES: [&str; 4] = [
     "account.application.deauthorized",
     "capability.updated",
     "charge.refund.updated",
     "payment_intent.created",
 ];
-/// One more: of its own account the platform wants to know nothing, and of a connected one more than of its own.
+/// One more type is omitted, which depends on the account: account updates on the platform's own account, and
+/// charge refunds on a connected one.
 const UNLISTED_ON_OWN: &str = ACCOUNT_UPDATED;
 const UNLISTED_ON_CONNECTED: &str = CHARGE_REFUNDED;
 const _: () = assert!(HANDLED_TYPES.len() - UNLISTED_TYPES.len() - 1 <= 20);
 
-/// The types that a list of an account's events is to hold.
+/// Returns the event types to list for an account.
 pub(crate) fn listed_types(account: &Account) -> Vec<String> {
     let extra = if *account == Account::own() { UNLISTED_ON_OWN } else { UNLISTED_ON_CONNECTED };
     let names = HANDLED_TYPES.iter().map(|(name, _)| *name);
@@ -96,12 +97,12 @@ pub(crate) fn listed_types(account: &Account) -> Vec<String> {
     listed.map(str::to_owned).collect()
 }
 
-/// The bytes are no event: no JSON, or without the `id` and `type` that every event has.
+/// An error for bytes that aren't a JSON object with the `id` and `type` of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the body is no JSON object with an id and a type")]
+#[error("the body isn't a JSON object with an id and a type")]
 pub struct NotAnEvent;
 
-/// What every event has around its object.
+/// The fields around an event's object.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -123,8 +124,21 @@ struct Data<'a> {
 
 /// Reads a verified event.
 ///
-/// What is missing around the object makes an event of a type that we handle unreadable; of such an event,
-/// and of one whose type we do not handle, `created` is then 0, `mode` is test, and `account` is our own.
+/// If a supported type lacks a field around its object, its content is [`EventContent::Unreadable`]. If a field
+/// is missing, `created` is 0, `mode` is test, and `account` is the platform's own.
+///
+/// ```
+/// use quittance_domain::event::EventContent;
+/// use quittance_stripe_gateway::event;
+///
+/// let payload = br#"{"id": "evt_1", "type": "customer.created", "created": 1795341600, "livemode": false}"#;
+/// let event = event::read(payload)?;
+///
+/// assert_eq!(event.id, "evt_1");
+/// assert_eq!(event.content, EventContent::Unhandled);
+/// assert!(event::read(b"not JSON").is_err());
+/// # Ok::<(), event::NotAnEvent>(())
+/// ```
 pub fn read(payload: &[u8]) -> Result<Event, NotAnEvent> {
     let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| NotAnEvent)?;
     if envelope.id.is_empty() || envelope.r#type.is_empty() {
@@ -165,7 +179,7 @@ fn content(
 ) -> Result<EventContent, String> {
     let created = created.ok_or("the event has no created")?;
     let mode = mode.ok_or("the event has no livemode")?;
-    let account = account.ok_or("the event's account is no id")?;
+    let account = account.ok_or("the event's account isn't an ID")?;
     let json = envelope
         .data
         .and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok())
@@ -207,7 +221,7 @@ fn content(
 
 fn payment(kind: &str, json: &[u8], context: ObjectContext) -> Result<Observation, String> {
     let observation = payment_intent::view::View::read(json)?.observe(context)?;
-    // An event is believed to be a success only if both its type and its object say so.
+    // A success requires that both the event's type and its object show it.
     let succeeded = matches!(observation.fact.state, ObservedState::Succeeded(_));
     if kind == SUCCEEDED && !succeeded {
         return Err(disagreement(PaymentStatus::Succeeded.as_str()));
@@ -215,7 +229,7 @@ fn payment(kind: &str, json: &[u8], context: ObjectContext) -> Result<Observatio
     Ok(observation)
 }
 
-/// Nothing, if the Session is of no payment.
+/// Returns `None` if the Session isn't for a payment.
 fn session(kind: &str, json: &[u8], context: &ObjectContext) -> Result<Option<SessionObservation>, String> {
     let view = checkout_session::view::View::read(json)?;
     if !view.is_payment() {
@@ -238,7 +252,7 @@ fn session(kind: &str, json: &[u8], context: &ObjectContext) -> Result<Option<Se
     Ok(Some(observation))
 }
 
-/// A charge, as far as it leads to its PaymentIntent. See <https://docs.stripe.com/api/charges/object>.
+/// The fields of a charge that lead to its PaymentIntent. See <https://docs.stripe.com/api/charges/object>.
 #[derive(Deserialize)]
 struct Charge {
     object: Option<String>,
@@ -247,7 +261,7 @@ struct Charge {
 
 stripe_object!(Charge: "charge", "charge");
 
-/// Nothing, if the charge was made without a PaymentIntent.
+/// Returns `None` if the charge has no PaymentIntent.
 fn money_movement(json: &[u8], context: ObjectContext) -> Result<Option<MoneyMovement>, String> {
     let charge = Charge::read(json)?;
     let ObjectContext { account, mode, provenance: _ } = context;
@@ -255,16 +269,16 @@ fn money_movement(json: &[u8], context: ObjectContext) -> Result<Option<MoneyMov
     Ok(payment_intent_id.map(|payment_intent_id| MoneyMovement { account, mode, payment_intent_id }))
 }
 
-/// How the account stood on which the event happened.
+/// Returns the account's state from the event.
 fn account_updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let (account_id, state) = account::view::View::read(json)?.observe()?;
     if account_id != account.as_str() {
-        return Err("the account is not the event's".to_owned());
+        return Err("the account isn't the event's".to_owned());
     }
     Ok(AccountEvent::Updated(Box::new(state)))
 }
 
-/// The platform, as far as it tells what it is.
+/// The fields of the platform's application.
 #[derive(Deserialize)]
 struct Application {
     object: Option<String>,
@@ -272,7 +286,7 @@ struct Application {
 
 stripe_object!(Application: "application", "application");
 
-/// A capability, as far as it tells whose it is. See <https://docs.stripe.com/api/capabilities/object>.
+/// The fields of a capability that lead to its account. See <https://docs.stripe.com/api/capabilities/object>.
 #[derive(Deserialize)]
 struct Capability {
     object: Option<String>,
@@ -281,17 +295,17 @@ struct Capability {
 
 stripe_object!(Capability: "capability", "capability");
 
-/// An account's capabilities are part of it: Stripe is asked for them all.
+/// Returns that the account changed. Capabilities belong to the account, so Quittance reads it at Stripe.
 fn capability_updated(json: &[u8], account: &Account) -> Result<AccountEvent, String> {
     let capability = Capability::read(json)?;
     match capability.account.and_then(Reference::into_id) {
         Some(account_id) if account_id != account.as_str() => {
-            Err("the capability's account is not the event's".to_owned())
+            Err("the capability's account isn't the event's".to_owned())
         }
         _ => Ok(AccountEvent::Changed),
     }
 }
 
 fn disagreement(value: &str) -> String {
-    format!("the type says {value}, the object does not")
+    format!("the type means {value}, but the object doesn't")
 }

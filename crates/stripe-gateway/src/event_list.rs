@@ -1,4 +1,4 @@
-//! Events as Stripe keeps them for 30 days: how those are found that never reached us.
+//! Stripe's list of events. It holds 30 days, so Quittance finds events there that no webhook delivered.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,35 +20,39 @@ use crate::request::get;
 use crate::transport::Reply;
 use crate::view::shape_error;
 
-/// Some of the events of an account, newest first.
+/// A page of an account's events, newest first.
 #[derive(Debug, Clone)]
 pub struct EventPage {
-    /// Those of the types that change something here.
+    /// The events of the listed types.
     pub events: Vec<ListedEvent>,
-    /// The id after which the next page begins, if there is one.
+    /// The event ID after which the next page starts, if one exists.
     pub next: Option<String>,
-    /// The second, at Stripe's clock, in which it was asked for.
+    /// The second in which the request began, by Stripe's clock.
     pub began_s: i64,
 }
 
-/// An event of a list.
+/// An event from a list.
 #[derive(Debug, Clone)]
 pub struct ListedEvent {
-    /// Stripe's id of it, `evt_…`.
+    /// The event ID, `evt_…`.
     pub id: String,
-    /// The second at Stripe's clock in which it was made.
+    /// The second of creation by Stripe's clock.
     pub created: i64,
-    /// Its JSON, which [`event::read`] reads as it reads a webhook's body.
+    /// The JSON of the event. [`event::read`] accepts it like the body of a webhook.
     pub payload: Bytes,
 }
 
 impl Stripe {
-    /// Reads one page of an account's events since a time: the newest, or those before the event `after`.
+    /// Reads a page of an account's events since `created_since`: the newest, or those before the event
+    /// `after`.
     ///
-    /// Leaves some out, since Stripe lists 20 types at most. `charge.refund.updated`, and on a connected account
-    /// `charge.refunded`: another event tells of the same refund. `payment_intent.created`: the answer to its making
-    /// told as much. `capability.updated`: `account.updated` tells more. `account.application.deauthorized`: after it
-    /// there is no list.
+    /// Stripe accepts at most 20 types, so some are omitted:
+    ///
+    /// - `charge.refund.updated`, and `charge.refunded` on a connected account: another event reports the
+    ///   same refund.
+    /// - `payment_intent.created`: the response to the create request contains the same state.
+    /// - `capability.updated`: `account.updated` contains more.
+    /// - `account.application.deauthorized`: after it, the list is inaccessible.
     pub async fn list_events(
         &self,
         account: &Account,
@@ -84,7 +88,7 @@ impl ListedEvent {
     fn read(json: &[u8], account: &Account) -> Result<Self, String> {
         let unreadable = |error: serde_json::Error| shape_error("event", &error);
         let envelope: Envelope = serde_json::from_slice(json).map_err(unreadable)?;
-        // Asked in the name of a connected account, Stripe leaves out whose events they are.
+        // Events that are listed for a connected account don't name that account.
         let payload = if envelope.account.is_some() || *account == Account::own() {
             Bytes::copy_from_slice(json)
         } else {

@@ -1,9 +1,9 @@
-//! Stripe's side: requests out, signatures and events in.
+//! Calls to Stripe, webhook signatures and Stripe's events.
 //!
-//! This is the only room that knows Stripe's field names. What goes out is made by async-stripe's typed
-//! request builders and sent by a transport of our own; what comes in, as an event or as the answer to a
-//! read, goes through one lenient view per object into the domain's observations, of which
-//! [`Observation`](quittance_domain::payment::Observation) is a PaymentIntent's.
+//! Only this crate contains Stripe's field names. It builds requests with the typed builders of async-stripe
+//! and sends them with its own transport. One lenient view for each type of object reads both events and
+//! responses. The views return the domain's observations, for example
+//! [`Observation`](quittance_domain::payment::Observation) for a PaymentIntent.
 
 mod account;
 mod account_link;
@@ -42,7 +42,7 @@ pub use request::FrozenRequest;
 
 use transport::Transport;
 
-/// Stripe's API, as one secret key sees it. Cheap to clone; clones share one pool of connections.
+/// A client for Stripe's API with one secret key. Clones share one connection pool.
 #[derive(Clone)]
 pub struct Stripe {
     transport: Arc<Transport>,
@@ -50,14 +50,14 @@ pub struct Stripe {
 }
 
 impl Stripe {
-    /// Makes the client. Connects to nothing yet.
+    /// Creates the client. It doesn't connect yet.
     pub fn new(config: &StripeConfig) -> Result<Self, ConfigError> {
         let mode = config.mode()?;
         let transport = Arc::new(Transport::new(config)?);
         Ok(Self { transport, mode })
     }
 
-    /// Whether the secret key moves real money.
+    /// Returns the mode of the secret key.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode

@@ -1,4 +1,4 @@
-//! Lists: read page by page, newest first, to their end. See <https://docs.stripe.com/api/pagination>.
+//! Paginated lists, newest first. See <https://docs.stripe.com/api/pagination>.
 
 use quittance_domain::payment::Account;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::request::get;
 use crate::transport::Reply;
 use crate::view::{QuittanceMetadata, shape_error};
 
-/// How many objects one page of a list holds: the most that Stripe gives.
+/// The number of objects on a page: Stripe's maximum.
 pub(crate) const PAGE_LIMIT: i64 = 100;
 
 /// A page as Stripe writes it.
@@ -22,7 +22,7 @@ pub(crate) struct Page<'a> {
     has_more: bool,
 }
 
-/// As much of an object in a list as tells whose it is: one that is not ours may be unreadable.
+/// The fields that identify a list's object. Other objects of the list may be unreadable.
 #[derive(Deserialize)]
 struct ListItem {
     id: String,
@@ -34,17 +34,17 @@ impl<'a> Page<'a> {
         serde_json::from_slice(body).map_err(|error| shape_error("list", &error))
     }
 
-    /// Its objects, newest first.
+    /// Returns the objects, newest first.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &'a [u8]> {
         self.data.iter().map(|json| json.get().as_bytes())
     }
 
-    /// The id after which the next page begins, if there is one.
+    /// Returns the ID after which the next page starts, if one exists.
     pub(crate) fn next(&self) -> Result<Option<String>, String> {
         if !self.has_more {
             return Ok(None);
         }
-        let last = self.objects().last().ok_or("an empty page of a list says that there is more")?;
+        let last = self.objects().last().ok_or("an empty page has has_more")?;
         ListItem::read(last).map(|last| Some(last.id))
     }
 }
@@ -56,7 +56,7 @@ impl ListItem {
 }
 
 impl Stripe {
-    /// Hands over every object of a list. `request` makes the request of the page after an id.
+    /// Calls `each` with every object of a list. `request` builds the request for the page after an ID.
     pub(crate) async fn for_each_object(
         &self,
         operation: &'static str,
@@ -79,10 +79,10 @@ impl Stripe {
         }
     }
 
-    /// Looks in a list for what carries an id of ours, with `read` for what was found.
+    /// Finds the object with matching metadata in a list, and reads it with `read`.
     ///
-    /// Lists rather than searches, because Stripe's search lags behind. Returns the oldest match: a seller
-    /// can make objects on their own account that carry our ids, but only once they have seen ours.
+    /// This uses lists because Stripe's search index lags. It returns the oldest match: a seller can create
+    /// objects with the same IDs on their own account, but only after seeing the original.
     pub(crate) async fn find<T>(
         &self,
         operation: &'static str,
@@ -94,8 +94,8 @@ impl Stripe {
         let mut oldest_match = None;
         let each = |reply: &Reply, json: &[u8]| {
             if ListItem::read(json)?.metadata.is_some_and(&matches) {
-                // Lists are newest first, so a later match is an older one. One that it replaces is nobody's
-                // business: it may have been made to be unreadable.
+                // Lists are newest first, so a later match is older. The replaced match may be unreadable on
+                // purpose.
                 oldest_match = Some(read(reply, json).map_err(|reason| reply.unreadable(reason)));
             }
             Ok(())

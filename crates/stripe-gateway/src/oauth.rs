@@ -1,5 +1,5 @@
-//! OAuth, by which the owner of an account lets the platform act for it. No key of the account is kept: the platform's
-//! own is enough, in the account's name. See <https://docs.stripe.com/connect/oauth-reference>.
+//! OAuth, by which an account's owner authorizes the platform. Quittance stores no key of the account, because
+//! the platform's own key suffices. See <https://docs.stripe.com/connect/oauth-reference>.
 
 use quittance_domain::payment::{Account, Mode};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,26 +16,26 @@ const AUTHORIZE: &str = "/oauth/authorize";
 const DEAUTHORIZE: &str = "/oauth/deauthorize";
 const TOKEN: &str = "/oauth/token";
 
-/// What is asked for: to charge, and not only to look.
+/// The requested scope. It allows charges.
 const READ_WRITE: &str = "read_write";
 
-/// An account whose owner has let the platform in.
+/// An account whose owner authorized the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthAccount {
-    /// Stripe's id of it, `acct_…`.
+    /// The account's ID at Stripe, `acct_…`.
     pub account_id: String,
-    /// Whether money is real there, for the platform that was let in.
+    /// The mode of the authorization.
     pub mode: Mode,
-    /// Whether the platform may charge, and not only look.
+    /// Whether the platform can create charges, not only read.
     pub can_write: bool,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// Where the owner of an account goes to let the platform in, which is known by its `client_id` (`ca_…`). Stripe
-    /// sends them on to `redirect_uri`, one of those named in the dashboard (the first if none is given), with the
-    /// `state` and a code, or why there is none.
+    /// Returns the URL where an account's owner authorizes the platform with this `client_id` (`ca_…`). Stripe
+    /// then redirects the owner to `redirect_uri`, with the `state` and a code or an error. The Dashboard lists
+    /// the allowed URIs. `None` means the first of them.
     #[must_use]
     pub fn authorize_url(&self, client_id: &str, state: &str, redirect_uri: Option<&str>) -> String {
         #[derive(Serialize)]
@@ -53,11 +53,11 @@ impl Stripe {
         self.transport.oauth_page(AUTHORIZE, &query.unwrap_or_default())
     }
 
-    /// Exchanges the code that an owner came back with, which connects the account.
+    /// Exchanges an OAuth code, which connects the account.
     ///
-    /// Asks Stripe once: a code that comes twice is void, with all that it brought. So after
-    /// [`Error::Unavailable`] the account may be connected or not, and its owner has to begin anew. A code that can
-    /// not be exchanged is refused with [`is_code_invalid`](crate::Refusal::is_code_invalid).
+    /// The request isn't retried, because a second use revokes the code and the authorization. After
+    /// [`Error::Unavailable`], the account may be connected or not, and the owner must start again. If the code
+    /// is invalid, the refusal is [`is_code_invalid`](crate::Refusal::is_code_invalid).
     pub async fn exchange_code(&self, code: &SecretString) -> Result<OAuthAccount, Error> {
         #[derive(Serialize)]
         struct TokenForm<'a> {
@@ -69,9 +69,8 @@ impl Stripe {
         self.transport.call(&call("oauth.token", TOKEN, &own, &form, false), OAuthGrant::read).await
     }
 
-    /// Ends the platform's use of an account that its owner let in. One that is not connected any more is done with.
-    /// A `client_id` that is not the platform's is refused with
-    /// [`is_key_error`](crate::Refusal::is_key_error).
+    /// Disconnects an account that was connected by OAuth. It succeeds if the account is already disconnected.
+    /// If the `client_id` isn't the platform's, the refusal is [`is_key_error`](crate::Refusal::is_key_error).
     pub async fn deauthorize(&self, client_id: &str, account_id: &str) -> Result<(), Error> {
         #[derive(Serialize)]
         struct DeauthorizeForm<'a> {
@@ -85,7 +84,7 @@ impl Stripe {
             Err(Error::Refused(refusal)) if refusal.is_client_invalid() => refusal,
             result => return result,
         };
-        // Stripe has one word for a client id that is not ours and for an account that is not connected to it.
+        // Stripe uses one code for a wrong client ID and for an account that isn't connected.
         match self.retrieve_account(account_id).await {
             Err(Error::Refused(gone)) if gone.is_account_unreachable() => Ok(()),
             Ok(_) | Err(Error::Refused(_)) => Err(Error::Refused(refused)),
@@ -105,7 +104,7 @@ fn call<'a>(
     ApiCall { operation, path: path.to_owned(), account: own, method: Method::OAuth { body, is_repeatable } }
 }
 
-/// What we look at. The keys beside it are nobody's to keep.
+/// The fields that Quittance reads. It doesn't keep the keys in the response.
 #[derive(Deserialize)]
 struct OAuthGrant {
     stripe_user_id: Option<String>,

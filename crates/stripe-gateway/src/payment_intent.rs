@@ -1,4 +1,4 @@
-//! PaymentIntents: the requests we make of them, and what is read from the answers.
+//! PaymentIntents: creating, reading, finding and changing them.
 
 pub(crate) mod view;
 
@@ -28,58 +28,57 @@ use crate::transport::{ApiCall, Reply};
 use crate::view::{QuittanceMetadata, StripeObject};
 use view::View;
 
-/// A PaymentIntent that is to be made for an attempt to pay an order.
+/// The parameters of a new PaymentIntent for a payment attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPaymentIntent {
-    /// The order; travels as `metadata.order_id` and in the description, which receipts show.
+    /// The order ID. It is sent as `metadata.order_id` and in the description on receipts.
     pub order_id: OrderId,
-    /// The attempt; travels as `metadata.payment_id`, and is the idempotency key.
+    /// The payment ID. It is sent as `metadata.payment_id` and is the idempotency key.
     pub payment_id: PaymentId,
-    /// The account that it is made on.
+    /// The account to create it on.
     pub account: Account,
-    /// What is to be paid.
+    /// The amount to pay.
     pub amount: Money,
-    /// The connected account to which the money, less the fee, is transferred at once; only on the platform's own
-    /// account. See <https://docs.stripe.com/connect/destination-charges>.
+    /// The connected account to which the amount minus the fee is transferred. Use it on the platform's own
+    /// account only. See <https://docs.stripe.com/connect/destination-charges>.
     pub destination: Option<String>,
-    /// What of it the platform keeps, in minor units; only on connected accounts or with a destination.
+    /// The platform fee, in minor units. Use it on connected accounts or with a destination.
     pub application_fee: Option<i64>,
-    /// When the money is taken.
+    /// The time of capture.
     pub capture_method: CaptureMethod,
-    /// What is told to Stripe of the customer.
+    /// The customer's details.
     pub details: PaymentDetails,
-    /// The shop's own words. Ours beside them win, and keys with square brackets, which Stripe does not
-    /// take, are left out.
+    /// The shop's metadata. Quittance's own keys take precedence. Keys with square brackets are omitted,
+    /// because Stripe doesn't accept them.
     pub metadata: Metadata,
 }
 
-/// What is told to Stripe of the customer. None of it is needed to pay, and it may change until paid.
+/// The customer's details for Stripe. They are optional and can change until payment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaymentDetails {
-    /// Where Stripe sends the receipt. `None` leaves what Stripe has.
+    /// The email address for the receipt. `None` keeps Stripe's value.
     pub receipt_email: Option<String>,
-    /// Where the goods go. `None` leaves what Stripe has.
+    /// The shipping address. `None` keeps Stripe's value.
     pub shipping: Option<Shipping>,
 }
 
-/// A PaymentIntent as Stripe answered with it.
+/// A PaymentIntent from a response of Stripe.
 #[derive(Debug, Clone)]
 pub struct PaymentIntent {
-    /// What it says of the payment.
+    /// The observed state.
     ///
-    /// Its fact is dated by the second, at Stripe's clock, in which the request began; an answer that Stripe
-    /// replayed for its idempotency key is older than that by an unknown time, and dated by the second in
-    /// which the PaymentIntent was made.
+    /// Its time is the second in which the request began, by Stripe's clock. A response that Stripe replayed
+    /// for its idempotency key is older. It gets the second in which the PaymentIntent was created.
     pub observation: Observation,
-    /// What a page needs to let the customer pay. Never stored, never logged.
+    /// The client secret, with which the customer's page confirms the payment. It is never stored or logged.
     pub client_secret: Option<SecretString>,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// The request that makes a PaymentIntent, with the attempt's id as its idempotency key. The same input
-    /// gives the same request.
+    /// Returns the request that creates a PaymentIntent, with the payment ID as its idempotency key. Equal
+    /// input gives an equal request.
     #[must_use]
     pub fn freeze_payment_intent(new: &NewPaymentIntent) -> FrozenRequest {
         let mut create = CreatePaymentIntent::new(new.amount.minor(), currency(new.amount.currency()))
@@ -105,7 +104,7 @@ impl Stripe {
         FrozenRequest::new(create.build(), &new.account, new.payment_id.as_str())
     }
 
-    /// Makes a PaymentIntent, or returns the one that was made with this key before.
+    /// Creates a PaymentIntent, or returns the one that was created with the same key before.
     pub async fn create_payment_intent(&self, request: &FrozenRequest) -> Result<PaymentIntent, Error> {
         self.payment_intent(request.call("payment_intents.create")).await
     }
@@ -116,9 +115,8 @@ impl Stripe {
         self.payment_intent(get("payment_intents.retrieve", account, request)).await
     }
 
-    /// Looks for the PaymentIntent of an attempt by its `metadata.payment_id`, among those made on the
-    /// account since a time: how a create is resolved whose answer was lost and whose key can not be used
-    /// again.
+    /// Finds an attempt's PaymentIntent by `metadata.payment_id` among those created since `created_since`. Use
+    /// it if the response to a create request was lost and its idempotency key has expired.
     pub async fn find_payment_intent(
         &self,
         account: &Account,
@@ -135,8 +133,8 @@ impl Stripe {
         self.find("payment_intents.list", account, matches, request, read).await
     }
 
-    /// Takes an amount of a held payment, in minor units; what is left of it is released. One that is not held
-    /// any more is refused.
+    /// Captures an amount of an authorized payment, in minor units, and releases the rest. Stripe refuses this
+    /// if the payment isn't authorized.
     pub async fn capture_payment_intent(
         &self,
         account: &Account,
@@ -148,7 +146,7 @@ impl Stripe {
         self.payment_intent(post("payment_intents.capture", account, request, idempotency_key)).await
     }
 
-    /// Cancels a PaymentIntent. One that can not be canceled any more is refused.
+    /// Cancels a PaymentIntent. Stripe refuses this if it can't be canceled.
     pub async fn cancel_payment_intent(
         &self,
         account: &Account,
@@ -159,7 +157,7 @@ impl Stripe {
         self.payment_intent(post("payment_intents.cancel", account, request, idempotency_key)).await
     }
 
-    /// Tells Stripe where the receipt and the goods go.
+    /// Sends the receipt address and the shipping address to Stripe.
     pub async fn update_payment_details(
         &self,
         account: &Account,
@@ -195,7 +193,7 @@ impl Stripe {
     }
 }
 
-/// What receipts and the dashboard say that a payment is for.
+/// Returns the description for receipts and the Dashboard.
 pub(crate) fn description(order_id: &OrderId) -> String {
     format!("Order {order_id}")
 }

@@ -1,4 +1,4 @@
-//! Products as Stripe keeps them: for sellers who want to see in their own dashboard what is sold through them.
+//! Products on a seller's account, for sellers who want to see them in their own Dashboard.
 
 use std::collections::HashMap;
 
@@ -16,19 +16,19 @@ use crate::request::{FrozenRequest, currency};
 use crate::transport::Reply;
 use crate::view::{StripeObject, require_id, stripe_object};
 
-/// A product as Stripe answered when asked to make it.
+/// A product from a response of Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StripeProduct {
-    /// Stripe's id of it, `prod_…`.
+    /// The product's ID at Stripe, `prod_…`.
     pub id: String,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// The request that makes a product with its price on an account. The same input gives the same request; the
-    /// idempotency key is made of the id and of the rest, so a product that was changed is another request. Our id
-    /// travels as `metadata.product_id`.
+    /// Returns the request that creates a product with its price on an account. Equal input gives an equal
+    /// request. The idempotency key contains the ID and a hash of the content, so a changed product is a new
+    /// request. The product ID is sent as `metadata.product_id`.
     #[must_use]
     pub fn freeze_product(
         account: &Account,
@@ -51,13 +51,13 @@ impl Stripe {
         frozen
     }
 
-    /// Makes a product, or returns the one that was made with this key before.
+    /// Creates a product, or returns the one that was created with the same key before.
     pub async fn create_product(&self, request: &FrozenRequest) -> Result<StripeProduct, Error> {
         self.transport.call(&request.call("products.create"), View::read_reply).await
     }
 }
 
-/// What we look at. See <https://docs.stripe.com/api/products/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/products/object>.
 #[derive(Deserialize)]
 struct View {
     id: Option<String>,

@@ -1,4 +1,4 @@
-//! Refunds: the requests we make of them, and what is read from answers and events.
+//! Refunds: creating, listing and reading them.
 
 use std::collections::HashMap;
 
@@ -19,40 +19,39 @@ use crate::view::{
     ObjectContext, ObjectHeader, QuittanceMetadata, Reference, StripeObject, require_id, stripe_object,
 };
 
-/// A refund that is to be made of what a PaymentIntent brought.
+/// The parameters of a new refund of a PaymentIntent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRefund {
-    /// Ours of it; travels as `metadata.refund_id`.
+    /// The refund ID. It is sent as `metadata.refund_id`.
     pub refund_id: RefundId,
-    /// The order; travels as `metadata.order_id`.
+    /// The order ID. It is sent as `metadata.order_id`.
     pub order_id: OrderId,
-    /// The account that the PaymentIntent lives on.
+    /// The account that owns the PaymentIntent.
     pub account: Account,
-    /// The PaymentIntent whose money goes back.
+    /// The PaymentIntent to refund.
     pub payment_intent_id: String,
-    /// How much, in the currency of the PaymentIntent.
+    /// The amount, in the PaymentIntent's currency.
     pub amount: Money,
-    /// Why.
+    /// The reason.
     pub reason: Option<RefundReason>,
-    /// What else goes back with it.
+    /// The parts of the payment that the refund reverses.
     pub terms: RefundTerms,
 }
 
-/// A refund as Stripe answered when asked to make it.
+/// A refund from the response to its creation.
 #[derive(Debug, Clone)]
 pub struct RefundReply {
-    /// How it stands. Dated as [`PaymentIntent`](crate::PaymentIntent)s are: an answer that Stripe replayed for
-    /// its idempotency key by the second in which the refund was made.
+    /// The observed state. Its time is determined like that of a [`PaymentIntent`](crate::PaymentIntent).
     pub observation: RefundObservation,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
 }
 
 impl Stripe {
-    /// Makes a refund, or returns the one that was made with this key before. The same input gives the same
-    /// request. A refusal that will never pass is
-    /// [`is_refund_impossible`](crate::Refusal::is_refund_impossible); any other may be asked about again, under another
-    /// key, because Stripe gives it again for as long as it knows this one.
+    /// Creates a refund, or returns the one that was created with the same key before. Equal input gives an
+    /// equal request. A refusal that is [`is_refund_impossible`](crate::Refusal::is_refund_impossible) is
+    /// final. After any other refusal, use a new key for the next try, because Stripe replays the refusal for
+    /// the old one.
     pub async fn create_refund(&self, new: &NewRefund, idempotency_key: &str) -> Result<RefundReply, Error> {
         let ours = [("order_id", new.order_id.to_string()), ("refund_id", new.refund_id.to_string())];
         let metadata: HashMap<String, String> = ours.map(|(key, id)| (key.to_owned(), id)).into();
@@ -67,7 +66,7 @@ impl Stripe {
                 RefundReason::RequestedByCustomer => CreateRefundReason::RequestedByCustomer,
             });
         }
-        // Where there is neither a transfer nor a fee, Stripe refuses to hear of it.
+        // Stripe refuses these parameters if no transfer or fee exists.
         if new.terms.reverse_transfer {
             create = create.reverse_transfer(true);
         }
@@ -82,7 +81,7 @@ impl Stripe {
         self.transport.call(&call, read).await
     }
 
-    /// Reads every refund of a PaymentIntent, newest first.
+    /// Reads all refunds of a PaymentIntent, newest first.
     pub async fn list_refunds(
         &self,
         account: &Account,
@@ -109,14 +108,14 @@ impl Stripe {
         json: &[u8],
     ) -> Result<RefundObservation, String> {
         let view = View::read(json)?;
-        // A refund does not say whether its money is real.
+        // A refund doesn't contain its mode.
         let header = ObjectHeader { created: view.created, livemode: None };
         let observed = view.observe(self.object_context(account, reply, &header))?;
-        observed.ok_or_else(|| "the refund is of no PaymentIntent".to_owned())
+        observed.ok_or_else(|| "the refund has no PaymentIntent".to_owned())
     }
 }
 
-/// What we look at. See <https://docs.stripe.com/api/refunds/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/refunds/object>.
 #[derive(Deserialize)]
 pub(crate) struct View {
     id: Option<String>,
@@ -134,8 +133,8 @@ pub(crate) struct View {
 stripe_object!(View: "refund", "refund");
 
 impl View {
-    /// What was seen, in our words; nothing if it is of a charge that was made without a PaymentIntent. The
-    /// error says what is missing.
+    /// Returns the observed state, or `None` if the charge has no PaymentIntent. The error names a missing
+    /// field.
     pub(crate) fn observe(self, context: ObjectContext) -> Result<Option<RefundObservation>, String> {
         let stripe_refund_id = require_id(self.id, Self::NAME)?;
         let Some(payment_intent_id) = self.payment_intent.and_then(Reference::into_id) else {
@@ -145,12 +144,12 @@ impl View {
             .currency
             .ok_or("the refund has no currency")?
             .parse()
-            .map_err(|_| "the refund's currency is none that we know")?;
+            .map_err(|_| "the refund's currency is unknown")?;
         let amount = self.amount.ok_or("the refund has no amount")?;
         let amount =
-            Money::new(amount, currency).map_err(|_| "the refund's amount is none of its currency")?;
+            Money::new(amount, currency).map_err(|_| "the refund's amount is invalid for its currency")?;
         let status = self.status.as_deref().ok_or("the refund has no status")?;
-        let status = status.parse().map_err(|_| "the refund's status is none that we know")?;
+        let status = status.parse().map_err(|_| "the refund's status is unknown")?;
         let ObjectContext { account, mode, provenance } = context;
         Ok(Some(RefundObservation {
             account,

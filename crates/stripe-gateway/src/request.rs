@@ -1,4 +1,4 @@
-//! What all requests have in common: how they are made of async-stripe's builders, and kept.
+//! Requests: building them with async-stripe's builders, and freezing them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,23 +13,24 @@ use stripe_client_core::RequestBuilder;
 use crate::error::Error;
 use crate::transport::{ApiCall, Method};
 
-/// A request that is sent letter for letter as often as it takes: its parameters and its idempotency key are
-/// stored before Stripe hears of it, since Stripe refuses a key that comes again with other parameters.
+/// A request that is stored before it is sent, and repeated byte for byte. Stripe refuses an idempotency key
+/// that is reused with other parameters.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenRequest {
     /// The path with `/v1`.
     pub path: String,
-    /// The form, urlencoded. Holds personal data.
+    /// The URL-encoded form. It contains personal data.
     pub body: String,
-    /// The idempotency key. Stripe forgets it after 24 hours; from then on only a look-up is safe.
+    /// The idempotency key. Stripe forgets it after 24 hours. After that, find the object instead of repeating
+    /// the request.
     pub idempotency_key: String,
-    /// The account that it acts on.
+    /// The account to call.
     #[serde(serialize_with = "write_account", deserialize_with = "read_account")]
     pub account: Account,
 }
 
 impl FrozenRequest {
-    /// Freezes a request that makes something.
+    /// Freezes a create request.
     pub(crate) fn new(
         request: RequestBuilder,
         account: &Account,
@@ -43,7 +44,7 @@ impl FrozenRequest {
         }
     }
 
-    /// The call that sends it.
+    /// Returns the call that sends this request.
     pub(crate) fn call(&self, operation: &'static str) -> ApiCall<'_> {
         ApiCall {
             operation,
@@ -69,7 +70,7 @@ fn write_account<S: Serializer>(account: &Account, serializer: S) -> Result<S::O
 }
 
 fn read_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Account, D::Error> {
-    // The platform's own account is the empty text.
+    // The empty string is the platform's own account.
     String::deserialize(deserializer).map(Account::connected)
 }
 
@@ -92,9 +93,8 @@ fn versioned(path: &str) -> String {
     format!("/v1{path}")
 }
 
-/// The fields of a form in the order of their names. Metadata travels through a hash map, whose order would
-/// make two freezes of one attempt differ. Items of an array stay in theirs: the tenth does not come before
-/// the second.
+/// Returns a form with its fields sorted by name. Metadata passes through a hash map with a random order, so
+/// two requests for one attempt would differ otherwise. The items of an array keep their order.
 fn sorted(form: &str) -> String {
     let mut fields: Vec<&str> = form.split('&').collect();
     fields.sort_by_cached_key(|field| {
@@ -105,25 +105,25 @@ fn sorted(form: &str) -> String {
     fields.join("&")
 }
 
-/// The shop's metadata with ours beside it.
+/// Merges the shop's metadata with Quittance's keys.
 pub(crate) fn metadata(
     theirs: &Metadata,
     order_id: &OrderId,
     payment_id: &PaymentId,
 ) -> HashMap<String, String> {
-    // Stripe takes no brackets in a key: they are its own way of writing a path, and could lead to ours.
+    // Stripe uses brackets for nested fields, so a key with brackets could overwrite Quittance's keys.
     let theirs = theirs.clone().into_iter().filter(|(key, _)| !key.contains(['[', ']']));
     let ours = [("order_id", order_id.to_string()), ("payment_id", payment_id.to_string())];
     theirs.chain(ours.map(|(key, id)| (key.to_owned(), id))).collect()
 }
 
-/// An id that can stand in a path. Anything else could lead to another resource.
+/// Returns the ID if it is safe in a path. Other characters could lead to another resource.
 pub(crate) fn checked_id(id: &str) -> Result<&str, Error> {
     let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if is_plain && !id.is_empty() {
         Ok(id)
     } else {
-        Err(Error::Unsendable("an id of Stripe's has letters, digits and underscores only"))
+        Err(Error::Unsendable("a Stripe ID can have only letters, digits and underscores"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The `Stripe-Signature` header: proof that an event's bytes are Stripe's and not old.
+//! The `Stripe-Signature` header, which proves the origin and age of an event.
 //!
 //! See <https://docs.stripe.com/webhooks/signature>.
 
@@ -6,33 +6,45 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-/// How far a signature's time may be from ours, in seconds, before and after. Stripe's own libraries use it.
+/// The maximum difference between a signature's time and the current time, in seconds. Stripe's libraries use
+/// the same value.
 pub const TOLERANCE_S: i64 = 300;
 
-/// Why an event is not believed.
+/// The reason why a signature is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The header is not a list of `name=value`.
-    #[error("the Stripe-Signature header can not be read")]
+    /// The header isn't a list of `name=value`.
+    #[error("the Stripe-Signature header is malformed")]
     Malformed,
     /// The header has no `t`.
     #[error("the Stripe-Signature header has no timestamp")]
     NoTimestamp,
-    /// The signature is right, but its time is too far from ours. Where this comes often, a clock is wrong.
+    /// The signature is valid, but its time differs too much. If this happens often, check the machine's clock.
     #[error("the signature was made {age_s} s ago")]
     Stale {
-        /// Its age in seconds; negative if it is from the future.
+        /// The signature's age in seconds. It is negative for a time in the future.
         age_s: i64,
     },
-    /// None of the signatures was made with one of the secrets.
-    #[error("no signature was made with a secret of ours")]
+    /// No signature was made with one of the secrets.
+    #[error("no signature matches a webhook secret")]
     NoMatch,
 }
 
-/// Checks that these bytes were signed with one of the secrets, not more than [`TOLERANCE_S`] from `now_s`.
+/// Verifies that the bytes were signed with one of the secrets, at most [`TOLERANCE_S`] from `now_s`.
 ///
-/// Stripe signs with two secrets for 24 hours after one was rolled, so there may be several signatures in
-/// the header, and several secrets here. Signatures are compared in constant time.
+/// After a rotation, Stripe signs with both secrets for 24 hours. So the header can have several signatures,
+/// and `secrets` several secrets. Signatures are compared in constant time.
+///
+/// ```
+/// use quittance_stripe_gateway::signature::{SignatureError, sign, verify};
+/// use secrecy::SecretString;
+///
+/// let secret = SecretString::from("whsec_test");
+/// let header = sign(b"{}", &secret, 1_795_341_600);
+///
+/// assert_eq!(verify(b"{}", &header, &[secret.clone()], 1_795_341_610), Ok(()));
+/// assert_eq!(verify(b"[]", &header, &[secret], 1_795_341_610), Err(SignatureError::NoMatch));
+/// ```
 pub fn verify(
     payload: &[u8],
     header: &str,
@@ -40,7 +52,7 @@ pub fn verify(
     now_s: i64,
 ) -> Result<(), SignatureError> {
     let header = Header::parse(header)?;
-    // Anybody can sign with the empty key, so it is the same as no secret.
+    // Anyone can sign with an empty key, so an empty secret never matches.
     let is_ours = secrets.iter().filter(|secret| !secret.expose_secret().is_empty()).any(|secret| {
         let mac = mac(payload, secret, header.timestamp);
         header.signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
@@ -55,7 +67,7 @@ pub fn verify(
     Ok(())
 }
 
-/// The header that Stripe would send with these bytes: what tests and tools sign events with.
+/// Returns the header that Stripe would send with these bytes. Tests and tools sign events with it.
 #[must_use]
 pub fn sign(payload: &[u8], secret: &SecretString, timestamp_s: i64) -> String {
     let timestamp = timestamp_s.to_string();
@@ -72,13 +84,13 @@ fn mac(payload: &[u8], secret: &SecretString, timestamp: &str) -> Hmac<Sha256> {
     mac
 }
 
-/// What a header says.
+/// The parsed header.
 struct Header<'a> {
-    /// `t` as it was written: these characters are part of what was signed.
+    /// The text of `t`. The signature covers these characters.
     timestamp: &'a str,
-    /// `t` as a second since 1970.
+    /// The value of `t`, in Unix seconds.
     timestamp_s: i64,
-    /// Every `v1` that is hexadecimal.
+    /// All hexadecimal `v1` signatures.
     signatures: Vec<Vec<u8>>,
 }
 
@@ -90,9 +102,9 @@ impl<'a> Header<'a> {
             let (name, value) = part.split_once('=').ok_or(SignatureError::Malformed)?;
             match (name.trim(), value.trim()) {
                 ("t", value) if timestamp.replace(value).is_some() => return Err(SignatureError::Malformed),
-                // What is not hexadecimal matches nothing, but another signature beside it may.
+                // A signature that isn't hexadecimal matches nothing, but another one may.
                 ("v1", value) => signatures.extend(hex::decode(value)),
-                // Other schemes, `v0` in test mode for one, prove nothing.
+                // Other schemes prove nothing, such as `v0` in test mode.
                 _ => {}
             }
         }

@@ -1,8 +1,9 @@
-//! How a request reaches Stripe: one pool of connections, timeouts, and retries that never do a thing twice.
+//! The HTTP transport to Stripe: one connection pool, timeouts, and retries that never execute a request twice.
 //!
-//! async-stripe's own client is not used: it opens a connection per request, does not repeat a request whose
-//! idempotency key is ours, and loses the request id and the status of answers that are no JSON. Neither is its
-//! `StripeClient` trait, because it returns a body alone, and we date what we read by the answer's headers.
+//! async-stripe's own client isn't used. It opens a connection for each request and doesn't retry requests with
+//! a caller's idempotency key. It also loses the request ID and status of responses that aren't JSON. Its
+//! `StripeClient` trait returns only the body, but Quittance needs the headers to determine the time of a
+//! response.
 
 use std::time::{Duration, Instant};
 
@@ -25,40 +26,40 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// No retry waits longer than this, unless Stripe asks for it.
+/// The longest delay before a retry, unless Stripe requests a longer one.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// One request. A read changes nothing, and a write has its key: they may be repeated. OAuth knows no keys.
+/// One call. Reads and writes with an idempotency key can be retried. OAuth has no idempotency keys.
 pub(crate) struct ApiCall<'a> {
-    /// What it is called in metrics and logs.
+    /// The name for metrics and logs.
     pub(crate) operation: &'static str,
-    /// The path; of the API's, with `/v1`.
+    /// The path. For the API, it starts with `/v1`.
     pub(crate) path: String,
-    /// The account that it acts on.
+    /// The account to call.
     pub(crate) account: &'a Account,
-    /// What it does.
+    /// The method and its parameters.
     pub(crate) method: Method<'a>,
 }
 
-/// What a request does.
+/// The method of a call.
 pub(crate) enum Method<'a> {
-    /// Reads.
+    /// A read.
     Get {
-        /// The query, urlencoded; may be empty.
+        /// The URL-encoded query, or the empty string.
         query: String,
     },
-    /// Writes.
+    /// A write.
     Post {
-        /// The form, urlencoded; may be empty.
+        /// The URL-encoded form, or the empty string.
         body: String,
-        /// Under which Stripe does it once.
+        /// The idempotency key, by which Stripe executes the request once.
         idempotency_key: &'a str,
     },
-    /// Writes where owners of accounts let the platform in.
+    /// A write to the OAuth server.
     OAuth {
-        /// The form, urlencoded. May hold a secret.
+        /// The URL-encoded form. It may contain a secret.
         body: String,
-        /// Whether it comes to the same if Stripe is asked twice.
+        /// Whether a second request has the same result.
         is_repeatable: bool,
     },
 }
@@ -69,28 +70,28 @@ impl Method<'_> {
     }
 }
 
-/// An answer that says yes.
+/// A successful response.
 pub(crate) struct Reply {
     /// The HTTP status, a 2xx.
     status: u16,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub(crate) request_id: Option<String>,
-    /// Whether Stripe gave this answer before, to the first request with this key.
+    /// Whether Stripe replayed the response to the first request with this key.
     pub(crate) replayed: bool,
-    /// The second, at Stripe's clock, in which the request began.
+    /// The second in which the request began, by Stripe's clock.
     pub(crate) began_at_stripe_s: i64,
-    /// What it says.
+    /// The body.
     pub(crate) body: Bytes,
 }
 
 impl Reply {
-    /// That it can not be read, and why, in our own fields.
+    /// Returns the error for an unreadable response. The reason repeats nothing from it.
     pub(crate) fn unreadable(&self, reason: String) -> Error {
         Error::Unreadable { status: self.status, request_id: self.request_id.clone(), reason }
     }
 }
 
-/// One attempt that gave no reply.
+/// A failed attempt.
 struct AttemptError {
     error: Error,
     is_repeatable: bool,
@@ -98,13 +99,13 @@ struct AttemptError {
 }
 
 impl AttemptError {
-    /// Whether Stripe can not have heard of it, because there never was a connection.
+    /// Returns whether Stripe can't have received the request, because no connection was made.
     fn never_connected(&self) -> bool {
         matches!(&self.error, Error::Unavailable { source: Some(error), .. } if error.is_connect())
     }
 }
 
-/// A server of Stripe's, and the connections to it.
+/// A Stripe server with its connections.
 struct Server {
     http: reqwest::Client,
     base: String,
@@ -121,14 +122,14 @@ impl Server {
             builder = builder.no_proxy();
         }
         if !base.encrypted {
-            // Without TLS there is no need for root certificates, which a slim machine may lack.
+            // Unencrypted connections need no root certificates, which a slim machine may lack.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self { http: builder.build().map_err(ConfigError::Client)?, base: base.url })
     }
 }
 
-/// The connections to Stripe and the rules for using them.
+/// The connections to Stripe and the limits for calls.
 pub(crate) struct Transport {
     api: Server,
     oauth: Server,
@@ -141,7 +142,7 @@ pub(crate) struct Transport {
 impl Transport {
     pub(crate) fn new(config: &StripeConfig) -> Result<Self, ConfigError> {
         let (api, oauth) = (config.base()?, config.oauth_base()?);
-        // The process has one provider of cryptography. Where another one was chosen before, it serves too.
+        // A process has one cryptography provider. If one is installed already, it works too.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             api: Server::new(config, api)?,
@@ -153,12 +154,12 @@ impl Transport {
         })
     }
 
-    /// The address of a page of Stripe's for owners of accounts.
+    /// Returns the URL of an OAuth page.
     pub(crate) fn oauth_page(&self, path: &str, query: &str) -> String {
         format!("{}{path}?{query}", self.oauth.base)
     }
 
-    /// Sends a request until there is an answer or no more time, and reads the answer.
+    /// Sends a request, retries it within the time limit, and reads the response.
     pub(crate) async fn call<T>(
         &self,
         call: &ApiCall<'_>,
@@ -188,7 +189,7 @@ impl Transport {
         result
     }
 
-    /// Returns how many attempts it took, too.
+    /// Returns the number of attempts and the result.
     async fn send(&self, call: &ApiCall<'_>, deadline: Instant) -> (u32, Result<Reply, Error>) {
         let mut retries = 0;
         loop {
@@ -230,9 +231,9 @@ impl Transport {
                 body,
             }),
             (200..=299, Err(cut_off)) => Err(AttemptError::from_transport(cut_off, Some((status, &headers)))),
-            // Of one that is no refusal, the status says enough where the body was cut off.
+            // If the body of an error is truncated, the status is sufficient.
             (status, body) => {
-                let fields = ApiErrorFields::of(&call.method, &body.unwrap_or_default());
+                let fields = ApiErrorFields::from_body(&call.method, &body.unwrap_or_default());
                 Err(AttemptError::with_answer(status, &headers, fields))
             }
         }
@@ -262,22 +263,22 @@ impl Transport {
     }
 }
 
-/// What every request carries.
+/// Returns the headers of all requests.
 fn headers(config: &StripeConfig) -> Result<HeaderMap, ConfigError> {
     let bearer = format!("Bearer {}", config.secret_key.expose_secret());
     let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ConfigError::NotASecretKey)?;
     bearer.set_sensitive(true);
-    // The version that the request builders were generated for, whatever the account's default is.
+    // The version for which the request builders were generated. The account's default version doesn't matter.
     let version = HeaderValue::from_str(stripe_client_core::VERSION.as_str())
         .expect("a version of Stripe's API is printable");
     Ok([(AUTHORIZATION, bearer), (STRIPE_VERSION, version)].into_iter().collect())
 }
 
 impl AttemptError {
-    /// There was no answer, or only the head of one.
+    /// Creates the error for a missing or truncated response.
     fn from_transport(error: reqwest::Error, head: Option<(u16, &HeaderMap)>) -> Self {
         if error.is_builder() {
-            let error = Error::Unsendable("its address or a header has characters that HTTP does not carry");
+            let error = Error::Unsendable("its URL or a header contains invalid characters");
             return Self { error, is_repeatable: false, retry_after: None };
         }
         let error = Error::Unavailable {
@@ -290,12 +291,12 @@ impl AttemptError {
         Self { error, is_repeatable: true, retry_after: None }
     }
 
-    /// There was an answer, and it was no 2xx. One without Stripe's fields is somebody else's between Stripe and us, a
-    /// proxy's for one, whatever its status: it refuses nothing.
+    /// Creates the error for a response that isn't a 2xx. If the body isn't Stripe's, a proxy or another server
+    /// wrote it, so it never counts as a refusal.
     fn with_answer(status: u16, headers: &HeaderMap, fields: Option<ApiErrorFields>) -> Self {
         let request_id = text(headers, &REQUEST_ID);
         let replayed = is_true(headers, &IDEMPOTENT_REPLAYED);
-        // See <https://docs.stripe.com/error-low-level> for which of them may be different the next time.
+        // These statuses can pass on a retry. See <https://docs.stripe.com/error-low-level>.
         let is_passing = matches!(status, 408 | 409 | 424 | 429 | 500..);
         let is_final = matches!(status, 400..=499) && !is_passing && fields.is_some();
         let fields = fields.unwrap_or_default();
@@ -329,14 +330,14 @@ impl AttemptError {
     }
 }
 
-/// An error as Stripe writes it. See <https://docs.stripe.com/api/errors>.
+/// The body of an error. See <https://docs.stripe.com/api/errors>.
 #[derive(Deserialize)]
 struct ErrorBody {
     error: ErrorField,
 }
 
-/// OAuth writes but a word, and a description beside it, which may repeat a secret and is not read. See
-/// <https://docs.stripe.com/connect/oauth-reference>.
+/// The `error` field. OAuth has only a code and a description. The description may repeat a secret, so it isn't
+/// read. See <https://docs.stripe.com/connect/oauth-reference>.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ErrorField {
@@ -354,11 +355,11 @@ struct ApiErrorFields {
 }
 
 impl ApiErrorFields {
-    /// What an answer says, if it is an error in the shape that Stripe has for such a call.
-    fn of(method: &Method<'_>, body: &[u8]) -> Option<Self> {
+    /// Parses a body, if it has the error format for this method.
+    fn from_body(method: &Method<'_>, body: &[u8]) -> Option<Self> {
         let ErrorBody { error } = serde_json::from_slice(body).ok()?;
         match (error, method) {
-            // Every error of the API has a type.
+            // All API errors have a type.
             (ErrorField::Api(fields), _) => Some(fields).filter(|fields| fields.r#type.is_some()),
             (ErrorField::OAuth(word), Method::OAuth { .. }) => {
                 let is_plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -369,15 +370,15 @@ impl ApiErrorFields {
     }
 }
 
-/// How long to wait before the next retry: a random part of a time that doubles, so that many callers who
-/// failed together do not come back together, and no less than Stripe asks for.
+/// Returns the delay before the next retry: a random part of a duration that doubles, but not less than
+/// `Retry-After`. Randomness spreads callers that failed together.
 fn wait(backoff: Duration, retries: u32, random: f64, retry_after: Option<Duration>) -> Duration {
     let most = backoff.saturating_mul(2_u32.saturating_pow(retries)).min(MAX_BACKOFF);
     most.mul_f64(random).max(retry_after.unwrap_or_default())
 }
 
-/// The second in which a request began by the clock that wrote the answer's `Date`: rounded down, so that
-/// what was read is never taken for newer than it is.
+/// Returns the second in which a request began, by the clock of the response's `Date`. It is rounded down, so
+/// that an observation never seems newer than it is.
 fn began_at_stripe_s(headers: &HeaderMap, elapsed: Duration) -> Option<i64> {
     let answered = DateTime::parse_from_rfc2822(&text(headers, &DATE)?).ok()?.timestamp();
     let elapsed_s = i64::try_from(elapsed.as_secs()).ok()? + i64::from(elapsed.subsec_nanos() > 0);
@@ -397,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_bound_and_are_never_shorter_than_asked_for() {
+    fn retry_delay_doubles_up_to_a_limit_and_respects_retry_after() {
         let base = Duration::from_millis(500);
         let s = Duration::from_secs_f64;
         assert_eq!(wait(base, 0, 1.0, None), s(0.5));
@@ -409,10 +410,9 @@ mod tests {
         assert_eq!(wait(base, 1, 1.0, Some(s(0.0))), s(1.0));
     }
 
-    /// What was not heard can be said again, whatever it is.
     #[tokio::test]
-    async fn where_nobody_listens_a_code_is_sent_again() {
-        // Only root may listen on this port.
+    async fn unsent_request_is_retried_even_if_not_repeatable() {
+        // Only root can listen on this port.
         let base = "http://127.0.0.1:1".to_owned();
         let mut config = StripeConfig::new("sk_test_51Abc".to_owned().into(), base);
         config.backoff = Duration::from_millis(1);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_dated_by_the_second_in_which_it_began_at_stripe() {
+    fn response_time_is_the_second_in_which_the_request_began() {
         let date = |text: &'static str| HeaderMap::from_iter([(DATE, HeaderValue::from_static(text))]);
         let headers = date("Sun, 22 Nov 2026 10:00:00 GMT");
         for (elapsed_ms, second) in

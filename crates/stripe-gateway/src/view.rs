@@ -1,7 +1,7 @@
-//! What the lenient views of Stripe's objects have in common.
+//! Shared parts of the lenient views of Stripe's objects.
 //!
-//! Unknown fields and words are normal, expanded objects stand where ids stood, and an older API version
-//! leaves fields out. So only what a fact is made of is asked for, and only when it is.
+//! Unknown fields and values are normal, references may be expanded, and older API versions omit fields. So a
+//! view requires only the fields of a fact.
 
 use quittance_domain::id::{OrderId, PaymentId, RefundId, SellerId};
 use quittance_domain::payment::{Account, Mode, Provenance};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::Stripe;
 use crate::transport::Reply;
 
-/// The keys of metadata that are ours. Others write into metadata too, so anything may stand there.
+/// Quittance's metadata keys. Other programs can write metadata, so the values may be anything.
 #[derive(Default, Deserialize)]
 pub(crate) struct QuittanceMetadata {
     #[serde(rename = "order_id")]
@@ -25,22 +25,22 @@ pub(crate) struct QuittanceMetadata {
 }
 
 impl QuittanceMetadata {
-    /// `metadata.order_id` and `metadata.payment_id`, as far as they are ours.
+    /// Returns the valid values of `metadata.order_id` and `metadata.payment_id`.
     pub(crate) fn payment_ids(self) -> (Option<OrderId>, Option<PaymentId>) {
         (parsed(self.order), parsed(self.payment))
     }
 
-    /// `metadata.payment_id`, if it is one of ours.
+    /// Returns `metadata.payment_id`, if valid.
     pub(crate) fn payment_id(self) -> Option<PaymentId> {
         parsed(self.payment)
     }
 
-    /// `metadata.refund_id`, if it is one of ours.
+    /// Returns `metadata.refund_id`, if valid.
     pub(crate) fn refund_id(self) -> Option<RefundId> {
         parsed(self.refund)
     }
 
-    /// `metadata.seller_id`, if it is one of ours.
+    /// Returns `metadata.seller_id`, if valid.
     pub(crate) fn seller_id(self) -> Option<SellerId> {
         parsed(self.seller)
     }
@@ -50,7 +50,7 @@ fn parsed<Id: std::str::FromStr>(value: Option<Value>) -> Option<Id> {
     value?.as_str()?.parse().ok()
 }
 
-/// An object, by its id or expanded.
+/// A reference to an object: its ID, or the expanded object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Reference {
@@ -59,43 +59,42 @@ pub(crate) enum Reference {
 }
 
 impl Reference {
-    /// The id; none if it is empty.
+    /// Returns the ID, unless it is empty.
     pub(crate) fn into_id(self) -> Option<String> {
         let (Self::Id(id) | Self::Expanded { id }) = self;
         Some(id).filter(|id| !id.is_empty())
     }
 }
 
-/// Where an object was seen.
+/// The origin of an observed object.
 #[derive(Clone)]
 pub(crate) struct ObjectContext {
-    /// The account that it lives on.
+    /// The account that owns the object.
     pub(crate) account: Account,
-    /// Whether money is real there.
+    /// The mode of the object.
     pub(crate) mode: Mode,
-    /// When, and by which event.
+    /// The time and the event.
     pub(crate) provenance: Provenance,
 }
 
-/// What an object says of itself.
+/// The header fields of an object.
 pub(crate) struct ObjectHeader {
-    /// The second at Stripe's clock in which it was made.
+    /// The second of creation by Stripe's clock.
     pub(crate) created: Option<i64>,
-    /// Whether money is real where it lives.
+    /// The mode.
     pub(crate) livemode: Option<bool>,
 }
 
 impl Reply {
-    /// From when what it says is: the second, at Stripe's clock, in which the request began. An answer that Stripe
-    /// replayed for its idempotency key is older than that by an unknown time, and dated by the second in which the
-    /// object was made.
+    /// Returns the time of a response: the second in which the request began, by Stripe's clock. A replayed
+    /// response is older by an unknown time, so it gets the second in which the object was created.
     pub(crate) fn provenance_s(&self, created: Option<i64>) -> i64 {
         if self.replayed { created.unwrap_or_default() } else { self.began_at_stripe_s }
     }
 }
 
 impl Stripe {
-    /// Where the object of an answer was seen.
+    /// Returns the context of an object in a response.
     pub(crate) fn object_context(
         &self,
         account: &Account,
@@ -110,38 +109,38 @@ impl Stripe {
     }
 }
 
-/// Where a text is not what was expected. The parser's own words may repeat what stands there.
+/// Returns the position of a format error. The parser's own message may repeat values, so it isn't used.
 pub(crate) fn shape_error(expected: &str, error: &serde_json::Error) -> String {
-    format!("no {expected} as we know it, from line {} column {} on", error.line(), error.column())
+    format!("not the expected format of a {expected}: line {} column {}", error.line(), error.column())
 }
 
-/// The id that an object of ours must have.
+/// Returns the object's ID, which is required.
 pub(crate) fn require_id(id: Option<String>, name: &str) -> Result<String, String> {
     id.filter(|id| !id.is_empty()).ok_or_else(|| format!("the {name} has no id"))
 }
 
-/// An object of Stripe's, as far as we look at it.
+/// A view of a Stripe object.
 pub(crate) trait StripeObject<'a>: Deserialize<'a> {
-    /// What it says that it is, if it says so.
+    /// The expected value of `object`, if it is present.
     const OBJECT: &'static str;
 
-    /// What we call it.
+    /// The name for error texts.
     const NAME: &'static str;
 
-    /// Its `object`.
+    /// Returns the `object` field.
     fn object(&self) -> Option<&str>;
 
-    /// Reads one; the error says where it has another shape than we know, never what stands there.
+    /// Reads an object. The error contains the position, never the values.
     fn read(json: &'a [u8]) -> Result<Self, String> {
         let read: Self = serde_json::from_slice(json).map_err(|error| shape_error(Self::NAME, &error))?;
         match read.object() {
-            Some(object) if object != Self::OBJECT => Err(format!("the object is no {}", Self::NAME)),
+            Some(object) if object != Self::OBJECT => Err(format!("the object isn't a {}", Self::NAME)),
             _ => Ok(read),
         }
     }
 }
 
-/// Says of which object a view is: Stripe's word for it, and ours.
+/// Implements [`StripeObject`] for a view: the value of `object`, and the name for error texts.
 macro_rules! stripe_object {
     ($view:ty: $object:literal, $name:literal) => {
         impl<'a> StripeObject<'a> for $view {

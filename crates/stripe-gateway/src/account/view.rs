@@ -1,4 +1,4 @@
-//! An account as Stripe writes it: the one view through which events and answers are read.
+//! An account as Stripe writes it, in events and responses.
 
 use chrono::DateTime;
 use quittance_domain::seller::{AccountState, Capability, Requirements};
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use crate::view::{StripeObject, require_id, stripe_object};
 
-/// What we look at. See <https://docs.stripe.com/api/accounts/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/accounts/object>.
 #[derive(Deserialize)]
 pub(crate) struct View {
     id: Option<String>,
     object: Option<String>,
-    /// The second in which it was made; not told of every account.
+    /// The second of creation. Some accounts don't have it.
     pub(crate) created: Option<i64>,
     country: Option<String>,
     default_currency: Option<String>,
@@ -57,12 +57,12 @@ struct Dashboard {
 stripe_object!(View: "account", "account");
 
 impl View {
-    /// Its id, whatever else it says.
+    /// Returns the account ID. The other fields may be invalid.
     pub(crate) fn id(self) -> Result<String, String> {
         require_id(self.id, Self::NAME)
     }
 
-    /// Its id and what was seen, in our words; the error says what is missing.
+    /// Returns the account ID and state. The error names a missing field.
     pub(crate) fn observe(self) -> Result<(String, AccountState), String> {
         let account_id = require_id(self.id, Self::NAME)?;
         let dashboard_name = self.settings.and_then(|settings| settings.dashboard?.display_name);
@@ -82,12 +82,12 @@ impl View {
     }
 }
 
-/// A text that says something.
+/// Returns the text, unless it is blank.
 fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// A word that we do not know lets nobody do anything.
+/// Returns a capability. An unknown value counts as inactive.
 fn capability(word: &str) -> Capability {
     match word {
         "active" => Capability::Active,

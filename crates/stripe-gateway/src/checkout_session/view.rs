@@ -11,7 +11,7 @@ use crate::view::{
     stripe_object,
 };
 
-/// What we look at. See <https://docs.stripe.com/api/checkout/sessions/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/checkout/sessions/object>.
 #[derive(Deserialize)]
 pub(crate) struct View<'a> {
     id: Option<String>,
@@ -24,35 +24,35 @@ pub(crate) struct View<'a> {
     amount_total: Option<i64>,
     currency: Option<String>,
     metadata: Option<QuittanceMetadata>,
-    /// Where the customer pays.
+    /// The URL of the payment page.
     pub(crate) url: Option<String>,
-    /// The second from which on nothing can be paid in it.
+    /// The second in which it expires.
     pub(crate) expires_at: Option<i64>,
     #[serde(borrow)]
     payment_intent: Option<&'a RawValue>,
 }
 
-/// What a Session says of itself and of its PaymentIntent.
+/// The observed state of a Session and of its PaymentIntent.
 pub(crate) struct ObservedSession {
     pub(crate) session: SessionObservation,
-    /// If it is expanded.
+    /// The PaymentIntent, if it is expanded.
     pub(crate) payment_intent: Option<Observation>,
 }
 
 stripe_object!(View<'a>: "checkout.session", "Checkout Session");
 
 impl View<'_> {
-    /// What it says of itself.
+    /// Returns the header fields.
     pub(crate) fn header(&self) -> ObjectHeader {
         ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
-    /// Whether something is paid in it: others begin subscriptions, or save a payment method.
+    /// Returns whether the Session is for a payment, not for a subscription or for saving a payment method.
     pub(crate) fn is_payment(&self) -> bool {
         self.mode.as_deref().is_none_or(|mode| mode == "payment")
     }
 
-    /// What was seen, in our words; the error says what is missing.
+    /// Returns the observed state. The error names a missing field.
     pub(crate) fn observe(mut self, context: &ObjectContext) -> Result<ObservedSession, String> {
         let checkout_session_id = require_id(self.id.take(), Self::NAME)?;
         let (order_id, payment_id) = self.metadata.take().unwrap_or_default().payment_ids();
@@ -87,8 +87,8 @@ impl View<'_> {
         Ok((reference.into_id(), None))
     }
 
-    /// How it stands, and what was paid. Its PaymentIntent, where it is known, has the exact words: a Session
-    /// does not say how much of a held payment was taken, nor that the money failed to come.
+    /// Returns the status and the payment. If the PaymentIntent is known, it decides, because a Session
+    /// contains neither the captured amount nor a failed payment.
     fn session_state(
         &self,
         payment_intent: Option<&ObservedState>,
@@ -97,13 +97,13 @@ impl View<'_> {
             "open" => return Ok((SessionStatus::Open, None)),
             "expired" => return Ok((SessionStatus::Expired, None)),
             "complete" => {}
-            _ => return Err("the Checkout Session's status is none that we know".to_owned()),
+            _ => return Err("the Checkout Session's status is unknown".to_owned()),
         }
         let is_paid =
             match self.payment_status.as_deref().ok_or("the Checkout Session has no payment_status")? {
                 "paid" | "no_payment_required" => true,
                 "unpaid" => false,
-                _ => return Err("the Checkout Session's payment_status is none that we know".to_owned()),
+                _ => return Err("the Checkout Session's payment_status is unknown".to_owned()),
             };
         Ok(match payment_intent {
             None if is_paid => (SessionStatus::Complete, Some(self.success()?)),

@@ -1,4 +1,4 @@
-//! A PaymentIntent as Stripe writes it: the one view through which events and answers are read.
+//! A PaymentIntent as Stripe writes it, in events and responses.
 
 use quittance_domain::payment::{Fact, Failure, Observation, ObservedState, OpenStatus, Provenance, Success};
 use secrecy::SecretString;
@@ -8,15 +8,15 @@ use crate::view::{
     ObjectContext, ObjectHeader, QuittanceMetadata, Reference, StripeObject, require_id, stripe_object,
 };
 
-/// Under which next actions the customer has days: they carry a voucher to a shop, order a transfer at their
-/// bank, or wait for the small deposits that prove a bank account theirs. Every voucher's is called
-/// `…_display_details`, so those to come are known too. Not among them: what is shown as a QR code is paid at
-/// once from a phone; of those only a Pix may be paid on the next day, and hardly ever is.
-/// See <https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action>.
+/// The next actions that take the customer days: paying a voucher at a shop, a bank transfer, or the
+/// verification of a bank account with microdeposits. All vouchers have the type `…_display_details`, including
+/// future ones. QR codes aren't included, because they are paid immediately from a phone. Only Pix can be paid
+/// on the next day, which is rare. See
+/// <https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action>.
 const AWAITING_ACTIONS: [&str; 2] = ["display_bank_transfer_instructions", "verify_with_microdeposits"];
 const VOUCHER_SUFFIX: &str = "_display_details";
 
-/// What we look at. See <https://docs.stripe.com/api/payment_intents/object>.
+/// The fields that Quittance reads. See <https://docs.stripe.com/api/payment_intents/object>.
 #[derive(Deserialize)]
 pub(crate) struct View {
     id: Option<String>,
@@ -59,17 +59,17 @@ struct LastPaymentError {
 stripe_object!(View: "payment_intent", "PaymentIntent");
 
 impl View {
-    /// What it says of itself.
+    /// Returns the header fields.
     pub(crate) fn header(&self) -> ObjectHeader {
         ObjectHeader { created: self.created, livemode: self.livemode }
     }
 
-    /// What a page needs to let the customer pay it.
+    /// Removes and returns the client secret.
     pub(crate) fn take_client_secret(&mut self) -> Option<SecretString> {
         self.client_secret.take().map(SecretString::from)
     }
 
-    /// What was seen, in our words; the error says what is missing.
+    /// Returns the observed state. The error names a missing field.
     pub(crate) fn observe(mut self, context: ObjectContext) -> Result<Observation, String> {
         let ObjectContext { account, mode, provenance } = context;
         let payment_intent_id = require_id(self.id.take(), Self::NAME)?;
@@ -97,7 +97,7 @@ impl View {
             "requires_capture" => OpenStatus::RequiresCapture,
             "canceled" => return Ok(ObservedState::Canceled),
             "succeeded" => return self.success().map(ObservedState::Succeeded),
-            _ => return Err("the PaymentIntent's status is none that we know".to_owned()),
+            _ => return Err("the PaymentIntent's status is unknown".to_owned()),
         };
         let failure = match status {
             OpenStatus::RequiresPaymentMethod => {
@@ -119,8 +119,8 @@ impl View {
 }
 
 impl LastPaymentError {
-    /// The charge tells failures apart, and is the same in every event and every read of one failure. Where
-    /// none was made (a failed 3D Secure check), the payment method that was tried does.
+    /// Returns the failure. The charge identifies it in all events and responses. If no charge exists, such as
+    /// after a failed 3D Secure check, the payment method does.
     fn into_failure(self, provenance: &Provenance) -> Failure {
         let id = self.charge.or(self.payment_method).and_then(Reference::into_id);
         let fallback = || if provenance.event.is_empty() { "read" } else { &provenance.event }.to_owned();

@@ -271,10 +271,10 @@ async fn a_read_sees_that_the_money_failed_to_come() {
 async fn what_a_read_can_not_say_is_not_guessed() {
     for (over, expected) in [
         (json!({ "status": null }), "the Checkout Session has no status"),
-        (json!({ "status": "hushed" }), "the Checkout Session's status is none that we know"),
+        (json!({ "status": "hushed" }), "the Checkout Session's status is unknown"),
         (
             json!({ "status": "complete", "payment_status": "hushed" }),
-            "the Checkout Session's payment_status is none that we know",
+            "the Checkout Session's payment_status is unknown",
         ),
         (
             json!({ "status": "complete", "payment_status": null }),
@@ -289,8 +289,8 @@ async fn what_a_read_can_not_say_is_not_guessed() {
             "the Checkout Session has no currency",
         ),
         (json!({ "id": "" }), "the Checkout Session has no id"),
-        (json!({ "object": "payment_link" }), "the object is no Checkout Session"),
-        (json!({ "mode": "subscription" }), "the Checkout Session is of no payment"),
+        (json!({ "object": "payment_link" }), "the object isn't a Checkout Session"),
+        (json!({ "mode": "subscription" }), "the Checkout Session isn't for a payment"),
         (json!({ "payment_intent": { "id": "pi_1" } }), "the PaymentIntent has no status"),
     ] {
         match read(&over).await {
@@ -394,7 +394,7 @@ fn type_and_object_must_agree() {
         ("expired", over("open", "unpaid"), "expired"),
         ("expired", over("complete", "paid"), "expired"),
     ] {
-        let expected = EventContent::Unreadable(format!("the type says {word}, the object does not"));
+        let expected = EventContent::Unreadable(format!("the type means {word}, but the object doesn't"));
         assert_eq!(told(kind, &over), expected, "{kind} {over}");
     }
 }

@@ -71,9 +71,9 @@ fn a_dispute_without_a_payment_intent_changes_nothing() {
 fn what_can_not_be_read_is_kept_with_a_reason() {
     for (over, expected) in [
         (json!({ "id": "" }), "the dispute has no id"),
-        (json!({ "object": "charge" }), "the object is no dispute"),
+        (json!({ "object": "charge" }), "the object isn't a dispute"),
         (json!({ "status": null }), "the dispute has no status"),
-        (json!({ "status": "hushed" }), "the dispute's status is none that we know"),
+        (json!({ "status": "hushed" }), "the dispute's status is unknown"),
         (json!({ "amount": null }), "the dispute has no amount"),
         (json!({ "currency": null }), "the dispute has no currency"),
     ] {

@@ -288,18 +288,21 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
     let mut half_told = paid();
     half_told["amount_received"] = Value::Null;
     for (reason, expected) in [
-        (over(json!({ "status": "processing" })), "the type says succeeded, the object does not"),
-        (over(json!({ "status": "hushed" })), "the PaymentIntent's status is none that we know"),
+        (over(json!({ "status": "processing" })), "the type means succeeded, but the object doesn't"),
+        (over(json!({ "status": "hushed" })), "the PaymentIntent's status is unknown"),
         (over(json!({ "status": null })), "the PaymentIntent has no status"),
         (over(json!({ "id": null })), "the PaymentIntent has no id"),
         (over(json!({ "id": "" })), "the PaymentIntent has no id"),
-        (over(json!({ "object": "charge" })), "the object is no PaymentIntent"),
+        (over(json!({ "object": "charge" })), "the object isn't a PaymentIntent"),
         (over(half_told), "the PaymentIntent has no amount_received"),
     ] {
         assert_eq!(reason, expected);
     }
     let reason = over(paid_in_text);
-    assert!(reason.starts_with("no PaymentIntent as we know it") && !reason.contains("hush"), "{reason}");
+    assert!(
+        reason.starts_with("not the expected format of a PaymentIntent") && !reason.contains("hush"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -308,8 +311,8 @@ fn an_envelope_of_a_handled_type_must_say_when_where_and_in_which_mode() {
         (json!({ "created": null }), "the event has no created"),
         (json!({ "created": "now" }), "the event has no created"),
         (json!({ "livemode": null }), "the event has no livemode"),
-        (json!({ "account": 7 }), "the event's account is no id"),
-        (json!({ "account": "" }), "the event's account is no id"),
+        (json!({ "account": 7 }), "the event's account isn't an ID"),
+        (json!({ "account": "" }), "the event's account isn't an ID"),
         (json!({ "data": null }), "the event carries no object"),
         (json!({ "data": "x" }), "the event carries no object"),
         (json!({ "data": {} }), "the event carries no object"),

@@ -228,7 +228,7 @@ async fn a_wait_longer_than_the_call_may_take_is_not_begun() {
 async fn an_error_page_keeps_its_status() {
     let server = StandIn::answering(vec![Answer::Reply(502, vec![], "<html>hush</html>".to_owned())]);
     let error = create(&server).await.expect_err("unavailable");
-    assert_eq!(error.to_string(), "Stripe gave no final answer (status 502)");
+    assert_eq!(error.to_string(), "Stripe gave no final response (status 502)");
 }
 
 #[actix_web::test]

@@ -130,7 +130,7 @@ async fn a_refusal_has_stripes_word_and_nobody_elses() {
     for (word, shown) in [
         ("invalid_grant", "Stripe refused the request (status 400, request req_bad, code invalid_grant)"),
         // The text of a proxy's is no word of OAuth's.
-        ("Denied for jenny@example.com", "Stripe gave no final answer (status 400, request req_bad)"),
+        ("Denied for jenny@example.com", "Stripe gave no final response (status 400, request req_bad)"),
     ] {
         let server = StandIn::answering(vec![oauth_error(400, word)]);
         let error = server.stripe().exchange_code(&code()).await.expect_err("refused");

@@ -245,13 +245,13 @@ fn a_refund_without_a_payment_intent_changes_nothing() {
 fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
     for (over, expected) in [
         (json!({ "id": null }), "the refund has no id"),
-        (json!({ "object": "charge" }), "the object is no refund"),
+        (json!({ "object": "charge" }), "the object isn't a refund"),
         (json!({ "status": null }), "the refund has no status"),
-        (json!({ "status": "hushed" }), "the refund's status is none that we know"),
+        (json!({ "status": "hushed" }), "the refund's status is unknown"),
         (json!({ "amount": null }), "the refund has no amount"),
-        (json!({ "amount": -1 }), "the refund's amount is none of its currency"),
+        (json!({ "amount": -1 }), "the refund's amount is invalid for its currency"),
         (json!({ "currency": null }), "the refund has no currency"),
-        (json!({ "currency": "hsh" }), "the refund's currency is none that we know"),
+        (json!({ "currency": "hsh" }), "the refund's currency is unknown"),
     ] {
         let expected = EventContent::Unreadable(expected.to_owned());
         assert_eq!(told("refund.updated", &with(refund(), &over)), expected);
@@ -261,7 +261,10 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
     else {
         panic!("unreadable")
     };
-    assert!(reason.starts_with("no refund as we know it") && !reason.contains("hush"), "{reason}");
+    assert!(
+        reason.starts_with("not the expected format of a refund") && !reason.contains("hush"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -280,6 +283,6 @@ fn a_refunded_charge_says_whose_money_moved() {
         );
     }
     assert_eq!(told("charge.refunded", &charge(json!(null))), EventContent::Unhandled);
-    let expected = EventContent::Unreadable("the object is no charge".to_owned());
+    let expected = EventContent::Unreadable("the object isn't a charge".to_owned());
     assert_eq!(told("charge.refunded", &refund()), expected);
 }

@@ -62,10 +62,10 @@ fn what_happens_to_the_platforms_own_account_changes_nothing() {
 #[test]
 fn an_event_of_one_account_says_nothing_of_another() {
     let other = json!({ "id": "acct_1SWother" });
-    let expected = EventContent::Unreadable("the account is not the event's".to_owned());
+    let expected = EventContent::Unreadable("the account isn't the event's".to_owned());
     assert_eq!(told("account.updated", &with(account(), &other)), expected);
     let other = json!({ "account": { "id": "acct_1SWother", "object": "account" } });
-    let expected = EventContent::Unreadable("the capability's account is not the event's".to_owned());
+    let expected = EventContent::Unreadable("the capability's account isn't the event's".to_owned());
     assert_eq!(told("capability.updated", &with(capability(), &other)), expected);
     for its_own in [json!({ "account": { "id": SELLER, "object": "account" } }), json!({ "account": null })] {
         let content = told("capability.updated", &with(capability(), &its_own));
