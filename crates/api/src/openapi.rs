@@ -1,5 +1,4 @@
-//! The OpenAPI document: what is written at the handlers, and what is the same for all of them. What requests
-//! may meet is in `responses`.
+//! The parts of the OpenAPI document that all operations share. Error responses are in `http::responses`.
 
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::Operation;
@@ -10,32 +9,35 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
-use crate::code::Code;
-use crate::events::{DisputeEvent, OrderEvent, ProductEvent, RefundEvent, SellerEvent, WebhookEndpointEvent};
+use crate::examples::add_examples;
+use crate::problem::code::Code;
 use crate::problem::{FieldError, ProblemBody};
+use crate::resources::events::{
+    DisputeEvent, OrderEvent, ProductEvent, RefundEvent, SellerEvent, WebhookEndpointEvent,
+};
 
-/// What the document says before any route is added to it.
+/// The document before any route is added.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Quittance",
-        description = "A headless payments API for Stripe: price an order on the server, hand its client secret to \
-            Stripe's Payment Element, and learn from verified webhooks that the money has come.\n\n\
-            Amounts are integers in Stripe's minor unit, times are RFC 3339 in UTC. Every answer carries \
-            `X-Request-Id`. Failures are `application/problem+json` (RFC 9457) with a stable `code`.",
+        description = "A headless payments API for Stripe. Your shop prices an order on the server and passes its \
+            client secret to Stripe's Payment Element. Verified webhooks confirm the payment.\n\n\
+            Amounts are integers in Stripe's minor unit. Timestamps are RFC 3339 in UTC. Every response has \
+            `X-Request-Id`. Errors are `application/problem+json` (RFC 9457) with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/", description = "This service")),
     tags(
-        (name = "Config", description = "What a frontend needs before it can do anything"),
-        (name = "Products", description = "The catalogue"),
-        (name = "Orders", description = "What was bought, by whom, and how far it has come"),
-        (name = "Payments", description = "Paying an order, and how that stands"),
-        (name = "Refunds", description = "Money that goes back, and charges that customers dispute"),
-        (name = "Sellers", description = "Connected accounts through which a platform sells, and takes its fee"),
-        (name = "Webhooks", description = "Stripe's events"),
-        (name = "Events", description = "Telling the shop's own systems what has happened, and what came of that"),
-        (name = "Operations", description = "Health, readiness, metrics, and this document"),
+        (name = "Config", description = "The configuration of a frontend"),
+        (name = "Products", description = "The product catalog"),
+        (name = "Orders", description = "Orders, their items, customers and statuses"),
+        (name = "Payments", description = "Payments of orders, and their statuses"),
+        (name = "Refunds", description = "Refunds and disputes"),
+        (name = "Sellers", description = "Connected Stripe accounts of a marketplace's sellers"),
+        (name = "Webhooks", description = "Endpoints for Stripe's events"),
+        (name = "Events", description = "Events for your own systems, and their delivery"),
+        (name = "Operations", description = "Health, readiness, metrics and the OpenAPI document"),
     ),
     components(schemas(
         ProblemBody, FieldError, OrderEvent, ProductEvent, RefundEvent, DisputeEvent, SellerEvent, WebhookEndpointEvent
@@ -53,35 +55,38 @@ impl Modify for SecuritySchemes {
             let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
             SecurityScheme::Http(scheme.build())
         };
-        components.add_security_scheme("secret_key", bearer("A secret key of the back office, `qsk_…`."));
+        components.add_security_scheme("secret_key", bearer("A secret key of your shop, `qsk_…`."));
         components.add_security_scheme(
             "client_token",
-            bearer("The `client_token` of an order, `oct_…`, from the answer that placed it."),
+            bearer("The `client_token` of an order, `oct_…`, from the response to placing it."),
         );
         let client_secret = ApiKeyValue::with_description(
             "Stripe-Client-Secret",
-            "The client secret of one of the order's PaymentIntents, for status lookups.",
+            "The client secret of one of the order's PaymentIntents, for payment lookups.",
         );
         components
             .add_security_scheme("client_secret", SecurityScheme::ApiKey(ApiKey::Header(client_secret)));
     }
 }
 
-/// Adds what is true of every answer, and every code there is.
+/// Adds the parts that every operation has, and the list of codes.
 pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     list_codes(document);
-    document.webhooks = Some(crate::events::webhooks());
+    if let Some(components) = &mut document.components {
+        add_examples(components);
+    }
+    document.webhooks = Some(crate::resources::events::webhooks());
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             add_request_id(operation);
-            loosen_body(operation);
-            free_of_credentials(operation);
+            make_body_optional(operation);
+            clear_optional_security(operation);
         }
     }
 }
 
-/// The codes stand in the description of a text, and are no closed list: a client must not stumble over new ones.
+/// Lists the codes in a description. They aren't an enum, so that new codes don't break clients.
 fn list_codes(document: &mut utoipa::openapi::OpenApi) {
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
     let Some(RefOr::T(Schema::Object(problem))) = schemas.and_then(|schemas| schemas.get_mut("Problem"))
@@ -92,12 +97,12 @@ fn list_codes(document: &mut utoipa::openapi::OpenApi) {
         let codes =
             Code::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect::<Vec<_>>().join(", ");
         let description = code.description.take().unwrap_or_default();
-        code.description = Some(format!("{description} Today: {codes}."));
+        code.description = Some(format!("{description} Current codes: {codes}."));
     }
 }
 
-/// Operations with a body in which nothing must be said.
-const MAY_SAY_NOTHING: &[&str] = &[
+/// The operations whose body has no required field.
+const OPTIONAL_BODIES: &[&str] = &[
     "message_resend",
     "order_capture",
     "order_payment_intent_create",
@@ -106,24 +111,26 @@ const MAY_SAY_NOTHING: &[&str] = &[
     "webhook_endpoint_roll_secret",
 ];
 
-/// A body in which nothing must be said may be left out.
-fn loosen_body(operation: &mut Operation) {
-    let is_optional = operation.operation_id.as_deref().is_some_and(|id| MAY_SAY_NOTHING.contains(&id));
+/// Marks the body as optional if it has no required field.
+fn make_body_optional(operation: &mut Operation) {
+    let is_optional = operation.operation_id.as_deref().is_some_and(|id| OPTIONAL_BODIES.contains(&id));
     if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| is_optional) {
         body.required = Some(Required::False);
     }
 }
 
-/// Where credentials may be left out, the list of them is empty: generators take any entry, also the one that asks for
-/// nothing, for a demand. What may be sent all the same is said in words.
-fn free_of_credentials(operation: &mut Operation) {
-    let nothing = SecurityRequirement::default();
-    let Some(asked) = operation.security.as_mut().filter(|asked| asked.contains(&nothing)) else { return };
-    let is_optional = asked.len() > 1;
-    asked.clear();
+/// Empties the security requirements if credentials are optional. Code generators treat any entry as required, even an
+/// empty one. The description mentions the optional secret key instead.
+fn clear_optional_security(operation: &mut Operation) {
+    let none = SecurityRequirement::default();
+    let Some(required) = operation.security.as_mut().filter(|required| required.contains(&none)) else {
+        return;
+    };
+    let is_optional = required.len() > 1;
+    required.clear();
     if is_optional {
         let description = operation.description.get_or_insert_default();
-        description.push_str("\n\nNeeds no credentials; a secret key may be sent.");
+        description.push_str("\n\nNeeds no credentials. You may send a secret key.");
     }
 }
 
@@ -131,7 +138,7 @@ fn add_request_id(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
             let mut header = Header::new(Object::with_type(Type::String));
-            header.description = Some("The id of the request, also in the service's log".to_owned());
+            header.description = Some("The request ID, as in the service's log".to_owned());
             response.headers.insert("X-Request-Id".to_owned(), header.into());
         }
     }

@@ -1,5 +1,6 @@
-//! Problems: every answer that is no success, as RFC 9457 has it, and the one place that makes them of errors.
+//! Problems: failed responses in the format of RFC 9457, and the conversion of errors into them.
 
+pub(crate) mod code;
 mod payments;
 mod sellers;
 
@@ -17,41 +18,41 @@ use quittance_webhook::ReceiveError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::code::Code;
-use crate::request_id::RequestId;
+use crate::json::to_json;
+use crate::problem::code::Code;
 
 /// The media type of RFC 9457.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// When to come again while a part of the service is away.
+/// `Retry-After` during an outage.
 const RETRY_AFTER_OUTAGE_S: u32 = 2;
 
-/// When to come again while an operator has something to mend.
+/// `Retry-After` while an operator must fix the configuration.
 const RETRY_AFTER_MISCONFIGURED_S: u32 = 60;
 
-/// When to come again with an idempotency key whose first request is still at work.
+/// `Retry-After` while the first request with an idempotency key is running.
 const RETRY_AFTER_IN_USE_S: u32 = 1;
 
-/// When an address with too many open orders may try again: orders are paid, canceled, or forgotten by then.
+/// `Retry-After` for an address with too many open orders.
 const RETRY_AFTER_OPEN_ORDERS_S: u32 = 60;
 
-/// What is wrong with one field of a body, or one parameter of a query.
+/// An invalid field of a body, or an invalid query parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = FieldError, example = json!({
     "pointer": "/items/0/quantity", "code": "out_of_range", "detail": "must be from 1 to 10000"
 }))]
 pub(crate) struct FieldError {
-    /// Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name; for a seller
-    /// that is not ready, `/seller_id`, which is the order's.
+    /// The JSON Pointer (RFC 6901) to the field. For a query parameter, it is `/` and the parameter's name. For a
+    /// seller that isn't ready, it is `/seller_id`, which refers to the order's seller.
     pub(crate) pointer: String,
-    /// What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
+    /// The kind of error, as a stable code: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
     /// `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `mixed_sellers`,
     /// `insufficient_stock`, `invalid_return_url`, `return_origin_not_allowed`, `unknown_seller`, `not_of_seller`,
-    /// `no_transfer_to_reverse` or `no_application_fee`; of a seller that is not ready, a word of `blockers`.
+    /// `no_transfer_to_reverse` or `no_application_fee`. For a seller that isn't ready, it is one of `blockers`.
     pub(crate) code: &'static str,
-    /// What is wrong, for people.
+    /// The error, for people.
     pub(crate) detail: String,
-    /// How much there is, where more was asked for: of a product, or of money in Stripe's minor unit.
+    /// The available amount or quantity, if the request exceeds it. Money is in Stripe's minor unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false)]
     pub(crate) available: Option<i64>,
@@ -63,49 +64,48 @@ impl FieldError {
     }
 }
 
-/// Why a request did not do what it asked for (RFC 9457, `application/problem+json`).
+/// The reason why a request failed (RFC 9457, `application/problem+json`).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem, example = json!({
     "type": "urn:quittance:problem:already_paid",
-    "title": "The order is paid",
+    "title": "Paid order",
     "status": 409,
-    "detail": "The order is paid.",
+    "detail": "The order is paid. It can't be paid, changed or canceled.",
     "code": "already_paid",
     "request_id": "01991f6e-8a6b-7d2f-9d3e-2f4b6a1c8e90"
 }))]
 pub(crate) struct ProblemBody<'a> {
-    /// A URI that stands for this kind of problem: `urn:quittance:problem:` and the code.
+    /// A URI for the code: `urn:quittance:problem:` and the code.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
     kind: String,
-    /// What kind of problem it is, for people.
+    /// The meaning of the code, for people.
     #[schema(value_type = String)]
     title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened this time, for people.
+    /// The reason for this failure, for people.
     #[schema(value_type = String)]
     detail: &'a str,
-    /// What kind of problem it is, as a stable word for programs. New ones may be added.
+    /// The stable code of the problem, for programs. New codes may be added.
     #[schema(value_type = String)]
     code: &'static str,
-    /// What is wrong with the body or the query, field by field.
+    /// The invalid fields of the body or the query.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldError>, required = false)]
     errors: &'a [FieldError],
-    /// Stripe's own code, where Stripe refused.
+    /// Stripe's error code, if Stripe refused the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     stripe_code: Option<&'a str>,
-    /// The id of the request, as in `X-Request-Id`.
-    // The last field, so that a stored problem is given its own id when it is answered again.
+    /// The request ID, as in `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required)]
     request_id: Option<&'a str>,
 }
 
-/// An answer that is no success.
+/// A failed response.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     code: Code,
@@ -114,7 +114,7 @@ pub(crate) struct Problem {
     stripe_code: Option<Box<str>>,
     retry_after_s: Option<u32>,
     allow: Option<Box<str>>,
-    request_id: Option<RequestId>,
+    request_id: Option<Box<str>>,
 }
 
 impl Problem {
@@ -130,19 +130,31 @@ impl Problem {
         }
     }
 
-    /// What an id names does not exist, or is none of this caller's business.
+    /// Returns the problem for an object that doesn't exist or that the caller may not see.
     pub(crate) fn not_found() -> Self {
-        Self::new(Code::NotFound, "There is nothing here that you may see.")
+        let detail =
+            "No object has this ID, or you don't have access to it. Check the ID and the credentials.";
+        Self::new(Code::NotFound, detail)
     }
 
-    /// A body with something wrong in it.
+    /// Returns the problem for a path that doesn't exist.
+    pub(crate) fn unknown_route() -> Self {
+        Self::new(Code::UnknownRoute, "The API has no such path. `/docs` lists all paths.")
+    }
+
+    /// Returns the problem for a body that isn't JSON.
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "The body's media type isn't supported. Send `Content-Type: application/json`.";
+        Self::new(Code::UnsupportedMediaType, detail)
+    }
+
+    /// Returns the problem for a body with invalid fields.
     pub(crate) fn invalid_request(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(Code::InvalidRequest, "The request's body is not as it must be.");
-        problem.errors = errors;
-        problem
+        let detail = summary(&errors).unwrap_or_else(|| "The body is invalid.".to_owned());
+        Self { errors, ..Self::new(Code::InvalidRequest, detail) }
     }
 
-    /// A body with one thing wrong in it.
+    /// Returns the problem for a body with one invalid field.
     pub(crate) fn invalid_field(
         pointer: impl Into<String>,
         code: &'static str,
@@ -151,21 +163,21 @@ impl Problem {
         Self::invalid_request(vec![FieldError::new(pointer, code, detail)])
     }
 
-    /// A query with something wrong in it.
+    /// Returns the problem for a query with invalid parameters.
     pub(crate) fn invalid_parameter(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(Code::InvalidParameter, "The request's query is not as it must be.");
-        problem.errors = errors;
-        problem
+        let detail = summary(&errors).unwrap_or_else(|| "The query string is invalid.".to_owned());
+        Self { errors, ..Self::new(Code::InvalidParameter, detail) }
     }
 
-    /// An error of our own. Its cause goes to the log, and only there.
+    /// Logs an internal error, and returns a problem that doesn't reveal it.
     pub(crate) fn internal(error: &(dyn StdError + 'static)) -> Self {
-        tracing::error!(error, "A request failed.");
-        Self::new(Code::InternalError, "Something went wrong here. The log has more under this request id.")
+        tracing::error!(error, "failed to handle a request");
+        let detail = "The service failed. The operator finds the cause in the log by the request ID.";
+        Self::new(Code::InternalError, detail)
     }
 
     fn outage(code: Code, detail: &'static str, error: &(dyn StdError + 'static)) -> Self {
-        tracing::warn!(error, "A request could not be served now.");
+        tracing::warn!(error, "failed to handle a request during an outage; the client should retry");
         Self::new(code, detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
@@ -179,8 +191,8 @@ impl Problem {
         self
     }
 
-    pub(crate) fn with_request_id(mut self, request_id: RequestId) -> Self {
-        self.request_id = Some(request_id);
+    pub(crate) fn with_request_id(mut self, request_id: &str) -> Self {
+        self.request_id = Some(request_id.into());
         self
     }
 
@@ -188,9 +200,9 @@ impl Problem {
         self.code
     }
 
-    /// The body, with the id of the request if it is known by now.
+    /// Returns the JSON body, with the request's ID if it is set.
     pub(crate) fn body(&self) -> String {
-        let body = ProblemBody {
+        to_json(&ProblemBody {
             kind: self.code.uri(),
             title: self.code.title(),
             status: self.code.status().as_u16(),
@@ -198,77 +210,80 @@ impl Problem {
             code: self.code.as_str(),
             errors: &self.errors,
             stripe_code: self.stripe_code.as_deref(),
-            request_id: self.request_id.as_ref().map(RequestId::as_str),
-        };
-        crate::body::to_json(&body)
+            request_id: self.request_id.as_deref(),
+        })
     }
 
-    /// What an answer of this status means where nothing better is known: made by the framework.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
+    /// Returns the problem for an error response of the framework.
+    pub(crate) fn from_status(status: StatusCode) -> Self {
         match status {
-            StatusCode::NOT_FOUND => Self::new(Code::UnknownRoute, "There is no such path."),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(Code::BodyTooLarge, "The body is too large."),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                Self::new(Code::UnsupportedMediaType, "The body must be application/json.")
+            StatusCode::NOT_FOUND => Self::unknown_route(),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(Code::BodyTooLarge, "The body is too large. Send a smaller body.")
             }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type(),
             status if status.is_server_error() => {
-                tracing::error!(
-                    http.status = status.as_u16(),
-                    "The framework answered a request with an error."
-                );
-                Self::new(Code::InternalError, "Something went wrong here.")
+                tracing::error!(http.status = status.as_u16(), "the framework failed to handle a request");
+                let detail = "The service failed. The operator finds the cause in the log by the request ID.";
+                Self::new(Code::InternalError, detail)
             }
-            _ => Self::new(Code::BadRequest, "The request can not be read."),
+            _ => Self::new(Code::BadRequest, "The request isn't valid HTTP for this API."),
         }
     }
 
-    /// Why an order can not do what is asked, by its status.
-    fn of_order_status(status: OrderStatus, otherwise: Code) -> Self {
+    /// Returns the problem for an order whose status forbids the request. `otherwise` applies to open orders.
+    fn from_order_status(status: OrderStatus, otherwise: Code) -> Self {
+        let paid = "It can't be paid, changed or canceled.";
         match status {
-            OrderStatus::Paid => Self::new(Code::AlreadyPaid, "The order is paid."),
+            OrderStatus::Paid => Self::new(Code::AlreadyPaid, format!("The order is paid. {paid}")),
             OrderStatus::PartiallyRefunded
             | OrderStatus::Refunded
             | OrderStatus::Disputed
             | OrderStatus::ChargedBack => {
-                Self::new(Code::AlreadyPaid, format!("The order was paid. It is {} now.", status.as_str()))
+                let detail = format!("The order was paid and has status `{}`. {paid}", status.as_str());
+                Self::new(Code::AlreadyPaid, detail)
             }
-            OrderStatus::Canceled => Self::new(Code::OrderCanceled, "The order is canceled."),
+            OrderStatus::Canceled => {
+                Self::new(Code::OrderCanceled, "The order is canceled. Place a new order.")
+            }
             OrderStatus::Expired => {
-                Self::new(Code::OrderExpired, "The order was not paid in time, and is closed.")
+                let detail = "The order expired before it was paid. Place a new order.";
+                Self::new(Code::OrderExpired, detail)
             }
             OrderStatus::Review => Self::new(
                 Code::OrderInReview,
-                "Money came that is not what was asked for. The shop must look at this order first.",
+                "The order received a payment that doesn't match it. The shop must review the order first.",
             ),
-            OrderStatus::Processing => {
-                Self::new(Code::PaymentProcessing, "The payment is on its way at a bank.")
-            }
+            OrderStatus::Processing => Self::new(
+                Code::PaymentProcessing,
+                "A payment is processing at the bank. Wait for its outcome.",
+            ),
             OrderStatus::Authorized | OrderStatus::Pending | OrderStatus::PaymentFailed => {
-                Self::new(otherwise, otherwise.title())
+                Self::new(otherwise, in_progress(otherwise))
             }
         }
     }
 
-    /// Items, customer and shipping of an order in this status stand.
+    /// Returns the problem for a change to an order that is no longer open.
     pub(crate) fn order_not_open(status: OrderStatus) -> Self {
         match status {
             OrderStatus::Processing | OrderStatus::Authorized => Self::in_flight(status),
-            _ => Self::of_order_status(status, Code::OrderClosing),
+            _ => Self::from_order_status(status, Code::OrderClosing),
         }
     }
 
-    /// Money of the order is on its way or held, and can not be replaced.
     fn in_flight(status: OrderStatus) -> Self {
         let detail = match status {
-            OrderStatus::Authorized => "The money for the order is held already.",
-            _ => "A payment of the order is on its way at a bank.",
+            OrderStatus::Authorized => "A payment is authorized. Capture it or cancel the order first.",
+            _ => "A payment is processing at the bank. Wait for its outcome.",
         };
         Self::new(Code::PaymentInFlight, detail)
     }
 
-    /// Too few are left of some products, item by item.
+    /// Returns the problem for items that exceed the stock.
     pub(crate) fn out_of_stock(shortages: Vec<Shortage>) -> Self {
-        let mut problem = Self::new(Code::InsufficientStock, "Too few are left of some of the items.");
+        let detail = "Some items exceed the stock. `errors` has the available quantities. Order fewer items.";
+        let mut problem = Self::new(Code::InsufficientStock, detail);
         problem.errors = shortages
             .into_iter()
             .map(|Shortage { line, available, .. }| FieldError {
@@ -276,7 +291,7 @@ impl Problem {
                 ..FieldError::new(
                     format!("/items/{line}"),
                     "insufficient_stock",
-                    format!("of this product, {available} are left"),
+                    format!("exceeds the stock of {available}"),
                 )
             })
             .collect();
@@ -284,28 +299,28 @@ impl Problem {
     }
 
     pub(crate) fn too_many_open_orders() -> Self {
-        Self::new(Code::TooManyOpenOrders, "Too many unpaid orders were placed from this address.")
-            .retry_after(RETRY_AFTER_OPEN_ORDERS_S)
+        let detail = "Your address placed too many unpaid orders. Pay or cancel one, or try again later.";
+        Self::new(Code::TooManyOpenOrders, detail).retry_after(RETRY_AFTER_OPEN_ORDERS_S)
     }
 
     pub(crate) fn webhook_endpoint_disabled() -> Self {
-        Self::new(Code::WebhookEndpointDisabled, "The endpoint is disabled: nothing is sent to it.")
+        let detail = "The webhook endpoint is disabled. Enable it with `enabled: true` first.";
+        Self::new(Code::WebhookEndpointDisabled, detail)
     }
 
-    /// Nobody takes events of connected accounts.
     pub(crate) fn connect_not_configured() -> Self {
-        let detail =
-            "No secret of the endpoint for connected accounts is configured (STRIPE_CONNECT_WEBHOOK_SECRET).";
+        let detail = "Events of connected accounts need a signing secret. Set STRIPE_CONNECT_WEBHOOK_SECRET.";
         Self::new(Code::ConnectNotConfigured, detail).retry_after(RETRY_AFTER_MISCONFIGURED_S)
     }
 
     pub(crate) fn idempotency_key_in_use() -> Self {
-        Self::new(Code::IdempotencyKeyInUse, "A request with this Idempotency-Key is still at work.")
-            .retry_after(RETRY_AFTER_IN_USE_S)
+        let detail =
+            "Another request with this Idempotency-Key is running. Repeat the request after it ends.";
+        Self::new(Code::IdempotencyKeyInUse, detail).retry_after(RETRY_AFTER_IN_USE_S)
     }
 
-    /// Why an amount can not be, at the field it is given in.
-    pub(crate) fn of_amount(pointer: &str, error: AmountError) -> Self {
+    /// Returns the problem for an invalid amount in this field.
+    pub(crate) fn from_amount(pointer: &str, error: AmountError) -> Self {
         let code = match error {
             AmountError::Negative | AmountError::TooLarge => "out_of_range",
             AmountError::WrongStep { .. } => "invalid",
@@ -313,6 +328,25 @@ impl Problem {
         };
         Self::invalid_field(pointer, code, error.to_string())
     }
+}
+
+fn in_progress(code: Code) -> &'static str {
+    match code {
+        Code::OrderClosing => "The order is being closed. Wait, and read its status again.",
+        _ => "A payment is in progress. Wait for its outcome.",
+    }
+}
+
+/// Summarizes the invalid fields in one sentence.
+fn summary(errors: &[FieldError]) -> Option<String> {
+    let first = errors.first()?;
+    let subject =
+        if first.pointer.is_empty() { "The body".to_owned() } else { format!("`{}`", first.pointer) };
+    let reason = &first.detail;
+    Some(match errors.len() {
+        1 => format!("{subject}: {reason}."),
+        count => format!("{subject}: {reason}. `errors` lists all {count} invalid fields."),
+    })
 }
 
 impl From<PricingError> for Problem {
@@ -341,7 +375,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable(_) | StoreError::Contended(_) => Self::outage(
                 Code::ServiceUnavailable,
-                "The service can not reach its database. Nothing was done; try again.",
+                "The database is unavailable. Nothing was changed. Try again.",
                 &error,
             ),
             StoreError::ClaimLost => Self::idempotency_key_in_use(),
@@ -358,14 +392,14 @@ impl From<ReceiveError> for Problem {
     fn from(error: ReceiveError) -> Self {
         match error {
             ReceiveError::Signature(_) => {
-                Self::new(Code::InvalidSignature, "The event is not signed with a secret of this endpoint.")
+                let detail =
+                    "The signature doesn't match a secret of this endpoint. Check STRIPE_WEBHOOK_SECRET.";
+                Self::new(Code::InvalidSignature, detail)
             }
-            ReceiveError::NotAnEvent(_) => Self::new(Code::NotAnEvent, "The body is no event of Stripe's."),
-            ReceiveError::Full | ReceiveError::Unavailable(_) | ReceiveError::Closed => Self::outage(
-                Code::ServiceUnavailable,
-                "The event could not be stored. Send it again.",
-                &error,
-            ),
+            ReceiveError::NotAnEvent(_) => Self::new(Code::NotAnEvent, "The body isn't a Stripe event."),
+            ReceiveError::Full | ReceiveError::Unavailable(_) | ReceiveError::Closed => {
+                Self::outage(Code::ServiceUnavailable, "The event wasn't stored. Send it again.", &error)
+            }
         }
     }
 }
@@ -383,7 +417,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.code.status());
-        response.insert_header(ContentType(MEDIA_TYPE.parse().expect("a media type")));
+        response.insert_header(ContentType(MEDIA_TYPE.parse().expect("a valid media type")));
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
@@ -401,10 +435,10 @@ impl ResponseError for Problem {
             _ => {}
         }
         if let Some(request_id) = &self.request_id {
-            response.insert_header(("X-Request-Id", request_id.as_str()));
+            response.insert_header(("X-Request-Id", request_id.as_ref()));
         }
         let mut response = response.body(self.body());
-        // Taken out again on the way out, where the id of the request is known.
+        // `http::problem_responses` takes it out again to add the request's ID.
         response.extensions_mut().insert(self.clone());
         response
     }

@@ -1,9 +1,9 @@
-//! Times, as the contract writes them.
+//! Timestamps as the API reads and writes them.
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Serialize, Serializer};
 
-/// A time of the store's, in RFC 3339 with microseconds.
+/// A timestamp in RFC 3339 with microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timestamp(DateTime<Utc>);
 
@@ -19,18 +19,7 @@ impl Serialize for Timestamp {
     }
 }
 
-/// The time now, in the microseconds that databases keep.
+/// Returns the current time, in the microseconds that the databases store.
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
-}
-
-/// A time that a caller wrote.
-pub(crate) struct Given(pub(crate) DateTime<Utc>);
-
-impl std::str::FromStr for Given {
-    type Err = chrono::ParseError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        DateTime::parse_from_rfc3339(text).map(|time| Self(time.to_utc()))
-    }
 }

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process is alive */
+        /** Check that the process is alive */
         get: operations["health_get"];
         put?: never;
         post?: never;
@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is counted, for Prometheus */
+        /** Get metrics for Prometheus */
         get: operations["metrics_get"];
         put?: never;
         post?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** Get the OpenAPI document */
         get: operations["openapi_get"];
         put?: never;
         post?: never;
@@ -63,8 +63,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether requests can be served
-         * @description The database answers, its schema is what this version needs, and the service is not being stopped.
+         * Check that the service is ready
+         * @description The service is ready if the database responds, its schema fits this version, and the service isn't being stopped.
          */
         get: operations["readiness_get"];
         put?: never;
@@ -84,8 +84,8 @@ export interface paths {
         };
         /**
          * Look up the payment of a Checkout Session
-         * @description For a success page, which finds the Session's id in its URL: whoever knows it sees how the payment stands, and
-         *     nothing else. With `wait` it answers as soon as there is news, also where the webhook is late.
+         * @description For a success page, which finds the Session's ID in its URL. The ID gives access to the payment's status and nothing
+         *     else. With `wait`, the response comes as soon as there is an outcome, even if the webhook is late.
          */
         get: operations["checkout_session_get"];
         put?: never;
@@ -122,7 +122,7 @@ export interface paths {
         };
         /**
          * List messages
-         * @description Newest first, for as long as they are kept.
+         * @description Returns the messages, newest first. Old messages are deleted.
          */
         get: operations["message_list"];
         put?: never;
@@ -142,7 +142,7 @@ export interface paths {
         };
         /**
          * Get a message
-         * @description With every attempt to deliver it.
+         * @description Returns the message with all delivery attempts.
          */
         get: operations["message_get"];
         put?: never;
@@ -163,8 +163,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a message once more
-         * @description The same bytes under the same id, signed anew, and tried again for three days if it fails.
+         * Resend a message
+         * @description Sends the same bytes with the same ID and a new signature. If delivery fails, retries continue for three days.
          */
         post: operations["message_resend"];
         delete?: never;
@@ -182,16 +182,16 @@ export interface paths {
         };
         /**
          * List orders
-         * @description Newest first.
+         * @description Returns the orders, newest first.
          */
         get: operations["order_list"];
         put?: never;
         /**
          * Place an order
-         * @description Prices it from the catalogue, and holds its goods until it is paid or ends. The answer carries `client_token`,
-         *     which opens the order to whoever placed it.
+         * @description Prices the order from the catalog, and reserves its items until it is paid, canceled or expired. The response has a
+         *     `client_token`, with which the customer can access the order.
          *
-         *     Needs no credentials; a secret key may be sent.
+         *     Needs no credentials. You may send a secret key.
          */
         post: operations["order_create"];
         delete?: never;
@@ -216,9 +216,10 @@ export interface paths {
         head?: never;
         /**
          * Update an order
-         * @description Who buys and where the goods go, until it is paid; with a secret key also what is bought, until a payment is in
-         *     flight, and the shop's own words, at any time. A live PaymentIntent at Stripe is told of customer and shipping; of
-         *     an order whose items change, the live payment is closed, and the next one is made for the new total.
+         * @description You can change the customer and the shipping address until the order is paid. With a secret key, you can also change
+         *     the items until a payment is in flight, and the metadata at any time. Quittance updates the customer and the
+         *     shipping address of a live PaymentIntent. If the items change, it closes the live payment, and the next payment has
+         *     the new total.
          */
         patch: operations["order_update"];
         trace?: never;
@@ -234,8 +235,9 @@ export interface paths {
         put?: never;
         /**
          * Cancel an order
-         * @description Closes a live PaymentIntent or Checkout Session at Stripe first. Not while a payment is in flight; while one is authorized, with
-         *     a secret key only. If the money has come after all, the order is paid, and this answers `already_paid`.
+         * @description Closes the live PaymentIntent or Checkout Session at Stripe first. An order can't be canceled while a payment is in
+         *     flight. An authorized order can be canceled with a secret key only. If the payment succeeds in the meantime, the
+         *     order is paid, and the request fails with `already_paid`.
          */
         post: operations["order_cancel"];
         delete?: never;
@@ -255,7 +257,7 @@ export interface paths {
         put?: never;
         /**
          * Capture the payment of an order
-         * @description Takes what is held for an order that is `authorized`. There is one capture: what is not taken by it is released.
+         * @description Captures the payment of an order with status `authorized`. You can capture once. Stripe releases the rest.
          */
         post: operations["order_capture"];
         delete?: never;
@@ -275,9 +277,9 @@ export interface paths {
         put?: never;
         /**
          * Create or get the Checkout Session of an order
-         * @description A page of Stripe's on which the order can be paid. Asked for in the same words, the live one is returned again;
-         *     asked for in others, or after a PaymentIntent, the live payment is closed first: an order has one at a time. The
-         *     order does not expire before its Session.
+         * @description Creates Stripe's page for paying the order. If you repeat the request with the same parameters, the open Session is
+         *     returned. With other parameters, or after a PaymentIntent, Quittance closes the live payment first. The order doesn't
+         *     expire before its Session.
          */
         post: operations["order_checkout_session_create"];
         delete?: never;
@@ -295,7 +297,7 @@ export interface paths {
         };
         /**
          * List the disputes of an order
-         * @description Newest first.
+         * @description Returns the disputes, newest first.
          */
         get: operations["order_dispute_list"];
         put?: never;
@@ -315,8 +317,8 @@ export interface paths {
         };
         /**
          * Look up the payment of an order
-         * @description Without `wait` it answers at once. With it, it answers as soon as there is something settled and newer than
-         *     `after`, also where the webhook is late: then Stripe is asked.
+         * @description Without `wait`, the response comes at once. With `wait`, it comes as soon as there is an outcome newer than `after`.
+         *     If the webhook is late, Quittance asks Stripe.
          */
         get: operations["order_payment_get"];
         put?: never;
@@ -338,8 +340,7 @@ export interface paths {
         put?: never;
         /**
          * Create or get the PaymentIntent of an order
-         * @description An order has one live PaymentIntent, which is returned again and again, and made anew where it was closed. A live
-         *     Checkout Session is closed first.
+         * @description Returns the order's live PaymentIntent, or creates one. Quittance closes a live Checkout Session first.
          */
         post: operations["order_payment_intent_create"];
         delete?: never;
@@ -357,14 +358,14 @@ export interface paths {
         };
         /**
          * List the refunds of an order
-         * @description Newest first, also those that were made at Stripe, and those of money that came too much.
+         * @description Returns the refunds, newest first. They include refunds of a surplus and refunds that were created at Stripe.
          */
         get: operations["order_refund_list"];
         put?: never;
         /**
          * Refund an order
-         * @description Gives money back: all that is left, or a part. Once recorded it is carried out, also if Stripe gives no answer now:
-         *     then the refund is answered as `pending`. Never more goes back than was paid.
+         * @description Refunds the whole remaining amount or less, never more than was paid. A recorded refund is carried out even if
+         *     Stripe is unavailable now. Its status is then `pending`.
          */
         post: operations["order_refund_create"];
         delete?: never;
@@ -382,8 +383,8 @@ export interface paths {
         };
         /**
          * Get the timeline of an order
-         * @description Every fact, decision, request to Stripe and effect, oldest first, applied or ignored and why. Whoever placed the
-         *     order sees the short of it: what was asked for, what counted and what was decided.
+         * @description Returns every fact, decision, request to Stripe and effect, oldest first, with outcomes and reasons. With a client
+         *     token, it returns only requests, facts that count, and decisions.
          */
         get: operations["order_timeline_get"];
         put?: never;
@@ -403,9 +404,9 @@ export interface paths {
         };
         /**
          * Look up one PaymentIntent of an order
-         * @description The same lookup by Stripe's id, which a return page finds in its URL. `status` and `last_error` are those of this
-         *     PaymentIntent, also where it is an older attempt; `order_status` and `version` are the order's, which is what is
-         *     waited for.
+         * @description The same lookup by Stripe's ID, which a return page finds in its URL. `status` and `last_error` belong to this
+         *     PaymentIntent, even if it is an older attempt. `order_status` and `version` belong to the order, for which `wait`
+         *     waits.
          */
         get: operations["payment_intent_get"];
         put?: never;
@@ -425,9 +426,9 @@ export interface paths {
         };
         /**
          * List products
-         * @description The catalogue, newest first: what can be ordered now; with a secret key, everything.
+         * @description Returns the active products, newest first. With a secret key, it also returns inactive products.
          *
-         *     Needs no credentials; a secret key may be sent.
+         *     Needs no credentials. You may send a secret key.
          */
         get: operations["product_list"];
         put?: never;
@@ -448,9 +449,9 @@ export interface paths {
         };
         /**
          * Get a product
-         * @description One that can be ordered now; with a secret key, any.
+         * @description Returns an active product. With a secret key, it also returns inactive products.
          *
-         *     Needs no credentials; a secret key may be sent.
+         *     Needs no credentials. You may send a secret key.
          */
         get: operations["product_get"];
         put?: never;
@@ -460,7 +461,7 @@ export interface paths {
         head?: never;
         /**
          * Update a product
-         * @description Orders keep the name and price that they were placed with.
+         * @description Existing orders keep their names and prices.
          */
         patch: operations["product_update"];
         trace?: never;
@@ -491,14 +492,14 @@ export interface paths {
         };
         /**
          * List sellers
-         * @description Newest first.
+         * @description Returns the sellers, newest first.
          */
         get: operations["seller_list"];
         put?: never;
         /**
          * Create a seller
-         * @description Makes a connected account at Stripe. It can do nothing yet: send its owner to an `account_link` next. Once recorded
-         *     it is carried out, also if Stripe gives no answer now: then `account_id` is null for a while.
+         * @description Creates a connected account at Stripe. Send its owner to an `account_link` next. A recorded request is carried out even
+         *     if Stripe is unavailable now. `account_id` is null until then.
          */
         post: operations["seller_create"];
         delete?: never;
@@ -517,10 +518,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begin to connect an account
-         * @description For the owner of a Standard account of their own: send them to `url`, where they let the platform in or do not.
-         *     They come back with a `state`, which counts once, for ten minutes, and for this `binding` only. An
-         *     `Idempotency-Key` has no effect: the answer is kept nowhere, and to ask again does no harm.
+         * Start an OAuth connection
+         * @description For the owner of an existing Standard account. Redirect the owner to `url`. The owner returns with a `state`, which is
+         *     valid once, for ten minutes, and for this `binding` only. An `Idempotency-Key` has no effect, because the response
+         *     isn't stored. You can repeat the request safely.
          */
         post: operations["seller_oauth_authorize"];
         delete?: never;
@@ -539,10 +540,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Connect an account
-         * @description For whoever came back from Stripe: the `state` must have been made here for this `binding`, and counts once. The
-         *     account is read at once, so that the answer says whether it is ready. Nothing that would let anybody act for the
-         *     account is kept or answered.
+         * Complete an OAuth connection
+         * @description For an owner who has returned from Stripe. The `state` must have been issued for this `binding`, and is valid once.
+         *     Quittance reads the account at once, so the response says whether it is ready. Quittance neither stores nor returns
+         *     credentials of the account.
          */
         post: operations["seller_oauth_callback"];
         delete?: never;
@@ -560,23 +561,22 @@ export interface paths {
         };
         /**
          * Get a seller
-         * @description As it is known here: Stripe tells of changes, and is asked at least every four weeks.
+         * @description Returns the stored state. Stripe's events update it, and Quittance reads the account at least every four weeks.
          */
         get: operations["seller_get"];
         put?: never;
         post?: never;
         /**
-         * Let a seller go
-         * @description Ends the platform's use of the account: its open orders are canceled first, then, of one that came by OAuth, Stripe
-         *     is told. Without `force` only where `can_unlink` is true and no payment is on its way. Asked for again, it answers
-         *     with the seller as it is.
+         * Disconnect a seller
+         * @description Cancels the seller's open orders, and then disconnects an account that was connected by OAuth. Without `force`, this
+         *     works only if `can_unlink` is true and no payment is open. A repeated request returns the seller.
          */
         delete: operations["seller_unlink"];
         options?: never;
         head?: never;
         /**
          * Update a seller
-         * @description The platform's own words and terms. Orders that were placed before keep theirs until their items change.
+         * @description Changes the seller's terms, reference and metadata. Existing orders keep their terms until their items change.
          */
         patch: operations["seller_update"];
         trace?: never;
@@ -592,8 +592,8 @@ export interface paths {
         put?: never;
         /**
          * Create an Account Link
-         * @description A page of Stripe's on which the owner of an account that the platform made tells what Stripe wants to know. An
-         *     `Idempotency-Key` has no effect: the answer is kept nowhere, and to ask again does no harm.
+         * @description Returns Stripe's page on which the owner of a created account provides the required information. An `Idempotency-Key`
+         *     has no effect, because the response isn't stored. You can repeat the request safely.
          */
         post: operations["seller_account_link_create"];
         delete?: never;
@@ -612,9 +612,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask Stripe about a seller
-         * @description Reads the account now, and answers with what is known then. Not needed to stay up to date; for a page to which
-         *     a seller has just come back from Stripe.
+         * Refresh a seller
+         * @description Reads the account from Stripe now. Use it on the page to which a seller returns from Stripe. Otherwise, Quittance
+         *     keeps sellers up to date automatically.
          */
         post: operations["seller_refresh"];
         delete?: never;
@@ -634,7 +634,7 @@ export interface paths {
         put?: never;
         /**
          * Create a product on a seller's account
-         * @description With the name, description and price that it has here. It is made once, and returned from then on.
+         * @description Creates the product with its name, description and price. Quittance creates it once; later requests return it.
          */
         post: operations["seller_stripe_product_create"];
         delete?: never;
@@ -652,13 +652,13 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description Newest first.
+         * @description Returns the endpoints, newest first.
          */
         get: operations["webhook_endpoint_list"];
         put?: never;
         /**
          * Create a webhook endpoint
-         * @description The answer carries the secret that signs what is sent to it; it is shown this once.
+         * @description The response has the secret that signs the messages. It is shown only once.
          */
         post: operations["webhook_endpoint_create"];
         delete?: never;
@@ -680,14 +680,14 @@ export interface paths {
         post?: never;
         /**
          * Delete a webhook endpoint
-         * @description Nothing more is sent to it, and its secrets are forgotten. What was sent stays with the messages.
+         * @description Stops all deliveries and deletes the endpoint's secrets. Past deliveries stay in the messages.
          */
         delete: operations["webhook_endpoint_delete"];
         options?: never;
         head?: never;
         /**
          * Update a webhook endpoint
-         * @description What is sent from now on follows; what is under way may still go to the old URL.
+         * @description Changes apply to new delivery attempts. Running attempts may still use the old URL.
          */
         patch: operations["webhook_endpoint_update"];
         trace?: never;
@@ -703,8 +703,8 @@ export interface paths {
         put?: never;
         /**
          * Ping a webhook endpoint
-         * @description Sends it an event `webhook_endpoint.ping`, whatever it wants to hear of. `GET /v1/messages/{id}` says what came
-         *     of it.
+         * @description Sends the event `webhook_endpoint.ping`, regardless of the endpoint's `event_types`. `GET /v1/messages/{id}` shows its
+         *     delivery.
          */
         post: operations["webhook_endpoint_ping"];
         delete?: never;
@@ -723,9 +723,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a webhook endpoint what it missed
-         * @description Every message since a time that it wants and that was not delivered to it: because it was disabled, was not there
-         *     yet, or failed for too long.
+         * Recover missed messages of a webhook endpoint
+         * @description Sends every message since a time that matches the endpoint's `event_types` and wasn't delivered to it. The endpoint
+         *     may have been disabled, not created yet, or failing for too long.
          */
         post: operations["webhook_endpoint_recover"];
         delete?: never;
@@ -745,7 +745,8 @@ export interface paths {
         put?: never;
         /**
          * Roll the secret of a webhook endpoint
-         * @description The answer carries the new secret; it is shown this once. For a while what is sent is signed with both.
+         * @description The response has the new secret, which is shown only once. Until `overlap_seconds` have passed, messages are signed
+         *     with both secrets.
          */
         post: operations["webhook_endpoint_roll_secret"];
         delete?: never;
@@ -764,9 +765,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Receive an event of Stripe's
-         * @description For Stripe alone: the body must be signed with a secret of this endpoint. An answer of 200 means that the
-         *     event is on disk; it may come again, and counts once.
+         * Receive an event from Stripe
+         * @description For Stripe only. The body must be signed with a secret of this endpoint. A 200 response means that the event is
+         *     stored. Repeated events count once.
          */
         post: operations["stripe_event_receive"];
         delete?: never;
@@ -785,9 +786,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Receive an event of a seller's account
-         * @description The same for the endpoint that listens to connected accounts, with secrets of its own
-         *     (`STRIPE_CONNECT_WEBHOOK_SECRET`).
+         * Receive an event of a connected account
+         * @description For Stripe only, like `/webhooks/stripe`, with its own secrets (`STRIPE_CONNECT_WEBHOOK_SECRET`).
          */
         post: operations["stripe_connect_event_receive"];
         delete?: never;
@@ -807,7 +807,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A dispute is decided. It is told again if the bank decides otherwise later. */
+        /** A dispute was decided. Sent again if the bank changes the decision. */
         post: operations["event_dispute_closed"];
         delete?: never;
         options?: never;
@@ -824,7 +824,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A customer disputes a payment at their bank, or a dispute is open again. */
+        /** A bank opened a dispute about a payment, or reopened one. */
         post: operations["event_dispute_opened"];
         delete?: never;
         options?: never;
@@ -841,7 +841,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** Money is held for manual capture. */
+        /** A payment is authorized and can be captured. */
         post: operations["event_order_authorized"];
         delete?: never;
         options?: never;
@@ -858,7 +858,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** An order has ended unpaid. */
+        /** An order was canceled without payment. */
         post: operations["event_order_canceled"];
         delete?: never;
         options?: never;
@@ -875,7 +875,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** An order was placed. */
+        /** An order was created. */
         post: operations["event_order_created"];
         delete?: never;
         options?: never;
@@ -892,7 +892,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** An order has ended because nobody paid it in time. */
+        /** An order expired without payment. */
         post: operations["event_order_expired"];
         delete?: never;
         options?: never;
@@ -909,7 +909,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** An order is paid: fulfil it. It is told once, whatever happens later. */
+        /** An order is paid and can be fulfilled. Sent once for each order. */
         post: operations["event_order_paid"];
         delete?: never;
         options?: never;
@@ -926,7 +926,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A try at paying has failed; the order may be paid again. */
+        /** A payment failed. The customer can try again. */
         post: operations["event_order_payment_failed"];
         delete?: never;
         options?: never;
@@ -943,7 +943,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A payment is in flight at a bank. */
+        /** The bank is processing a payment. */
         post: operations["event_order_processing"];
         delete?: never;
         options?: never;
@@ -960,7 +960,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** Money came that is not what was asked for: a person must look. */
+        /** A payment doesn't match the order or was late. A person must review it. */
         post: operations["event_order_review_required"];
         delete?: never;
         options?: never;
@@ -977,7 +977,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** The last unit of a product that is counted was taken. */
+        /** The last unit of a product with tracked stock was reserved. */
         post: operations["event_product_out_of_stock"];
         delete?: never;
         options?: never;
@@ -994,7 +994,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** Money could not go back to the customer. */
+        /** A refund failed. */
         post: operations["event_refund_failed"];
         delete?: never;
         options?: never;
@@ -1011,7 +1011,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** Money went back to the customer. */
+        /** A refund succeeded. */
         post: operations["event_refund_succeeded"];
         delete?: never;
         options?: never;
@@ -1028,7 +1028,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** The platform may not use a seller's account any more. */
+        /** A seller's account was disconnected. */
         post: operations["event_seller_disconnected"];
         delete?: never;
         options?: never;
@@ -1045,7 +1045,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A seller can be charged through now. */
+        /** A seller can accept payments now. */
         post: operations["event_seller_ready"];
         delete?: never;
         options?: never;
@@ -1062,7 +1062,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A seller can not be charged through any more. */
+        /** A seller can no longer accept payments. */
         post: operations["event_seller_restricted"];
         delete?: never;
         options?: never;
@@ -1079,7 +1079,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** Something else about a seller changed, for example what Stripe wants to know. */
+        /** Another change of a seller, for example new requirements from Stripe. */
         post: operations["event_seller_updated"];
         delete?: never;
         options?: never;
@@ -1096,7 +1096,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** An endpoint was disabled, because it failed for days or answered 410; told to the other endpoints. */
+        /** An endpoint was disabled, because it failed for days or returned status 410. Sent to the other endpoints. */
         post: operations["event_webhook_endpoint_disabled"];
         delete?: never;
         options?: never;
@@ -1113,7 +1113,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** A test that was asked for; told to that endpoint alone. */
+        /** A test message that you requested. Sent to that endpoint only. */
         post: operations["event_webhook_endpoint_ping"];
         delete?: never;
         options?: never;
@@ -1124,11 +1124,18 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
-        /** @description A page of Stripe's on which a seller tells what Stripe wants to know. */
+        /**
+         * @description An Account Link: Stripe's page on which a seller provides the required information.
+         * @example {
+         *       "expires_at": "2026-11-22T17:05:00.000000Z",
+         *       "object": "account_link",
+         *       "url": "https://connect.stripe.com/setup/e/acct_1SWcLdKnR7uC1oLi/…"
+         *     }
+         */
         AccountLink: {
             /**
              * Format: date-time
-             * @description Until when it works.
+             * @description The time at which the link expires.
              * @example 2026-11-22T17:05:00.000000Z
              */
             expires_at: string;
@@ -1138,73 +1145,85 @@ export interface components {
              */
             object: string;
             /**
-             * @description Where to send the seller, at once: it works once. Whoever has it may act as the account's owner.
+             * @description The URL to redirect the seller to at once. It works once, and gives access to the account.
              * @example https://connect.stripe.com/setup/e/acct_1SWcLdKnR7uC1oLi/…
              */
             url: string;
         };
         /**
-         * @description Where Stripe sends a seller from whom it asks something. Both are absolute URLs of origins that the platform allows.
+         * @description The pages to which Stripe sends a seller back. Both are absolute URLs with an origin that the platform allows.
          * @example {
          *       "refresh_url": "https://shop.example/sellers/7/onboard",
          *       "return_url": "https://shop.example/sellers/7"
          *     }
          */
         AccountLinkCreate: {
-            /** @description How much is asked for; `currently_due` if nothing is said. */
-            collect?: components["schemas"]["Collect"];
+            /** @description The requirements to collect. By default, it is `currently_due`. */
+            collect?: components["schemas"]["Collect"] | null;
             /**
-             * @description Where to when the link was used before or is too old: ask for another there.
+             * Format: uri
+             * @description The page for links that were used before or have expired. It should create another link.
              * @example https://shop.example/sellers/7/onboard
              */
             refresh_url: string;
             /**
-             * @description Where to once they are done, or leave: ask then how the seller stands.
+             * Format: uri
+             * @description The page for sellers who finish or leave. It should read the seller's status.
              * @example https://shop.example/sellers/7
              */
             return_url: string;
         };
-        /** @description A postal address. */
+        /**
+         * @description A postal address.
+         * @example {
+         *       "city": "London",
+         *       "country": "GB",
+         *       "line1": "12 St James's Square",
+         *       "line2": null,
+         *       "postal_code": "SW1Y 4JH",
+         *       "state": null
+         *     }
+         */
         Address: {
             /**
-             * @description City, district, suburb, town or village.
+             * @description The city, district, suburb, town or village.
              * @example London
              */
             city?: string | null;
             /**
-             * @description ISO 3166-1 alpha-2 code, upper case.
+             * @description The country: ISO 3166-1 alpha-2, upper case.
              * @example GB
              */
             country: string;
             /**
-             * @description Street and number.
+             * @description The street and house number.
              * @example 12 St James's Square
              */
             line1: string;
-            /** @description Apartment, suite, unit. */
+            /** @description The apartment, suite or unit. */
             line2?: string | null;
             /**
-             * @description Postal code.
+             * @description The postal code.
              * @example SW1Y 4JH
              */
             postal_code?: string | null;
-            /** @description State, county, province or region. */
+            /** @description The state, county, province or region. */
             state?: string | null;
         };
         /**
-         * @description What came of an attempt: `delivered` (2xx), `refused` (another status; redirects are not followed), `gone`
-         *     (410: the endpoint was disabled), `timed_out` (no answer in 15 s), `unreachable` (no connection, or it broke),
-         *     `unresolved` (the host name has no address), `forbidden` (the address may not be reached).
+         * @description The outcome of a delivery attempt: `delivered` (2xx), `refused` (another status; redirects aren't followed),
+         *     `gone` (410; the endpoint was disabled), `timed_out` (no response within 15 s), `unreachable` (no connection, or
+         *     it broke), `unresolved` (the host name has no address) or `forbidden` (the address isn't allowed).
          * @enum {string}
          */
         AttemptOutcome: "delivered" | "refused" | "gone" | "timed_out" | "unreachable" | "unresolved" | "forbidden";
         /**
-         * @description What kind of business a seller is, in Stripe's words.
+         * @description Stripe's business type of a seller.
          * @enum {string}
          */
         BusinessType: "individual" | "company" | "non_profit" | "government_entity";
         /**
-         * @description How much is taken. May be left out.
+         * @description The amount to capture. The body may be omitted.
          * @example {
          *       "amount": 2499
          *     }
@@ -1212,33 +1231,43 @@ export interface components {
         Capture: {
             /**
              * Format: int64
-             * @description How much, in Stripe's minor unit; all that is held if nothing is said. The rest is released for good.
+             * @description The amount, in Stripe's minor unit. By default, it is the authorized amount. Stripe releases the rest.
              * @example 2499
              */
             amount?: number | null;
         };
         /**
-         * @description When the money is taken once the customer has agreed: at once, or later, by the shop's own act.
+         * @description The capture method: `automatic` captures the payment at once; `manual` authorizes it until you capture it.
          * @enum {string}
          */
         CaptureMethod: "automatic" | "manual";
         /**
-         * @description On whose account a seller's customers are charged: the seller's, who is the merchant, pays Stripe's fees and bears
-         *     refunds and disputes (`direct`); or the platform's, from which the money less the platform's fee is transferred to
-         *     the seller at once (`destination`).
+         * @description The account that charges customers. With `direct`, it is the seller's: the seller is the merchant, pays Stripe's
+         *     fees and bears refunds and disputes. With `destination`, it is the platform's, and Stripe transfers the amount
+         *     less the platform's fee to the seller at once.
          * @enum {string}
          */
         ChargeType: "direct" | "destination";
-        /** @description A page of Stripe's on which an order can be paid. */
+        /**
+         * @description A Checkout Session: Stripe's page on which the customer pays an order.
+         * @example {
+         *       "checkout_session_id": "cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk",
+         *       "expires_at": "2026-11-22T17:35:00.000000Z",
+         *       "object": "checkout_session",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "stripe_account": null,
+         *       "url": "https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk"
+         *     }
+         */
         CheckoutSession: {
             /**
-             * @description Stripe's id of the Session.
+             * @description The Session's Stripe ID.
              * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
              */
             checkout_session_id: string;
             /**
              * Format: date-time
-             * @description Until when it can be used.
+             * @description The time at which the Session expires.
              * @example 2026-11-22T17:35:00.000000Z
              */
             expires_at: string | null;
@@ -1249,19 +1278,16 @@ export interface components {
             object: string;
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             order_id: string;
-            /**
-             * @description The account that it is on, where that is the seller's own.
-             * @example acct_1SWcLdKnR7uC1oLi
-             */
+            /** @description The seller's account, if it has the Session. */
             stripe_account: string | null;
             /**
-             * @description Where the customer is to be sent.
+             * @description The URL to redirect the customer to.
              * @example https://checkout.stripe.com/c/pay/cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
              */
             url: string;
         };
         /**
-         * @description Where Stripe's page sends the customer back to. Both are absolute URLs of origins that the shop allows.
+         * @description The pages to which Stripe sends the customer back. Both are absolute URLs with an origin that the shop allows.
          * @example {
          *       "cancel_url": "https://shop.example/cart",
          *       "success_url": "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}"
@@ -1269,20 +1295,29 @@ export interface components {
          */
         CheckoutSessionCreate: {
             /**
-             * @description Where to if the customer gives up.
+             * Format: uri
+             * @description The page for customers who cancel.
              * @example https://shop.example/cart
              */
             cancel_url: string;
-            /** @description When the money is taken; `automatic` if nothing is said. With a secret key only. */
-            capture_method?: components["schemas"]["CaptureMethod"];
+            /** @description The capture method. By default, it is `automatic`. Needs a secret key. */
+            capture_method?: components["schemas"]["CaptureMethod"] | null;
             /**
-             * @description Where to once the customer has done their part. Stripe puts the Session's id in the place of
-             *     `{CHECKOUT_SESSION_ID}`: with it, the page can ask how the payment stands.
+             * Format: uri
+             * @description The page after payment. Stripe replaces `{CHECKOUT_SESSION_ID}` with the Session's ID, with which the page can look up the payment.
              * @example https://shop.example/thanks?session={CHECKOUT_SESSION_ID}
              */
             success_url: string;
         };
-        /** @description How the payment of a Checkout Session stands: as much as whoever knows its id may see. */
+        /**
+         * @description The payment status of a Checkout Session. Anyone who knows the Session's ID may see it.
+         * @example {
+         *       "object": "checkout_session_lookup",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "order_status": "pending",
+         *       "status": "requires_payment_method"
+         *     }
+         */
         CheckoutSessionLookup: {
             /**
              * @description `checkout_session_lookup`.
@@ -1292,17 +1327,32 @@ export interface components {
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             order_id: string;
             order_status: components["schemas"]["OrderStatus"];
-            /** @description Stripe's word for where the payment of this Session stands. */
+            /** @description Stripe's status of the Session's payment. */
             status: components["schemas"]["PaymentStatus"];
         };
         /**
-         * @description How much a seller is asked for: what is due now (`currently_due`), or all that will ever be (`eventually_due`).
+         * @description The requirements to collect: only those due now (`currently_due`), or also future ones (`eventually_due`).
          * @enum {string}
          */
         Collect: "currently_due" | "eventually_due";
-        /** @description What a frontend needs before it can do anything. */
+        /**
+         * @description The configuration of a frontend.
+         * @example {
+         *       "currencies": [
+         *         {
+         *           "currency": "eur",
+         *           "decimals": 2,
+         *           "step": 1
+         *         }
+         *       ],
+         *       "mode": "sandbox",
+         *       "object": "config",
+         *       "publishable_key": "pk_test_51SWcLdKnR7uC1oLi",
+         *       "stripe_js_url": "https://js.stripe.com/v3/"
+         *     }
+         */
         Config: {
-            /** @description What can be charged in. */
+            /** @description The supported currencies. */
             currencies: components["schemas"]["CurrencyRule"][];
             mode: components["schemas"]["PublicMode"];
             /**
@@ -1316,12 +1366,19 @@ export interface components {
              */
             publishable_key: string;
             /**
-             * @description Where Stripe.js, or the sandbox's stand-in for it, is loaded from.
+             * @description The URL of Stripe.js, or of the sandbox's replacement for it.
              * @example https://js.stripe.com/v3/
              */
             stripe_js_url: string;
         };
-        /** @description A currency, and how its amounts are written. */
+        /**
+         * @description A currency and the format of its amounts.
+         * @example {
+         *       "currency": "eur",
+         *       "decimals": 2,
+         *       "step": 1
+         *     }
+         */
         CurrencyRule: {
             /**
              * @description ISO 4217, lower case.
@@ -1330,21 +1387,28 @@ export interface components {
             currency: string;
             /**
              * Format: int32
-             * @description How many digits of an amount stand after the decimal point: `2499` EUR are 24.99, `2499` JPY are 2499.
+             * @description The number of digits after the decimal point. `2499` is 24.99 EUR, but 2499 JPY.
              * @example 2
              */
             decimals: number;
             /**
              * Format: int64
-             * @description What every amount must be a multiple of.
+             * @description The step of amounts. Every amount must be a multiple of it.
              * @example 1
              */
             step: number;
         };
-        /** @description Who buys. */
+        /**
+         * @description The customer of an order.
+         * @example {
+         *       "email": "ada@example.com",
+         *       "name": "Ada Lovelace",
+         *       "reference": "user-1815"
+         *     }
+         */
         Customer: {
             /**
-             * @description Where Stripe sends the receipt.
+             * @description The address to which Stripe sends the receipt.
              * @example ada@example.com
              */
             email: string | null;
@@ -1354,16 +1418,22 @@ export interface components {
              */
             name: string | null;
             /**
-             * @description The shop's own id of this user.
+             * @description Your own customer ID.
              * @example user-1815
              */
             reference: string | null;
         };
-        /** @description What is known, or changes, about who buys. Left out, a thing stays as it is; `null` takes it away. */
+        /**
+         * @description The customer of an order, or changes to it. Omitted fields stay as they are; `null` clears a field.
+         * @example {
+         *       "email": "ada@example.com",
+         *       "name": "Ada Lovelace"
+         *     }
+         */
         CustomerInput: {
             /**
              * Format: email
-             * @description Where Stripe sends the receipt.
+             * @description The address to which Stripe sends the receipt.
              * @example ada@example.com
              */
             email?: string | null;
@@ -1372,33 +1442,64 @@ export interface components {
              * @example Ada Lovelace
              */
             name?: string | null;
-            /** @description The shop's own id of this user. With a secret key only. */
+            /**
+             * @description Your own customer ID. Needs a secret key.
+             * @example user-1815
+             */
             reference?: string | null;
         };
-        /** @description A message's way to one endpoint. */
+        /**
+         * @description The delivery of a message to an endpoint.
+         * @example {
+         *       "attempt_count": 1,
+         *       "attempts": [
+         *         {
+         *           "answer": "ok",
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "duration_ms": 120,
+         *           "number": 1,
+         *           "outcome": "delivered",
+         *           "status": 200
+         *         }
+         *       ],
+         *       "next_attempt_at": null,
+         *       "state": "pending",
+         *       "webhook_endpoint_id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *     }
+         */
         Delivery: {
             /**
              * Format: int32
-             * @description How many attempts there were.
+             * @description The number of attempts.
              * @example 1
              */
             attempt_count: number;
-            /** @description Every attempt, oldest first. Not in lists. */
+            /** @description The attempts, oldest first. Lists omit them. */
             attempts?: components["schemas"]["DeliveryAttempt"][];
             /**
              * Format: date-time
-             * @description When the next one may be made.
+             * @description The earliest time of the next attempt.
              */
             next_attempt_at: string | null;
             state: components["schemas"]["DeliveryState"];
             /** @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             webhook_endpoint_id: string;
         };
-        /** @description One attempt to deliver a message. */
+        /**
+         * @description One attempt to deliver a message.
+         * @example {
+         *       "answer": "ok",
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "duration_ms": 120,
+         *       "number": 1,
+         *       "outcome": "delivered",
+         *       "status": 200
+         *     }
+         */
         DeliveryAttempt: {
             /**
-             * @description The first KB of what was answered.
-             * @example out of disk
+             * @description The first KB of the response.
+             * @example ok
              */
             answer: string | null;
             /**
@@ -1408,41 +1509,57 @@ export interface components {
             created_at: string;
             /**
              * Format: int64
-             * @description How long it took.
+             * @description The duration in milliseconds.
              * @example 120
              */
             duration_ms: number;
             /**
              * Format: int32
-             * @description The first is 1.
+             * @description The number of the attempt, starting at 1.
              * @example 1
              */
             number: number;
             outcome: components["schemas"]["AttemptOutcome"];
             /**
              * Format: int32
-             * @description The HTTP status that was answered, if there was an answer.
-             * @example 500
+             * @description The HTTP status of the response, if there was one.
+             * @example 200
              */
             status: number | null;
         };
         /**
-         * @description How far a delivery has come: `pending` (it waits for an attempt), `delivered` (the endpoint answered 2xx),
-         *     `failed` (no more attempts are made).
+         * @description The state of a delivery: `pending` (waits for an attempt), `delivered` (the endpoint responded with 2xx) or
+         *     `failed` (no more attempts follow).
          * @enum {string}
          */
         DeliveryState: "pending" | "delivered" | "failed";
         /**
-         * @description Why an endpoint is disabled: `requested` (by the shop), `gone` (it answered 410), `failing` (for five days
-         *     nothing could be delivered).
+         * @description The reason why an endpoint is disabled: `requested` (by the shop), `gone` (it responded with 410) or `failing`
+         *     (all deliveries failed for five days).
          * @enum {string}
          */
         DisabledReason: "requested" | "gone" | "failing";
-        /** @description A charge that the customer disputes with their bank. It is answered in Stripe's dashboard. */
+        /**
+         * @description A customer's dispute of a charge at their bank. You respond to it in Stripe's Dashboard.
+         * @example {
+         *       "amount": 4998,
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "evidence_due_by": "2026-12-01T23:59:59.000000Z",
+         *       "id": "dsp_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "dispute",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "outcome": "open",
+         *       "reason": "fraudulent",
+         *       "status": "warning_needs_response",
+         *       "stripe_dispute_id": "du_1SWcLdKnR7uC1oLiG4eXjDk0",
+         *       "updated_at": "2026-11-22T17:00:00.000000Z"
+         *     }
+         */
         Dispute: {
             /**
              * Format: int64
-             * @description How much is disputed, in Stripe's minor unit. It may be more or less than was paid.
+             * @description The disputed amount, in Stripe's minor unit. It may differ from the paid amount.
              * @example 4998
              */
             amount: number;
@@ -1458,7 +1575,7 @@ export interface components {
             currency: string;
             /**
              * Format: date-time
-             * @description By when the shop has to answer, if it can.
+             * @description The deadline for your evidence, if you can submit any.
              * @example 2026-12-01T23:59:59.000000Z
              */
             evidence_due_by: string | null;
@@ -1473,13 +1590,13 @@ export interface components {
             order_id: string;
             outcome: components["schemas"]["DisputeOutcome"];
             /**
-             * @description Why, in Stripe's words.
+             * @description Stripe's reason.
              * @example fraudulent
              */
             reason: string | null;
             status: components["schemas"]["DisputeStatus"];
             /**
-             * @description Stripe's id of it.
+             * @description The dispute's Stripe ID.
              * @example du_1SWcLdKnR7uC1oLiG4eXjDk0
              */
             stripe_dispute_id: string;
@@ -1489,38 +1606,83 @@ export interface components {
              */
             updated_at: string;
         };
-        /** @description An event about a dispute. */
+        /**
+         * @description An event about a dispute.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "amount": 4998,
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "currency": "eur",
+         *         "evidence_due_by": "2026-12-01T23:59:59.000000Z",
+         *         "id": "dsp_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "object": "dispute",
+         *         "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "outcome": "open",
+         *         "reason": "fraudulent",
+         *         "status": "warning_needs_response",
+         *         "stripe_dispute_id": "du_1SWcLdKnR7uC1oLiG4eXjDk0",
+         *         "updated_at": "2026-11-22T17:00:00.000000Z"
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": 1,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         DisputeEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["Dispute"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description The `version` of its order when it happened.
+             * @description The `version` of its order at the event.
              */
             sequence: number;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description A part of the disputes of an order, newest first. */
+        /**
+         * @description A page of an order's disputes, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "amount": 4998,
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "currency": "eur",
+         *           "evidence_due_by": "2026-12-01T23:59:59.000000Z",
+         *           "id": "dsp_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "object": "dispute",
+         *           "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "outcome": "open",
+         *           "reason": "fraudulent",
+         *           "status": "warning_needs_response",
+         *           "stripe_dispute_id": "du_1SWcLdKnR7uC1oLiG4eXjDk0",
+         *           "updated_at": "2026-11-22T17:00:00.000000Z"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         DisputeList: {
             data: components["schemas"]["Dispute"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -1529,18 +1691,18 @@ export interface components {
             object: string;
         };
         /**
-         * @description What a dispute means for the money: nothing is decided (`open`), the shop keeps it (`won`), or the customer
-         *     does (`lost`).
+         * @description The outcome of a dispute: not decided yet (`open`), the shop keeps the money (`won`), or the customer gets it
+         *     back (`lost`).
          * @enum {string}
          */
         DisputeOutcome: "open" | "won" | "lost";
         /**
-         * @description How a dispute stands, in Stripe's words.
+         * @description Stripe's status of a dispute.
          * @enum {string}
          */
         DisputeStatus: "warning_needs_response" | "warning_under_review" | "warning_closed" | "needs_response" | "under_review" | "won" | "lost" | "prevented";
         /**
-         * @description What is wrong with one field of a body, or one parameter of a query.
+         * @description An invalid field of a body, or an invalid query parameter.
          * @example {
          *       "code": "out_of_range",
          *       "detail": "must be from 1 to 10000",
@@ -1550,25 +1712,30 @@ export interface components {
         FieldError: {
             /**
              * Format: int64
-             * @description How much there is, where more was asked for: of a product, or of money in Stripe's minor unit.
+             * @description The available amount or quantity, if the request exceeds it. Money is in Stripe's minor unit.
              */
             available?: number;
             /**
-             * @description What is wrong, as a stable word: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
+             * @description The kind of error, as a stable code: `required`, `unknown_field`, `wrong_type`, `invalid`, `too_long`,
              *     `out_of_range`, `too_many`, `not_allowed`, `not_for_sale`, `mixed_currencies`, `mixed_sellers`,
              *     `insufficient_stock`, `invalid_return_url`, `return_origin_not_allowed`, `unknown_seller`, `not_of_seller`,
-             *     `no_transfer_to_reverse` or `no_application_fee`; of a seller that is not ready, a word of `blockers`.
+             *     `no_transfer_to_reverse` or `no_application_fee`. For a seller that isn't ready, it is one of `blockers`.
              */
             code: string;
-            /** @description What is wrong, for people. */
+            /** @description The error, for people. */
             detail: string;
             /**
-             * @description Where it is: a JSON Pointer (RFC 6901) into the body; for a query, `/` and the parameter's name; for a seller
-             *     that is not ready, `/seller_id`, which is the order's.
+             * @description The JSON Pointer (RFC 6901) to the field. For a query parameter, it is `/` and the parameter's name. For a
+             *     seller that isn't ready, it is `/seller_id`, which refers to the order's seller.
              */
             pointer: string;
         };
-        /** @description The service is well. */
+        /**
+         * @description The status of the service.
+         * @example {
+         *       "status": "ok"
+         *     }
+         */
         Health: {
             /**
              * @description `ok`.
@@ -1576,14 +1743,44 @@ export interface components {
              */
             status: string;
         };
-        /** @description A message to the shop's own systems. */
+        /**
+         * @description A message to the shop's own systems.
+         * @example {
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "deliveries": [
+         *         {
+         *           "attempt_count": 1,
+         *           "attempts": [
+         *             {
+         *               "answer": "ok",
+         *               "created_at": "2026-11-22T17:00:00.000000Z",
+         *               "duration_ms": 120,
+         *               "number": 1,
+         *               "outcome": "delivered",
+         *               "status": 200
+         *             }
+         *           ],
+         *           "next_attempt_at": null,
+         *           "state": "pending",
+         *           "webhook_endpoint_id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *         }
+         *       ],
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "message",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "payload": {},
+         *       "seller_id": null,
+         *       "sequence": 3,
+         *       "type": "order.paid"
+         *     }
+         */
         Message: {
             /**
              * Format: date-time
              * @example 2026-11-22T17:00:00.000000Z
              */
             created_at: string;
-            /** @description One for each endpoint that it was for. */
+            /** @description The deliveries, one for each endpoint that receives the message. */
             deliveries: components["schemas"]["Delivery"][];
             /** @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             id: string;
@@ -1593,33 +1790,66 @@ export interface components {
              */
             object: string;
             /**
-             * @description The order that the event belongs to, if it belongs to one.
+             * @description The order of the event, if it has one.
              * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             order_id: string | null;
-            /** @description What is sent: the event. */
+            /** @description The event, as it is sent. */
             payload: Record<string, never>;
-            /**
-             * @description The seller that the event is about, if it is about one.
-             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
-             */
+            /** @description The seller of the event, if it has one. */
             seller_id: string | null;
             /**
              * Format: int64
-             * @description Grows from message to message of an order, or of a seller.
+             * @description The sequence number. It grows from message to message of an order or a seller.
              * @example 3
              */
             sequence: number | null;
             /**
-             * @description What happened.
+             * @description The event type.
              * @example order.paid
              */
             type: string;
         };
-        /** @description A part of the messages, newest first. */
+        /**
+         * @description A page of messages, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "deliveries": [
+         *             {
+         *               "attempt_count": 1,
+         *               "attempts": [
+         *                 {
+         *                   "answer": "ok",
+         *                   "created_at": "2026-11-22T17:00:00.000000Z",
+         *                   "duration_ms": 120,
+         *                   "number": 1,
+         *                   "outcome": "delivered",
+         *                   "status": 200
+         *                 }
+         *               ],
+         *               "next_attempt_at": null,
+         *               "state": "pending",
+         *               "webhook_endpoint_id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *             }
+         *           ],
+         *           "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "object": "message",
+         *           "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "payload": {},
+         *           "seller_id": null,
+         *           "sequence": 3,
+         *           "type": "order.paid"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         MessageList: {
             data: components["schemas"]["Message"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -1627,17 +1857,21 @@ export interface components {
              */
             object: string;
         };
-        /** @description To whom a message is sent once more. */
+        /**
+         * @description The receiver of a resent message. The body may be omitted.
+         * @example {
+         *       "webhook_endpoint_id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *     }
+         */
         MessageResend: {
             /**
-             * @description To this endpoint, even if it was not for it. Left out: to all enabled ones that it was for.
+             * @description The endpoint, even if the message had no delivery to it. By default, the message is sent again to all enabled endpoints that it has a delivery to.
              * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
-            webhook_endpoint_id?: string;
+            webhook_endpoint_id?: string | null;
         };
         /**
-         * @description The shop's own words: up to 48 keys of up to 40 characters, without square brackets, and values of up to 500
-         *     characters. They travel to Stripe with the PaymentIntent.
+         * @description Your own key-value pairs: up to 48 keys of up to 40 characters, without square brackets, with values of up to 500 characters. Quittance copies them to the PaymentIntent.
          * @example {
          *       "cart": "7"
          *     }
@@ -1645,11 +1879,18 @@ export interface components {
         Metadata: {
             [key: string]: string;
         };
-        /** @description Where the owner of an account lets the platform in. */
+        /**
+         * @description The page on which the owner connects an account.
+         * @example {
+         *       "expires_at": "2026-11-22T17:10:00.000000Z",
+         *       "object": "oauth_authorization",
+         *       "url": "https://connect.stripe.com/oauth/authorize?response_type=code&client_id=ca_…&scope=read_write&state=…"
+         *     }
+         */
         OAuthAuthorization: {
             /**
              * Format: date-time
-             * @description Until when they can come back.
+             * @description The time at which the `state` expires.
              * @example 2026-11-22T17:10:00.000000Z
              */
             expires_at: string;
@@ -1659,13 +1900,13 @@ export interface components {
              */
             object: string;
             /**
-             * @description Where to send them. It is for them alone: whoever else comes back from there is refused.
+             * @description The URL to redirect the owner to. A callback with another `binding` is refused.
              * @example https://connect.stripe.com/oauth/authorize?response_type=code&client_id=ca_…&scope=read_write&state=…
              */
             url: string;
         };
         /**
-         * @description Who is to be sent to Stripe, to let the platform in.
+         * @description The parameters of an OAuth connection.
          * @example {
          *       "binding": "user-7",
          *       "redirect_uri": "https://shop.example/sellers/connected"
@@ -1673,20 +1914,19 @@ export interface components {
          */
         OAuthAuthorize: {
             /**
-             * @description Who begins, in the platform's own words: the id of a user or a session. Only together with it counts what they
-             *     come back with. It is kept as a hash.
+             * @description Your identifier for the user or session that started the flow. The callback must repeat it. Quittance stores only its hash.
              * @example user-7
              */
             binding: string;
             /**
-             * @description Where Stripe sends them back to: one of those that are registered at Stripe, and of an origin that the
-             *     platform allows. The first that is registered, if nothing is said.
+             * Format: uri
+             * @description The page to which Stripe sends the owner back. It must be registered at Stripe, and its origin must be allowed. By default, it is the first registered page.
              * @example https://shop.example/sellers/connected
              */
-            redirect_uri?: string;
+            redirect_uri?: string | null;
         };
         /**
-         * @description What somebody came back from Stripe with.
+         * @description The parameters of an OAuth callback.
          * @example {
          *       "binding": "user-7",
          *       "code": "ac_…",
@@ -1695,46 +1935,84 @@ export interface components {
          */
         OAuthCallback: {
             /**
-             * @description Who came back, in the same words as when they began. Take it from their session, never from the URL.
+             * @description Your identifier for the user or session that started the flow. Take it from the session, never from the URL.
              * @example user-7
              */
             binding: string;
             /**
-             * @description `code` of the URL that Stripe sent them back to.
+             * @description `code` from the callback's URL.
              * @example ac_…
              */
             code: string;
             /**
-             * @description `state` of the URL that Stripe sent them back to.
+             * @description `state` from the callback's URL. A callback without a state is refused as unknown.
              * @example …
              */
             state: string;
         };
-        /** @description What was bought, by whom, and how far it has come. */
+        /**
+         * @description An order: its items, customer and status.
+         * @example {
+         *       "amount_paid": 0,
+         *       "amount_refunded": 0,
+         *       "amount_total": 4998,
+         *       "application_fee_amount": null,
+         *       "charge_type": null,
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "customer": {
+         *         "email": "ada@example.com",
+         *         "name": "Ada Lovelace",
+         *         "reference": "user-1815"
+         *       },
+         *       "expires_at": "2026-11-22T17:35:00.000000Z",
+         *       "id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "items": [
+         *         {
+         *           "amount": 4998,
+         *           "name": "Fountain pen",
+         *           "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "quantity": 2,
+         *           "unit_amount": 2499
+         *         }
+         *       ],
+         *       "metadata": {
+         *         "cart": "7"
+         *       },
+         *       "object": "order",
+         *       "payment": null,
+         *       "review_reason": null,
+         *       "seller_id": null,
+         *       "shipping": null,
+         *       "status": "pending",
+         *       "updated_at": "2026-11-22T17:00:00.000000Z",
+         *       "version": 1
+         *     }
+         */
         Order: {
             /**
              * Format: int64
-             * @description What was received and believed, in Stripe's minor unit.
+             * @description The received amount that counts as payment, in Stripe's minor unit.
              * @example 0
              */
             amount_paid: number;
             /**
              * Format: int64
-             * @description What of it went back by refunds that succeeded, in Stripe's minor unit. What came too much, and went back
-             *     for that, is no part of either.
+             * @description The amount of `amount_paid` that succeeded refunds returned, in Stripe's minor unit. A surplus and its refund
+             *     are part of neither.
              * @example 0
              */
             amount_refunded: number;
             /**
              * Format: int64
-             * @description What it costs, in Stripe's minor unit.
+             * @description The total, in Stripe's minor unit.
              * @example 4998
              */
             amount_total: number;
             /**
              * Format: int64
-             * @description What of the total the platform takes, in Stripe's minor unit; null without a seller, and without a secret key.
-             * @example 250
+             * @description The platform's fee, in Stripe's minor unit. Null for orders without a seller, and for callers without a secret
+             *     key.
              */
             application_fee_amount: number | null;
             charge_type: components["schemas"]["ChargeType"] | null;
@@ -1751,7 +2029,7 @@ export interface components {
             customer: components["schemas"]["Customer"];
             /**
              * Format: date-time
-             * @description When it is closed if it is not paid by then.
+             * @description The time at which an unpaid order expires.
              * @example 2026-11-22T17:35:00.000000Z
              */
             expires_at: string;
@@ -1766,10 +2044,7 @@ export interface components {
             object: string;
             payment: components["schemas"]["OrderPayment"] | null;
             review_reason: components["schemas"]["ReviewReason"] | null;
-            /**
-             * @description Who sells it; null is the platform itself.
-             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
-             */
+            /** @description The seller. Null means the platform itself. */
             seller_id: string | null;
             shipping: components["schemas"]["Shipping"] | null;
             status: components["schemas"]["OrderStatus"];
@@ -1780,13 +2055,13 @@ export interface components {
             updated_at: string;
             /**
              * Format: int64
-             * @description Grows with every change that can be seen here.
+             * @description The order's version. It grows with every visible change.
              * @example 1
              */
             version: number;
         };
         /**
-         * @description An order to be placed. Prices come from the catalogue.
+         * @description An order to place. Prices come from the catalog.
          * @example {
          *       "customer": {
          *         "email": "ada@example.com",
@@ -1801,41 +2076,95 @@ export interface components {
          *     }
          */
         OrderCreate: {
-            customer?: components["schemas"]["CustomerInput"];
-            /** @description What is bought, all in one currency and of one seller. */
+            customer?: components["schemas"]["CustomerInput"] | null;
+            /** @description The items. All must have the same currency and the same seller. */
             items: components["schemas"]["OrderItemCreate"][];
-            metadata?: components["schemas"]["Metadata"];
-            shipping?: components["schemas"]["Shipping"];
+            metadata?: components["schemas"]["Metadata"] | null;
+            shipping?: components["schemas"]["Shipping"] | null;
         };
-        /** @description An event about an order. */
+        /**
+         * @description An event about an order.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "amount_paid": 0,
+         *         "amount_refunded": 0,
+         *         "amount_total": 4998,
+         *         "application_fee_amount": null,
+         *         "charge_type": null,
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "currency": "eur",
+         *         "customer": {
+         *           "email": "ada@example.com",
+         *           "name": "Ada Lovelace",
+         *           "reference": "user-1815"
+         *         },
+         *         "expires_at": "2026-11-22T17:35:00.000000Z",
+         *         "id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "items": [
+         *           {
+         *             "amount": 4998,
+         *             "name": "Fountain pen",
+         *             "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *             "quantity": 2,
+         *             "unit_amount": 2499
+         *           }
+         *         ],
+         *         "metadata": {
+         *           "cart": "7"
+         *         },
+         *         "object": "order",
+         *         "payment": null,
+         *         "review_reason": null,
+         *         "seller_id": null,
+         *         "shipping": null,
+         *         "status": "pending",
+         *         "updated_at": "2026-11-22T17:00:00.000000Z",
+         *         "version": 1
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": 1,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         OrderEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["Order"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description The order's `version` when it happened: it grows from event to event of an order.
+             * @description The order's `version` at the event. It grows from event to event of an order.
              */
             sequence: number;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description One product of an order, with its name and price as they were when it was placed. */
+        /**
+         * @description An item of an order, with the product's name and price at the time of the order.
+         * @example {
+         *       "amount": 4998,
+         *       "name": "Fountain pen",
+         *       "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "quantity": 2,
+         *       "unit_amount": 2499
+         *     }
+         */
         OrderItem: {
             /**
              * Format: int64
@@ -1858,7 +2187,13 @@ export interface components {
              */
             unit_amount: number;
         };
-        /** @description So many of one product. */
+        /**
+         * @description A product and the quantity to order.
+         * @example {
+         *       "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "quantity": 2
+         *     }
+         */
         OrderItemCreate: {
             /** @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             product_id: string;
@@ -1868,10 +2203,54 @@ export interface components {
              */
             quantity: number;
         };
-        /** @description A part of the orders, newest first. */
+        /**
+         * @description A page of orders, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "amount_paid": 0,
+         *           "amount_refunded": 0,
+         *           "amount_total": 4998,
+         *           "application_fee_amount": null,
+         *           "charge_type": null,
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "currency": "eur",
+         *           "customer": {
+         *             "email": "ada@example.com",
+         *             "name": "Ada Lovelace",
+         *             "reference": "user-1815"
+         *           },
+         *           "expires_at": "2026-11-22T17:35:00.000000Z",
+         *           "id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "items": [
+         *             {
+         *               "amount": 4998,
+         *               "name": "Fountain pen",
+         *               "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *               "quantity": 2,
+         *               "unit_amount": 2499
+         *             }
+         *           ],
+         *           "metadata": {
+         *             "cart": "7"
+         *           },
+         *           "object": "order",
+         *           "payment": null,
+         *           "review_reason": null,
+         *           "seller_id": null,
+         *           "shipping": null,
+         *           "status": "pending",
+         *           "updated_at": "2026-11-22T17:00:00.000000Z",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         OrderList: {
             data: components["schemas"]["Order"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -1879,32 +2258,40 @@ export interface components {
              */
             object: string;
         };
-        /** @description How the payment of an order stands, as part of the order. */
+        /**
+         * @description The current payment of an order.
+         * @example {
+         *       "checkout_session_id": "cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk",
+         *       "last_error": null,
+         *       "payment_intent_id": "pi_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *       "status": "requires_payment_method"
+         *     }
+         */
         OrderPayment: {
             /**
-             * @description Stripe's id of the Checkout Session, where it is paid on Stripe's page.
+             * @description The Checkout Session's Stripe ID, if the customer pays on Stripe's page.
              * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
              */
             checkout_session_id: string | null;
             last_error: components["schemas"]["PaymentError"] | null;
             /**
-             * @description Stripe's id of the PaymentIntent, once known.
+             * @description The PaymentIntent's Stripe ID, once known.
              * @example pi_3SWcLdKnR7uC1oLi0G4eXjDk
              */
             payment_intent_id: string | null;
             status: components["schemas"]["PaymentStatus"];
         };
         /**
-         * @description How far an order has come: `pending` (placed, nothing settled yet), `processing` (a payment is in flight
-         *     at a bank), `authorized` (held for manual capture), `payment_failed` (the last try failed; it may be paid
-         *     again), `paid`, `partially_refunded`, `refunded`, `disputed` (the customer's bank asks, or took the money
-         *     back for now), `charged_back` (a dispute was lost), `review` (money came that is not what was asked for;
-         *     never fulfil it unseen), `canceled`, `expired` (not paid in time).
+         * @description The status of an order: `pending` (placed, without a final payment result), `processing` (a payment is in flight
+         *     at a bank), `authorized` (a payment waits for capture), `payment_failed` (the last attempt failed; the order can be
+         *     paid again), `paid`, `partially_refunded`, `refunded`, `disputed` (the customer's bank has an open dispute),
+         *     `charged_back` (a dispute was lost), `review` (a payment doesn't match the order; check it before you fulfill the
+         *     order), `canceled` or `expired` (not paid in time).
          * @enum {string}
          */
         OrderStatus: "pending" | "processing" | "authorized" | "payment_failed" | "paid" | "partially_refunded" | "refunded" | "disputed" | "charged_back" | "review" | "canceled" | "expired";
         /**
-         * @description What changes about an order that is not paid. What is left out stays as it is.
+         * @description Changes to an unpaid order. Omitted fields stay as they are.
          * @example {
          *       "customer": {
          *         "email": "ada@example.com"
@@ -1922,40 +2309,60 @@ export interface components {
          */
         OrderUpdate: {
             customer?: components["schemas"]["CustomerInput"];
-            /** @description What is bought instead, at the prices of now. With a secret key only. */
+            /** @description The new items, at current prices. Needs a secret key. */
             items?: components["schemas"]["OrderItemCreate"][];
-            /** @description The whole of the shop's own words. With a secret key only. */
+            /** @description The new metadata. It replaces the old metadata completely. Needs a secret key. */
             metadata?: components["schemas"]["Metadata"];
             shipping?: components["schemas"]["Shipping"];
         };
-        /** @description Why a try at paying failed, in Stripe's words. */
+        /**
+         * @description Stripe's error for a failed payment attempt.
+         * @example {
+         *       "code": "card_declined",
+         *       "decline_code": "insufficient_funds",
+         *       "message": "Your card has insufficient funds."
+         *     }
+         */
         PaymentError: {
             /**
-             * @description Stripe's code.
+             * @description Stripe's error code.
              * @example card_declined
              */
             code: string | null;
             /**
-             * @description The bank's code.
+             * @description The bank's decline code.
              * @example insufficient_funds
              */
             decline_code: string | null;
             /**
-             * @description What to tell the customer.
+             * @description The message to show to the customer.
              * @example Your card has insufficient funds.
              */
             message: string | null;
         };
-        /** @description What a page needs to let a customer pay with Stripe's Payment Element. */
+        /**
+         * @description The values with which a page shows Stripe's Payment Element.
+         * @example {
+         *       "amount": 4998,
+         *       "client_secret": "pi_3SWcLdKnR7uC1oLi0G4eXjDk_secret_5KGz0pHFGsJQ2MWqJEXAMPLE",
+         *       "currency": "eur",
+         *       "id": "pay_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "payment_intent",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "payment_intent_id": "pi_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *       "status": "requires_payment_method",
+         *       "stripe_account": null
+         *     }
+         */
         PaymentIntent: {
             /**
              * Format: int64
-             * @description What is to be paid, in Stripe's minor unit.
+             * @description The amount to pay, in Stripe's minor unit.
              * @example 4998
              */
             amount: number;
             /**
-             * @description For Stripe.js in the customer's browser. Keep it out of logs and URLs.
+             * @description The secret for Stripe.js in the customer's browser. Keep it out of logs and URLs.
              * @example pi_3SWcLdKnR7uC1oLi0G4eXjDk_secret_5KGz0pHFGsJQ2MWqJEXAMPLE
              */
             client_secret: string;
@@ -1965,7 +2372,7 @@ export interface components {
              */
             currency: string;
             /**
-             * @description Our id of this attempt to pay, in the PaymentIntent's metadata as `payment_id`.
+             * @description The payment attempt's ID, which is `payment_id` in the PaymentIntent's metadata.
              * @example pay_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
@@ -1977,30 +2384,41 @@ export interface components {
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             order_id: string;
             /**
-             * @description Stripe's id.
+             * @description The PaymentIntent's Stripe ID.
              * @example pi_3SWcLdKnR7uC1oLi0G4eXjDk
              */
             payment_intent_id: string;
             status: components["schemas"]["PaymentStatus"];
-            /**
-             * @description The account that it is on, where that is the seller's own: for Stripe.js, as its `stripeAccount`.
-             * @example acct_1SWcLdKnR7uC1oLi
-             */
+            /** @description The seller's account, if it has the PaymentIntent. Pass it to Stripe.js as `stripeAccount`. */
             stripe_account: string | null;
         };
         /**
-         * @description How an order is to be paid. May be left out.
+         * @description The options of a PaymentIntent. The body may be omitted.
          * @example {}
          */
         PaymentIntentCreate: {
-            /** @description When the money is taken; `automatic` if nothing is said. With a secret key only. */
-            capture_method?: components["schemas"]["CaptureMethod"];
+            /** @description The capture method. By default, it is `automatic`. Needs a secret key. */
+            capture_method?: components["schemas"]["CaptureMethod"] | null;
         };
-        /** @description How the payment of an order stands. */
+        /**
+         * @description The status of an order's payment.
+         * @example {
+         *       "amount": 4998,
+         *       "currency": "eur",
+         *       "last_error": null,
+         *       "object": "payment_lookup",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "order_status": "paid",
+         *       "payment_intent_id": "pi_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *       "status": "succeeded",
+         *       "stripe_account": null,
+         *       "version": 3
+         *     }
+         */
         PaymentLookup: {
             /**
              * Format: int64
-             * @description What the order costs, in Stripe's minor unit.
+             * @description The order's total, in Stripe's minor unit.
              * @example 4998
              */
             amount: number;
@@ -2019,71 +2437,128 @@ export interface components {
             order_id: string;
             order_status: components["schemas"]["OrderStatus"];
             /**
-             * @description Stripe's id of the PaymentIntent; null before there is one.
+             * @description The PaymentIntent's Stripe ID. Null before it exists.
              * @example pi_3SWcLdKnR7uC1oLi0G4eXjDk
              */
             payment_intent_id: string | null;
             status: components["schemas"]["PaymentStatus"] | null;
             /**
-             * @description The account that it is on, where that is the seller's own.
+             * @description The seller's account, if it has the payment.
              * @example acct_1SWcLdKnR7uC1oLi
              */
             stripe_account: string | null;
             /**
              * Format: int64
-             * @description The order's version: what to wait for news after.
+             * @description The order's version. Pass it as `after` to wait for a newer outcome.
              * @example 3
              */
             version: number;
         };
         /**
-         * @description Where a PaymentIntent stands, in Stripe's words.
+         * @description Stripe's status of a PaymentIntent.
          * @enum {string}
          */
         PaymentStatus: "requires_payment_method" | "requires_confirmation" | "requires_action" | "processing" | "requires_capture" | "succeeded" | "canceled";
-        /** @description An order that was just placed, with the token that opens it. */
+        /**
+         * @description A new order with its client token.
+         * @example {
+         *       "amount_paid": 0,
+         *       "amount_refunded": 0,
+         *       "amount_total": 4998,
+         *       "application_fee_amount": null,
+         *       "charge_type": null,
+         *       "client_token": "oct_sE2vAvdJZ0Sx9bQ3mFhW8pYtK5nR7uC1oLiG4eXjDkA",
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "customer": {
+         *         "email": "ada@example.com",
+         *         "name": "Ada Lovelace",
+         *         "reference": "user-1815"
+         *       },
+         *       "expires_at": "2026-11-22T17:35:00.000000Z",
+         *       "id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "items": [
+         *         {
+         *           "amount": 4998,
+         *           "name": "Fountain pen",
+         *           "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "quantity": 2,
+         *           "unit_amount": 2499
+         *         }
+         *       ],
+         *       "metadata": {
+         *         "cart": "7"
+         *       },
+         *       "object": "order",
+         *       "payment": null,
+         *       "review_reason": null,
+         *       "seller_id": null,
+         *       "shipping": null,
+         *       "status": "pending",
+         *       "updated_at": "2026-11-22T17:00:00.000000Z",
+         *       "version": 1
+         *     }
+         */
         PlacedOrder: components["schemas"]["Order"] & {
             /**
-             * @description Opens this order to whoever placed it: `Authorization: Bearer`. Keep it in the customer's browser.
+             * @description The credential for this order: `Authorization: Bearer`. Keep it in the customer's browser.
              * @example oct_sE2vAvdJZ0Sx9bQ3mFhW8pYtK5nR7uC1oLiG4eXjDkA
              */
             client_token: string;
         };
         /**
-         * @description Why a request did not do what it asked for (RFC 9457, `application/problem+json`).
+         * @description The reason why a request failed (RFC 9457, `application/problem+json`).
          * @example {
          *       "code": "already_paid",
-         *       "detail": "The order is paid.",
+         *       "detail": "The order is paid. It can't be paid, changed or canceled.",
          *       "request_id": "01991f6e-8a6b-7d2f-9d3e-2f4b6a1c8e90",
          *       "status": 409,
-         *       "title": "The order is paid",
+         *       "title": "Paid order",
          *       "type": "urn:quittance:problem:already_paid"
          *     }
          */
         Problem: {
-            /** @description What kind of problem it is, as a stable word for programs. New ones may be added. Today: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`, `oauth_code_invalid`, `missing_credentials`, `invalid_credentials`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `oauth_not_configured`, `seller_not_ready`, `seller_not_connected`, `seller_disconnected`, `seller_mode_mismatch`, `seller_in_use`, `seller_has_open_payments`, `not_onboarded_by_link`, `stripe_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`, `connect_not_configured`. */
+            /** @description The stable code of the problem, for programs. New codes may be added. Current codes: `bad_request`, `malformed_json`, `invalid_idempotency_key`, `invalid_signature`, `not_an_event`, `oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`, `oauth_code_invalid`, `missing_credentials`, `invalid_credentials`, `not_found`, `unknown_route`, `method_not_allowed`, `already_paid`, `order_canceled`, `order_expired`, `order_in_review`, `order_closing`, `payment_processing`, `payment_in_flight`, `insufficient_stock`, `not_cancelable`, `too_many_attempts`, `capture_method_fixed`, `order_not_capturable`, `capture_in_progress`, `amount_too_large`, `capture_refused`, `order_not_refundable`, `order_disputed`, `refund_too_large`, `refund_refused`, `oauth_not_configured`, `seller_not_ready`, `seller_not_connected`, `seller_disconnected`, `seller_mode_mismatch`, `seller_in_use`, `seller_has_open_payments`, `not_onboarded_by_link`, `stripe_refused`, `webhook_endpoint_disabled`, `idempotency_key_in_use`, `body_too_large`, `unsupported_media_type`, `invalid_request`, `invalid_parameter`, `idempotency_key_reused`, `payment_refused`, `rate_limited`, `too_many_open_orders`, `internal_error`, `service_unavailable`, `stripe_unavailable`, `stripe_misconfigured`, `connect_not_configured`. */
             code: string;
-            /** @description What happened this time, for people. */
+            /** @description The reason for this failure, for people. */
             detail: string;
-            /** @description What is wrong with the body or the query, field by field. */
+            /** @description The invalid fields of the body or the query. */
             errors?: components["schemas"]["FieldError"][];
-            /** @description The id of the request, as in `X-Request-Id`. */
+            /** @description The request ID, as in `X-Request-Id`. */
             request_id: string;
             /**
              * Format: int32
              * @description The HTTP status.
              */
             status: number;
-            /** @description Stripe's own code, where Stripe refused. */
+            /** @description Stripe's error code, if Stripe refused the request. */
             stripe_code?: string;
-            /** @description What kind of problem it is, for people. */
+            /** @description The meaning of the code, for people. */
             title: string;
-            /** @description A URI that stands for this kind of problem: `urn:quittance:problem:` and the code. */
+            /** @description A URI for the code: `urn:quittance:problem:` and the code. */
             type: string;
         };
-        /** @description A thing for sale. */
+        /**
+         * @description A product of the catalog.
+         * @example {
+         *       "active": true,
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "description": "Steel nib, medium",
+         *       "id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "metadata": {
+         *         "cart": "7"
+         *       },
+         *       "name": "Fountain pen",
+         *       "object": "product",
+         *       "seller_id": null,
+         *       "stock": 12,
+         *       "unit_amount": 2499,
+         *       "updated_at": "2026-11-22T17:00:00.000000Z"
+         *     }
+         */
         Product: {
-            /** @description Whether it can be ordered now. */
+            /** @description Whether customers can order the product. */
             active: boolean;
             /**
              * Format: date-time
@@ -2096,7 +2571,7 @@ export interface components {
              */
             currency: string;
             /**
-             * @description What else there is to say of it.
+             * @description A longer description.
              * @example Steel nib, medium
              */
             description: string | null;
@@ -2104,7 +2579,7 @@ export interface components {
             id: string;
             metadata: components["schemas"]["Metadata"];
             /**
-             * @description What customers call it.
+             * @description The name that customers see.
              * @example Fountain pen
              */
             name: string;
@@ -2113,21 +2588,18 @@ export interface components {
              * @example product
              */
             object: string;
-            /**
-             * @description Who sells it; null is the platform itself.
-             * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
-             */
+            /** @description The seller. Null means the platform itself. */
             seller_id: string | null;
             /**
              * Format: int32
-             * @description How many can still be sold: those that open orders hold are taken off already. Null where they are not
-             *     counted.
+             * @description The number of pieces that can still be sold, less those that open orders reserve. Null means that stock isn't
+             *     tracked.
              * @example 12
              */
             stock: number | null;
             /**
              * Format: int64
-             * @description The price of one, in Stripe's minor unit of the currency: `2499` is 24.99 EUR, or 2499 JPY.
+             * @description The price of one piece, in Stripe's minor unit of the currency. `2499` is 24.99 EUR, but 2499 JPY.
              * @example 2499
              */
             unit_amount: number;
@@ -2138,7 +2610,7 @@ export interface components {
             updated_at: string;
         };
         /**
-         * @description A product to be added to the catalogue.
+         * @description A product to add to the catalog.
          * @example {
          *       "currency": "eur",
          *       "description": "Steel nib, medium",
@@ -2148,76 +2620,125 @@ export interface components {
          */
         ProductCreate: {
             /**
-             * @description Whether it can be ordered now.
+             * @description Whether customers can order the product.
              * @default true
              */
-            active: boolean;
+            active: boolean | null;
             /**
              * @description ISO 4217, lower case.
              * @example eur
              */
             currency: string;
             /**
-             * @description What else there is to say of it.
+             * @description A longer description.
              * @example Steel nib, medium
              */
             description?: string | null;
-            metadata?: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"] | null;
             /**
-             * @description What customers call it.
+             * @description The name that customers see.
              * @example Fountain pen
              */
             name: string;
             /**
-             * @description Who sells it. Left out or `null`, the platform itself.
+             * @description The seller. By default, or with `null`, it is the platform itself.
              * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             seller_id?: string | null;
             /**
              * Format: int32
-             * @description How many can be sold. Left out or `null`, they are not counted.
+             * @description The number of pieces that can be sold. By default, or with `null`, stock isn't tracked.
              * @example 12
              */
             stock?: number | null;
             /**
              * Format: int64
-             * @description The price of one, in Stripe's minor unit of the currency.
+             * @description The price of one piece, in Stripe's minor unit of the currency.
              * @example 2499
              */
             unit_amount: number;
         };
-        /** @description An event about a product. */
+        /**
+         * @description An event about a product.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "active": true,
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "currency": "eur",
+         *         "description": "Steel nib, medium",
+         *         "id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "metadata": {
+         *           "cart": "7"
+         *         },
+         *         "name": "Fountain pen",
+         *         "object": "product",
+         *         "seller_id": null,
+         *         "stock": 12,
+         *         "unit_amount": 2499,
+         *         "updated_at": "2026-11-22T17:00:00.000000Z"
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": 1,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         ProductEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["Product"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description The `version` of the order that brought it about.
+             * @description The `version` of the order that caused the event.
              */
             sequence: number;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description A part of the catalogue, newest first. */
+        /**
+         * @description A page of products, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "active": true,
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "currency": "eur",
+         *           "description": "Steel nib, medium",
+         *           "id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "metadata": {
+         *             "cart": "7"
+         *           },
+         *           "name": "Fountain pen",
+         *           "object": "product",
+         *           "seller_id": null,
+         *           "stock": 12,
+         *           "unit_amount": 2499,
+         *           "updated_at": "2026-11-22T17:00:00.000000Z"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         ProductList: {
             data: components["schemas"]["Product"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -2226,63 +2747,74 @@ export interface components {
             object: string;
         };
         /**
-         * @description What changes about a product. What is left out stays as it is.
+         * @description Changes to a product. Omitted fields stay as they are.
          * @example {
          *       "unit_amount": 1999
          *     }
          */
         ProductUpdate: {
-            /** @description Whether it can be ordered now. */
+            /** @description Whether customers can order the product. */
             active?: boolean;
             /**
              * @description ISO 4217, lower case.
              * @example eur
              */
             currency?: string;
-            /** @description What else there is to say of it; `null` takes it away. */
+            /** @description A longer description. `null` removes it. */
             description?: string | null;
-            /** @description The whole of the shop's own words. */
+            /** @description The new metadata. It replaces the old metadata completely. */
             metadata?: components["schemas"]["Metadata"];
             /**
-             * @description What customers call it.
+             * @description The name that customers see.
              * @example Fountain pen
              */
             name?: string;
             /**
-             * @description Who sells it from now on; `null` is the platform itself.
+             * @description The seller from now on. `null` means the platform itself.
              * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             seller_id?: string | null;
             /**
              * Format: int32
-             * @description How many can be sold from now on, those that open orders hold not counted; `null` counts them no more.
+             * @description The number of pieces that can be sold from now on, besides those that open orders reserve. With `null`, stock is no longer tracked.
              * @example 12
              */
             stock?: number | null;
             /**
              * Format: int64
-             * @description The price of one, in Stripe's minor unit of the currency.
+             * @description The price of one piece, in Stripe's minor unit of the currency.
              * @example 1999
              */
             unit_amount?: number;
         };
         /**
-         * @description Whether money is real, and whether Stripe is.
+         * @description The mode of the service: whether it moves money, and whether it calls Stripe.
          * @enum {string}
          */
         PublicMode: "sandbox" | "test" | "live";
-        /** @description The event is stored. */
+        /**
+         * @description The receipt of a stored event.
+         * @example {
+         *       "received": true
+         *     }
+         */
         Received: {
             /**
-             * @description Always true.
+             * @description Always `true`.
              * @example true
              */
             received: boolean;
         };
-        /** @description An endpoint will be sent what it missed. */
+        /**
+         * @description The result of recovering missed messages.
+         * @example {
+         *       "message_count": 12,
+         *       "object": "recovery"
+         *     }
+         */
         Recovery: {
             /**
-             * @description How many messages will be sent.
+             * @description The number of messages that will be sent.
              * @example 12
              */
             message_count: number;
@@ -2292,11 +2824,31 @@ export interface components {
              */
             object: string;
         };
-        /** @description Money that goes back to the customer. */
+        /**
+         * @description A refund to the customer.
+         * @example {
+         *       "amount": 2499,
+         *       "cause": "requested",
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "failure_reason": null,
+         *       "id": "ref_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "refund",
+         *       "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "payment_id": "pay_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "reason": "requested_by_customer",
+         *       "refund_application_fee": true,
+         *       "reverse_transfer": true,
+         *       "status": "pending",
+         *       "stripe_refund_id": "re_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *       "surplus": true,
+         *       "updated_at": "2026-11-22T17:00:00.000000Z"
+         *     }
+         */
         Refund: {
             /**
              * Format: int64
-             * @description How much, in Stripe's minor unit.
+             * @description The amount, in Stripe's minor unit.
              * @example 2499
              */
             amount: number;
@@ -2311,10 +2863,7 @@ export interface components {
              * @example eur
              */
             currency: string;
-            /**
-             * @description Why it failed, in Stripe's words.
-             * @example lost_or_stolen_card
-             */
+            /** @description Stripe's reason for the failure. */
             failure_reason: string | null;
             /** @example ref_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             id: string;
@@ -2326,26 +2875,26 @@ export interface components {
             /** @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7 */
             order_id: string;
             /**
-             * @description Our id of the attempt to pay whose money goes back.
+             * @description The refunded payment attempt's ID.
              * @example pay_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             payment_id: string;
             /**
-             * @description Why, in Stripe's words. Of a refund that was made at Stripe it may be another word than a request may say.
+             * @description Stripe's reason. A refund that was created at Stripe may have a reason that requests can't set.
              * @example requested_by_customer
              */
             reason: string | null;
-            /** @description Whether the platform's fee goes back to the seller, in proportion. */
+            /** @description Whether the platform's fee is refunded to the seller in proportion. */
             refund_application_fee: boolean;
-            /** @description Whether what was transferred to the seller comes back to the platform, in proportion. */
+            /** @description Whether the transfer to the seller is reversed in proportion. */
             reverse_transfer: boolean;
             status: components["schemas"]["RefundStatus"];
             /**
-             * @description Stripe's id of it; null until Stripe has answered.
+             * @description The refund's Stripe ID. Null until Stripe has responded.
              * @example re_3SWcLdKnR7uC1oLi0G4eXjDk
              */
             stripe_refund_id: string | null;
-            /** @description Whether it gives back what does not count as paid, so that it is no part of the order's `amount_refunded`. */
+            /** @description Whether it refunds a surplus. A surplus isn't part of the order's `amount_paid` and `amount_refunded`. */
             surplus: boolean;
             /**
              * Format: date-time
@@ -2354,13 +2903,13 @@ export interface components {
             updated_at: string;
         };
         /**
-         * @description Why there is a refund: the shop asked for it here (`requested`), the order was paid twice (`surplus`), its
-         *     money was under review and the shop's policy is to give it back (`review`), or it was made at Stripe.
+         * @description The cause of a refund: the shop requested it through this API (`requested`), the order was paid twice
+         *     (`surplus`), the shop's policy refunds orders in review (`review`), or it was created at Stripe (`stripe`).
          * @enum {string}
          */
         RefundCause: "requested" | "surplus" | "review" | "stripe";
         /**
-         * @description What is to go back. May be left out.
+         * @description The refund to create. The body may be omitted.
          * @example {
          *       "amount": 2499,
          *       "reason": "requested_by_customer"
@@ -2369,54 +2918,101 @@ export interface components {
         RefundCreate: {
             /**
              * Format: int64
-             * @description How much, in Stripe's minor unit; all that is left if nothing is said.
+             * @description The amount, in Stripe's minor unit. By default, it is the whole remaining amount.
              * @example 2499
              */
             amount?: number | null;
             reason?: components["schemas"]["RefundReason"] | null;
-            /**
-             * @description Whether the platform's fee goes back to the seller, in proportion; it does if nothing is said. Only where there
-             *     was one.
-             */
+            /** @description Whether to refund the platform's fee to the seller in proportion. By default, it is refunded if there is one. */
             refund_application_fee?: boolean | null;
-            /**
-             * @description Whether what was transferred to the seller comes back to the platform, in proportion; it does if nothing is
-             *     said. Only of what was transferred (charge type `destination`).
-             */
+            /** @description Whether to reverse the transfer to the seller in proportion. By default, it is reversed if there is one (charge type `destination`). */
             reverse_transfer?: boolean | null;
         };
-        /** @description An event about a refund. */
+        /**
+         * @description An event about a refund.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "amount": 2499,
+         *         "cause": "requested",
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "currency": "eur",
+         *         "failure_reason": null,
+         *         "id": "ref_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "object": "refund",
+         *         "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "payment_id": "pay_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "reason": "requested_by_customer",
+         *         "refund_application_fee": true,
+         *         "reverse_transfer": true,
+         *         "status": "pending",
+         *         "stripe_refund_id": "re_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *         "surplus": true,
+         *         "updated_at": "2026-11-22T17:00:00.000000Z"
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": 1,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         RefundEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["Refund"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description The `version` of its order when it happened.
+             * @description The `version` of its order at the event.
              */
             sequence: number;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description A part of the refunds of an order, newest first. */
+        /**
+         * @description A page of an order's refunds, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "amount": 2499,
+         *           "cause": "requested",
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "currency": "eur",
+         *           "failure_reason": null,
+         *           "id": "ref_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "object": "refund",
+         *           "order_id": "ord_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "payment_id": "pay_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "reason": "requested_by_customer",
+         *           "refund_application_fee": true,
+         *           "reverse_transfer": true,
+         *           "status": "pending",
+         *           "stripe_refund_id": "re_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *           "surplus": true,
+         *           "updated_at": "2026-11-22T17:00:00.000000Z"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         RefundList: {
             data: components["schemas"]["Refund"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -2425,42 +3021,83 @@ export interface components {
             object: string;
         };
         /**
-         * @description Why the shop gives money back, in Stripe's words.
+         * @description Stripe's reason for a refund.
          * @enum {string}
          */
         RefundReason: "duplicate" | "fraudulent" | "requested_by_customer";
         /**
-         * @description How a refund stands, in Stripe's words. One that has succeeded can still fail: then the money is with the
-         *     shop again.
+         * @description Stripe's status of a refund. A refund with status `succeeded` can still fail; the shop then gets the money back.
          * @enum {string}
          */
         RefundStatus: "pending" | "requires_action" | "succeeded" | "failed" | "canceled";
         /**
-         * @description Why an order is in `review`.
+         * @description The reason why an order is in `review`.
          * @enum {string}
          */
         ReviewReason: "wrong_amount" | "wrong_currency" | "wrong_fee" | "succeeded_after_cancel" | "succeeded_after_expiry";
-        /** @description A seller: one connected Stripe account, through which the platform sells. */
+        /**
+         * @description A seller: a connected Stripe account through which the platform sells.
+         * @example {
+         *       "account_id": "acct_1SWcLdKnR7uC1oLi",
+         *       "blockers": [],
+         *       "can_unlink": false,
+         *       "charge_type": "direct",
+         *       "charges_enabled": true,
+         *       "checked_at": "2026-11-22T17:00:00.000000Z",
+         *       "connected": true,
+         *       "country": "DE",
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "currency": "eur",
+         *       "details_submitted": true,
+         *       "display_name": "Ada's Pens",
+         *       "fee_basis_points": 250,
+         *       "fee_fixed": 30,
+         *       "fee_minimum": 100,
+         *       "id": "slr_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "metadata": {
+         *         "cart": "7"
+         *       },
+         *       "next_action": "none",
+         *       "object": "seller",
+         *       "origin": "oauth",
+         *       "payouts_enabled": true,
+         *       "ready": true,
+         *       "reference": "merchant-7",
+         *       "requirements": {
+         *         "current_deadline": null,
+         *         "currently_due": [],
+         *         "disabled_reason": null,
+         *         "eventually_due": [],
+         *         "past_due": [],
+         *         "pending_verification": []
+         *       },
+         *       "updated_at": "2026-11-22T17:00:00.000000Z",
+         *       "version": 1
+         *     }
+         */
         Seller: {
             /**
-             * @description Stripe's id of the account; null until Stripe has made it.
+             * @description The account's Stripe ID. Null until Stripe has created it.
              * @example acct_1SWcLdKnR7uC1oLi
              */
             account_id: string | null;
-            /** @description Why it can not be charged through. */
+            /** @description The reasons why the seller can't accept payments. */
             blockers: components["schemas"]["SellerBlocker"][];
-            /** @description Whether it can be let go of without `force`: an account that works should not be lost by a slip. */
+            /**
+             * @description Whether the seller can be disconnected without `force`. A seller that can accept payments needs `force`.
+             * @example false
+             */
             can_unlink: boolean;
             charge_type: components["schemas"]["ChargeType"];
-            /** @description Whether it can take payments. */
+            /** @description Whether the account can accept charges. */
             charges_enabled: boolean;
             /**
              * Format: date-time
-             * @description When Stripe was last asked about the account.
+             * @description The time at which the account was last read from Stripe.
              * @example 2026-11-22T17:00:00.000000Z
              */
             checked_at: string | null;
-            /** @description Whether the platform may use the account. */
+            /** @description Whether the account is connected to the platform. */
             connected: boolean;
             /**
              * @description ISO 3166-1 alpha-2, upper case.
@@ -2477,28 +3114,28 @@ export interface components {
              * @example eur
              */
             currency: string | null;
-            /** @description Whether its owner has told Stripe all that it asked for at first. */
+            /** @description Whether the owner has submitted the details that Stripe's onboarding requires. */
             details_submitted: boolean;
             /**
-             * @description What customers may know it as: the name shown in its dashboard, or else that of its business profile.
+             * @description The name for customers: the account's name in Stripe's Dashboard, or else the name in its business profile.
              * @example Ada's Pens
              */
             display_name: string | null;
             /**
              * Format: int32
-             * @description What part of each order the platform takes, in hundredths of a per cent.
+             * @description The platform's fee on each order, in hundredths of a percent.
              * @example 250
              */
             fee_basis_points: number;
             /**
              * Format: int64
-             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency.
+             * @description A fixed amount that is added to the fee, in the minor unit of the order's currency.
              * @example 30
              */
             fee_fixed: number;
             /**
              * Format: int64
-             * @description The least that the platform takes of an order, in the minor unit of its currency.
+             * @description The minimum fee on an order, in the minor unit of its currency.
              * @example 100
              */
             fee_minimum: number;
@@ -2512,12 +3149,12 @@ export interface components {
              */
             object: string;
             origin: components["schemas"]["SellerOrigin"];
-            /** @description Whether Stripe pays out to its bank. */
+            /** @description Whether payouts to the account's bank are enabled. */
             payouts_enabled: boolean;
-            /** @description Whether it can be charged through: nothing blocks it. */
+            /** @description Whether the seller can accept payments. If so, `blockers` is empty. */
             ready: boolean;
             /**
-             * @description The platform's own id of it.
+             * @description Your own seller ID.
              * @example merchant-7
              */
             reference: string | null;
@@ -2529,22 +3166,22 @@ export interface components {
             updated_at: string;
             /**
              * Format: int64
-             * @description Grows with every change that can be seen here.
+             * @description The seller's version. It grows with every visible change.
              * @example 1
              */
             version: number;
         };
         /**
-         * @description Why a seller can not be charged through: `not_connected` (the platform may not use the account, or there is none
-         *     yet), `unlinking` (the platform is about to let it go), `not_checked` (Stripe was not asked yet),
-         *     `details_not_submitted`, `charges_not_enabled`, `payouts_not_enabled`, `transfers_not_active` (what destination
-         *     charges need), `no_display_name` (there is none to show to customers), `country_not_supported`,
-         *     `currency_not_supported` (by the platform's settings).
+         * @description A reason why a seller can't accept payments: `not_connected` (the account isn't connected, or doesn't exist yet),
+         *     `unlinking` (the platform is disconnecting it), `not_checked` (it hasn't been read from Stripe yet),
+         *     `details_not_submitted`, `charges_not_enabled`, `payouts_not_enabled`, `transfers_not_active` (destination charges
+         *     need transfers), `no_display_name` (the account has no name for customers), `country_not_supported` or
+         *     `currency_not_supported` (by the platform's configuration).
          * @enum {string}
          */
         SellerBlocker: "not_connected" | "unlinking" | "not_checked" | "details_not_submitted" | "charges_not_enabled" | "payouts_not_enabled" | "transfers_not_active" | "no_display_name" | "country_not_supported" | "currency_not_supported";
         /**
-         * @description A seller for whom an account is to be made.
+         * @description A seller to create an account for.
          * @example {
          *       "country": "DE",
          *       "email": "ada@example.com",
@@ -2554,77 +3191,168 @@ export interface components {
          */
         SellerCreate: {
             business_type?: components["schemas"]["BusinessType"] | null;
-            /** @description `QUITTANCE_SELLER_CHARGE_TYPE` if nothing is said. */
-            charge_type?: components["schemas"]["ChargeType"];
+            /** @description The account that charges customers. By default, it is `QUITTANCE_SELLER_CHARGE_TYPE`. */
+            charge_type?: components["schemas"]["ChargeType"] | null;
             /**
-             * @description ISO 3166-1 alpha-2, upper case; it can not be changed. The platform's own if nothing is said.
+             * @description The country: ISO 3166-1 alpha-2, upper case. It can't be changed. By default, it is the platform's.
              * @example DE
              */
             country?: string | null;
             /**
-             * @description The owner's.
+             * Format: email
+             * @description The owner's email address.
              * @example ada@example.com
              */
             email?: string | null;
             /**
              * Format: int32
-             * @description What part of each order the platform takes, in hundredths of a per cent; `QUITTANCE_SELLER_FEE_BASIS_POINTS` if
-             *     nothing is said.
-             * @example 250
+             * @description The platform's fee on each order, in hundredths of a percent.
+             * @example 300
              */
             fee_basis_points?: number;
             /**
              * Format: int64
-             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency;
-             *     `QUITTANCE_SELLER_FEE_FIXED` if nothing is said.
+             * @description A fixed amount that is added to the fee, in the minor unit of the order's currency.
+             * @example 30
              */
             fee_fixed?: number;
             /**
              * Format: int64
-             * @description The least that the platform takes of an order, in the minor unit of its currency; `QUITTANCE_SELLER_FEE_MINIMUM`
-             *     if nothing is said.
+             * @description The minimum fee on an order, in the minor unit of its currency.
+             * @example 100
              */
             fee_minimum?: number;
-            metadata?: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"] | null;
             /**
-             * @description The platform's own id of the seller.
+             * @description Your own seller ID.
              * @example merchant-7
              */
             reference?: string | null;
             type: components["schemas"]["SellerType"];
         };
-        /** @description An event about a seller. */
+        /**
+         * @description An event about a seller.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "account_id": "acct_1SWcLdKnR7uC1oLi",
+         *         "blockers": [],
+         *         "can_unlink": false,
+         *         "charge_type": "direct",
+         *         "charges_enabled": true,
+         *         "checked_at": "2026-11-22T17:00:00.000000Z",
+         *         "connected": true,
+         *         "country": "DE",
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "currency": "eur",
+         *         "details_submitted": true,
+         *         "display_name": "Ada's Pens",
+         *         "fee_basis_points": 250,
+         *         "fee_fixed": 30,
+         *         "fee_minimum": 100,
+         *         "id": "slr_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "metadata": {
+         *           "cart": "7"
+         *         },
+         *         "next_action": "none",
+         *         "object": "seller",
+         *         "origin": "oauth",
+         *         "payouts_enabled": true,
+         *         "ready": true,
+         *         "reference": "merchant-7",
+         *         "requirements": {
+         *           "current_deadline": null,
+         *           "currently_due": [],
+         *           "disabled_reason": null,
+         *           "eventually_due": [],
+         *           "past_due": [],
+         *           "pending_verification": []
+         *         },
+         *         "updated_at": "2026-11-22T17:00:00.000000Z",
+         *         "version": 1
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": 1,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         SellerEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["Seller"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description The seller's `version` when it happened: it grows from event to event of a seller.
+             * @description The seller's `version` at the event. It grows from event to event of a seller.
              */
             sequence: number;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description A part of the sellers, newest first. */
+        /**
+         * @description A page of sellers, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "account_id": "acct_1SWcLdKnR7uC1oLi",
+         *           "blockers": [],
+         *           "can_unlink": false,
+         *           "charge_type": "direct",
+         *           "charges_enabled": true,
+         *           "checked_at": "2026-11-22T17:00:00.000000Z",
+         *           "connected": true,
+         *           "country": "DE",
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "currency": "eur",
+         *           "details_submitted": true,
+         *           "display_name": "Ada's Pens",
+         *           "fee_basis_points": 250,
+         *           "fee_fixed": 30,
+         *           "fee_minimum": 100,
+         *           "id": "slr_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "metadata": {
+         *             "cart": "7"
+         *           },
+         *           "next_action": "none",
+         *           "object": "seller",
+         *           "origin": "oauth",
+         *           "payouts_enabled": true,
+         *           "ready": true,
+         *           "reference": "merchant-7",
+         *           "requirements": {
+         *             "current_deadline": null,
+         *             "currently_due": [],
+         *             "disabled_reason": null,
+         *             "eventually_due": [],
+         *             "past_due": [],
+         *             "pending_verification": []
+         *           },
+         *           "updated_at": "2026-11-22T17:00:00.000000Z",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         SellerList: {
             data: components["schemas"]["Seller"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -2633,56 +3361,59 @@ export interface components {
             object: string;
         };
         /**
-         * @description What a seller should be told to do now: nothing (`none`), connect the account, perhaps again (`connect`), connect
-         *     another one, because this one will never do (`connect_another_account`), finish what Stripe asks for at first
-         *     (`complete_onboarding`), tell Stripe what is due (`provide_information`), wait while Stripe looks at it
-         *     (`await_verification`), give the account a name in Stripe's dashboard (`set_display_name`), ask the platform,
-         *     which has paused the account (`contact_platform`), or look into Stripe's dashboard, which says what is wrong
-         *     (`check_dashboard`).
+         * @description The next step for a seller: nothing (`none`), connect the account, perhaps again (`connect`), connect another
+         *     account (`connect_another_account`), complete Stripe's onboarding (`complete_onboarding`), provide the
+         *     requirements that are due (`provide_information`), wait for Stripe's verification (`await_verification`), set the
+         *     account's name in Stripe's Dashboard (`set_display_name`), contact the platform, which has paused the account
+         *     (`contact_platform`), or check Stripe's Dashboard for the cause (`check_dashboard`).
          * @enum {string}
          */
         SellerNextAction: "none" | "connect" | "connect_another_account" | "complete_onboarding" | "provide_information" | "await_verification" | "set_display_name" | "contact_platform" | "check_dashboard";
         /**
-         * @description How a seller came: the owner of an account let the platform in (`oauth`), or the platform made the account
+         * @description The origin of a seller: the owner connected an existing account (`oauth`), or the platform created the account
          *     (`created`).
          * @enum {string}
          */
         SellerOrigin: "oauth" | "created";
-        /** @description What Stripe still wants to know of a seller, by the names of Stripe's fields. */
+        /**
+         * @description Stripe's requirements for a seller, by the names of Stripe's fields.
+         * @example {
+         *       "current_deadline": null,
+         *       "currently_due": [],
+         *       "disabled_reason": null,
+         *       "eventually_due": [],
+         *       "past_due": [],
+         *       "pending_verification": []
+         *     }
+         */
         SellerRequirements: {
             /**
              * Format: date-time
-             * @description By when `currently_due` must be given.
-             * @example 2026-12-22T17:00:00.000000Z
+             * @description The deadline for `currently_due`.
              */
             current_deadline: string | null;
             /**
-             * @description Needed by `current_deadline`, or the account is restricted.
-             * @example [
-             *       "individual.verification.document"
-             *     ]
+             * @description Requirements due by `current_deadline`. After that, Stripe restricts the account.
+             * @example []
              */
             currently_due: string[];
-            /**
-             * @description Why the account is restricted, in Stripe's words.
-             * @example requirements.past_due
-             */
+            /** @description Stripe's reason for the restriction of the account. */
             disabled_reason: string | null;
-            /** @description Needed once the account has taken more money. */
+            /** @description Requirements that become due when the account has processed more payments. */
             eventually_due: string[];
-            /** @description Was not given in time: the account is restricted. */
+            /** @description Requirements past their deadline. Stripe has restricted the account. */
             past_due: string[];
-            /** @description Was given, and Stripe looks at it. */
+            /** @description Requirements that Stripe is verifying. */
             pending_verification: string[];
         };
         /**
-         * @description What kind of account is made: its owner sees a small dashboard and the platform bears losses (`express`), or its
-         *     owner has all of Stripe's dashboard and bears them (`standard`).
+         * @description The type of account to create. `express`: the owner sees a small dashboard, and the platform bears losses.
+         *     `standard`: the owner has Stripe's full Dashboard and bears losses.
          * @enum {string}
          */
         SellerType: "express" | "standard";
         /**
-         * @description What changes about a seller. What is left out stays as it is. Orders keep the terms that they were priced with.
+         * @description Changes to a seller. Omitted fields stay as they are. Existing orders keep their terms.
          * @example {
          *       "fee_basis_points": 300
          *     }
@@ -2691,43 +3422,69 @@ export interface components {
             charge_type?: components["schemas"]["ChargeType"];
             /**
              * Format: int32
-             * @description What part of each order the platform takes, in hundredths of a per cent.
+             * @description The platform's fee on each order, in hundredths of a percent.
              * @example 300
              */
             fee_basis_points?: number;
             /**
              * Format: int64
-             * @description What the platform takes of each order on top of that, in the minor unit of the order's currency.
+             * @description A fixed amount that is added to the fee, in the minor unit of the order's currency.
+             * @example 30
              */
             fee_fixed?: number;
             /**
              * Format: int64
-             * @description The least that the platform takes of an order, in the minor unit of its currency.
+             * @description The minimum fee on an order, in the minor unit of its currency.
+             * @example 100
              */
             fee_minimum?: number;
-            /** @description The whole of the platform's own words. */
+            /** @description The new metadata. It replaces the old metadata completely. */
             metadata?: components["schemas"]["Metadata"];
-            /** @description The platform's own id of it; `null` takes it away. */
+            /**
+             * @description Your own seller ID. `null` removes it.
+             * @example merchant-7
+             */
             reference?: string | null;
         };
-        /** @description Where the goods go. */
+        /**
+         * @description The recipient and the address of a shipment.
+         * @example {
+         *       "address": {
+         *         "city": "London",
+         *         "country": "GB",
+         *         "line1": "12 St James's Square",
+         *         "line2": null,
+         *         "postal_code": "SW1Y 4JH",
+         *         "state": null
+         *       },
+         *       "name": "Ada Lovelace"
+         *     }
+         */
         Shipping: {
             address: components["schemas"]["Address"];
             /**
-             * @description Who receives them.
+             * @description The recipient's name.
              * @example Ada Lovelace
              */
             name: string;
         };
-        /** @description A product on its seller's account. */
+        /**
+         * @description A product on its seller's Stripe account.
+         * @example {
+         *       "account_id": "acct_1SWcLdKnR7uC1oLi",
+         *       "id": "prod_TKc4xJm2pWq8Zr",
+         *       "object": "stripe_product",
+         *       "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7"
+         *     }
+         */
         StripeProduct: {
             /**
-             * @description The account that it is on.
+             * @description The seller's Stripe account.
              * @example acct_1SWcLdKnR7uC1oLi
              */
             account_id: string;
             /**
-             * @description Stripe's id of it.
+             * @description The product's Stripe ID.
              * @example prod_TKc4xJm2pWq8Zr
              */
             id: string;
@@ -2737,13 +3494,13 @@ export interface components {
              */
             object: string;
             /**
-             * @description The product here.
+             * @description The product in the catalog.
              * @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             product_id: string;
         };
         /**
-         * @description Which product is to be made at Stripe.
+         * @description The product to create at Stripe.
          * @example {
          *       "product_id": "prd_01kb3m9q4e8v2tz6h0rxw5ncy7"
          *     }
@@ -2755,10 +3512,28 @@ export interface components {
              */
             product_id: string;
         };
-        /** @description Everything that happened to an order, oldest first. */
+        /**
+         * @description The timeline of an order, oldest entry first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "at": "2026-11-22T17:00:00.000000Z",
+         *           "detail": {},
+         *           "kind": "act",
+         *           "outcome": "applied",
+         *           "reason": "string",
+         *           "request_id": "req_a1B2c3D4e5F6g7",
+         *           "subject": "evt_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *           "what": "payment_intent.succeeded"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         Timeline: {
             data: components["schemas"]["TimelineEntry"][];
-            /** @description Always `false`: it is answered whole. */
+            /** @description Always `false`, because timelines have one page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -2767,50 +3542,76 @@ export interface components {
             object: string;
         };
         /**
-         * @description One thing that happened to an order. What there is not to say is left out; all but `at`, `kind` and `what` is for
-         *     secret keys.
+         * @description An entry of an order's timeline. Empty fields are omitted. Without a secret key, only `at`, `kind` and `what` are
+         *     returned.
+         * @example {
+         *       "at": "2026-11-22T17:00:00.000000Z",
+         *       "detail": {},
+         *       "kind": "act",
+         *       "outcome": "applied",
+         *       "reason": "string",
+         *       "request_id": "req_a1B2c3D4e5F6g7",
+         *       "subject": "evt_3SWcLdKnR7uC1oLi0G4eXjDk",
+         *       "what": "payment_intent.succeeded"
+         *     }
          */
         TimelineEntry: {
             /**
              * Format: date-time
-             * @description When, at this service's clock.
+             * @description The time, by this service's clock.
              * @example 2026-11-22T17:00:00.000000Z
              */
             at: string;
-            /** @description What else there is to know. */
+            /** @description More details. */
             detail?: Record<string, never>;
             kind: components["schemas"]["TimelineKind"];
             /**
-             * @description What came of it, where that is not sure: `applied`, `ignored`, `failed`, …
+             * @description The outcome, if it can vary: `applied`, `ignored`, `failed`, …
              * @example applied
              */
             outcome?: string;
-            /** @description Why. */
+            /** @description The reason for the outcome. */
             reason?: string;
             /**
-             * @description Stripe's id of the request, by which it is found in Stripe's log.
+             * @description Stripe's request ID. Search for it in Stripe's request log.
              * @example req_a1B2c3D4e5F6g7
              */
             request_id?: string;
             /**
-             * @description What it was about: an attempt to pay, a refund, a dispute, an event of Stripe's.
+             * @description The related ID: of a payment attempt, a refund, a dispute or a Stripe event.
              * @example evt_3SWcLdKnR7uC1oLi0G4eXjDk
              */
             subject?: string;
             /**
-             * @description What: for example `order.placed`, Stripe's event type or operation, the decision, the event that is told.
+             * @description The name of the event, operation or decision, for example `order.placed` or Stripe's event type.
              * @example payment_intent.succeeded
              */
             what: string;
         };
         /**
-         * @description What kind of thing happened: something was asked for here (`act`), Stripe was asked (`request`), Stripe told
-         *     of something (`fact`), something was decided for good (`decision`), or something is told to the shop's own
-         *     systems (`effect`).
+         * @description The kind of timeline entry: a request to this API (`act`), a request to Stripe (`request`), information from
+         *     Stripe (`fact`), a recorded decision (`decision`), or an event to your own systems (`effect`).
          * @enum {string}
          */
         TimelineKind: "act" | "request" | "fact" | "decision" | "effect";
-        /** @description Where one of the shop's own systems is sent events. */
+        /**
+         * @description A webhook endpoint: a URL in your own system that receives events.
+         * @example {
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "description": "Stock",
+         *       "disabled_reason": null,
+         *       "enabled": true,
+         *       "event_types": [
+         *         "order.*",
+         *         "refund.succeeded"
+         *       ],
+         *       "failing_since": null,
+         *       "id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "webhook_endpoint",
+         *       "updated_at": "2026-11-22T17:00:00.000000Z",
+         *       "url": "https://stock.shop.example/quittance"
+         *     }
+         */
         WebhookEndpoint: {
             /**
              * Format: date-time
@@ -2818,15 +3619,15 @@ export interface components {
              */
             created_at: string;
             /**
-             * @description The shop's own words about it.
+             * @description Your own description.
              * @example Stock
              */
             description: string | null;
             disabled_reason: components["schemas"]["DisabledReason"] | null;
-            /** @description Whether events are sent to it. */
+            /** @description Whether events are sent to the endpoint. */
             enabled: boolean;
             /**
-             * @description What it is sent: types of events, kinds of objects with `.*` behind them, or `*` for everything.
+             * @description The event types to receive: full types, object names followed by `.*`, or `*` for all.
              * @example [
              *       "order.*",
              *       "refund.succeeded"
@@ -2835,7 +3636,7 @@ export interface components {
             event_types: string[];
             /**
              * Format: date-time
-             * @description Since when nothing could be delivered. After five days it is disabled.
+             * @description The time since which all deliveries have failed. After five days, the endpoint is disabled.
              */
             failing_since: string | null;
             /** @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7 */
@@ -2851,13 +3652,13 @@ export interface components {
              */
             updated_at: string;
             /**
-             * @description Where it is.
+             * @description The URL that receives events.
              * @example https://stock.shop.example/quittance
              */
             url: string;
         };
         /**
-         * @description An endpoint to be added.
+         * @description A webhook endpoint to create.
          * @example {
          *       "event_types": [
          *         "order.paid"
@@ -2866,59 +3667,109 @@ export interface components {
          *     }
          */
         WebhookEndpointCreate: {
-            /** @description The shop's own words about it. */
+            /**
+             * @description Your own description.
+             * @example Stock
+             */
             description?: string | null;
             /**
-             * @description Whether events are sent to it from now on.
+             * @description Whether to send events to the endpoint.
              * @default true
              */
-            enabled: boolean;
+            enabled: boolean | null;
             /**
-             * @description What it is sent; everything, when nothing is said.
+             * @description The event types to receive. By default, the endpoint receives all events.
              * @example [
              *       "order.paid"
              *     ]
              */
-            event_types?: string[];
+            event_types?: string[] | null;
             /**
-             * @description Where it is: `https`, on the public internet or in a network that the operator allows; in the sandbox also
-             *     `http`, and this machine.
+             * Format: uri
+             * @description The URL that receives events. It must use `https`, and its address must be public or allowed by the operator. In the sandbox, `http` and loopback addresses are also allowed.
              * @example https://stock.shop.example/quittance
              */
             url: string;
         };
-        /** @description An event about an endpoint of the shop's own systems. */
+        /**
+         * @description An event about a webhook endpoint.
+         * @example {
+         *       "api_version": "v1",
+         *       "data": {
+         *         "created_at": "2026-11-22T17:00:00.000000Z",
+         *         "description": "Stock",
+         *         "disabled_reason": null,
+         *         "enabled": true,
+         *         "event_types": [
+         *           "order.*",
+         *           "refund.succeeded"
+         *         ],
+         *         "failing_since": null,
+         *         "id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *         "object": "webhook_endpoint",
+         *         "updated_at": "2026-11-22T17:00:00.000000Z",
+         *         "url": "https://stock.shop.example/quittance"
+         *       },
+         *       "id": "msg_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "sequence": null,
+         *       "timestamp": "2026-11-22T17:00:00.000000Z",
+         *       "type": "string"
+         *     }
+         */
         WebhookEndpointEvent: {
             /**
              * @description `v1`.
              * @example v1
              */
             api_version: string;
-            /** @description The object as GET returns it, as it was when the message was made: a moment after the event. */
+            /** @description The object as GET returns it, at the time when the message was created, shortly after the event. */
             data: components["schemas"]["WebhookEndpoint"];
             /**
-             * @description The message's id, as in the header `webhook-id`: the same however often it comes.
+             * @description The message's ID, as in the header `webhook-id`. It is the same in every attempt.
              * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
              */
             id: string;
             /**
              * Format: int64
-             * @description Always null: it belongs to no order.
+             * @description Always null, because the event has no order.
              */
             sequence: number | null;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description The time of the event.
              * @example 2026-11-22T17:00:00.000000Z
              */
             timestamp: string;
-            /** @description What happened. */
+            /** @description The event type. */
             type: string;
         };
-        /** @description A part of the endpoints, newest first. */
+        /**
+         * @description A page of webhook endpoints, newest first.
+         * @example {
+         *       "data": [
+         *         {
+         *           "created_at": "2026-11-22T17:00:00.000000Z",
+         *           "description": "Stock",
+         *           "disabled_reason": null,
+         *           "enabled": true,
+         *           "event_types": [
+         *             "order.*",
+         *             "refund.succeeded"
+         *           ],
+         *           "failing_since": null,
+         *           "id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *           "object": "webhook_endpoint",
+         *           "updated_at": "2026-11-22T17:00:00.000000Z",
+         *           "url": "https://stock.shop.example/quittance"
+         *         }
+         *       ],
+         *       "has_more": true,
+         *       "object": "list"
+         *     }
+         */
         WebhookEndpointList: {
             data: components["schemas"]["WebhookEndpoint"][];
-            /** @description Whether there are older ones. */
+            /** @description Whether older objects follow on the next page. */
             has_more: boolean;
             /**
              * @description `list`.
@@ -2926,16 +3777,28 @@ export interface components {
              */
             object: string;
         };
-        /** @description What an endpoint is to be sent. */
+        /**
+         * @description The missed messages to send.
+         * @example {
+         *       "since": "2026-11-22T17:00:00Z"
+         *     }
+         */
         WebhookEndpointRecover: {
             /**
              * Format: date-time
-             * @description Messages that were made from this time on.
+             * @description Sends messages created at or after this time (RFC 3339).
              * @example 2026-11-22T17:00:00Z
              */
             since: string;
         };
-        /** @description An endpoint is no more. */
+        /**
+         * @description A deleted webhook endpoint.
+         * @example {
+         *       "deleted": true,
+         *       "id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "webhook_endpoint"
+         *     }
+         */
         WebhookEndpointRemoved: {
             /**
              * @description Always true.
@@ -2951,40 +3814,63 @@ export interface components {
             object: string;
         };
         /**
-         * @description What changes about an endpoint. What is left out stays as it is.
+         * @description Changes to a webhook endpoint. Omitted fields stay as they are.
          * @example {
          *       "enabled": true
          *     }
          */
         WebhookEndpointUpdate: {
-            /** @description The shop's own words; `null` takes them away. */
+            /** @description Your own description. `null` removes it. */
             description?: string | null;
-            /**
-             * @description Whether events are sent to it. One that was disabled goes on with what it was to be sent before; what happened
-             *     meanwhile is sent by `recover`.
-             */
+            /** @description Whether to send events to the endpoint. After an endpoint is enabled again, its pending deliveries continue. `recover` sends the events that it missed while it was disabled. */
             enabled?: boolean;
-            /** @description What it is sent, the whole of it. */
+            /** @description The event types to receive. They replace the old ones completely. */
             event_types?: string[];
-            /** @description Where it is. */
+            /**
+             * Format: uri
+             * @description The URL that receives events.
+             */
             url?: string;
         };
-        /** @description An endpoint with the secret that signs from now on. It is shown this once. */
+        /**
+         * @description A webhook endpoint with its new signing secret. The secret is shown only once.
+         * @example {
+         *       "created_at": "2026-11-22T17:00:00.000000Z",
+         *       "description": "Stock",
+         *       "disabled_reason": null,
+         *       "enabled": true,
+         *       "event_types": [
+         *         "order.*",
+         *         "refund.succeeded"
+         *       ],
+         *       "failing_since": null,
+         *       "id": "whe_01kb3m9q4e8v2tz6h0rxw5ncy7",
+         *       "object": "webhook_endpoint",
+         *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+         *       "updated_at": "2026-11-22T17:00:00.000000Z",
+         *       "url": "https://stock.shop.example/quittance"
+         *     }
+         */
         WebhookEndpointWithSecret: components["schemas"]["WebhookEndpoint"] & {
             /**
-             * @description Verifies what is sent, with any library of the Standard Webhooks specification.
+             * @description The signing secret. Verify messages with it, using any Standard Webhooks library.
              * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
              */
             secret: string;
         };
-        /** @description How a secret is rolled. */
+        /**
+         * @description The options of rolling a secret. The body may be omitted.
+         * @example {
+         *       "overlap_seconds": 86400
+         *     }
+         */
         WebhookSecretRoll: {
             /**
              * Format: int64
-             * @description For how long the old secret signs, too, beside the new one.
+             * @description The number of seconds for which the old secret still signs messages, alongside the new one.
              * @default 86400
              */
-            overlap_seconds: number;
+            overlap_seconds: number | null;
         };
     };
     responses: never;
@@ -3004,10 +3890,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is */
+            /** @description The process is alive */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3029,7 +3915,7 @@ export interface operations {
             /** @description Metrics in Prometheus' text format */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3051,7 +3937,7 @@ export interface operations {
             /** @description The OpenAPI 3.1 document */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3070,10 +3956,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description They can */
+            /** @description The service is ready */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3081,10 +3967,10 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3092,10 +3978,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3108,13 +3994,13 @@ export interface operations {
     checkout_session_get: {
         parameters: {
             query?: {
-                /** @description How many seconds to wait at most until the payment has succeeded, is in flight or held, or is canceled. */
+                /** @description The maximum number of seconds to wait until the payment has succeeded, is in flight, authorized or canceled. */
                 wait?: number;
             };
             header?: never;
             path: {
                 /**
-                 * @description Stripe's id of the Checkout Session
+                 * @description The Checkout Session's Stripe ID
                  * @example cs_test_a1Ub9tQ3mFhW8pYtK5nR7uC1oLiG4eXjDk
                  */
                 id: string;
@@ -3123,10 +4009,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How the payment stands */
+            /** @description The status of the payment */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3134,10 +4020,10 @@ export interface operations {
                     "application/json": components["schemas"]["CheckoutSessionLookup"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3145,10 +4031,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3156,10 +4042,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3167,10 +4053,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3178,10 +4064,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3189,10 +4075,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3211,10 +4097,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a frontend needs */
+            /** @description The configuration */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3222,10 +4108,10 @@ export interface operations {
                     "application/json": components["schemas"]["Config"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3233,10 +4119,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3249,18 +4135,18 @@ export interface operations {
     message_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
-                limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
-                starting_after?: string;
-                /** @description Only of this type of event. */
+                /** @description Returns only messages with this event type. */
                 type?: string;
-                /** @description Only about this order. */
+                /** @description Returns only messages of this order. */
                 order_id?: string;
-                /** @description Only those that are for this endpoint. */
+                /** @description Returns only messages with a delivery to this endpoint. */
                 webhook_endpoint_id?: string;
-                /** @description Only those with a delivery in this state: to that endpoint, where one is given. */
+                /** @description Returns only messages with a delivery in this state. If an endpoint is given, the delivery to it counts. */
                 state?: components["schemas"]["DeliveryState"];
+                /** @description The maximum number of objects on the page. */
+                limit?: number;
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
+                starting_after?: string;
             };
             header?: never;
             path?: never;
@@ -3268,10 +4154,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the messages */
+            /** @description A page of messages */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3279,10 +4165,10 @@ export interface operations {
                     "application/json": components["schemas"]["MessageList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3290,10 +4176,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3301,10 +4187,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3312,10 +4198,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3331,7 +4217,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The message's id
+                 * @description The message's ID
                  * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -3343,7 +4229,7 @@ export interface operations {
             /** @description The message */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3351,10 +4237,10 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3362,10 +4248,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3373,10 +4259,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3384,10 +4270,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3401,15 +4287,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The message's id
+                 * @description The message's ID
                  * @example msg_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -3425,7 +4308,7 @@ export interface operations {
             /** @description The message */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3433,10 +4316,10 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3444,10 +4327,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3455,10 +4338,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3466,10 +4349,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3477,10 +4360,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3488,10 +4371,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3499,10 +4382,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3510,10 +4393,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3521,10 +4404,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3532,10 +4415,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3548,20 +4431,20 @@ export interface operations {
     order_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
-                limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
-                starting_after?: string;
-                /** @description Only of this status. */
+                /** @description Returns only orders with this status. */
                 status?: components["schemas"]["OrderStatus"];
-                /** @description Only placed after this time (RFC 3339). */
+                /** @description Returns only orders placed after this time (RFC 3339). */
                 created_after?: string;
-                /** @description Only placed before this time (RFC 3339). */
+                /** @description Returns only orders placed before this time (RFC 3339). */
                 created_before?: string;
-                /** @description Only of this customer's email. */
+                /** @description Returns only orders with this customer email. */
                 customer_email?: string;
-                /** @description Only of this customer, by the shop's own id. */
+                /** @description Returns only orders with this customer reference, which is your own customer ID. */
                 customer_reference?: string;
+                /** @description The maximum number of objects on the page. */
+                limit?: number;
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
+                starting_after?: string;
             };
             header?: never;
             path?: never;
@@ -3569,10 +4452,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the orders */
+            /** @description A page of orders */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3580,10 +4463,10 @@ export interface operations {
                     "application/json": components["schemas"]["OrderList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3591,10 +4474,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3602,10 +4485,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3613,10 +4496,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3630,10 +4513,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -3648,7 +4528,7 @@ export interface operations {
             /** @description The order */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3656,10 +4536,10 @@ export interface operations {
                     "application/json": components["schemas"]["PlacedOrder"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3667,10 +4547,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3678,10 +4558,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too few are left (`insufficient_stock`): see `errors`; or a request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description An item exceeds the stock (`insufficient_stock`; see `errors`), or another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3689,10 +4569,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3700,10 +4580,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3711,10 +4591,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3722,10 +4602,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3733,10 +4613,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3744,10 +4624,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3763,7 +4643,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -3775,7 +4655,7 @@ export interface operations {
             /** @description The order */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3783,10 +4663,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3794,10 +4674,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3805,10 +4685,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3816,10 +4696,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3835,7 +4715,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -3848,10 +4728,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The order as it is now */
+            /** @description The updated order */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3859,10 +4739,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`) */
+            /** @description The body isn't valid JSON (`malformed_json`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3870,10 +4750,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3881,10 +4761,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3892,10 +4772,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3903,10 +4783,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3914,10 +4794,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3925,10 +4805,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3936,10 +4816,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3947,10 +4827,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3958,10 +4838,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3975,15 +4855,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -3995,7 +4872,7 @@ export interface operations {
             /** @description The canceled order */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4003,10 +4880,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4014,10 +4891,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4025,10 +4902,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4036,10 +4913,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4047,10 +4924,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4058,10 +4935,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4069,10 +4946,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4080,10 +4957,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4091,10 +4968,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4102,10 +4979,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4119,15 +4996,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4143,7 +5017,7 @@ export interface operations {
             /** @description The paid order */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4151,10 +5025,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4162,10 +5036,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4173,10 +5047,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4184,10 +5058,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4195,10 +5069,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4206,10 +5080,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4217,10 +5091,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4228,10 +5102,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4239,10 +5113,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4250,10 +5124,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4267,15 +5141,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4291,7 +5162,7 @@ export interface operations {
             /** @description The Checkout Session */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4299,10 +5170,10 @@ export interface operations {
                     "application/json": components["schemas"]["CheckoutSession"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4310,10 +5181,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4321,10 +5192,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4332,10 +5203,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4343,10 +5214,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4354,10 +5225,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4365,10 +5236,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), the key belongs to another request (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`) */
+            /** @description The body is invalid (`invalid_request`), the key belongs to another request (`idempotency_key_reused`), or Stripe refused the payment (`payment_refused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4376,10 +5247,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4387,10 +5258,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4398,10 +5269,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take the service's key (`stripe_misconfigured`); try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable, or Stripe refused the service's key (`stripe_misconfigured`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4414,15 +5285,15 @@ export interface operations {
     order_dispute_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
+                /** @description The maximum number of objects on the page. */
                 limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
                 starting_after?: string;
             };
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4431,10 +5302,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the disputes */
+            /** @description A page of disputes */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4442,10 +5313,10 @@ export interface operations {
                     "application/json": components["schemas"]["DisputeList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4453,10 +5324,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4464,10 +5335,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4475,10 +5346,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4486,10 +5357,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4502,18 +5373,15 @@ export interface operations {
     order_payment_get: {
         parameters: {
             query?: {
-                /**
-                 * @description How many seconds to wait at most until something is settled and newer than `after`: the payment has
-                 *     succeeded, is in flight or held, is canceled, or has failed anew.
-                 */
+                /** @description The maximum number of seconds to wait for an outcome newer than `after`. An outcome is a payment that has succeeded, failed again, is in flight, authorized or canceled. */
                 wait?: number;
-                /** @description The `version` seen last. */
+                /** @description The last `version` that you have seen. */
                 after?: number;
             };
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4522,10 +5390,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How the payment stands */
+            /** @description The status of the payment */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4533,10 +5401,10 @@ export interface operations {
                     "application/json": components["schemas"]["PaymentLookup"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4544,10 +5412,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4555,10 +5423,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4566,10 +5434,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4577,10 +5445,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4594,15 +5462,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4618,7 +5483,7 @@ export interface operations {
             /** @description The PaymentIntent */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4626,10 +5491,10 @@ export interface operations {
                     "application/json": components["schemas"]["PaymentIntent"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4637,10 +5502,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4648,10 +5513,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4659,10 +5524,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4670,10 +5535,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4681,10 +5546,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4692,10 +5557,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), the key belongs to another request (`idempotency_key_reused`), or Stripe does not take the payment (`payment_refused`) */
+            /** @description The body is invalid (`invalid_request`), the key belongs to another request (`idempotency_key_reused`), or Stripe refused the payment (`payment_refused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4703,10 +5568,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4714,10 +5579,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4725,10 +5590,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away, or Stripe does not take the service's key (`stripe_misconfigured`); try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable, or Stripe refused the service's key (`stripe_misconfigured`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4741,15 +5606,15 @@ export interface operations {
     order_refund_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
+                /** @description The maximum number of objects on the page. */
                 limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
                 starting_after?: string;
             };
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4758,10 +5623,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the refunds */
+            /** @description A page of refunds */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4769,10 +5634,10 @@ export interface operations {
                     "application/json": components["schemas"]["RefundList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4780,10 +5645,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4791,10 +5656,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4802,10 +5667,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4813,10 +5678,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4830,15 +5695,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4854,7 +5716,7 @@ export interface operations {
             /** @description The refund */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4862,10 +5724,10 @@ export interface operations {
                     "application/json": components["schemas"]["Refund"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4873,10 +5735,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4884,10 +5746,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4895,10 +5757,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4906,10 +5768,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4917,10 +5779,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4928,10 +5790,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4939,10 +5801,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4950,10 +5812,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4961,10 +5823,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4980,7 +5842,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The order's id
+                 * @description The order's ID
                  * @example ord_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -4992,7 +5854,7 @@ export interface operations {
             /** @description The timeline */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5000,10 +5862,10 @@ export interface operations {
                     "application/json": components["schemas"]["Timeline"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5011,10 +5873,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5022,10 +5884,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5033,10 +5895,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5049,18 +5911,15 @@ export interface operations {
     payment_intent_get: {
         parameters: {
             query?: {
-                /**
-                 * @description How many seconds to wait at most until something is settled and newer than `after`: the payment has
-                 *     succeeded, is in flight or held, is canceled, or has failed anew.
-                 */
+                /** @description The maximum number of seconds to wait for an outcome newer than `after`. An outcome is a payment that has succeeded, failed again, is in flight, authorized or canceled. */
                 wait?: number;
-                /** @description The `version` seen last. */
+                /** @description The last `version` that you have seen. */
                 after?: number;
             };
             header?: never;
             path: {
                 /**
-                 * @description Stripe's id of the PaymentIntent
+                 * @description The PaymentIntent's Stripe ID
                  * @example pi_3SWcLdKnR7uC1oLi0G4eXjDk
                  */
                 id: string;
@@ -5069,10 +5928,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How the payment stands */
+            /** @description The status of the payment */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5080,10 +5939,10 @@ export interface operations {
                     "application/json": components["schemas"]["PaymentLookup"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5091,10 +5950,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5102,10 +5961,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5113,10 +5972,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5124,10 +5983,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5140,9 +5999,9 @@ export interface operations {
     product_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
+                /** @description The maximum number of objects on the page. */
                 limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
                 starting_after?: string;
             };
             header?: never;
@@ -5151,10 +6010,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the catalogue */
+            /** @description A page of products */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5162,10 +6021,10 @@ export interface operations {
                     "application/json": components["schemas"]["ProductList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5173,10 +6032,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5184,10 +6043,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5195,10 +6054,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5212,10 +6071,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5230,7 +6086,7 @@ export interface operations {
             /** @description The product */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5238,10 +6094,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5249,10 +6105,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5260,10 +6116,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description Another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5271,10 +6127,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5282,10 +6138,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5293,10 +6149,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5304,10 +6160,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5315,10 +6171,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5326,10 +6182,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5345,7 +6201,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The product's id
+                 * @description The product's ID
                  * @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -5357,7 +6213,7 @@ export interface operations {
             /** @description The product */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5365,10 +6221,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5376,10 +6232,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5387,10 +6243,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5398,10 +6254,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5417,7 +6273,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The product's id
+                 * @description The product's ID
                  * @example prd_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -5430,10 +6286,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The product as it is now */
+            /** @description The updated product */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5441,10 +6297,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`) */
+            /** @description The body isn't valid JSON (`malformed_json`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5452,10 +6308,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5463,10 +6319,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5474,10 +6330,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5485,10 +6341,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5496,10 +6352,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5507,10 +6363,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5518,10 +6374,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5529,10 +6385,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5548,7 +6404,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The refund's id
+                 * @description The refund's ID
                  * @example ref_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -5560,7 +6416,7 @@ export interface operations {
             /** @description The refund */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5568,10 +6424,10 @@ export interface operations {
                     "application/json": components["schemas"]["Refund"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5579,10 +6435,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5590,10 +6446,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5601,10 +6457,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5617,16 +6473,16 @@ export interface operations {
     seller_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
-                limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
-                starting_after?: string;
-                /** @description Only that of this id of the platform's own. */
+                /** @description Returns only the seller with this reference, which is your own seller ID. */
                 reference?: string;
-                /** @description Only that of this account. */
+                /** @description Returns only the seller with this Stripe account. */
                 account_id?: string;
-                /** @description Only those that can be charged through, or only those that can not. */
+                /** @description Returns only sellers that can accept payments, or only those that can't. */
                 ready?: boolean;
+                /** @description The maximum number of objects on the page. */
+                limit?: number;
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
+                starting_after?: string;
             };
             header?: never;
             path?: never;
@@ -5634,10 +6490,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the sellers */
+            /** @description A page of sellers */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5645,10 +6501,10 @@ export interface operations {
                     "application/json": components["schemas"]["SellerList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5656,10 +6512,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5667,10 +6523,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5678,10 +6534,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5695,10 +6551,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5713,7 +6566,7 @@ export interface operations {
             /** @description The seller */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5721,10 +6574,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5732,10 +6585,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5743,10 +6596,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5754,10 +6607,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5765,10 +6618,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5776,10 +6629,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5787,10 +6640,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5798,10 +6651,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5809,10 +6662,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5835,10 +6688,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Where to send them */
+            /** @description The page to redirect the owner to */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5846,10 +6699,10 @@ export interface operations {
                     "application/json": components["schemas"]["OAuthAuthorization"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5857,10 +6710,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5868,10 +6721,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link`, or Stripe does not do it (`stripe_refused`): see `code` */
+            /** @description The request can't be done now: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link` or `stripe_refused`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5879,10 +6732,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5890,10 +6743,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5901,10 +6754,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5912,10 +6765,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5923,10 +6776,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5940,10 +6793,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5958,7 +6808,7 @@ export interface operations {
             /** @description The seller */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5966,10 +6816,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description The state is not taken (`oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`), or the code is not (`oauth_code_invalid`): begin anew. Or the body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The state (`oauth_state_unknown`, `oauth_state_used`, `oauth_state_expired`, `oauth_binding_mismatch`) or the code (`oauth_code_invalid`) is invalid: start again. Or the body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5977,10 +6827,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5988,10 +6838,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The account is of another mode (`seller_mode_mismatch`), OAuth is not configured (`oauth_not_configured`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description The account was connected in another mode (`seller_mode_mismatch`), OAuth isn't configured (`oauth_not_configured`), or another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5999,10 +6849,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6010,10 +6860,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6021,10 +6871,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6032,10 +6882,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6043,10 +6893,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6054,10 +6904,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6073,7 +6923,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6085,7 +6935,7 @@ export interface operations {
             /** @description The seller */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6093,10 +6943,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6104,10 +6954,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6115,10 +6965,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6126,10 +6976,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6142,13 +6992,13 @@ export interface operations {
     seller_unlink: {
         parameters: {
             query?: {
-                /** @description Also where the account works, or payments of its orders are on their way. */
+                /** @description Disconnects the seller even if it can accept payments or has open payments. */
                 force?: boolean;
             };
             header?: never;
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6157,10 +7007,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The seller as it is now */
+            /** @description The current seller */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6168,10 +7018,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6179,10 +7029,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6190,10 +7040,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The account works (`seller_in_use`), or payments are on their way (`seller_has_open_payments`): see `code` */
+            /** @description The seller can accept payments (`seller_in_use`) or has open payments (`seller_has_open_payments`). See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6201,10 +7051,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6212,10 +7062,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6223,10 +7073,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6242,7 +7092,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6255,10 +7105,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The seller as it is now */
+            /** @description The updated seller */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6266,10 +7116,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`) */
+            /** @description The body isn't valid JSON (`malformed_json`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6277,10 +7127,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6288,10 +7138,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6299,10 +7149,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6310,10 +7160,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6321,10 +7171,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6332,10 +7182,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6343,10 +7193,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6354,10 +7204,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6373,7 +7223,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6386,10 +7236,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Where to send the seller */
+            /** @description The page to redirect the seller to */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6397,10 +7247,10 @@ export interface operations {
                     "application/json": components["schemas"]["AccountLink"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6408,10 +7258,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6419,10 +7269,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6430,10 +7280,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link`, or Stripe does not do it (`stripe_refused`): see `code` */
+            /** @description The request can't be done now: `oauth_not_configured`, `seller_not_connected`, `not_onboarded_by_link` or `stripe_refused`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6441,10 +7291,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6452,10 +7302,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6463,10 +7313,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6474,10 +7324,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6485,10 +7335,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6502,15 +7352,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6519,10 +7366,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The seller as it is now */
+            /** @description The current seller */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6530,10 +7377,10 @@ export interface operations {
                     "application/json": components["schemas"]["Seller"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6541,10 +7388,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6552,10 +7399,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6563,10 +7410,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6574,10 +7421,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6585,10 +7432,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6596,10 +7443,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6607,10 +7454,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6618,10 +7465,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6629,10 +7476,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6646,15 +7493,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The seller's id
+                 * @description The seller's ID
                  * @example slr_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -6670,7 +7514,7 @@ export interface operations {
             /** @description The product at Stripe */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6678,10 +7522,10 @@ export interface operations {
                     "application/json": components["schemas"]["StripeProduct"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6689,10 +7533,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6700,10 +7544,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6711,10 +7555,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be done as things stand, for example `already_paid` or `order_canceled`: see `code` */
+            /** @description The current status forbids the request, for example `already_paid` or `order_canceled`. See `code` */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6722,10 +7566,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6733,10 +7577,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6744,10 +7588,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6755,10 +7599,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6766,10 +7610,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6777,10 +7621,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is away; try again after `Retry-After` */
+            /** @description The database (`service_unavailable`) or Stripe (`stripe_unavailable`) is unavailable. Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6793,9 +7637,9 @@ export interface operations {
     webhook_endpoint_list: {
         parameters: {
             query?: {
-                /** @description How many objects at most. */
+                /** @description The maximum number of objects on the page. */
                 limit?: number;
-                /** @description The id of the last object of the page before: only what is older is returned. */
+                /** @description The last object's ID on the previous page. Only older objects are returned. */
                 starting_after?: string;
             };
             header?: never;
@@ -6804,10 +7648,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A part of the endpoints */
+            /** @description A page of endpoints */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6815,10 +7659,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpointList"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6826,10 +7670,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A query parameter is not as it must be (`invalid_parameter`) */
+            /** @description A query parameter is invalid (`invalid_parameter`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6837,10 +7681,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6848,10 +7692,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6865,10 +7709,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6883,7 +7724,7 @@ export interface operations {
             /** @description The endpoint, with its secret */
             201: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6891,10 +7732,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpointWithSecret"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6902,10 +7743,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6913,10 +7754,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description Another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6924,10 +7765,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6935,10 +7776,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6946,10 +7787,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6957,10 +7798,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6968,10 +7809,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6979,10 +7820,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6998,7 +7839,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7010,7 +7851,7 @@ export interface operations {
             /** @description The endpoint */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7018,10 +7859,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpoint"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7029,10 +7870,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7040,10 +7881,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7051,10 +7892,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7070,7 +7911,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7079,10 +7920,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is no more */
+            /** @description The deleted endpoint */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7090,10 +7931,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpointRemoved"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7101,10 +7942,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7112,10 +7953,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7123,10 +7964,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7142,7 +7983,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7155,10 +7996,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The endpoint as it is now */
+            /** @description The updated endpoint */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7166,10 +8007,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpoint"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`) */
+            /** @description The body isn't valid JSON (`malformed_json`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7177,10 +8018,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7188,10 +8029,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7199,10 +8040,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7210,10 +8051,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7221,10 +8062,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`) */
+            /** @description The body is invalid (`invalid_request`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7232,10 +8073,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7243,10 +8084,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7254,10 +8095,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7271,15 +8112,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7291,7 +8129,7 @@ export interface operations {
             /** @description The message that will be sent */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7299,10 +8137,10 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7310,10 +8148,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7321,10 +8159,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7332,10 +8170,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7343,10 +8181,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7354,10 +8192,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7365,10 +8203,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7376,10 +8214,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7387,10 +8225,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7398,10 +8236,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7415,15 +8253,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7436,10 +8271,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How many messages will be sent */
+            /** @description The number of messages to send */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7447,10 +8282,10 @@ export interface operations {
                     "application/json": components["schemas"]["Recovery"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7458,10 +8293,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7469,10 +8304,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7480,10 +8315,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or a request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description The endpoint is disabled (`webhook_endpoint_disabled`), or another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7491,10 +8326,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7502,10 +8337,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7513,10 +8348,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7524,10 +8359,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7535,10 +8370,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7546,10 +8381,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7563,15 +8398,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Makes it safe to send the request again: within 24 hours the same key gets the first answer, with
-                 *     `Idempotency-Replayed: true`. Up to 255 printable characters; at least 16 without credentials.
-                 */
+                /** @description Makes it safe to repeat the request. Within 24 hours, the same key returns the first response, with `Idempotency-Replayed: true`. Use 1 to 255 printable ASCII characters, and at least 16 without credentials. */
                 "Idempotency-Key"?: string;
             };
             path: {
                 /**
-                 * @description The endpoint's id
+                 * @description The endpoint's ID
                  * @example whe_01kb3m9q4e8v2tz6h0rxw5ncy7
                  */
                 id: string;
@@ -7587,7 +8419,7 @@ export interface operations {
             /** @description The endpoint, with its new secret */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7595,10 +8427,10 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookEndpointWithSecret"];
                 };
             };
-            /** @description The body is no JSON (`malformed_json`), or the key can not be used (`invalid_idempotency_key`) */
+            /** @description The body isn't valid JSON (`malformed_json`), or the key is invalid (`invalid_idempotency_key`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7606,10 +8438,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Credentials are missing (`missing_credentials`) or not valid here (`invalid_credentials`) */
+            /** @description Credentials are missing (`missing_credentials`) or invalid (`invalid_credentials`) */
             401: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7617,10 +8449,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is nothing that this caller may see (`not_found`) */
+            /** @description The object doesn't exist, or the caller has no access to it (`not_found`) */
             404: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7628,10 +8460,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this key is still at work (`idempotency_key_in_use`) */
+            /** @description Another request with this key is running (`idempotency_key_in_use`) */
             409: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7639,10 +8471,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 64 KiB (`body_too_large`) */
+            /** @description The body is larger than 64 KiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7650,10 +8482,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` (`unsupported_media_type`) */
+            /** @description The body isn't `application/json` (`unsupported_media_type`) */
             415: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7661,10 +8493,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not as it must be (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
+            /** @description The body is invalid (`invalid_request`), or the key belongs to another request (`idempotency_key_reused`) */
             422: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7672,10 +8504,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests (`rate_limited`), or open orders (`too_many_open_orders`); try again after `Retry-After` */
+            /** @description Too many requests (`rate_limited`) or open orders (`too_many_open_orders`). Try again after `Retry-After` */
             429: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7683,10 +8515,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7694,10 +8526,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away (`service_unavailable`); try again after `Retry-After` */
+            /** @description The database is unavailable (`service_unavailable`). Try again after `Retry-After` */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7717,7 +8549,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as Stripe signed it */
+        /** @description The event, byte for byte as Stripe signed it */
         requestBody: {
             content: {
                 "application/json": Record<string, never>;
@@ -7727,7 +8559,7 @@ export interface operations {
             /** @description The event is stored */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7735,10 +8567,10 @@ export interface operations {
                     "application/json": components["schemas"]["Received"];
                 };
             };
-            /** @description The signature is wrong (`invalid_signature`), or the body is no event (`not_an_event`) */
+            /** @description The signature is invalid (`invalid_signature`), or the body isn't an event (`not_an_event`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7746,10 +8578,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 1 MiB (`body_too_large`) */
+            /** @description The body is larger than 1 MiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7757,10 +8589,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7768,10 +8600,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The event could not be stored (`service_unavailable`); send it again */
+            /** @description The event wasn't stored (`service_unavailable`). Send it again */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7791,7 +8623,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as Stripe signed it */
+        /** @description The event, byte for byte as Stripe signed it */
         requestBody: {
             content: {
                 "application/json": Record<string, never>;
@@ -7801,7 +8633,7 @@ export interface operations {
             /** @description The event is stored */
             200: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7809,10 +8641,10 @@ export interface operations {
                     "application/json": components["schemas"]["Received"];
                 };
             };
-            /** @description The signature is wrong (`invalid_signature`), or the body is no event (`not_an_event`) */
+            /** @description The signature is invalid (`invalid_signature`), or the body isn't an event (`not_an_event`) */
             400: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7820,10 +8652,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body has more than 1 MiB (`body_too_large`) */
+            /** @description The body is larger than 1 MiB (`body_too_large`) */
             413: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7831,10 +8663,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something went wrong here (`internal_error`) */
+            /** @description Internal error (`internal_error`) */
             500: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7842,10 +8674,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The event could not be stored (`service_unavailable`), or no secret of this endpoint is configured (`connect_not_configured`); send it again */
+            /** @description The event wasn't stored (`service_unavailable`), or no signing secret is configured (`connect_not_configured`). Send the event again */
             503: {
                 headers: {
-                    /** @description The id of the request, also in the service's log */
+                    /** @description The request ID, as in the service's log */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7859,38 +8691,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["DisputeEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -7903,38 +8735,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["DisputeEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -7947,38 +8779,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -7991,38 +8823,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8035,38 +8867,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8079,38 +8911,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8123,38 +8955,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8167,38 +8999,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8211,38 +9043,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8255,38 +9087,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OrderEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8299,38 +9131,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ProductEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8343,38 +9175,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RefundEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8387,38 +9219,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RefundEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8431,38 +9263,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SellerEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8475,38 +9307,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SellerEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8519,38 +9351,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SellerEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8563,38 +9395,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SellerEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8607,38 +9439,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["WebhookEndpointEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8651,38 +9483,38 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The message's id: the same however often it comes */
+                /** @description The message's ID. It is the same in every attempt */
                 "webhook-id": string;
-                /** @description When this attempt was made, in seconds since 1970 */
+                /** @description The time of the attempt, in seconds since 1970 */
                 "webhook-timestamp": string;
-                /** @description `v1,` and the signature; several, divided by spaces, while a secret is rolled */
+                /** @description `v1,` and the signature. After a secret is rolled, several signatures separated by spaces */
                 "webhook-signature": string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description The event, byte by byte as it is signed */
+        /** @description The event, byte for byte as it is signed */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["WebhookEndpointEvent"];
             };
         };
         responses: {
-            /** @description Nothing more is wanted: the endpoint is disabled */
+            /** @description The endpoint wants no more messages. Quittance disables it */
             410: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It was taken: it does not come again */
+            /** @description The message was received. It isn't sent again */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It comes again */
+            /** @description The delivery failed. Quittance sends the message again */
             default: {
                 headers: {
                     [name: string]: unknown;

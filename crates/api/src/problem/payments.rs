@@ -1,4 +1,4 @@
-//! Problems with payments: why a use case came to nothing, and what is told of it.
+//! Problems with payments.
 
 use std::error::Error as StdError;
 
@@ -6,11 +6,11 @@ use quittance_domain::money::Money;
 use quittance_domain::order::OrderStatus;
 use quittance_payments::Error;
 
+use super::code::Code;
 use super::{FieldError, Problem, RETRY_AFTER_MISCONFIGURED_S};
-use crate::code::Code;
 
-/// Codes of Stripe's that say something about the order, and nothing about this service's account.
-const HARMLESS_STRIPE_CODES: &[&str] = &[
+/// Stripe error codes that concern the order only. They reveal nothing about the shop's Stripe account.
+const PUBLIC_STRIPE_CODES: &[&str] = &[
     "amount_too_large",
     "amount_too_small",
     "country_unsupported",
@@ -22,40 +22,46 @@ const HARMLESS_STRIPE_CODES: &[&str] = &[
 ];
 
 impl From<Error> for Problem {
-    /// Every error by its name, so that a new one is not taken for a fault of our own unseen.
+    /// Lists every error, so that a new one isn't silently reported as an internal error.
     fn from(error: Error) -> Self {
         match error {
             Error::OrderNotFound | Error::SellerNotFound => Self::not_found(),
-            Error::OrderNotPayable(status) => Self::of_order_status(status, Code::PaymentProcessing),
+            Error::OrderNotPayable(status) => Self::from_order_status(status, Code::PaymentProcessing),
             Error::OrderNotCancelable(OrderStatus::Authorized) => Self::new(
                 Code::NotCancelable,
-                "The payment is authorized: only the shop can cancel the order now.",
+                "A payment is authorized. Only a caller with a secret key can cancel the order.",
             ),
-            Error::OrderNotCancelable(status) => Self::of_order_status(status, Code::OrderClosing),
-            Error::OrderClosing => Self::new(Code::OrderClosing, "The order is being closed."),
+            Error::OrderNotCancelable(status) => Self::from_order_status(status, Code::OrderClosing),
+            Error::OrderClosing => {
+                Self::new(Code::OrderClosing, "The order is being closed. Wait, and read its status again.")
+            }
             Error::PaymentInFlight(status) => Self::in_flight(status),
             Error::TooManyAttempts => {
-                Self::new(Code::TooManyAttempts, "Too many tries at paying this order have failed.")
+                Self::new(Code::TooManyAttempts, "Too many payment attempts failed. Place a new order.")
             }
             Error::CaptureMethodConflict => Self::new(
                 Code::CaptureMethodFixed,
-                "The order has a live payment with another capture method.",
+                "The order's live payment has another `capture_method`. Repeat the request with that one.",
             ),
             Error::OrderNotCapturable(status) => Self::not_capturable(status),
             Error::CaptureInProgress(amount) => Self::capture_begun(amount),
-            Error::CaptureTooLarge(held) => {
-                Self::amount_exceeds(Code::AmountTooLarge, format!("No more than {held} is held."), held)
-            }
+            Error::CaptureTooLarge(held) => Self::amount_exceeds(
+                Code::AmountTooLarge,
+                format!("The authorized amount is {held}. Capture at most that."),
+                held,
+            ),
             Error::OrderNotRefundable(status) => Self::not_refundable(status),
             Error::ChargeDisputed => Self::disputed(),
-            Error::RefundTooLarge(left) => {
-                Self::amount_exceeds(Code::RefundTooLarge, format!("No more than {left} can go back."), left)
-            }
+            Error::RefundTooLarge(left) => Self::amount_exceeds(
+                Code::RefundTooLarge,
+                format!("The refundable amount is {left}. Refund at most that."),
+                left,
+            ),
             Error::NoTransferToReverse => Self::no_transfer_to_reverse(),
             Error::NoApplicationFee => Self::no_application_fee(),
             Error::SellerNotReady { blockers, .. } => Self::seller_not_ready(blockers),
             Error::AccountUnreachable => Self::account_unreachable(),
-            Error::InvalidOAuthState(refused) => Self::of_state(refused),
+            Error::InvalidOAuthState(refused) => Self::from_oauth_state(refused),
             Error::InvalidOAuthCode => Self::oauth_code_invalid(),
             Error::OAuthNotConfigured => Self::oauth_not_configured(),
             Error::SellerModeMismatch => Self::seller_mode_mismatch(),
@@ -65,10 +71,10 @@ impl From<Error> for Problem {
             Error::OpenSellerPayments(count) => Self::seller_has_open_payments(count),
             Error::ProductSellerMismatch => Self::product_not_of_seller(),
             Error::StripeRefusal(refusal) => {
-                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment.");
+                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a payment");
                 Self::payment_refused(refusal.0.code)
             }
-            Error::Stripe(_) => Self::stripe_away(&error),
+            Error::Stripe(_) => Self::stripe_unavailable(&error),
             Error::Store(error) => error.into(),
             Error::PaymentIntentMismatch(_) | Error::TaskInterrupted(_) => Self::internal(&error),
         }
@@ -77,35 +83,38 @@ impl From<Error> for Problem {
 
 impl Problem {
     fn not_capturable(status: OrderStatus) -> Self {
-        let detail = format!("Nothing is held for an order that is {}.", status.as_str());
+        let detail = format!("An order with status `{}` can't be captured.", status.as_str());
         Self::new(Code::OrderNotCapturable, detail)
     }
 
     fn capture_begun(amount: Money) -> Self {
-        Self::new(Code::CaptureInProgress, format!("Another amount, {amount}, is being taken already."))
+        Self::new(
+            Code::CaptureInProgress,
+            format!("A capture of {amount} is in progress. Wait for its outcome."),
+        )
     }
 
     fn not_refundable(status: OrderStatus) -> Self {
-        let detail = format!("No money of an order that is {} can go back.", status.as_str());
+        let detail = format!("An order with status `{}` can't be refunded.", status.as_str());
         Self::new(Code::OrderNotRefundable, detail)
     }
 
     fn disputed() -> Self {
-        let detail = "The charge is disputed: the customer's bank decides where the money goes.";
+        let detail = "The charge is disputed. It can't be refunded until the bank decides.";
         Self::new(Code::OrderDisputed, detail)
     }
 
     fn no_transfer_to_reverse() -> Self {
-        let detail = "nothing of this payment was transferred";
+        let detail = "must not be true, because this payment has no transfer";
         Self::invalid_field("/reverse_transfer", "no_transfer_to_reverse", detail)
     }
 
     fn no_application_fee() -> Self {
-        let detail = "the platform took no fee of this payment";
+        let detail = "must not be true, because this payment has no application fee";
         Self::invalid_field("/refund_application_fee", "no_application_fee", detail)
     }
 
-    /// An amount that is more than there is.
+    /// Returns the problem for an amount above the available one.
     fn amount_exceeds(code: Code, detail: String, available: Money) -> Self {
         let error = FieldError {
             available: Some(available.minor()),
@@ -114,22 +123,23 @@ impl Problem {
         Self { errors: vec![error], ..Self::new(code, detail) }
     }
 
-    /// Customers are told as much of Stripe's reason as is about their order.
+    /// Returns the problem for a payment that Stripe refused. Customers see only codes that concern their order.
     fn payment_refused(stripe_code: Option<String>) -> Self {
-        let mut problem = Self::new(Code::PaymentRefused, "Stripe does not take this payment.");
+        let mut problem =
+            Self::new(Code::PaymentRefused, "Stripe refused this payment. Use another payment method.");
         problem.stripe_code =
-            stripe_code.filter(|code| HARMLESS_STRIPE_CODES.contains(&code.as_str())).map(Into::into);
+            stripe_code.filter(|code| PUBLIC_STRIPE_CODES.contains(&code.as_str())).map(Into::into);
         problem
     }
 
-    /// An error of a use case that only the shop may ask for: it is told in Stripe's words why Stripe refused.
+    /// Returns the problem for a request that only the shop may make. It includes Stripe's error code.
     pub(crate) fn for_shop(error: Error, refused: Code) -> Self {
         match error {
             Error::StripeRefusal(refusal) => {
-                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused what the shop asked for.");
+                tracing::info!(error = &refusal as &dyn StdError, "Stripe refused a request of the shop");
                 let detail = match &refusal.0.code {
-                    Some(code) => format!("{}: {code}.", refused.title()),
-                    None => format!("{}.", refused.title()),
+                    Some(code) => format!("Stripe refused the request with the code `{code}`."),
+                    None => "Stripe refused the request.".to_owned(),
                 };
                 Self { stripe_code: refusal.0.code.map(Into::into), ..Self::new(refused, detail) }
             }
@@ -137,23 +147,23 @@ impl Problem {
         }
     }
 
-    /// Stripe gave no answer that settles anything, perhaps because of our own key.
-    fn stripe_away(error: &Error) -> Self {
+    /// Returns the problem for a request that Stripe didn't process.
+    fn stripe_unavailable(error: &Error) -> Self {
         if error.is_configuration_error() {
             tracing::error!(
                 error = error as &dyn StdError,
-                "Stripe does not take the key in STRIPE_SECRET_KEY, or the key may not do this. Nobody can pay until \
-                 it is mended."
+                "failed to call Stripe: STRIPE_SECRET_KEY is invalid or lacks a permission; customers can't pay until \
+                 it is fixed"
             );
             return Self::new(
                 Code::StripeMisconfigured,
-                "The shop's service has to be configured anew before it can take payments.",
+                "The service's Stripe key is invalid or lacks a permission. The operator must fix it.",
             )
             .retry_after(RETRY_AFTER_MISCONFIGURED_S);
         }
         Self::outage(
             Code::StripeUnavailable,
-            "Stripe could not be asked. What was begun goes on; try again.",
+            "Stripe is unavailable. Work that has begun continues automatically. Try again.",
             error,
         )
     }

@@ -3,60 +3,71 @@
 use quittance_domain::seller::{Blocker, InvalidFee};
 use quittance_payments::OAuthStateError;
 
+use super::code::Code;
 use super::{FieldError, Problem};
-use crate::auth::Audience;
-use crate::code::Code;
+use crate::audience::Audience;
 
 impl Problem {
     pub(super) fn account_unreachable() -> Self {
-        let detail =
-            "The account of the order's seller is out of reach: Stripe lets the platform use it no more.";
+        let detail = "The seller's Stripe account is disconnected from the platform. The seller must connect it again.";
         Self::new(Code::SellerDisconnected, detail)
     }
 
     pub(super) fn seller_not_connected() -> Self {
-        Self::new(Code::SellerNotConnected, "The platform may not use the seller's account.")
+        Self::new(
+            Code::SellerNotConnected,
+            "The seller's Stripe account isn't connected. The seller must connect it first.",
+        )
     }
 
     pub(super) fn seller_mode_mismatch() -> Self {
-        let detail = "The account was connected in another mode (test or live) than ours.";
+        let detail =
+            "The account was connected in another mode (test or live). Connect it in this service's mode.";
         Self::new(Code::SellerModeMismatch, detail)
     }
 
     pub(super) fn seller_in_use() -> Self {
-        Self::new(Code::SellerInUse, "The seller's account works: it is let go with force only.")
+        Self::new(
+            Code::SellerInUse,
+            "This seller can accept payments. To disconnect it anyway, set `force=true`.",
+        )
     }
 
     pub(super) fn seller_has_open_payments(count: usize) -> Self {
-        let detail = format!("Money of {count} of the seller's orders is on its way or held.");
+        let detail = format!("{count} of the seller's orders have open payments. Wait, or set `force=true`.");
         Self::new(Code::SellerHasOpenPayments, detail)
     }
 
     pub(super) fn not_onboarded_by_link() -> Self {
-        let detail = "The account is its owner's own: they tell Stripe in its dashboard what it asks for.";
+        let detail =
+            "This account has no onboarding link. Its owner provides information in Stripe's Dashboard.";
         Self::new(Code::NotOnboardedByLink, detail)
     }
 
     pub(super) fn oauth_not_configured() -> Self {
-        Self::new(Code::OAuthNotConfigured, "The service has no client id of Stripe Connect.")
+        Self::new(
+            Code::OAuthNotConfigured,
+            "OAuth needs a Stripe Connect client ID. Set STRIPE_CONNECT_CLIENT_ID.",
+        )
     }
 
     pub(super) fn oauth_code_invalid() -> Self {
-        let detail = "Stripe does not take the code: it was used, is too old, or not ours.";
+        let detail =
+            "Stripe refused the code: it was used, expired or issued to another platform. Start again.";
         Self::new(Code::OAuthCodeInvalid, detail)
     }
 
     pub(super) fn product_not_of_seller() -> Self {
-        Self::invalid_field("/product_id", "not_of_seller", "is no product of this seller")
+        Self::invalid_field("/product_id", "not_of_seller", "must be a product of this seller")
     }
 
-    /// A product's seller is none, or has no account yet.
+    /// Returns the problem for a product's seller that doesn't exist or has no account yet.
     pub(crate) fn unknown_seller() -> Self {
-        Self::invalid_field("/seller_id", "unknown_seller", "is no seller with an account")
+        Self::invalid_field("/seller_id", "unknown_seller", "must be a seller with a Stripe account")
     }
 
-    /// Why terms of a fee can not be, at the field it is given in.
-    pub(crate) fn of_fee(error: InvalidFee) -> Self {
+    /// Returns the problem for invalid fee terms, with the field that is wrong.
+    pub(crate) fn from_fee(error: InvalidFee) -> Self {
         let pointer = match error {
             InvalidFee::BasisPoints => "/fee_basis_points",
             InvalidFee::Fixed => "/fee_fixed",
@@ -65,51 +76,55 @@ impl Problem {
         Self::invalid_field(pointer, "out_of_range", error.to_string())
     }
 
-    /// Nothing can be charged through the order's seller.
+    /// Returns the problem for a seller that can't accept payments.
     pub(super) fn seller_not_ready(blockers: Vec<Blocker>) -> Self {
-        let mut problem =
-            Self::new(Code::SellerNotReady, "The seller of this order can not be charged through now.");
+        let mut problem = Self::new(
+            Code::SellerNotReady,
+            "The order's seller can't accept payments now. `errors` has the reasons.",
+        );
         problem.errors = blockers
             .into_iter()
-            .map(|blocker| FieldError::new("/seller_id", blocker.as_str(), why(blocker)))
+            .map(|blocker| FieldError::new("/seller_id", blocker.as_str(), reason(blocker)))
             .collect();
         problem
     }
 
-    /// The same, as it is told to this audience: what a seller lacks is between it and the platform.
-    pub(crate) fn told_to(mut self, audience: Audience) -> Self {
+    /// Removes a seller's blockers for customers. They concern only the seller and the platform.
+    pub(crate) fn for_audience(mut self, audience: Audience) -> Self {
         if self.code() == Code::SellerNotReady && audience == Audience::Holder {
             self.errors.clear();
         }
         self
     }
 
-    /// What came back from Stripe's authorization page is not taken.
-    pub(super) fn of_state(refused: OAuthStateError) -> Self {
+    /// Returns the problem for an OAuth callback with an invalid state.
+    pub(super) fn from_oauth_state(refused: OAuthStateError) -> Self {
         let (code, detail) = match refused {
-            OAuthStateError::Unknown => (Code::OAuthStateUnknown, "The state was not made here."),
-            OAuthStateError::Used => (Code::OAuthStateUsed, "The state was used before. Begin anew."),
-            OAuthStateError::Expired => (Code::OAuthStateExpired, "The state is too old. Begin anew."),
+            OAuthStateError::Unknown => {
+                (Code::OAuthStateUnknown, "This service didn't issue the state. Start again.")
+            }
+            OAuthStateError::Used => (Code::OAuthStateUsed, "The state was used before. Start again."),
+            OAuthStateError::Expired => (Code::OAuthStateExpired, "The state has expired. Start again."),
             OAuthStateError::OtherBinding => {
-                (Code::OAuthBindingMismatch, "Somebody else began with this state.")
+                (Code::OAuthBindingMismatch, "The state was issued for another `binding`. Start again.")
             }
         };
         Self::new(code, detail)
     }
 }
 
-/// Why a seller can not be charged through, for people.
-fn why(blocker: Blocker) -> &'static str {
+/// Returns why a seller can't accept payments, for people.
+fn reason(blocker: Blocker) -> &'static str {
     match blocker {
-        Blocker::NotConnected => "the platform may not use the seller's account",
-        Blocker::Unlinking => "the platform is letting the seller go",
-        Blocker::NotChecked => "Stripe was not asked about the account yet",
-        Blocker::DetailsNotSubmitted => "the seller has not told Stripe what it asks for at first",
-        Blocker::ChargesNotEnabled => "the account can not take payments",
-        Blocker::PayoutsNotEnabled => "Stripe does not pay out to the account's bank",
-        Blocker::TransfersNotActive => "no money can be transferred to the account",
-        Blocker::NoDisplayName => "the account has no name to show to customers",
-        Blocker::CountryNotSupported => "the platform takes no sellers of the account's country",
-        Blocker::CurrencyNotSupported => "the platform takes no sellers of the account's currency",
+        Blocker::NotConnected => "the account isn't connected to the platform",
+        Blocker::Unlinking => "the platform is disconnecting the seller",
+        Blocker::NotChecked => "the account hasn't been read from Stripe yet",
+        Blocker::DetailsNotSubmitted => "the seller hasn't submitted the required details to Stripe",
+        Blocker::ChargesNotEnabled => "the account can't accept charges",
+        Blocker::PayoutsNotEnabled => "payouts to the account's bank aren't enabled",
+        Blocker::TransfersNotActive => "transfers to the account aren't active",
+        Blocker::NoDisplayName => "the account has no display name",
+        Blocker::CountryNotSupported => "the platform doesn't support the account's country",
+        Blocker::CurrencyNotSupported => "the platform doesn't support the account's currency",
     }
 }

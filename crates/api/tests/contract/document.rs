@@ -107,3 +107,20 @@ async fn document_is_served_and_the_docs_page_loads_nothing_external() {
     }
     app.get("/docs/nothing.js").send().await.problem(404, "unknown_route");
 }
+
+#[test]
+fn every_object_has_example_with_its_fields() {
+    let document: Value = serde_json::from_str(&quittance_api::openapi_json()).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let has_fields = |schema: &Value| schema["properties"].is_object();
+
+    for (name, schema) in schemas.iter().filter(|(_, schema)| has_fields(schema)) {
+        let example = schema["example"].as_object().unwrap_or_else(|| panic!("{name} has no example"));
+        for field in example.keys() {
+            assert!(schema["properties"].get(field).is_some(), "the example of {name} has {field}");
+        }
+        for field in schema["required"].as_array().into_iter().flatten() {
+            assert!(example.contains_key(field.as_str().unwrap()), "the example of {name} lacks {field}");
+        }
+    }
+}

@@ -17,6 +17,7 @@ mod payments;
 mod permissions;
 mod products;
 mod refunds;
+mod request_schemas;
 mod sellers;
 mod selling;
 mod stock;

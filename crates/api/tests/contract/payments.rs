@@ -184,7 +184,7 @@ async fn invalid_stripe_key_returns_503_without_details() {
         let (order_id, token) = app.order().await;
         let path = format!("/v1/orders/{order_id}/payment_intent");
         let problem = app.post(&path).bearer(&token).send().await.problem(503, "stripe_misconfigured");
-        assert_eq!(problem["title"], "The shop's service is misconfigured");
+        assert_eq!(problem["title"], "Invalid Stripe configuration");
         assert!(!problem.to_string().contains("API Key"), "{problem}");
         // The order can be paid once the key is fixed.
         assert_eq!(
