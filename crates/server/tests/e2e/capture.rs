@@ -11,6 +11,7 @@ quittance_test_support::on_both_databases! {
     capture_in_full_or_part_happens_once,
     canceled_authorized_order_releases_funds,
     authorization_expired_at_bank_reopens_order,
+    capture_after_missed_expiry_is_refused,
 }
 
 async fn authorized(shop: &Storefront, name: &str) -> String {
@@ -32,6 +33,7 @@ async fn capture_in_full_or_part_happens_once(database: &TestDatabase) {
     assert_eq!((too_much.status, too_much.problem()), (409, "amount_too_large"));
     let captured = shop.capture_request(&part, Some(900)).send_with_retries().await.expect(200);
     assert_eq!((&captured.body["status"], &captured.body["amount_paid"]), (&"paid".into(), &900.into()));
+
     // Repeating the capture returns the first one. Stripe gets one request.
     let again = shop.capture_request(&part, Some(900)).send_with_retries().await.expect(200);
     assert_eq!(again.body["amount_paid"], 900, "{}", again.text);
@@ -60,21 +62,25 @@ async fn capture_in_full_or_part_happens_once(database: &TestDatabase) {
             format!("stripe_calls WHERE operation = 'payment_intents.capture' AND order_id = '{order_id}'");
         assert_eq!(env.count(&asked).await, 1);
     }
+
     // The uncaptured amount isn't a refund.
     let refunded = shop.order(&part).await["amount_refunded"].clone();
     assert_eq!((refunded, env.count("outbox WHERE kind = 'refund.succeeded'").await), (0.into(), 0));
     let rest = shop.refund_request(&part, None, "rest").send_with_retries().await.expect(201);
+
     assert_eq!(rest.body["amount"], 900);
 }
 
 async fn canceled_authorized_order_releases_funds(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_stock(&env, Some(1)).await;
+
     let placed = shop.place_request("holder").send_with_retries().await.expect(201);
     let (order_id, token) = (placed.text_of("id"), placed.text_of("client_token"));
     let held = shop.authorized_order("holder").await;
     assert_eq!(held.order_id, order_id);
     shop.wait_for_status(&order_id, "authorized").await;
+
     // The order's holder can't cancel it.
     let path = format!("/v1/orders/{order_id}/cancel");
     let refused = env.api.with(Some(&token)).post(path).send().await;
@@ -84,18 +90,22 @@ async fn canceled_authorized_order_releases_funds(database: &TestDatabase) {
     assert_eq!(shop.at_stripe(&held.payment_intent_id).await["status"], "canceled");
     assert_eq!(shop.stock().await, 1);
     let late = shop.capture_request(&order_id, None).send_with_retries().await;
+
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
 }
 
 async fn authorization_expired_at_bank_reopens_order(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
-    let held = shop.authorized_order("heard").await;
+
+    let held = shop.authorized_order("expired").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
     env.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;
     shop.wait_for_status(&held.order_id, "pending").await;
     let late = shop.capture_request(&held.order_id, None).send_with_retries().await;
+
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
+
     // The customer can pay the order again.
     let again = shop
         .api
@@ -105,12 +115,18 @@ async fn authorization_expired_at_bank_reopens_order(database: &TestDatabase) {
         .expect(200);
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.wait_until_paid(&held.order_id).await;
+}
 
-    let held = shop.authorized_order("unheard").await;
+async fn capture_after_missed_expiry_is_refused(database: &TestDatabase) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let shop = Storefront::open(&env).await;
+
+    let held = shop.authorized_order("missed").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
     env.control("deliveries", "mode=drop").await;
     env.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;
     let late = shop.capture_request(&held.order_id, None).send_with_retries().await;
+
     assert_eq!((late.status, late.problem()), (409, "order_not_capturable"), "{}", late.text);
     assert_eq!(shop.order(&held.order_id).await["status"], "pending");
     assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&held.order_id).received(), 0);

@@ -227,6 +227,7 @@ fn remove_reads(faults: &mut BTreeMap<String, Vec<(u64, String)>>) -> BTreeMap<S
 
 async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     let seed = seed::seed();
+
     let mut first = run(database, seed).await;
     let mut again = run(database, seed).await;
     let other = run(database, seed + 1).await;
@@ -239,6 +240,7 @@ async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     );
 
     assert_ne!(first.faults, other.faults);
+
     // The number of reads differs between runs. The faults of the reads that both made must match.
     let [read_first, read_again] = [&mut first, &mut again].map(|run| remove_reads(&mut run.faults));
     for (route, faults) in &read_first {
@@ -249,5 +251,6 @@ async fn same_chaos_seed_ends_in_same_state(database: &TestDatabase) {
     assert_eq!(first, again);
 
     let statuses = |run: &RunOutcome| run.orders.iter().map(|order| order.status.clone()).collect::<Vec<_>>();
+
     assert_eq!(statuses(&first), statuses(&other), "faults must not change the final statuses");
 }

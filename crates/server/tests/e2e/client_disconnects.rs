@@ -51,6 +51,7 @@ async fn disconnect_during(call: &Call, base: &str, rng: &mut StdRng) {
 async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
     let seed = seed();
     let rounds = if exhaustive() { 300 } else { 25 };
+
     // The test delivers the events itself, so that it can interrupt deliveries.
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
@@ -80,15 +81,19 @@ async fn disconnecting_clients_leave_no_partial_work(database: &TestDatabase) {
         };
         expected_ends.push((name, expected_end));
     }
+
     // Clients that never return leave nothing in progress either.
     for round in 0..rounds {
         let mut rng = rng(seed, rounds + round);
         disconnect_during(&shop.place_request(&format!("gone-{round}")), &base, &mut rng).await;
     }
+
     assert_orders(&env, &shop, &expected_ends).await;
+
     let gone = "customer_reference LIKE 'gone-%'";
     let placed = env.count(&format!("orders WHERE {gone}")).await;
     let once =
         env.texts(&format!("SELECT DISTINCT customer_reference AS value FROM orders WHERE {gone}")).await;
+
     assert_eq!(placed, i64::try_from(once.len()).expect("a few"));
 }

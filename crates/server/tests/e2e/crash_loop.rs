@@ -23,6 +23,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open(&env).await;
     let stop = Arc::new(AtomicBool::new(false));
+
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         clients.spawn(buy_until(shop.clone(), Arc::clone(&stop), seed, client));
@@ -39,6 +40,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     stop.store(true, Ordering::Relaxed);
     let expected_ends: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
     println!("{} orders through {kills} kills", expected_ends.len());
+
     assert_orders(&env, &shop, &expected_ends).await;
 }
 

@@ -71,6 +71,7 @@ async fn direct_charge_requests_retried_after_crash_take_effect_once(database: &
 async fn check_retried_requests(database: &TestDatabase, charge_route: ChargeRoute) {
     let mut env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let mut expected_ends = Vec::new();
     let is_on_the_way = |point: &CrashPoint| {
         *point != CrashPoint::PaymentIntentRead
@@ -92,6 +93,7 @@ async fn check_retried_requests(database: &TestDatabase, charge_route: ChargeRou
         crash_during(&mut env, point, flow).await;
         expected_ends.extend(names);
     }
+
     assert_orders(&env, &shop, &expected_ends).await;
 }
 
@@ -194,10 +196,12 @@ async fn check_crashes_at_other_points(database: &TestDatabase, charge_route: Ch
 async fn crash_after_reading_stripe_loses_no_payment(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let point = CrashPoint::PaymentIntentRead;
     restart_with_crash_point(&mut env, point).await;
     let name = point.name().to_owned();
     crash_during(&mut env, point, shop.complete_order(&name, ExpectedEnd::Paid)).await;
+
     assert_orders(&env, &shop, &[(name, ExpectedEnd::Paid)]).await;
 }
 
@@ -223,6 +227,7 @@ async fn abandoned_direct_charge_requests_are_resumed_after_crash(database: &Tes
 async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeRoute) {
     let mut env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     for point in LEFT_TO_THE_WORKER {
         restart_with_crash_point(&mut env, point).await;
         let name = format!("{}-left", point.name());
@@ -240,6 +245,7 @@ async fn check_abandoned_requests(database: &TestDatabase, charge_route: ChargeR
         restart_after_crash(&mut env).await;
         assert_resumed(&env, &shop, point, &order_id).await;
     }
+
     // Keys of abandoned requests stay until they are purged. Their leases are over, so they block no client.
     env.database.execute("DELETE FROM idempotency_keys WHERE status IS NULL").await;
     wait_until_idle(&env).await;

@@ -11,6 +11,7 @@ quittance_test_support::on_both_databases! { orders_with_deleted_stripe_objects_
 async fn orders_with_deleted_stripe_objects_still_end(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
+
     let forget = async |payment_intent_id: &str| {
         env.control(&format!("payment_intents/{payment_intent_id}/forget"), "").await;
     };
@@ -39,10 +40,12 @@ async fn orders_with_deleted_stripe_objects_still_end(database: &TestDatabase) {
     for order_id in [&expired.order_id, &page.order_id] {
         shop.wait_for_status(order_id, "expired").await;
     }
+
     // The paid order stays paid.
     env.make_checks_due().await;
     expire_order(database, &paid.order_id).await;
     wait_until_idle(&env).await;
+
     assert_eq!(shop.order(&paid.order_id).await["status"], "paid");
     assert_eq!(env.count("payments WHERE refused = 'deleted_at_stripe'").await, 4);
     assert_eq!(env.count("payments WHERE refused IS NOT NULL").await, 4);

@@ -199,6 +199,7 @@ async fn check_event_orders(database: &TestDatabase, charge_route: ChargeRoute) 
     let seed = seed();
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let lives = create_lifecycles(&shop, if exhaustive() { 12 } else { 1 }).await;
     let all = shop.stripe.list("/v1/events").await;
     for (part, (name, life, status)) in lives.iter().enumerate() {

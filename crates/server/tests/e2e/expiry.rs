@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str); 2] = [NO_BACKFILL[0], ("QUITTANCE_ORDER_EXPIRY", 
 async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &SETTINGS).await;
     let shop = Storefront::open_with_stock(&env, Some(5)).await;
+
     let untried = shop.place("untried").await;
     let begun = shop.intent_order("begun").await;
     let before = Utc::now();
@@ -36,6 +37,7 @@ async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
     let order = shop.order(&hosted.order_id).await;
     let expires_at: DateTime<Utc> = order["expires_at"].as_str().expect("a time").parse().expect("a time");
     let begun_at = expires_at - TimeDelta::minutes(31);
+
     // Stripe's times are whole seconds.
     let a_second = TimeDelta::seconds(1);
     assert!(before - a_second <= begun_at && begun_at <= after, "{before} to {after}: {order}");
@@ -60,6 +62,7 @@ async fn unpaid_order_past_its_lifetime_expires(database: &TestDatabase) {
     let path = format!("/v1/checkout/sessions/{}", hosted.session_id);
     assert_eq!(env.stripe.get(path).send().await.expect(200).body["status"], "expired");
     wait_until_checked(&env, &paid.order_id).await;
+
     assert_eq!(shop.order(&paid.order_id).await["status"], "paid");
     assert_eq!(shop.stock().await, 4);
 }
@@ -75,11 +78,13 @@ async fn wait_until_checked(env: &Environment<'_>, order_id: &str) {
 async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &SETTINGS).await;
     let shop = Storefront::open_with_stock(&env, Some(4)).await;
+
     let debit = shop.intent_order("debit").await;
     shop.confirm_with(&debit.payment_intent_id, "pm_sepaDebit_successDelayed_de").await.expect(200);
     shop.wait_for_status(&debit.order_id, "processing").await;
     let held = shop.authorized_order("held").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
+
     // The events of the voucher and of the debit on Stripe's page are lost.
     env.control("deliveries", "mode=drop").await;
     let voucher = shop.intent_order("voucher").await;
@@ -114,11 +119,13 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
     for order_id in [&debit.order_id, &voucher.order_id, &page.order_id] {
         shop.wait_for_status(order_id, "paid").await;
     }
+
     // The authorization expires after the order's lifetime, so the order expires.
     env.control(&format!("payment_intents/{}/expire", held.payment_intent_id), "").await;
     shop.wait_for_status(&held.order_id, "pending").await;
     env.make_checks_due().await;
     shop.wait_for_status(&held.order_id, "expired").await;
+
     assert_eq!(shop.stock().await, 1);
 }
 
@@ -126,6 +133,7 @@ async fn order_with_pending_payment_does_not_expire(database: &TestDatabase) {
 async fn order_paid_without_events_is_paid_not_expired(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &SETTINGS).await;
     let shop = Storefront::open_with_stock(&env, Some(2)).await;
+
     env.control("deliveries", "mode=drop").await;
     let payable = shop.intent_order("element").await;
     shop.confirm(&payable.payment_intent_id).await;
@@ -137,6 +145,7 @@ async fn order_paid_without_events_is_paid_not_expired(database: &TestDatabase) 
         let closed = format!("decisions WHERE kind = 'closed' AND order_id = '{order_id}'");
         assert_eq!(env.count(&closed).await, 0);
     }
+
     // The service sent no request that would have closed the payments.
     assert_eq!(env.count("stripe_calls WHERE operation LIKE '%cancel' OR operation LIKE '%expire'").await, 0);
     assert_eq!(shop.stock().await, 0);
@@ -148,6 +157,7 @@ fn two_processes_expire_each_order_once() {
         let env = Environment::start_with(database, Webhooks::Delivered, &SETTINGS).await;
         let (_second, _) = env.start_second_service(&SETTINGS).await;
         let shop = Storefront::open_with_stock(&env, Some(40)).await;
+
         for buyer in 0..40 {
             let order_id = shop.place(&format!("buyer-{buyer}")).await;
             if buyer % 4 == 0 {
@@ -165,6 +175,7 @@ fn two_processes_expire_each_order_once() {
         assert_eq!(env.count("outbox WHERE kind = 'order.expired'").await, 40);
         assert_eq!(shop.stock().await, 40);
         let closed = env.count("stripe_calls WHERE operation = 'payment_intents.cancel'").await;
+
         assert_eq!(closed, 10, "only one process must close each PaymentIntent");
     });
 }

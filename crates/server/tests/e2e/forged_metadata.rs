@@ -121,6 +121,7 @@ async fn start<'a>(env: &'a Environment<'a>, charge_route: ChargeRoute) -> Forgi
 async fn forged_metadata_before_first_attempt_is_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
+
     let order_id = forger.shop.place("before").await;
     let guessed = id(PaymentId::from_uuid).to_string();
     forger.assert_ignored_by_reconcile(&order_id, &guessed).await;
@@ -132,6 +133,7 @@ async fn forged_metadata_before_first_attempt_is_ignored(database: &TestDatabase
 async fn forged_payment_intent_after_lost_response_is_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
+
     let order_id = forger.shop.place("intent").await;
     let ours = create_with_lost_response(&forger, &order_id, "/v1/payment_intents", false).await;
     forger.shop.confirm(&ours).await;
@@ -141,6 +143,7 @@ async fn forged_payment_intent_after_lost_response_is_ignored(database: &TestDat
 async fn forged_checkout_session_after_lost_response_is_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
+
     let order_id = forger.shop.place("session").await;
     let ours = create_with_lost_response(&forger, &order_id, "/v1/checkout/sessions", false).await;
     forger.shop.pay_page(&ours, "pm_card_visa").await.expect(200);
@@ -152,6 +155,7 @@ async fn forged_checkout_session_after_lost_response_is_ignored(database: &TestD
 async fn forged_objects_a_day_after_lost_response_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
+
     let order_id = forger.shop.place("intent").await;
     let ours = create_with_lost_response(&forger, &order_id, "/v1/payment_intents", true).await;
     forger.shop.confirm(&ours).await;
@@ -163,7 +167,7 @@ async fn forged_objects_a_day_after_lost_response_are_ignored(database: &TestDat
 }
 
 /// Creates the platform's object without its response reaching the service, while the seller forges a copy. Returns the
-/// PaymentIntent ID or the Checkout Session ID of the platform's object.
+/// PaymentIntent ID or the Checkout Session ID.
 async fn create_with_lost_response(
     forger: &ForgingSeller<'_>,
     order_id: &str,
@@ -237,6 +241,7 @@ async fn forge_alongside(database: &TestDatabase, charge_route: ChargeRoute) {
 async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let own_shop = Storefront::open(&env).await;
     let other = Platform::new(&env).ready_seller(ChargeRoute::Direct).await;
     let direct = Source::new(&shop, shop.intent_order("direct").await).await;
@@ -264,6 +269,7 @@ async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
         assert_eq!(env.texts(&sql).await, ["ignored wrong_account"], "{endpoint:?}: {}", event.0);
         assert_eq!(order_rows(&env).await, before);
     }
+
     // Each endpoint accepts its own secret only.
     for (event, endpoint) in [
         (of(&direct, shop.seller.as_ref()), CONNECT.signed_as(OWN)),
@@ -272,9 +278,12 @@ async fn events_for_wrong_account_are_ignored(database: &TestDatabase) {
         let refused = event.delivery_to(&env.api, endpoint).send().await.expect(400);
         assert_eq!(refused.problem(), "invalid_signature");
     }
+
     assert_eq!(order_rows(&env).await, before);
+
     shop.deliver(&direct.succeeded()).await.expect(200);
     own_shop.deliver(&own.succeeded()).await.expect(200);
+
     assert_eq!(shop.order(&direct.payable.order_id).await["status"], "paid");
     assert_eq!(shop.order(&own.payable.order_id).await["status"], "paid");
 }
@@ -285,6 +294,7 @@ async fn payment_changed_by_seller_requires_review(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let forger = start(&env, ChargeRoute::Direct).await;
     let shop = &forger.shop;
+
     let other = shop.intent_order("other").await;
     let (_, other_payment) = forger.platform_object("/v1/payment_intents", &other.order_id).await;
     let names_other = format!("metadata[order_id]={}&metadata[payment_id]={other_payment}", other.order_id);
@@ -293,7 +303,9 @@ async fn payment_changed_by_seller_requires_review(database: &TestDatabase) {
     forger.owner.post(path).form(&names_other).send().await.expect(200);
     shop.confirm(&renamed.payment_intent_id).await;
     forger.assert_paid_once(&renamed.order_id).await;
+
     assert_eq!(shop.order(&other.order_id).await["status"], "pending");
+
     for (change, reason) in [
         ("amount=700", "wrong_amount"),
         ("application_fee_amount=1", "wrong_fee"),
@@ -308,5 +320,6 @@ async fn payment_changed_by_seller_requires_review(database: &TestDatabase) {
         assert_eq!((&order["review_reason"], &order["amount_paid"]), (&json!(reason), &json!(0)), "{order}");
     }
     wait_until_idle(&env).await;
+
     assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, 1);
 }

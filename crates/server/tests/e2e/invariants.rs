@@ -125,7 +125,9 @@ async fn check_inbox(env: &Environment<'_>) {
     for stripe in accounts(env).await {
         delivered.extend(stripe.list("/v1/events?delivery_success=true").await);
     }
+
     assert!(!delivered.is_empty());
+
     for event in delivered {
         let id = event["id"].as_str().unwrap_or_default();
         assert!(inbox.contains(id), "{id} was acknowledged but is not in the inbox");

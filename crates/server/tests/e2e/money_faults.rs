@@ -240,6 +240,7 @@ async fn check_faults(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
     let rounds = if exhaustive() { FAULTS.len() } else { 3 };
+
     let mut tried = 0;
     for (times, deliveries) in [(1, "normal"), (BEYOND_RETRIES, "drop")] {
         for round in 0..rounds {
@@ -287,6 +288,7 @@ async fn direct_charge_money_calls_survive_crashes(database: &TestDatabase) {
 async fn check_crashes(database: &TestDatabase, charge_route: ChargeRoute) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let mut tried = 0;
     for (place, act) in Action::ALL.into_iter().enumerate() {
         for (side, point) in act.points().into_iter().enumerate() {

@@ -31,6 +31,7 @@ fn unreachable_database_returns_503_until_it_is_back() {
         let elsewhere = TestDatabase::empty(Kind::Postgres).await.expect("PostgreSQL is not excluded");
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
+
         let source = Source::new(&shop, shop.intent_order("before").await).await;
         let order_id = &source.payable.order_id;
         let succeeded = source.succeeded();
@@ -54,6 +55,7 @@ fn unreachable_database_returns_503_until_it_is_back() {
             assert_unavailable(&call.send().await);
         }
         env.api.get("/healthz").send().await.expect(200);
+
         // Enough requests to use every connection of the pool.
         let mut deliveries = tokio::task::JoinSet::new();
         for _ in 0..40 {
@@ -63,11 +65,15 @@ fn unreachable_database_returns_503_until_it_is_back() {
         deliveries.join_all().await.iter().for_each(assert_unavailable);
 
         elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+
         assert_eq!(env.count("inbox").await, 0, "nothing was acknowledged, nothing is there");
         assert_eq!(env.count("orders WHERE customer_reference = 'meanwhile'").await, 0);
+
         wait_until("the service is ready", async || env.api.get("/readyz").send().await.status == 200).await;
         succeeded.delivery(&env.api).send_with_retries().await.expect(200);
+
         assert_eq!(shop.order(order_id).await["status"], "paid");
+
         shop.intent_order("meanwhile").await;
     });
 }
@@ -77,6 +83,7 @@ fn locked_database_file_returns_503_until_released() {
     run_on(Kind::Sqlite, async |database: &TestDatabase| {
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
+
         let source = Source::new(&shop, shop.intent_order("before").await).await;
         let succeeded = source.succeeded();
 
@@ -87,6 +94,7 @@ fn locked_database_file_returns_503_until_released() {
         assert_unavailable(&placed);
         assert_unavailable(&delivered);
         assert!(begun.elapsed() < ANSWERED_WITHIN, "it took {:?}", begun.elapsed());
+
         // Reads still work.
         env.api.get("/readyz").send().await.expect(200);
         assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
@@ -94,6 +102,7 @@ fn locked_database_file_returns_503_until_released() {
 
         shop.place("meanwhile").await;
         succeeded.deliver(&env.api).await.expect(200);
+
         assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
         assert_eq!(env.count("orders WHERE customer_reference = 'meanwhile'").await, 1);
     });
@@ -106,6 +115,7 @@ fn cut_database_connections_are_replaced() {
         let env = Environment::start(database, Webhooks::Lost).await;
         let shop = Storefront::open(&env).await;
         let name = name(database);
+
         for round in 0..3 {
             let terminate =
                 format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");

@@ -26,6 +26,7 @@ const ORDERS: usize = 20;
 async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase) {
     let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     for (count, name) in [(HANGING, "hang"), (FAILING, "error"), (HEALTHY, "ok")] {
         for number in 0..count {
             service.endpoint(&receiver.url(&format!("{name}-{number}"))).await;
@@ -36,12 +37,14 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
         let begun = Instant::now();
         placed.insert(service.place().await, begun);
     }
+
     // Nothing here waits for the hanging endpoints, which never respond.
     let healthy: Vec<String> = (0..HEALTHY).map(|number| format!("/ok-{number}")).collect();
     wait_until("every healthy endpoint has every order", async || {
         healthy.iter().all(|path| receiver.message_count(path) == ORDERS)
     })
     .await;
+
     // A delivery to a hanging endpoint ends with a timeout.
     let given_up = "SELECT count(*) FROM delivery_attempts WHERE outcome = 'timed_out'";
     assert_eq!(database.scalar_i64(given_up).await, 0, "a healthy endpoint waited for a hanging endpoint");
@@ -55,6 +58,7 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
         .map(|got| got.at - placed[got.json()["data"]["id"].as_str().expect("an id")])
         .collect();
     latencies.sort_unstable();
+
     assert_eq!(latencies.len(), HEALTHY * ORDERS, "no message may be sent twice");
     let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
     println!(
@@ -73,6 +77,7 @@ async fn slow_and_failing_endpoints_do_not_delay_others(database: &TestDatabase)
 async fn signed_messages_pass_reference_verifiers(database: &TestDatabase) {
     let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     let made = service.endpoint(&receiver.url("ok")).await;
     let path = format!("/v1/webhook_endpoints/{}/roll_secret", made["id"].as_str().expect("an id"));
     let rolled = service.api.post(path).json(&json!({})).send().await.expect(200).body;
@@ -83,7 +88,9 @@ async fn signed_messages_pass_reference_verifiers(database: &TestDatabase) {
         wait_until("both messages arrive", async || Some(receiver.requests()).filter(|got| got.len() >= 2))
             .await;
     let signatures = got[0].headers["webhook-signature"].split(' ').count();
+
     assert_eq!(signatures, 2, "both secrets must sign during a rotation");
+
     let secrets =
         format!("{},{}", rolled["secret"].as_str().expect("it"), made["secret"].as_str().expect("it"));
     if std::env::var_os("QUITTANCE_SDK_TESTS").is_none() {
@@ -118,6 +125,7 @@ fn verify(program: &str, script: &str, secrets: &str, got: &[ReceivedRequest]) -
 async fn failed_delivery_is_shown_and_resent(database: &TestDatabase) {
     let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     let made = service.endpoint(&receiver.url("error")).await;
     let endpoint = format!("/v1/webhook_endpoints/{}", made["id"].as_str().expect("an id"));
     let order_id = service.place().await;
@@ -152,18 +160,23 @@ async fn failed_delivery_is_shown_and_resent(database: &TestDatabase) {
     };
     wait_until("the delivery is recorded", delivered).await;
     let well = service.api.get(&endpoint).send().await.expect(200).body;
+
     assert!(well["failing_since"].is_null());
 }
 
 async fn shutdown_records_finished_deliveries(database: &TestDatabase) {
     let mut service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     service.endpoint(&receiver.url("hang")).await;
     service.endpoint(&receiver.url("ok")).await;
     service.place().await;
     wait_until("both endpoints are tried", async || receiver.requests().len() == 2).await;
     service.process().terminate();
+
     assert!(service.process().wait_for_exit().await.success(), "the service must stop gracefully");
+
     let state = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
+
     assert_eq!(database.scalar_i64(state).await, 1, "finished deliveries must be recorded");
 }

@@ -32,6 +32,7 @@ mod points {
     async fn crash_at_any_point_loses_no_message(database: &TestDatabase) {
         let mut service = SandboxService::start(database).await;
         let receiver = Receiver::start();
+
         service.endpoint(&receiver.url("ok")).await;
         for point in CrashPoint::OUTBOUND {
             super::wait_until_idle(database).await;
@@ -63,6 +64,7 @@ async fn messages_survive_kills_in_order(database: &TestDatabase) {
     let kills = if exhaustive() { 200 } else { 8 };
     let mut service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     for path in PATHS {
         service.endpoint(&receiver.url(path.trim_start_matches('/'))).await;
     }

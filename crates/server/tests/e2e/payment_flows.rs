@@ -61,6 +61,7 @@ async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRou
     let seed = seed();
     let env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
         let mut rng = rng(seed, round);
@@ -79,6 +80,7 @@ async fn check_concurrent_flows(database: &TestDatabase, charge_route: ChargeRou
         }
         order_ids.push(order_id);
     }
+
     assert_paid_once_net(&env, &shop, &order_ids).await;
 }
 
@@ -99,6 +101,7 @@ async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute
     let seed = seed();
     let env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let mut order_ids = Vec::new();
     for round in 0..rounds() {
         let order_id = shop.place(&format!("twice-{round}")).await;
@@ -151,6 +154,7 @@ async fn check_second_success(database: &TestDatabase, charge_route: ChargeRoute
         let is_due = |entry: &Value| entry["what"] == "refund.due" && entry["reason"] == "surplus";
         assert!(shown.iter().any(is_due), "{shown:?}");
     }
+
     assert_paid_once_net(&env, &shop, &order_ids).await;
 }
 
@@ -222,6 +226,7 @@ async fn second_direct_charge_flow_closes_first(database: &TestDatabase) {
 async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let payable = shop.intent_order("element-first").await;
     let page = shop
         .session_request(&payable.order_id)
@@ -272,6 +277,7 @@ async fn check_first_flow_is_closed(database: &TestDatabase, charge_route: Charg
         .expect(200)
         .text_of("checkout_session_id");
     pay_page(&shop, &page).await;
+
     assert_paid_once_net(&env, &shop, &[payable.order_id]).await;
 }
 
@@ -286,6 +292,7 @@ async fn concurrent_direct_charge_refunds_never_exceed_amount_paid(database: &Te
 async fn check_concurrent_refunds(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let payable = shop.intent_order("refunds").await;
     shop.confirm(&payable.payment_intent_id).await;
     shop.wait_until_paid(&payable.order_id).await;
@@ -300,10 +307,12 @@ async fn check_concurrent_refunds(database: &TestDatabase, charge_route: ChargeR
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!((answer.status, answer.problem()), (409, "refund_too_large"), "{}", answer.text);
     }
+
     // The service refused the other refunds itself. Stripe got no request.
     assert_eq!(env.count("stripe_calls WHERE operation = 'refunds.create'").await, 3);
     assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&payable.order_id).refunded(), 2_100);
     shop.refund_request(&payable.order_id, None, "rest").send_with_retries().await.expect(201);
     shop.wait_for_status(&payable.order_id, "refunded").await;
+
     assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&payable.order_id).fee(), 0);
 }

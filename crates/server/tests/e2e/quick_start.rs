@@ -74,6 +74,7 @@ fn paste(lines: &[String]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn quick_start_order_survives_restart() {
     let home = tempfile::tempdir().unwrap();
+
     let mut first = start(home.path());
     let banner = Banner::wait_for(&first, 1).await;
     assert_eq!(banner.lines.len(), 4, "{:?}", banner.lines);
@@ -98,10 +99,12 @@ async fn quick_start_order_survives_restart() {
     let path = format!("/v1/payment_intents/{}", printed[1]);
     let at_stripe = Client::new(&again.sandbox, Some("sk_test_sandbox")).get(path).send().await.expect(200);
     assert_eq!(at_stripe.body["status"], "succeeded");
+
     // The demo products were added only once.
     let products = again.client().get("/v1/products").send().await.expect(200);
     let stocks: Vec<_> =
         products.body["data"].as_array().into_iter().flatten().map(|one| &one["stock"]).collect();
+
     assert_eq!(stocks, [&Value::Null, &Value::Null, &Value::Null, &json!(5)], "{}", products.text);
     second.kill();
 }
@@ -109,6 +112,7 @@ async fn quick_start_order_survives_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn second_service_on_same_file_is_refused() {
     let home = tempfile::tempdir().unwrap();
+
     let mut process = start(home.path());
     let banner = Banner::wait_for(&process, 1).await;
     let directory = home.path().to_owned();
@@ -122,17 +126,20 @@ async fn second_service_on_same_file_is_refused() {
     let said = text(&refused.stderr);
     assert!(said.contains("another process serves") && said.contains("DATABASE_URL"), "{said}");
     banner.client().get("/readyz").send().await.expect(200);
+
     // The lock ends with the process, even after a kill.
     process.kill();
     let mut next = start(home.path());
     Banner::wait_for(&next, 2).await;
     next.terminate();
+
     assert!(next.wait_for_exit().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_answers_waiting_lookup() {
     let home = tempfile::tempdir().unwrap();
+
     let mut process = start(home.path());
     let banner = Banner::wait_for(&process, 1).await;
     let api = banner.client();
@@ -143,6 +150,7 @@ async fn shutdown_answers_waiting_lookup() {
     api.post(format!("{path}/payment_intent")).send().await.expect(200);
     let wait = api.get(format!("{path}/payment?wait=30"));
     let waiting = tokio::spawn(async move { wait.send().await });
+
     // A waiting lookup asks Stripe. So the metric shows that the request has arrived.
     wait_until("the lookup waits", async || {
         let metrics = api.get("/metrics").send().await.expect(200).text;
@@ -153,6 +161,7 @@ async fn shutdown_answers_waiting_lookup() {
     let begun = Instant::now();
     process.terminate();
     let answer = waiting.await.unwrap().expect(200);
+
     assert_eq!(answer.body["order_status"], "pending");
     assert_eq!(process.wait_for_exit().await.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(25), "it took {:?}", begun.elapsed());

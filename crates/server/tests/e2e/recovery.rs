@@ -205,6 +205,7 @@ async fn check_recovery_by_service(database: &TestDatabase, charge_route: Charge
     let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let scenarios = run_scenarios_unnoticed(&env, &shop).await;
     for scenario in &scenarios {
         shop.wait_for_status(&scenario.order_id, scenario.ends).await;
@@ -222,6 +223,7 @@ async fn check_recovery_by_service(database: &TestDatabase, charge_route: Charge
     };
     let unpaid = scenarios.iter().filter(is_unpaid).count();
     let paid = env.count("outbox WHERE kind = 'order.paid'").await;
+
     assert_eq!(usize::try_from(paid), Ok(scenarios.len() - unpaid), "each paid order must be published once");
 }
 
@@ -266,6 +268,7 @@ async fn missed_direct_charge_events_are_recovered_by_reconcile(database: &TestD
 async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: ChargeRoute) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     let scenarios = run_scenarios_unnoticed(&env, &shop).await;
     settle(&env, &shop).await;
     let before = state(&env).await;
@@ -299,6 +302,7 @@ async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: Char
     ] {
         assert_eq!(count_of(&again, nothing), 0, "{again:?}");
     }
+
     assert_eq!(count_of(&again, "events listed by Stripe"), missing, "{again:?}");
     assert_eq!(state(&env).await, healed, "a second run must change nothing");
 }
@@ -306,6 +310,7 @@ async fn check_recovery_by_reconcile(database: &TestDatabase, charge_route: Char
 async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
+
     let untouched = shop.place("untouched").await;
     let paid = shop.intent_order("paid").await;
     shop.confirm(&paid.payment_intent_id).await;
@@ -341,6 +346,7 @@ async fn interrupted_payment_and_wrong_status_are_repaired_by_reconcile(database
     assert_eq!(env.texts(&known).await, [intent["id"].as_str().expect("an id")]);
 
     let again = reconcile(&env, &[]);
+
     assert_eq!(
         (count_of(&again, "payments and refunds resumed"), count_of(&again, "order statuses repaired")),
         (0, 0)
@@ -372,6 +378,7 @@ async fn late_direct_charge_event_does_not_delay_customer(database: &TestDatabas
 async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: ChargeRoute) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
+
     // The events about the seller are delivered first.
     wait_until_delivered(&env).await;
     let events_before = env.count("inbox").await;
@@ -391,5 +398,6 @@ async fn check_lookup_with_late_event(database: &TestDatabase, charge_route: Cha
     assert_eq!(env.count("inbox").await, events_before);
     let outstanding: Vec<Value> = shop.stripe.list("/v1/events?delivery_success=false").await;
     let is_sent = |kind: &str| outstanding.iter().any(|event| event["type"] == kind);
+
     assert!(is_sent("payment_intent.succeeded") && is_sent("checkout.session.completed"));
 }

@@ -34,6 +34,7 @@ async fn waiting_lookup_returns_after_commit(database: &TestDatabase) {
 /// refresh can't be the cause.
 async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     let shop = Storefront::open(env).await;
+
     let payable = shop.intent_order("race").await;
     let source = Source::new(&shop, payable).await;
     let order_id = &source.payable.order_id;
@@ -45,6 +46,7 @@ async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
 
     let wait = api.get(format!("/v1/orders/{order_id}/payment?wait=20"));
     let waiting = tokio::spawn(async move { (wait.send().await, Instant::now()) });
+
     // The service asks Stripe after a second, so the lookup waits by then.
     wait_until_stripe_is_read(api).await;
     assert!(!waiting.is_finished(), "the lookup returned too early");
@@ -65,6 +67,7 @@ async fn check_waiting_lookup(env: &Environment<'_>, api: &Client) {
     let begun = Instant::now();
     let version = &answer.body["version"];
     let later = api.get(format!("{payment_intent}?wait=1&after={version}"));
+
     assert_paid(&later.send().await.expect(200), order_id);
     assert!(begun.elapsed() >= Duration::from_millis(900));
 }
@@ -86,10 +89,12 @@ async fn wait_until_stripe_is_read(api: &Client) {
 async fn waiting_lookup_without_webhooks_reads_stripe(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let payable = shop.intent_order("dropped").await;
     let wait = shop.lookup_request(&payable.order_id, 20);
     let waiting = tokio::spawn(async move { wait.send().await });
     shop.confirm(&payable.payment_intent_id).await;
+
     assert_paid(&waiting.await.expect("an answer").expect(200), &payable.order_id);
     assert_eq!(env.count("inbox").await, 0);
     assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, 1);
@@ -102,6 +107,7 @@ async fn waiting_lookup_without_webhooks_reads_stripe(database: &TestDatabase) {
     let path = format!("/v1/payment_intents/{}/confirm", declined.payment_intent_id);
     env.stripe.post(path).form(form).send().await.expect(402);
     let answer = waiting.await.expect("an answer").expect(200);
+
     assert_eq!(answer.body["order_status"], "payment_failed", "{}", answer.text);
     assert_eq!(answer.body["last_error"]["code"], "card_declined", "{}", answer.text);
 }

@@ -90,6 +90,7 @@ async fn refunded_at_stripe(env: &Environment<'_>, shop: &Storefront, order_id: 
 
 async fn temporarily_refused_refund_is_retried(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     proxy.answer_with_error(400, &refusal("balance_insufficient"));
     let order_id = paid_twice(&shop, "twice").await;
     wait_for_refund(&env, "key_number = 1").await;
@@ -101,6 +102,7 @@ async fn temporarily_refused_refund_is_retried(database: &TestDatabase) {
         |entry: &&Value| entry["what"] == "refunds.create" && entry["reason"] == "balance_insufficient";
     assert_eq!(timeline.iter().filter(is_refused).count(), 1, "{timeline:?}");
     assert!(env.logs().contains("it stays pending and is retried"), "the log has no advice");
+
     // The service waits for the retry time, and uses each key only once.
     for number in 2..=3 {
         env.make_resumes_due().await;
@@ -114,6 +116,7 @@ async fn temporarily_refused_refund_is_retried(database: &TestDatabase) {
     env.make_resumes_due().await;
     wait_for_refund(&env, "stripe_refund_id IS NOT NULL").await;
     wait_until_delivered(&env).await;
+
     assert_eq!(proxy.keys().last(), Some(&format!("{id}-3")));
     assert_eq!(only_refund(&shop, &order_id).await["status"], "succeeded");
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, AMOUNT));
@@ -121,10 +124,12 @@ async fn temporarily_refused_refund_is_retried(database: &TestDatabase) {
 
 async fn permanently_refused_refund_fails(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     proxy.answer_with_error(400, &refusal("charge_disputed"));
     let order_id = paid_twice(&shop, "twice").await;
     wait_for_refund(&env, "refused = 'charge_disputed'").await;
     let refund = only_refund(&shop, &order_id).await;
+
     assert_eq!((&refund["status"], &refund["cause"]), (&json!("failed"), &json!("surplus")), "{refund}");
     assert_eq!(env.count("refunds WHERE resume_at IS NOT NULL").await, 0);
     assert_eq!(env.count("outbox WHERE kind = 'refund.failed'").await, 1);
@@ -133,27 +138,35 @@ async fn permanently_refused_refund_fails(database: &TestDatabase) {
 
 async fn requested_refund_refused_by_stripe_fails_immediately(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     let order_id = paid(&shop, "once").await.order_id;
     proxy.answer_with_error(400, &refusal("balance_insufficient"));
     let refused = shop.refund_request(&order_id, Some(700), "first").send_with_retries().await;
+
     assert_eq!((refused.status, refused.problem()), (409, "refund_refused"), "{}", refused.text);
+
     wait_for_refund(&env, "refused = 'balance_insufficient' AND resume_at IS NULL").await;
     proxy.forward();
     shop.refund_request(&order_id, Some(700), "second").send_with_retries().await.expect(201);
     shop.wait_for_status(&order_id, "partially_refunded").await;
+
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, 700));
 }
 
 async fn refund_answered_by_proxy_error_stays_pending(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     let order_id = paid(&shop, "once").await.order_id;
     proxy.answer_with_page(403);
     let refund =
         shop.refund_request(&order_id, Some(700), "refund").send_with_retries().await.expect(201).body;
+
     assert_eq!(refund["status"], "pending", "{refund}");
+
     resume_until(&env, async || proxy.keys().len() > 7).await;
     proxy.forward();
     resume_until(&env, async || env.count("refunds WHERE stripe_refund_id IS NOT NULL").await == 1).await;
+
     assert!(proxy.keys().iter().all(|key| *key == refund["id"]), "{:?}", proxy.keys());
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, 700));
 }
@@ -180,6 +193,7 @@ async fn refund_with_unknown_outcome(
 /// Stripe completes the refund after its error, but no event arrives.
 async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     let (order_id, id) = refund_with_unknown_outcome(&env, &shop, &proxy).await;
     wait_until_delivered(&env).await;
     env.control("deliveries", "mode=drop").await;
@@ -188,6 +202,7 @@ async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
     let form = format!("payment_intent={intent}&amount=700&metadata[refund_id]={id}");
     shop.stripe.post("/v1/refunds").form(&form).send().await.expect(200);
     resume_until(&env, async || env.count("refunds WHERE stripe_refund_id IS NOT NULL").await == 1).await;
+
     assert_eq!(shop.order(&order_id).await["status"], "partially_refunded");
     assert_eq!(only_refund(&shop, &order_id).await["id"], id.as_str());
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, 700));
@@ -195,19 +210,25 @@ async fn refund_completed_after_error_is_not_repeated(database: &TestDatabase) {
 
 async fn refund_lost_in_error_is_retried_after_key_expiry(database: &TestDatabase) {
     let (env, shop, proxy) = start_behind_proxy(database).await;
+
     let (order_id, id) = refund_with_unknown_outcome(&env, &shop, &proxy).await;
+
     // The key is too old to send again, but Stripe may still complete the refund.
     env.set_refund_key_age(chrono::Duration::minutes(23 * 60 + 30)).await;
     let before = refund_list_requests(&env);
+
     // One search may have started earlier.
     resume_until(&env, async || refund_list_requests(&env) > before + 1).await;
     let (asked, before) = (proxy.keys().len(), refund_list_requests(&env));
     resume_until(&env, async || refund_list_requests(&env) > before + 2).await;
+
     assert_eq!(proxy.keys().len(), asked);
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (0, 0));
+
     // Stripe can't complete the refund anymore.
     env.set_refund_key_age(chrono::Duration::minutes(24 * 60 + 1)).await;
     resume_until(&env, async || env.count("refunds WHERE stripe_refund_id IS NOT NULL").await == 1).await;
+
     assert_eq!(shop.order(&order_id).await["status"], "partially_refunded");
     assert_eq!(proxy.keys()[asked..], [format!("{id}-1")]);
     assert_eq!(refunded_at_stripe(&env, &shop, &order_id).await, (1, 700));

@@ -18,6 +18,7 @@ const CVC: &str = "731946285017";
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_card_number_is_not_logged() {
     let home = tempfile::tempdir().expect("a temporary directory");
+
     let port = free_port();
     let mut command = quittance(home.path());
     command.args(["sandbox", "--listen", &format!("127.0.0.1:{port}")]).env("QUITTANCE_LOG", "trace");
@@ -50,7 +51,9 @@ async fn refused_card_number_is_not_logged() {
     let log =
         ["sandbox.out", "sandbox.err"].map(|name| fs::read_to_string(home.path().join(name)).expect("a log"));
     let log = log.concat();
+
     assert!(log.contains("TRACE") && log.contains("/v1/payment_methods"), "the log is incomplete: {log}");
+
     let digits: String = log.replace("%20", "").chars().filter(|letter| !" +-".contains(*letter)).collect();
     for secret in [NUMBER, CVC] {
         // Unparsed bytes are logged as numbers.

@@ -29,6 +29,7 @@ async fn events_signed_by_stripe_library_are_accepted(database: &TestDatabase) {
         .env("SUCCEEDED", source.succeeded().0.to_string());
     let ended = tokio::task::spawn_blocking(move || output(&mut node)).await.expect("a thread");
     let said = format!("{}\n{}", text(&ended.stdout), text(&ended.stderr));
+
     assert!(ended.status.success(), "{said}");
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid", "{said}");
     assert_eq!(env.count("inbox").await, 4);

@@ -15,8 +15,11 @@ use crate::sellers::{ChargeRoute, Platform, Seller, path};
 use crate::storefront::Storefront;
 
 quittance_test_support::on_both_databases! {
-    seller_requests_retried_after_crash_take_effect_once,
-    abandoned_seller_requests_are_resumed_after_crash,
+    seller_creation_retried_after_crash_happens_once,
+    oauth_callback_interrupted_by_crash_can_be_repeated,
+    disconnect_retried_after_crash_happens_once,
+    abandoned_seller_creation_is_resumed_after_crash,
+    abandoned_disconnect_is_resumed_after_crash,
     refused_disconnect_interrupted_by_crash_keeps_seller,
     forged_payment_intent_after_crash_is_ignored,
 }
@@ -56,7 +59,7 @@ async fn assert_created_once(env: &Environment<'_>, platform: &Platform, name: &
     found[0].clone()
 }
 
-async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDatabase) {
+async fn seller_creation_retried_after_crash_happens_once(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
@@ -74,7 +77,13 @@ async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDat
         let again = create_request(&platform, point.name()).send_with_retries().await.expect(201);
         assert_eq!(again.text_of("id"), seller["id"]);
     }
-    // A code can't be exchanged twice, so the owner connects the account again.
+}
+
+/// A code can't be exchanged twice, so the owner connects the account again.
+async fn oauth_callback_interrupted_by_crash_can_be_repeated(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::new(&env);
+
     let point = CrashPoint::CodeExchanged;
     let account_id = platform.create_account("").await;
     let url = platform.authorize("ada").await;
@@ -88,8 +97,14 @@ async fn seller_requests_retried_after_crash_take_effect_once(database: &TestDat
     crash_during(&mut env, point, flow).await;
     let connected = platform.connect(&account_id).await;
     let of_account = format!("sellers WHERE account_id = '{account_id}'");
+
     assert_eq!(env.count(&of_account).await, 1);
     assert_eq!(platform.seller(&connected).await["ready"], true);
+}
+
+async fn disconnect_retried_after_crash_happens_once(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::new(&env);
     for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
         let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
@@ -119,7 +134,7 @@ async fn assert_disconnected(env: &Environment<'_>, platform: &Platform, shop: &
     wait_until_idle(env).await;
 }
 
-async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDatabase) {
+async fn abandoned_seller_creation_is_resumed_after_crash(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     for point in [CrashPoint::SellerRecorded, CrashPoint::AccountCreated] {
@@ -131,6 +146,11 @@ async fn abandoned_seller_requests_are_resumed_after_crash(database: &TestDataba
         restart_after_crash(&mut env).await;
         assert_created_once(&env, &platform, point.name(), before).await;
     }
+}
+
+async fn abandoned_disconnect_is_resumed_after_crash(database: &TestDatabase) {
+    let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
+    let platform = Platform::new(&env);
     for point in [CrashPoint::UnlinkStarted, CrashPoint::Deauthorized] {
         let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
         let seller = shop.seller.clone().expect("a seller");
@@ -148,6 +168,7 @@ async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDat
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let debit = shop.intent_order("debit").await;
     shop.confirm_with(&debit.payment_intent_id, DEBIT).await.expect(200);
@@ -156,10 +177,14 @@ async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDat
     platform.wait_for_field(&seller, "can_unlink", &json!(true)).await;
     restart_with_crash_point(&mut env, CrashPoint::UnlinkStarted).await;
     let cut = platform.api.delete(path(&seller)).try_send().await;
+
     assert!(cut.is_err(), "the service did not reach the crash point");
+
     restart_after_crash(&mut env).await;
     platform.wait_for_field(&seller, "blockers", &json!(["payouts_not_enabled"])).await;
+
     assert_eq!(deauthorization_count(&platform, &seller).await, 0);
+
     platform.change_account(&seller, "payouts_enabled=true").await;
     platform.wait_for_field(&seller, "ready", &json!(true)).await;
     shop.intent_order("after").await;
@@ -171,6 +196,7 @@ async fn refused_disconnect_interrupted_by_crash_keeps_seller(database: &TestDat
 async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let order_id = shop.place("window").await;
     restart_with_crash_point(&mut env, CrashPoint::AttemptCreated).await;
     let cut = shop.intent_request(&order_id).try_send().await;
@@ -179,6 +205,7 @@ async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     assert!(!status.success(), "the service must crash, not stop gracefully");
     let (ours, payment_id) =
         ForgingSeller::new(&env, shop.clone()).await.platform_object("/v1/payment_intents", &order_id).await;
+
     // The crash point keeps the worker from resuming the attempt before the forged events arrive.
     env.restart(&[NO_BACKFILL[0], (VARIABLE, CrashPoint::AttemptCreated.name())]).await;
     let forger = ForgingSeller::new(&env, shop.clone()).await;
@@ -188,6 +215,7 @@ async fn forged_payment_intent_after_crash_is_ignored(database: &TestDatabase) {
     env.expire_leases().await;
     env.restart(&NO_BACKFILL).await;
     let again = shop.intent_request(&order_id).send_with_retries().await.expect(200);
+
     assert_eq!(again.text_of("payment_intent_id"), ours);
     shop.confirm(&ours).await;
     ForgingSeller::new(&env, shop.clone()).await.assert_paid_once(&order_id).await;

@@ -82,6 +82,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
     let owner = platform.owner(&seller).await;
@@ -137,6 +138,7 @@ async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestD
     let next = shop.intent_order("next").await;
     shop.confirm(&next.payment_intent_id).await;
     shop.wait_until_paid(&next.order_id).await;
+
     assert_eq!(env.count("sellers").await, 1);
 }
 
@@ -145,6 +147,7 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
     let new = shop.place("new").await;
@@ -165,6 +168,7 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
         shop.wait_for_status(order_id, "expired").await;
     }
     platform.wait_for_field(&seller, "connected", &json!(false)).await;
+
     assert_eq!(shop.order(&orders.paid.order_id).await["status"], "paid");
     assert_nothing_in_flight(&env).await;
 }
@@ -175,6 +179,7 @@ async fn events_missed_while_disconnected_are_applied_after_reconnect(database: 
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
     let owner = platform.owner(&seller).await;
@@ -187,6 +192,7 @@ async fn events_missed_while_disconnected_are_applied_after_reconnect(database: 
     shop.control(&path, "outcome=succeeded").await;
     let form = format!("payment_intent={}&amount=400", orders.paid.payment_intent_id);
     owner.post("/v1/refunds").form(&form).send().await.expect(200);
+
     assert_ne!(status(&shop, &orders.debit.order_id).await, "paid");
 
     platform.connect(&seller.account_id).await;
@@ -214,11 +220,14 @@ async fn unreachable_debit(env: &Environment<'_>, shop: &Storefront, seller: &Se
 async fn unreachable_payment_is_refreshed_after_reconnect(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let debit = unreachable_debit(&env, &shop, &seller).await;
     Platform::new(&env).connect(&seller.account_id).await;
     shop.wait_for_status(&debit.order_id, "paid").await;
+
     assert_eq!(shop.order(&debit.order_id).await["amount_paid"], AMOUNT);
+
     let due = format!("orders WHERE id = '{}' AND check_at IS NOT NULL", debit.order_id);
     wait_until("the refresh is done", async || env.count(&due).await == 0).await;
 }
@@ -228,19 +237,24 @@ async fn unreachable_payment_is_refreshed_when_access_returns(database: &TestDat
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let debit = unreachable_debit(&env, &shop, &seller).await;
     let url = platform.authorize("elsewhere").await;
     let came_back = platform.approve(&url, &seller.account_id).await;
     let form = format!("grant_type=authorization_code&code={}", came_back.code);
     env.stripe.post("/oauth/token").form(&form).send().await.expect(200);
+
     assert_eq!(
         platform.seller(&seller).await["connected"],
         false,
         "the service already knows, so this test proves nothing"
     );
+
     let refresh = platform.api.post(format!("/v1/sellers/{}/refresh", seller.id));
+
     assert_eq!(refresh.send_with_retries().await.expect(200).body["connected"], true);
+
     shop.wait_for_status(&debit.order_id, "paid").await;
 }
 
@@ -248,6 +262,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let (live, page) = (shop.intent_order("live").await, shop.session_order("page").await);
     let untried = shop.place("untried").await;
@@ -266,6 +281,7 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     for order_id in [&live.order_id, &page.order_id, &untried] {
         assert_eq!(shop.order(order_id).await["status"], "canceled");
     }
+
     // The service closed them at Stripe before it lost access.
     let at_stripe = |path: String| owner.get(path);
     let intent =
@@ -281,9 +297,11 @@ async fn disconnect_cancels_open_orders_first(database: &TestDatabase) {
     };
     let asked: Vec<&str> = env.stripe_requests().iter().filter_map(order).collect();
     assert_eq!(asked, ["close", "close", "deauthorize"]);
+
     // A repeated disconnect succeeds, and new payments are refused.
     assert_eq!(platform.unlink(&seller, false).await.expect(200).body["connected"], false);
     let refused = shop.intent_request(&shop.place("late").await).send_with_retries().await;
+
     assert_eq!((refused.status, refused.problem()), (409, "seller_not_ready"));
     assert_eq!(deauthorization_count(&platform, &seller).await, 1);
     assert_eq!(env.count("outbox WHERE kind = 'seller.disconnected'").await, 1);
@@ -293,6 +311,7 @@ async fn disconnect_with_pending_payments_is_refused(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let debit = debit(&shop, "debit").await;
     let held = shop.authorized_order("held").await;
@@ -313,6 +332,7 @@ async fn disconnect_with_pending_payments_is_refused(database: &TestDatabase) {
     shop.wait_for_status(&debit.order_id, "paid").await;
     shop.capture_request(&held.order_id, None).send_with_retries().await.expect(200);
     let gone = platform.unlink(&seller, false).await.expect(200);
+
     assert_eq!(gone.body["connected"], false, "{}", gone.text);
     assert_eq!(shop.order(&debit.order_id).await["status"], "paid");
     assert_eq!(deauthorization_count(&platform, &seller).await, 1);
@@ -322,6 +342,7 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let orders = Orders::place(&shop).await;
     let gone = platform.unlink(&seller, true).await.expect(200);
@@ -332,12 +353,14 @@ async fn forced_disconnect_ends_every_order(database: &TestDatabase) {
     let owned = Storefront { stripe: platform.owner(&seller).await, ..shop.clone() };
     assert_eq!(owned.at_stripe(&orders.held.payment_intent_id).await["status"], "canceled", "released");
     assert_eq!(deauthorization_count(&platform, &seller).await, 1);
+
     // The service can't follow the pending debit anymore, but its order still ends.
     assert!(["processing", "pending"].contains(&&*status(&shop, &orders.debit.order_id).await));
     expire_order(database, &orders.debit.order_id).await;
     shop.wait_for_status(&orders.debit.order_id, "expired").await;
     assert_nothing_in_flight(&env).await;
     let objects = StripeObjects::read(&env, &owned).await;
+
     assert_eq!(objects.for_order(&orders.paid.order_id).received(), AMOUNT);
     assert_eq!(shop.order(&orders.paid.order_id).await["status"], "paid");
     wait_until("the cancellations are published", async || {
@@ -353,6 +376,7 @@ async fn destination_authorization_outlives_disconnected_seller(database: &TestD
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Destination).await;
+
     let seller = shop.seller.clone().expect("a seller");
     let held = shop.authorized_order("held").await;
     shop.wait_for_status(&held.order_id, "authorized").await;
@@ -365,6 +389,7 @@ async fn destination_authorization_outlives_disconnected_seller(database: &TestD
     assert_eq!(env.count(given_up).await, 0);
 
     let canceled = shop.api.post(format!("/v1/orders/{}/cancel", held.order_id)).send().await.expect(200);
+
     assert_eq!(canceled.body["status"], "canceled", "{}", canceled.text);
     assert_eq!(
         shop.at_stripe(&held.payment_intent_id).await["status"],

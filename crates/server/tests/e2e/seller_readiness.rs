@@ -51,6 +51,7 @@ async fn assert_refused(env: &Environment<'_>, shop: &Storefront, order_id: &str
 async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
+
     let seller = platform.connect(&platform.create_account(NOT_ONBOARDED).await).await;
     let shop = Storefront::open_for_seller(&env, &seller).await;
     let first = shop.place("first").await;
@@ -84,24 +85,31 @@ async fn payment_through_unready_seller_is_refused(database: &TestDatabase) {
     platform.change_account(&seller, "charges_enabled=true&requirements=").await;
     platform.wait_for_field(&seller, "ready", &json!(true)).await;
     let again = shop.intent_request(&payable.order_id).send_with_retries().await.expect(200);
+
     assert_eq!(again.body["payment_intent_id"], json!(payable.payment_intent_id));
 }
 
 async fn seller_without_events_is_refreshed(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
+
     let seller = platform.ready_seller(ChargeRoute::Direct).await;
     let shop = Storefront::open_for_seller(&env, &seller).await;
     platform.change_account(&seller, "payouts_enabled=false").await;
+
     // Weeks later, the worker refreshes the seller.
     let due = format!("UPDATE sellers SET check_at = created_at WHERE id = '{}'", seller.id);
     env.database.execute(&due).await;
     platform.wait_for_field(&seller, "ready", &json!(false)).await;
+
     assert_refused(&env, &shop, &shop.place("restricted").await).await;
+
     // The refresh endpoint updates the seller immediately.
     platform.change_account(&seller, "payouts_enabled=true").await;
     let refreshed = env.api.post(format!("{}/refresh", path(&seller))).send().await.expect(200);
+
     assert_eq!(refreshed.body["ready"], true, "{}", refreshed.text);
+
     shop.intent_order("ready").await;
 }
 
@@ -129,6 +137,7 @@ async fn outcome(env: &Environment<'_>, event: &Event) -> String {
 async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let platform = Platform::new(&env);
+
     let seller = platform.ready_seller(ChargeRoute::Direct).await;
     let restricted = json!({ "charges_enabled": false });
     let now = Utc::now().timestamp();
@@ -162,11 +171,13 @@ async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestData
     }
     assert_eq!(outcome(&env, &late).await, "applied");
     assert_eq!(platform.seller(&seller).await["ready"], true);
+
     // A newer event triggers a read. Stripe's response contradicts the event.
     newer.delivery_to(&env.api, CONNECT).send().await.expect(200);
     assert_eq!(outcome(&env, &newer).await, "applied");
     let unsettled = format!("sellers WHERE id = '{}' AND snapshot_at_s <= last_event_at_s", seller.id);
     wait_until("the account is read", async || env.count(&unsettled).await == 0).await;
+
     assert_eq!(platform.seller(&seller).await["ready"], true);
     wait_until_delivered(&env).await;
 }
@@ -174,6 +185,7 @@ async fn events_for_other_mode_or_unknown_seller_are_ignored(database: &TestData
 async fn seller_changes_are_published_in_order(database: &TestDatabase) {
     let service = SandboxService::start(database).await;
     let receiver = Receiver::start();
+
     service.endpoint(&receiver.url("ok")).await;
     let platform = Platform { api: service.api.clone(), stripe: service.stripe() };
     let seller = platform.connect(&platform.create_account(NOT_ONBOARDED).await).await;
@@ -202,5 +214,6 @@ async fn seller_changes_are_published_in_order(database: &TestDatabase) {
         assert_eq!(event["data"]["id"], seller.id.as_str(), "{event}");
     }
     let last = published.last().expect("an event");
+
     assert_eq!((&last["sequence"], &last["data"]["version"]), (&gone["version"], &gone["version"]));
 }

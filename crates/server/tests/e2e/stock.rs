@@ -13,6 +13,7 @@ use crate::stripe_objects::StripeObjects;
 quittance_test_support::on_both_databases! {
     last_unit_is_sold_once,
     late_payment_takes_remaining_stock,
+    late_payment_without_stock_requires_review,
     late_payment_is_refunded_if_configured,
     every_payment_under_review_is_refunded_if_configured,
 }
@@ -35,6 +36,7 @@ async fn last_unit_is_sold_once(database: &TestDatabase) {
     let buyers = if exhaustive() { 1_000 } else { 200 };
     let env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open_with_stock(&env, Some(UNITS)).await;
+
     let mut sold = 0;
     for wave in 0..20 {
         let mut waiting = JoinSet::new();
@@ -65,8 +67,11 @@ async fn last_unit_is_sold_once(database: &TestDatabase) {
             break;
         }
     }
+
     assert_eq!(sold, UNITS, "too few buyers paid; use another seed");
+
     wait_until_idle(&env).await;
+
     assert_eq!(env.count("orders WHERE status = 'paid'").await, UNITS);
     assert_eq!(env.count("orders WHERE status NOT IN ('paid', 'canceled', 'expired')").await, 0);
     assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, UNITS);
@@ -128,14 +133,21 @@ async fn succeed(env: &Environment<'_>, payment_intent_id: &str) {
 async fn late_payment_takes_remaining_stock(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_stock(&env, Some(1)).await;
+
     let (order_id, intent) = expired(&env, &shop, "late").await;
+
     assert_eq!(shop.stock().await, 1);
+
     succeed(&env, &intent).await;
     shop.wait_for_status(&order_id, "paid").await;
-    assert_eq!(shop.stock().await, 0);
 
-    // The unit was sold meanwhile. The order needs a review, and nothing is refunded automatically.
+    assert_eq!(shop.stock().await, 0);
+}
+
+async fn late_payment_without_stock_requires_review(database: &TestDatabase) {
+    let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open_with_stock(&env, Some(1)).await;
+
     let (order_id, intent) = expired(&env, &shop, "too-late").await;
     let buyer = shop.intent_order("in-time").await;
     shop.confirm(&buyer.payment_intent_id).await;
@@ -143,13 +155,17 @@ async fn late_payment_takes_remaining_stock(database: &TestDatabase) {
     succeed(&env, &intent).await;
     shop.wait_for_status(&order_id, "review").await;
     wait_until_idle(&env).await;
+
+    // Nothing is refunded automatically.
     let order = shop.order(&order_id).await;
+
     assert_eq!(order["review_reason"], "succeeded_after_expiry", "{order}");
     assert_eq!((shop.stock().await, shop.refunds(&order_id).await.len()), (0, 0));
 
     // A manual refund ends the review.
     shop.refund_request(&order_id, None, "by-hand").send_with_retries().await.expect(201);
     shop.wait_for_status(&order_id, "expired").await;
+
     assert_eq!(StripeObjects::read(&env, &shop).await.for_order(&order_id).refunded(), AMOUNT);
     assert_eq!(shop.stock().await, 0, "an order without stock must not return any");
 }
@@ -170,13 +186,17 @@ async fn late_payment_is_refunded_if_configured(database: &TestDatabase) {
     let settings = [NO_BACKFILL[0], ("QUITTANCE_REVIEW_REFUND", "late")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let shop = Storefront::open(&env).await;
+
     let (late, other) = under_review(&env, &shop).await;
+
     assert_review_refunded(&env, &shop, &late, AMOUNT).await;
     assert_eq!(shop.order(&late).await["status"], "canceled");
+
     // A wrong amount waits for a manual review.
     shop.wait_for_status(&other, "review").await;
     wait_until_idle(&env).await;
     let order = shop.order(&other).await;
+
     assert_eq!((&order["status"], &order["review_reason"]), (&"review".into(), &"wrong_amount".into()));
     assert!(shop.refunds(&other).await.is_empty());
 }
@@ -185,15 +205,19 @@ async fn every_payment_under_review_is_refunded_if_configured(database: &TestDat
     let settings = [NO_BACKFILL[0], ("QUITTANCE_REVIEW_REFUND", "always")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let shop = Storefront::open(&env).await;
+
     let (late, other) = under_review(&env, &shop).await;
+
     assert_review_refunded(&env, &shop, &late, AMOUNT).await;
     assert_review_refunded(&env, &shop, &other, 700).await;
+
     // The order with the wrong amount can still be paid.
     let again =
         shop.api.post(format!("/v1/orders/{other}/payment_intent")).send_with_retries().await.expect(200);
     shop.confirm(&again.text_of("payment_intent_id")).await;
     shop.wait_until_paid(&other).await;
     let objects = StripeObjects::read(&env, &shop).await;
+
     assert_eq!(objects.for_order(&other).received() - objects.for_order(&other).refunded(), AMOUNT);
 }
 

@@ -48,6 +48,7 @@ fn requests_besides_account(env: &Environment<'_>, at: &Client) -> Vec<String> {
 async fn start_with_other_stripe_account_is_refused(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let payable = shop.intent_order("before").await;
     let other = unused_address();
     let _sandbox = env.start_other_sandbox(&other, OTHER).await;
@@ -55,13 +56,16 @@ async fn start_with_other_stripe_account_is_refused(database: &TestDatabase) {
 
     let settings = [("STRIPE_API_BASE", other.base()), FREQUENT_BACKFILL];
     let status = env.spawn(&settings).wait_for_exit().await;
+
     assert_eq!(status.code(), Some(1));
     assert_names_cause(&env.logs(), ACCOUNT, OTHER);
+
     for arguments in [&["reconcile"][..], &["reconcile", "--dry-run"]] {
         let refused = env.run(arguments, &settings[..1]);
         assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
         assert_names_cause(&text(&refused.stderr), ACCOUNT, OTHER);
     }
+
     assert_eq!(requests_besides_account(&env, &other), [""; 0]);
 
     env.restart(&[FREQUENT_BACKFILL]).await;
@@ -72,6 +76,7 @@ async fn start_with_other_stripe_account_is_refused(database: &TestDatabase) {
 async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let order_id = shop.place("before").await;
     env.kill();
     let other = unused_address();
@@ -85,6 +90,7 @@ async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase
     assert!(logs.contains("stopped"), "{logs}");
     assert_eq!(requests_besides_account(&env, &other), [""; 0]);
     env.restart(&[]).await;
+
     assert_eq!(shop.order(&order_id).await["status"], "pending");
 }
 
@@ -92,6 +98,7 @@ async fn service_stops_when_key_belongs_to_other_account(database: &TestDatabase
 async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let payable = shop.intent_order("open").await;
     env.kill();
     let overdue = "UPDATE orders SET check_at = '2020-01-01 00:00:00+00:00'";
@@ -99,9 +106,12 @@ async fn unknown_account_blocks_other_stripe_requests(database: &TestDatabase) {
     let late = late_stripe();
     env.restart(&[("STRIPE_API_BASE", &*late.base), FREQUENT_BACKFILL]).await;
     let status = env.service().wait_for_exit().await;
+
     assert_eq!(status.code(), Some(1));
     assert_names_cause(&env.logs(), ACCOUNT, OTHER);
+
     let asked = late.asked.lock().expect("the requests").clone();
+
     assert_eq!(asked, ["/v1/account"; FAILED_ACCOUNT_REQUESTS + 1]);
 }
 
@@ -140,6 +150,7 @@ fn late_stripe() -> LateStripe {
 async fn account_confirmed_late_starts_background_work(database: &TestDatabase) {
     let mut env = Environment::start_with(database, Webhooks::Lost, &[FREQUENT_BACKFILL]).await;
     let shop = Storefront::open(&env).await;
+
     shop.place("before").await;
     env.kill();
     let later = unused_address();
@@ -148,6 +159,7 @@ async fn account_confirmed_late_starts_background_work(database: &TestDatabase) 
     let shop = Storefront { stripe: later.clone(), ..shop };
     let payable = shop.intent_order("after").await;
     shop.confirm(&payable.payment_intent_id).await;
+
     // The event is lost, and no lookup asks for the order. Only the backfill can find it, after the account check.
     shop.wait_for_status(&payable.order_id, "paid").await;
     wait_until("the event backfill runs", async || {
@@ -159,18 +171,23 @@ async fn account_confirmed_late_starts_background_work(database: &TestDatabase) 
 /// The live key gets a 401, like any wrong key. A restricted key would get a 403.
 async fn key_without_account_permission_is_accepted(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
+
     env.kill();
     let live = [("STRIPE_SECRET_KEY", "sk_live_e2e"), ("STRIPE_PUBLISHABLE_KEY", "pk_live_e2e")];
     env.restart(&live).await;
     let logs = env.logs();
+
     assert_eq!(logs.matches("Restricted keys need permission to read Accounts").count(), 1, "{logs}");
     assert_eq!(env.count("stripe_accounts").await, 1);
+
     let account = env.texts("SELECT mode || ' ' || account_id AS value FROM stripe_accounts").await;
+
     assert_eq!(account, [format!("test {ACCOUNT}")]);
 }
 
 async fn sandbox_on_database_of_real_account_is_refused(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
+
     env.kill();
     database.execute(&format!("UPDATE stripe_accounts SET account_id = '{OTHER}'")).await;
     let settings = [
@@ -180,6 +197,7 @@ async fn sandbox_on_database_of_real_account_is_refused(database: &TestDatabase)
         ("QUITTANCE_TOKEN_KEY", TOKEN_KEY),
     ];
     let status = env.spawn(&settings).wait_for_exit().await;
+
     assert_eq!(status.code(), Some(1));
     assert_names_cause(&env.logs(), OTHER, ACCOUNT);
     assert_eq!(env.count("products").await, 0, "nothing of the sandbox's is in the database");

@@ -88,6 +88,7 @@ fn assert_shows_events(timeline: &[Value]) {
 async fn timeline_explains_stuck_order(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Delivered, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
+
     let placed = shop.place_request("stuck").send_with_retries().await.expect(201);
     let token = placed.text_of("client_token");
     let order_id = make_stuck(&env, &shop).await;
@@ -103,10 +104,12 @@ async fn timeline_explains_stuck_order(database: &TestDatabase) {
     for hidden in ["ada@example.org", "_secret_", "sk_test", "\"payload\""] {
         assert!(!text.contains(hidden), "{hidden} is in the timeline");
     }
+
     // The order's holder sees a short version.
     let path = format!("/v1/orders/{order_id}/timeline");
     let short = env.api.with(Some(&token)).get(path.clone()).send().await.expect(200);
     let entries = short.body["data"].as_array().expect("a list");
+
     assert!(!entries.is_empty() && entries.len() < timeline.len());
     assert!(
         entries.iter().all(|entry| entry.as_object().is_some_and(|fields| fields.len() == 3)),

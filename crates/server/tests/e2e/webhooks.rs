@@ -23,8 +23,11 @@ quittance_test_support::on_both_databases! {
     wrong_amount_or_currency_requires_review,
     events_for_other_objects_are_ignored,
     event_is_acknowledged_after_commit_only,
+    event_unacknowledged_in_crash_is_applied_when_resent,
     event_with_invalid_signature_is_rejected,
     unreadable_event_is_stored_as_failed,
+    event_of_unhandled_type_is_stored_as_unhandled,
+    body_that_is_not_an_event_is_rejected,
     old_payloads_are_purged,
     failed_events_are_applied_by_replay,
 }
@@ -40,6 +43,7 @@ async fn paid_rows(env: &Environment<'_>, order_id: &str) -> i64 {
 async fn event_delivered_concurrently_is_applied_once(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let source = source(&shop, "hundred").await;
     let succeeded = source.succeeded();
     let mut deliveries = JoinSet::new();
@@ -51,6 +55,7 @@ async fn event_delivered_concurrently_is_applied_once(database: &TestDatabase) {
         assert_eq!(answer.expect(200).body, json!({ "received": true }));
     }
     let order_id = &source.payable.order_id;
+
     assert_eq!(shop.order(order_id).await["status"], "paid");
     assert_eq!(paid_rows(&env, order_id).await, 1);
     assert_eq!(env.count(&format!("inbox WHERE event_id = '{}'", succeeded.id())).await, 1);
@@ -100,6 +105,7 @@ async fn events_in_any_order_pay_order_once(database: &TestDatabase) {
     const TASKS: usize = 8;
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let sequences = Arc::new(sequences());
     println!("{} sequences", sequences.len());
     let mut tasks = JoinSet::new();
@@ -115,6 +121,7 @@ async fn events_in_any_order_pay_order_once(database: &TestDatabase) {
         joined.expect("a task without failures");
     }
     let placed = i64::try_from(sequences.len()).expect("a few");
+
     assert_eq!(env.count("orders WHERE status = 'paid'").await, placed);
     assert_eq!(env.count("outbox WHERE kind = 'order.paid'").await, placed);
     assert_eq!(env.count("inbox").await, 4 * placed);
@@ -138,6 +145,7 @@ async fn deliver_in_order(shop: &Storefront, number: usize, sequence: &[usize]) 
 async fn wrong_amount_or_currency_requires_review(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let cases: [(&str, Value); 4] = [
         ("wrong_amount", json!({ "amount": 2_499, "amount_received": 2_499 })),
         ("wrong_amount", json!({ "amount": 2_501, "amount_received": 2_501 })),
@@ -174,6 +182,7 @@ async fn wrong_amount_or_currency_requires_review(database: &TestDatabase) {
 async fn events_for_other_objects_are_ignored(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let source = source(&shop, "not-ours").await;
     let other = self::source(&shop, "other").await;
     let succeeded = || source.succeeded();
@@ -208,8 +217,10 @@ async fn events_for_other_objects_are_ignored(database: &TestDatabase) {
         assert_eq!(shop.order(&source.payable.order_id).await, before, "{reason}");
         assert_eq!(shop.order(&other.payable.order_id).await["status"], "pending", "{reason}");
     }
+
     // The genuine event still counts.
     succeeded().deliver(&env.api).await.expect(200);
+
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
 }
 
@@ -223,9 +234,10 @@ fn unknown_payment_id(event: &Event) -> String {
 /// Longer than a response takes when nothing blocks it.
 const NO_ANSWER_FOR: Duration = Duration::from_millis(700);
 
-async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
+async fn event_unacknowledged_in_crash_is_applied_when_resent(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let source = source(&shop, "held-up").await;
     let succeeded = source.succeeded();
     let order_id = &source.payable.order_id;
@@ -235,6 +247,7 @@ async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
     let mut waiting = tokio::spawn(async move { call.try_send().await });
     let answer = tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await;
     assert!(answer.is_err(), "the service responded before it could commit: {answer:?}");
+
     // The process dies before it acknowledges the event, so Stripe sends it again.
     env.kill();
     assert!(waiting.await.expect("a task").is_err());
@@ -242,29 +255,41 @@ async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
     assert_eq!(env.count("inbox").await, 0);
     env.restart(&[]).await;
     succeeded.deliver(&env.api).await.expect(200);
-    assert_eq!(shop.order(order_id).await["status"], "paid");
 
-    // Without a crash, the service acknowledges the event after the commit.
-    let processing = source.processing();
+    assert_eq!(shop.order(order_id).await["status"], "paid");
+    assert_eq!(env.count("inbox").await, 1);
+    assert_eq!(paid_rows(&env, order_id).await, 1);
+}
+
+async fn event_is_acknowledged_after_commit_only(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+
+    let source = source(&shop, "held-up").await;
     let held = database.hold_writes().await;
-    let call = processing.delivery(&env.api);
+    let call = source.processing().delivery(&env.api);
+
     let mut waiting = tokio::spawn(async move { call.send().await });
+
     assert!(tokio::time::timeout(NO_ANSWER_FOR, &mut waiting).await.is_err());
+
     held.release().await;
     waiting.await.expect("an answer").expect(200);
-    assert_eq!(env.count("inbox").await, 2);
-    assert_eq!(paid_rows(&env, order_id).await, 1);
+
+    assert_eq!(env.count("inbox").await, 1);
 }
 
 async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let source = source(&shop, "signed").await;
     let bytes = source.succeeded().bytes();
     let signed = sign(&bytes, WEBHOOK_SECRET, 0);
     let mut flipped = bytes.clone();
     let at = String::from_utf8_lossy(&bytes).find("\"succeeded\"").expect("its status") + 1;
     flipped[at] ^= 1;
+
     // Tests with a fixed clock cover the exact limits of a signature's age.
     let refused = [
         (flipped, signed.clone()),
@@ -280,6 +305,7 @@ async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
         assert_eq!(answer.problem(), "invalid_signature", "{signature}");
     }
     let unsigned = env.api.with(None).post("/webhooks/stripe").raw(bytes.clone()).send().await.expect(400);
+
     assert_eq!(unsigned.problem(), "invalid_signature");
     assert_eq!(env.count("inbox").await, 0);
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
@@ -288,11 +314,13 @@ async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
         let bytes = source.processing().bytes();
         delivery(&env.api, &bytes, &sign(&bytes, secret, age_s)).send().await.expect(200);
     }
+
     // Stripe signs with both secrets during a rotation.
     let both = format!("{},v1=00", sign(&bytes, "whsec_wrong", 0));
     let ours = sign(&bytes, NEXT_WEBHOOK_SECRET, 0);
     let both = format!("{ours},{}", both.split_once(',').expect("a list").1);
     delivery(&env.api, &bytes, &both).send().await.expect(200);
+
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "paid");
     assert_eq!(env.count("inbox").await, 3);
 }
@@ -300,6 +328,7 @@ async fn event_with_invalid_signature_is_rejected(database: &TestDatabase) {
 async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
     let env = Environment::start_with(database, Webhooks::Lost, &NO_BACKFILL).await;
     let shop = Storefront::open(&env).await;
+
     let (paid, processing) = (source(&shop, "paid").await, source(&shop, "processing").await);
     let unreadable_source = source(&shop, "unreadable_source").await;
     let events = [paid.succeeded(), processing.processing(), unreadable_source.succeeded()];
@@ -308,7 +337,9 @@ async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
         unreadable.object()["status"] = json!(7);
         unreadable.deliver(&env.api).await.expect(200);
     }
+
     assert_eq!(env.count("inbox WHERE outcome = 'failed'").await, 3);
+
     // A later version can read two of the events.
     for event in &events[..2] {
         let quoted = event.0.to_string().replace('\'', "''");
@@ -343,12 +374,14 @@ async fn failed_events_are_applied_by_replay(database: &TestDatabase) {
     }
     let remaining = format!("DELETE FROM inbox WHERE event_id = '{}'", events[2].id());
     database.execute(&remaining).await;
+
     assert_eq!(replay().join(" "), "No failed events.");
 }
 
 async fn unreadable_event_is_stored_as_failed(database: &TestDatabase) {
     let env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let source = source(&shop, "unreadable").await;
     let mut no_object = source.succeeded();
     no_object.0["data"] = json!({});
@@ -364,21 +397,9 @@ async fn unreadable_event_is_stored_as_failed(database: &TestDatabase) {
         assert_eq!(env.texts(&sql).await, ["failed"], "{}", event.0);
         assert_eq!(database.payload(event.id()).await, Some(event.bytes()));
     }
-    let mut unhandled = source.succeeded();
-    unhandled.0["type"] = json!("invoice.paid");
-    unhandled.deliver(&env.api).await.expect(200);
-    let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", unhandled.id());
-    assert_eq!(env.texts(&sql).await, ["unhandled"]);
+
     assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
 
-    for no_event in ["{}", "[]", "null", "{\"id\":\"evt_1\"}", "{\"type\":\"a.b\"}", "no json", ""] {
-        let signature = sign(no_event.as_bytes(), WEBHOOK_SECRET, 0);
-        let answer = delivery(&env.api, no_event.as_bytes(), &signature).send().await.expect(400);
-        assert_eq!(answer.problem(), "not_an_event", "{no_event}");
-    }
-    let huge = vec![b' '; 1024 * 1024 + 1];
-    let too_large = delivery(&env.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
-    assert_eq!(too_large.problem(), "body_too_large");
     // The metrics count failed events.
     let counted = "outcome=\"failed\"";
     wait_until("the metrics count the failed events", async || {
@@ -387,9 +408,39 @@ async fn unreadable_event_is_stored_as_failed(database: &TestDatabase) {
     .await;
 }
 
+async fn event_of_unhandled_type_is_stored_as_unhandled(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+    let shop = Storefront::open(&env).await;
+
+    let source = source(&shop, "unhandled").await;
+    let mut unhandled = source.succeeded();
+    unhandled.0["type"] = json!("invoice.paid");
+    unhandled.deliver(&env.api).await.expect(200);
+    let sql = format!("SELECT outcome AS value FROM inbox WHERE event_id = '{}'", unhandled.id());
+
+    assert_eq!(env.texts(&sql).await, ["unhandled"]);
+    assert_eq!(shop.order(&source.payable.order_id).await["status"], "pending");
+}
+
+async fn body_that_is_not_an_event_is_rejected(database: &TestDatabase) {
+    let env = Environment::start(database, Webhooks::Lost).await;
+
+    for no_event in ["{}", "[]", "null", "{\"id\":\"evt_1\"}", "{\"type\":\"a.b\"}", "no json", ""] {
+        let signature = sign(no_event.as_bytes(), WEBHOOK_SECRET, 0);
+        let answer = delivery(&env.api, no_event.as_bytes(), &signature).send().await.expect(400);
+        assert_eq!(answer.problem(), "not_an_event", "{no_event}");
+    }
+    let huge = vec![b' '; 1024 * 1024 + 1];
+    let too_large = delivery(&env.api, &huge, &sign(&huge, WEBHOOK_SECRET, 0)).send().await.expect(413);
+
+    assert_eq!(too_large.problem(), "body_too_large");
+    assert_eq!(env.count("inbox").await, 0);
+}
+
 async fn old_payloads_are_purged(database: &TestDatabase) {
     let mut env = Environment::start(database, Webhooks::Lost).await;
     let shop = Storefront::open(&env).await;
+
     let (old, young) = (source(&shop, "old").await.succeeded(), source(&shop, "young").await.succeeded());
     for event in [&old, &young] {
         event.deliver(&env.api).await.expect(200);
@@ -399,5 +450,6 @@ async fn old_payloads_are_purged(database: &TestDatabase) {
     env.kill();
     env.restart(&[]).await;
     wait_until("the payload is purged", async || database.payload(old.id()).await == Some(Vec::new())).await;
+
     assert_eq!(database.payload(young.id()).await, Some(young.bytes()));
 }
