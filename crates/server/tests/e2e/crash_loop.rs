@@ -22,11 +22,11 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
     let kills = if exhaustive() { 60 } else { 8 };
     let mut env = Environment::start(database, Webhooks::Delivered).await;
     let shop = Storefront::open(&env).await;
-    let stop = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicBool::new(false));
 
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        clients.spawn(buy_until(shop.clone(), Arc::clone(&stop), seed, client));
+        clients.spawn(buy_until(shop.clone(), Arc::clone(&done), seed, client));
     }
     let mut moments = rng(seed, CLIENTS);
     for _ in 0..kills {
@@ -37,7 +37,7 @@ async fn repeated_kills_lose_and_duplicate_nothing(database: &TestDatabase) {
         env.expire_leases().await;
         env.restart(&[]).await;
     }
-    stop.store(true, Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
     let expected_ends: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
     println!("{} orders through {kills} kills", expected_ends.len());
 
@@ -53,16 +53,16 @@ async fn wait_for_requests(env: &Environment<'_>, requests: i64) {
     .await;
 }
 
-/// Places orders and pays most of them until the flag is set.
+/// Places orders and pays most of them until `done` is set.
 async fn buy_until(
     shop: Storefront,
-    stop: Arc<AtomicBool>,
+    done: Arc<AtomicBool>,
     seed: u64,
     client: usize,
 ) -> Vec<(String, ExpectedEnd)> {
     let mut rng = rng(seed, client);
     let mut expected_ends = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    while !done.load(Ordering::Relaxed) {
         let expected_end = if rng.random_ratio(1, 4) { ExpectedEnd::Canceled } else { ExpectedEnd::Paid };
         let name = format!("client-{client}-order-{}", expected_ends.len());
         shop.complete_order(&name, expected_end).await;
