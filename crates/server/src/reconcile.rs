@@ -42,7 +42,7 @@ pub(crate) async fn reconcile(args: ReconcileArgs) -> Result<(), Error> {
     spinner.enable_steady_tick(SPINNER_PERIOD);
     let events = backfill
         .backfill_since(since, args.dry_run, |events| {
-            spinner.set_message(format!("{} events listed", events.listed))
+            spinner.set_message(format!("{} events listed", events.listed));
         })
         .await?;
     let scope = ReconcileScope { since, dry_run: args.dry_run };
