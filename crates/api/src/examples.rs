@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Components, Schema};
 
-/// Adds an example to every object that has none.
+/// Adds an example to every object without one.
 pub(crate) fn add_examples(components: &mut Components) {
     let schemas = serde_json::to_value(&components.schemas).expect("schemas serialize to JSON");
     for (name, schema) in &mut components.schemas {
