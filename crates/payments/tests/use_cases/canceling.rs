@@ -43,6 +43,9 @@ fn cancel_of_a_payment_that_started_processing_meanwhile_keeps_the_order_open() 
         let result = world.payments.cancel(order.id.clone(), CloseRequester::Shop).await;
 
         assert!(matches!(result, Err(Error::OrderNotCancelable(OrderStatus::Processing))), "{result:?}");
-        assert_eq!(world.order(&order.id).await.status, OrderStatus::Processing);
+        let order = world.order(&order.id).await;
+        assert_eq!(order.status, OrderStatus::Processing);
+        let attempt = world.attempt(&order.payment.expect("a payment").id).await;
+        assert_eq!(attempt.task, None, "the request to close remains");
     });
 }
