@@ -34,12 +34,13 @@
 //! | `attempts` | Stripe calls for one attempt: create, read, capture, close, update |
 //! | `service` | [`Payments`] and its tasks |
 //! | `outcome_waiters`, `refresh_limiter` | waiting callers, and the rate limit of their reads from Stripe |
-//! | `client_secret`, `connect_settings`, `time_limits`, `error` | hashes, terms for sellers, shared time limits, errors |
+//! | `client_secret`, `connect_settings`, `time_limits`, `metrics`, `error` | hashes, terms for sellers, shared limits, metrics, errors |
 
 mod attempts;
 mod client_secret;
 mod connect_settings;
 mod error;
+mod metrics;
 mod orders;
 mod outcome_waiters;
 mod recovery;

@@ -8,6 +8,8 @@ use quittance_domain::id::OrderId;
 use quittance_persistence::Store;
 use tokio::sync::{Notify, oneshot};
 
+use crate::metrics;
+
 /// The polling period, for commits of other processes. Commits of this process call [`OutcomeWaiters::notify`].
 const POLL_PERIOD: Duration = Duration::from_millis(250);
 
@@ -78,7 +80,7 @@ async fn poll(waiters: OutcomeWaiters, store: Store) {
             waiters.wakeup.notified().await;
             continue;
         }
-        metrics::gauge!("quittance_waiting_orders").set(u32::try_from(awaited.len()).unwrap_or(u32::MAX));
+        metrics::set_waiting_orders(awaited.len());
         match store.pulses(awaited).await {
             Ok(versions) => {
                 for version in versions {

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::Error;
 use crate::connect_settings::ConnectSettings;
+use crate::metrics;
 use crate::outcome_waiters::OutcomeWaiters;
 use crate::refresh_limiter::RefreshLimiter;
 
@@ -27,6 +28,7 @@ impl Payments {
     /// applied.
     #[must_use]
     pub fn new(store: Store, stripe: Stripe, waiters: OutcomeWaiters) -> Self {
+        metrics::describe();
         Self {
             store,
             stripe,

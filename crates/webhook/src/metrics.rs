@@ -19,6 +19,8 @@ pub(crate) fn describe() {
     describe_histogram!(BATCH, Unit::Count, "Events committed per transaction");
     describe_gauge!(QUEUE, Unit::Count, "Verified events waiting to be committed");
     describe_counter!(REJECTED, Unit::Count, "Webhook deliveries rejected, by reason");
+    describe_counter!(BACKFILL_RUNS, Unit::Count, "Event backfills of one account, by outcome");
+    describe_counter!(BACKFILL_RECOVERED, Unit::Count, "Undelivered events recovered by backfills");
 }
 
 /// Counts a committed event. Unhandled types share one label, because Stripe has hundreds.

@@ -9,6 +9,7 @@ use quittance_domain::payment::PaymentStatus;
 use tokio::time::Instant;
 
 use crate::Error;
+use crate::metrics;
 use crate::refresh_limiter::REFRESH_PERIOD;
 use crate::service::Payments;
 
@@ -72,7 +73,7 @@ impl Payments {
         let Some(work) = self.store.attempt(payment_id.clone()).await? else { return Ok(()) };
         let Some(object) = self.read_attempt(&work).await? else { return Ok(()) };
         CrashPoint::PaymentIntentRead.reach();
-        metrics::counter!("quittance_payment_refreshes_total").increment(1);
+        metrics::count_refresh();
         self.record_object(payment_id, &object, None).await.map(drop)
     }
 }

@@ -4,6 +4,7 @@ use quittance_persistence::{PendingAttempt, PendingRefund, PendingSeller, Stored
 
 use crate::Error;
 use crate::attempts::payment_span;
+use crate::metrics::count_resume;
 use crate::orders::refund_span;
 
 /// The number of resumptions of one item after which its failure is logged as an error.
@@ -11,7 +12,7 @@ const RESUMES_BEFORE_ERROR: i32 = 5;
 
 pub(super) fn report_attempt(work: &PendingAttempt, result: &Result<(), Error>) {
     let _entered = payment_span(&work.order_id, &work.attempt.id).entered();
-    count("payment", result.is_ok());
+    count_resume("payment", result.is_ok());
     match result {
         Ok(()) => tracing::info!("resumed payment"),
         // Stripe refused to cancel a payment that is processing. The order stays open.
@@ -34,7 +35,7 @@ pub(super) fn report_attempt(work: &PendingAttempt, result: &Result<(), Error>) 
 
 pub(super) fn report_seller(work: &PendingSeller, error: Option<Error>) {
     let _entered = tracing::info_span!("seller", seller.id = %work.seller.id).entered();
-    count("seller", error.is_none());
+    count_resume("seller", error.is_none());
     match error {
         None => tracing::debug!("completed pending work for seller"),
         Some(Error::OpenSellerPayments(orders)) => tracing::warn!(
@@ -64,7 +65,7 @@ pub(super) fn report_seller(work: &PendingSeller, error: Option<Error>) {
 pub(super) fn report_refund(work: &PendingRefund, result: Result<StoredRefund, Error>) {
     let _entered = refund_span(&work.stored).entered();
     let is_sent = result.as_ref().is_ok_and(|stored| !stored.refund.is_unsent());
-    count("refund", is_sent);
+    count_resume("refund", is_sent);
     match result {
         Ok(_) if is_sent => tracing::info!("sent refund to Stripe"),
         // The refund was postponed, and the reason was logged.
@@ -87,9 +88,4 @@ pub(super) fn report_refund(work: &PendingRefund, result: Result<StoredRefund, E
             "failed to send refund; retrying in a minute"
         ),
     }
-}
-
-fn count(work: &'static str, is_done: bool) {
-    let outcome = if is_done { "done" } else { "failed" };
-    metrics::counter!("quittance_worker_resumes_total", "work" => work, "outcome" => outcome).increment(1);
 }
