@@ -2,7 +2,7 @@
 //!
 //! Only this crate knows JSON and HTTP. Its layers, from top to bottom:
 //!
-//! - `routes` lists the resources and the middleware, and [`openapi`] describes them.
+//! - `routes` lists the resources and the middleware, and [`openapi()`] describes them.
 //! - `resources` has one file per resource, with its types, documentation, handlers and routes.
 //! - `state` has the [`Api`] of one process, which handlers use.
 //! - `http` has the plumbing that resources share, such as authentication and reading bodies.

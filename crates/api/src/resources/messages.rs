@@ -202,7 +202,7 @@ pub(crate) fn send_result<T>(
     }
 }
 
-fn resent(message: &DomainMessage) -> Reply {
+fn resend_reply(message: &DomainMessage) -> Reply {
     reply(StatusCode::OK, &Message::with_attempts(message.clone()), None)
 }
 
@@ -272,7 +272,7 @@ async fn resend(
     let endpoint_id = body.webhook_endpoint_id;
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        send_result(store.resend(id, endpoint_id, now(), claim.completion(resent)).await?, resent)
+        send_result(store.resend(id, endpoint_id, now(), claim.completion(resend_reply)).await?, resend_reply)
     };
     api.run(request, Scope::Key(key), work).await
 }

@@ -301,7 +301,7 @@ fn is_empty(change: &OrderChange) -> bool {
         && change.items.is_none()
 }
 
-fn placed(order: &domain::Order, audience: Audience) -> Reply {
+fn place_reply(order: &domain::Order, audience: Audience) -> Reply {
     let secret = ReplySecret::ClientToken(order.id.clone());
     reply(StatusCode::CREATED, &Order::for_audience(order.clone(), audience), Some(secret))
 }
@@ -317,7 +317,7 @@ fn place_result(outcome: PlaceOrderOutcome, audience: Audience) -> Result<WorkRe
     match outcome {
         PlaceOrderOutcome::Done(order) => {
             CrashPoint::OrderPlaced.reach();
-            Ok(WorkReply::stored(placed(&order, audience)))
+            Ok(WorkReply::stored(place_reply(&order, audience)))
         }
         PlaceOrderOutcome::Unpriced(error) => Err(error.into()),
         PlaceOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
@@ -352,7 +352,7 @@ async fn place(
     let new = body.into_new_order(limited_address(&api, &http, audience), &api);
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        let completion = claim.completion(move |order| placed(order, audience));
+        let completion = claim.completion(move |order| place_reply(order, audience));
         place_result(store.place_order(new, completion).await?, audience)
     };
     api.run(request.creates_in(COLLECTION), &caller, work).await

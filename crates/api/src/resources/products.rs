@@ -237,7 +237,7 @@ fn visibility(caller: &Caller) -> ProductVisibility {
     }
 }
 
-fn created(product: &DomainProduct) -> Reply {
+fn create_reply(product: &DomainProduct) -> Reply {
     reply(StatusCode::CREATED, &Product::from(product.clone()), None)
 }
 
@@ -304,8 +304,8 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
     let product = request.read::<ProductCreate>(&api.body_rules(Audience::Shop))?.into();
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        let product = store.insert_product(product, claim.completion(created)).await?;
-        Ok(WorkReply::stored(created(&product)))
+        let product = store.insert_product(product, claim.completion(create_reply)).await?;
+        Ok(WorkReply::stored(create_reply(&product)))
     };
     api.run(request.creates_in(COLLECTION), Scope::Key(key), work).await
 }

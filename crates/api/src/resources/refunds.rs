@@ -135,7 +135,7 @@ impl RefundCreate {
     }
 }
 
-fn created(refund: &StoredRefund) -> Reply {
+fn create_reply(refund: &StoredRefund) -> Reply {
     reply(StatusCode::CREATED, &Refund::from(refund.clone()), None)
 }
 
@@ -169,8 +169,8 @@ async fn create(
     // after Stripe's response replaces it.
     let work = async move |claim: KeyClaim| {
         check_amount(&store, &wanted.order_id, wanted.amount).await?;
-        match payments.refund(wanted, claim.completion(created)).await {
-            Ok(refund) => Ok(WorkReply::new(created(&refund))),
+        match payments.refund(wanted, claim.completion(create_reply)).await {
+            Ok(refund) => Ok(WorkReply::new(create_reply(&refund))),
             Err(error) => Err(Problem::for_shop(error, Code::RefundRefused)),
         }
     };

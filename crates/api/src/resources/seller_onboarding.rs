@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use crate::resources::customer::{CountryCode, Email};
 use crate::resources::enums::{BusinessType, ChargeType, Collect, SellerType};
 use crate::resources::metadata::Metadata;
-use crate::resources::sellers::{FeeFields, Reference, Seller, problem, replies};
+use crate::resources::sellers::{FeeFields, Reference, Seller, problem, reply_renderer};
 use crate::state::Api;
 use crate::time::Timestamp;
 
@@ -215,7 +215,7 @@ async fn authorize(api: ThinData<Api>, caller: Caller, request: Request) -> Resu
 async fn callback(api: ThinData<Api>, caller: Caller, request: Request) -> Result<HttpResponse, Problem> {
     let key = caller.key()?;
     let callback = request.read::<OAuthCallback>(&api.body_rules(Audience::Shop))?.into();
-    let (payments, render) = (api.payments().clone(), replies(&api, StatusCode::OK));
+    let (payments, render) = (api.payments().clone(), reply_renderer(&api, StatusCode::OK));
     let work = async move |_: KeyClaim| {
         let seller = payments.finish_oauth(callback).await.map_err(problem)?;
         Ok(WorkReply::new(render(&seller)))
@@ -244,7 +244,7 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
     let default_fee = api.payments().connect_settings().fee;
     let body = request.read::<SellerCreate>(&api.body_rules(Audience::Shop))?;
     let wanted = body.into_request(default_fee)?;
-    let (payments, render) = (api.payments().clone(), replies(&api, StatusCode::CREATED));
+    let (payments, render) = (api.payments().clone(), reply_renderer(&api, StatusCode::CREATED));
     // The first reply is stored with the seller, so that a repeated request after a crash doesn't create a second account.
     // The reply after Stripe's response replaces it.
     let work = async move |claim: KeyClaim| {

@@ -288,7 +288,7 @@ impl SellerQuery {
 }
 
 /// Returns a function that renders replies with a seller.
-pub(crate) fn replies(
+pub(crate) fn reply_renderer(
     api: &Api,
     status: StatusCode,
 ) -> impl Fn(&domain::Seller) -> Reply + Clone + Send + Sync + use<> {
@@ -296,7 +296,7 @@ pub(crate) fn replies(
     move |seller| reply(status, &Seller::from_seller(seller, &supported), None)
 }
 
-fn rendered(api: &Api, seller: &domain::Seller) -> Json<Seller> {
+fn render_json(api: &Api, seller: &domain::Seller) -> Json<Seller> {
     Json(Seller::from_seller(seller, &api.config().sellers_supported))
 }
 
@@ -338,7 +338,7 @@ async fn list(api: ThinData<Api>, caller: Caller, request: HttpRequest) -> Resul
 async fn get(api: ThinData<Api>, caller: Caller, path: Path<SellerPath>) -> Result<Json<Seller>, Problem> {
     caller.key()?;
     let seller = api.store().seller(path.id()?).await?.ok_or_else(Problem::not_found)?;
-    Ok(rendered(&api, &seller))
+    Ok(render_json(&api, &seller))
 }
 
 /// Update a seller
@@ -366,7 +366,7 @@ async fn update(
     let id = path.id()?;
     let change = request.read::<SellerUpdate>(&api.body_rules(Audience::Shop))?.into_change(id);
     match api.store().change_seller(change).await? {
-        ChangeSellerOutcome::Done(seller) => Ok(rendered(&api, &seller)),
+        ChangeSellerOutcome::Done(seller) => Ok(render_json(&api, &seller)),
         ChangeSellerOutcome::NotFound => Err(Problem::not_found()),
         ChangeSellerOutcome::Fee(error) => Err(Problem::from_fee(error)),
     }
@@ -396,7 +396,7 @@ async fn refresh(
     let key = caller.key()?;
     let id = path.id()?;
     request.read::<NoFields>(&api.body_rules(Audience::Shop))?;
-    let (payments, render) = (api.payments().clone(), replies(&api, StatusCode::OK));
+    let (payments, render) = (api.payments().clone(), reply_renderer(&api, StatusCode::OK));
     let work = async move |_: KeyClaim| {
         let seller = payments.refresh_seller(id).await.map_err(problem)?;
         Ok(WorkReply::new(render(&seller)))
@@ -429,5 +429,5 @@ async fn remove(
     let id = path.id()?;
     let force = read_query(request.query_string(), DisconnectQuery::read)?.force;
     let seller = api.payments().unlink_seller(id, force).await.map_err(problem)?;
-    Ok(rendered(&api, &seller))
+    Ok(render_json(&api, &seller))
 }

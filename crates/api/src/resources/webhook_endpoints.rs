@@ -244,20 +244,20 @@ fn with_secret(status: StatusCode, endpoint: &DomainEndpoint) -> Reply {
     reply(status, &WebhookEndpoint::from(endpoint.clone()), secret)
 }
 
-fn created(endpoint: &DomainEndpoint) -> Reply {
+fn create_reply(endpoint: &DomainEndpoint) -> Reply {
     with_secret(StatusCode::CREATED, endpoint)
 }
 
-fn rolled(endpoint: &DomainEndpoint) -> Reply {
+fn roll_reply(endpoint: &DomainEndpoint) -> Reply {
     with_secret(StatusCode::OK, endpoint)
 }
 
-fn pinged(message: &DomainMessage) -> Reply {
+fn ping_reply(message: &DomainMessage) -> Reply {
     reply(StatusCode::OK, &Message::summary(message.clone()), None)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "replies are rendered from references")]
-fn recovered(count: &usize) -> Reply {
+fn recover_reply(count: &usize) -> Reply {
     reply(StatusCode::OK, &Recovery { object: "recovery", message_count: *count }, None)
 }
 
@@ -281,8 +281,8 @@ async fn create(api: ThinData<Api>, caller: Caller, request: Request) -> Result<
     let endpoint = request.read::<WebhookEndpointCreate>(&api.body_rules(Audience::Shop))?.into();
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        let endpoint = store.insert_webhook_endpoint(endpoint, claim.completion(created)).await?;
-        Ok(WorkReply::stored(created(&endpoint)))
+        let endpoint = store.insert_webhook_endpoint(endpoint, claim.completion(create_reply)).await?;
+        Ok(WorkReply::stored(create_reply(&endpoint)))
     };
     api.run(request.creates_in("/v1/webhook_endpoints"), Scope::Key(key), work).await
 }
@@ -413,8 +413,8 @@ async fn roll_secret(
     let roll = SecretRoll { id, secret, others_until: now + overlap, now };
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        let endpoint = store.roll_webhook_secret(roll, claim.completion(rolled)).await?;
-        Ok(WorkReply::stored(rolled(&endpoint.ok_or_else(Problem::not_found)?)))
+        let endpoint = store.roll_webhook_secret(roll, claim.completion(roll_reply)).await?;
+        Ok(WorkReply::stored(roll_reply(&endpoint.ok_or_else(Problem::not_found)?)))
     };
     api.run(request, Scope::Key(key), work).await
 }
@@ -445,8 +445,8 @@ async fn ping(
     request.read::<NoFields>(&api.body_rules(Audience::Shop))?;
     let (store, render) = (api.store().clone(), api.renderer());
     let work = async move |claim: KeyClaim| {
-        let completion = claim.completion(pinged);
-        send_result(store.ping_webhook_endpoint(id, render, now(), completion).await?, pinged)
+        let completion = claim.completion(ping_reply);
+        send_result(store.ping_webhook_endpoint(id, render, now(), completion).await?, ping_reply)
     };
     api.run(request, Scope::Key(key), work).await
 }
@@ -478,7 +478,7 @@ async fn recover(
     let since = request.read::<WebhookEndpointRecover>(&api.body_rules(Audience::Shop))?.since;
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
-        send_result(store.recover(id, since, now(), claim.completion(recovered)).await?, recovered)
+        send_result(store.recover(id, since, now(), claim.completion(recover_reply)).await?, recover_reply)
     };
     api.run(request, Scope::Key(key), work).await
 }
