@@ -67,6 +67,14 @@ impl Dialect {
         }
     }
 
+    /// Returns when a seeded order expires.
+    fn expiry(self) -> &'static str {
+        match self {
+            Self::Postgres => "now() + interval '35 minutes'",
+            Self::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now', '+35 minutes') || '000+00:00'",
+        }
+    }
+
     /// Returns a statement that creates the product.
     pub(crate) fn product(self) -> String {
         format!(
@@ -89,7 +97,7 @@ impl Dialect {
         );
         let number = self.padded("n", 26);
         let scrambled = self.padded(&format!("n * {SCRAMBLE} % {MODULUS}"), 24);
-        let now = self.now();
+        let (now, expiry) = (self.now(), self.expiry());
         let line = format!(
             r#"[{{"product_id":"{PRODUCT_ID}","name":"Teapot","unit_price":{{"minor":1250,"currency":"eur"}},"quantity":2,"amount":{{"minor":2500,"currency":"eur"}}}}]"#
         );
@@ -97,14 +105,16 @@ impl Dialect {
         format!(
             "{numbers} INSERT INTO orders (id, lines, amount_total, currency, customer_email, customer_name, \
              customer_reference, shipping, metadata, client_address, status, review_reason, amount_paid, \
-             current_payment_id, closing, version, outcome_version, details_version, created_at, updated_at) \
+             current_payment_id, closing, version, outcome_version, details_version, held_stock, expires_at, \
+             check_at, created_at, updated_at) \
              SELECT 'ord_' || {number}, '{line}', 2500, 'eur', 'jenny.rosen@example.com', 'Jenny Rosen', \
-             NULL, '{shipping}', '{{}}', NULL, 'pending', NULL, 0, 'pay_' || {number}, NULL, 2, 0, 1, {now}, {now} \
-             FROM numbers; \
-             {numbers} INSERT INTO payments (id, order_id, account, mode, amount, currency, application_fee, \
+             NULL, '{shipping}', '{{}}', NULL, 'pending', NULL, 0, 'pay_' || {number}, NULL, 2, 0, 1, '[]', \
+             {expiry}, {expiry}, {now}, {now} FROM numbers; \
+             {numbers} INSERT INTO payments (id, order_id, flow, request_params, account, mode, amount, currency, application_fee, \
              capture_method, payment_intent_id, client_secret_hash, facts, refused, closed, request, \
              sent_details_version, resume_at, resume_count, created_at) \
-             SELECT 'pay_' || {number}, 'ord_' || {number}, '', 'test', 2500, 'eur', NULL, 'automatic', \
+             SELECT 'pay_' || {number}, 'ord_' || {number}, 'payment_intent', '', \
+             '', 'test', 2500, 'eur', NULL, 'automatic', \
              'pi_' || {scrambled}, '{hash}', '{FACTS_OPEN}', NULL, {no}, '{request}', 1, NULL, 0, {now} FROM numbers; \
              {numbers} INSERT INTO outbox (id, order_id, kind, subject, sequence, created_at, published) \
              SELECT 'msg_' || {number}, 'ord_' || {number}, 'order.created', '', 1, {now}, {published} FROM numbers",

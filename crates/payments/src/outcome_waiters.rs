@@ -81,7 +81,7 @@ async fn poll(waiters: OutcomeWaiters, store: Store) {
             continue;
         }
         metrics::set_waiting_orders(awaited.len());
-        match store.pulses(awaited).await {
+        match store.order_versions(awaited).await {
             Ok(versions) => {
                 for version in versions {
                     waiters.complete(&version.order_id, version.outcome_version);

@@ -1,40 +1,40 @@
-//! Why a phase did not happen.
+//! The error type of the store.
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
-/// Why a phase did not happen.
+/// The reason why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database can not be reached, or it is not known whether the transaction was committed. The same
-    /// phase can be tried again: every phase is idempotent or guarded by a key.
-    #[error("the database can not be reached")]
+    /// The database can't be reached, or the commit is uncertain. The caller can retry: every operation is idempotent
+    /// or guarded by a key.
+    #[error("the database is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Another transaction won; the phase was tried again as often as is sensible.
-    #[error("the database could not serialise concurrent transactions")]
+    /// The transaction kept losing to concurrent ones, even after retries.
+    #[error("the transaction kept conflicting with concurrent ones")]
     Contended(#[source] DieselError),
-    /// The data can not be stored or read: the same phase would fail again.
-    #[error("the database refuses the data")]
+    /// The database rejected the data. Retrying would fail again.
+    #[error("the database rejected the data")]
     Data(#[source] DieselError),
-    /// A stored document is not what this version writes.
-    #[error("a stored {what} can not be read")]
+    /// A stored value isn't valid in this version.
+    #[error("failed to read a stored {what}")]
     Corrupt {
-        /// What was to be read.
+        /// The kind of object.
         what: &'static str,
-        /// Why it could not be.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A product is to be of a seller that there is not, or whose account Stripe has not made.
-    #[error("there is no such seller")]
+    /// The product's seller doesn't exist, or has no Stripe account yet.
+    #[error("the seller doesn't exist or has no Stripe account")]
     UnknownSeller,
-    /// The request's claim on its idempotency key ran out, and another request took it over.
-    #[error("another request with this idempotency key took over")]
+    /// The request's claim on its idempotency key expired, and another request took it over.
+    #[error("another request has taken over this idempotency key")]
     ClaimLost,
-    /// The configuration names no database that can be used.
+    /// The database URL is invalid.
     #[error("DATABASE_URL {0}")]
     Url(String),
-    /// The migrations could not be run.
-    #[error("the migrations could not be run")]
+    /// The migrations failed, or some are missing.
+    #[error("failed to migrate the database")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -46,13 +46,13 @@ impl Error {
         Self::Corrupt { what, source: source.into() }
     }
 
-    /// Whether the data is at fault, so that trying again is in vain.
+    /// Reports whether the data is at fault, so retrying is pointless.
     #[must_use]
     pub fn is_data_error(&self) -> bool {
         matches!(self, Self::Data(_) | Self::Corrupt { .. })
     }
 
-    /// Whether another transaction was in the way, so that the same phase may succeed at once.
+    /// Reports whether the transaction lost to a concurrent one, so an immediate retry may succeed.
     pub(crate) fn is_contention(&self) -> bool {
         matches!(self, Self::Contended(_))
     }
@@ -63,7 +63,7 @@ impl From<DieselError> for Error {
         match &error {
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Contended(error),
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => match info.message() {
-                // PostgreSQL's 40P01: diesel has no kind of its own for it.
+                // PostgreSQL error 40P01. Diesel has no kind for it.
                 message if message.contains("deadlock detected") => Self::Contended(error),
                 message if is_connection_error(message) => Self::Unavailable(Box::new(error)),
                 _ => Self::Data(error),
@@ -83,12 +83,11 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Messages of a server that goes away, has no room or gives up waiting, and of a disk that does not answer.
+/// Reports whether a message means that the server is unavailable or overloaded, or that the disk failed.
 fn is_connection_error(message: &str) -> bool {
     [
         "connection",
         "terminating",
-        "canceling statement",
         "canceling statement",
         "out of memory",
         "the database system is",
@@ -102,7 +101,7 @@ fn is_connection_error(message: &str) -> bool {
         "unable to open database file",
         "read-only",
         "readonly",
-        // SQLITE_BUSY: another program writes, and `busy_timeout` has been waited for already.
+        // SQLITE_BUSY: another program still writes after `busy_timeout`.
         "database is locked",
         "no such table",
         "does not exist",

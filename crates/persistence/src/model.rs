@@ -1,7 +1,7 @@
-//! What goes into the phases and comes out of them.
+//! The parameters and results of the store's operations.
 
-mod healing;
 mod outbound;
+mod recovery;
 mod refunds;
 mod sellers;
 mod timeline;
@@ -22,392 +22,392 @@ use quittance_domain::order::{Customer, Order, OrderStatus, PricingError, Quanti
 use quittance_domain::payment::{Attempt, CaptureMethod, ExpectedPayment, PaymentStatus};
 use quittance_domain::seller::{Blocker, SupportedSellers};
 
-pub use healing::*;
 pub use outbound::*;
+pub use recovery::*;
 pub use refunds::*;
 pub use sellers::*;
 pub use timeline::*;
 
-/// Which database, and how it is used.
+/// The configuration of a store.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// `sqlite://PATH` or `postgres://…`.
+    /// The database URL: `sqlite://PATH` or `postgres://…`.
     pub url: String,
-    /// What the shop allows.
+    /// The limits of the shop.
     pub limits: Limits,
-    /// Which sellers the platform takes.
+    /// The sellers that the platform supports.
     pub sellers_supported: SupportedSellers,
-    /// How many connections PostgreSQL is used with; SQLite has one writer, and readers.
+    /// The maximum number of PostgreSQL connections. SQLite has one connection that writes and a few that read.
     pub connections: usize,
-    /// How long to wait for a connection before the database counts as unreachable.
+    /// The time to wait for a connection before a call fails with [`Error::Unavailable`](crate::Error::Unavailable).
     pub wait: Duration,
 }
 
-/// How busy the connections are.
+/// The state of the connection pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolStatus {
-    /// Connections that are open.
+    /// The number of open connections.
     pub open: usize,
-    /// Connections that nobody uses now.
+    /// The number of idle connections.
     pub idle: usize,
-    /// Phases that wait for a connection.
+    /// The number of calls that wait for a connection.
     pub waiting: usize,
 }
 
-/// A part of a list, newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// The objects of this page.
     pub data: Vec<T>,
-    /// Whether there are older ones.
+    /// Whether older objects exist.
     pub has_more: bool,
 }
 
-/// Which part of a list is wanted.
+/// A position in a list.
 #[derive(Debug, Clone)]
 pub struct Cursor<Id> {
-    /// How many at most.
+    /// The maximum number of objects.
     pub limit: u8,
-    /// Only what is older than this one.
+    /// Selects objects older than this one.
     pub starting_after: Option<Id>,
 }
 
-/// Which products of the catalogue are wanted.
+/// A selection of products to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProductVisibility {
-    /// Only what can be ordered now.
+    /// Products that can be ordered.
     Active,
-    /// Everything.
+    /// All products.
     All,
 }
 
-/// What is to be changed about a product. `None` leaves a thing as it is.
+/// A change to a product. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProductChange {
-    /// A new name.
+    /// The new name.
     pub name: Option<String>,
-    /// A new description, or none any more.
+    /// The new description. `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// A new price, in minor units of the product's currency or of `currency`.
+    /// The new price, in minor units of the product's currency or of `currency`.
     pub unit_amount: Option<i64>,
-    /// A new currency.
+    /// The new currency.
     pub currency: Option<quittance_domain::money::Currency>,
-    /// Whether it can be ordered.
+    /// Whether the product can be ordered.
     pub active: Option<bool>,
-    /// How many can be sold from now on, or that they are not counted any more.
+    /// The new stock. `Some(None)` stops counting it.
     pub stock: Option<Option<u32>>,
-    /// Who sells it from now on, or that the platform itself does.
+    /// The new seller. `Some(None)` means that the platform itself sells the product.
     pub seller_id: Option<Option<SellerId>>,
-    /// The whole of the metadata.
+    /// The new metadata. It replaces all of the old.
     pub metadata: Option<Metadata>,
 }
 
-/// What became of a change to a product.
+/// The outcome of changing a product.
 #[derive(Debug)]
 pub enum ChangeProductOutcome {
-    /// The product as it is now.
+    /// The changed product.
     Done(quittance_domain::catalog::Product),
-    /// There is no such product.
+    /// The product doesn't exist.
     NotFound,
-    /// There is no such seller, or Stripe has not made its account.
+    /// The seller doesn't exist, or has no Stripe account yet.
     UnknownSeller,
-    /// Price and currency do not fit each other.
+    /// The amount isn't valid in this currency.
     Price(quittance_domain::money::AmountError),
 }
 
-/// An order to be placed. Its price is read from the catalogue in the same transaction.
+/// An order to place. Its prices come from the catalog, in the same transaction.
 #[derive(Debug, Clone)]
 pub struct NewOrder {
-    /// The id it will have.
+    /// The new order ID.
     pub id: OrderId,
-    /// What is bought.
+    /// The products and quantities to order.
     pub items: Vec<(ProductId, Quantity)>,
-    /// Who buys.
+    /// The customer.
     pub customer: Customer,
-    /// Where the goods go, if that is known yet.
+    /// The shipping address, if it is known yet.
     pub shipping: Option<Shipping>,
-    /// The shop's own words about it.
+    /// The shop's metadata.
     pub metadata: Metadata,
-    /// The address that placed it without credentials, if it was one: it may hold a few open orders only.
+    /// The client's address, if it has no credentials. The number of open orders per address is limited.
     pub client_address: Option<String>,
-    /// When it is placed.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// When it is closed if it is not paid by then.
+    /// When an unpaid order closes.
     pub expires_at: DateTime<Utc>,
 }
 
-/// Too few of a product are left.
+/// A product with too little stock for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
-    /// Which item of the order, counted from 0: the first one of this product.
+    /// The index of the order's first item with this product, from 0.
     pub line: usize,
     /// The product.
     pub product_id: ProductId,
-    /// How many are left.
+    /// The remaining stock.
     pub available: u32,
 }
 
-/// What became of an order to be placed.
+/// The outcome of placing an order.
 #[derive(Debug)]
 pub enum PlaceOrderOutcome {
-    /// It stands.
+    /// The placed order.
     Done(Order),
-    /// It has no price.
-    Unpriced(PricingError),
-    /// Too few are left of these products.
+    /// The items have no valid price.
+    PricingFailed(PricingError),
+    /// These products have too little stock.
     OutOfStock(Vec<Shortage>),
-    /// Its client holds too many open orders.
+    /// The client has too many open orders.
     TooManyOpenOrders,
 }
 
-/// What is to be changed about an open order. `None` leaves a thing as it is.
+/// A change to an order. `None` leaves a field unchanged.
 #[derive(Debug, Clone)]
 pub struct OrderChange {
-    /// Which order.
+    /// The order.
     pub id: OrderId,
-    /// What changes about who buys.
+    /// The change to the customer.
     pub customer: CustomerChange,
-    /// Where the goods go.
+    /// The new shipping address.
     pub shipping: Option<Shipping>,
-    /// The whole of the metadata.
+    /// The new metadata. It replaces all of the old.
     pub metadata: Option<Metadata>,
-    /// What is bought instead, at the prices of now.
+    /// The new items, at current prices.
     pub items: Option<Vec<(ProductId, Quantity)>>,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
-/// What is to be changed about the customer: `None` leaves a thing as it is, `Some(None)` takes it away.
+/// A change to a customer. `None` leaves a field unchanged, and `Some(None)` removes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerChange {
-    /// Where Stripe sends the receipt.
+    /// The address for Stripe's receipts.
     pub email: Option<Option<String>>,
     /// The customer's name.
     pub name: Option<Option<String>>,
-    /// The shop's own id of this user.
+    /// The shop's identifier for this user.
     pub reference: Option<Option<String>>,
 }
 
-/// What became of a change to an order.
+/// The outcome of changing an order.
 #[derive(Debug)]
 pub enum ChangeOrderOutcome {
-    /// The order as it is now.
+    /// The changed order.
     Done(Order),
-    /// There is no such order.
+    /// The order doesn't exist.
     NotFound,
-    /// It is paid, under review, or has ended: items, customer and shipping stand.
+    /// The order is paid, under review or closed. Its items, customer and shipping can't change.
     NotOpen(OrderStatus),
-    /// Nothing was changed: the price can not change while this attempt is live. It is recorded that it is to be
+    /// Nothing changed, because the price can't change while this attempt is live. The attempt is now marked to be
     /// closed at Stripe first.
     CloseFirst(PendingAttempt),
-    /// The new items have no price.
-    Unpriced(PricingError),
-    /// Too few are left of these products.
+    /// The new items have no valid price.
+    PricingFailed(PricingError),
+    /// These products have too little stock.
     OutOfStock(Vec<Shortage>),
 }
 
-/// Which orders are wanted.
+/// Filters for a list of orders. Each is optional.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
-    /// Only of this status.
+    /// Orders with this status.
     pub status: Option<OrderStatus>,
-    /// Only placed after this.
+    /// Orders placed after this time.
     pub created_after: Option<DateTime<Utc>>,
-    /// Only placed before this.
+    /// Orders placed before this time.
     pub created_before: Option<DateTime<Utc>>,
-    /// Only of this customer's email.
+    /// Orders of the customer with this email address.
     pub customer_email: Option<String>,
-    /// Only of this customer, by the shop's own id.
+    /// Orders of the customer with this identifier.
     pub customer_reference: Option<String>,
 }
 
-/// An attempt to be recorded before Stripe hears of it.
+/// A payment attempt to record before Stripe creates it.
 #[derive(Debug, Clone)]
 pub struct NewAttempt {
-    /// The id it will have.
+    /// The new payment ID.
     pub id: PaymentId,
-    /// Which order it is to pay.
+    /// The order to pay.
     pub order_id: OrderId,
-    /// Where the customer pays it.
+    /// The payment flow.
     pub flow: PaymentFlow,
-    /// What its caller asked for beyond the order itself, in a form that can be compared: a live attempt on the
-    /// same rail is used again only if it was asked for in the same words.
+    /// The caller's parameters, in a form that can be compared. A live attempt with the same flow is reused only if
+    /// its parameters are the same.
     pub request_params: String,
-    /// What its success must have to count.
+    /// The requirements for a success to count.
     pub expected: ExpectedPayment,
-    /// The connected account to which the money is transferred, if it is not charged there.
+    /// The connected account that receives a transfer of the money, if it isn't charged directly.
     pub destination: Option<String>,
-    /// When the money is to be taken.
+    /// When the money is captured.
     pub capture_method: CaptureMethod,
-    /// The request to Stripe, frozen.
+    /// The frozen request to Stripe.
     pub request: String,
-    /// The order's `details_version` that the request was made from.
+    /// The order's `details_version` that the request contains.
     pub sent_details_version: i64,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// When the worker may drive it on, should this process not finish it.
+    /// When a worker may continue the attempt, in case this process doesn't.
     pub resume_at: DateTime<Utc>,
-    /// The order must not expire before this.
+    /// The order must not expire before this time.
     pub live_until: Option<DateTime<Utc>>,
 }
 
-/// What became of an attempt to be recorded.
+/// The outcome of beginning a payment attempt.
 #[derive(Debug)]
 pub enum BeginAttemptOutcome {
-    /// It is recorded; now Stripe is to be asked.
+    /// The attempt is recorded and can be sent to Stripe.
     Recorded(PendingAttempt),
-    /// The order has a live attempt: this one is to be used.
+    /// The order has this live attempt, which must be used instead.
     Live(PendingAttempt),
-    /// Nothing was recorded but that this live attempt, on another rail or asked for in other words, is to be
-    /// closed at Stripe first.
+    /// Nothing was recorded. This live attempt has another flow or other parameters, and is now marked to be closed
+    /// at Stripe first.
     CloseFirst(PendingAttempt),
-    /// There is no such order.
+    /// The order doesn't exist.
     NotFound,
-    /// It is paid, under review, being closed, or has ended.
+    /// The order is paid, under review, closing or closed.
     NotPayable(OrderStatus),
-    /// Too many tries have failed.
+    /// Too many payments of this order have failed.
     TooManyAttempts,
-    /// The order's total, or through whom and on which terms it is sold, is not what the attempt expects any more.
+    /// The order's total or seller terms differ from what the attempt expects.
     Stale,
-    /// The order can not be charged for through its seller now.
+    /// The seller can't accept payments now.
     SellerNotReady {
         /// The seller.
         seller_id: SellerId,
-        /// Why not.
+        /// The reasons.
         blockers: Vec<Blocker>,
     },
 }
 
-/// An attempt with what is needed to work on it at Stripe.
+/// An attempt with everything needed to continue it at Stripe.
 #[derive(Debug, Clone)]
 pub struct PendingAttempt {
-    /// Its order.
+    /// The order.
     pub order_id: OrderId,
     /// The attempt.
     pub attempt: Attempt,
-    /// The frozen request that makes its PaymentIntent.
+    /// The frozen request that creates its PaymentIntent or Checkout Session.
     pub request: String,
-    /// When it was recorded: after 24 hours Stripe may have forgotten the idempotency key.
+    /// When it was recorded. After 24 hours, Stripe may have forgotten its idempotency key.
     pub recorded_at: DateTime<Utc>,
-    /// How often it was driven again.
+    /// The number of times that a worker has resumed it.
     pub resume_count: i32,
-    /// What is to be done at Stripe, if anything.
+    /// The next task at Stripe, if any.
     pub task: Option<Task>,
-    /// The order's `details_version` now.
+    /// The order's current `details_version`.
     pub details_version: i64,
-    /// Who buys.
+    /// The customer.
     pub customer: Customer,
-    /// Where the goods go.
+    /// The shipping address.
     pub shipping: Option<Shipping>,
-    /// What its caller asked for beyond the order itself.
+    /// The caller's parameters.
     pub request_params: String,
 }
 
-/// What became of the wish to take what is held.
+/// The outcome of requesting a capture.
 #[derive(Debug)]
 pub enum CaptureOutcome {
-    /// It is recorded, also if it was before; now Stripe is to be asked.
+    /// The capture is recorded, now or before, and can be sent to Stripe.
     Recorded(PendingAttempt),
-    /// There is no such order.
+    /// The order doesn't exist.
     NotFound,
-    /// Nothing is held for it, or it is being closed.
+    /// No payment is authorized, or the order is closing.
     NotPossible(OrderStatus),
-    /// Another amount is being taken already.
+    /// A capture of this other amount is in progress.
     OtherAmount(Money),
-    /// More than is held.
+    /// Only this amount is authorized.
     TooMuch(Money),
 }
 
-/// What became of an observation.
+/// The outcome of applying an observation.
 #[derive(Debug)]
 pub enum ObserveOutcome {
-    /// It was merged; the order as it is now, and what is left to do for the attempt.
+    /// The observation was merged. Holds the current order and the attempt's next task.
     Merged(Order, Option<Task>),
-    /// It is none of this attempt.
+    /// The observation doesn't belong to this attempt.
     Mismatch(quittance_domain::payment::Mismatch),
 }
 
-/// What became of the wish to end an order unpaid.
+/// The outcome of requesting that an order end unpaid.
 #[derive(Debug)]
 pub enum CloseOutcome {
-    /// It has ended.
+    /// The order is closed.
     Done(Order),
-    /// It ends once this attempt is closed at Stripe.
+    /// The order closes once this attempt is closed at Stripe.
     CloseFirst(PendingAttempt),
-    /// There is no such order.
+    /// The order doesn't exist.
     NotFound,
-    /// It can not end unpaid as it stands.
+    /// An order with this status can't be closed.
     NotPossible(OrderStatus),
 }
 
-/// Who asks to end an order, which says in which status that may be.
+/// The party that asks to close an order. It decides which statuses allow that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseRequester {
-    /// Whoever holds the order's token: not while money is on its way or held.
+    /// A client with the order's token. It can't close an order whose payment is processing or authorized.
     Holder,
-    /// The shop: also while money is held.
+    /// The shop. It can also close an order whose payment is authorized.
     Shop,
 }
 
-/// A verified event and the bytes it came in.
+/// A verified event and its original bytes.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What the gateway understood.
+    /// The parsed event.
     pub event: Event,
-    /// The body, as it came.
+    /// The original body.
     pub payload: Bytes,
-    /// When it came.
+    /// When Quittance received it.
     pub received_at: DateTime<Utc>,
 }
 
-/// An event that was kept because it could not be read or applied.
+/// An event that couldn't be read or applied.
 #[derive(Debug, Clone)]
 pub struct FailedEvent {
-    /// Its id in the inbox.
+    /// Its ID.
     pub event_id: String,
-    /// The body, as it came.
+    /// The original body.
     pub payload: Bytes,
-    /// When it came.
+    /// When Quittance received it.
     pub received_at: DateTime<Utc>,
 }
 
-/// Where an order was last seen by one who waits for news of it.
+/// The version of an order, for clients that wait for changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderVersion {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Its version.
+    /// The current version.
     pub version: i64,
-    /// The version at which its payment was last settled.
+    /// The version at which the outcome of its payment last changed.
     pub outcome_version: i64,
 }
 
-/// How the payment of a Checkout Session stands.
+/// The payment status of a Checkout Session.
 #[derive(Debug, Clone)]
 pub struct SessionLookup {
-    /// The order that it is to pay.
+    /// The order to pay.
     pub order: Order,
-    /// Stripe's word for where its payment stands.
+    /// Stripe's status of its payment.
     pub status: PaymentStatus,
-    /// Whether nothing can be paid in it any more.
+    /// Whether the Session can no longer be paid.
     pub is_over: bool,
 }
 
-/// What makes up the identity of a request with an `Idempotency-Key`.
+/// The identity of a request with an `Idempotency-Key`.
 #[derive(Debug, Clone)]
 pub struct IdempotentRequest {
-    /// Who sent it: keys of different callers have nothing to do with each other.
+    /// The caller. Keys of different callers are independent.
     pub scope: String,
     /// The key.
     pub key: String,
     /// A hash of method, path and body.
     pub fingerprint: String,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// Until when no other request with this key may be worked on.
+    /// Until when other requests with this key are rejected as in progress.
     pub lease_until: DateTime<Utc>,
-    /// Keys made before this are forgotten.
-    pub forget_before: DateTime<Utc>,
+    /// Keys created before this time have expired.
+    pub expired_before: DateTime<Utc>,
 }
 
 /// The right to work on a request, until its lease ends.
@@ -418,47 +418,47 @@ pub struct Claim {
     pub(crate) token: String,
 }
 
-/// What stands in for a secret that must not be stored: it is made or fetched again for a replay.
+/// A placeholder for a secret that must not be stored. A replay derives or fetches the secret again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplySecret {
-    /// The order's client token, derived anew.
+    /// The order's client token, which is derived again.
     ClientToken(OrderId),
-    /// The PaymentIntent's client secret, fetched anew.
+    /// The attempt's client secret, which is fetched from Stripe again.
     ClientSecret(PaymentId),
-    /// An endpoint's signing secret of this number, while it signs.
+    /// An endpoint's signing secret with this number, while it is valid.
     SigningSecret(WebhookEndpointId, u32),
 }
 
-/// An answer to be given again, without its secrets.
+/// A reply to replay, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The JSON body.
     pub body: String,
-    /// The secret that belongs into the body, if one does.
+    /// The secret to insert into the body, if any.
     pub secret: Option<ReplySecret>,
 }
 
-/// What to do with a request that carries an `Idempotency-Key`.
+/// The outcome of claiming an idempotency key.
 #[derive(Debug)]
 pub enum ClaimKeyOutcome {
-    /// Work on it.
+    /// The key is claimed. Do the work.
     New(Claim),
-    /// It was answered: answer the same.
+    /// The request was completed with this reply.
     Replay(Reply),
-    /// It is being worked on.
-    InFlightAttempt,
-    /// The key belongs to another request.
+    /// Another request with this key is in progress.
+    InProgress,
+    /// The key belongs to a different request.
     Mismatch,
 }
 
-/// A reply that is to be stored in the very transaction that does the work.
+/// A reply to store in the transaction that does the work.
 #[derive(Clone)]
 pub struct Completion<T> {
     /// The request's claim.
     pub claim: Claim,
-    /// Makes the reply of the result.
+    /// Renders the reply from the result.
     pub render: Arc<dyn Fn(&T) -> Reply + Send + Sync>,
 }
 
@@ -468,35 +468,35 @@ impl<T> fmt::Debug for Completion<T> {
     }
 }
 
-/// A secret key of the back office, without the key itself: only its hash is kept.
+/// A secret API key. Only its hash is stored.
 #[derive(Debug, Clone)]
 pub struct SecretKey {
-    /// Its id.
+    /// The ID.
     pub id: KeyId,
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// SHA-256 of the key, in hexadecimal.
     pub hash: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Which attempts the worker takes, and for how long.
+/// A worker's claim on due work.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkClaim {
-    /// What is due by now.
+    /// The current time. Work due by then is claimed.
     pub now: DateTime<Utc>,
-    /// Until when no other worker takes them.
+    /// Until when no other worker claims it.
     pub lease_until: DateTime<Utc>,
-    /// How many at most.
+    /// The maximum number of items.
     pub limit: u8,
 }
 
 impl<T> Page<T> {
-    /// A page of rows, of which one more than wanted was read.
-    pub(crate) fn of<Row, E>(
+    /// Builds a page from rows. The query reads one row more than the page holds.
+    pub(crate) fn from_rows<Row, E>(
         mut rows: Vec<Row>,
         limit: u8,
         read: impl Fn(Row) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! The face of the store: one list of every phase.
+//! The store's public interface: one method per atomic operation.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::model::{
 };
 use crate::{Error, postgres, sqlite};
 
-/// The store. Clones share its connections.
+/// The store. Clones share their connections.
 #[derive(Clone)]
 pub struct Store {
     database: Database,
@@ -43,23 +43,22 @@ enum Database {
     Sqlite(Arc<sqlite::Database>),
 }
 
-/// Each phase runs as a task of its own on the runtime that opened the store, so that a caller who goes away
-/// leaves no half-done transaction behind, and a single-threaded runtime of an HTTP worker does no database
-/// work.
-macro_rules! phases {
-    ($( $(#[$doc:meta])* fn $phase:ident($($name:ident: $kind:ty),*) -> $result:ty; )*) => {
+/// Defines the store's methods. Each runs as its own task on the runtime that opened the store. So a canceled caller
+/// leaves no unfinished transaction behind, and a single-threaded runtime of an HTTP worker does no database work.
+macro_rules! operations {
+    ($( $(#[$doc:meta])* fn $operation:ident($($name:ident: $kind:ty),*) -> $result:ty; )*) => {
         impl Store {
             $(
                 $(#[$doc])*
-                pub async fn $phase(&self, $($name: $kind),*) -> Result<$result, Error> {
+                pub async fn $operation(&self, $($name: $kind),*) -> Result<$result, Error> {
                     let task = match &self.database {
                         Database::Postgres(database) => {
                             let database = Arc::clone(database);
-                            self.runtime.spawn(async move { database.$phase($($name),*).await })
+                            self.runtime.spawn(async move { database.$operation($($name),*).await })
                         }
                         Database::Sqlite(database) => {
                             let database = Arc::clone(database);
-                            self.runtime.spawn(async move { database.$phase($($name),*).await })
+                            self.runtime.spawn(async move { database.$operation($($name),*).await })
                         }
                     };
                     task.await.map_err(|error| Error::Unavailable(Box::new(error)))?
@@ -70,7 +69,7 @@ macro_rules! phases {
 }
 
 impl Store {
-    /// Opens the database that the URL names. Runs no migrations: see [`Store::migrate`].
+    /// Opens the database at the configured URL. Doesn't run migrations: see [`Store::migrate`].
     pub async fn open(config: StoreConfig) -> Result<Self, Error> {
         let database = match config.url.split_once("://") {
             Some(("sqlite", _)) => Database::Sqlite(Arc::new(sqlite::Database::open(&config).await?)),
@@ -82,7 +81,7 @@ impl Store {
         Ok(Self { database, runtime: Handle::current() })
     }
 
-    /// Closes the connections. Phases that are still asked for fail as if the database were unreachable.
+    /// Closes the connections. Later calls fail with [`Error::Unavailable`].
     pub fn close(&self) {
         match &self.database {
             Database::Postgres(database) => database.close(),
@@ -90,7 +89,7 @@ impl Store {
         }
     }
 
-    /// Connections in use, idle, and at most: for metrics.
+    /// Returns the numbers of open, idle and awaited connections.
     #[must_use]
     pub fn pool_status(&self) -> PoolStatus {
         match &self.database {
@@ -100,59 +99,60 @@ impl Store {
     }
 }
 
-phases! {
-    /// Brings the schema up to this version. Any number of processes may do so at once.
+operations! {
+    /// Migrates the schema to this version. Any number of processes may do this concurrently.
     fn migrate() -> ();
 
-    /// Succeeds if the database answers and its schema is what this version needs.
+    /// Succeeds if the database answers and all migrations of this version are applied.
     fn ready() -> ();
 
-    /// Adds a product to the catalogue. One of a seller that there is not is [`Error::UnknownSeller`].
+    /// Adds a product to the catalog. Fails with [`Error::UnknownSeller`] if its seller doesn't exist.
     fn insert_product(product: Product, completion: Option<Completion<Product>>) -> Product;
 
-    /// Changes a product. With its seller, what stands for it at Stripe is forgotten.
+    /// Changes a product. A new seller also clears the product's ID at Stripe.
     fn change_product(id: ProductId, change: ProductChange, now: DateTime<Utc>) -> ChangeProductOutcome;
 
-    /// A product by its id.
+    /// Returns a product by its ID.
     fn product(id: ProductId) -> Option<Product>;
 
-    /// The catalogue, newest first.
-    fn products(shelf: ProductVisibility, cursor: Cursor<ProductId>) -> Page<Product>;
+    /// Returns a page of the catalog, newest first.
+    fn products(visibility: ProductVisibility, cursor: Cursor<ProductId>) -> Page<Product>;
 
-    /// Stripe's id of the product that stands for this one on its seller's account, `prod_…`, once it was made.
+    /// Returns the ID (`prod_…`) of the matching product on the seller's Stripe account, if it exists.
     fn stripe_product(product_id: ProductId) -> Option<String>;
 
-    /// Records what was made for a product on its seller's account, unless something was before; returns what stands.
-    /// `None` if there is no such product, or it is of another seller by now.
+    /// Records the matching product on the seller's Stripe account, unless one is recorded already. Returns the
+    /// recorded ID, or `None` if the product doesn't exist or has another seller by now.
     fn set_stripe_product(
         product_id: ProductId,
         seller_id: SellerId,
         stripe_product_id: String
     ) -> Option<String>;
 
-    /// Prices an order from the catalogue and places it.
+    /// Prices an order from the catalog and places it.
     fn place_order(order: NewOrder, completion: Option<Completion<Order>>) -> PlaceOrderOutcome;
 
-    /// An order by its id.
+    /// Returns an order by its ID.
     fn order(id: OrderId) -> Option<Order>;
 
-    /// The order that a PaymentIntent is to pay, by Stripe's id of it, with that one as its payment, current or not.
-    fn order_of_payment_intent(payment_intent_id: String) -> Option<Order>;
+    /// Returns the order of a PaymentIntent. The order's `payment` is this PaymentIntent, even if it isn't the
+    /// current one.
+    fn order_by_payment_intent(payment_intent_id: String) -> Option<Order>;
 
-    /// Orders, newest first.
+    /// Returns a page of orders, newest first.
     fn orders(filter: OrderFilter, cursor: Cursor<OrderId>) -> Page<Order>;
 
-    /// Changes who buys, where the goods go, or the shop's own words.
+    /// Changes an order's items, customer, shipping or metadata.
     fn change_order(change: OrderChange) -> ChangeOrderOutcome;
 
-    /// Hashes of the client secrets that open this order to whoever shows one of them.
+    /// Returns the hashes of the client secrets that grant access to this order.
     fn client_secret_hashes(order_id: OrderId) -> Vec<String>;
 
-    /// Records an attempt to pay, or finds the live one. Nothing is charged through a seller that is not ready.
+    /// Records a payment attempt, or returns the live one. Refuses attempts through a seller that isn't ready.
     fn begin_attempt(attempt: NewAttempt) -> BeginAttemptOutcome;
 
-    /// Takes in what Stripe answered about an attempt. `client_secret_hash` is kept if it is given;
-    /// `sent_details_version` is the `details_version` that Stripe was told with this call.
+    /// Applies Stripe's answer about an attempt. Stores `client_secret_hash`, if given. `sent_details_version` is the
+    /// `details_version` that this call sent to Stripe.
     fn apply_observation(
         payment_id: PaymentId,
         observation: Observation,
@@ -161,130 +161,129 @@ phases! {
         now: DateTime<Utc>
     ) -> ObserveOutcome;
 
-    /// Takes in everything that Stripe answered about an attempt.
-    fn apply_observations(payment_id: PaymentId, findings: AttemptObservations, now: DateTime<Utc>) -> ObserveOutcome;
+    /// Applies Stripe's answers about an attempt, its refunds and its disputes together.
+    fn apply_observations(payment_id: PaymentId, observations: AttemptObservations, now: DateTime<Utc>) -> ObserveOutcome;
 
-    /// Records how much of a held payment is to be taken: `amount` in minor units, everything if it is not said.
+    /// Records how much of an authorized payment to capture: `amount` in minor units, or all of it.
     fn request_capture(order_id: OrderId, amount: Option<i64>, now: DateTime<Utc>) -> CaptureOutcome;
 
-    /// Takes the wish to take what is held back, because Stripe would not do it.
+    /// Withdraws a recorded capture that Stripe refused.
     fn withdraw_capture(payment_id: PaymentId, now: DateTime<Utc>) -> ();
 
-    /// Records a refund. The reply is stored in the same transaction, so that a repetition of the request gives
-    /// nothing back twice.
+    /// Records a refund. Stores the reply in the same transaction, so a repeated request refunds nothing twice.
     fn begin_refund(refund: NewRefund, completion: Option<Completion<StoredRefund>>) -> BeginRefundOutcome;
 
-    /// A refund with what is needed to work on it.
+    /// Returns a refund with everything needed to continue it at Stripe.
     fn refund(id: RefundId) -> Option<PendingRefund>;
 
-    /// The refunds of an order, newest first.
+    /// Returns the refunds of an order, newest first.
     fn refunds(order_id: OrderId) -> Vec<StoredRefund>;
 
-    /// The disputes of an order, newest first.
+    /// Returns the disputes of an order, newest first.
     fn disputes(order_id: OrderId) -> Vec<StoredDispute>;
 
-    /// A dispute by its id.
+    /// Returns a dispute by its ID.
     fn dispute(id: DisputeId) -> Option<StoredDispute>;
 
-    /// Takes in what Stripe answered about a refund that we asked for.
+    /// Applies Stripe's answer about a refund that Quittance requested.
     fn apply_refund_observation(id: RefundId, observation: RefundObservation, now: DateTime<Utc>) -> Option<StoredRefund>;
 
-    /// Records that Stripe will not make this refund.
+    /// Records that Stripe won't create this refund.
     fn refuse_refund(id: RefundId, reason: String, now: DateTime<Utc>) -> ();
 
-    /// Has the worker take a refund up again at this time, if Stripe has not made it by then.
+    /// Schedules a worker to retry a refund at this time, if Stripe hasn't created it by then.
     fn postpone_refund(id: RefundId, resume_at: DateTime<Utc>) -> ();
 
-    /// Gives a refund its next idempotency key, once for each that is spent. Nothing if somebody else has done so, or if
-    /// there is no more to be asked for.
+    /// Gives a refund its next idempotency key, once per spent key. Returns `None` if another worker has renewed it
+    /// or nothing remains to be requested.
     fn renew_refund_key(spent: SpentRefundKey) -> Option<PendingRefund>;
 
-    /// Refunds that Stripe still has to be asked for, taken for a while.
+    /// Claims refunds that have yet to be requested from Stripe.
     fn claim_refunds(claim: WorkClaim) -> Vec<PendingRefund>;
 
-    /// Orders that are to be compared with what Stripe says, or to expire, taken for a while.
+    /// Claims orders that are due for a comparison with Stripe or for expiry.
     fn claim_checks(claim: WorkClaim) -> Vec<OrderId>;
 
-    /// An order and its attempts, to be compared with what Stripe says.
+    /// Returns an order and its attempts, to compare them with Stripe.
     fn order_to_check(id: OrderId) -> Option<OrderToCheck>;
 
-    /// Records that an order as it was found was compared with what Stripe says, and when it is to be again; unless
-    /// somebody has wished for it meanwhile.
+    /// Records that an order was compared with Stripe, and schedules the next check. Keeps a check that was scheduled
+    /// after the order was read.
     fn record_check(found: OrderToCheck, now: DateTime<Utc>) -> ();
 
-    /// Asks for an order to end because its time is over, if it still is.
+    /// Closes an order that has expired, unless its expiry was postponed.
     fn expire_order(id: OrderId, now: DateTime<Utc>) -> CloseOutcome;
 
-    /// Takes the walk of Stripe's list of this account's events for a while, if nobody else has it.
+    /// Claims the backfill of an account's events, unless another process has it.
     fn claim_event_backfill(account: Account, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Option<EventBackfill>;
 
-    /// Records that every event of this account made before this was seen.
+    /// Records that all events of this account created before `seen_until` were seen.
     fn record_event_backfill(account: Account, seen_until: DateTime<Utc>) -> ();
 
-    /// Connected accounts on which payments were charged and whose walk nobody has now, so many at most, the one that
-    /// was not walked for the longest time first.
+    /// Returns up to `limit` connected accounts that have payments and no running backfill. The account whose
+    /// backfill ran longest ago comes first.
     fn accounts_due_for_backfill(limit: u16, now: DateTime<Utc>) -> Vec<Account>;
 
-    /// Has a connected account read at once, by its seller: what was asked of it was refused.
+    /// Schedules an immediate read of a connected account, after it refused a request.
     fn schedule_account_refresh(account: Account, now: DateTime<Utc>) -> ();
 
-    /// Has every order looked at on whose attempts on this account was given up though Stripe has made them: it can be
-    /// asked about them again.
+    /// Schedules a check of every order with an unreachable attempt on this account that exists at Stripe. The
+    /// account can be read again.
     fn schedule_unreachable_refresh(account: Account, now: DateTime<Utc>) -> ();
 
-    /// The Stripe account that the data of this mode is of: this one, if there was none yet.
+    /// Binds the data of a mode to a Stripe account, unless it is bound already. Returns the bound account.
     fn bind_stripe_account(mode: Mode, account_id: String, now: DateTime<Utc>) -> String;
 
-    /// The Stripe account that the data of this mode is of, if one was seen.
+    /// Returns the Stripe account that the data of this mode belongs to, if one is bound.
     fn stripe_account(mode: Mode) -> Option<String>;
 
-    /// Which of these events were not taken in yet.
+    /// Returns those of these events that the inbox doesn't have.
     fn unknown_events(event_ids: Vec<String>) -> HashSet<String>;
 
-    /// Derives the cached columns of some orders anew, in the order of their ids; writes nothing if `dry_run`.
+    /// Derives the cached columns of a batch of orders again, in ID order. If `dry_run`, writes nothing.
     fn recompute(after: Option<OrderId>, limit: u8, dry_run: bool, now: DateTime<Utc>) -> RecomputeOutcome;
 
-    /// Orders that were changed since a time and whose payment Stripe knows of, in the order of their ids.
+    /// Returns orders that changed since a time or are still open, and have an attempt, in ID order.
     fn orders_to_reconcile(since: DateTime<Utc>, after: Option<OrderId>, limit: u8) -> Vec<OrderId>;
 
-    /// Keeps a note of a request to Stripe, for the timeline.
+    /// Records a request to Stripe for the timeline.
     fn record_stripe_call(call: StripeCall) -> ();
 
-    /// Everything that happened to an order, oldest first.
+    /// Returns everything that happened to an order, oldest first.
     fn timeline(order_id: OrderId) -> Vec<TimelineEntry>;
 
-    /// How the payment of a Checkout Session stands.
+    /// Returns the payment status of a Checkout Session.
     fn session_lookup(checkout_session_id: String) -> Option<SessionLookup>;
 
-    /// Records that Stripe will not make this attempt's PaymentIntent or Checkout Session.
+    /// Records that Stripe won't create this attempt's PaymentIntent or Checkout Session.
     fn refuse_attempt(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
-    /// Records that an attempt can not be reached any more, made or not, because of its account. Its order's seller
-    /// is to be read at once.
+    /// Records that an attempt can't be reached anymore because of its account. Schedules an immediate read of the
+    /// seller's account.
     fn mark_attempt_unreachable(payment_id: PaymentId, reason: String, now: DateTime<Utc>) -> ();
 
-    /// Records that Stripe will not take these details for this attempt, so that they are not sent again.
+    /// Records that Stripe refuses these details for this attempt, so they aren't sent again.
     fn skip_details_update(payment_id: PaymentId, sent_details_version: i64, now: DateTime<Utc>) -> ();
 
-    /// Asks for an order to end unpaid.
+    /// Requests that an order end unpaid.
     fn request_close(order_id: OrderId, closure: CloseReason, by: CloseRequester, now: DateTime<Utc>) -> CloseOutcome;
 
-    /// Takes the wish to end an order back, because Stripe would not close its attempt.
+    /// Withdraws a close request because Stripe wouldn't close the attempt.
     fn withdraw_close(order_id: OrderId, now: DateTime<Utc>) -> ();
 
-    /// Attempts on which something is left to do at Stripe, taken for a while.
-    fn claim_work(claim: WorkClaim) -> Vec<PendingAttempt>;
+    /// Claims attempts that have work left at Stripe.
+    fn claim_attempts(claim: WorkClaim) -> Vec<PendingAttempt>;
 
-    /// An attempt with what is needed to work on it.
+    /// Returns an attempt with everything needed to continue it at Stripe.
     fn attempt(payment_id: PaymentId) -> Option<PendingAttempt>;
 
-    /// Takes in a batch of verified events, in one transaction; what became of each, in their order.
+    /// Applies a batch of verified events in one transaction. Returns their outcomes in the same order.
     fn apply(deliveries: Vec<Delivery>) -> Vec<EventOutcome>;
 
-    /// Records a seller whose account Stripe is to make.
+    /// Records a seller whose account Stripe is yet to create.
     fn insert_seller(seller: NewSeller, completion: Option<Completion<Seller>>) -> Seller;
 
-    /// Records the account that Stripe has made for a seller, and how it stands: asked in the second `began_s`.
+    /// Records the account that Stripe created for a seller, and its state. The request began in second `began_s`.
     fn record_created_account(
         id: SellerId,
         account_id: String,
@@ -293,45 +292,44 @@ phases! {
         now: DateTime<Utc>
     ) -> Seller;
 
-    /// Forgets a seller for which Stripe will not make an account. One that has an account, or was unlinked, stays.
+    /// Deletes a seller for which Stripe won't create an account. Keeps sellers that have an account or are unlinked.
     fn refuse_seller(id: SellerId) -> ();
 
-    /// Takes in that the owner of an account has let the platform in: a known seller is connected again, and one that
-    /// nobody knew is recorded.
+    /// Records that the owner of an account connected it to the platform. Reconnects a known seller, or creates one.
     fn connect_seller(connected: ConnectSeller) -> Seller;
 
-    /// A seller by its id.
+    /// Returns a seller by its ID.
     fn seller(id: SellerId) -> Option<Seller>;
 
-    /// Sellers, newest first.
+    /// Returns a page of sellers, newest first.
     fn sellers(filter: SellerFilter, cursor: Cursor<SellerId>) -> Page<Seller>;
 
-    /// Changes on which terms a seller sells, or the platform's own words about it.
+    /// Changes a seller's terms, reference or metadata.
     fn change_seller(change: SellerChange) -> ChangeSellerOutcome;
 
-    /// Sellers about which something is to be done at Stripe, taken for a while.
+    /// Claims sellers that have work due at Stripe.
     fn claim_seller_checks(claim: WorkClaim) -> Vec<PendingSeller>;
 
-    /// Takes in how a seller's account stands, read by a request that began in the second `began_s`.
+    /// Records the state of a seller's account, read by a request that began in second `began_s`.
     fn record_account_snapshot(id: SellerId, began_s: i64, state: AccountState, now: DateTime<Utc>) -> Seller;
 
-    /// Takes in that the platform may not use a seller's account: a request that began in the second `began_s` was
-    /// told so.
+    /// Records that the platform has no access to a seller's account, as a request that began in second `began_s`
+    /// reported.
     fn record_account_disconnect(id: SellerId, began_s: i64, now: DateTime<Utc>) -> Seller;
 
-    /// Begins to end the use of a seller's account: from now on nobody can begin to pay through it.
+    /// Starts to unlink a seller. From now on, no payment through it can begin.
     fn begin_unlink(id: SellerId, force: bool, now: DateTime<Utc>) -> BeginUnlinkOutcome;
 
-    /// Takes the wish to end the use of a seller's account back.
+    /// Cancels the unlinking of a seller.
     fn stop_unlink(id: SellerId, now: DateTime<Utc>) -> Seller;
 
-    /// Records that the use of a seller's account has ended. One that was let in again meanwhile stays connected.
-    fn unlinked(id: SellerId, now: DateTime<Utc>) -> Seller;
+    /// Records that a seller is unlinked. Keeps a seller that was reconnected meanwhile.
+    fn record_unlinked(id: SellerId, now: DateTime<Utc>) -> Seller;
 
-    /// The orders of a seller that are neither paid nor ended, oldest first.
+    /// Returns the open orders of a seller, oldest first.
     fn open_orders_of_seller(id: SellerId) -> Vec<(OrderId, OrderStatus)>;
 
-    /// Records what is given to whoever is to come back from Stripe, by hashes of it and of what it is bound to.
+    /// Records an OAuth state by its hash and the hash of its binding.
     fn begin_oauth(
         state_hash: String,
         binding_hash: String,
@@ -339,77 +337,77 @@ phases! {
         expires_at: DateTime<Utc>
     ) -> ();
 
-    /// Uses up what somebody brought back from Stripe, if it was given to them and was not used before.
+    /// Uses up an OAuth state, if the binding matches and the state is unused and unexpired.
     fn consume_oauth_state(state_hash: String, binding_hash: String, now: DateTime<Utc>) -> ConsumeStateOutcome;
 
-    /// Forgets what was given out and was to be used before a time; how many there were.
-    fn forget_oauth_states(before: DateTime<Utc>) -> usize;
+    /// Deletes the OAuth states that expired before a time, and returns their number.
+    fn delete_oauth_states(before: DateTime<Utc>) -> usize;
 
-    /// Keeps an event that could not be applied, with its bytes.
-    fn keep_failed(delivery: Delivery, reason: String) -> ();
+    /// Stores an event that couldn't be applied, with its bytes.
+    fn record_failed_event(delivery: Delivery, reason: String) -> ();
 
-    /// Events that were kept as failed, in the order of their ids.
+    /// Returns failed events in ID order.
     fn failed_events(after: Option<String>, limit: u8) -> Vec<FailedEvent>;
 
-    /// Takes in an event that was kept as failed; what became of it this time.
+    /// Applies a failed event again, and returns its new outcome.
     fn replay(delivery: Delivery) -> EventOutcome;
 
-    /// Where these orders are.
-    fn pulses(order_ids: Vec<OrderId>) -> Vec<OrderVersion>;
+    /// Returns the versions of these orders.
+    fn order_versions(order_ids: Vec<OrderId>) -> Vec<OrderVersion>;
 
-    /// Takes a request with an idempotency key on, or finds what was answered to it.
+    /// Claims a request with an idempotency key, or returns the stored reply.
     fn claim_key(request: IdempotentRequest) -> ClaimKeyOutcome;
 
-    /// Stores the answer to a request.
+    /// Stores the reply to a request.
     fn complete_key(claim: Claim, reply: Reply) -> ();
 
-    /// Lets a key go whose request came to nothing.
+    /// Releases the key of a failed request.
     fn release_key(claim: Claim) -> ();
 
-    /// Forgets the answers to requests that came before a time; how many there were.
-    fn forget_replies(before: DateTime<Utc>) -> usize;
+    /// Deletes the idempotency keys created before a time, and returns their number.
+    fn delete_idempotency_keys(before: DateTime<Utc>) -> usize;
 
-    /// Adds a secret key; one with the same hash is left as it is.
+    /// Adds a secret key. Does nothing if a key with this hash exists.
     fn insert_secret_key(key: SecretKey) -> ();
 
-    /// The key with this hash, if it is not revoked.
+    /// Returns the key with this hash, if it isn't revoked.
     fn secret_key_by_hash(hash: String) -> Option<SecretKey>;
 
-    /// Every secret key, newest first.
+    /// Returns all secret keys, newest first.
     fn secret_keys() -> Vec<SecretKey>;
 
-    /// Revokes a key; whether there was one to revoke.
+    /// Revokes a key, and returns whether there was one to revoke.
     fn revoke_secret_key(id: KeyId, now: DateTime<Utc>) -> bool;
 
-    /// Adds an endpoint of the shop's own systems.
+    /// Adds a webhook endpoint.
     fn insert_webhook_endpoint(
         endpoint: WebhookEndpoint,
         completion: Option<Completion<WebhookEndpoint>>
     ) -> WebhookEndpoint;
 
-    /// Changes an endpoint, if there is such a one. One that is enabled is taken for well.
+    /// Changes a webhook endpoint, if it exists. Enabling one also resets its failure state.
     fn change_webhook_endpoint(
         id: WebhookEndpointId,
         change: WebhookEndpointChange,
         now: DateTime<Utc>
     ) -> Option<WebhookEndpoint>;
 
-    /// Gives an endpoint a new secret, if there is such a one.
+    /// Gives a webhook endpoint a new secret, if the endpoint exists.
     fn roll_webhook_secret(
         roll: SecretRoll,
         completion: Option<Completion<WebhookEndpoint>>
     ) -> Option<WebhookEndpoint>;
 
-    /// Removes an endpoint and its secrets; whether there was one.
+    /// Removes a webhook endpoint and its secrets, and returns whether it existed.
     fn remove_webhook_endpoint(id: WebhookEndpointId, now: DateTime<Utc>) -> bool;
 
-    /// An endpoint by its id.
+    /// Returns a webhook endpoint by its ID.
     fn webhook_endpoint(id: WebhookEndpointId) -> Option<WebhookEndpoint>;
 
-    /// Every endpoint, newest first.
+    /// Returns a page of webhook endpoints, newest first.
     fn webhook_endpoints(cursor: Cursor<WebhookEndpointId>) -> Page<WebhookEndpoint>;
 
-    /// Makes a message for one endpoint alone, to test it.
+    /// Creates a test message for one endpoint.
     fn ping_webhook_endpoint(
         id: WebhookEndpointId,
         render: Renderer,
@@ -417,30 +415,30 @@ phases! {
         completion: Option<Completion<Message>>
     ) -> ResendOutcome<Message>;
 
-    /// What is left to do for the shop's own systems: a look without a transaction.
+    /// Returns the outbound work that is due. Takes no locks.
     fn outbound_work(now: DateTime<Utc>) -> OutboundWork;
 
-    /// Makes messages of new rows of the outbox, and their deliveries to the endpoints that are enabled and want
-    /// them; how many. One process at a time does so; for the others there is nothing to do.
+    /// Turns new outbox rows into messages with a delivery for each enabled endpoint that subscribes to them. Returns
+    /// the number of messages. One process at a time publishes; the others get 0.
     fn publish(limit: u16, render: Renderer, now: DateTime<Utc>) -> usize;
 
-    /// Takes deliveries on that are due.
+    /// Claims deliveries that are due.
     fn claim_deliveries(claim: DeliveryClaim) -> Vec<DeliveryBatch>;
 
-    /// Records how attempts ended, and disables endpoints that want nothing or failed for days. What another
-    /// worker has taken on meanwhile is not changed.
+    /// Records finished delivery attempts. Disables endpoints that reject messages permanently or failed for days.
+    /// Ignores deliveries that another worker has claimed meanwhile.
     fn record_attempts(ended: Vec<DeliveryResult>, render: Renderer, now: DateTime<Utc>) -> RecordAttemptsOutcome;
 
-    /// Lets deliveries go that were taken on and not begun, so that others need not wait for the leases to end.
-    fn let_deliveries_go(claims: Vec<DeliveryToken>) -> ();
+    /// Releases claimed deliveries that weren't started, so other workers needn't wait for the leases to expire.
+    fn release_deliveries(claims: Vec<DeliveryToken>) -> ();
 
-    /// A message with every attempt to deliver it.
+    /// Returns a message with all its delivery attempts.
     fn message(id: MessageId) -> Option<Message>;
 
-    /// Messages with their deliveries, newest first.
+    /// Returns a page of messages with their deliveries, newest first.
     fn messages(filter: MessageFilter, cursor: Cursor<MessageId>) -> Page<Message>;
 
-    /// Sends a message once more: to one endpoint, or to all that it was for and that are enabled.
+    /// Sends a message again: to one endpoint, or to all enabled endpoints that it was meant for.
     fn resend(
         id: MessageId,
         endpoint_id: Option<WebhookEndpointId>,
@@ -448,7 +446,7 @@ phases! {
         completion: Option<Completion<Message>>
     ) -> ResendOutcome<Message>;
 
-    /// Sends an endpoint every message since a time that it wants and was not delivered; how many.
+    /// Sends an endpoint every undelivered message since a time that it subscribes to. Returns their number.
     fn recover(
         id: WebhookEndpointId,
         since: DateTime<Utc>,
@@ -456,14 +454,14 @@ phases! {
         completion: Option<Completion<usize>>
     ) -> ResendOutcome<usize>;
 
-    /// How much waits to be delivered.
+    /// Returns the number of pending deliveries and the age of the oldest.
     fn outbound_backlog() -> Backlog;
 
-    /// Forgets the bytes of events that were understood and came before a time, of so many at most; of how many. That
-    /// they came, and what became of them, stays known.
-    fn forget_payloads(before: DateTime<Utc>, limit: u16) -> usize;
+    /// Clears the payloads of up to `limit` successfully read events received before a time, and returns their
+    /// number. The events and their outcomes stay recorded.
+    fn clear_event_payloads(before: DateTime<Utc>, limit: u16) -> usize;
 
-    /// Forgets messages from before a time, so many at most; how many there were. Also gives up what was to go
-    /// to endpoints that are removed.
-    fn forget_messages(before: DateTime<Utc>, limit: u16) -> usize;
+    /// Deletes up to `limit` messages created before a time, and returns their number. Also cancels pending
+    /// deliveries to removed endpoints.
+    fn delete_messages(before: DateTime<Utc>, limit: u16) -> usize;
 }

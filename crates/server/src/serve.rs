@@ -18,7 +18,7 @@ use quittance_outbound::{OutboundConfig, Sender, SystemResolver, Wakeup, Worker 
 use quittance_payments::{OutcomeWaiters, Payments, Worker};
 use quittance_persistence::{Cursor, ProductVisibility, Store};
 use quittance_stripe_gateway::Stripe;
-use quittance_webhook::{EventBackfiller, Receiver, ReceiverConfig, forget_payloads};
+use quittance_webhook::{EventBackfiller, Receiver, ReceiverConfig, clear_event_payloads};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -168,7 +168,7 @@ impl Background {
         let mut tasks = JoinSet::new();
         let backfill = jobs.backfill.run(config.event_backfill_period, is_stopped.clone());
         tasks.spawn(account.delay(backfill, is_stopped.clone()));
-        tasks.spawn(forget_payloads(store.clone(), config.inbox_retention, is_stopped.clone()));
+        tasks.spawn(clear_event_payloads(store.clone(), config.inbox_retention, is_stopped.clone()));
         tasks.spawn(jobs.outbound.run(is_stopped.clone()));
         let payments = jobs.payments.run(is_stopped.clone());
         tasks.spawn(account.delay(payments, is_stopped));

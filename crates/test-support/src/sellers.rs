@@ -36,7 +36,7 @@ pub fn account_state() -> AccountState {
 #[must_use]
 pub fn connecting(account_id: &str, charge_type: ChargeType) -> ConnectSeller {
     ConnectSeller {
-        fresh_id: id(SellerId::from_uuid),
+        new_id: id(SellerId::from_uuid),
         account_id: account_id.to_owned(),
         mode: Mode::Test,
         began_s: NOW_S,

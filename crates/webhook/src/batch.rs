@@ -87,10 +87,11 @@ impl Writer {
     async fn store_failed(&self, queued: QueuedEvent, error: &Error) {
         let reason = with_sources(error);
         let event = &queued.delivery.event;
-        let mut stored = self.store.keep_failed(queued.delivery.clone(), reason.clone()).await;
+        let mut stored = self.store.record_failed_event(queued.delivery.clone(), reason.clone()).await;
         if stored.as_ref().is_err_and(Error::is_data_error) {
             // The database accepts any bytes, but PostgreSQL rejects NUL characters in text.
-            stored = self.store.keep_failed(without_nul(queued.delivery.clone()), reason.clone()).await;
+            stored =
+                self.store.record_failed_event(without_nul(queued.delivery.clone()), reason.clone()).await;
         }
         match stored {
             Ok(()) => {

@@ -51,4 +51,4 @@ pub use config::ReceiverConfig;
 pub use error::ReceiveError;
 pub use event_backfill::{EventBackfillError, EventBackfillReport, EventBackfiller};
 pub use receiver::Receiver;
-pub use retention::forget_payloads;
+pub use retention::clear_event_payloads;

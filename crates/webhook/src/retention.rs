@@ -15,9 +15,9 @@ const BATCH: u16 = 500;
 
 /// Deletes the payloads of processed events that are older than `retention`, until `stop` is true. Unreadable events
 /// keep their payloads, because they may report payments.
-pub async fn forget_payloads(store: Store, retention: TimeDelta, mut stop: watch::Receiver<bool>) {
+pub async fn clear_event_payloads(store: Store, retention: TimeDelta, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        match store.forget_payloads(Utc::now() - retention, BATCH).await {
+        match store.clear_event_payloads(Utc::now() - retention, BATCH).await {
             Ok(count) if count == usize::from(BATCH) => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(

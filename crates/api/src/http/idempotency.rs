@@ -181,7 +181,7 @@ impl Idempotency {
                 let secret = self.secret_of(&reply, None).await?;
                 Ok(Start::Replay(CompleteReply { reply, secret, is_replayed: true }))
             }
-            ClaimKeyOutcome::InFlightAttempt => Err(Problem::idempotency_key_in_use()),
+            ClaimKeyOutcome::InProgress => Err(Problem::idempotency_key_in_use()),
             ClaimKeyOutcome::Mismatch => Err(Problem::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key belongs to a request with another path or body. Send a new key.",
@@ -281,7 +281,7 @@ impl Request {
             fingerprint,
             now,
             lease_until: now + LEASE,
-            forget_before: now - RETENTION,
+            expired_before: now - RETENTION,
         }))
     }
 

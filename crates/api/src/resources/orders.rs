@@ -319,7 +319,7 @@ fn place_result(outcome: PlaceOrderOutcome, audience: Audience) -> Result<WorkRe
             CrashPoint::OrderPlaced.reach();
             Ok(WorkReply::stored(place_reply(&order, audience)))
         }
-        PlaceOrderOutcome::Unpriced(error) => Err(error.into()),
+        PlaceOrderOutcome::PricingFailed(error) => Err(error.into()),
         PlaceOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
         PlaceOrderOutcome::TooManyOpenOrders => Err(Problem::too_many_open_orders()),
     }
@@ -431,7 +431,7 @@ async fn update(
         ChangeOrderOutcome::NotFound => Err(Problem::not_found()),
         ChangeOrderOutcome::NotOpen(status) => Err(Problem::order_not_open(status)),
         ChangeOrderOutcome::CloseFirst(_) => Err(payments::Error::OrderClosing.into()),
-        ChangeOrderOutcome::Unpriced(error) => Err(error.into()),
+        ChangeOrderOutcome::PricingFailed(error) => Err(error.into()),
         ChangeOrderOutcome::OutOfStock(shortages) => Err(Problem::out_of_stock(shortages)),
     }
 }

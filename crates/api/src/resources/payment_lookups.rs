@@ -221,6 +221,6 @@ async fn find(api: &Api, payment_intent_id: &str) -> Result<domain::Order, Probl
     if !is_stripe_id(payment_intent_id, "pi_") {
         return Err(Problem::not_found());
     }
-    let found = api.store().order_of_payment_intent(payment_intent_id.to_owned()).await?;
+    let found = api.store().order_by_payment_intent(payment_intent_id.to_owned()).await?;
     found.ok_or_else(Problem::not_found)
 }

@@ -410,7 +410,7 @@ async fn roll_secret(
     let body = request.read::<WebhookSecretRoll>(&api.body_rules(Audience::Shop))?;
     let (overlap, now) = (Duration::seconds(body.overlap_seconds), now());
     let secret = new_secret().expose_secret().to_owned();
-    let roll = SecretRoll { id, secret, others_until: now + overlap, now };
+    let roll = SecretRoll { id, secret, old_secrets_until: now + overlap, now };
     let store = api.store().clone();
     let work = async move |claim: KeyClaim| {
         let endpoint = store.roll_webhook_secret(roll, claim.completion(roll_reply)).await?;

@@ -26,7 +26,7 @@ async fn claim(
         fingerprint: hex::encode(Sha256::digest(format!("POST\n/v1/orders\n{body}"))),
         now,
         lease_until: now + lease,
-        forget_before: now - TimeDelta::hours(24),
+        expired_before: now - TimeDelta::hours(24),
     };
     app.store.claim_key(request).await.unwrap()
 }
@@ -197,7 +197,7 @@ async fn disconnected_caller_leaves_no_claimed_key() {
         let an_hour_ago = Utc::now() - TimeDelta::hours(1);
         let answer = wait_until("the key is released", async || {
             match claim(&app, &format!("gone-{round}"), &body, an_hour_ago, TimeDelta::zero()).await {
-                ClaimKeyOutcome::InFlightAttempt => return None,
+                ClaimKeyOutcome::InProgress => return None,
                 ClaimKeyOutcome::New(claim) => app.store.release_key(claim).await.unwrap(),
                 ClaimKeyOutcome::Replay(_) | ClaimKeyOutcome::Mismatch => {}
             }

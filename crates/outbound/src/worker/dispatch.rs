@@ -127,7 +127,7 @@ fn delivery_result(
     response: DeliveryResponse,
     at: DateTime<Utc>,
 ) -> DeliveryResult {
-    let tries = delivery.tries + 1;
+    let tries = delivery.attempts_since_resend + 1;
     let jitter = rand::random_range(0..=1000);
     let (state, due_at) = after_attempt(response.outcome, tries, jitter, response.retry_after, Utc::now());
     DeliveryResult {
@@ -152,7 +152,7 @@ fn report(endpoint: &WebhookEndpoint, delivery: &ClaimedDelivery, response: &Del
             endpoint.id = %endpoint.id,
             outcome = response.outcome.as_str(),
             http.status = response.status,
-            tries = delivery.tries + 1,
+            tries = delivery.attempts_since_resend + 1,
             "failed to deliver message; the worker retries it if attempts are left"
         );
     }

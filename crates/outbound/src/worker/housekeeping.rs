@@ -35,7 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn sweep(shared: &Shared) {
     while !shared.is_stopping() {
         let before = Utc::now() - shared.retention;
-        match shared.store.forget_messages(before, SWEEP_BATCH).await {
+        match shared.store.delete_messages(before, SWEEP_BATCH).await {
             Ok(count) if count < usize::from(SWEEP_BATCH) => return,
             Ok(_) => {}
             Err(error) => {

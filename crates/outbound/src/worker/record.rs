@@ -48,7 +48,7 @@ pub(super) async fn run(
             }
         }
         if !released.is_empty()
-            && let Err(error) = shared.store.let_deliveries_go(released).await
+            && let Err(error) = shared.store.release_deliveries(released).await
         {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,

@@ -48,15 +48,15 @@ pub(super) fn report_seller(work: &PendingSeller, error: Option<Error>) {
             "failed to complete pending work for seller because Stripe refused it; check Stripe's request log and the \
              account in Stripe's Dashboard"
         ),
-        Some(error) if work.checks > RESUMES_BEFORE_ERROR => tracing::error!(
+        Some(error) if work.check_count > RESUMES_BEFORE_ERROR => tracing::error!(
             error = &error as &dyn std::error::Error,
-            checks = work.checks,
+            checks = work.check_count,
             "failed to complete pending work for seller; retrying. If Stripe is available, check its request log and \
              STRIPE_SECRET_KEY"
         ),
         Some(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            checks = work.checks,
+            checks = work.check_count,
             "failed to complete pending work for seller; retrying in a minute"
         ),
     }

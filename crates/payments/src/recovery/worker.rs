@@ -73,8 +73,8 @@ impl Worker {
     async fn sweep(&self) {
         let store = &self.payments.store;
         let sweep = async {
-            store.forget_replies(now() - REPLY_RETENTION).await?;
-            store.forget_oauth_states(now() - STATE_RETENTION).await.map(drop)
+            store.delete_idempotency_keys(now() - REPLY_RETENTION).await?;
+            store.delete_oauth_states(now() - STATE_RETENTION).await.map(drop)
         };
         if let Err(error) = sweep.await {
             tracing::warn!(
@@ -124,7 +124,7 @@ impl Worker {
     }
 
     async fn resume_attempts(&self) -> usize {
-        process(self.payments.store.claim_work(claim()).await, |work| {
+        process(self.payments.store.claim_attempts(claim()).await, |work| {
             let payments = self.payments.clone();
             async move {
                 let result = payments.resume(&work.attempt.id).await;

@@ -50,7 +50,7 @@ impl Payments {
             }
             let (state, binding) = (hash(callback.state.expose_secret()), hash(&callback.binding));
             match payments.store.consume_oauth_state(state, binding, now()).await? {
-                ConsumeStateOutcome::Taken => {}
+                ConsumeStateOutcome::Consumed => {}
                 ConsumeStateOutcome::Unknown => {
                     return Err(Error::InvalidOAuthState(OAuthStateError::Unknown));
                 }
@@ -91,7 +91,7 @@ impl Payments {
         let connected = self
             .store
             .connect_seller(ConnectSeller {
-                fresh_id: SellerId::from_uuid(Uuid::now_v7()),
+                new_id: SellerId::from_uuid(Uuid::now_v7()),
                 account_id: account.account_id,
                 mode: account.mode,
                 began_s,

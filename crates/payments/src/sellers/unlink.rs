@@ -24,9 +24,7 @@ impl Payments {
                 BeginUnlinkOutcome::NotFound => Err(Error::SellerNotFound),
                 BeginUnlinkOutcome::NotAllowed(seller) => Err(Error::SellerInUse(Box::new(seller))),
                 BeginUnlinkOutcome::Done(seller) => Ok(seller),
-                BeginUnlinkOutcome::BeginAttemptOutcome(seller) => {
-                    payments.continue_unlink(&seller, force).await
-                }
+                BeginUnlinkOutcome::Begun(seller) => payments.continue_unlink(&seller, force).await,
             }
         })
         .await
@@ -42,7 +40,7 @@ impl Payments {
             self.deauthorize(account_id).await?;
         }
         CrashPoint::Deauthorized.reach();
-        Ok(self.store.unlinked(seller.id.clone(), now()).await?)
+        Ok(self.store.record_unlinked(seller.id.clone(), now()).await?)
     }
 
     /// Cancels the seller's open orders. Returns the number of orders whose payment can't be stopped.

@@ -1,4 +1,4 @@
-//! What goes into the phases about the shop's own systems and comes out of them.
+//! Webhook endpoints, messages and deliveries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,46 +13,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{StoredDispute, StoredRefund};
 
-/// Where one of the shop's own systems takes messages.
+/// A webhook endpoint of the shop's systems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookEndpoint {
-    /// Its id.
+    /// The ID.
     pub id: WebhookEndpointId,
-    /// Where it is.
+    /// The URL.
     pub url: String,
-    /// The shop's own words about it.
+    /// The shop's description.
     pub description: Option<String>,
-    /// What it wants to hear of.
+    /// The event types it subscribes to.
     pub event_types: Vec<EventPattern>,
-    /// What signs messages to it, newest first.
+    /// The signing secrets, newest first.
     pub secrets: Vec<SigningSecret>,
-    /// Whether messages go to it.
+    /// Whether it receives messages.
     pub enabled: bool,
-    /// Why not, if they do not.
+    /// The reason why it is disabled, if it is.
     pub disabled_reason: Option<DisabledReason>,
-    /// Since when it fails, if it has failed since its last success.
+    /// When the failures since its last success began, if any.
     pub failing_since: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 
 impl WebhookEndpoint {
-    /// The secrets that sign now, newest first.
+    /// Returns the valid signing secrets, newest first.
     pub fn signing(&self, now: DateTime<Utc>) -> impl Iterator<Item = &SigningSecret> {
         self.secrets.iter().filter(move |secret| secret.expires_at.is_none_or(|end| end > now))
     }
 }
 
-/// What signs messages to an endpoint.
+/// A secret that signs messages to an endpoint.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecret {
-    /// Which of the endpoint's secrets it is: the first is 1.
+    /// The secret's number. An endpoint's first secret is 1.
     pub number: u32,
     /// The secret, `whsec_…`.
     pub text: String,
-    /// When it stops signing, once it was rolled.
+    /// When it stops signing, if it was rolled.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -62,38 +62,38 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// What is to be changed about an endpoint. `None` leaves a thing as it is.
+/// A change to a webhook endpoint. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookEndpointChange {
-    /// Where it is.
+    /// The new URL.
     pub url: Option<String>,
-    /// The shop's own words, or none any more.
+    /// The new description. `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// What it wants to hear of.
+    /// The new event types.
     pub event_types: Option<Vec<EventPattern>>,
-    /// Whether messages go to it.
+    /// Whether it receives messages.
     pub enabled: Option<bool>,
 }
 
-/// A new secret for an endpoint.
+/// A new signing secret for an endpoint.
 #[derive(Debug, Clone)]
 pub struct SecretRoll {
-    /// Which endpoint.
+    /// The endpoint.
     pub id: WebhookEndpointId,
     /// The new secret.
     pub secret: String,
-    /// Until when the others sign, too.
-    pub others_until: DateTime<Utc>,
-    /// When.
+    /// Until when the old secrets also sign.
+    pub old_secrets_until: DateTime<Utc>,
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
-/// The object that an event is about, as it is when its message is made.
+/// The object of an event when its message is created.
 #[derive(Debug, Clone)]
 pub enum Snapshot {
     /// An order.
     Order(Box<Order>),
-    /// A product of the catalogue.
+    /// A product.
     Product(Product),
     /// A refund.
     Refund(Box<StoredRefund>),
@@ -101,26 +101,26 @@ pub enum Snapshot {
     Dispute(Box<StoredDispute>),
     /// A seller.
     Seller(Box<Seller>),
-    /// An endpoint.
+    /// A webhook endpoint.
     WebhookEndpoint(WebhookEndpoint),
 }
 
-/// A message whose payload is to be made.
+/// A message without its payload.
 #[derive(Debug, Clone)]
 pub struct MessageDraft {
-    /// Its id.
+    /// The ID.
     pub id: MessageId,
-    /// The type of the event.
+    /// The event type.
     pub kind: String,
-    /// The version of the order or the seller when it happened; grows from message to message of one.
+    /// The version of the order or seller at the event. It grows from message to message of the same object.
     pub sequence: Option<i64>,
-    /// When it happened.
+    /// When the event happened.
     pub happened_at: DateTime<Utc>,
-    /// What it is about.
+    /// The object of the event.
     pub snapshot: Snapshot,
 }
 
-/// Makes a payload. It is kept, and sent letter for letter every time.
+/// Renders the payload of a message. Every delivery attempt sends these bytes.
 #[derive(Clone)]
 pub struct Renderer(pub Arc<dyn Fn(&MessageDraft) -> String + Send + Sync>);
 
@@ -136,52 +136,52 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// What is left to do for the shop's own systems.
+/// The outbound work that is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboundWork {
-    /// Whether something was written to the outbox that is no message yet.
+    /// Whether the outbox has unpublished events.
     pub unpublished: bool,
-    /// Endpoints for which something is due.
+    /// The endpoints with due deliveries.
     pub due: Vec<WebhookEndpointId>,
 }
 
-/// Which deliveries a worker takes on, and for how long.
+/// A worker's claim on due deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryClaim {
-    /// For which endpoints, and how many at most for each.
+    /// The endpoints, with the maximum number of deliveries for each.
     pub wanted: Vec<(WebhookEndpointId, u16)>,
-    /// What is due by now.
+    /// The current time. Deliveries due by then are claimed.
     pub now: DateTime<Utc>,
-    /// Until when no other worker takes them.
+    /// Until when no other worker claims them.
     pub lease_until: DateTime<Utc>,
 }
 
-/// An endpoint with what it was claimed for.
+/// The claimed deliveries to one endpoint.
 #[derive(Debug, Clone)]
 pub struct DeliveryBatch {
-    /// Where they go, and what signs them.
+    /// The endpoint.
     pub endpoint: WebhookEndpoint,
-    /// What is to be delivered.
+    /// The deliveries.
     pub deliveries: Vec<ClaimedDelivery>,
 }
 
-/// A delivery that is this worker's until its lease ends.
+/// A delivery that belongs to this worker until its lease ends.
 #[derive(Debug, Clone)]
 pub struct ClaimedDelivery {
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// The type of its event.
+    /// The event type.
     pub kind: String,
-    /// What is sent.
+    /// The payload.
     pub payload: String,
-    /// How many tries there were before, since it was last asked for.
-    pub tries: i32,
-    /// The right to say how it ended.
+    /// The number of attempts since the message was created or last resent.
+    pub attempts_since_resend: i32,
+    /// The right to record the result.
     pub claim: DeliveryToken,
 }
 
-/// The right to say how an attempt ended. Once its lease has ended and another worker has taken the delivery on, it
-/// is worth nothing.
+/// The right to record the result of a delivery attempt. It is void once the lease has ended and another worker has
+/// claimed the delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryToken {
     pub(crate) message_id: String,
@@ -189,118 +189,118 @@ pub struct DeliveryToken {
     pub(crate) token: String,
 }
 
-/// How an attempt ended.
+/// The result of a delivery attempt.
 #[derive(Debug, Clone)]
 pub struct DeliveryResult {
-    /// Which delivery.
+    /// The delivery.
     pub claim: DeliveryToken,
-    /// What came of it.
+    /// The outcome of the attempt.
     pub outcome: AttemptOutcome,
-    /// The status that was answered, if one was.
+    /// The HTTP status of the response, if any.
     pub status: Option<u16>,
-    /// The beginning of what was answered.
+    /// The beginning of the response body.
     pub answer: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: i64,
-    /// When it began.
+    /// When the attempt began.
     pub at: DateTime<Utc>,
-    /// Where the delivery stands now.
+    /// The new state of the delivery.
     pub state: DeliveryState,
     /// When the next attempt may begin.
     pub due_at: Option<DateTime<Utc>>,
 }
 
-/// What became of attempts that were recorded.
+/// The outcome of recording delivery attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordAttemptsOutcome {
-    /// How many were recorded. The others' leases had ended.
+    /// The number of recorded attempts. The leases of the others had ended.
     pub kept: usize,
-    /// Endpoints that were disabled because of them, and why.
+    /// The endpoints that were disabled, with the reasons.
     pub disabled: Vec<(WebhookEndpointId, DisabledReason)>,
 }
 
-/// Which messages are wanted.
+/// Filters for a list of messages. Each is optional.
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {
-    /// Only of this type of event.
+    /// Messages of this event type.
     pub kind: Option<String>,
-    /// Only about this order.
+    /// Messages about this order.
     pub order_id: Option<OrderId>,
-    /// Only those with a delivery to this endpoint.
+    /// Messages with a delivery to this endpoint.
     pub endpoint_id: Option<WebhookEndpointId>,
-    /// Only those with a delivery in this state: to that endpoint, where one is given.
+    /// Messages with a delivery in this state; with `endpoint_id`, to that endpoint.
     pub state: Option<DeliveryState>,
 }
 
-/// A message with what became of it.
+/// A message and its deliveries.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Its id.
+    /// The ID.
     pub id: MessageId,
-    /// The order that its event belongs to, if it belongs to one.
+    /// The order of its event, if any.
     pub order_id: Option<OrderId>,
-    /// The seller that its event is about, if it is about one.
+    /// The seller of its event, if any.
     pub seller_id: Option<SellerId>,
-    /// The type of its event.
+    /// The event type.
     pub kind: String,
-    /// Grows from message to message of an order, or of a seller.
+    /// A number that grows from message to message of the same order or seller.
     pub sequence: Option<i64>,
-    /// What is sent.
+    /// The payload.
     pub payload: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// Its deliveries, by the endpoints' ids.
+    /// Its deliveries, by endpoint ID.
     pub deliveries: Vec<MessageDelivery>,
 }
 
-/// A message's way to one endpoint.
+/// The delivery of a message to one endpoint.
 #[derive(Debug, Clone)]
 pub struct MessageDelivery {
-    /// Which endpoint.
+    /// The endpoint.
     pub endpoint_id: WebhookEndpointId,
-    /// How far it has come.
+    /// The state.
     pub state: DeliveryState,
-    /// How many attempts there were.
+    /// The number of attempts.
     pub attempts: i32,
-    /// When the next one may begin.
+    /// When the next attempt may begin.
     pub due_at: Option<DateTime<Utc>>,
-    /// What came of each, where that was asked for.
+    /// The attempts, if they were requested.
     pub history: Vec<DeliveryAttempt>,
 }
 
-/// One attempt that was made.
+/// A finished delivery attempt.
 #[derive(Debug, Clone)]
 pub struct DeliveryAttempt {
-    /// The first is 1.
+    /// The number of the attempt. The first is 1.
     pub number: i32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: AttemptOutcome,
-    /// The status that was answered.
+    /// The HTTP status of the response.
     pub status: Option<u16>,
-    /// The beginning of what was answered.
+    /// The beginning of the response body.
     pub answer: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: i64,
     /// When it began.
     pub at: DateTime<Utc>,
 }
 
-/// What became of the wish to send a message, or to an endpoint.
+/// The outcome of resending messages.
 #[derive(Debug)]
 pub enum ResendOutcome<T> {
-    /// It will be sent.
+    /// The messages will be sent.
     Done(T),
-    /// There is no such message, or endpoint.
+    /// The message or endpoint doesn't exist.
     NotFound,
-    /// The endpoint takes no messages now.
+    /// The endpoint is disabled.
     Disabled,
 }
 
-/// How much waits to be delivered.
+/// The backlog of outbound deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
-    /// Deliveries to enabled endpoints that are not made yet, those that wait for another try among them.
+    /// The number of pending deliveries to enabled endpoints, including those that wait for a retry.
     pub pending: i64,
-    /// The oldest of them, or of what is not published yet.
+    /// When the oldest of them, or the oldest unpublished event, was created.
     pub oldest: Option<DateTime<Utc>>,
 }

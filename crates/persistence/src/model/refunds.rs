@@ -8,116 +8,115 @@ use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{Account, Mode};
 use quittance_domain::refund::{Refund, RefundReason};
 
-/// A refund to be recorded before Stripe hears of it.
+/// A refund to record before Stripe creates it.
 #[derive(Debug, Clone)]
 pub struct NewRefund {
-    /// The id it will have.
+    /// The new refund ID.
     pub id: RefundId,
-    /// Which order's money goes back.
+    /// The order to refund.
     pub order_id: OrderId,
-    /// How much, in minor units of the order's currency; everything that is left if it is not said.
+    /// The amount in minor units of the order's currency. `None` refunds the rest.
     pub amount: Option<i64>,
-    /// Why.
+    /// The reason.
     pub reason: Option<RefundReason>,
-    /// What else goes back with it.
+    /// The effect on the seller's transfer and the platform's fee.
     pub terms: RefundTermsRequest,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// When the worker may drive it on, should this process not finish it.
+    /// When a worker may continue the refund, in case this process doesn't.
     pub resume_at: DateTime<Utc>,
 }
 
-/// What else is asked to go back with a refund; what is not said goes back as it came.
+/// The requested terms of a refund. By default, a refund reverses the transfer and refunds the fee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RefundTermsRequest {
-    /// Whether what was transferred to the seller comes back to the platform.
+    /// Whether to reverse the transfer to the seller.
     pub reverse_transfer: Option<bool>,
-    /// Whether the platform's fee goes back to the seller.
+    /// Whether to refund the platform's fee to the seller.
     pub refund_application_fee: Option<bool>,
 }
 
-/// What became of a refund to be recorded.
+/// The outcome of beginning a refund.
 #[derive(Debug)]
 pub enum BeginRefundOutcome {
-    /// It is recorded; now Stripe is to be asked.
+    /// The refund is recorded and can be sent to Stripe.
     Recorded(PendingRefund),
-    /// There is no such order.
+    /// The order doesn't exist.
     NotFound,
-    /// No money of it can go back as it stands.
+    /// An order with this status can't be refunded.
     NotPaid(OrderStatus),
-    /// Its charge is disputed: the bank decides where the money goes.
+    /// The charge is disputed. The bank decides who gets the money.
     Disputed,
-    /// More than is left.
+    /// Only this amount can be refunded.
     TooMuch(Money),
-    /// Nothing was transferred that could come back.
+    /// The payment has no transfer to reverse.
     NoTransfer,
-    /// The platform took no fee that could go back.
+    /// The platform charged no fee to refund.
     NoApplicationFee,
 }
 
-/// A refund as its readers see it.
+/// A refund with the columns that clients see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRefund {
     /// The refund.
     pub refund: Refund,
-    /// Its order.
+    /// The order.
     pub order_id: OrderId,
-    /// Whether it gives back what does not count as paid: what came too much, or is under review.
+    /// Whether it refunds money that doesn't count as paid: a surplus, or a payment under review.
     pub is_surplus: bool,
-    /// When it was recorded, or first heard of.
+    /// When it was recorded or first reported.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A refund with what is needed to work on it at Stripe.
+/// A refund with everything needed to continue it at Stripe.
 #[derive(Debug, Clone)]
 pub struct PendingRefund {
     /// The refund.
     pub stored: StoredRefund,
-    /// The account that the payment was made on.
+    /// The account of the payment.
     pub account: Account,
-    /// Whether its money is real.
+    /// The mode of the payment.
     pub mode: Mode,
-    /// The PaymentIntent whose money goes back.
+    /// The PaymentIntent to refund.
     pub payment_intent_id: String,
-    /// How often it was driven again.
+    /// The number of times that a worker has resumed it.
     pub resume_count: i32,
-    /// Under which idempotency key Stripe is asked for it.
+    /// The idempotency key of the request to Stripe.
     pub key: RefundKey,
 }
 
-/// Which of a refund's idempotency keys is in use. Whoever works on the refund uses this one, so that Stripe makes one
-/// refund of all they ask for.
+/// The current idempotency key of a refund. All workers use it, so Stripe creates one refund for all their requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefundKey {
-    /// How many were used before it, of which nothing can come any more.
+    /// The number of earlier keys. They can no longer create a refund.
     pub number: i32,
-    /// From when on it may have been used.
+    /// When the key may first have been used.
     pub since: DateTime<Utc>,
 }
 
-/// That nothing can come of a refund's key any more, so that it gets the next one.
+/// A refund key that can no longer create a refund, so the refund gets the next one.
 #[derive(Debug, Clone)]
 pub struct SpentRefundKey {
     /// The refund.
     pub id: RefundId,
-    /// The number of the key that is spent.
+    /// The number of the spent key.
     pub number: i32,
-    /// From when on the next one may be used.
+    /// When the next key may first be used.
     pub next_since: DateTime<Utc>,
-    /// When the worker is to take the refund up again.
+    /// When a worker resumes the refund.
     pub resume_at: DateTime<Utc>,
 }
 
-/// A dispute as its readers see it.
+/// A dispute with the columns that clients see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDispute {
     /// The dispute.
     pub dispute: Dispute,
-    /// Its order.
+    /// The order.
     pub order_id: OrderId,
-    /// When it was first heard of.
+    /// When it was first reported.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,

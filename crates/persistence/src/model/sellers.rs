@@ -1,4 +1,4 @@
-//! Sellers, and letting them in.
+//! Sellers and OAuth states.
 
 use chrono::{DateTime, Utc};
 use quittance_domain::catalog::Metadata;
@@ -6,145 +6,147 @@ use quittance_domain::id::SellerId;
 use quittance_domain::payment::Mode;
 use quittance_domain::seller::{AccountState, ChargeType, FeeTerms, InvalidFee, Seller};
 
-/// A seller to be recorded before Stripe hears that it is to make its account.
+/// A seller to record before Stripe creates its account.
 #[derive(Debug, Clone)]
 pub struct NewSeller {
-    /// The id it will have.
+    /// The new seller ID.
     pub id: SellerId,
-    /// Whether its money is real.
+    /// The mode of its account.
     pub mode: Mode,
-    /// The request to Stripe that makes its account, frozen.
+    /// The frozen request that creates its account.
     pub request: String,
-    /// On whose account its customers are charged.
+    /// The account that charges its customers.
     pub charge_type: ChargeType,
-    /// What the platform takes.
+    /// The platform's fee.
     pub fee: FeeTerms,
-    /// The platform's own id of it.
+    /// The platform's identifier for this seller.
     pub reference: Option<String>,
-    /// The platform's own words about it.
+    /// The platform's metadata.
     pub metadata: Metadata,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// When the worker may drive it on, should this process not finish it.
+    /// When a worker may continue, in case this process doesn't.
     pub resume_at: DateTime<Utc>,
 }
 
-/// An account whose owner has let the platform in.
+/// An account whose owner connected it to the platform.
 #[derive(Debug, Clone)]
 pub struct ConnectSeller {
-    /// The id of its seller, if there is none yet.
-    pub fresh_id: SellerId,
-    /// Stripe's id of it, `acct_…`.
+    /// The new seller ID, used if no seller has this account.
+    pub new_id: SellerId,
+    /// The account's ID, `acct_…`.
     pub account_id: String,
-    /// Whether its money is real.
+    /// The mode of the account.
     pub mode: Mode,
-    /// The second, at Stripe's clock, after which nobody has ended the platform's access, as far as is known: the one
-    /// in which the account was read after it was let in.
+    /// A second of Stripe's clock in which the account was read after it was connected. Events before it cannot
+    /// disconnect the seller.
     pub began_s: i64,
-    /// What was read of it; `None` if it could not be, and is to be read at once.
+    /// The state of the account. `None` if it couldn't be read; a worker then reads it immediately.
     pub state: Option<AccountState>,
-    /// On whose account the customers of a new seller are charged. A known one keeps what it has.
+    /// The charge type of a new seller. A known seller keeps its own.
     pub charge_type: ChargeType,
-    /// What the platform takes of a new seller's orders. A known one keeps what it has.
+    /// The fee of a new seller. A known seller keeps its own.
     pub fee: FeeTerms,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
-/// Which sellers are wanted.
+/// Filters for a list of sellers. Each is optional.
 #[derive(Debug, Clone, Default)]
 pub struct SellerFilter {
-    /// Only those with this id of the platform's own.
+    /// Sellers with this identifier of the platform.
     pub reference: Option<String>,
-    /// Only the one with this account, `acct_…`.
+    /// The seller with this account, `acct_…`.
     pub account_id: Option<String>,
-    /// Only those that can be charged through, or only those that can not.
+    /// Sellers that can accept payments, or those that can't.
     pub ready: Option<bool>,
 }
 
-/// What is to be changed about a seller. `None` leaves a thing as it is.
+/// A change to a seller. `None` leaves a field unchanged.
 #[derive(Debug, Clone)]
 pub struct SellerChange {
-    /// Which seller.
+    /// The seller.
     pub id: SellerId,
-    /// On whose account its customers are charged from now on.
+    /// The new charge type.
     pub charge_type: Option<ChargeType>,
-    /// The part of a total that the platform takes, in hundredths of a per cent.
+    /// The new percentage fee, in hundredths of a percent.
     pub fee_basis_points: Option<u16>,
-    /// What comes on top of the part, in minor units.
+    /// The new fixed fee, in minor units.
     pub fee_fixed: Option<i64>,
-    /// The least that is taken, in minor units.
+    /// The new minimum fee, in minor units.
     pub fee_minimum: Option<i64>,
-    /// The platform's own id of it, or none any more.
+    /// The platform's new identifier for this seller. `Some(None)` removes it.
     pub reference: Option<Option<String>>,
-    /// The whole of the metadata.
+    /// The new metadata. It replaces all of the old.
     pub metadata: Option<Metadata>,
-    /// When.
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
-/// What became of a change to a seller.
+/// The outcome of changing a seller.
 #[derive(Debug)]
 pub enum ChangeSellerOutcome {
-    /// The seller as it is now.
+    /// The changed seller.
     Done(Seller),
-    /// There is no such seller.
+    /// The seller doesn't exist.
     NotFound,
-    /// These are no terms of a fee.
+    /// The fee is invalid.
     Fee(InvalidFee),
 }
 
-/// What is to be done at Stripe about a seller.
+/// The work due for a seller at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SellerWork {
-    /// Send this recorded request, which makes its account.
+    /// Send this recorded request, which creates the account.
     Make(String),
-    /// Read its account.
+    /// Read the account.
     Read,
-    /// End the platform's use of its account: close its open orders, and then what it was let in by.
+    /// Close the seller's open orders, then end the platform's access to the account.
     Unlink {
-        /// Whether that is done although money of its orders is on its way.
+        /// Whether to proceed even if payments are processing.
         force: bool,
     },
 }
 
-/// A seller about which something is to be done at Stripe.
+/// A seller with work due at Stripe.
 #[derive(Debug, Clone)]
 pub struct PendingSeller {
-    /// The seller. After 24 hours since it came, Stripe may have forgotten the idempotency key that makes its account.
+    /// The seller. 24 hours after its creation, Stripe may have forgotten the idempotency key that creates its
+    /// account.
     pub seller: Seller,
-    /// Whether its money is real.
+    /// The mode of its account.
     pub mode: Mode,
-    /// What is to be done.
+    /// The work.
     pub work: SellerWork,
-    /// How often it was taken on since Stripe last answered about it, this time included.
-    pub checks: i32,
+    /// The number of claims since Stripe last answered, including this one.
+    pub check_count: i32,
 }
 
-/// What became of the wish to end the use of an account.
+/// The outcome of starting to unlink a seller.
 #[derive(Debug)]
 pub enum BeginUnlinkOutcome {
-    /// There is no such seller.
+    /// The seller doesn't exist.
     NotFound,
-    /// The account works, and nobody insisted.
+    /// The seller can accept payments, and `force` wasn't set.
     NotAllowed(Seller),
-    /// It has ended, now or before.
+    /// The seller is unlinked, now or before.
     Done(Seller),
-    /// Nobody can begin to pay through it any more; now its open orders and its access are to be closed.
-    BeginAttemptOutcome(Seller),
+    /// No payment through the seller can begin anymore. Its open orders and the platform's access must be closed
+    /// next.
+    Begun(Seller),
 }
 
-/// What became of what somebody brought back from Stripe.
+/// The outcome of using an OAuth state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsumeStateOutcome {
-    /// It is ours, and is used up now.
-    Taken,
-    /// We never gave it out, or have forgotten it.
+    /// The state was valid, and is now used.
+    Consumed,
+    /// The state was never issued, or has been deleted.
     Unknown,
-    /// It was used before.
+    /// The state was used before.
     Used,
-    /// Its time was over.
+    /// The state has expired.
     Expired,
-    /// It was given to somebody else. Nothing was changed.
+    /// The state was issued for a different binding. Nothing changed.
     OtherBinding,
 }

@@ -1,43 +1,43 @@
-//! What happened to an order, in order.
+//! The timeline of an order.
 
 use chrono::{DateTime, Utc};
 use quittance_domain::id::OrderId;
 use serde_json::Value;
 
-/// A request to Stripe that was answered, or was not.
+/// A request to Stripe, answered or not.
 #[derive(Debug, Clone)]
 pub struct StripeCall {
-    /// The order that it was about.
+    /// The order.
     pub order_id: OrderId,
-    /// The attempt or the refund that it was about.
+    /// The attempt or the refund.
     pub subject: String,
-    /// What was asked, in Stripe's words, for example `refunds.create`.
+    /// The operation in Stripe's terms, such as `refunds.create`.
     pub operation: String,
-    /// Stripe's id of the request, if it answered: by it, the request is found in Stripe's log.
+    /// Stripe's request ID, if it answered. It finds the request in Stripe's logs.
     pub request_id: Option<String>,
-    /// Why it came to nothing, if it did: Stripe's code, or `unreachable`.
+    /// The reason for a failure: Stripe's code, or `unreachable`.
     pub error: Option<String>,
     /// When it was answered.
     pub at: DateTime<Utc>,
 }
 
-/// What kind of thing happened.
+/// The kind of a timeline entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimelineKind {
-    /// Something was asked for: the order, an attempt, a capture, a refund, its end.
+    /// A request: an order, an attempt, a capture, a refund or a close.
     Act,
-    /// Stripe was asked.
+    /// A request to Stripe.
     Request,
-    /// Stripe told of something.
+    /// An event from Stripe.
     Fact,
-    /// Something was decided, for good.
+    /// A final decision.
     Decision,
-    /// Something was to be told to the shop's own systems.
+    /// An event for the shop's systems.
     Effect,
 }
 
 impl TimelineKind {
-    /// The word for it in JSON.
+    /// Returns the kind's name in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,24 +50,23 @@ impl TimelineKind {
     }
 }
 
-/// One thing that happened to an order.
+/// An entry in the timeline of an order.
 #[derive(Debug, Clone)]
 pub struct TimelineEntry {
-    /// When, at our clock.
+    /// The time, by Quittance's clock.
     pub at: DateTime<Utc>,
-    /// What kind of thing.
+    /// The kind.
     pub kind: TimelineKind,
-    /// What: `order.placed`, `payment.begun`, `refund.requested`, Stripe's event type or operation, the decision,
-    /// the event told.
+    /// The name: for example `order.placed`, a Stripe event type or operation, a decision, or a published event.
     pub what: String,
-    /// What it was about: an attempt, a refund, a dispute, an event of Stripe's.
+    /// The payment, refund, dispute or Stripe event ID.
     pub subject: Option<String>,
-    /// What came of it, where that is not sure: `applied`, `ignored`, `failed`, …
+    /// The outcome, if it can vary: `applied`, `ignored`, `failed`, …
     pub outcome: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// Stripe's id of the request.
+    /// Stripe's request ID.
     pub request_id: Option<String>,
-    /// What else there is to know, for a reader with a secret key.
+    /// More details, for readers with a secret key.
     pub detail: Option<Value>,
 }

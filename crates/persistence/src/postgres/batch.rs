@@ -1,8 +1,7 @@
-//! Writing many rows in one statement each.
+//! Batch writes: one statement for many rows.
 //!
-//! diesel's own batch inserts and updates are parsed anew by PostgreSQL on every call, because their text
-//! depends on the number of rows. These take one array for each column and keep one text, so that each is
-//! prepared once for a connection.
+//! The text of Diesel's own batch statements depends on the number of rows, so PostgreSQL parses them on every call. These
+//! statements take one array per column. Their text is constant, so each is prepared once per connection.
 
 use std::collections::HashSet;
 
@@ -15,12 +14,18 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
 use super::dialect::Conn;
-use super::phases::Changes;
-use super::phases::refund_rows::{DisputeRow, RefundRow};
-use super::phases::rows::{CheckRow, DecisionRow, InboxRow, OrderRow, OutboxRow, PaymentRow, ReturnsRow};
+use super::queries::changes::Changes;
+use super::queries::changes::{CheckRow, OrderMarkRow};
+use super::queries::rows::decisions::DecisionRow;
+use super::queries::rows::disputes::DisputeRow;
+use super::queries::rows::inbox::InboxRow;
+use super::queries::rows::orders::OrderRow;
+use super::queries::rows::outbox::OutboxRow;
+use super::queries::rows::payments::PaymentRow;
+use super::queries::rows::refunds::RefundRow;
 use crate::Error;
 
-/// A statement over columns of rows: `$before unnest($1, $2, …) $after`.
+/// Defines a statement over columns of rows: `$before unnest($1, $2, …) $after`.
 macro_rules! statement {
     ($name:ident of $row:ident ($($column:ident: $kind:ty as $value:ty),* $(,)?) $before:literal, $after:literal) => {
         #[derive(Default, QueryId)]
@@ -87,7 +92,7 @@ statement! {
 }
 
 statement! {
-    MarkReturns of ReturnsRow (
+    MarkOrders of OrderMarkRow (
         id: Text as String,
     )
     "UPDATE orders SET has_refunds_or_disputes = true FROM",
@@ -228,11 +233,10 @@ impl Query for InsertInbox {
     type SqlType = Text;
 }
 
-/// Writes what follows from folded events, and the events themselves; returns the ids of the events that were not
-/// there before.
+/// Writes the changes and inserts the events. Returns the IDs of events that weren't stored before.
 ///
-/// No statement needs another's result, so they are sent one behind the other without waiting (pipelined): a
-/// transaction is as long as its round trips.
+/// No statement needs another's result, so they are pipelined: sent one after another without waiting. The number of
+/// round trips determines the duration of the transaction.
 pub(super) async fn write(
     conn: &mut Conn,
     changes: Changes,
@@ -243,7 +247,7 @@ pub(super) async fn write(
         0 => Ok(Vec::new()),
         _ => InsertInbox::from(events).get_results::<String>(&mut conn).await,
     };
-    let returns = changes.returns();
+    let returns = changes.marked_orders();
     let ((), (), (), (), (), (), (), (), (), (), fresh) = tokio::try_join!(
         run(conn, UpdatePayments::from, changes.payments),
         run(conn, InsertRefunds::from, changes.new_refunds),
@@ -253,7 +257,7 @@ pub(super) async fn write(
         run(conn, InsertDecisions::from, changes.decisions),
         run(conn, UpdateOrders::from, changes.orders),
         run(conn, UpdateChecks::from, changes.checks),
-        run(conn, MarkReturns::from, returns),
+        run(conn, MarkOrders::from, returns),
         run(conn, InsertOutbox::from, changes.outbox),
         fresh(conn),
     )?;

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL, over TLS where the server wants it.
+//! Connections to PostgreSQL.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::history::Limits;
@@ -18,22 +17,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::Error;
 use crate::model::{PoolStatus, StoreConfig};
 
-pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
-
-/// How long the server may take to answer a new connection.
+/// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// After how long without traffic it is asked whether the other side is still there.
+/// The idle time before the first keepalive probe.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// How long sent bytes may stay unacknowledged before the link counts as cut.
+/// The time after which unacknowledged bytes mean a broken connection.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// No phase takes as long as this unless something is stuck; its transaction is then rolled back.
+/// The time limits of statements and idle transactions. They only apply if something is stuck.
 const TIME_LIMITS: &str = "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'";
-
-/// A migration takes what it takes.
-pub(super) const NO_TIME_LIMIT: &str = "SET statement_timeout = 0";
 
 /// A PostgreSQL database and its connections.
 pub(crate) struct Database {
@@ -47,8 +41,7 @@ impl Database {
     pub(crate) fn open(config: &StoreConfig) -> Result<Self, Error> {
         let mut manager_config = ManagerConfig::default();
         manager_config.custom_setup = Box::new(connect);
-        // A connection that the server has closed is found out by the phase that uses it, not by a query
-        // before each phase.
+        // Don't test connections before each use. An operation notices if the server has closed its connection.
         manager_config.recycling_method = RecyclingMethod::Fast;
         let manager = AsyncDieselConnectionManager::new_with_config(&config.url, manager_config);
         let pool = Pool::builder(manager)
@@ -84,8 +77,8 @@ impl Database {
     }
 }
 
-/// Connects with TLS if the server offers it (or `sslmode=require` demands it), and verifies the server's
-/// certificate against the system's roots then.
+/// Connects, with TLS if the server offers it or `sslmode=require` demands it. Verifies the server's certificate with
+/// the system's root certificates.
 fn connect(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
     async move {
         let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(error.to_string());

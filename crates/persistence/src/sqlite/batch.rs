@@ -1,19 +1,20 @@
-//! Writing many rows: in a file, statement by statement costs no round trip, so each is a plain loop, run in
-//! one go on the thread that holds the connection.
+//! Batch writes. A file needs no round trips, so these are loops on the thread that holds the connection.
 
 use std::collections::HashSet;
 
 use diesel::prelude::*;
 
 use super::dialect::Conn;
-use super::phases::Changes;
-use super::phases::refund_rows::{DisputeRow, RefundRow};
-use super::phases::rows::{InboxRow, OrderRow, PaymentRow};
-use super::phases::schema::{decisions, disputes, inbox, orders, outbox, payments, refunds};
+use super::queries::changes::Changes;
+use super::queries::rows::disputes::DisputeRow;
+use super::queries::rows::inbox::InboxRow;
+use super::queries::rows::orders::OrderRow;
+use super::queries::rows::payments::PaymentRow;
+use super::queries::rows::refunds::RefundRow;
+use super::queries::schema::{decisions, disputes, inbox, orders, outbox, payments, refunds};
 use crate::Error;
 
-/// Writes what follows from folded events, and the events themselves; returns the ids of the events that were not
-/// there before.
+/// Writes the changes and inserts the events. Returns the IDs of events that weren't stored before.
 pub(super) async fn write(
     conn: &mut Conn,
     changes: Changes,
@@ -21,7 +22,7 @@ pub(super) async fn write(
 ) -> Result<HashSet<String>, Error> {
     let fresh = conn
         .spawn_blocking(move |conn| {
-            for row in changes.returns() {
+            for row in changes.marked_orders() {
                 diesel::update(orders::table.find(row.id))
                     .set(orders::has_refunds_or_disputes.eq(true))
                     .execute(conn)?;

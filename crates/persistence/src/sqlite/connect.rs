@@ -1,4 +1,4 @@
-//! Connections to an SQLite file: one that writes, and some that read beside it.
+//! Connections to a SQLite file: one that writes, and several that read.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncConnection, SimpleAsyncConnection};
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use quittance_domain::history::Limits;
@@ -16,15 +15,10 @@ use super::dialect::Conn;
 use crate::Error;
 use crate::model::{PoolStatus, StoreConfig};
 
-pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
-
-/// There is none here.
-pub(super) const NO_TIME_LIMIT: &str = "";
-
-/// How many phases may read at once, beside the one that writes.
+/// The number of connections that read while another one writes.
 const READERS: usize = 4;
 
-/// An SQLite file and its connections.
+/// A SQLite file and its connections.
 pub(crate) struct Database {
     writer: Pool<Conn>,
     readers: Pool<Conn>,
@@ -46,7 +40,7 @@ impl Database {
             limits: config.limits,
             sellers_supported: config.sellers_supported.clone(),
         };
-        // The file is made here, so that a path that can not be used is found out at the start.
+        // This creates the file, so an unusable path fails at startup.
         drop(database.writer().await?);
         Ok(database)
     }
@@ -92,7 +86,7 @@ fn pool(path: &str, size: usize, connect: Connect) -> Result<Pool<Conn>, Error> 
 }
 
 fn connect_writer(path: &str) -> BoxFuture<'_, ConnectionResult<Conn>> {
-    // FULL: a commit that was acknowledged survives a power cut.
+    // FULL: a committed transaction survives a power failure.
     connect(path, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
 }
 
@@ -103,7 +97,7 @@ fn connect_reader(path: &str) -> BoxFuture<'_, ConnectionResult<Conn>> {
 fn connect<'a>(path: &'a str, pragmas: &'static str) -> BoxFuture<'a, ConnectionResult<Conn>> {
     async move {
         let mut conn = Conn::establish(path).await?;
-        // Another process may write for a moment: `quittance keys create` beside a running service.
+        // Another process may write briefly, such as `quittance keys create` while the server runs.
         conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")
             .await
             .map_err(ConnectionError::CouldntSetupConfiguration)?;

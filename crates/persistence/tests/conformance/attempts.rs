@@ -16,21 +16,21 @@ use quittance_test_support::{
 use crate::{apply, invariants, order, rows, status, store_with};
 
 on_both_databases! {
-    an_attempt_reads_as_it_was_recorded,
-    of_50_attempts_at_once_one_is_recorded,
-    an_order_that_can_not_be_paid_takes_no_attempt,
-    an_order_takes_so_many_declines,
-    an_attempt_at_another_total_is_stale,
-    a_refused_attempt_makes_room,
-    a_canceled_attempt_makes_room,
-    an_attempt_whose_payment_intent_is_known_is_not_refused,
+    attempt_read_back_equals_recorded_one,
+    concurrent_attempts_record_only_one,
+    attempt_on_unpayable_order_is_refused,
+    attempt_after_too_many_declines_is_refused,
+    attempt_for_another_total_is_stale,
+    attempt_after_refused_one_is_recorded,
+    attempt_after_canceled_one_is_recorded,
+    refusal_of_attempt_known_at_stripe_is_ignored,
 }
 
 async fn begin(store: &Store, new: NewAttempt) -> BeginAttemptOutcome {
     store.begin_attempt(new).await.expect("an answer")
 }
 
-async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
+async fn attempt_read_back_equals_recorded_one(database: &TestDatabase) {
     let store = database.store().await;
     let seller = connect(&store, "acct_seller", ChargeType::Destination).await;
     let order_before = place_through(&store, &seller).await;
@@ -65,7 +65,7 @@ async fn an_attempt_reads_as_it_was_recorded(database: &TestDatabase) {
     assert!(store.attempt(id(PaymentId::from_uuid)).await.expect("a read").is_none());
 }
 
-async fn of_50_attempts_at_once_one_is_recorded(database: &TestDatabase) {
+async fn concurrent_attempts_record_only_one(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let order = place(&stores[0]).await;
     let attempts = (0..50).map(|number| {
@@ -85,7 +85,7 @@ async fn of_50_attempts_at_once_one_is_recorded(database: &TestDatabase) {
     assert_eq!(rows(database, "payments").await, 1);
 }
 
-async fn an_order_that_can_not_be_paid_takes_no_attempt(database: &TestDatabase) {
+async fn attempt_on_unpayable_order_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let (paid, review, closing) =
         (Payment::begin(&store).await, Payment::begin(&store).await, Payment::begin(&store).await);
@@ -114,7 +114,7 @@ async fn an_order_that_can_not_be_paid_takes_no_attempt(database: &TestDatabase)
     assert_eq!(rows(database, "payments").await, 3);
 }
 
-async fn an_order_takes_so_many_declines(database: &TestDatabase) {
+async fn attempt_after_too_many_declines_is_refused(database: &TestDatabase) {
     let store = store_with(database, |config| config.limits.max_declines = 3).await;
     let payment = Payment::begin(&store).await;
     apply(
@@ -136,7 +136,7 @@ async fn an_order_takes_so_many_declines(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn an_attempt_at_another_total_is_stale(database: &TestDatabase) {
+async fn attempt_for_another_total_is_stale(database: &TestDatabase) {
     let store = database.store().await;
     let order = place(&store).await;
     for amount in [Money::zero(order.total.currency()), money(2501, "eur"), money(2500, "usd")] {
@@ -147,7 +147,7 @@ async fn an_attempt_at_another_total_is_stale(database: &TestDatabase) {
     assert_eq!(rows(database, "payments").await, 0);
 }
 
-async fn a_refused_attempt_makes_room(database: &TestDatabase) {
+async fn attempt_after_refused_one_is_recorded(database: &TestDatabase) {
     let store = database.store().await;
     let first = Payment::begin(&store).await;
     store.refuse_attempt(first.id.clone(), "amount_too_small".into(), later(1)).await.expect("a commit");
@@ -164,7 +164,7 @@ async fn a_refused_attempt_makes_room(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_canceled_attempt_makes_room(database: &TestDatabase) {
+async fn attempt_after_canceled_one_is_recorded(database: &TestDatabase) {
     let store = database.store().await;
     let first = Payment::begin(&store).await;
     apply(&store, &[first.canceled()]).await;
@@ -175,7 +175,7 @@ async fn a_canceled_attempt_makes_room(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn an_attempt_whose_payment_intent_is_known_is_not_refused(database: &TestDatabase) {
+async fn refusal_of_attempt_known_at_stripe_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;

@@ -10,23 +10,23 @@ use quittance_test_support::{
     Payment, PaymentEvent, TestDatabase, id, later, new_attempt, now, on_both_databases, place,
 };
 
-use crate::{apply, invariants, order, status, told};
+use crate::{apply, invariants, order, published, status};
 
 on_both_databases! {
-    an_order_without_an_attempt_ends_at_once,
-    who_may_end_an_order_in_which_status,
-    an_order_ends_when_its_attempt_is_closed_at_stripe,
-    a_success_wins_against_a_wish_to_end,
-    a_success_after_the_end_is_reviewed,
-    a_wish_can_be_taken_back,
-    an_end_can_not_be_taken_back,
+    order_without_attempt_closes_immediately,
+    close_request_is_allowed_by_status_and_requester,
+    order_closes_once_its_attempt_is_closed_at_stripe,
+    success_overrides_close_request,
+    success_after_close_is_reviewed,
+    close_request_can_be_withdrawn,
+    close_cannot_be_withdrawn,
 }
 
 async fn ask(store: &Store, order_id: &OrderId, by: CloseRequester) -> CloseOutcome {
     store.request_close(order_id.clone(), CloseReason::Canceled, by, later(7)).await.expect("an answer")
 }
 
-async fn an_order_without_an_attempt_ends_at_once(database: &TestDatabase) {
+async fn order_without_attempt_closes_immediately(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
     let CloseOutcome::Done(ended) = ask(&store, &placed.id, CloseRequester::Holder).await else { panic!() };
@@ -36,7 +36,7 @@ async fn an_order_without_an_attempt_ends_at_once(database: &TestDatabase) {
     let CloseOutcome::Done(again) = ask(&store, &placed.id, CloseRequester::Shop).await else { panic!() };
     assert_eq!(again, ended);
     assert_eq!(order(&store, &placed.id).await, ended);
-    assert_eq!(told(database, "order.canceled").await, 1);
+    assert_eq!(published(database, "order.canceled").await, 1);
     let nobody = ask(&store, &id(OrderId::from_uuid), CloseRequester::Shop).await;
     assert!(matches!(nobody, CloseOutcome::NotFound), "{nobody:?}");
 }
@@ -44,7 +44,7 @@ async fn an_order_without_an_attempt_ends_at_once(database: &TestDatabase) {
 /// What happens to a payment.
 type Happening = fn(&Payment) -> PaymentEvent;
 
-async fn who_may_end_an_order_in_which_status(database: &TestDatabase) {
+async fn close_request_is_allowed_by_status_and_requester(database: &TestDatabase) {
     use OrderStatus::{Authorized, Paid, PaymentFailed, Pending, Processing, Review};
     let store = database.store().await;
     let holds: Happening = |p| p.open("amount_capturable_updated", OpenStatus::RequiresCapture);
@@ -77,10 +77,10 @@ async fn who_may_end_an_order_in_which_status(database: &TestDatabase) {
             assert_eq!(status(&store, &payment.order.id).await, before, "Stripe has not confirmed anything");
         }
     }
-    assert_eq!(told(database, "order.canceled").await, 0);
+    assert_eq!(published(database, "order.canceled").await, 0);
 }
 
-async fn an_order_ends_when_its_attempt_is_closed_at_stripe(database: &TestDatabase) {
+async fn order_closes_once_its_attempt_is_closed_at_stripe(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     for _ in 0..2 {
@@ -98,24 +98,24 @@ async fn an_order_ends_when_its_attempt_is_closed_at_stripe(database: &TestDatab
     let ended = order(&store, &payment.order.id).await;
     assert_eq!(ended.status, OrderStatus::Canceled);
     assert_eq!(ended.outcome_version, ended.version);
-    assert_eq!(told(database, "order.canceled").await, 1);
+    assert_eq!(published(database, "order.canceled").await, 1);
     let begun = store.begin_attempt(new_attempt(&payment.order)).await.expect("an answer");
     assert!(matches!(begun, BeginAttemptOutcome::NotPayable(OrderStatus::Canceled)), "{begun:?}");
     invariants::check(database).await;
 }
 
-async fn a_success_wins_against_a_wish_to_end(database: &TestDatabase) {
+async fn success_overrides_close_request(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
     ask(&store, &payment.order.id, CloseRequester::Holder).await;
     apply(&store, &[payment.succeeded()]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
-    assert_eq!(told(database, "order.canceled").await, 0);
+    assert_eq!(published(database, "order.canceled").await, 0);
     invariants::check(database).await;
 }
 
-async fn a_success_after_the_end_is_reviewed(database: &TestDatabase) {
+async fn success_after_close_is_reviewed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     store.refuse_attempt(payment.id.clone(), "api_error".into(), now()).await.expect("a commit");
@@ -124,11 +124,11 @@ async fn a_success_after_the_end_is_reviewed(database: &TestDatabase) {
     let order = order(&store, &payment.order.id).await;
     assert_eq!(order.status, OrderStatus::Review);
     assert_eq!(order.review_reason, Some(ReviewReason::SucceededAfterCancel));
-    assert_eq!(told(database, "order.review_required").await, 1);
+    assert_eq!(published(database, "order.review_required").await, 1);
     invariants::check(database).await;
 }
 
-async fn a_wish_can_be_taken_back(database: &TestDatabase) {
+async fn close_request_can_be_withdrawn(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
@@ -146,7 +146,7 @@ async fn a_wish_can_be_taken_back(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn an_end_can_not_be_taken_back(database: &TestDatabase) {
+async fn close_cannot_be_withdrawn(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
     ask(&store, &placed.id, CloseRequester::Holder).await;

@@ -8,15 +8,15 @@ use quittance_test_support::{
     Kind, Payment, PaymentEvent, TestDatabase, on_both_databases, payment_on, place, run_on, wait_until,
 };
 
-use crate::{Dice, apply, exhaustive, invariants, order, rows, told};
+use crate::{Dice, apply, exhaustive, invariants, order, published, rows};
 
 on_both_databases! {
-    every_permutation_one_by_one,
-    every_permutation_in_one_batch,
-    every_arrangement_with_duplicates_in_any_batches,
-    an_unpaid_story_converges_too,
-    two_processes_that_take_in_the_same_events_converge,
-    two_processes_that_take_in_shuffled_events_converge,
+    every_permutation_applied_singly_converges,
+    every_permutation_in_one_batch_converges,
+    duplicates_in_any_batches_converge,
+    unpaid_order_converges,
+    two_processes_with_same_events_converge,
+    two_processes_with_shuffled_events_converge,
 }
 
 fn story(payment: &Payment) -> Vec<PaymentEvent> {
@@ -55,7 +55,7 @@ async fn assert_paid_once(database: &TestDatabase, store: &Store, payment: &Paym
     assert_eq!(found, [kept, kept, kept, kept, "order.created", "order.paid"], "{how}");
 }
 
-async fn every_permutation_one_by_one(database: &TestDatabase) {
+async fn every_permutation_applied_singly_converges(database: &TestDatabase) {
     let store = database.store().await;
     for permutation in permutations(4) {
         let payment = Payment::begin(&store).await;
@@ -71,7 +71,7 @@ async fn every_permutation_one_by_one(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn every_permutation_in_one_batch(database: &TestDatabase) {
+async fn every_permutation_in_one_batch_converges(database: &TestDatabase) {
     let store = database.store().await;
     for permutation in permutations(4) {
         let payment = Payment::begin(&store).await;
@@ -107,7 +107,7 @@ fn arrangements() -> Vec<Vec<usize>> {
     all
 }
 
-async fn every_arrangement_with_duplicates_in_any_batches(database: &TestDatabase) {
+async fn duplicates_in_any_batches_converge(database: &TestDatabase) {
     let store = database.store().await;
     let mut dice = Dice(1);
     let mut all = arrangements();
@@ -132,7 +132,7 @@ async fn every_arrangement_with_duplicates_in_any_batches(database: &TestDatabas
     invariants::check(database).await;
 }
 
-async fn an_unpaid_story_converges_too(database: &TestDatabase) {
+async fn unpaid_order_converges(database: &TestDatabase) {
     let store = database.store().await;
     for permutation in permutations(4) {
         let payment = Payment::begin(&store).await;
@@ -190,23 +190,23 @@ async fn concurrently(database: &TestDatabase, sorted: bool) {
     let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
     assert_eq!((count(EventOutcome::Applied), count(EventOutcome::Duplicate)), (96, 96));
     assert_eq!(rows(database, "inbox").await, 96);
-    assert_eq!(told(database, "order.paid").await, 24);
+    assert_eq!(published(database, "order.paid").await, 24);
     let unpaid = "SELECT count(*) FROM orders WHERE status <> 'paid'";
     assert_eq!(database.scalar_i64(unpaid).await, 0);
     invariants::check(database).await;
 }
 
-async fn two_processes_that_take_in_the_same_events_converge(database: &TestDatabase) {
+async fn two_processes_with_same_events_converge(database: &TestDatabase) {
     concurrently(database, true).await;
 }
 
-async fn two_processes_that_take_in_shuffled_events_converge(database: &TestDatabase) {
+async fn two_processes_with_shuffled_events_converge(database: &TestDatabase) {
     concurrently(database, false).await;
 }
 
 /// On PostgreSQL only: a file has one lock, with which there is no deadlock.
 #[test]
-fn a_phase_that_loses_a_deadlock_is_tried_again() {
+fn deadlocked_transaction_is_retried() {
     run_on(Kind::Postgres, async |database| {
         let store = database.store().await;
         let (first, second) = (Payment::begin(&store).await, Payment::begin(&store).await);
@@ -226,6 +226,6 @@ fn a_phase_that_loses_a_deadlock_is_tried_again() {
         other.release().await;
         let outcomes = phase.await.expect("a task").expect("a commit after all");
         assert_eq!(outcomes, [EventOutcome::Applied; 2]);
-        assert_eq!(told(database, "order.paid").await, 2);
+        assert_eq!(published(database, "order.paid").await, 2);
     });
 }

@@ -16,19 +16,19 @@ use quittance_test_support::{
 };
 
 use crate::sellers::claim;
-use crate::{apply, hear, hear_sellers, invariants, order, rows, status, store_with};
+use crate::{apply, apply_one, apply_seller_events, invariants, order, rows, status, store_with};
 
 on_both_databases! {
-    nothing_is_charged_through_a_seller_that_is_not_ready,
-    a_seller_whose_country_is_not_supported_is_not_ready,
-    an_attempt_on_other_terms_than_the_orders_is_stale,
-    what_a_seller_makes_with_our_ids_is_not_ours,
-    a_session_that_a_seller_makes_with_our_ids_is_not_ours,
-    an_attempt_out_of_reach_makes_room_and_still_counts,
-    what_was_given_up_on_an_account_is_looked_at_when_it_is_back,
-    an_account_that_was_refused_is_read_at_once,
-    everything_goes_back_as_it_came,
-    accounts_with_payments_are_walked_in_turn,
+    attempt_through_unready_seller_is_refused,
+    attempt_through_seller_in_unsupported_country_is_refused,
+    attempt_with_other_seller_terms_is_stale,
+    payment_intent_made_by_seller_with_our_ids_is_ignored,
+    session_made_by_seller_with_our_ids_is_ignored,
+    unreachable_attempt_allows_new_one_and_still_counts,
+    reconnected_account_schedules_checks_of_unreachable_attempts,
+    refused_account_is_read_immediately,
+    refund_reverses_transfer_and_fee_by_default,
+    accounts_with_payments_are_backfilled_in_turn,
 }
 
 async fn through(store: &Store, charge_type: ChargeType) -> Order {
@@ -47,7 +47,7 @@ async fn begin(store: &Store, order: &Order) -> BeginAttemptOutcome {
     store.begin_attempt(new_attempt(order)).await.expect("an answer")
 }
 
-async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDatabase) {
+async fn attempt_through_unready_seller_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let (placed, ours) = (through(&store, ChargeType::Destination).await, place(&store).await);
     let broken = [
@@ -60,7 +60,7 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDa
         ),
     ];
     for ((state, blocker), seconds) in broken.into_iter().zip(1..) {
-        hear_sellers(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
+        apply_seller_events(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
         let begun = begin(&store, &placed).await;
         let BeginAttemptOutcome::SellerNotReady { seller_id, blockers } = begun else { panic!("{begun:?}") };
         let seller_terms = placed.seller_terms.as_ref().expect("a seller");
@@ -68,17 +68,17 @@ async fn nothing_is_charged_through_a_seller_that_is_not_ready(database: &TestDa
     }
     assert_eq!(rows(database, "payments").await, 0);
     assert!(matches!(begin(&store, &ours).await, BeginAttemptOutcome::Recorded(_)), "what is ours is sold");
-    hear_sellers(&store, &[SellerEvent::updated("acct_a", 9, account_state())]).await;
+    apply_seller_events(&store, &[SellerEvent::updated("acct_a", 9, account_state())]).await;
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Recorded(_)));
     // Nor is a live attempt handed out any more.
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Live(_)));
-    hear_sellers(&store, &[SellerEvent::new("acct_a", 10, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_a", 10, AccountEvent::Deauthorized)]).await;
     let begun = begin(&store, &placed).await;
     let BeginAttemptOutcome::SellerNotReady { blockers, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(blockers, [Blocker::NotConnected]);
 }
 
-async fn a_seller_whose_country_is_not_supported_is_not_ready(database: &TestDatabase) {
+async fn attempt_through_seller_in_unsupported_country_is_refused(database: &TestDatabase) {
     let store = store_with(database, |config| {
         config.sellers_supported.countries.insert("FR".to_owned());
     })
@@ -89,7 +89,7 @@ async fn a_seller_whose_country_is_not_supported_is_not_ready(database: &TestDat
     assert_eq!(blockers, [Blocker::CountryNotSupported]);
 }
 
-async fn an_attempt_on_other_terms_than_the_orders_is_stale(database: &TestDatabase) {
+async fn attempt_with_other_seller_terms_is_stale(database: &TestDatabase) {
     let store = database.store().await;
     let (direct, destination) =
         (through(&store, ChargeType::Direct).await, connect(&store, "acct_b", ChargeType::Destination).await);
@@ -117,7 +117,7 @@ async fn an_attempt_on_other_terms_than_the_orders_is_stale(database: &TestDatab
     assert!(matches!(store.begin_attempt(right).await, Ok(BeginAttemptOutcome::Recorded(_))));
 }
 
-async fn what_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
+async fn payment_intent_made_by_seller_with_our_ids_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let begun = payment_on(&store, through(&store, ChargeType::Direct).await).await;
     let before = order(&store, &begun.order.id).await;
@@ -140,19 +140,19 @@ async fn what_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_session_that_a_seller_makes_with_our_ids_is_not_ours(database: &TestDatabase) {
+async fn session_made_by_seller_with_our_ids_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let placed = through(&store, ChargeType::Direct).await;
     let new = quittance_test_support::new_session(&placed);
     let begun = Payment { order: placed, id: new.id.clone(), payment_intent_id: "pi_foreign".to_owned() };
     assert!(matches!(store.begin_attempt(new).await, Ok(BeginAttemptOutcome::Recorded(_))));
     let before = order(&store, &begun.order.id).await;
-    let outcome = hear(&store, begun.paid_session()).await;
+    let outcome = apply_one(&store, begun.paid_session()).await;
     assert_eq!(outcome, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     assert_eq!(order(&store, &begun.order.id).await, before);
 }
 
-async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestDatabase) {
+async fn unreachable_attempt_allows_new_one_and_still_counts(database: &TestDatabase) {
     let store = database.store().await;
     let lost = payment(&store, ChargeType::Direct).await;
     apply(&store, &[lost.processing()]).await;
@@ -177,7 +177,7 @@ async fn an_attempt_out_of_reach_makes_room_and_still_counts(database: &TestData
     assert_eq!(attempt.attempt.refused.as_deref(), Some("seller_disconnected"));
     assert_eq!(status(&store, &lost.order.id).await, OrderStatus::Pending);
     let claimed = WorkClaim { now: later(100_000), lease_until: later(100_060), limit: 10 };
-    assert!(store.claim_work(claimed).await.expect("a commit").is_empty());
+    assert!(store.claim_attempts(claimed).await.expect("a commit").is_empty());
     let second = payment_on(&store, lost.order.clone()).await;
     // The account is back, and what was lost has succeeded.
     assert_eq!(apply(&store, &[lost.succeeded().after(9)]).await, [EventOutcome::Applied]);
@@ -200,7 +200,7 @@ async fn due(store: &Store, seconds: i64) -> Vec<quittance_domain::id::OrderId> 
     store.claim_checks(claim).await.expect("a commit")
 }
 
-async fn what_was_given_up_on_an_account_is_looked_at_when_it_is_back(database: &TestDatabase) {
+async fn reconnected_account_schedules_checks_of_unreachable_attempts(database: &TestDatabase) {
     let store = database.store().await;
     let seller = connect(&store, "acct_a", ChargeType::Direct).await;
     let other = connect(&store, "acct_b", ChargeType::Direct).await;
@@ -228,7 +228,7 @@ async fn what_was_given_up_on_an_account_is_looked_at_when_it_is_back(database: 
     assert_eq!(due(&store, 6).await, std::slice::from_ref(&lost.order.id));
 }
 
-async fn an_account_that_was_refused_is_read_at_once(database: &TestDatabase) {
+async fn refused_account_is_read_immediately(database: &TestDatabase) {
     let store = database.store().await;
     for account_id in ["acct_a", "acct_b", "acct_c"] {
         let seller = connect(&store, account_id, ChargeType::Direct).await;
@@ -237,7 +237,7 @@ async fn an_account_that_was_refused_is_read_at_once(database: &TestDatabase) {
             .await
             .expect("a commit");
     }
-    hear_sellers(&store, &[SellerEvent::new("acct_c", 9, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_c", 9, AccountEvent::Deauthorized)]).await;
     claim(&store, 10).await;
     assert!(claim(&store, 11).await.is_empty());
     for account in ["acct_a", "acct_c", "acct_nobody", ""] {
@@ -260,7 +260,7 @@ fn new_refund(order: &Order, terms: RefundTermsRequest) -> NewRefund {
     }
 }
 
-async fn everything_goes_back_as_it_came(database: &TestDatabase) {
+async fn refund_reverses_transfer_and_fee_by_default(database: &TestDatabase) {
     let store = database.store().await;
     let all = |yes: bool| RefundTerms { reverse_transfer: yes, refund_application_fee: yes };
     for (charge_type, usual) in [
@@ -324,7 +324,7 @@ async fn everything_goes_back_as_it_came(database: &TestDatabase) {
     assert_eq!(surplus.refund.terms, all(true));
 }
 
-async fn accounts_with_payments_are_walked_in_turn(database: &TestDatabase) {
+async fn accounts_with_payments_are_backfilled_in_turn(database: &TestDatabase) {
     let store = database.store().await;
     for (account, charge_type) in [
         ("acct_a", ChargeType::Direct),
@@ -357,7 +357,7 @@ async fn accounts_with_payments_are_walked_in_turn(database: &TestDatabase) {
     assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
     assert_eq!(walk(a(), 61).await.expect("an answer"), Some(EventBackfill { seen_until: Some(later(0)) }));
     // Who is not connected is not walked.
-    hear_sellers(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     assert!(to_walk(9, 70).await.is_empty());
     assert_eq!(to_walk(9, 121).await, ["acct_a"]);
 }

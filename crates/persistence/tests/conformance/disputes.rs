@@ -7,41 +7,47 @@ use quittance_domain::order::OrderStatus;
 use quittance_domain::refund::RefundStatus;
 use quittance_test_support::{MoneyEvent, Payment, TestDatabase, id, on_both_databases};
 
-use crate::{apply, hear, invariants, order, rows, status, told};
+use crate::{apply, apply_one, invariants, order, published, rows, status};
 
 on_both_databases! {
-    a_dispute_is_told_and_shown,
-    a_dispute_ends_the_same_in_any_order,
-    a_dispute_shows_before_refunds,
-    every_decision_about_a_dispute_is_told_once,
+    dispute_is_published_and_listed,
+    dispute_events_in_any_order_converge,
+    dispute_status_precedes_refund_status,
+    dispute_decisions_are_published_once,
 }
 
-async fn a_dispute_is_told_and_shown(database: &TestDatabase) {
+async fn dispute_is_published_and_listed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
-    hear(&store, payment.dispute("du_1", (NeedsResponse, 1))).await;
+    apply_one(&store, payment.dispute("du_1", (NeedsResponse, 1))).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Disputed);
     let listed = store.disputes(payment.order.id.clone()).await.expect("a read");
     assert_eq!((listed.len(), listed[0].dispute.stripe_dispute_id.as_str()), (1, "du_1"));
     let found = store.dispute(listed[0].dispute.id.clone()).await.expect("a read");
     assert_eq!(found.as_ref(), listed.first());
     assert!(store.dispute(id(DisputeId::from_uuid)).await.expect("a read").is_none());
-    hear(&store, payment.dispute("du_1", (Won, 2))).await;
+    apply_one(&store, payment.dispute("du_1", (Won, 2))).await;
     let after = order(&store, &payment.order.id).await;
     assert_eq!((after.status, after.amount_paid), (OrderStatus::Paid, after.total));
-    assert_eq!((told(database, "dispute.opened").await, told(database, "dispute.closed").await), (1, 1));
-    assert_eq!(told(database, "order.paid").await, 1);
+    assert_eq!(
+        (published(database, "dispute.opened").await, published(database, "dispute.closed").await),
+        (1, 1)
+    );
+    assert_eq!(published(database, "order.paid").await, 1);
     // A dispute that was not seen to open was opened and decided.
     let other = Payment::begin(&store).await;
     apply(&store, &[other.succeeded()]).await;
-    hear(&store, other.dispute("du_2", (Lost, 1))).await;
+    apply_one(&store, other.dispute("du_2", (Lost, 1))).await;
     assert_eq!(status(&store, &other.order.id).await, OrderStatus::ChargedBack);
-    assert_eq!((told(database, "dispute.opened").await, told(database, "dispute.closed").await), (2, 2));
+    assert_eq!(
+        (published(database, "dispute.opened").await, published(database, "dispute.closed").await),
+        (2, 2)
+    );
     invariants::check(database).await;
 }
 
-async fn a_dispute_ends_the_same_in_any_order(database: &TestDatabase) {
+async fn dispute_events_in_any_order_converge(database: &TestDatabase) {
     let store = database.store().await;
     let stages: [(DisputeStatus, i64); 3] = [(NeedsResponse, 1), (UnderReview, 2), (Lost, 3)];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
@@ -58,20 +64,20 @@ async fn a_dispute_ends_the_same_in_any_order(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_dispute_shows_before_refunds(database: &TestDatabase) {
+async fn dispute_status_precedes_refund_status(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
-    hear(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
-    hear(&store, payment.dispute("du_1", (NeedsResponse, 2))).await;
+    apply_one(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
+    apply_one(&store, payment.dispute("du_1", (NeedsResponse, 2))).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Disputed);
-    hear(&store, payment.dispute("du_1", (Won, 3))).await;
+    apply_one(&store, payment.dispute("du_1", (Won, 3))).await;
     let after = order(&store, &payment.order.id).await;
     assert_eq!((after.status, after.amount_refunded.minor()), (OrderStatus::PartiallyRefunded, 700));
     invariants::check(database).await;
 }
 
-async fn every_decision_about_a_dispute_is_told_once(database: &TestDatabase) {
+async fn dispute_decisions_are_published_once(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
@@ -89,12 +95,12 @@ async fn every_decision_about_a_dispute_is_told_once(database: &TestDatabase) {
     ];
     for (status_told, second, becomes, decisions) in seen {
         for _ in 0..2 {
-            hear(&store, payment.dispute("du_1", (status_told, second))).await;
+            apply_one(&store, payment.dispute("du_1", (status_told, second))).await;
             assert_eq!(status(&store, order_id).await, becomes, "{status_told:?} {second}");
-            assert_eq!(told(database, "dispute.closed").await, decisions, "{status_told:?} {second}");
+            assert_eq!(published(database, "dispute.closed").await, decisions, "{status_told:?} {second}");
         }
     }
-    assert_eq!(told(database, "dispute.opened").await, 1);
+    assert_eq!(published(database, "dispute.opened").await, 1);
     let dispute = store.disputes(order_id.clone()).await.expect("a read").remove(0).dispute.id;
     let timeline = store.timeline(order_id.clone()).await.expect("a read");
     let closed = timeline.iter().filter(|entry| entry.what == "dispute.closed");

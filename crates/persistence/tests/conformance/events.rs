@@ -9,20 +9,20 @@ use quittance_test_support::{
     NOW_S, Payment, PaymentEvent, TestDatabase, later, now, on_both_databases, payment_on,
 };
 
-use crate::{apply, invariants, order, rows, status, told};
+use crate::{apply, invariants, order, published, rows, status};
 
 on_both_databases! {
-    an_event_is_kept_as_it_came,
-    no_events_are_no_work,
-    a_batch_answers_in_the_order_in_which_it_was_given,
-    a_large_batch_over_many_orders_is_one_transaction,
-    a_batch_that_fails_leaves_nothing,
-    a_failed_event_is_kept,
-    a_kept_event_counts_once_it_is_replayed,
-    what_is_paid_stays_paid,
-    a_success_after_a_cancelation_is_not_lost,
-    each_failure_is_told_once,
-    old_bytes_are_forgotten_and_nothing_else,
+    event_is_stored_with_original_bytes,
+    empty_batch_does_nothing,
+    batch_outcomes_keep_event_order,
+    large_batch_over_many_orders_is_applied,
+    failed_batch_leaves_nothing,
+    failed_event_is_stored,
+    failed_event_counts_once_replayed,
+    paid_order_stays_paid,
+    success_after_cancelation_counts,
+    each_failure_is_published_once,
+    clearing_old_payloads_keeps_everything_else,
 }
 
 fn other(id: &str, kind: &str, content: EventContent) -> Delivery {
@@ -31,7 +31,7 @@ fn other(id: &str, kind: &str, content: EventContent) -> Delivery {
     Delivery { event, payload: Bytes::from_static(b"\x00\xff{not even JSON"), received_at: now() }
 }
 
-async fn an_event_is_kept_as_it_came(database: &TestDatabase) {
+async fn event_is_stored_with_original_bytes(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let unhandled = other("evt_1", "invoice.paid", EventContent::Unhandled);
@@ -61,12 +61,12 @@ async fn an_event_is_kept_as_it_came(database: &TestDatabase) {
     assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
 }
 
-async fn no_events_are_no_work(database: &TestDatabase) {
+async fn empty_batch_does_nothing(database: &TestDatabase) {
     let store = database.store().await;
     assert!(store.apply(vec![]).await.expect("an answer").is_empty());
 }
 
-async fn a_batch_answers_in_the_order_in_which_it_was_given(database: &TestDatabase) {
+async fn batch_outcomes_keep_event_order(database: &TestDatabase) {
     let store = database.store().await;
     let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
     let (event, nobodys) = (one.succeeded(), PaymentEvent { payment_id: None, ..two.succeeded() });
@@ -85,7 +85,7 @@ async fn a_batch_answers_in_the_order_in_which_it_was_given(database: &TestDatab
     assert_eq!(status(&store, &two.order.id).await, OrderStatus::PaymentFailed);
 }
 
-async fn a_large_batch_over_many_orders_is_one_transaction(database: &TestDatabase) {
+async fn large_batch_over_many_orders_is_applied(database: &TestDatabase) {
     let store = database.store().await;
     let mut events = Vec::new();
     for _ in 0..128 {
@@ -94,12 +94,12 @@ async fn a_large_batch_over_many_orders_is_one_transaction(database: &TestDataba
     }
     let outcomes = apply(&store, &events).await;
     assert!(outcomes.iter().all(|outcome| *outcome == EventOutcome::Applied));
-    assert_eq!(told(database, "order.paid").await, 128);
+    assert_eq!(published(database, "order.paid").await, 128);
     assert_eq!(rows(database, "inbox").await, 256);
     invariants::check(database).await;
 }
 
-async fn a_batch_that_fails_leaves_nothing(database: &TestDatabase) {
+async fn failed_batch_leaves_nothing(database: &TestDatabase) {
     let store = database.store().await;
     let (good, bad) = (Payment::begin(&store).await, Payment::begin(&store).await);
     let corrupt = format!("UPDATE payments SET facts = '[]' WHERE id = '{}'", bad.id);
@@ -112,18 +112,18 @@ async fn a_batch_that_fails_leaves_nothing(database: &TestDatabase) {
     assert_eq!(apply(&store, &[good.succeeded()]).await, [EventOutcome::Applied]);
 }
 
-async fn a_failed_event_is_kept(database: &TestDatabase) {
+async fn failed_event_is_stored(database: &TestDatabase) {
     let store = database.store().await;
     let event = Payment::begin(&store).await.succeeded();
     for reason in ["first", "second"] {
-        store.keep_failed(event.delivery(), reason.to_owned()).await.expect("a commit");
+        store.record_failed_event(event.delivery(), reason.to_owned()).await.expect("a commit");
         let row = database.texts("SELECT outcome || ' ' || reason AS value FROM inbox").await;
         assert_eq!(row, ["failed first"]);
     }
     assert_eq!(database.payload(&event.id).await.expect("a row"), event.payload());
 }
 
-async fn what_is_paid_stays_paid(database: &TestDatabase) {
+async fn paid_order_stays_paid(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
@@ -139,7 +139,7 @@ async fn what_is_paid_stays_paid(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_success_after_a_cancelation_is_not_lost(database: &TestDatabase) {
+async fn success_after_cancelation_counts(database: &TestDatabase) {
     let store = database.store().await;
     let first = Payment::begin(&store).await;
     apply(&store, &[first.canceled()]).await;
@@ -150,7 +150,7 @@ async fn a_success_after_a_cancelation_is_not_lost(database: &TestDatabase) {
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
 }
 
-async fn each_failure_is_told_once(database: &TestDatabase) {
+async fn each_failure_is_published_once(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     for (charge, seconds) in [("ch_1", 1), ("ch_1", 2), ("ch_2", 3), ("ch_1", 4)] {
@@ -160,11 +160,14 @@ async fn each_failure_is_told_once(database: &TestDatabase) {
     assert_eq!(database.texts(sql).await, ["ch_1", "ch_2"]);
 }
 
-async fn a_kept_event_counts_once_it_is_replayed(database: &TestDatabase) {
+async fn failed_event_counts_once_replayed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let success = payment.succeeded().delivery();
-    store.keep_failed(success.clone(), "a fault that is repaired since".to_owned()).await.expect("a commit");
+    store
+        .record_failed_event(success.clone(), "a fault that is repaired since".to_owned())
+        .await
+        .expect("a commit");
     assert_eq!(store.apply(vec![success.clone()]).await.expect("a commit"), [EventOutcome::Duplicate]);
     let kept = store.failed_events(None, 10).await.expect("a read");
     let kept: Vec<_> = kept.into_iter().map(|event| (event.event_id, event.payload)).collect();
@@ -173,13 +176,13 @@ async fn a_kept_event_counts_once_it_is_replayed(database: &TestDatabase) {
 
     assert_eq!(store.replay(success.clone()).await.expect("a commit"), EventOutcome::Applied);
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
-    assert_eq!(told(database, "order.paid").await, 1);
+    assert_eq!(published(database, "order.paid").await, 1);
     assert!(store.failed_events(None, 10).await.expect("a read").is_empty());
     let sql = "SELECT outcome || ' ' || coalesce(reason, '-') || ' ' || order_id AS value FROM inbox";
     assert_eq!(database.texts(sql).await, [format!("applied - {}", payment.order.id)]);
 }
 
-async fn old_bytes_are_forgotten_and_nothing_else(database: &TestDatabase) {
+async fn clearing_old_payloads_keeps_everything_else(database: &TestDatabase) {
     let store = database.store().await;
     let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
     let received =
@@ -192,7 +195,7 @@ async fn old_bytes_are_forgotten_and_nothing_else(database: &TestDatabase) {
     let unreadable = Delivery { received_at: later(-20), ..unreadable };
     store.apply(vec![unreadable.clone()]).await.expect("a commit");
 
-    let forget = async |seconds| store.forget_payloads(later(seconds), 1).await.expect("a commit");
+    let forget = async |seconds| store.clear_event_payloads(later(seconds), 1).await.expect("a commit");
     assert_eq!(forget(-20).await, 0, "nothing came before that");
     assert_eq!((forget(0).await, forget(0).await, forget(0).await), (1, 1, 0), "the oldest first, each once");
     for (id, kept) in [(&first.id, false), (&second.id, false), (&young.id, true), (&"evt_odd".into(), true)]

@@ -14,18 +14,18 @@ use quittance_test_support::{
     place, place_counted,
 };
 
-use crate::{apply, hear, invariants, order, status, told};
+use crate::{apply, apply_one, invariants, order, published, status};
 
 on_both_databases! {
-    an_order_expires_when_its_time_is_over,
-    its_attempt_is_closed_first,
-    an_order_on_which_money_may_be_on_its_way_does_not_expire,
-    money_after_the_expiry_takes_the_goods_again,
-    money_after_the_expiry_is_reviewed_where_the_goods_are_gone,
-    orders_are_looked_at_one_by_one,
-    an_order_is_looked_at_again_by_what_is_left_to_find_out,
-    a_wish_for_a_look_during_a_look_stands,
-    a_live_attempt_puts_the_expiry_off,
+    unpaid_order_expires_at_its_deadline,
+    expiring_order_closes_its_attempt_first,
+    order_with_processing_payment_does_not_expire,
+    payment_after_expiry_takes_stock_again,
+    payment_after_expiry_without_stock_is_reviewed,
+    due_orders_are_claimed_once,
+    next_check_depends_on_order_state,
+    check_scheduled_during_check_is_kept,
+    live_attempt_postpones_expiry,
 }
 
 const HOUR: i64 = 60 * 60;
@@ -50,7 +50,7 @@ async fn stock(store: &Store, order: &Order) -> Option<u32> {
     store.product(order.lines[0].product_id.clone()).await.expect("a read").expect("a product").stock
 }
 
-async fn an_order_expires_when_its_time_is_over(database: &TestDatabase) {
+async fn unpaid_order_expires_at_its_deadline(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place_counted(&store, 2).await;
     assert_eq!(placed.expires_at, later(EXPIRY_S));
@@ -58,7 +58,10 @@ async fn an_order_expires_when_its_time_is_over(database: &TestDatabase) {
     assert!(matches!(early, CloseOutcome::NotPossible(OrderStatus::Pending)), "{early:?}");
     let CloseOutcome::Done(ended) = expire(&store, &placed.id, EXPIRY_S).await else { panic!() };
     assert_eq!((ended.status, stock(&store, &placed).await), (OrderStatus::Expired, Some(2)));
-    assert_eq!((told(database, "order.expired").await, told(database, "order.canceled").await), (1, 0));
+    assert_eq!(
+        (published(database, "order.expired").await, published(database, "order.canceled").await),
+        (1, 0)
+    );
     let again = expire(&store, &placed.id, EXPIRY_S).await;
     assert!(matches!(again, CloseOutcome::NotPossible(OrderStatus::Expired)), "{again:?}");
     let canceled = store
@@ -69,7 +72,7 @@ async fn an_order_expires_when_its_time_is_over(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn its_attempt_is_closed_first(database: &TestDatabase) {
+async fn expiring_order_closes_its_attempt_first(database: &TestDatabase) {
     let store = database.store().await;
     let payment = payment_on(&store, place_counted(&store, 2).await).await;
     apply(&store, &[payment.failed("ch_1")]).await;
@@ -86,7 +89,7 @@ async fn its_attempt_is_closed_first(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn an_order_on_which_money_may_be_on_its_way_does_not_expire(database: &TestDatabase) {
+async fn order_with_processing_payment_does_not_expire(database: &TestDatabase) {
     let store = database.store().await;
     for (open, expected) in [
         (OpenStatus::AwaitsTransfer, OrderStatus::Pending),
@@ -122,14 +125,14 @@ async fn expired(store: &Store) -> Payment {
     payment
 }
 
-async fn money_after_the_expiry_takes_the_goods_again(database: &TestDatabase) {
+async fn payment_after_expiry_takes_stock_again(database: &TestDatabase) {
     let store = database.store().await;
     let payment = expired(&store).await;
     apply(&store, &[payment.succeeded()]).await;
     apply(&store, &[payment.succeeded().after(1)]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     assert_eq!(stock(&store, &payment.order).await, Some(0));
-    assert_eq!((told(database, "order.expired").await, told(database, "order.paid").await), (1, 1));
+    assert_eq!((published(database, "order.expired").await, published(database, "order.paid").await), (1, 1));
     let decisions = "SELECT kind || ' ' || subject AS value FROM decisions WHERE kind = 'restocked'";
     assert_eq!(database.texts(decisions).await, ["restocked taken"]);
     // Where nothing was counted, nothing can be missing.
@@ -141,7 +144,7 @@ async fn money_after_the_expiry_takes_the_goods_again(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn money_after_the_expiry_is_reviewed_where_the_goods_are_gone(database: &TestDatabase) {
+async fn payment_after_expiry_without_stock_is_reviewed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = expired(&store).await;
     let product = store.product(payment.order.lines[0].product_id.clone()).await.expect("a read");
@@ -158,11 +161,11 @@ async fn money_after_the_expiry_is_reviewed_where_the_goods_are_gone(database: &
     let reason = Some(ReviewReason::SucceededAfterExpiry);
     assert_eq!((order.status, order.review_reason), (OrderStatus::Review, reason));
     assert_eq!(stock(&store, &payment.order).await, Some(2));
-    assert_eq!(told(database, "order.review_required").await, 1);
+    assert_eq!(published(database, "order.review_required").await, 1);
     invariants::check(database).await;
 }
 
-async fn orders_are_looked_at_one_by_one(database: &TestDatabase) {
+async fn due_orders_are_claimed_once(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
     assert!(due(&store, EXPIRY_S - 1).await.is_empty());
@@ -173,7 +176,7 @@ async fn orders_are_looked_at_one_by_one(database: &TestDatabase) {
     assert!(found.attempts.is_empty());
 }
 
-async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &TestDatabase) {
+async fn next_check_depends_on_order_state(database: &TestDatabase) {
     let store = database.store().await;
     let check = "SELECT CAST(check_at IS NULL AS integer) FROM orders";
     let (paid, flying) = (Payment::begin(&store).await, Payment::begin(&store).await);
@@ -189,7 +192,7 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
     assert_eq!(due(&store, EXPIRY_S + HOUR).await, [flying.order.id]);
     // A refund on its way is asked for after a while.
     let refund = paid.refund("re_1", None, 100, (RefundStatus::Pending, 1));
-    hear(&store, refund).await;
+    apply_one(&store, refund).await;
     assert!(due(&store, 6 * HOUR - 1).await.iter().all(|id| *id != paid.order.id));
     assert!(due(&store, 6 * HOUR).await.contains(&paid.order.id));
     let found = look_at(&store, &paid.order.id).await;
@@ -203,7 +206,7 @@ async fn an_order_is_looked_at_again_by_what_is_left_to_find_out(database: &Test
 }
 
 /// By the clock of another process it may be wished for in what is the future here.
-async fn a_wish_for_a_look_during_a_look_stands(database: &TestDatabase) {
+async fn check_scheduled_during_check_is_kept(database: &TestDatabase) {
     let store = database.store().await;
     for ahead in [-5, 5] {
         let payment = Payment::begin(&store).await;
@@ -218,7 +221,7 @@ async fn a_wish_for_a_look_during_a_look_stands(database: &TestDatabase) {
     }
 }
 
-async fn a_live_attempt_puts_the_expiry_off(database: &TestDatabase) {
+async fn live_attempt_postpones_expiry(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
     for (live_until, expected) in [(EXPIRY_S - 5, EXPIRY_S), (EXPIRY_S + 5, EXPIRY_S + 5)] {

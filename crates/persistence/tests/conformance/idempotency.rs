@@ -5,27 +5,27 @@ use quittance_domain::id::{OrderId, PaymentId};
 use quittance_persistence::{Claim, ClaimKeyOutcome, Error, IdempotentRequest, Reply, ReplySecret, Store};
 use quittance_test_support::{TestDatabase, id, later, on_both_databases};
 
-use crate::{keyed, rows};
+use crate::{idempotent_request, rows};
 
 on_both_databases! {
-    a_key_is_new_then_in_flight_then_replayed,
-    a_key_belongs_to_one_request,
-    keys_of_different_callers_have_nothing_to_do_with_each_other,
-    a_lease_that_ran_out_is_taken_over,
-    a_key_is_forgotten_after_a_day,
-    replies_of_a_time_before_are_forgotten,
-    a_released_key_is_new_again,
-    only_who_holds_a_key_can_complete_or_release_it,
-    of_many_claims_at_once_one_wins,
-    of_many_takeovers_at_once_one_wins,
-    claims_and_releases_at_once_find_a_way,
+    key_is_new_then_in_progress_then_replayed,
+    key_with_other_request_is_mismatch,
+    keys_of_different_callers_are_independent,
+    expired_lease_is_taken_over,
+    key_expires_after_a_day,
+    old_keys_are_deleted,
+    released_key_can_be_claimed_again,
+    key_is_completed_or_released_only_with_its_claim,
+    concurrent_claims_have_one_winner,
+    concurrent_takeovers_have_one_winner,
+    concurrent_claims_and_releases_make_progress,
 }
 
 fn at(seconds: i64, request: IdempotentRequest) -> IdempotentRequest {
     IdempotentRequest {
         now: later(seconds),
         lease_until: later(seconds + 60),
-        forget_before: later(seconds - 24 * 60 * 60),
+        expired_before: later(seconds - 24 * 60 * 60),
         ..request
     }
 }
@@ -41,7 +41,7 @@ fn reply(secret: Option<ReplySecret>) -> Reply {
     Reply { status: 200, body: r#"{"ok":true}"#.to_owned(), secret }
 }
 
-async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
+async fn key_is_new_then_in_progress_then_replayed(database: &TestDatabase) {
     let store = database.store().await;
     let secrets = [
         None,
@@ -50,11 +50,14 @@ async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
     ];
     for (number, secret) in secrets.into_iter().enumerate() {
         let key = format!("key-{number}");
-        let claim = claim(&store, keyed(&key)).await;
-        assert!(matches!(store.claim_key(at(59, keyed(&key))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
+        let claim = claim(&store, idempotent_request(&key)).await;
+        assert!(matches!(
+            store.claim_key(at(59, idempotent_request(&key))).await,
+            Ok(ClaimKeyOutcome::InProgress)
+        ));
         store.complete_key(claim, reply(secret.clone())).await.expect("a commit");
         for seconds in [0, 61, 24 * 60 * 60] {
-            let again = store.claim_key(at(seconds, keyed(&key))).await.expect("an answer");
+            let again = store.claim_key(at(seconds, idempotent_request(&key))).await.expect("an answer");
             assert!(
                 matches!(&again, ClaimKeyOutcome::Replay(stored) if *stored == reply(secret.clone())),
                 "{again:?}"
@@ -63,10 +66,11 @@ async fn a_key_is_new_then_in_flight_then_replayed(database: &TestDatabase) {
     }
 }
 
-async fn a_key_belongs_to_one_request(database: &TestDatabase) {
+async fn key_with_other_request_is_mismatch(database: &TestDatabase) {
     let store = database.store().await;
-    let claim = claim(&store, keyed("a")).await;
-    let other = || IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    let claim = claim(&store, idempotent_request("a")).await;
+    let other =
+        || IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..idempotent_request("a") };
     // In flight, after its lease, and after its answer: another request does not get this key.
     assert!(matches!(store.claim_key(other()).await, Ok(ClaimKeyOutcome::Mismatch)));
     assert!(matches!(store.claim_key(at(61, other())).await, Ok(ClaimKeyOutcome::Mismatch)));
@@ -74,79 +78,95 @@ async fn a_key_belongs_to_one_request(database: &TestDatabase) {
     assert!(matches!(store.claim_key(other()).await, Ok(ClaimKeyOutcome::Mismatch)));
 }
 
-async fn keys_of_different_callers_have_nothing_to_do_with_each_other(database: &TestDatabase) {
+async fn keys_of_different_callers_are_independent(database: &TestDatabase) {
     let store = database.store().await;
-    let mine = claim(&store, keyed("a")).await;
-    let other = IdempotentRequest { scope: "key_other".to_owned(), ..keyed("a") };
+    let mine = claim(&store, idempotent_request("a")).await;
+    let other = IdempotentRequest { scope: "key_other".to_owned(), ..idempotent_request("a") };
     let theirs = claim(&store, other.clone()).await;
     store.complete_key(mine, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(other.clone()).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
+    assert!(matches!(store.claim_key(other.clone()).await, Ok(ClaimKeyOutcome::InProgress)));
     store.release_key(theirs).await.expect("a commit");
     claim(&store, other).await;
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(_))));
+    assert!(matches!(store.claim_key(idempotent_request("a")).await, Ok(ClaimKeyOutcome::Replay(_))));
 }
 
-async fn a_lease_that_ran_out_is_taken_over(database: &TestDatabase) {
+async fn expired_lease_is_taken_over(database: &TestDatabase) {
     let store = database.store().await;
-    let first = claim(&store, keyed("a")).await;
-    let second = claim(&store, at(60, keyed("a"))).await;
+    let first = claim(&store, idempotent_request("a")).await;
+    let second = claim(&store, at(60, idempotent_request("a"))).await;
     assert_ne!(first, second);
-    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
+    assert!(matches!(
+        store.claim_key(at(61, idempotent_request("a"))).await,
+        Ok(ClaimKeyOutcome::InProgress)
+    ));
     let late = store.complete_key(first, reply(None)).await;
     assert!(matches!(late, Err(Error::ClaimLost)), "{late:?}");
     store.complete_key(second, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(at(200, keyed("a"))).await, Ok(ClaimKeyOutcome::Replay(_))));
+    assert!(matches!(
+        store.claim_key(at(200, idempotent_request("a"))).await,
+        Ok(ClaimKeyOutcome::Replay(_))
+    ));
 }
 
-async fn a_key_is_forgotten_after_a_day(database: &TestDatabase) {
+async fn key_expires_after_a_day(database: &TestDatabase) {
     let store = database.store().await;
     let day = 24 * 60 * 60;
-    let first = claim(&store, keyed("a")).await;
+    let first = claim(&store, idempotent_request("a")).await;
     store.complete_key(first, reply(None)).await.expect("a commit");
-    assert!(matches!(store.claim_key(at(day, keyed("a"))).await, Ok(ClaimKeyOutcome::Replay(_))));
-    let other = IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") };
+    assert!(matches!(
+        store.claim_key(at(day, idempotent_request("a"))).await,
+        Ok(ClaimKeyOutcome::Replay(_))
+    ));
+    let other = IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..idempotent_request("a") };
     let second = claim(&store, at(day + 1, other.clone())).await;
     assert_eq!(rows(database, "idempotency_keys").await, 1);
     store.complete_key(second, reply(None)).await.expect("a commit");
     assert!(matches!(store.claim_key(at(day + 2, other)).await, Ok(ClaimKeyOutcome::Replay(_))));
 }
 
-async fn replies_of_a_time_before_are_forgotten(database: &TestDatabase) {
+async fn old_keys_are_deleted(database: &TestDatabase) {
     let store = database.store().await;
     for (key, seconds) in [("old", 0), ("new", 10)] {
-        let claim = claim(&store, at(seconds, keyed(key))).await;
+        let claim = claim(&store, at(seconds, idempotent_request(key))).await;
         store.complete_key(claim, reply(None)).await.expect("a commit");
     }
     for (before, forgotten) in [(0, 0), (10, 1), (10, 0)] {
-        assert_eq!(store.forget_replies(later(before)).await.expect("a commit"), forgotten);
+        assert_eq!(store.delete_idempotency_keys(later(before)).await.expect("a commit"), forgotten);
     }
     assert_eq!(database.texts("SELECT key AS value FROM idempotency_keys").await, ["new"]);
 }
 
-async fn a_released_key_is_new_again(database: &TestDatabase) {
+async fn released_key_can_be_claimed_again(database: &TestDatabase) {
     let store = database.store().await;
-    let first = claim(&store, keyed("a")).await;
+    let first = claim(&store, idempotent_request("a")).await;
     store.release_key(first.clone()).await.expect("a commit");
     store.release_key(first).await.expect("nothing to do");
     // Its request came to nothing, so another one may have the key.
-    claim(&store, IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..keyed("a") }).await;
+    claim(
+        &store,
+        IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..idempotent_request("a") },
+    )
+    .await;
 }
 
-async fn only_who_holds_a_key_can_complete_or_release_it(database: &TestDatabase) {
+async fn key_is_completed_or_released_only_with_its_claim(database: &TestDatabase) {
     let store = database.store().await;
-    let lost = claim(&store, keyed("a")).await;
-    let held = claim(&store, at(60, keyed("a"))).await;
+    let lost = claim(&store, idempotent_request("a")).await;
+    let held = claim(&store, at(60, idempotent_request("a"))).await;
     store.release_key(lost.clone()).await.expect("nothing to do");
     let refused = store.complete_key(lost, reply(None)).await;
     assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
-    assert!(matches!(store.claim_key(at(61, keyed("a"))).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
+    assert!(matches!(
+        store.claim_key(at(61, idempotent_request("a"))).await,
+        Ok(ClaimKeyOutcome::InProgress)
+    ));
     store.complete_key(held.clone(), reply(None)).await.expect("a commit");
     store.release_key(held.clone()).await.expect("nothing to do");
     // Who did the work may say more exactly what came of it.
     let exact = Reply { status: 202, ..reply(None) };
     store.complete_key(held, exact.clone()).await.expect("a commit");
     assert!(
-        matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == exact)
+        matches!(store.claim_key(idempotent_request("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == exact)
     );
 }
 
@@ -161,28 +181,28 @@ async fn claim_at_once(database: &TestDatabase, request: IdempotentRequest) -> (
     for claimed in join_all(claims).await {
         match claimed.expect("a task").expect("an answer") {
             ClaimKeyOutcome::New(_) => new += 1,
-            ClaimKeyOutcome::InFlightAttempt => in_flight += 1,
+            ClaimKeyOutcome::InProgress => in_flight += 1,
             other => panic!("{other:?}"),
         }
     }
     (new, in_flight)
 }
 
-async fn of_many_claims_at_once_one_wins(database: &TestDatabase) {
-    assert_eq!(claim_at_once(database, keyed("a")).await, (1, 49));
+async fn concurrent_claims_have_one_winner(database: &TestDatabase) {
+    assert_eq!(claim_at_once(database, idempotent_request("a")).await, (1, 49));
 }
 
-async fn of_many_takeovers_at_once_one_wins(database: &TestDatabase) {
-    claim(&database.store().await, keyed("a")).await;
-    assert_eq!(claim_at_once(database, at(60, keyed("a"))).await, (1, 49));
+async fn concurrent_takeovers_have_one_winner(database: &TestDatabase) {
+    claim(&database.store().await, idempotent_request("a")).await;
+    assert_eq!(claim_at_once(database, at(60, idempotent_request("a"))).await, (1, 49));
 }
 
-async fn claims_and_releases_at_once_find_a_way(database: &TestDatabase) {
+async fn concurrent_claims_and_releases_make_progress(database: &TestDatabase) {
     let store = database.store().await;
     let work = (0..200).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
-            if let ClaimKeyOutcome::New(claim) = store.claim_key(keyed("a")).await? {
+            if let ClaimKeyOutcome::New(claim) = store.claim_key(idempotent_request("a")).await? {
                 store.release_key(claim).await?;
             }
             Ok::<_, Error>(())
@@ -191,5 +211,5 @@ async fn claims_and_releases_at_once_find_a_way(database: &TestDatabase) {
     for done in join_all(work).await {
         done.expect("a task").expect("neither lost nor refused");
     }
-    claim(&store, keyed("a")).await;
+    claim(&store, idempotent_request("a")).await;
 }

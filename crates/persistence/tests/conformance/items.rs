@@ -14,12 +14,12 @@ use quittance_test_support::{
 use crate::{apply, invariants, order, rows};
 
 on_both_databases! {
-    an_order_is_priced_anew,
-    stock_is_exchanged,
-    what_can_not_be_had_changes_nothing,
-    a_live_attempt_is_closed_first,
-    items_of_an_order_that_is_not_open_stand,
-    an_attempt_that_was_given_up_pays_no_new_price,
+    item_change_recomputes_price,
+    item_change_exchanges_stock,
+    unavailable_items_change_nothing,
+    item_change_closes_live_attempt_first,
+    item_change_of_closed_order_is_refused,
+    success_of_refused_attempt_at_old_price_is_reviewed,
 }
 
 async fn change(store: &Store, id: &OrderId, items: &[(&Product, u32)]) -> ChangeOrderOutcome {
@@ -44,7 +44,7 @@ async fn left(store: &Store, product: &Product) -> Option<u32> {
     store.product(product.id.clone()).await.expect("a read").expect("a product").stock
 }
 
-async fn an_order_is_priced_anew(database: &TestDatabase) {
+async fn item_change_recomputes_price(database: &TestDatabase) {
     let store = database.store().await;
     let (before, cup) = (place(&store).await, stored(&store, None).await);
     let ChangeOrderOutcome::Done(after) = change(&store, &before.id, &[(&cup, 3)]).await else { panic!() };
@@ -57,7 +57,7 @@ async fn an_order_is_priced_anew(database: &TestDatabase) {
     assert!(matches!(store.begin_attempt(new_attempt(&after)).await, Ok(BeginAttemptOutcome::Recorded(_))));
 }
 
-async fn stock_is_exchanged(database: &TestDatabase) {
+async fn item_change_exchanges_stock(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place_counted(&store, 5).await;
     let pot = store.product(placed.lines[0].product_id.clone()).await.expect("a read").expect("a product");
@@ -80,7 +80,7 @@ async fn stock_is_exchanged(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn what_can_not_be_had_changes_nothing(database: &TestDatabase) {
+async fn unavailable_items_change_nothing(database: &TestDatabase) {
     let store = database.store().await;
     let before = place_counted(&store, 5).await;
     let pot = store.product(before.lines[0].product_id.clone()).await.expect("a read").expect("a product");
@@ -92,14 +92,14 @@ async fn what_can_not_be_had_changes_nothing(database: &TestDatabase) {
     assert_eq!((short[0].line, short[0].available), (0, 5));
     let unpriced = change(&store, &before.id, &[(&pot, 1), (&gone, 1)]).await;
     assert!(
-        matches!(unpriced, ChangeOrderOutcome::Unpriced(PricingError::NotForSale { line: 1 })),
+        matches!(unpriced, ChangeOrderOutcome::PricingFailed(PricingError::NotForSale { line: 1 })),
         "{unpriced:?}"
     );
     assert_eq!(order(&store, &before.id).await, before);
     assert_eq!(left(&store, &pot).await, Some(3));
 }
 
-async fn a_live_attempt_is_closed_first(database: &TestDatabase) {
+async fn item_change_closes_live_attempt_first(database: &TestDatabase) {
     let store = database.store().await;
     let (payment, cup) = (Payment::begin(&store).await, stored(&store, None).await);
     apply(&store, &[payment.created()]).await;
@@ -118,7 +118,7 @@ async fn a_live_attempt_is_closed_first(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn items_of_an_order_that_is_not_open_stand(database: &TestDatabase) {
+async fn item_change_of_closed_order_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let cup = stored(&store, None).await;
     let (paid, flying) = (Payment::begin(&store).await, Payment::begin(&store).await);
@@ -138,7 +138,7 @@ async fn items_of_an_order_that_is_not_open_stand(database: &TestDatabase) {
 }
 
 /// It was out of reach, the items were changed, and now it is heard of again.
-async fn an_attempt_that_was_given_up_pays_no_new_price(database: &TestDatabase) {
+async fn success_of_refused_attempt_at_old_price_is_reviewed(database: &TestDatabase) {
     let store = database.store().await;
     let cup = stored(&store, None).await;
     for price_stands in [true, false] {

@@ -1,28 +1,29 @@
 //! What every phase of the store promises, on both databases.
 
+mod attempt_claims;
 mod attempts;
-mod capture;
-mod catalogue;
+mod canceled_callers;
+mod captures;
 mod closing;
 mod convergence;
 mod direct_charges;
 mod disputes;
 mod events;
 mod expiry;
-mod gate;
-mod hang_ups;
-mod healing;
 mod idempotency;
 mod invariants;
 mod items;
 mod migrations;
-mod news;
 mod oauth;
-mod observing;
+mod observations;
+mod order_versions;
 mod orders;
 mod outbound;
 mod outbound_endpoints;
+mod payment_matching;
 mod placing;
+mod products;
+mod recovery;
 mod refunds;
 mod schema;
 mod secret_keys;
@@ -34,7 +35,6 @@ mod stock;
 mod stripe_accounts;
 mod timeline;
 mod unlinking;
-mod work;
 
 use quittance_domain::event::EventOutcome;
 use quittance_domain::id::OrderId;
@@ -58,18 +58,18 @@ async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<EventOutcome> {
 }
 
 /// Takes an event about a Checkout Session, a refund or a dispute in.
-async fn hear(store: &Store, event: impl Into<MoneyEvent>) -> EventOutcome {
+async fn apply_one(store: &Store, event: impl Into<MoneyEvent>) -> EventOutcome {
     let outcomes = store.apply(vec![event.into().delivery()]).await.expect("a commit");
     outcomes[0]
 }
 
 /// How often this was told to the shop's systems, over all orders.
-async fn told(database: &TestDatabase, kind: &str) -> i64 {
+async fn published(database: &TestDatabase, kind: &str) -> i64 {
     database.scalar_i64(&format!("SELECT count(*) FROM outbox WHERE kind = '{kind}'")).await
 }
 
 /// Takes events about sellers in, all in one transaction.
-async fn hear_sellers(store: &Store, events: &[SellerEvent]) -> Vec<EventOutcome> {
+async fn apply_seller_events(store: &Store, events: &[SellerEvent]) -> Vec<EventOutcome> {
     store.apply(events.iter().map(SellerEvent::delivery).collect()).await.expect("a commit")
 }
 
@@ -85,14 +85,14 @@ async fn store_with(database: &TestDatabase, change: impl FnOnce(&mut StoreConfi
 }
 
 /// A request with an idempotency key that is worked on for a minute.
-fn keyed(key: &str) -> IdempotentRequest {
+fn idempotent_request(key: &str) -> IdempotentRequest {
     IdempotentRequest {
         scope: "public".to_owned(),
         key: key.to_owned(),
         fingerprint: "POST /v1/orders 1".to_owned(),
         now: now(),
         lease_until: later(60),
-        forget_before: later(-24 * 60 * 60),
+        expired_before: later(-24 * 60 * 60),
     }
 }
 

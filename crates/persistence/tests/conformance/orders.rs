@@ -14,12 +14,12 @@ use quittance_test_support::{
 use crate::{apply, order};
 
 on_both_databases! {
-    orders_are_listed_newest_first_page_by_page,
-    orders_are_found_by_what_they_have,
-    an_order_is_found_by_its_payment_intent,
-    an_order_changes_in_what_is_given_only,
-    a_paid_order_changes_in_the_shops_words_only,
-    an_unknown_order_is_not_found,
+    orders_are_listed_newest_first_in_pages,
+    orders_are_filtered,
+    order_is_found_by_payment_intent,
+    order_change_keeps_other_fields,
+    paid_order_change_is_limited_to_metadata,
+    unknown_order_is_not_found,
 }
 
 async fn ids(store: &Store, filter: OrderFilter, limit: u8, after: Option<&OrderId>) -> (Vec<OrderId>, bool) {
@@ -32,7 +32,7 @@ async fn found(store: &Store, filter: OrderFilter) -> Vec<OrderId> {
     ids(store, filter, 100, None).await.0
 }
 
-async fn orders_are_listed_newest_first_page_by_page(database: &TestDatabase) {
+async fn orders_are_listed_newest_first_in_pages(database: &TestDatabase) {
     let store = database.store().await;
     let mut expected = Vec::new();
     for _ in 0..5 {
@@ -59,7 +59,7 @@ async fn placed(store: &Store, change: impl FnOnce(&mut NewOrder)) -> Order {
     }
 }
 
-async fn orders_are_found_by_what_they_have(database: &TestDatabase) {
+async fn orders_are_filtered(database: &TestDatabase) {
     let store = database.store().await;
     let early = placed(&store, |new| new.now = later(-100)).await.id;
     let other = placed(&store, |new| {
@@ -93,10 +93,10 @@ async fn orders_are_found_by_what_they_have(database: &TestDatabase) {
     }
 }
 
-async fn an_order_is_found_by_its_payment_intent(database: &TestDatabase) {
+async fn order_is_found_by_payment_intent(database: &TestDatabase) {
     let store = database.store().await;
     let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
-    let find = async |id: &str| store.order_of_payment_intent(id.to_owned()).await.expect("a read");
+    let find = async |id: &str| store.order_by_payment_intent(id.to_owned()).await.expect("a read");
     assert_eq!(find(&one.payment_intent_id).await, None, "it is not known yet");
     apply(&store, &[one.created(), two.created()]).await;
     for payment in [&one, &two] {
@@ -131,7 +131,7 @@ async fn changed(store: &Store, change: OrderChange) -> Order {
     }
 }
 
-async fn an_order_changes_in_what_is_given_only(database: &TestDatabase) {
+async fn order_change_keeps_other_fields(database: &TestDatabase) {
     let store = database.store().await;
     let before = place(&store).await;
     let with_email = OrderChange {
@@ -161,7 +161,7 @@ async fn an_order_changes_in_what_is_given_only(database: &TestDatabase) {
     assert_eq!(order(&store, &before.id).await, after);
 }
 
-async fn a_paid_order_changes_in_the_shops_words_only(database: &TestDatabase) {
+async fn paid_order_change_is_limited_to_metadata(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
@@ -182,12 +182,12 @@ async fn a_paid_order_changes_in_the_shops_words_only(database: &TestDatabase) {
     assert_eq!(after, Order { metadata: Metadata::new(), version, updated_at, ..before });
 }
 
-async fn an_unknown_order_is_not_found(database: &TestDatabase) {
+async fn unknown_order_is_not_found(database: &TestDatabase) {
     let store = database.store().await;
     place(&store).await;
     let nobody = id(OrderId::from_uuid);
     assert_eq!(store.order(nobody.clone()).await.expect("a read"), None);
-    assert_eq!(store.order_of_payment_intent("pi_x".into()).await.expect("a read"), None);
+    assert_eq!(store.order_by_payment_intent("pi_x".into()).await.expect("a read"), None);
     assert!(store.client_secret_hashes(nobody.clone()).await.expect("a read").is_empty());
     assert!(matches!(store.change_order(change(&nobody, 0)).await, Ok(ChangeOrderOutcome::NotFound)));
 }

@@ -15,22 +15,22 @@ use quittance_persistence::{
 };
 use quittance_test_support::{Payment, TestDatabase, id, later, now, on_both_databases, place};
 
-use crate::{apply, hear, rows};
+use crate::{apply, apply_one, rows};
 
 on_both_databases! {
-    what_was_written_is_announced_once,
-    many_replicas_announce_nothing_twice,
-    a_message_shows_what_it_is_about,
-    what_went_back_and_what_is_disputed_is_shown_itself,
-    a_full_batch_leaves_no_earlier_message_of_an_order_behind,
-    first_attempts_of_an_order_go_in_order,
-    retries_hold_nothing_back,
-    what_is_taken_on_is_taken_by_one,
-    who_lost_its_lease_changes_nothing,
-    what_is_let_go_is_free_at_once,
-    an_endpoint_is_claimed_for_alone,
-    attempts_are_kept_with_what_came_of_them,
-    what_waits_is_counted,
+    each_event_is_published_once,
+    concurrent_publishers_publish_each_event_once,
+    message_contains_object_snapshot,
+    refund_and_dispute_messages_contain_their_object,
+    full_batch_includes_all_events_of_its_orders,
+    first_attempts_keep_message_order,
+    retries_do_not_block_later_messages,
+    due_delivery_is_claimed_by_one_worker,
+    result_after_lost_lease_is_ignored,
+    released_delivery_is_claimable_immediately,
+    claim_is_limited_to_wanted_endpoints,
+    attempts_are_recorded_with_their_outcomes,
+    backlog_counts_pending_deliveries,
 }
 
 pub(crate) fn renderer() -> Renderer {
@@ -138,7 +138,7 @@ pub(crate) async fn message(store: &Store, id: &str) -> Message {
     store.message(id.parse().expect("an id")).await.expect("a read").expect("a message")
 }
 
-async fn what_was_written_is_announced_once(database: &TestDatabase) {
+async fn each_event_is_published_once(database: &TestDatabase) {
     let store = database.store().await;
     let all = endpoint(&store, &["*"]).await;
     let paid = endpoint(&store, &["order.paid", "refund.*"]).await;
@@ -160,7 +160,7 @@ async fn what_was_written_is_announced_once(database: &TestDatabase) {
     assert!(claim(&store, &late).await.is_empty());
 }
 
-async fn many_replicas_announce_nothing_twice(database: &TestDatabase) {
+async fn concurrent_publishers_publish_each_event_once(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await, database.store().await];
     let to = endpoint(&stores[0], &["*"]).await;
     for _ in 0..40 {
@@ -185,7 +185,7 @@ async fn store_has_more(store: &Store) -> bool {
     store.outbound_work(now()).await.expect("a read").unpublished
 }
 
-async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
+async fn message_contains_object_snapshot(database: &TestDatabase) {
     let store = database.store().await;
     let order = place(&store).await;
     let product = order.lines[0].product_id.clone();
@@ -203,14 +203,14 @@ async fn a_message_shows_what_it_is_about(database: &TestDatabase) {
     );
 }
 
-async fn what_went_back_and_what_is_disputed_is_shown_itself(database: &TestDatabase) {
+async fn refund_and_dispute_messages_contain_their_object(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
-    hear(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
+    apply_one(&store, payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 1))).await;
     let seen = [DisputeStatus::WarningClosed, DisputeStatus::NeedsResponse, DisputeStatus::Lost];
     for (status, second) in seen.into_iter().zip(2..) {
-        hear(&store, payment.dispute("du_1", (status, second))).await;
+        apply_one(&store, payment.dispute("du_1", (status, second))).await;
     }
     publish(&store).await;
     let refund = store.refunds(payment.order.id.clone()).await.expect("a read").remove(0).refund.id;
@@ -230,7 +230,7 @@ async fn what_went_back_and_what_is_disputed_is_shown_itself(database: &TestData
     }
 }
 
-async fn a_full_batch_leaves_no_earlier_message_of_an_order_behind(database: &TestDatabase) {
+async fn full_batch_includes_all_events_of_its_orders(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let order = known_order(&store).await;
@@ -241,11 +241,11 @@ async fn a_full_batch_leaves_no_earlier_message_of_an_order_behind(database: &Te
     write_as(database, &early_id, &order, "order.paid", 3).await;
     assert_eq!(store.publish(1, renderer(), now()).await.expect("a commit"), 2);
     record(&store, Vec::new()).await;
-    database.execute("UPDATE deliveries SET holds_back = NULL WHERE sequence = 1").await;
+    database.execute("UPDATE deliveries SET ordering_key = NULL WHERE sequence = 1").await;
     assert_eq!(ids(&claim(&store, &to).await), [late_id.as_str()]);
 }
 
-async fn first_attempts_of_an_order_go_in_order(database: &TestDatabase) {
+async fn first_attempts_keep_message_order(database: &TestDatabase) {
     let store = database.store().await;
     let (to, other) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
     let order = place(&store).await;
@@ -267,7 +267,7 @@ async fn first_attempts_of_an_order_go_in_order(database: &TestDatabase) {
     assert_eq!(claim(&store, &other).await.len(), 2, "another endpoint is at its own first");
 }
 
-async fn retries_hold_nothing_back(database: &TestDatabase) {
+async fn retries_do_not_block_later_messages(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let order = place(&store).await;
@@ -283,7 +283,7 @@ async fn retries_hold_nothing_back(database: &TestDatabase) {
     assert!(message(&store, &second).await.deliveries[0].state == DeliveryState::Pending);
 }
 
-async fn what_is_taken_on_is_taken_by_one(database: &TestDatabase) {
+async fn due_delivery_is_claimed_by_one_worker(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let to = endpoint(&stores[0], &["*"]).await;
     for _ in 0..60 {
@@ -304,7 +304,7 @@ async fn what_is_taken_on_is_taken_by_one(database: &TestDatabase) {
     assert_eq!(taken.len(), 60);
 }
 
-async fn who_lost_its_lease_changes_nothing(database: &TestDatabase) {
+async fn result_after_lost_lease_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -328,7 +328,7 @@ async fn who_lost_its_lease_changes_nothing(database: &TestDatabase) {
     assert_eq!(message(&store, &id).await.deliveries[0].state, DeliveryState::Delivered);
 }
 
-async fn what_is_let_go_is_free_at_once(database: &TestDatabase) {
+async fn released_delivery_is_claimable_immediately(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -336,7 +336,7 @@ async fn what_is_let_go_is_free_at_once(database: &TestDatabase) {
     let first = claim(&store, &to).await;
     let let_go = async |claimed: &[ClaimedDelivery]| {
         let claims = claimed.iter().map(|delivery| delivery.claim.clone()).collect();
-        store.let_deliveries_go(claims).await.expect("a commit");
+        store.release_deliveries(claims).await.expect("a commit");
     };
     let_go(&first).await;
     let second = claim(&store, &to).await;
@@ -345,7 +345,7 @@ async fn what_is_let_go_is_free_at_once(database: &TestDatabase) {
     assert!(claim(&store, &to).await.is_empty(), "only who has it may let it go");
 }
 
-async fn an_endpoint_is_claimed_for_alone(database: &TestDatabase) {
+async fn claim_is_limited_to_wanted_endpoints(database: &TestDatabase) {
     let store = database.store().await;
     let (first, second) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
     for _ in 0..5 {
@@ -362,7 +362,7 @@ async fn an_endpoint_is_claimed_for_alone(database: &TestDatabase) {
     assert_eq!(store.outbound_work(now()).await.expect("a read").due.len(), 2);
 }
 
-async fn attempts_are_kept_with_what_came_of_them(database: &TestDatabase) {
+async fn attempts_are_recorded_with_their_outcomes(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -371,7 +371,7 @@ async fn attempts_are_kept_with_what_came_of_them(database: &TestDatabase) {
     record(&store, vec![ended(&first[0], AttemptOutcome::Refused)]).await;
     assert!(claim_at(&store, &to, later(4), 9).await.is_empty());
     let second = claim_at(&store, &to, later(5), 9).await;
-    assert_eq!((second[0].tries, &second[0].payload), (1, &first[0].payload));
+    assert_eq!((second[0].attempts_since_resend, &second[0].payload), (1, &first[0].payload));
     record(&store, vec![ended(&second[0], AttemptOutcome::Delivered)]).await;
     let told = message(&store, first[0].message_id.as_str()).await;
     let delivery = &told.deliveries[0];
@@ -383,7 +383,7 @@ async fn attempts_are_kept_with_what_came_of_them(database: &TestDatabase) {
     assert_eq!((delivery.history[0].duration_ms, delivery.history[0].at), (12, now()));
 }
 
-async fn what_waits_is_counted(database: &TestDatabase) {
+async fn backlog_counts_pending_deliveries(database: &TestDatabase) {
     let store = database.store().await;
     let backlog = async || store.outbound_backlog().await.expect("a read");
     assert_eq!((backlog().await.pending, backlog().await.oldest), (0, None));

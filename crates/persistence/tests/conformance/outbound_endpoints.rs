@@ -13,18 +13,18 @@ use crate::outbound::{
 use crate::{apply, rows};
 
 on_both_databases! {
-    an_endpoint_is_read_changed_and_removed,
-    a_rolled_secret_signs_for_a_while,
-    a_disabled_endpoint_waits,
-    an_endpoint_that_fails_for_days_is_disabled_and_the_others_hear_of_it,
-    an_endpoint_that_wants_nothing_is_disabled_at_once,
-    a_success_makes_an_endpoint_well,
-    a_removed_endpoint_gets_nothing_and_is_given_up,
-    a_ping_goes_to_its_endpoint_alone,
-    a_message_is_sent_once_more,
-    what_an_endpoint_missed_is_recovered,
-    messages_are_found,
-    old_messages_are_forgotten_and_not_told_again,
+    endpoint_can_be_read_changed_and_removed,
+    rolled_secret_stays_valid_until_its_expiry,
+    disabled_endpoint_receives_nothing_until_enabled,
+    endpoint_failing_for_days_is_disabled_and_reported,
+    endpoint_answering_gone_is_disabled_immediately,
+    success_resets_endpoint_failure_state,
+    deliveries_to_removed_endpoint_are_canceled,
+    ping_reaches_only_its_endpoint,
+    message_can_be_resent,
+    missed_messages_are_recovered,
+    messages_are_filtered,
+    deleted_messages_are_not_published_again,
 }
 
 async fn get(store: &Store, id: &WebhookEndpointId) -> WebhookEndpoint {
@@ -43,7 +43,7 @@ fn enabled(enabled: bool) -> WebhookEndpointChange {
     WebhookEndpointChange { enabled: Some(enabled), ..WebhookEndpointChange::default() }
 }
 
-async fn an_endpoint_is_read_changed_and_removed(database: &TestDatabase) {
+async fn endpoint_can_be_read_changed_and_removed(database: &TestDatabase) {
     let store = database.store().await;
     let made = store.insert_webhook_endpoint(new_endpoint(&["order.*"]), None).await.expect("a commit");
     assert_eq!(get(&store, &made.id).await, made);
@@ -81,13 +81,13 @@ async fn an_endpoint_is_read_changed_and_removed(database: &TestDatabase) {
     assert_eq!(database.scalar_i64(kept).await, 1, "its secrets are gone");
 }
 
-async fn a_rolled_secret_signs_for_a_while(database: &TestDatabase) {
+async fn rolled_secret_stays_valid_until_its_expiry(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let roll = |secret: &str, now_s, until_s| SecretRoll {
         id: to.clone(),
         secret: secret.to_owned(),
-        others_until: later(until_s),
+        old_secrets_until: later(until_s),
         now: later(now_s),
     };
     store.roll_webhook_secret(roll("whsec_two", 0, 100), None).await.expect("a commit").expect("it");
@@ -106,7 +106,7 @@ async fn a_rolled_secret_signs_for_a_while(database: &TestDatabase) {
     assert!(store.roll_webhook_secret(nobody, None).await.expect("a commit").is_none());
 }
 
-async fn a_disabled_endpoint_waits(database: &TestDatabase) {
+async fn disabled_endpoint_receives_nothing_until_enabled(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -121,7 +121,7 @@ async fn a_disabled_endpoint_waits(database: &TestDatabase) {
     assert_eq!(claim(&store, &to).await.len(), 1, "what it was told of before; not what came meanwhile");
 }
 
-async fn an_endpoint_that_fails_for_days_is_disabled_and_the_others_hear_of_it(database: &TestDatabase) {
+async fn endpoint_failing_for_days_is_disabled_and_reported(database: &TestDatabase) {
     let store = database.store().await;
     let (bad, other) = (endpoint(&store, &["order.*"]).await, endpoint(&store, &["*"]).await);
     let deaf = endpoint(&store, &["order.*"]).await;
@@ -151,7 +151,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_the_others_hear_of_it(d
     assert!(news.payload.ends_with(bad.as_str()), "{}", news.payload);
 }
 
-async fn an_endpoint_that_wants_nothing_is_disabled_at_once(database: &TestDatabase) {
+async fn endpoint_answering_gone_is_disabled_immediately(database: &TestDatabase) {
     let store = database.store().await;
     let gone = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -165,7 +165,7 @@ async fn an_endpoint_that_wants_nothing_is_disabled_at_once(database: &TestDatab
     assert_eq!(rows(database, "deliveries").await, 1, "it is not told of itself");
 }
 
-async fn a_success_makes_an_endpoint_well(database: &TestDatabase) {
+async fn success_resets_endpoint_failure_state(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     place(&store).await;
@@ -178,7 +178,7 @@ async fn a_success_makes_an_endpoint_well(database: &TestDatabase) {
     assert_eq!(get(&store, &to).await.failing_since, None);
 }
 
-async fn a_removed_endpoint_gets_nothing_and_is_given_up(database: &TestDatabase) {
+async fn deliveries_to_removed_endpoint_are_canceled(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let order = place(&store).await;
@@ -188,13 +188,13 @@ async fn a_removed_endpoint_gets_nothing_and_is_given_up(database: &TestDatabase
     publish(&store).await;
     assert_eq!(store.outbound_work(now()).await.expect("a read").due, []);
     assert_eq!(rows(database, "deliveries WHERE state = 'pending'").await, 1);
-    assert_eq!(store.forget_messages(later(-1), 10).await.expect("a commit"), 1);
+    assert_eq!(store.delete_messages(later(-1), 10).await.expect("a commit"), 1);
     assert_eq!(rows(database, "deliveries WHERE state = 'failed' AND due_at IS NULL").await, 1);
     assert_eq!(rows(database, "messages").await, 2);
-    assert_eq!(store.forget_messages(later(-1), 10).await.expect("a commit"), 0);
+    assert_eq!(store.delete_messages(later(-1), 10).await.expect("a commit"), 0);
 }
 
-async fn a_ping_goes_to_its_endpoint_alone(database: &TestDatabase) {
+async fn ping_reaches_only_its_endpoint(database: &TestDatabase) {
     let store = database.store().await;
     let (to, other) = (endpoint(&store, &["order.paid"]).await, endpoint(&store, &["*"]).await);
     let ping = async |id: &WebhookEndpointId| {
@@ -213,7 +213,7 @@ async fn a_ping_goes_to_its_endpoint_alone(database: &TestDatabase) {
     assert!(matches!(ping(&id(WebhookEndpointId::from_uuid)).await, ResendOutcome::NotFound));
 }
 
-async fn a_message_is_sent_once_more(database: &TestDatabase) {
+async fn message_can_be_resent(database: &TestDatabase) {
     let store = database.store().await;
     let (first, second) = (endpoint(&store, &["*"]).await, endpoint(&store, &["*"]).await);
     place(&store).await;
@@ -233,7 +233,11 @@ async fn a_message_is_sent_once_more(database: &TestDatabase) {
     let states: Vec<_> = again.deliveries.iter().map(|delivery| delivery.state).collect();
     assert_eq!(states, [DeliveryState::Pending, DeliveryState::Delivered]);
     let claimed = claim_at(&store, &first, later(9), 9).await;
-    assert_eq!((&claimed[0].payload, claimed[0].tries), (&sent[0].payload, 0), "the same bytes, tried anew");
+    assert_eq!(
+        (&claimed[0].payload, claimed[0].attempts_since_resend),
+        (&sent[0].payload, 0),
+        "the same bytes, tried anew"
+    );
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
     assert_eq!(message(&store, sent[0].message_id.as_str()).await.deliveries[0].attempts, 2);
 
@@ -248,7 +252,7 @@ async fn a_message_is_sent_once_more(database: &TestDatabase) {
     assert!(matches!(store.resend(nothing, None, now(), None).await, Ok(ResendOutcome::NotFound)));
 }
 
-async fn what_an_endpoint_missed_is_recovered(database: &TestDatabase) {
+async fn missed_messages_are_recovered(database: &TestDatabase) {
     let store = database.store().await;
     let witness = endpoint(&store, &["*"]).await;
     let old = place(&store).await;
@@ -279,7 +283,7 @@ async fn what_an_endpoint_missed_is_recovered(database: &TestDatabase) {
     drop(old);
 }
 
-async fn messages_are_found(database: &TestDatabase) {
+async fn messages_are_filtered(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let picky = endpoint(&store, &["order.paid"]).await;
@@ -309,15 +313,15 @@ async fn messages_are_found(database: &TestDatabase) {
     assert_eq!(store.messages(filter(), rest).await.expect("a read").data.len(), 2);
 }
 
-async fn old_messages_are_forgotten_and_not_told_again(database: &TestDatabase) {
+async fn deleted_messages_are_not_published_again(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let payment = quittance_test_support::Payment::begin(&store).await;
     publish(&store).await;
     let claimed = claim(&store, &to).await;
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
-    assert_eq!(store.forget_messages(now(), 10).await.expect("a commit"), 0);
-    assert_eq!(store.forget_messages(later(1), 10).await.expect("a commit"), 1);
+    assert_eq!(store.delete_messages(now(), 10).await.expect("a commit"), 0);
+    assert_eq!(store.delete_messages(later(1), 10).await.expect("a commit"), 1);
     for table in ["messages", "deliveries", "delivery_attempts"] {
         assert_eq!(rows(database, table).await, 0, "{table}");
     }

@@ -15,25 +15,25 @@ use quittance_test_support::{
     product, quantity, shipping,
 };
 
-use crate::{apply, keyed, order, rows, store_with};
+use crate::{apply, idempotent_request, order, rows, store_with};
 
 on_both_databases! {
-    an_order_is_priced_from_the_catalogue,
-    an_order_keeps_its_prices,
-    what_has_no_price_is_not_placed,
-    an_address_holds_a_few_open_orders_only,
-    orders_placed_at_once_stay_within_what_an_address_may_hold,
-    times_are_kept_to_the_microsecond,
-    an_order_and_its_reply_are_stored_together,
-    an_order_whose_claim_was_lost_is_not_placed,
-    an_order_that_is_refused_keeps_its_claim,
+    order_is_priced_from_catalog,
+    order_keeps_prices_after_product_change,
+    order_without_valid_price_is_refused,
+    address_with_too_many_open_orders_is_refused,
+    concurrent_orders_of_address_stay_within_limit,
+    times_have_microsecond_precision,
+    order_and_reply_are_stored_together,
+    order_with_lost_claim_is_not_placed,
+    refused_order_keeps_claim,
 }
 
 async fn stored(store: &Store, product: Product) -> Product {
     store.insert_product(product, None).await.expect("an insert")
 }
 
-async fn an_order_is_priced_from_the_catalogue(database: &TestDatabase) {
+async fn order_is_priced_from_catalog(database: &TestDatabase) {
     let store = database.store().await;
     let (pot, cup) =
         (stored(&store, product()).await, Product { unit_price: money(499, "eur"), ..product() });
@@ -64,7 +64,7 @@ async fn an_order_is_priced_from_the_catalogue(database: &TestDatabase) {
     assert_eq!(database.texts("SELECT kind AS value FROM outbox").await, ["order.created"]);
 }
 
-async fn an_order_keeps_its_prices(database: &TestDatabase) {
+async fn order_keeps_prices_after_product_change(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place(&store).await;
     let change = ProductChange {
@@ -77,7 +77,7 @@ async fn an_order_keeps_its_prices(database: &TestDatabase) {
     assert_eq!(order(&store, &placed.id).await, placed);
 }
 
-async fn what_has_no_price_is_not_placed(database: &TestDatabase) {
+async fn order_without_valid_price_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let pot = stored(&store, product()).await;
     let gone = stored(&store, Product { active: false, ..product() }).await;
@@ -94,7 +94,10 @@ async fn what_has_no_price_is_not_placed(database: &TestDatabase) {
         (of(&[&dear.id]), PricingError::TooLarge),
     ] {
         let placed = store.place_order(NewOrder { items, ..new_order(&pot) }, None).await.expect("an answer");
-        assert!(matches!(&placed, PlaceOrderOutcome::Unpriced(error) if *error == expected), "{placed:?}");
+        assert!(
+            matches!(&placed, PlaceOrderOutcome::PricingFailed(error) if *error == expected),
+            "{placed:?}"
+        );
     }
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
 }
@@ -108,7 +111,7 @@ async fn place_from(store: &Store, product: &Product, address: &str, seconds: i6
     }
 }
 
-async fn an_address_holds_a_few_open_orders_only(database: &TestDatabase) {
+async fn address_with_too_many_open_orders_is_refused(database: &TestDatabase) {
     let store = store_with(database, |config| config.limits.max_open_orders = 3).await;
     let pot = stored(&store, product()).await;
     let mut held = Vec::new();
@@ -129,7 +132,7 @@ async fn an_address_holds_a_few_open_orders_only(database: &TestDatabase) {
     assert!(place_from(&store, &pot, "192.0.2.1", 3600).await.is_some());
 }
 
-async fn orders_placed_at_once_stay_within_what_an_address_may_hold(database: &TestDatabase) {
+async fn concurrent_orders_of_address_stay_within_limit(database: &TestDatabase) {
     let store = store_with(database, |config| config.limits.max_open_orders = 3).await;
     let pot = stored(&store, product()).await;
     let placing = (0..20).map(|_| place_from(&store, &pot, "192.0.2.1", 0));
@@ -138,7 +141,7 @@ async fn orders_placed_at_once_stay_within_what_an_address_may_hold(database: &T
     assert!(place_from(&store, &pot, "192.0.2.1", 0).await.is_none());
 }
 
-async fn times_are_kept_to_the_microsecond(database: &TestDatabase) {
+async fn times_have_microsecond_precision(database: &TestDatabase) {
     let store = database.store().await;
     let pot = stored(&store, product()).await;
     let with_nanoseconds = now() + chrono::Duration::nanoseconds(789);
@@ -164,13 +167,13 @@ fn reply(order: &Order) -> Reply {
 }
 
 async fn claim(store: &Store, key: &str) -> quittance_persistence::Claim {
-    match store.claim_key(keyed(key)).await.expect("an answer") {
+    match store.claim_key(idempotent_request(key)).await.expect("an answer") {
         ClaimKeyOutcome::New(claim) => claim,
         other => panic!("{other:?}"),
     }
 }
 
-async fn an_order_and_its_reply_are_stored_together(database: &TestDatabase) {
+async fn order_and_reply_are_stored_together(database: &TestDatabase) {
     let store = database.store().await;
     let pot = stored(&store, product()).await;
     let completion = Completion { claim: claim(&store, "a").await, render: Arc::new(reply) };
@@ -179,15 +182,15 @@ async fn an_order_and_its_reply_are_stored_together(database: &TestDatabase) {
     else {
         panic!()
     };
-    let again = store.claim_key(keyed("a")).await.expect("an answer");
+    let again = store.claim_key(idempotent_request("a")).await.expect("an answer");
     assert!(matches!(&again, ClaimKeyOutcome::Replay(stored) if *stored == reply(&placed)), "{again:?}");
 }
 
-async fn an_order_whose_claim_was_lost_is_not_placed(database: &TestDatabase) {
+async fn order_with_lost_claim_is_not_placed(database: &TestDatabase) {
     let store = database.store().await;
     let pot = stored(&store, product()).await;
     let lost = claim(&store, "a").await;
-    let mut later_request = keyed("a");
+    let mut later_request = idempotent_request("a");
     (later_request.now, later_request.lease_until) = (later(61), later(121));
     let ClaimKeyOutcome::New(held) = store.claim_key(later_request).await.expect("an answer") else {
         panic!()
@@ -212,17 +215,17 @@ fn empty_reply() -> Reply {
     Reply { status: 201, body: "{}".to_owned(), secret: None }
 }
 
-async fn an_order_that_is_refused_keeps_its_claim(database: &TestDatabase) {
+async fn refused_order_keeps_claim(database: &TestDatabase) {
     let store = database.store().await;
     let claim = claim(&store, "a").await;
     let completion = Completion { claim: claim.clone(), render: Arc::new(reply) };
     let nothing = NewOrder { items: vec![], id: id(OrderId::from_uuid), ..new_order(&product()) };
     let refused = store.place_order(nothing, Some(completion)).await;
-    assert!(matches!(refused, Ok(PlaceOrderOutcome::Unpriced(PricingError::Empty))), "{refused:?}");
-    assert!(matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::InFlightAttempt)));
+    assert!(matches!(refused, Ok(PlaceOrderOutcome::PricingFailed(PricingError::Empty))), "{refused:?}");
+    assert!(matches!(store.claim_key(idempotent_request("a")).await, Ok(ClaimKeyOutcome::InProgress)));
     let answer = Reply { status: 422, body: "{}".to_owned(), secret: None };
     store.complete_key(claim, answer.clone()).await.expect("a commit");
     assert!(
-        matches!(store.claim_key(keyed("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == answer)
+        matches!(store.claim_key(idempotent_request("a")).await, Ok(ClaimKeyOutcome::Replay(stored)) if stored == answer)
     );
 }

@@ -17,25 +17,25 @@ use quittance_test_support::{
     MoneyEvent, Payment, TestDatabase, id, later, money, now, on_both_databases, payment_on, place,
 };
 
-use crate::{apply, hear, invariants, keyed, order, rows, status, store_with, told};
+use crate::{apply, apply_one, idempotent_request, invariants, order, published, rows, status, store_with};
 
 on_both_databases! {
-    a_refund_and_its_reply_are_stored_together,
-    a_refund_is_given_back_by_stripes_word_only,
-    of_many_refunds_at_once_no_more_goes_back_than_came,
-    a_refund_that_fails_gives_its_money_back,
-    what_was_not_paid_can_not_go_back,
-    a_refund_made_at_stripe_is_adopted,
-    a_refund_whose_reply_was_lost_is_adopted,
-    a_refund_that_stripe_told_of_without_our_id_is_not_made_twice,
-    what_came_too_much_goes_back_by_itself,
-    money_under_review_goes_back_by_policy,
-    refunds_are_driven_on,
-    a_refund_has_one_key_at_a_time,
-    what_stripe_has_made_gets_no_other_key,
-    a_refused_refund_is_not_made,
-    a_refund_heard_before_its_payment_is_asked_for,
-    what_is_there_of_an_order_is_always_read,
+    refund_and_reply_are_stored_together,
+    refund_counts_only_once_stripe_confirms,
+    concurrent_refunds_stay_within_balance,
+    failed_refund_restores_balance,
+    refund_of_unpaid_order_is_refused,
+    refund_made_at_stripe_is_adopted,
+    refund_with_lost_reply_is_adopted,
+    refund_reported_without_our_id_is_not_made_twice,
+    surplus_is_refunded_automatically,
+    payment_under_review_is_refunded_by_policy,
+    due_refunds_are_resumed,
+    refund_has_one_key_at_a_time,
+    refund_known_at_stripe_gets_no_new_key,
+    refused_refund_is_not_resumed,
+    refund_event_before_its_payment_schedules_check,
+    refunds_and_disputes_of_marked_order_are_read,
 }
 
 fn new_refund(order_id: &OrderId, amount: Option<i64>) -> NewRefund {
@@ -75,10 +75,10 @@ fn figures(order: &Order) -> (OrderStatus, i64, i64) {
     (order.status, order.amount_paid.minor(), order.amount_refunded.minor())
 }
 
-async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
+async fn refund_and_reply_are_stored_together(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
-    let Ok(ClaimKeyOutcome::New(claim)) = store.claim_key(keyed("a")).await else { panic!() };
+    let Ok(ClaimKeyOutcome::New(claim)) = store.claim_key(idempotent_request("a")).await else { panic!() };
     let render =
         |stored: &StoredRefund| Reply { status: 201, body: stored.refund.id.to_string(), secret: None };
     let completion = || Some(Completion { claim: claim.clone(), render: Arc::new(render) });
@@ -99,7 +99,7 @@ async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
         (Some("requested_by_customer"), RefundStatus::Pending)
     );
     assert!(!work.stored.is_surplus);
-    let again = store.claim_key(keyed("a")).await.expect("an answer");
+    let again = store.claim_key(idempotent_request("a")).await.expect("an answer");
     assert!(
         matches!(&again, ClaimKeyOutcome::Replay(reply) if reply.body == new.id.to_string()),
         "{again:?}"
@@ -113,7 +113,7 @@ async fn a_refund_and_its_reply_are_stored_together(database: &TestDatabase) {
     assert_eq!(rows(database, "refunds").await, 1);
 }
 
-async fn a_refund_is_given_back_by_stripes_word_only(database: &TestDatabase) {
+async fn refund_counts_only_once_stripe_confirms(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let id = &payment.order.id;
@@ -128,12 +128,12 @@ async fn a_refund_is_given_back_by_stripes_word_only(database: &TestDatabase) {
     assert_eq!(stored.expect("a refund").refund.status(), RefundStatus::Succeeded);
     assert_eq!(figures(&order(&store, id).await), (OrderStatus::PartiallyRefunded, 2500, 1000));
     // The event of it comes later, and changes nothing.
-    assert_eq!(hear(&store, seen).await, EventOutcome::Applied);
+    assert_eq!(apply_one(&store, seen).await, EventOutcome::Applied);
     let rest = begun(&store, id, None).await.stored.refund;
     assert_eq!(rest.amount.minor(), 1500);
-    hear(&store, payment.refund("re_2", Some(&rest.id), 1500, (RefundStatus::Succeeded, 6))).await;
+    apply_one(&store, payment.refund("re_2", Some(&rest.id), 1500, (RefundStatus::Succeeded, 6))).await;
     assert_eq!(figures(&order(&store, id).await), (OrderStatus::Refunded, 2500, 2500));
-    assert_eq!((rows(database, "refunds").await, told(database, "refund.succeeded").await), (2, 2));
+    assert_eq!((rows(database, "refunds").await, published(database, "refund.succeeded").await), (2, 2));
     assert!(store.refund(self::id_of_nobody()).await.expect("a read").is_none());
     invariants::check(database).await;
 }
@@ -142,7 +142,7 @@ fn id_of_nobody() -> RefundId {
     id(RefundId::from_uuid)
 }
 
-async fn of_many_refunds_at_once_no_more_goes_back_than_came(database: &TestDatabase) {
+async fn concurrent_refunds_stay_within_balance(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let payment = paid(&stores[0]).await;
     let asking = (0..50).map(|number| {
@@ -165,26 +165,29 @@ async fn of_many_refunds_at_once_no_more_goes_back_than_came(database: &TestData
     assert!(matches!(none, BeginRefundOutcome::TooMuch(left) if left.minor() == 0), "{none:?}");
 }
 
-async fn a_refund_that_fails_gives_its_money_back(database: &TestDatabase) {
+async fn failed_refund_restores_balance(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let order_id = &payment.order.id;
     let refund = begun(&store, order_id, None).await.stored.refund.id;
     let seen = |status, second| payment.refund("re_1", Some(&refund), 2500, (status, second));
-    hear(&store, seen(RefundStatus::Succeeded, 5)).await;
+    apply_one(&store, seen(RefundStatus::Succeeded, 5)).await;
     assert_eq!(status(&store, order_id).await, OrderStatus::Refunded);
     assert!(matches!(begin(&store, order_id, Some(1)).await, BeginRefundOutcome::TooMuch(_)));
-    hear(&store, seen(RefundStatus::Failed, 9)).await;
+    apply_one(&store, seen(RefundStatus::Failed, 9)).await;
     // What is older comes late.
-    hear(&store, seen(RefundStatus::Pending, 4)).await;
+    apply_one(&store, seen(RefundStatus::Pending, 4)).await;
     assert_eq!(figures(&order(&store, order_id).await), (OrderStatus::Paid, 2500, 0));
-    assert_eq!((told(database, "refund.succeeded").await, told(database, "refund.failed").await), (1, 1));
-    assert_eq!(told(database, "order.paid").await, 1);
+    assert_eq!(
+        (published(database, "refund.succeeded").await, published(database, "refund.failed").await),
+        (1, 1)
+    );
+    assert_eq!(published(database, "order.paid").await, 1);
     begun(&store, order_id, None).await;
     invariants::check(database).await;
 }
 
-async fn what_was_not_paid_can_not_go_back(database: &TestDatabase) {
+async fn refund_of_unpaid_order_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let unpaid = Payment::begin(&store).await;
     let answer = begin(&store, &unpaid.order.id, None).await;
@@ -195,20 +198,20 @@ async fn what_was_not_paid_can_not_go_back(database: &TestDatabase) {
     let answer = begin(&store, &payment.order.id, Some(2501)).await;
     assert!(matches!(answer, BeginRefundOutcome::TooMuch(left) if left.minor() == 2500), "{answer:?}");
     let open = quittance_domain::dispute::DisputeStatus::NeedsResponse;
-    hear(&store, payment.dispute("du_1", (open, 1))).await;
+    apply_one(&store, payment.dispute("du_1", (open, 1))).await;
     assert!(matches!(begin(&store, &payment.order.id, None).await, BeginRefundOutcome::Disputed));
-    hear(&store, payment.dispute("du_1", (quittance_domain::dispute::DisputeStatus::Lost, 2))).await;
+    apply_one(&store, payment.dispute("du_1", (quittance_domain::dispute::DisputeStatus::Lost, 2))).await;
     let answer = begin(&store, &payment.order.id, None).await;
     assert!(matches!(answer, BeginRefundOutcome::NotPaid(OrderStatus::ChargedBack)), "{answer:?}");
     assert_eq!(rows(database, "refunds").await, 0);
 }
 
-async fn a_refund_made_at_stripe_is_adopted(database: &TestDatabase) {
+async fn refund_made_at_stripe_is_adopted(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     for second in [5, 6] {
         let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, second));
-        assert_eq!(hear(&store, seen).await, EventOutcome::Applied);
+        assert_eq!(apply_one(&store, seen).await, EventOutcome::Applied);
     }
     assert_eq!(figures(&order(&store, &payment.order.id).await), (OrderStatus::PartiallyRefunded, 2500, 700));
     let refunds = list(&store, &payment.order.id).await;
@@ -217,15 +220,15 @@ async fn a_refund_made_at_stripe_is_adopted(database: &TestDatabase) {
     // Of a PaymentIntent that is not ours it counts for nothing.
     let mut foreign = payment.refund("re_2", None, 1, (RefundStatus::Succeeded, 7));
     "pi_foreign".clone_into(&mut foreign.payment_intent_id);
-    assert_eq!(hear(&store, foreign).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(apply_one(&store, foreign).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     assert_eq!(rows(database, "refunds").await, 1);
 }
 
-async fn a_refund_whose_reply_was_lost_is_adopted(database: &TestDatabase) {
+async fn refund_with_lost_reply_is_adopted(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
-    hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Pending, 5))).await;
+    apply_one(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Pending, 5))).await;
     let refunds = list(&store, &payment.order.id).await;
     assert_eq!((refunds.len(), refunds[0].refund.stripe_refund_id.as_deref()), (1, Some("re_1")));
     let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
@@ -236,12 +239,12 @@ async fn a_refund_whose_reply_was_lost_is_adopted(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_refund_that_stripe_told_of_without_our_id_is_not_made_twice(database: &TestDatabase) {
+async fn refund_reported_without_our_id_is_not_made_twice(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let refund = begun(&store, &payment.order.id, Some(500)).await.stored.refund.id;
     let nameless = payment.refund("re_1", None, 500, (RefundStatus::Succeeded, 5));
-    hear(&store, nameless.clone()).await;
+    apply_one(&store, nameless.clone()).await;
     store.apply_refund_observation(refund, nameless, later(12)).await.expect("a commit");
     let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
     assert!(store.claim_refunds(claim).await.expect("a commit").is_empty());
@@ -251,7 +254,7 @@ async fn a_refund_that_stripe_told_of_without_our_id_is_not_made_twice(database:
     invariants::check(database).await;
 }
 
-async fn what_came_too_much_goes_back_by_itself(database: &TestDatabase) {
+async fn surplus_is_refunded_automatically(database: &TestDatabase) {
     let store = database.store().await;
     let first = Payment::begin(&store).await;
     store.refuse_attempt(first.id.clone(), "api_error".into(), now()).await.expect("a commit");
@@ -271,12 +274,12 @@ async fn what_came_too_much_goes_back_by_itself(database: &TestDatabase) {
     store.apply_refund_observation(refund, seen, later(1)).await.expect("a commit").expect("a refund");
     assert_eq!(figures(&order(&store, &first.order.id).await), (OrderStatus::Paid, 2500, 0));
     // It is given back once, also if that fails: then a person has to look.
-    hear(&store, surplus.refund("re_1", None, 2500, (RefundStatus::Failed, 9))).await;
+    apply_one(&store, surplus.refund("re_1", None, 2500, (RefundStatus::Failed, 9))).await;
     assert_eq!(rows(database, "refunds").await, 1);
     invariants::check(database).await;
 }
 
-async fn money_under_review_goes_back_by_policy(database: &TestDatabase) {
+async fn payment_under_review_is_refunded_by_policy(database: &TestDatabase) {
     for (policy, late, wrong) in
         [(ReviewRefund::Never, 0, 0), (ReviewRefund::Late, 1, 0), (ReviewRefund::Always, 1, 1)]
     {
@@ -298,7 +301,7 @@ async fn money_under_review_goes_back_by_policy(database: &TestDatabase) {
             let Some(refund) = refunds.first() else { continue };
             assert_eq!(refund.refund.cause, RefundCause::Review);
             let amount = refund.refund.amount.minor();
-            hear(
+            apply_one(
                 &store,
                 payment.refund(
                     &format!("re_{}", refund.refund.id),
@@ -320,7 +323,7 @@ async fn money_under_review_goes_back_by_policy(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn refunds_are_driven_on(database: &TestDatabase) {
+async fn due_refunds_are_resumed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
@@ -334,14 +337,14 @@ async fn refunds_are_driven_on(database: &TestDatabase) {
     assert!(claim(99).await.is_empty(), "it is being worked on");
     assert_eq!(claim(100).await, [(refund.clone(), 2)]);
     // What another has done since is let go.
-    hear(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
+    apply_one(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
     database.execute("UPDATE refunds SET resume_at = created_at").await;
     assert!(claim(1000).await.is_empty());
     invariants::check(database).await;
 }
 
 /// Whoever works on a refund, from wherever they have it.
-async fn a_refund_has_one_key_at_a_time(database: &TestDatabase) {
+async fn refund_has_one_key_at_a_time(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let work = begun(&store, &payment.order.id, Some(700)).await;
@@ -367,7 +370,7 @@ async fn a_refund_has_one_key_at_a_time(database: &TestDatabase) {
     assert_eq!(claim(900).await[0].key, next, "that it waits spends no key");
     // What else is learned of its order leaves the key as it is.
     begun(&store, &payment.order.id, Some(1)).await;
-    hear(&store, payment.refund("re_2", None, 2, (RefundStatus::Succeeded, 5))).await;
+    apply_one(&store, payment.refund("re_2", None, 2, (RefundStatus::Succeeded, 5))).await;
     assert_eq!(store.refund(refund).await.expect("a read").expect("a refund").key, next);
     invariants::check(database).await;
 }
@@ -376,11 +379,11 @@ fn spent(id: &RefundId, number: i32, seconds: i64) -> SpentRefundKey {
     SpentRefundKey { id: id.clone(), number, next_since: later(seconds), resume_at: later(seconds + 20) }
 }
 
-async fn what_stripe_has_made_gets_no_other_key(database: &TestDatabase) {
+async fn refund_known_at_stripe_gets_no_new_key(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let refund = begun(&store, &payment.order.id, Some(700)).await.stored.refund.id;
-    hear(&store, payment.refund("re_1", Some(&refund), 700, (RefundStatus::Pending, 5))).await;
+    apply_one(&store, payment.refund("re_1", Some(&refund), 700, (RefundStatus::Pending, 5))).await;
     assert!(store.renew_refund_key(spent(&refund, 0, 500)).await.expect("an answer").is_none());
     store.postpone_refund(refund.clone(), later(900)).await.expect("nothing to do");
     let refused = begun(&store, &payment.order.id, Some(100)).await.stored.refund.id;
@@ -391,7 +394,7 @@ async fn what_stripe_has_made_gets_no_other_key(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_refused_refund_is_not_made(database: &TestDatabase) {
+async fn refused_refund_is_not_resumed(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
     let refund = begun(&store, &payment.order.id, None).await.stored.refund.id;
@@ -402,21 +405,21 @@ async fn a_refused_refund_is_not_made(database: &TestDatabase) {
         (RefundStatus::Failed, Some("charge_disputed"))
     );
     assert_eq!((stored.created_at, stored.updated_at), (later(10), later(12)));
-    assert_eq!(told(database, "refund.failed").await, 1);
+    assert_eq!(published(database, "refund.failed").await, 1);
     // Its money can be asked for again, and what was made is not refused.
     let second = begun(&store, &payment.order.id, None).await.stored.refund.id;
-    hear(&store, payment.refund("re_2", Some(&second), 2500, (RefundStatus::Succeeded, 5))).await;
+    apply_one(&store, payment.refund("re_2", Some(&second), 2500, (RefundStatus::Succeeded, 5))).await;
     store.refuse_refund(second, "late".into(), later(13)).await.expect("nothing to do");
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Refunded);
     store.refuse_refund(id_of_nobody(), "x".into(), now()).await.expect("nothing to do");
     invariants::check(database).await;
 }
 
-async fn a_refund_heard_before_its_payment_is_asked_for(database: &TestDatabase) {
+async fn refund_event_before_its_payment_schedules_check(database: &TestDatabase) {
     let store = database.store().await;
     let payment = payment_on(&store, place(&store).await).await;
     let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
-    assert_eq!(hear(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(apply_one(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     let due = async || {
         let claim = WorkClaim { now: later(1), lease_until: later(60), limit: 10 };
         store.claim_checks(claim).await.expect("a commit")
@@ -432,18 +435,18 @@ async fn a_refund_heard_before_its_payment_is_asked_for(database: &TestDatabase)
 }
 
 /// Refunds and disputes are looked for only where an order says that there are some.
-async fn what_is_there_of_an_order_is_always_read(database: &TestDatabase) {
+async fn refunds_and_disputes_of_marked_order_are_read(database: &TestDatabase) {
     let store = database.store().await;
     let opened = quittance_domain::dispute::DisputeStatus::NeedsResponse;
     let came_back = |payment: &Payment, id: &str| payment.refund(id, None, 700, (RefundStatus::Succeeded, 5));
     let (request_params, told, disputed, both) =
         (paid(&store).await, paid(&store).await, paid(&store).await, paid(&store).await);
     begun(&store, &request_params.order.id, Some(700)).await;
-    hear(&store, came_back(&told, "re_1")).await;
-    hear(&store, disputed.dispute("du_1", (opened, 5))).await;
-    hear(&store, disputed.dispute("du_2", (opened, 6))).await;
-    hear(&store, both.dispute("du_3", (opened, 5))).await;
-    hear(&store, came_back(&both, "re_2")).await;
+    apply_one(&store, came_back(&told, "re_1")).await;
+    apply_one(&store, disputed.dispute("du_1", (opened, 5))).await;
+    apply_one(&store, disputed.dispute("du_2", (opened, 6))).await;
+    apply_one(&store, both.dispute("du_3", (opened, 5))).await;
+    apply_one(&store, came_back(&both, "re_2")).await;
     // All that there is of one, and one in the midst of others, in one transaction.
     let (at_once, beside) = (Payment::begin(&store).await, paid(&store).await);
     apply(&store, &[at_once.created()]).await;

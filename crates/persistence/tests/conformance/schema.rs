@@ -1,65 +1,18 @@
-//! Opening, migrating, and a database that is not there.
+//! Tests of opening and closing a store, and of databases that cannot be reached.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use quittance_persistence::{Error, Store, StoreConfig};
 use quittance_test_support::{Kind, Payment, TestDatabase, on_both_databases, place, run_on, wait_until};
 
 use crate::{apply, rows};
 
 on_both_databases! {
-    migrations_run_once_and_for_everybody,
-    migrations_that_begin_at_once_all_succeed,
-    a_database_without_its_schema_is_not_ready,
-    a_closed_store_is_unavailable,
-    a_store_opened_again_finds_everything,
+    closed_store_is_unavailable,
+    reopened_store_finds_existing_orders,
 }
 
-async fn empty(like: &TestDatabase) -> TestDatabase {
-    TestDatabase::empty(like.kind()).await.expect("as the other one")
-}
-
-async fn migrations_run_once_and_for_everybody(database: &TestDatabase) {
-    let store = database.store().await;
-    let order = place(&store).await;
-    for _ in 0..2 {
-        store.migrate().await.expect("nothing to do");
-        store.ready().await.expect("ready");
-    }
-    database.store().await.migrate().await.expect("nothing to do");
-    assert!(store.order(order.id).await.expect("a read").is_some());
-}
-
-async fn migrations_that_begin_at_once_all_succeed(database: &TestDatabase) {
-    let database = empty(database).await;
-    let mut stores = Vec::new();
-    for _ in 0..6 {
-        stores.push(database.store().await);
-    }
-    let migrating = stores.iter().map(|store| {
-        let store = store.clone();
-        tokio::spawn(async move { store.migrate().await })
-    });
-    for migrated in join_all(migrating).await {
-        migrated.expect("a task").expect("migrated");
-    }
-    for store in &stores {
-        store.ready().await.expect("ready");
-    }
-    place(&stores[0]).await;
-}
-
-async fn a_database_without_its_schema_is_not_ready(database: &TestDatabase) {
-    let database = empty(database).await;
-    let store = database.store().await;
-    assert!(store.ready().await.is_err());
-    assert!(store.secret_keys().await.is_err());
-    store.migrate().await.expect("migrated");
-    store.ready().await.expect("ready");
-}
-
-async fn a_closed_store_is_unavailable(database: &TestDatabase) {
+async fn closed_store_is_unavailable(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     store.close();
@@ -74,7 +27,7 @@ async fn a_closed_store_is_unavailable(database: &TestDatabase) {
     assert_eq!(rows(database, "inbox").await, 0);
 }
 
-async fn a_store_opened_again_finds_everything(database: &TestDatabase) {
+async fn reopened_store_finds_existing_orders(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
@@ -96,7 +49,7 @@ async fn failure_of(database: &TestDatabase, url: &str) -> Error {
 }
 
 #[test]
-fn an_unreachable_database_is_unavailable() {
+fn unreachable_database_is_unavailable() {
     run_on(Kind::Sqlite, async |database| {
         let file = database.url();
         for url in [
@@ -110,7 +63,7 @@ fn an_unreachable_database_is_unavailable() {
 }
 
 #[test]
-fn a_url_that_names_no_database_is_refused() {
+fn url_without_database_is_refused() {
     run_on(Kind::Sqlite, async |database| {
         for url in ["", "quittance.db", "mysql://localhost/x", "sqlite://", "sqlite://:memory:"] {
             let error = failure_of(database, url).await;
@@ -121,7 +74,7 @@ fn a_url_that_names_no_database_is_refused() {
 
 /// On PostgreSQL only: a file has no connection that can be lost.
 #[test]
-fn a_store_gets_over_lost_connections() {
+fn store_reconnects_after_lost_connections() {
     run_on(Kind::Postgres, async |database| {
         let store = database.store().await;
         let order = place(&store).await;

@@ -7,8 +7,8 @@ use quittance_test_support::{TestDatabase, id, later, now, on_both_databases};
 use crate::rows;
 
 on_both_databases! {
-    a_key_opens_until_it_is_revoked,
-    the_same_key_is_stored_once,
+    key_is_valid_until_revoked,
+    duplicate_key_is_stored_once,
     keys_are_listed_newest_first,
 }
 
@@ -17,7 +17,7 @@ fn key(name: &str, hash: &str) -> SecretKey {
     SecretKey { id: id(KeyId::from_uuid), name, hash, created_at: now(), revoked_at: None }
 }
 
-async fn a_key_opens_until_it_is_revoked(database: &TestDatabase) {
+async fn key_is_valid_until_revoked(database: &TestDatabase) {
     let store = database.store().await;
     let made = key("back office", "hash-1");
     store.insert_secret_key(made.clone()).await.expect("a commit");
@@ -33,7 +33,7 @@ async fn a_key_opens_until_it_is_revoked(database: &TestDatabase) {
     assert_eq!(listed[0].revoked_at, Some(later(1)), "it stays in the list");
 }
 
-async fn the_same_key_is_stored_once(database: &TestDatabase) {
+async fn duplicate_key_is_stored_once(database: &TestDatabase) {
     let store = database.store().await;
     let first = key("first", "hash-1");
     store.insert_secret_key(first.clone()).await.expect("a commit");

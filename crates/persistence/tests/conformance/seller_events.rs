@@ -11,17 +11,17 @@ use quittance_test_support::{
 
 use crate::convergence::permutations;
 use crate::sellers::{claim, seller};
-use crate::{Dice, exhaustive, hear_sellers, invariants, status, told};
+use crate::{Dice, apply_seller_events, exhaustive, invariants, published, status};
 
 on_both_databases! {
-    an_event_counts_for_a_seller_of_ours_in_our_mode,
-    a_late_event_says_nothing_of_now,
-    an_event_has_the_account_read,
-    a_read_that_began_too_early_settles_nothing,
-    who_was_let_in_again_is_connected_in_every_order,
-    what_was_refused_before_the_platform_was_let_in_again_ends_nothing,
-    whatever_happens_at_stripe_is_what_is_known_in_the_end,
-    sellers_and_orders_are_one_batch,
+    event_of_unknown_seller_or_other_mode_is_ignored,
+    late_event_does_not_replace_newer_state,
+    event_schedules_account_read,
+    read_begun_before_event_is_repeated,
+    reconnected_seller_is_connected_in_any_event_order,
+    refusal_before_reconnection_is_ignored,
+    account_events_in_any_order_converge,
+    batch_may_mix_seller_and_order_events,
 }
 
 const ACCOUNT: &str = "acct_a";
@@ -56,7 +56,7 @@ async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountSt
     assert!(claim(store, from + 1000).await.is_empty(), "nothing is left to be asked");
 }
 
-async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabase) {
+async fn event_of_unknown_seller_or_other_mode_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let before = connect(&store, ACCOUNT, ChargeType::Direct).await;
     let gone = || SellerEvent::new(ACCOUNT, 5, AccountEvent::Deauthorized);
@@ -65,11 +65,11 @@ async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabas
         (SellerEvent { account: Account::own(), ..gone() }, Mismatch::UnknownSeller),
         (SellerEvent { mode: Mode::Live, ..gone() }, Mismatch::WrongMode),
     ] {
-        assert_eq!(hear_sellers(&store, &[event]).await, [EventOutcome::Ignored(mismatch)]);
+        assert_eq!(apply_seller_events(&store, &[event]).await, [EventOutcome::Ignored(mismatch)]);
     }
     assert_eq!(seller(&store, &before.id).await, before);
     let event = gone();
-    assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [EventOutcome::Applied]);
+    assert_eq!(apply_seller_events(&store, std::slice::from_ref(&event)).await, [EventOutcome::Applied]);
     let after = seller(&store, &before.id).await;
     assert_eq!(
         (after.connection_status, after.version),
@@ -77,37 +77,37 @@ async fn an_event_counts_for_a_seller_of_ours_in_our_mode(database: &TestDatabas
     );
     drive(&store, &before.id, 6, None).await;
     // It is taken in once, also beside itself, and has nobody asked again.
-    assert_eq!(hear_sellers(&store, &[event.clone(), event]).await, [EventOutcome::Duplicate; 2]);
+    assert_eq!(apply_seller_events(&store, &[event.clone(), event]).await, [EventOutcome::Duplicate; 2]);
     assert!(claim(&store, 1000).await.is_empty());
-    assert_eq!(told(database, "seller.disconnected").await, 1);
+    assert_eq!(published(database, "seller.disconnected").await, 1);
     invariants::check(database).await;
 }
 
-async fn a_late_event_says_nothing_of_now(database: &TestDatabase) {
+async fn late_event_does_not_replace_newer_state(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     let state = async || seller(&store, &id).await.snapshot.state;
     for (seconds, name, expected) in [(9, "nine", "nine"), (5, "five", "nine"), (10, "ten", "ten")] {
-        hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, seconds, named(name))]).await;
+        apply_seller_events(&store, &[SellerEvent::updated(ACCOUNT, seconds, named(name))]).await;
         assert_eq!(state().await, Some(named(expected)));
     }
     store.record_account_snapshot(id.clone(), NOW_S + 7, named("seven"), later(12)).await.expect("a commit");
     assert_eq!(state().await, Some(named("ten")));
 }
 
-async fn an_event_has_the_account_read(database: &TestDatabase) {
+async fn event_schedules_account_read(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     drive(&store, &id, 3, Some(&account_state())).await;
-    hear_sellers(&store, &[SellerEvent::new(ACCOUNT, 60, AccountEvent::Changed)]).await;
+    apply_seller_events(&store, &[SellerEvent::new(ACCOUNT, 60, AccountEvent::Changed)]).await;
     assert_eq!(claim(&store, 60).await.len(), 1);
 }
 
-async fn a_read_that_began_too_early_settles_nothing(database: &TestDatabase) {
+async fn read_begun_before_event_is_repeated(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     let blind = AccountState { charges_enabled: false, ..account_state() };
-    hear_sellers(&store, &[SellerEvent::updated(ACCOUNT, 5, blind.clone())]).await;
+    apply_seller_events(&store, &[SellerEvent::updated(ACCOUNT, 5, blind.clone())]).await;
     // In the same second it may be older than the event, and is asked once more.
     store.record_account_snapshot(id.clone(), NOW_S + 5, account_state(), later(5)).await.expect("a commit");
     assert!(claim(&store, 6).await.is_empty());
@@ -115,7 +115,7 @@ async fn a_read_that_began_too_early_settles_nothing(database: &TestDatabase) {
     assert_eq!(seller(&store, &id).await.snapshot.state, Some(blind));
 }
 
-async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabase) {
+async fn reconnected_seller_is_connected_in_any_event_order(database: &TestDatabase) {
     let store = database.store().await;
     for (round, order) in permutations(4).into_iter().enumerate() {
         for is_lost_again in [false, true] {
@@ -137,8 +137,11 @@ async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabas
                     }
                 };
                 // Each comes twice.
-                assert_eq!(hear_sellers(&store, std::slice::from_ref(&event)).await, [EventOutcome::Applied]);
-                assert_eq!(hear_sellers(&store, &[event]).await, [EventOutcome::Duplicate]);
+                assert_eq!(
+                    apply_seller_events(&store, std::slice::from_ref(&event)).await,
+                    [EventOutcome::Applied]
+                );
+                assert_eq!(apply_seller_events(&store, &[event]).await, [EventOutcome::Duplicate]);
             }
             let truth = named("now");
             drive(&store, &id, 20, (!is_lost_again).then_some(&truth)).await;
@@ -152,13 +155,13 @@ async fn who_was_let_in_again_is_connected_in_every_order(database: &TestDatabas
     invariants::check(database).await;
 }
 
-async fn what_was_refused_before_the_platform_was_let_in_again_ends_nothing(database: &TestDatabase) {
+async fn refusal_before_reconnection_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     let again = ConnectSeller { began_s: NOW_S + 8, ..connecting(ACCOUNT, ChargeType::Direct) };
     store.connect_seller(again).await.expect("a seller");
     // Nor does what its owner had ended before, and is told of only now.
-    hear_sellers(&store, &[SellerEvent::new(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
     assert_eq!(seller(&store, &id).await.connection_status, ConnectionStatus::Connected);
     let refused = store.record_account_disconnect(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
     assert_eq!(refused.connection_status, ConnectionStatus::Connected);
@@ -170,7 +173,7 @@ async fn what_was_refused_before_the_platform_was_let_in_again_ends_nothing(data
 
 /// Stripe and the platform side by side: what happens at Stripe is told some time, once or twice, in any order; a
 /// worker reads in between.
-async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestDatabase) {
+async fn account_events_in_any_order_converge(database: &TestDatabase) {
     let store = database.store().await;
     let mut dice = Dice(14);
     for round in 0..if exhaustive() { 400 } else { 40 } {
@@ -208,7 +211,7 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
                 if dice.below(2) == 0 {
                     undelivered.remove(place);
                 }
-                hear_sellers(&store, &[event]).await;
+                apply_seller_events(&store, &[event]).await;
             }
             // A read that was begun is answered by how it was then, maybe much later.
             if dice.below(2) == 0
@@ -221,7 +224,7 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
             }
         }
         dice.shuffle(&mut undelivered);
-        hear_sellers(&store, &undelivered).await;
+        apply_seller_events(&store, &undelivered).await;
         if let Some((began, answer)) = reading {
             is_answered(&store, &id, (began, second), answer).await;
         }
@@ -236,7 +239,7 @@ async fn whatever_happens_at_stripe_is_what_is_known_in_the_end(database: &TestD
     invariants::check(database).await;
 }
 
-async fn sellers_and_orders_are_one_batch(database: &TestDatabase) {
+async fn batch_may_mix_seller_and_order_events(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let found = connect(&store, ACCOUNT, ChargeType::Direct).await;
@@ -253,7 +256,10 @@ async fn sellers_and_orders_are_one_batch(database: &TestDatabase) {
     assert_eq!(seller(&store, &found.id).await.connection_status, ConnectionStatus::Disconnected);
     // What could not be taken in is taken in when it is replayed.
     let late = SellerEvent::updated(ACCOUNT, 9, named("nine")).delivery();
-    store.keep_failed(late.clone(), "a fault that is repaired since".to_owned()).await.expect("a commit");
+    store
+        .record_failed_event(late.clone(), "a fault that is repaired since".to_owned())
+        .await
+        .expect("a commit");
     assert_eq!(store.replay(late).await.expect("a commit"), EventOutcome::Applied);
     assert_eq!(seller(&store, &found.id).await.snapshot.state, Some(named("nine")));
     invariants::check(database).await;

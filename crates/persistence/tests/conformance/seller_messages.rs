@@ -6,15 +6,15 @@ use quittance_persistence::{ClaimedDelivery, Cursor, MessageFilter};
 use quittance_test_support::{SellerEvent, TestDatabase, account_state, connect, on_both_databases, place};
 
 use crate::outbound::{claim, ended, endpoint, message, publish, record};
-use crate::{hear_sellers, invariants};
+use crate::{apply_seller_events, invariants};
 
-on_both_databases! { each_change_of_a_seller_is_told_once_and_in_order, a_full_batch_leaves_no_earlier_message_behind }
+on_both_databases! { seller_changes_are_published_once_in_order, full_batch_includes_all_events_of_its_sellers }
 
 fn kinds(claimed: &[ClaimedDelivery]) -> Vec<&str> {
     claimed.iter().map(|delivery| delivery.kind.as_str()).collect()
 }
 
-async fn each_change_of_a_seller_is_told_once_and_in_order(database: &TestDatabase) {
+async fn seller_changes_are_published_once_in_order(database: &TestDatabase) {
     let store = database.store().await;
     let to = endpoint(&store, &["*"]).await;
     let seller = connect(&store, "acct_a", ChargeType::Direct).await;
@@ -22,7 +22,7 @@ async fn each_change_of_a_seller_is_told_once_and_in_order(database: &TestDataba
     let named = AccountState { display_name: Some("New".to_owned()), ..account_state() };
     let changes = [(1, blind), (2, account_state()), (3, named.clone()), (4, named)];
     for (seconds, state) in changes {
-        hear_sellers(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
+        apply_seller_events(&store, &[SellerEvent::updated("acct_a", seconds, state)]).await;
     }
     let order = place(&store).await;
     assert_eq!((publish(&store).await, publish(&store).await), (5, 0));
@@ -49,7 +49,7 @@ async fn each_change_of_a_seller_is_told_once_and_in_order(database: &TestDataba
     invariants::check(database).await;
 }
 
-async fn a_full_batch_leaves_no_earlier_message_behind(database: &TestDatabase) {
+async fn full_batch_includes_all_events_of_its_sellers(database: &TestDatabase) {
     let store = database.store().await;
     let seller = connect(&store, "acct_a", ChargeType::Direct).await;
     // Another clock was behind: what happened first has the later id.

@@ -20,15 +20,15 @@ use quittance_test_support::{
 use crate::{order, rows};
 
 on_both_databases! {
-    an_account_is_made_as_it_was_recorded,
-    what_stripe_will_not_make_is_forgotten,
-    an_account_is_one_seller,
-    sellers_are_found,
-    terms_are_changed_one_by_one,
-    an_order_keeps_the_terms_of_its_price,
-    an_order_is_sold_through_one_seller,
-    a_product_is_of_a_seller_that_there_is,
-    a_product_is_made_once_on_its_sellers_account,
+    created_account_is_recorded,
+    refused_seller_is_deleted,
+    account_connected_twice_is_one_seller,
+    sellers_are_filtered,
+    seller_change_keeps_other_terms,
+    order_keeps_seller_terms_after_change,
+    order_with_two_sellers_is_refused,
+    product_of_unknown_seller_is_refused,
+    stripe_product_is_recorded_once,
 }
 
 pub(crate) fn new_seller() -> NewSeller {
@@ -74,7 +74,7 @@ async fn change(store: &Store, change: SellerChange) -> Seller {
     }
 }
 
-async fn an_account_is_made_as_it_was_recorded(database: &TestDatabase) {
+async fn created_account_is_recorded(database: &TestDatabase) {
     let store = database.store().await;
     let new = new_seller();
     let inserted = store.insert_seller(new.clone(), None).await.expect("a seller");
@@ -83,9 +83,9 @@ async fn an_account_is_made_as_it_was_recorded(database: &TestDatabase) {
     assert_eq!((inserted.fee, &inserted.reference), (new.fee, &new.reference));
     assert!(claim(&store, 29).await.is_empty());
     let claimed = claim(&store, 30).await;
-    assert_eq!((&claimed[0].work, claimed[0].checks), (&SellerWork::Make(new.request.clone()), 1));
+    assert_eq!((&claimed[0].work, claimed[0].check_count), (&SellerWork::Make(new.request.clone()), 1));
     assert!(claim(&store, 89).await.is_empty(), "it is taken");
-    assert_eq!(claim(&store, 90).await[0].checks, 2);
+    assert_eq!(claim(&store, 90).await[0].check_count, 2);
     let made = |account: &str| {
         store.record_created_account(
             new.id.clone(),
@@ -106,7 +106,7 @@ async fn an_account_is_made_as_it_was_recorded(database: &TestDatabase) {
     assert_eq!(claim(&store, 93).await[0].work, SellerWork::Read, "what was told before was of nobody");
 }
 
-async fn what_stripe_will_not_make_is_forgotten(database: &TestDatabase) {
+async fn refused_seller_is_deleted(database: &TestDatabase) {
     let store = database.store().await;
     let new = store.insert_seller(new_seller(), None).await.expect("a seller");
     store.refuse_seller(new.id.clone()).await.expect("a commit");
@@ -118,7 +118,7 @@ async fn what_stripe_will_not_make_is_forgotten(database: &TestDatabase) {
     assert_eq!(seller(&store, &connected.id).await, connected);
 }
 
-async fn an_account_is_one_seller(database: &TestDatabase) {
+async fn account_connected_twice_is_one_seller(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let connects = (0..10).map(|number| {
         let store = stores[number % 2].clone();
@@ -143,7 +143,7 @@ async fn an_account_is_one_seller(database: &TestDatabase) {
     assert_eq!(claim(&stores[0], 0).await[0].seller.id, unread.id);
 }
 
-async fn sellers_are_found(database: &TestDatabase) {
+async fn sellers_are_filtered(database: &TestDatabase) {
     let store = database.store().await;
     let made = store.insert_seller(new_seller(), None).await.expect("a seller");
     let ready = connect(&store, "acct_a", ChargeType::Direct).await;
@@ -171,7 +171,7 @@ async fn sellers_are_found(database: &TestDatabase) {
     assert_eq!(find(account, 5, None).await.0, [ready.id]);
 }
 
-async fn terms_are_changed_one_by_one(database: &TestDatabase) {
+async fn seller_change_keeps_other_terms(database: &TestDatabase) {
     let store = database.store().await;
     let before = connect(&store, "acct_a", ChargeType::Direct).await;
     let dearer = change(&store, SellerChange { fee_fixed: Some(20), ..no_change(&before.id) }).await;
@@ -191,7 +191,7 @@ async fn terms_are_changed_one_by_one(database: &TestDatabase) {
     assert_eq!(database.texts("SELECT kind AS value FROM outbox").await, ["seller.ready"]);
 }
 
-async fn an_order_keeps_the_terms_of_its_price(database: &TestDatabase) {
+async fn order_keeps_seller_terms_after_change(database: &TestDatabase) {
     let store = database.store().await;
     let through = connect(&store, "acct_a", ChargeType::Direct).await;
     let placed = place_through(&store, &through).await;
@@ -231,7 +231,7 @@ async fn of(store: &Store, seller: Option<&Seller>) -> Product {
     store.insert_product(product, None).await.expect("a product")
 }
 
-async fn an_order_is_sold_through_one_seller(database: &TestDatabase) {
+async fn order_with_two_sellers_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let one = connect(&store, "acct_a", ChargeType::Direct).await;
     let two = connect(&store, "acct_b", ChargeType::Direct).await;
@@ -241,14 +241,14 @@ async fn an_order_is_sold_through_one_seller(database: &TestDatabase) {
         let mixed = NewOrder { items, ..new_order(&products[0]) };
         let refused = store.place_order(mixed, None).await.expect("an answer");
         assert!(
-            matches!(refused, PlaceOrderOutcome::Unpriced(PricingError::MixedSellers { line: 1 })),
+            matches!(refused, PlaceOrderOutcome::PricingFailed(PricingError::MixedSellers { line: 1 })),
             "{refused:?}"
         );
     }
     assert_eq!(rows(database, "orders").await, 0);
 }
 
-async fn a_product_is_of_a_seller_that_there_is(database: &TestDatabase) {
+async fn product_of_unknown_seller_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
     let known = connect(&store, "acct_a", ChargeType::Direct).await;
@@ -269,7 +269,7 @@ async fn a_product_is_of_a_seller_that_there_is(database: &TestDatabase) {
     }
 }
 
-async fn a_product_is_made_once_on_its_sellers_account(database: &TestDatabase) {
+async fn stripe_product_is_recorded_once(database: &TestDatabase) {
     let store = database.store().await;
     let one = connect(&store, "acct_a", ChargeType::Direct).await;
     let two = connect(&store, "acct_b", ChargeType::Direct).await;

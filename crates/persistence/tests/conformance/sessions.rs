@@ -13,17 +13,17 @@ use quittance_test_support::{
     Payment, TestDatabase, id, later, new_attempt, new_session, now, on_both_databases, place,
 };
 
-use crate::{apply, hear, invariants, order, rows, status};
+use crate::{apply, apply_one, invariants, order, rows, status};
 
 on_both_databases! {
-    a_session_pays_its_order,
-    a_session_is_used_again_if_it_was_asked_for_in_the_same_words,
-    another_way_to_pay_closes_the_first_one,
-    money_on_its_way_is_not_called_back,
-    an_expired_session_makes_room,
-    an_order_is_found_by_its_session,
-    what_stripe_answers_is_taken_in_as_a_whole,
-    a_refund_heard_before_its_page_was_known_is_asked_for,
+    session_pays_order,
+    session_with_same_parameters_is_reused,
+    other_payment_flow_closes_first_attempt,
+    processing_session_is_not_replaced,
+    attempt_after_expired_session_is_recorded,
+    order_is_found_by_session,
+    observations_are_applied_together,
+    refund_event_before_session_payment_schedules_check,
 }
 
 async fn begin(store: &Store, new: NewAttempt) -> BeginAttemptOutcome {
@@ -38,7 +38,7 @@ async fn session_on(store: &Store, order: Order) -> Payment {
     payment
 }
 
-async fn a_session_pays_its_order(database: &TestDatabase) {
+async fn session_pays_order(database: &TestDatabase) {
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
     let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
@@ -46,11 +46,11 @@ async fn a_session_pays_its_order(database: &TestDatabase) {
         (attempt.attempt.flow, attempt.task, attempt.request_params.as_str()),
         (PaymentFlow::CheckoutSession, Some(Task::Create), "/thanks")
     );
-    assert_eq!(hear(&store, payment.session(SessionStatus::Open, None)).await, EventOutcome::Applied);
+    assert_eq!(apply_one(&store, payment.session(SessionStatus::Open, None)).await, EventOutcome::Applied);
     let shown = order(&store, &payment.order.id).await.payment.expect("a payment");
     assert_eq!(shown.checkout_session_id, Some(payment.checkout_session_id()));
     assert_eq!(shown.payment_intent_id, None);
-    assert_eq!(hear(&store, payment.paid_session()).await, EventOutcome::Applied);
+    assert_eq!(apply_one(&store, payment.paid_session()).await, EventOutcome::Applied);
     let paid = order(&store, &payment.order.id).await;
     assert_eq!((paid.status, paid.amount_paid), (OrderStatus::Paid, paid.total));
     assert_eq!(paid.payment.expect("a payment").payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
@@ -58,17 +58,17 @@ async fn a_session_pays_its_order(database: &TestDatabase) {
     assert_eq!(apply(&store, &[payment.succeeded()]).await, [EventOutcome::Applied]);
     let mut bare = payment.paid_session();
     (bare.order_id, bare.payment_id) = (None, None);
-    assert_eq!(hear(&store, bare.clone()).await, EventOutcome::Applied);
+    assert_eq!(apply_one(&store, bare.clone()).await, EventOutcome::Applied);
     "cs_foreign".clone_into(&mut bare.checkout_session_id);
     bare.payment_intent_id = Some("pi_foreign".to_owned());
-    assert_eq!(hear(&store, bare).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(apply_one(&store, bare).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     invariants::check(database).await;
 }
 
-async fn a_session_is_used_again_if_it_was_asked_for_in_the_same_words(database: &TestDatabase) {
+async fn session_with_same_parameters_is_reused(database: &TestDatabase) {
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
-    hear(&store, payment.session(SessionStatus::Open, None)).await;
+    apply_one(&store, payment.session(SessionStatus::Open, None)).await;
     let BeginAttemptOutcome::Live(live) = begin(&store, new_session(&payment.order)).await else { panic!() };
     assert_eq!(live.attempt.id, payment.id);
     let other = NewAttempt { request_params: "/elsewhere".to_owned(), ..new_session(&payment.order) };
@@ -76,13 +76,13 @@ async fn a_session_is_used_again_if_it_was_asked_for_in_the_same_words(database:
     assert_eq!((first.attempt.id, first.task), (payment.id.clone(), Some(Task::Close)));
     // It is not used any more, whoever asks.
     assert!(matches!(begin(&store, new_session(&payment.order)).await, BeginAttemptOutcome::CloseFirst(_)));
-    hear(&store, payment.session(SessionStatus::Expired, None)).await;
+    apply_one(&store, payment.session(SessionStatus::Expired, None)).await;
     assert!(matches!(begin(&store, other).await, BeginAttemptOutcome::Recorded(_)));
     assert_eq!(rows(database, "payments").await, 2);
     invariants::check(database).await;
 }
 
-async fn another_way_to_pay_closes_the_first_one(database: &TestDatabase) {
+async fn other_payment_flow_closes_first_attempt(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
@@ -95,19 +95,19 @@ async fn another_way_to_pay_closes_the_first_one(database: &TestDatabase) {
     );
     apply(&store, &[payment.canceled()]).await;
     let session = session_on(&store, payment.order.clone()).await;
-    hear(&store, session.session(SessionStatus::Open, None)).await;
+    apply_one(&store, session.session(SessionStatus::Open, None)).await;
     let back = begin(&store, new_attempt(&payment.order)).await;
     assert!(
         matches!(&back, BeginAttemptOutcome::CloseFirst(live) if live.attempt.id == session.id),
         "{back:?}"
     );
     // Whichever is paid nevertheless counts.
-    hear(&store, session.paid_session()).await;
+    apply_one(&store, session.paid_session()).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
 }
 
-async fn money_on_its_way_is_not_called_back(database: &TestDatabase) {
+async fn processing_session_is_not_replaced(database: &TestDatabase) {
     let store = database.store().await;
     for (open, expected) in [
         (OpenStatus::Processing, OrderStatus::Processing),
@@ -122,40 +122,40 @@ async fn money_on_its_way_is_not_called_back(database: &TestDatabase) {
     }
     // The customer has done their part on Stripe's page, and nothing is known of the money.
     let session = session_on(&store, place(&store).await).await;
-    hear(&store, session.session(SessionStatus::Complete, None)).await;
+    apply_one(&store, session.session(SessionStatus::Complete, None)).await;
     let other = begin(&store, new_attempt(&session.order)).await;
     assert!(matches!(other, BeginAttemptOutcome::NotPayable(OrderStatus::Pending)), "{other:?}");
     let attempt = store.attempt(session.id).await.expect("a read").expect("an attempt");
     assert_eq!((attempt.task, attempt.attempt.abandoned), (Some(Task::Refresh), false));
 }
 
-async fn an_expired_session_makes_room(database: &TestDatabase) {
+async fn attempt_after_expired_session_is_recorded(database: &TestDatabase) {
     let store = database.store().await;
     let first = session_on(&store, place(&store).await).await;
-    hear(&store, first.session(SessionStatus::Expired, None)).await;
+    apply_one(&store, first.session(SessionStatus::Expired, None)).await;
     let second = session_on(&store, first.order.clone()).await;
-    hear(&store, second.paid_session()).await;
+    apply_one(&store, second.paid_session()).await;
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
 }
 
-async fn an_order_is_found_by_its_session(database: &TestDatabase) {
+async fn order_is_found_by_session(database: &TestDatabase) {
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
     let find = async || store.session_lookup(payment.checkout_session_id()).await.expect("a read");
     assert!(find().await.is_none(), "it is not known yet");
-    hear(&store, payment.session(SessionStatus::Open, None)).await;
+    apply_one(&store, payment.session(SessionStatus::Open, None)).await;
     let before = find().await.expect("an order");
     assert_eq!((before.order.id, before.is_over), (payment.order.id.clone(), false));
     assert_eq!(before.status, PaymentStatus::Open(OpenStatus::RequiresPaymentMethod));
-    hear(&store, payment.session(SessionStatus::Failed, None)).await;
+    apply_one(&store, payment.session(SessionStatus::Failed, None)).await;
     let failed = find().await.expect("an order");
     assert_eq!((failed.status, failed.is_over), (before.status, true), "nothing can be paid in it any more");
-    hear(&store, payment.paid_session()).await;
+    apply_one(&store, payment.paid_session()).await;
     assert_eq!(find().await.expect("an order").status, PaymentStatus::Succeeded);
 }
 
-async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
+async fn observations_are_applied_together(database: &TestDatabase) {
     use quittance_domain::dispute::DisputeStatus::NeedsResponse;
     use quittance_domain::refund::RefundStatus::Succeeded;
     let store = database.store().await;
@@ -188,7 +188,7 @@ async fn what_stripe_answers_is_taken_in_as_a_whole(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn a_refund_heard_before_its_page_was_known_is_asked_for(database: &TestDatabase) {
+async fn refund_event_before_session_payment_schedules_check(database: &TestDatabase) {
     let store = database.store().await;
     let payment = session_on(&store, place(&store).await).await;
     let due = async || {
@@ -196,15 +196,15 @@ async fn a_refund_heard_before_its_page_was_known_is_asked_for(database: &TestDa
         store.claim_checks(claim).await.expect("a commit")
     };
     let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
-    assert_eq!(hear(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
+    assert_eq!(apply_one(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
     // The page's PaymentIntent becomes known before it is paid.
     apply(&store, &[payment.created()]).await;
     assert!(due().await.is_empty(), "there was nothing yet that could go back");
-    hear(&store, payment.paid_session()).await;
+    apply_one(&store, payment.paid_session()).await;
     assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
     let found = store.order_to_check(payment.order.id.clone()).await.expect("a read").expect("an order");
     store.record_check(found, later(61)).await.expect("a commit");
     apply(&store, &[payment.succeeded()]).await;
-    hear(&store, payment.paid_session()).await;
+    apply_one(&store, payment.paid_session()).await;
     assert!(due().await.is_empty(), "nothing new was learned");
 }

@@ -10,15 +10,15 @@ use quittance_test_support::{
     TestDatabase, later, new_order, on_both_databases, payment_on, place_counted, product, quantity,
 };
 
-use crate::{apply, invariants, order, rows, told};
+use crate::{apply, invariants, order, published, rows};
 
 on_both_databases! {
-    lines_of_one_product_add_up,
-    of_200_buyers_of_10_units_10_get_one,
-    stock_comes_back_once_when_an_order_ends,
-    orders_that_begin_and_end_at_once_leave_the_stock_as_it_was,
-    what_is_not_counted_can_always_be_had,
-    the_last_one_is_told,
+    lines_of_same_product_add_up,
+    concurrent_buyers_never_oversell,
+    closed_order_releases_stock_once,
+    concurrent_placing_and_closing_preserves_stock,
+    uncounted_product_is_always_available,
+    selling_last_unit_publishes_event,
 }
 
 async fn counted(store: &Store, stock: u32) -> Product {
@@ -42,7 +42,7 @@ fn order_of(products: &[(&Product, u32)]) -> NewOrder {
     NewOrder { items: items.collect(), ..new_order(products[0].0) }
 }
 
-async fn lines_of_one_product_add_up(database: &TestDatabase) {
+async fn lines_of_same_product_add_up(database: &TestDatabase) {
     let store = database.store().await;
     let (pot, cup) = (counted(&store, 5).await, counted(&store, 1).await);
     let wanted = order_of(&[(&cup, 1), (&pot, 3), (&pot, 3), (&cup, 4)]);
@@ -66,7 +66,7 @@ async fn lines_of_one_product_add_up(database: &TestDatabase) {
     }
 }
 
-async fn of_200_buyers_of_10_units_10_get_one(database: &TestDatabase) {
+async fn concurrent_buyers_never_oversell(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let pot = counted(&stores[0], 10).await;
     let buying = (0..200).map(|number| {
@@ -84,11 +84,11 @@ async fn of_200_buyers_of_10_units_10_get_one(database: &TestDatabase) {
     assert_eq!((sold, refused), (10, 190));
     assert_eq!(rows(database, "orders").await, 10);
     let stock = stores[0].product(pot.id).await.expect("a read").expect("a product").stock;
-    assert_eq!((stock, told(database, "product.out_of_stock").await), (Some(0), 1));
+    assert_eq!((stock, published(database, "product.out_of_stock").await), (Some(0), 1));
     invariants::check(database).await;
 }
 
-async fn stock_comes_back_once_when_an_order_ends(database: &TestDatabase) {
+async fn closed_order_releases_stock_once(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place_counted(&store, 7).await;
     assert_eq!(left(&store, &placed).await, Some(5));
@@ -111,7 +111,7 @@ async fn stock_comes_back_once_when_an_order_ends(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn orders_that_begin_and_end_at_once_leave_the_stock_as_it_was(database: &TestDatabase) {
+async fn concurrent_placing_and_closing_preserves_stock(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let (pot, cup) = (counted(&stores[0], 4).await, counted(&stores[0], 4).await);
     let shopping = (0..60).map(|number| {
@@ -136,7 +136,7 @@ async fn orders_that_begin_and_end_at_once_leave_the_stock_as_it_was(database: &
     invariants::check(database).await;
 }
 
-async fn what_is_not_counted_can_always_be_had(database: &TestDatabase) {
+async fn uncounted_product_is_always_available(database: &TestDatabase) {
     let store = database.store().await;
     let count = async |order: &Order, stock: Option<u32>| {
         let change = ProductChange { stock: Some(stock), ..ProductChange::default() };
@@ -155,7 +155,7 @@ async fn what_is_not_counted_can_always_be_had(database: &TestDatabase) {
     assert_eq!(left(&store, &counted).await, None);
 }
 
-async fn the_last_one_is_told(database: &TestDatabase) {
+async fn selling_last_unit_publishes_event(database: &TestDatabase) {
     let store = database.store().await;
     let placed = place_counted(&store, 2).await;
     assert_eq!((placed.version, placed.outcome_version), (2, 0));

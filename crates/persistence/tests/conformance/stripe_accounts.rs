@@ -9,13 +9,13 @@ use quittance_test_support::{TestDatabase, later, on_both_databases};
 
 use crate::rows;
 
-on_both_databases! { the_first_account_of_a_mode_stays, of_many_accounts_at_once_one_stays }
+on_both_databases! { first_account_of_mode_is_kept, concurrent_accounts_bind_only_one }
 
 async fn tie(store: &Store, mode: Mode, account_id: &str) -> String {
     store.bind_stripe_account(mode, account_id.to_owned(), later(1)).await.expect("an answer")
 }
 
-async fn the_first_account_of_a_mode_stays(database: &TestDatabase) {
+async fn first_account_of_mode_is_kept(database: &TestDatabase) {
     let store = database.store().await;
     assert_eq!(store.stripe_account(Mode::Test).await.expect("a read"), None);
     assert_eq!(rows(database, "stripe_accounts").await, 0, "to look is to change nothing");
@@ -29,7 +29,7 @@ async fn the_first_account_of_a_mode_stays(database: &TestDatabase) {
     }
 }
 
-async fn of_many_accounts_at_once_one_stays(database: &TestDatabase) {
+async fn concurrent_accounts_bind_only_one(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let ties = (0..20).map(|number| {
         let store = stores[number % 2].clone();

@@ -6,18 +6,18 @@ use quittance_domain::refund::RefundStatus;
 use quittance_persistence::{NewRefund, RefundTermsRequest, StripeCall, TimelineEntry};
 use quittance_test_support::{Payment, PaymentEvent, TestDatabase, id, later, on_both_databases};
 
-use crate::{apply, hear};
+use crate::{apply, apply_one};
 
 on_both_databases! {
-    everything_that_happened_is_there_in_order,
-    an_event_that_names_an_order_and_is_not_of_its_attempt_is_there_too,
+    timeline_lists_everything_in_order,
+    timeline_includes_ignored_event_that_names_order,
 }
 
 fn brief(entries: &[TimelineEntry]) -> Vec<String> {
     entries.iter().map(|entry| format!("{} {}", entry.kind.as_str(), entry.what)).collect()
 }
 
-async fn everything_that_happened_is_there_in_order(database: &TestDatabase) {
+async fn timeline_lists_everything_in_order(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let order_id = &payment.order.id;
@@ -83,7 +83,7 @@ async fn everything_that_happened_is_there_in_order(database: &TestDatabase) {
     assert!(nobody.is_empty());
 }
 
-async fn an_event_that_names_an_order_and_is_not_of_its_attempt_is_there_too(database: &TestDatabase) {
+async fn timeline_includes_ignored_event_that_names_order(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     let unknown = Some(id(quittance_domain::id::PaymentId::from_uuid));
@@ -91,7 +91,10 @@ async fn an_event_that_names_an_order_and_is_not_of_its_attempt_is_there_too(dat
     let ignored = EventOutcome::Ignored(Mismatch::UnknownAttempt);
     assert_eq!(apply(&store, &[event]).await, [ignored]);
     // A refund carries no order's id.
-    assert_eq!(hear(&store, payment.refund("re_1", None, 1, (RefundStatus::Succeeded, 1))).await, ignored);
+    assert_eq!(
+        apply_one(&store, payment.refund("re_1", None, 1, (RefundStatus::Succeeded, 1))).await,
+        ignored
+    );
     let entries = store.timeline(payment.order.id.clone()).await.expect("a read");
     let facts: Vec<_> = entries.iter().filter(|entry| entry.kind.as_str() == "fact").collect();
     assert_eq!(facts.len(), 1);

@@ -11,22 +11,22 @@ use quittance_test_support::{
 };
 
 use crate::sellers::{claim, new_seller, seller};
-use crate::{hear_sellers, invariants, rows, told};
+use crate::{apply_seller_events, invariants, published, rows};
 
 on_both_databases! {
-    an_account_that_works_is_not_lost_by_a_slip,
-    what_is_to_end_is_driven_on,
-    the_end_can_be_taken_back,
-    who_was_let_in_again_stays,
-    of_attempts_and_the_end_at_once_none_comes_after_it,
-    open_orders_are_found,
+    unlinking_ready_seller_requires_force,
+    unfinished_unlinking_is_resumed,
+    unlinking_can_be_canceled,
+    reconnected_seller_is_not_unlinked,
+    concurrent_attempts_never_follow_unlinking,
+    open_orders_of_seller_are_found,
 }
 
 async fn begin(store: &Store, id: &SellerId, force: bool) -> BeginUnlinkOutcome {
     store.begin_unlink(id.clone(), force, later(10)).await.expect("an answer")
 }
 
-async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
+async fn unlinking_ready_seller_requires_force(database: &TestDatabase) {
     let store = database.store().await;
     let works = connect(&store, "acct_a", ChargeType::Direct).await;
     assert!(matches!(begin(&store, &works.id, false).await, BeginUnlinkOutcome::NotAllowed(_)));
@@ -35,14 +35,12 @@ async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
     let state = AccountState { payouts_enabled: false, ..account_state() };
     let broken = ConnectSeller { state: Some(state), ..connecting("acct_b", ChargeType::Direct) };
     let broken = store.connect_seller(broken).await.expect("a seller");
-    let BeginUnlinkOutcome::BeginAttemptOutcome(unlinking) = begin(&store, &broken.id, false).await else {
-        panic!()
-    };
+    let BeginUnlinkOutcome::Begun(unlinking) = begin(&store, &broken.id, false).await else { panic!() };
     assert_eq!(unlinking.connection_status, ConnectionStatus::Unlinking);
-    assert!(matches!(begin(&store, &works.id, true).await, BeginUnlinkOutcome::BeginAttemptOutcome(_)));
+    assert!(matches!(begin(&store, &works.id, true).await, BeginUnlinkOutcome::Begun(_)));
     // What Stripe was never asked for, or what was ended there, ends at once.
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
-    hear_sellers(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     for id in [unmade.id, broken.id] {
         for _ in 0..2 {
             let BeginUnlinkOutcome::Done(done) = begin(&store, &id, false).await else { panic!() };
@@ -51,14 +49,14 @@ async fn an_account_that_works_is_not_lost_by_a_slip(database: &TestDatabase) {
     }
 }
 
-async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
+async fn unfinished_unlinking_is_resumed(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, "acct_a", ChargeType::Direct).await.id;
-    let BeginUnlinkOutcome::BeginAttemptOutcome(_) = begin(&store, &id, true).await else { panic!() };
+    let BeginUnlinkOutcome::Begun(_) = begin(&store, &id, true).await else { panic!() };
     assert!(claim(&store, 39).await.is_empty(), "who request_params is about to do it");
     assert_eq!(claim(&store, 40).await[0].work, SellerWork::Unlink { force: true });
     // An event has nothing read: the end is what is to be done.
-    hear_sellers(&store, &[SellerEvent::new("acct_a", 41, AccountEvent::Changed)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_a", 41, AccountEvent::Changed)]).await;
     store
         .record_account_snapshot(id.clone(), NOW_S + 42, account_state(), later(42))
         .await
@@ -66,13 +64,13 @@ async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
     assert!(claim(&store, 99).await.is_empty());
     assert_eq!(claim(&store, 100).await[0].work, SellerWork::Unlink { force: true });
     // Stripe tells of it before whoever drove it says so.
-    hear_sellers(&store, &[SellerEvent::new("acct_a", 101, AccountEvent::Deauthorized)]).await;
+    apply_seller_events(&store, &[SellerEvent::new("acct_a", 101, AccountEvent::Deauthorized)]).await;
     for _ in 0..2 {
-        let ended = store.unlinked(id.clone(), later(102)).await.expect("a commit");
+        let ended = store.record_unlinked(id.clone(), later(102)).await.expect("a commit");
         assert_eq!(ended.connection_status, ConnectionStatus::Unlinked);
     }
-    assert_eq!(told(database, "seller.disconnected").await, 1);
-    hear_sellers(&store, &[SellerEvent::updated("acct_a", 103, account_state())]).await;
+    assert_eq!(published(database, "seller.disconnected").await, 1);
+    apply_seller_events(&store, &[SellerEvent::updated("acct_a", 103, account_state())]).await;
     store
         .record_account_snapshot(id.clone(), NOW_S + 104, account_state(), later(104))
         .await
@@ -86,7 +84,7 @@ async fn what_is_to_end_is_driven_on(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn the_end_can_be_taken_back(database: &TestDatabase) {
+async fn unlinking_can_be_canceled(database: &TestDatabase) {
     let store = database.store().await;
     let connected = connect(&store, "acct_a", ChargeType::Direct).await;
     let placed = place_through(&store, &connected).await;
@@ -103,7 +101,7 @@ async fn the_end_can_be_taken_back(database: &TestDatabase) {
     assert_eq!(ended.connection_status, ConnectionStatus::Connected);
 }
 
-async fn who_was_let_in_again_stays(database: &TestDatabase) {
+async fn reconnected_seller_is_not_unlinked(database: &TestDatabase) {
     let store = database.store().await;
     let id = connect(&store, "acct_a", ChargeType::Direct).await.id;
     begin(&store, &id, true).await;
@@ -114,20 +112,20 @@ async fn who_was_let_in_again_stays(database: &TestDatabase) {
     );
     // Whoever drove the end comes too late.
     assert_eq!(
-        store.unlinked(id.clone(), later(21)).await.expect("a commit").connection_status,
+        store.record_unlinked(id.clone(), later(21)).await.expect("a commit").connection_status,
         ConnectionStatus::Connected
     );
     // And who has ended it can let it in again.
     begin(&store, &id, true).await;
     assert_eq!(
-        store.unlinked(id.clone(), later(22)).await.expect("a commit").connection_status,
+        store.record_unlinked(id.clone(), later(22)).await.expect("a commit").connection_status,
         ConnectionStatus::Unlinked
     );
     let again = store.connect_seller(again).await.expect("a seller");
     assert_eq!((again.id, again.connection_status), (id, ConnectionStatus::Connected));
 }
 
-async fn of_attempts_and_the_end_at_once_none_comes_after_it(database: &TestDatabase) {
+async fn concurrent_attempts_never_follow_unlinking(database: &TestDatabase) {
     let stores = [database.store().await, database.store().await];
     let connected = connect(&stores[0], "acct_a", ChargeType::Direct).await;
     let mut attempts = Vec::new();
@@ -156,7 +154,7 @@ async fn of_attempts_and_the_end_at_once_none_comes_after_it(database: &TestData
 
 /// On PostgreSQL only: a file is written by one transaction at a time.
 #[test]
-fn an_attempt_waits_for_whoever_ends_the_link_and_sees_it() {
+fn attempt_waits_for_concurrent_unlinking() {
     run_on(Kind::Postgres, async |database| {
         let store = database.store().await;
         let connected = connect(&store, "acct_a", ChargeType::Direct).await;
@@ -176,7 +174,7 @@ fn an_attempt_waits_for_whoever_ends_the_link_and_sees_it() {
     });
 }
 
-async fn open_orders_are_found(database: &TestDatabase) {
+async fn open_orders_of_seller_are_found(database: &TestDatabase) {
     let store = database.store().await;
     let one = connect(&store, "acct_a", ChargeType::Direct).await;
     let two = connect(&store, "acct_b", ChargeType::Destination).await;

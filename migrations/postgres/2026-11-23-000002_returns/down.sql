@@ -1,1 +1,0 @@
-ALTER TABLE orders DROP COLUMN has_refunds_or_disputes;

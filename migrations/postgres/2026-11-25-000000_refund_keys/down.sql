@@ -1,2 +1,0 @@
-ALTER TABLE refunds DROP COLUMN key_since;
-ALTER TABLE refunds DROP COLUMN key_number;

@@ -1,1 +1,0 @@
-DROP INDEX inbox_to_forget;
