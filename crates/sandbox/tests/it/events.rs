@@ -1,100 +1,160 @@
-use crate::support::{Receiver, TestSandbox, config};
+use serde_json::{Value, json};
+
+use crate::support::{Api, Receiver, TestSandbox, assert_fields, config, id, intent_path};
+
+/// Returns the types of the listed events, newest first.
+async fn list_types(api: &Api, params: &[(&str, &str)]) -> Vec<String> {
+    let list = api.get("/v1/events", params).await.ok();
+    let events = list["data"].as_array().unwrap().iter();
+    events.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Starts a sandbox with a successful and a declined payment.
+async fn with_payments() -> TestSandbox {
+    let sandbox = TestSandbox::start(config());
+    sandbox.api.pay("pm_card_visa", &[]).await.ok();
+    sandbox.api.pay("pm_card_visa_chargeDeclined", &[]).await.error(402);
+    sandbox
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_listed_by_type_and_read_by_id() {
-    let sandbox = TestSandbox::start(config());
-    let api = &sandbox.api;
-    api.pay("pm_card_visa", &[]).await.ok();
-    api.pay("pm_card_visa_chargeDeclined", &[]).await.error(402);
-    let types = |list: serde_json::Value| -> Vec<String> {
-        list["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|event| event["type"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let succeeded = api.get("/v1/events", &[("type", "payment_intent.succeeded")]).await.ok();
-    let event = &succeeded["data"][0];
-    assert_eq!(event["object"], "event");
-    assert_eq!(event["data"]["object"]["status"], "succeeded");
-    assert_eq!(event["livemode"], false);
+async fn event_contains_object_and_request() {
+    let sandbox = with_payments().await;
+
+    let event = sandbox.api.single("/v1/events?type=payment_intent.succeeded").await;
+
+    assert_fields(
+        &event,
+        &json!({ "object": "event", "data": { "object": { "status": "succeeded" } }, "livemode": false }),
+    );
     assert!(event["request"]["id"].as_str().unwrap().starts_with("req_"));
     assert_eq!(event.get("account"), None);
-    let path = format!("/v1/events/{}", event["id"].as_str().unwrap());
-    assert_eq!(api.get(&path, &[]).await.ok(), *event);
-    assert_eq!(
-        types(api.get("/v1/events", &[("type", "charge.*")]).await.ok()),
-        ["charge.failed", "charge.succeeded"]
-    );
-    let both = [("types[]", "charge.failed"), ("types[]", "payment_intent.created")];
-    assert_eq!(
-        types(api.get("/v1/events", &both).await.ok()),
-        ["charge.failed", "payment_intent.created", "payment_intent.created"]
-    );
-    api.get("/v1/events", &[("type", "a.b"), ("types[]", "a.b")]).await.error(400);
-    assert_eq!(api.get("/v1/events/evt_x", &[]).await.error(404)["code"], "resource_missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_keeps_the_object_as_it_was() {
+async fn event_can_be_read_by_id() {
+    let sandbox = with_payments().await;
+    let event = sandbox.api.single("/v1/events?type=payment_intent.succeeded").await;
+
+    let read = sandbox.api.get(&format!("/v1/events/{}", id(&event)), &[]).await.ok();
+
+    assert_eq!(read, event);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_filtered_by_wildcard() {
+    let sandbox = with_payments().await;
+
+    let types = list_types(&sandbox.api, &[("type", "charge.*")]).await;
+
+    assert_eq!(types, ["charge.failed", "charge.succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_filtered_by_several_types() {
+    let sandbox = with_payments().await;
+
+    let params = [("types[]", "charge.failed"), ("types[]", "payment_intent.created")];
+    let types = list_types(&sandbox.api, &params).await;
+
+    assert_eq!(types, ["charge.failed", "payment_intent.created", "payment_intent.created"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_filtered_by_type_and_types_are_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    sandbox.api.get("/v1/events", &[("type", "a.b"), ("types[]", "a.b")]).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_event_is_not_found() {
+    let sandbox = TestSandbox::start(config());
+
+    assert_eq!(sandbox.api.get("/v1/events/evt_x", &[]).await.error(404)["code"], "resource_missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_keeps_object_of_its_time() {
     let sandbox = TestSandbox::start(config());
     let intent = sandbox.api.create_intent(&[]).await.ok();
-    let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
-    sandbox.api.post(&path, &[("amount", "9900")]).await.ok();
-    let events = sandbox.api.get("/v1/events", &[]).await.ok();
-    assert_eq!(events["data"][0]["data"]["object"], intent);
+
+    sandbox.api.post(&intent_path(&intent), &[("amount", "9900")]).await.ok();
+
+    assert_eq!(sandbox.api.single("/v1/events").await["data"]["object"], intent);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn delivery_success_tells_what_was_missed() {
+const UNDELIVERED: &str = "/v1/events?delivery_success=false";
+
+/// Starts a sandbox with one event whose only delivery attempt failed.
+async fn with_undelivered_event() -> (TestSandbox, Receiver, Value) {
     let sandbox = TestSandbox::start(quittance_sandbox::Config { webhook_max_attempts: 1, ..config() });
     let mut receiver = Receiver::start(1);
     sandbox.handle.register_webhook_endpoint(&receiver.url, "whsec_x").unwrap();
     sandbox.api.create_intent(&[]).await.ok();
     receiver.next().await;
-    let missed = "/v1/events?delivery_success=false";
-    let list = sandbox.api.wait_until(missed, |list| list["data"][0]["pending_webhooks"] == 0).await;
-    let id = list["data"][0]["id"].as_str().unwrap();
-    sandbox.api.post(&format!("/_sandbox/events/{id}/resend"), &[]).await.ok();
-    assert_eq!(receiver.next().await.body["id"], id);
-    sandbox.api.wait_until(missed, |list| list["data"].as_array().unwrap().is_empty()).await;
-    sandbox.api.wait_until("/v1/events?delivery_success=true", |list| list["data"][0]["id"] == id).await;
+    let list = sandbox.api.wait_until(UNDELIVERED, |list| list["data"][0]["pending_webhooks"] == 0).await;
+    let event = list["data"][0].clone();
+    (sandbox, receiver, event)
 }
 
-/// A walk over the pages from a moment on meets every event once, whatever it is about.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_over_the_pages_meets_every_event() {
-    let sandbox = TestSandbox::start(config());
-    let api = &sandbox.api;
+async fn undelivered_event_can_be_resent() {
+    let (sandbox, mut receiver, event) = with_undelivered_event().await;
+
+    sandbox.api.post(&format!("/_sandbox/events/{}/resend", id(&event)), &[]).await.ok();
+
+    assert_eq!(receiver.next().await.body["id"], event["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resent_event_counts_as_delivered() {
+    let (sandbox, _receiver, event) = with_undelivered_event().await;
+
+    sandbox.api.post(&format!("/_sandbox/events/{}/resend", id(&event)), &[]).await.ok();
+
+    sandbox.api.wait_until(UNDELIVERED, |list| list["data"] == json!([])).await;
+    let delivered = "/v1/events?delivery_success=true";
+    sandbox.api.wait_until(delivered, |list| list["data"][0]["id"] == event["id"]).await;
+}
+
+/// Creates a payment with a failed refund and a lost dispute, after an older event. Returns the start time.
+async fn create_many_events(api: &Api) -> String {
     api.create_intent(&[]).await.ok();
     api.advance(100).await;
-    let from = api.get("/_sandbox/clock", &[]).await.ok()["now"].to_string();
+    let start = api.get("/_sandbox/clock", &[]).await.ok()["now"].to_string();
     let paid = api.pay("pm_card_refundFail", &[]).await.ok();
-    api.post("/v1/refunds", &[("payment_intent", paid["id"].as_str().unwrap()), ("amount", "100")])
-        .await
-        .ok();
+    api.post("/v1/refunds", &[("payment_intent", id(&paid)), ("amount", "100")]).await.ok();
     api.advance(2).await;
     let charge = paid["latest_charge"].as_str().unwrap();
     let dispute = api.post(&format!("/_sandbox/charges/{charge}/dispute"), &[]).await.ok();
-    api.post(&format!("/v1/disputes/{}/close", dispute["id"].as_str().unwrap()), &[]).await.ok();
-    let mut seen = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut params = vec![("limit", "3"), ("created[gte]", from.as_str())];
-        params.extend(cursor.as_deref().map(|cursor| ("starting_after", cursor)));
+    api.post(&format!("/v1/disputes/{}/close", id(&dispute)), &[]).await.ok();
+    start
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_pages_since_a_time_contain_every_later_event_once() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let start = create_many_events(api).await;
+
+    let mut types = Vec::new();
+    let mut last_id: Option<String> = None;
+    let mut has_more = true;
+    while has_more {
+        let mut params = vec![("limit", "3"), ("created[gte]", start.as_str())];
+        params.extend(last_id.as_deref().map(|id| ("starting_after", id)));
         let page = api.get("/v1/events", &params).await.ok();
         let events = page["data"].as_array().unwrap();
-        seen.extend(events.iter().map(|event| event["type"].as_str().unwrap().to_owned()));
-        cursor = events.last().map(|event| event["id"].as_str().unwrap().to_owned());
-        if page["has_more"] == false {
-            break;
-        }
+        types.extend(events.iter().map(|event| event["type"].as_str().unwrap().to_owned()));
+        last_id = events.last().map(|event| id(event).to_owned());
+        has_more = page["has_more"].as_bool().unwrap();
     }
-    seen.reverse();
-    assert_eq!(seen, api.event_types().await[1..]);
+    types.reverse();
+
+    assert_eq!(types, api.event_types().await[1..]);
     assert_eq!(
-        seen,
+        types,
         [
             "payment_intent.created",
             "charge.succeeded",
@@ -109,8 +169,25 @@ async fn a_walk_over_the_pages_meets_every_event() {
             "charge.dispute.closed",
         ]
     );
-    let some = [("types[]", "refund.failed"), ("types[]", "charge.dispute.closed"), ("created[gte]", &from)];
-    assert_eq!(api.get("/v1/events", &some).await.ok()["data"].as_array().unwrap().len(), 2);
-    let failed = api.get("/v1/events", &[("type", "refund.failed")]).await.ok();
-    assert_eq!(failed["data"][0]["request"]["id"], serde_json::Value::Null, "nobody has asked for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_filtered_by_types_and_time() {
+    let sandbox = TestSandbox::start(config());
+    let start = create_many_events(&sandbox.api).await;
+
+    let params =
+        [("types[]", "refund.failed"), ("types[]", "charge.dispute.closed"), ("created[gte]", &start)];
+
+    assert_eq!(list_types(&sandbox.api, &params).await, ["charge.dispute.closed", "refund.failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_without_request_has_no_request_id() {
+    let sandbox = TestSandbox::start(config());
+    create_many_events(&sandbox.api).await;
+
+    let event = sandbox.api.single("/v1/events?type=refund.failed").await;
+
+    assert_eq!(event["request"]["id"], Value::Null);
 }

@@ -1,65 +1,107 @@
 use serde_json::Value;
 
-use crate::support::{Api, TestSandbox, config};
+use crate::support::{Api, TestSandbox, config, id};
 
 fn ids(list: &Value) -> Vec<String> {
-    list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    list["data"].as_array().unwrap().iter().map(|item| id(item).to_owned()).collect()
 }
 
+/// Lists PaymentIntents. Returns their IDs, and whether more exist.
 async fn page(api: &Api, params: &[(&str, &str)]) -> (Vec<String>, bool) {
     let list = api.get("/v1/payment_intents", params).await.ok();
     assert_eq!((&list["object"], &list["url"]), (&"list".into(), &"/v1/payment_intents".into()));
     (ids(&list), list["has_more"].as_bool().unwrap())
 }
 
+/// Creates five PaymentIntents. Returns their IDs, newest first.
+async fn create_five(api: &Api) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.insert(0, id(&api.create_intent(&[]).await.ok()).to_owned());
+    }
+    ids
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_go_forth_and_back() {
+async fn list_is_sorted_newest_first() {
+    let sandbox = TestSandbox::start(config());
+    let ids = create_five(&sandbox.api).await;
+
+    assert_eq!(page(&sandbox.api, &[]).await, (ids, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_returns_pages_after_an_object() {
     let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let mut made = Vec::new();
-    for _ in 0..5 {
-        made.insert(0, api.create_intent(&[]).await.ok()["id"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(page(api, &[]).await, (made.clone(), false));
-    assert_eq!(page(api, &[("limit", "2")]).await, (made[..2].to_vec(), true));
-    assert_eq!(page(api, &[("limit", "2"), ("starting_after", &made[1])]).await, (made[2..4].to_vec(), true));
-    assert_eq!(page(api, &[("limit", "2"), ("starting_after", &made[3])]).await, (made[4..].to_vec(), false));
-    assert_eq!(page(api, &[("limit", "2"), ("ending_before", &made[4])]).await, (made[2..4].to_vec(), true));
-    assert_eq!(page(api, &[("limit", "5"), ("ending_before", &made[2])]).await, (made[..2].to_vec(), false));
-    assert_eq!(page(api, &[("starting_after", &made[4])]).await, (vec![], false));
-    for (bad, code) in [
+    let ids = create_five(api).await;
+    let limit = ("limit", "2");
+
+    assert_eq!(page(api, &[limit]).await, (ids[..2].to_vec(), true));
+    assert_eq!(page(api, &[limit, ("starting_after", &ids[1])]).await, (ids[2..4].to_vec(), true));
+    assert_eq!(page(api, &[limit, ("starting_after", &ids[3])]).await, (ids[4..].to_vec(), false));
+    assert_eq!(page(api, &[("starting_after", &ids[4])]).await, (vec![], false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_returns_pages_before_an_object() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let ids = create_five(api).await;
+
+    let middle = page(api, &[("limit", "2"), ("ending_before", &ids[4])]).await;
+    assert_eq!(middle, (ids[2..4].to_vec(), true));
+    let first = page(api, &[("limit", "5"), ("ending_before", &ids[2])]).await;
+    assert_eq!(first, (ids[..2].to_vec(), false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_with_invalid_parameter_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+    for (param, code) in [
         (("limit", "0"), "parameter_invalid_integer"),
         (("limit", "101"), "parameter_invalid_integer"),
         (("starting_after", "pi_x"), "resource_missing"),
         (("created[foo]", "1"), "parameter_unknown"),
         (("created", "x"), "parameter_invalid_integer"),
-        (("colour", "red"), "parameter_unknown"),
+        (("color", "red"), "parameter_unknown"),
     ] {
-        assert_eq!(api.get("/v1/payment_intents", &[bad]).await.error(400)["code"], code);
+        let error = sandbox.api.get("/v1/payment_intents", &[param]).await.error(400);
+
+        assert_eq!(error["code"], code, "{param:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_filter_by_time_and_customer_and_expand() {
+async fn list_can_be_filtered_by_creation_time() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let old = api.create_intent(&[]).await.ok();
+    api.advance(100).await;
+    let new = api.create_intent(&[]).await.ok();
+    let (old_time, new_time) = (old["created"].to_string(), new["created"].to_string());
+    for (params, expected) in [
+        (&[("created[gt]", old_time.as_str())][..], &new),
+        (&[("created[gte]", &new_time)], &new),
+        (&[("created[lt]", &new_time), ("created[gte]", "0")], &old),
+        (&[("created[lte]", &old_time)], &old),
+        (&[("created", &old_time)], &old),
+    ] {
+        assert_eq!(page(api, params).await.0, [id(expected)], "{params:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_can_be_filtered_by_customer_and_expanded() {
     let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
     let customer = api.post("/v1/customers", &[]).await.ok();
-    let customer = customer["id"].as_str().unwrap();
-    let old = api.pay("pm_card_visa", &[("customer", customer)]).await.ok();
-    api.post("/_sandbox/clock", &[("advance_seconds", "100")]).await.ok();
-    let new = api.create_intent(&[]).await.ok();
-    let at = |intent: &Value, offset: i64| (intent["created"].as_i64().unwrap() + offset).to_string();
-    let only_old = vec![old["id"].as_str().unwrap().to_owned()];
-    let only_new = vec![new["id"].as_str().unwrap().to_owned()];
-    assert_eq!(page(api, &[("created[gt]", &at(&old, 0))]).await.0, only_new);
-    assert_eq!(page(api, &[("created[gte]", &at(&new, 0))]).await.0, only_new);
-    assert_eq!(page(api, &[("created[lt]", &at(&new, 0)), ("created[gte]", "0")]).await.0, only_old);
-    assert_eq!(page(api, &[("created[lte]", &at(&old, 0))]).await.0, only_old);
-    assert_eq!(page(api, &[("created", &at(&old, 0))]).await.0, only_old);
-    let list = api
-        .get("/v1/payment_intents", &[("customer", customer), ("expand[]", "data.latest_charge")])
-        .await
-        .ok();
-    assert_eq!(ids(&list), only_old);
+    let paid = api.pay("pm_card_visa", &[("customer", id(&customer))]).await.ok();
+    api.create_intent(&[]).await.ok();
+
+    let params = [("customer", id(&customer)), ("expand[]", "data.latest_charge")];
+    let list = api.get("/v1/payment_intents", &params).await.ok();
+
+    assert_eq!(ids(&list), [id(&paid)]);
     assert_eq!(list["data"][0]["latest_charge"]["object"], "charge");
 }

@@ -96,9 +96,9 @@ async fn connected_accounts_are_there_after_a_restart() {
     let mut params = vec![("account", "acct_1"), ("type", "account_onboarding")];
     params.extend(urls);
     let link = api.post("/v1/account_links", &params).await.ok()["url"].as_str().unwrap().to_owned();
-    let code = crate::oauth::code(api, "read_write", &[]).await;
+    let code = crate::oauth::authorize_code(api, "read_write", &[]).await;
     let token = crate::oauth::exchange(api, &code).await.ok();
-    let unused = crate::oauth::code(api, "read_write", &[]).await;
+    let unused = crate::oauth::authorize_code(api, "read_write", &[]).await;
     let lists = ["accounts", "application_fees", "transfers", "charges", "balance_transactions", "events"];
     let mut before = Vec::new();
     for world in [api, &seller] {
