@@ -20,18 +20,18 @@ const CART: &[(&str, &str)] = &[
 ];
 
 /// Creates a Session with the cart. `params` replace or extend the cart's parameters.
-async fn create(api: &Api, params: &[(&str, &str)]) -> Response {
+pub(crate) async fn create(api: &Api, params: &[(&str, &str)]) -> Response {
     let is_given = |name: &str| params.iter().any(|(given, _)| *given == name);
     let mut all: Vec<(&str, &str)> = CART.iter().filter(|(name, _)| !is_given(name)).copied().collect();
     all.extend_from_slice(params);
     api.post("/v1/checkout/sessions", &all).await
 }
 
-fn path(session: &Value) -> String {
+pub(crate) fn path(session: &Value) -> String {
     format!("/v1/checkout/sessions/{}", id(session))
 }
 
-fn page_path(session: &Value) -> String {
+pub(crate) fn page_path(session: &Value) -> String {
     format!("/c/pay/{}", id(session))
 }
 
@@ -51,16 +51,16 @@ async fn pay(api: &Api, session: &Value, method: &str) -> Response {
 }
 
 /// Pays a Session like the script of its page.
-async fn submit(api: &Api, session: &Value, method: &str) -> Response {
+pub(crate) async fn submit(api: &Api, session: &Value, method: &str) -> Response {
     let params = [("payment_method", method), ("email", "ada@example.com")];
     api.without("authorization").post(&page_path(session), &params).await
 }
 
-async fn expire(api: &Api, session: &Value) -> Response {
+pub(crate) async fn expire(api: &Api, session: &Value) -> Response {
     api.post(&format!("{}/expire", path(session)), &[]).await
 }
 
-async fn open_page(api: &Api, session: &Value) -> String {
+pub(crate) async fn open_page(api: &Api, session: &Value) -> String {
     api.without("authorization").get(&page_path(session), &[]).await.text
 }
 
@@ -296,7 +296,7 @@ async fn expired_session_cannot_be_paid() {
     submit(&sandbox.api, &session, "pm_card_visa").await.error(400);
 }
 
-async fn clock_now(api: &Api) -> i64 {
+pub(crate) async fn clock_now(api: &Api) -> i64 {
     api.get("/_sandbox/clock", &[]).await.ok()["now"].as_i64().unwrap()
 }
 
@@ -431,18 +431,8 @@ async fn session_with_manual_capture_is_paid_after_capture() {
     assert_eq!(session_events(&sandbox.api).await, ["completed"]);
 }
 
-const FREE: [(&str, &str); 2] =
+pub(crate) const FREE: [(&str, &str); 2] =
     [("line_items[0][price_data][unit_amount]", "0"), ("line_items[1][price_data][unit_amount]", "0")];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_of_free_session_has_no_payment_form() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &FREE).await.ok();
-
-    let page = open_page(&sandbox.api, &session).await;
-
-    assert!(page.contains("Complete order") && !page.contains("id=\"payment\""), "{page}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn free_session_completes_without_payment() {
@@ -488,97 +478,6 @@ async fn concurrent_submissions_charge_once() {
         assert_eq!(response["url"], success_url(&session));
     }
     assert_eq!(sandbox.api.list("/v1/charges").await.len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_shows_items_and_form() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &[("customer_email", "ada@example.com")]).await.ok();
-
-    let page = open_page(&sandbox.api, &session).await;
-
-    for part in [
-        "Mug &lt;b&gt;",
-        "Blue &amp; round",
-        "€24.98",
-        "€19.98",
-        "€9.99 each",
-        "https://shop.example/spoon.png",
-        "href=\"https://shop.example/cart\"",
-        "autocomplete=\"email\"",
-        "value=\"ada@example.com\" readonly",
-        ">Pay</button>",
-        "data-types=\"card sepa_debit\"",
-    ] {
-        assert!(page.contains(part), "{part} is missing in {page}");
-    }
-    assert!(!page.contains("<b>Mug <b>"), "names of products must be escaped");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_has_content_security_policy() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &[]).await.ok();
-
-    let response = sandbox.api.without("authorization").get(&page_path(&session), &[]).await;
-
-    assert_eq!(response.status, 200);
-    let policy = response.header("content-security-policy").unwrap();
-    assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_button_shows_submit_type() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &[("submit_type", "donate")]).await.ok();
-
-    let page = open_page(&sandbox.api, &session).await;
-
-    assert!(page.contains(">Donate</button>"), "{page}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_assets_have_content_type() {
-    let sandbox = TestSandbox::start(config());
-    for (path, content_type) in [("/c/checkout.js", "text/javascript"), ("/c/checkout.css", "text/css")] {
-        let response = sandbox.api.get(path, &[]).await;
-
-        assert!(response.header("content-type").unwrap().starts_with(content_type));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_of_paid_session_says_complete() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &[]).await.ok();
-    submit(&sandbox.api, &session, "pm_card_visa").await.ok();
-
-    let page = open_page(&sandbox.api, &session).await;
-
-    assert!(page.contains("This payment is complete"), "{page}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_of_expired_session_links_to_cancel_url() {
-    let sandbox = TestSandbox::start(config());
-    let session = create(&sandbox.api, &[]).await.ok();
-    expire(&sandbox.api, &session).await.ok();
-
-    let page = open_page(&sandbox.api, &session).await;
-
-    assert!(
-        page.contains("This checkout has expired") && page.contains("https://shop.example/cart"),
-        "{page}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_of_unknown_session_is_not_found() {
-    let sandbox = TestSandbox::start(config());
-
-    assert_eq!(sandbox.api.get("/c/pay/cs_test_x", &[]).await.status, 404);
-    assert_eq!(sandbox.api.get("/c/pay/cs_test_x/return", &[]).await.status, 404);
-    assert_eq!(sandbox.api.post("/c/pay/cs_test_x", &[("email", "a@b.co")]).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -635,105 +534,6 @@ async fn platform_session_is_not_found_by_connected_account() {
     let seller = sandbox.api.create_seller("acct_1").await;
 
     seller.get(&path(&session), &[]).await.error(404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn page_of_connected_account_pays_on_its_account() {
-    let sandbox = TestSandbox::start(config());
-    let seller = sandbox.api.create_seller("acct_1").await;
-    let session = create(&seller, &[]).await.ok();
-    let page = sandbox.api.get(&page_path(&session), &[]).await.text;
-    assert!(page.contains("data-account=\"acct_1\""), "{page}");
-
-    submit(&sandbox.api, &session, "pm_card_visa").await.ok();
-
-    assert_eq!(seller.get(&path(&session), &[]).await.ok()["payment_status"], "paid");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn session_with_invalid_parameter_is_rejected() {
-    let sandbox = TestSandbox::start(config());
-    let now = clock_now(&sandbox.api).await;
-    let (too_soon, too_late) = ((now + 1_700).to_string(), (now + 86_500).to_string());
-    for (name, value, code) in [
-        ("mode", "subscription", None),
-        ("mode", "gift", None),
-        ("ui_mode", "embedded_page", None),
-        ("success_url", "shop", Some("url_invalid")),
-        ("cancel_url", "javascript:alert(1)", Some("url_invalid")),
-        ("expires_at", &too_soon, None),
-        ("expires_at", &too_late, None),
-        ("customer", "cus_x", Some("resource_missing")),
-        ("customer_email", "nobody", Some("email_invalid")),
-        ("locale", "xx", None),
-        ("submit_type", "beg", None),
-        ("payment_method_types[]", "card", Some("parameter_unknown")),
-        ("allowed_payment_method_types", "card", None),
-        ("shipping_options", "x", Some("parameter_unknown")),
-        ("color", "red", Some("parameter_unknown")),
-        ("adaptive_pricing[color]", "red", Some("parameter_unknown")),
-        ("payment_intent_data[amount]", "5", Some("parameter_unknown")),
-        ("payment_intent_data[application_fee_amount]", "2499", None),
-        ("line_items[0][quantity]", "0", Some("parameter_invalid_integer")),
-        ("line_items[0][price]", "price_x", Some("parameter_unknown")),
-        ("line_items[0][price_data][currency]", "xxx", None),
-        ("line_items[0][price_data][unit_amount]", "-1", Some("parameter_invalid_integer")),
-        ("line_items[0][price_data][tax_behavior]", "inclusive", Some("parameter_unknown")),
-        ("line_items[0][price_data][product_data][name]", "", Some("parameter_invalid_empty")),
-        ("line_items[1][price_data][product_data][images][0]", "spoon", Some("url_invalid")),
-    ] {
-        let error = create(&sandbox.api, &[(name, value)]).await.error(400);
-
-        assert_eq!(error["code"].as_str(), code, "{name}: {error}");
-        assert!(name.starts_with(error["param"].as_str().unwrap()), "{name}: {error}");
-    }
-    assert!(sandbox.api.list("/v1/checkout/sessions").await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn session_with_two_currencies_is_rejected() {
-    let sandbox = TestSandbox::start(config());
-
-    let params = [("line_items[0][price_data][currency]", "usd")];
-    let error = create(&sandbox.api, &params).await.error(400);
-
-    assert!(error["message"].as_str().unwrap().contains("same currency"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn session_below_minimum_amount_is_rejected() {
-    let sandbox = TestSandbox::start(config());
-
-    let params =
-        [("line_items[0][price_data][unit_amount]", "10"), ("line_items[1][price_data][unit_amount]", "10")];
-    let error = create(&sandbox.api, &params).await.error(400);
-
-    assert_eq!(error["code"], "amount_too_small");
-    assert!(error["message"].as_str().unwrap().ends_with("must add up to at least €0.50 eur"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn session_above_maximum_amount_is_rejected() {
-    let sandbox = TestSandbox::start(config());
-
-    let params = [
-        ("line_items[0][price_data][unit_amount]", "999999999999"),
-        ("line_items[0][quantity]", "999999999"),
-    ];
-    let error = create(&sandbox.api, &params).await.error(400);
-
-    assert_eq!(error["code"], "amount_too_large");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn session_without_line_items_is_rejected() {
-    let sandbox = TestSandbox::start(config());
-
-    let error = sandbox.api.post("/v1/checkout/sessions", &[("mode", "payment")]).await.error(400);
-
-    assert_eq!(error["param"], "line_items");
-    let params = [("mode", "payment"), ("line_items", "x")];
-    sandbox.api.post("/v1/checkout/sessions", &params).await.error(400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

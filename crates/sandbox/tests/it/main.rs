@@ -11,6 +11,8 @@ mod capabilities;
 mod cards;
 mod chaos;
 mod checkout;
+mod checkout_input;
+mod checkout_page;
 mod connect_objects;
 mod debits;
 mod destination_charges;

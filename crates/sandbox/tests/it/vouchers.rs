@@ -1,9 +1,9 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Api, TestSandbox, config};
+use crate::support::{Api, Response, TestSandbox, assert_fields, config, id, intent_path};
 
-/// Confirms a PaymentIntent with a Multibanco voucher for `email`.
-async fn voucher(api: &Api, email: &str) -> Value {
+/// Confirms a PaymentIntent with a Multibanco voucher. The sandbox derives the outcome from the email address.
+async fn create_voucher(api: &Api, email: &str) -> Value {
     let params = [
         ("confirm", "true"),
         ("allowed_payment_method_types[]", "multibanco"),
@@ -13,28 +13,55 @@ async fn voucher(api: &Api, email: &str) -> Value {
     api.create_intent(&params).await.ok()
 }
 
-fn path(intent: &Value) -> String {
-    format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap())
+async fn status(api: &Api, intent: &Value) -> Value {
+    api.read_intent(intent).await["status"].clone()
+}
+
+/// Settles a voucher with the control API.
+async fn settle(api: &Api, intent: &Value, outcome: &str) -> Response {
+    let path = format!("{}/settle", intent_path(intent).replace("/v1", "/_sandbox"));
+    api.post(&path, &[("outcome", outcome)]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_voucher_is_awaited_and_paid_elsewhere() {
+async fn voucher_payment_displays_reference() {
     let sandbox = TestSandbox::start(config());
-    let api = &sandbox.api;
-    let intent = voucher(api, "ana@example.com").await;
-    assert_eq!(intent["status"], "requires_action");
-    assert_eq!(intent["next_action"]["type"], "multibanco_display_details");
+
+    let intent = create_voucher(&sandbox.api, "ana@example.com").await;
+
+    assert_fields(
+        &intent,
+        &json!({
+            "status": "requires_action",
+            "next_action": { "type": "multibanco_display_details" },
+            "latest_charge": null,
+        }),
+    );
     let details = &intent["next_action"]["multibanco_display_details"];
     assert_eq!(details["reference"].as_str().unwrap().len(), 9);
     assert!(details["expires_at"].as_i64().unwrap() > intent["created"].as_i64().unwrap());
-    assert_eq!(intent["latest_charge"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voucher_is_paid_after_three_minutes() {
+    let sandbox = TestSandbox::start(config());
+    let api = &sandbox.api;
+    let intent = create_voucher(api, "ana@example.com").await;
     api.advance(120).await;
-    assert_eq!(api.get(&path(&intent), &[]).await.ok()["status"], "requires_action");
+    assert_eq!(status(api, &intent).await, "requires_action");
+
     api.advance(60).await;
-    let paid = api.get(&path(&intent), &[("expand[]", "latest_charge")]).await.ok();
-    assert_eq!((&paid["status"], &paid["next_action"]), (&"succeeded".into(), &Value::Null));
-    let paid_with = &paid["latest_charge"]["payment_method_details"]["multibanco"];
-    assert_eq!(paid_with["reference"], details["reference"]);
+
+    let reference = &intent["next_action"]["multibanco_display_details"]["reference"];
+    let details = json!({ "multibanco": { "reference": reference } });
+    assert_fields(
+        &api.read_intent(&intent).await,
+        &json!({
+            "status": "succeeded",
+            "next_action": null,
+            "latest_charge": { "payment_method_details": details },
+        }),
+    );
     assert_eq!(
         api.event_types().await,
         [
@@ -47,55 +74,100 @@ async fn a_voucher_is_awaited_and_paid_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_voucher_that_nobody_pays_expires() {
+async fn unpaid_voucher_expires_after_seven_days() {
     let sandbox = TestSandbox::start(config());
-    let api = &sandbox.api;
-    let never = voucher(api, "ana+fill_never@example.com").await;
-    api.advance(7 * 24 * 3600).await;
-    let expired = api.get(&path(&never), &[]).await.ok();
-    assert_eq!(expired["status"], "requires_payment_method");
-    assert_eq!(expired["last_payment_error"]["code"], "payment_intent_payment_attempt_expired");
-    let soon = voucher(api, "expire_immediately@example.com").await;
-    api.wait_until(&path(&soon), |intent| intent["status"] == "requires_payment_method").await;
-    let paid = voucher(api, "succeed_immediately@example.com").await;
-    api.wait_until(&path(&paid), |intent| intent["status"] == "succeeded").await;
-    let late = voucher(api, "expire_with_delay@example.com").await;
-    api.advance(180).await;
-    assert_eq!(api.get(&path(&late), &[]).await.ok()["status"], "requires_payment_method");
+    let intent = create_voucher(&sandbox.api, "ana+fill_never@example.com").await;
+
+    sandbox.api.advance(7 * 24 * 3600).await;
+
+    assert_fields(
+        &sandbox.api.read_intent(&intent).await,
+        &json!({
+            "status": "requires_payment_method",
+            "last_payment_error": { "code": "payment_intent_payment_attempt_expired" },
+        }),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_voucher_ends_as_the_control_api_says_or_is_canceled() {
+async fn voucher_can_settle_immediately() {
     let sandbox = TestSandbox::start(config());
-    let api = &sandbox.api;
-    let settle = |intent: &Value| format!("/_sandbox{}/settle", path(intent).trim_start_matches("/v1"));
-    let one = voucher(api, "ana@example.com").await;
-    let failed = api.post(&settle(&one), &[("outcome", "failed")]).await.ok();
+    for (email, status) in [
+        ("expire_immediately@example.com", "requires_payment_method"),
+        ("succeed_immediately@example.com", "succeeded"),
+    ] {
+        let intent = create_voucher(&sandbox.api, email).await;
+
+        sandbox.api.wait_until(&intent_path(&intent), |intent| intent["status"] == status).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voucher_can_expire_with_delay() {
+    let sandbox = TestSandbox::start(config());
+    let intent = create_voucher(&sandbox.api, "expire_with_delay@example.com").await;
+
+    sandbox.api.advance(180).await;
+
+    assert_eq!(status(&sandbox.api, &intent).await, "requires_payment_method");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_api_fails_voucher_once() {
+    let sandbox = TestSandbox::start(config());
+    let intent = create_voucher(&sandbox.api, "ana@example.com").await;
+
+    let failed = settle(&sandbox.api, &intent, "failed").await.ok();
+
     assert_eq!(failed["status"], "requires_payment_method");
-    api.post(&settle(&one), &[("outcome", "succeeded")]).await.error(400);
-    let two = voucher(api, "ana+fill_never@example.com").await;
-    assert_eq!(api.post(&settle(&two), &[("outcome", "succeeded")]).await.ok()["status"], "succeeded");
-    let three = voucher(api, "ana@example.com").await;
-    assert_eq!(api.post(&format!("{}/cancel", path(&three)), &[]).await.ok()["status"], "canceled");
-    api.advance(3_600).await;
-    assert_eq!(api.get(&path(&three), &[]).await.ok()["status"], "canceled", "nobody can pay it any more");
+    settle(&sandbox.api, &intent, "succeeded").await.error(400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_voucher_needs_an_email_and_completes_a_session() {
+async fn control_api_pays_voucher() {
+    let sandbox = TestSandbox::start(config());
+    let intent = create_voucher(&sandbox.api, "ana+fill_never@example.com").await;
+
+    let paid = settle(&sandbox.api, &intent, "succeeded").await.ok();
+
+    assert_eq!(paid["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn canceled_voucher_is_never_paid() {
+    let sandbox = TestSandbox::start(config());
+    let intent = create_voucher(&sandbox.api, "ana@example.com").await;
+    sandbox.api.post(&format!("{}/cancel", intent_path(&intent)), &[]).await.ok();
+
+    sandbox.api.advance(3_600).await;
+
+    assert_eq!(status(&sandbox.api, &intent).await, "canceled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voucher_without_email_is_rejected() {
+    let sandbox = TestSandbox::start(config());
+
+    let params = [("payment_method_data[type]", "multibanco")];
+    let error = sandbox.api.create_intent(&params).await.error(400);
+
+    assert_eq!(error["param"], "payment_method_data[billing_details][email]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voucher_completes_session_before_payment() {
     let sandbox = TestSandbox::start(config());
     let api = &sandbox.api;
-    let error = api.create_intent(&[("payment_method_data[type]", "multibanco")]).await.error(400);
-    assert_eq!(error["param"], "payment_method_data[billing_details][email]");
     let session = api.create_session(&[]).await.ok();
-    let session = format!("/checkout/sessions/{}", session["id"].as_str().unwrap());
+
     let params = [
         ("payment_method_data[type]", "multibanco"),
         ("payment_method_data[billing_details][email]", "ana@example.com"),
     ];
-    let done = api.post(&format!("/_sandbox{session}/pay"), &params).await.ok();
-    assert_eq!((&done["status"], &done["payment_status"]), (&"complete".into(), &"unpaid".into()));
-    let intent = done["payment_intent"].as_str().unwrap();
-    api.post(&format!("/_sandbox/payment_intents/{intent}/settle"), &[("outcome", "failed")]).await.ok();
+    let path = format!("/_sandbox/checkout/sessions/{}/pay", id(&session));
+    let paid = api.post(&path, &params).await.ok();
+
+    assert_fields(&paid, &json!({ "status": "complete", "payment_status": "unpaid" }));
+    settle(api, &json!({ "id": paid["payment_intent"] }), "failed").await.ok();
     assert_eq!(api.event_types().await.last().unwrap(), "checkout.session.async_payment_failed");
 }

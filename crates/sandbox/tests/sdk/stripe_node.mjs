@@ -1,6 +1,6 @@
-// Drives a sandbox at SANDBOX_URL with Stripe's library for Node: one line per check, exit 1 at a failure.
-// With a key of Stripe's test mode in STRIPE_TEST_SECRET_KEY it drives Stripe itself, or what is at STRIPE_TEST_URL, and
-// leaves out what only a sandbox can do.
+// Tests the sandbox at SANDBOX_URL with Stripe's Node.js library. Prints one line per check, and exits with 1 on failure.
+// If STRIPE_TEST_SECRET_KEY is set, the script tests Stripe's test mode instead, or the server at STRIPE_TEST_URL. It then
+// skips the checks that need the sandbox.
 import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 
@@ -28,20 +28,20 @@ const cards = {
   automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
 };
 
-/** Why a check did not run. */
+/** The reason why a check was skipped. */
 class Skipped extends Error {}
 
-/** Leaves a check out where Stripe itself is driven. */
+/** Skips a check in Stripe's test mode. */
 function sandboxOnly(reason) {
   if (key !== undefined) throw new Skipped(reason);
 }
 
-/** What `look` finds, as soon as it does: Stripe lists what happened a little later. */
-async function until(look) {
+/** Repeats `check` until it succeeds. Stripe lists events with a delay. */
+async function waitUntil(check) {
   const deadline = Date.now() + 30_000;
   for (;;) {
     try {
-      return await look();
+      return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -49,14 +49,14 @@ async function until(look) {
   }
 }
 
-/** The error that `promise` rejects with. */
+/** Returns the error that `promise` rejects with. */
 async function failure(promise) {
   try {
     await promise;
   } catch (error) {
     return error;
   }
-  throw new assert.AssertionError({ message: 'an error was expected' });
+  throw new assert.AssertionError({ message: 'expected an error' });
 }
 
 const checks = {
@@ -89,8 +89,8 @@ const checks = {
     assert.equal(paid.payment_method.card.last4, '4242');
     const charge = await stripe.charges.retrieve(paid.latest_charge.id);
     assert.equal(charge.payment_intent, created.id);
-    const noted = await stripe.charges.update(charge.id, { metadata: { order_id: 'ord_1' } });
-    assert.equal(noted.metadata.order_id, 'ord_1');
+    const updatedMetadata = await stripe.charges.update(charge.id, { metadata: { order_id: 'ord_1' } });
+    assert.equal(updatedMetadata.metadata.order_id, 'ord_1');
     const listed = await stripe.charges.list({ payment_intent: created.id });
     assert.deepEqual(listed.data.map(({ id }) => id), [charge.id]);
   },
@@ -106,14 +106,14 @@ const checks = {
   },
 
   async 'capture'() {
-    const held = await stripe.paymentIntents.create({
+    const authorized = await stripe.paymentIntents.create({
       ...cards,
       capture_method: 'manual',
       confirm: true,
       payment_method: 'pm_card_visa',
     });
-    assert.equal(held.status, 'requires_capture');
-    const captured = await stripe.paymentIntents.capture(held.id, { amount_to_capture: 700 });
+    assert.equal(authorized.status, 'requires_capture');
+    const captured = await stripe.paymentIntents.capture(authorized.id, { amount_to_capture: 700 });
     assert.equal(captured.status, 'succeeded');
     assert.equal(captured.amount_received, 700);
   },
@@ -140,43 +140,43 @@ const checks = {
   },
 
   async 'other errors have their classes'() {
-    const unknown = await failure(stripe.paymentIntents.create({ ...cards, colour: 'red' }));
+    const unknown = await failure(stripe.paymentIntents.create({ ...cards, color: 'red' }));
     assert.ok(unknown instanceof Stripe.errors.StripeInvalidRequestError);
     assert.equal(unknown.code, 'parameter_unknown');
-    assert.equal(unknown.param, 'colour');
+    assert.equal(unknown.param, 'color');
     const missing = await failure(stripe.paymentIntents.retrieve('pi_x'));
     assert.equal(missing.code, 'resource_missing');
     assert.equal(missing.statusCode, 404);
     const live = new Stripe('sk_live_x', server);
     const refused = await failure(live.events.list());
     assert.ok(refused instanceof Stripe.errors.StripeAuthenticationError);
-    const stranger = await failure(stripe.events.list({}, { stripeAccount: 'nobody' }));
-    assert.ok(stranger instanceof Stripe.errors.StripePermissionError);
+    const forbidden = await failure(stripe.events.list({}, { stripeAccount: 'nobody' }));
+    assert.ok(forbidden instanceof Stripe.errors.StripePermissionError);
   },
 
   async 'idempotency keys'() {
     const idempotencyKey = `key-${Date.now()}`;
     const first = await stripe.paymentIntents.create(cards, { idempotencyKey });
-    const again = await stripe.paymentIntents.create(cards, { idempotencyKey });
-    assert.equal(again.id, first.id);
-    assert.equal(again.lastResponse.headers['idempotent-replayed'], 'true');
+    const repeated = await stripe.paymentIntents.create(cards, { idempotencyKey });
+    assert.equal(repeated.id, first.id);
+    assert.equal(repeated.lastResponse.headers['idempotent-replayed'], 'true');
     const other = await failure(stripe.paymentIntents.create({ ...cards, amount: 2000 }, { idempotencyKey }));
     assert.ok(other instanceof Stripe.errors.StripeIdempotencyError);
   },
 
   async 'pagination'() {
-    const made = [];
+    const created = [];
     for (let count = 0; count < 7; count += 1) {
-      made.unshift((await stripe.paymentIntents.create(cards)).id);
+      created.unshift((await stripe.paymentIntents.create(cards)).id);
     }
-    const seen = [];
+    const listed = [];
     for await (const intent of stripe.paymentIntents.list({ limit: 3 })) {
-      seen.push(intent.id);
-      if (seen.length === made.length) break;
+      listed.push(intent.id);
+      if (listed.length === created.length) break;
     }
-    assert.deepEqual(seen, made);
-    const back = await stripe.paymentIntents.list({ limit: 2, ending_before: made[4] });
-    assert.deepEqual(back.data.map((intent) => intent.id), made.slice(2, 4));
+    assert.deepEqual(listed, created);
+    const previous = await stripe.paymentIntents.list({ limit: 2, ending_before: created[4] });
+    assert.deepEqual(previous.data.map((intent) => intent.id), created.slice(2, 4));
   },
 
   async 'customers and payment methods'() {
@@ -200,7 +200,7 @@ const checks = {
   },
 
   async 'card numbers'() {
-    sandboxOnly('Stripe takes numbers from a server only of accounts that it has permitted it');
+    sandboxOnly('Stripe accepts card numbers only from accounts with permission');
     const method = await stripe.paymentMethods.create({
       type: 'card',
       card: { number: '4242424242424242', exp_month: 12, exp_year: 2034, cvc: '123' },
@@ -234,17 +234,17 @@ const checks = {
     assert.ok(tooMuch instanceof Stripe.errors.StripeInvalidRequestError);
     assert.equal(tooMuch.param, 'amount');
     await stripe.refunds.create({ charge: paid.latest_charge });
-    const again = await failure(stripe.refunds.create({ charge: paid.latest_charge }));
-    assert.equal(again.code, 'charge_already_refunded');
-    const seen = [];
-    for await (const refund of stripe.refunds.list({ payment_intent: paid.id, limit: 1 })) seen.push(refund.amount);
-    assert.deepEqual(seen, [600, 400]);
-    const notOpen = await failure(stripe.refunds.cancel(part.id));
-    assert.equal(notOpen.statusCode, 400);
+    const repeated = await failure(stripe.refunds.create({ charge: paid.latest_charge }));
+    assert.equal(repeated.code, 'charge_already_refunded');
+    const amounts = [];
+    for await (const refund of stripe.refunds.list({ payment_intent: paid.id, limit: 1 })) amounts.push(refund.amount);
+    assert.deepEqual(amounts, [600, 400]);
+    const notCancelable = await failure(stripe.refunds.cancel(part.id));
+    assert.equal(notCancelable.statusCode, 400);
   },
 
   async 'disputes'() {
-    sandboxOnly('it disputes a charge by the control API');
+    sandboxOnly('the check disputes a charge with the control API');
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const opened = await stripe.rawRequest('POST', `/_sandbox/charges/${paid.latest_charge}/dispute`, { amount: 300 });
     const listed = await stripe.disputes.list({ charge: paid.latest_charge });
@@ -260,8 +260,8 @@ const checks = {
     assert.equal(read.payment_intent.id, paid.id);
   },
 
-  async 'the balance'() {
-    sandboxOnly('fees differ from account to account');
+  async 'balance'() {
+    sandboxOnly('fees differ between accounts');
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
     const movements = await stripe.balanceTransactions.list({ source: paid.latest_charge });
     const movement = await stripe.balanceTransactions.retrieve(movements.data[0].id);
@@ -271,7 +271,7 @@ const checks = {
   },
 
   async 'checkout sessions'() {
-    sandboxOnly('it pays a page by the control API');
+    sandboxOnly('the check pays a page with the control API');
     const create = () => stripe.checkout.sessions.create({
       mode: 'payment',
       success_url: 'https://shop.example/done?session={CHECKOUT_SESSION_ID}',
@@ -299,8 +299,8 @@ const checks = {
     assert.equal(paid.line_items.data.length, 2);
     const found = await stripe.checkout.sessions.list({ payment_intent: paid.payment_intent.id });
     assert.equal(found.data[0].id, session.id);
-    const noted = await stripe.checkout.sessions.update(session.id, { metadata: { order_id: 'ord_2' } });
-    assert.equal(noted.metadata.order_id, 'ord_2');
+    const updatedMetadata = await stripe.checkout.sessions.update(session.id, { metadata: { order_id: 'ord_2' } });
+    assert.equal(updatedMetadata.metadata.order_id, 'ord_2');
     const expired = await stripe.checkout.sessions.expire((await create()).id);
     assert.equal(expired.status, 'expired');
     const error = await failure(stripe.checkout.sessions.expire(expired.id));
@@ -320,12 +320,12 @@ const checks = {
     assert.deepEqual([product.active, product.metadata.sku, product.shippable], [true, 'mug', true]);
     const read = await stripe.products.retrieve(product.id, { expand: ['default_price'] });
     assert.deepEqual([read.default_price.unit_amount, read.default_price.type], [1999, 'one_time']);
-    const dear = await stripe.prices.create({ product: product.id, currency: 'usd', unit_amount: 2999, nickname: 'Dear' });
-    assert.equal((await stripe.prices.retrieve(dear.id)).nickname, 'Dear');
+    const expensive = await stripe.prices.create({ product: product.id, currency: 'usd', unit_amount: 2999, nickname: 'Expensive' });
+    assert.equal((await stripe.prices.retrieve(expensive.id)).nickname, 'Expensive');
     const inDollars = await stripe.prices.list({ product: product.id, currency: 'usd' });
-    assert.deepEqual(inDollars.data.map(({ id }) => id), [dear.id]);
-    const changed = await stripe.products.update(product.id, { active: false, description: '', default_price: dear.id });
-    assert.deepEqual([changed.active, changed.description, changed.default_price], [false, null, dear.id]);
+    assert.deepEqual(inDollars.data.map(({ id }) => id), [expensive.id]);
+    const changed = await stripe.products.update(product.id, { active: false, description: '', default_price: expensive.id });
+    assert.deepEqual([changed.active, changed.description, changed.default_price], [false, null, expensive.id]);
     const kept = await failure(stripe.products.del(product.id));
     assert.match(kept.message, /user-created prices/);
     const spoon = await stripe.products.create({ name: 'Spoon' });
@@ -333,11 +333,11 @@ const checks = {
     assert.deepEqual(listed.data.map(({ id }) => id), [spoon.id]);
     assert.equal((await stripe.products.del(spoon.id)).deleted, true);
     assert.equal((await failure(stripe.products.retrieve(spoon.id))).code, 'resource_missing');
-    const unknown = await failure(stripe.products.create({ name: 'Cup', colour: 'red' }));
+    const unknown = await failure(stripe.products.create({ name: 'Cup', color: 'red' }));
     assert.equal(unknown.code, 'parameter_unknown');
   },
 
-  async 'types of payment method'() {
+  async 'payment method types'() {
     const listed = await failure(stripe.paymentIntents.create({ amount: 1000, currency: 'eur', payment_method_types: ['card'] }));
     assert.equal(listed.code, 'payment_method_types_no_longer_supported');
     const allowed = { amount: 1000, currency: 'eur', allowed_payment_method_types: ['card'] };
@@ -346,7 +346,7 @@ const checks = {
 
   async 'events'() {
     const paid = await stripe.paymentIntents.create({ ...cards, confirm: true, payment_method: 'pm_card_visa' });
-    const newest = await until(async () => {
+    const newest = await waitUntil(async () => {
       const events = await stripe.events.list({ type: 'payment_intent.succeeded', limit: 1 });
       assert.equal(events.data[0].data.object.id, paid.id);
       return events.data[0];
@@ -371,8 +371,8 @@ const checks = {
     assert.equal(deleted.deleted, true);
   },
 
-  async 'a connected account is a world of its own'() {
-    sandboxOnly('it connects an account by the control API');
+  async 'a connected account sees only its own objects'() {
+    sandboxOnly('the check connects an account with the control API');
     await stripe.rawRequest('POST', '/_sandbox/accounts', { id: 'acct_1' });
     const intent = await stripe.paymentIntents.create(cards, { stripeAccount: 'acct_1' });
     assert.equal(intent.application, 'ca_SandboxPlatform');
@@ -385,13 +385,13 @@ const checks = {
     assert.equal(elsewhere.code, 'resource_missing');
     const read = await stripe.paymentIntents.retrieve(intent.id, {}, { stripeAccount: 'acct_1' });
     assert.equal(read.id, intent.id);
-    const stranger = await failure(stripe.paymentIntents.list({}, { stripeAccount: 'acct_unknown' }));
-    assert.ok(stranger instanceof Stripe.errors.StripePermissionError);
-    assert.equal(stranger.code, 'account_invalid');
+    const forbidden = await failure(stripe.paymentIntents.list({}, { stripeAccount: 'acct_unknown' }));
+    assert.ok(forbidden instanceof Stripe.errors.StripePermissionError);
+    assert.equal(forbidden.code, 'account_invalid');
   },
 
   async 'accounts, capabilities and account links'() {
-    sandboxOnly('it needs a platform account');
+    sandboxOnly('the check needs a platform account');
     const account = await stripe.accounts.create({
       type: 'express',
       country: 'DE',
@@ -436,57 +436,57 @@ const checks = {
   },
 
   async 'OAuth'() {
-    sandboxOnly("it needs a person at Stripe's page");
-    const asked = new URL(stripe.oauth.authorizeUrl({
+    sandboxOnly("the check needs a user on Stripe's page");
+    const authorizeUrl = new URL(stripe.oauth.authorizeUrl({
       client_id: 'ca_Test1',
       state: 'a b+c',
       redirect_uri: 'https://shop.example/back',
       stripe_user: { email: 'ada@example.com' },
     }));
-    const page = await (await fetch(new URL(asked.pathname + asked.search, url))).text();
+    const page = await (await fetch(new URL(authorizeUrl.pathname + authorizeUrl.search, url))).text();
     assert.match(page, /ada@example.com/);
     const body = new URLSearchParams({ decision: 'connect', account: 'new', business_name: 'Ada' });
-    for (const name of ['client_id', 'redirect_uri', 'state', 'scope']) body.set(name, asked.searchParams.get(name));
-    const answer = await fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
-    const back = new URL(answer.headers.get('location'));
-    assert.equal(back.searchParams.get('state'), 'a b+c');
-    const grant = { grant_type: 'authorization_code', code: back.searchParams.get('code') };
+    for (const name of ['client_id', 'redirect_uri', 'state', 'scope']) body.set(name, authorizeUrl.searchParams.get(name));
+    const response = await fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
+    const redirect = new URL(response.headers.get('location'));
+    assert.equal(redirect.searchParams.get('state'), 'a b+c');
+    const grant = { grant_type: 'authorization_code', code: redirect.searchParams.get('code') };
     const token = await stripe.oauth.token(grant);
     assert.equal(token.scope, 'read_write');
     const own = new Stripe(token.access_token, { host: url.hostname, port: url.port, protocol: 'http' });
     assert.equal((await own.accounts.retrieveCurrent()).id, token.stripe_user_id);
     const used = await failure(stripe.oauth.token(grant));
     assert.equal(used.type, 'StripeInvalidGrantError');
-    const stranger = { client_id: 'ca_Test1', stripe_user_id: 'acct_unknown' };
-    assert.equal((await failure(stripe.oauth.deauthorize(stranger))).type, 'StripeInvalidClientError');
+    const unknown = { client_id: 'ca_Test1', stripe_user_id: 'acct_unknown' };
+    assert.equal((await failure(stripe.oauth.deauthorize(unknown))).type, 'StripeInvalidClientError');
     const gone = await stripe.oauth.deauthorize({ client_id: 'ca_Test1', stripe_user_id: token.stripe_user_id });
     assert.equal(gone.stripe_user_id, token.stripe_user_id);
     assert.ok(await failure(stripe.accounts.retrieve(token.stripe_user_id)));
   },
 
   async 'fees and transfers'() {
-    sandboxOnly('it connects an account by the control API');
+    sandboxOnly('the check connects an account with the control API');
     const { id } = await stripe.rawRequest('POST', '/_sandbox/accounts', { country: 'DE' });
     const paid = { ...cards, confirm: true, payment_method: 'pm_card_visa', application_fee_amount: 100 };
     const direct = await stripe.paymentIntents.create(paid, { stripeAccount: id });
     const fees = await stripe.applicationFees.list({ charge: direct.latest_charge });
     assert.deepEqual(fees.data.map(({ amount, account }) => [amount, account]), [[100, id]]);
-    const back = await stripe.applicationFees.createRefund(fees.data[0].id, { amount: 40 });
-    assert.equal(back.amount, 40);
+    const feeRefund = await stripe.applicationFees.createRefund(fees.data[0].id, { amount: 40 });
+    assert.equal(feeRefund.amount, 40);
     const [fee] = fees.data;
     assert.equal((await stripe.applicationFees.retrieve(fee.id)).amount_refunded, 40);
-    assert.equal((await stripe.applicationFees.retrieveRefund(fee.id, back.id)).amount, 40);
-    const noted = await stripe.applicationFees.updateRefund(fee.id, back.id, { metadata: { why: 'late' } });
-    assert.equal(noted.metadata.why, 'late');
+    assert.equal((await stripe.applicationFees.retrieveRefund(fee.id, feeRefund.id)).amount, 40);
+    const updatedMetadata = await stripe.applicationFees.updateRefund(fee.id, feeRefund.id, { metadata: { why: 'late' } });
+    assert.equal(updatedMetadata.metadata.why, 'late');
     const refunds = await stripe.applicationFees.listRefunds(fee.id);
-    assert.deepEqual(refunds.data.map((one) => one.id), [back.id]);
-    const lone = await failure(stripe.paymentIntents.create(paid));
-    assert.equal(lone.param, 'application_fee_amount');
-    const sent = await stripe.paymentIntents.create({ ...paid, transfer_data: { destination: id } });
+    assert.deepEqual(refunds.data.map((one) => one.id), [feeRefund.id]);
+    const withoutAccount = await failure(stripe.paymentIntents.create(paid));
+    assert.equal(withoutAccount.param, 'application_fee_amount');
+    const transferred = await stripe.paymentIntents.create({ ...paid, transfer_data: { destination: id } });
     const [transfer] = (await stripe.transfers.list({ destination: id })).data;
-    assert.equal(transfer.source_transaction, sent.latest_charge);
+    assert.equal(transfer.source_transaction, transferred.latest_charge);
     const refund = await stripe.refunds.create({
-      payment_intent: sent.id,
+      payment_intent: transferred.id,
       amount: 500,
       reverse_transfer: true,
       refund_application_fee: true,

@@ -1,7 +1,7 @@
-"""Drives a sandbox at SANDBOX_URL with Stripe's library for Python: one line per check, exit 1 at a failure.
+"""Tests the sandbox at SANDBOX_URL with Stripe's Python library. Prints one line per check, and exits with 1 on failure.
 
-With a key of Stripe's test mode in STRIPE_TEST_SECRET_KEY it drives Stripe itself, or what is at STRIPE_TEST_URL, and
-leaves out what only a sandbox can do.
+If STRIPE_TEST_SECRET_KEY is set, the script tests Stripe's test mode instead, or the server at STRIPE_TEST_URL. It then
+skips the checks that need the sandbox.
 """
 
 import os
@@ -33,21 +33,21 @@ CARDS = {
 
 
 class Skipped(Exception):
-    """Why a check did not run."""
+    """The reason why a check was skipped."""
 
 
 def sandbox_only(reason):
-    """Leaves a check out where Stripe itself is driven."""
+    """Skips a check in Stripe's test mode."""
     if key is not None:
         raise Skipped(reason)
 
 
-def until(look):
-    """What `look` finds, as soon as it does: Stripe lists what happened a little later."""
+def wait_until(check):
+    """Repeats `check` until it succeeds. Stripe lists events with a delay."""
     deadline = time.monotonic() + 30
     while True:
         try:
-            return look()
+            return check()
         except (AssertionError, IndexError):
             if time.monotonic() > deadline:
                 raise
@@ -55,15 +55,15 @@ def until(look):
 
 
 def failure(kind, call):
-    """The error of type `kind` that `call` raises."""
+    """Returns the error of type `kind` that `call` raises."""
     try:
         call()
     except kind as error:
         return error
-    raise AssertionError(f"{kind.__name__} was expected")
+    raise AssertionError(f"expected {kind.__name__}")
 
 
-def pays():
+def payments():
     created = intents.create({**CARDS, "metadata": {"order_id": "ord_1"}})
     assert created.status == "requires_payment_method"
     paid = intents.confirm(created.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"]})
@@ -78,10 +78,10 @@ def charges():
     client.v1.refunds.create({"payment_intent": paid.id, "amount": 400})
     charge = client.v1.charges.retrieve(paid.latest_charge, {"expand": ["refunds"]})
     assert charge.payment_intent == paid.id and charge.amount_refunded == 400
-    # The list asks for its next page where the charge says it is.
+    # The library pages with the list URL in the charge.
     assert [refund.amount for refund in charge.refunds.list().data] == [400]
-    noted = client.v1.charges.update(charge.id, {"metadata": {"order_id": "ord_1"}})
-    assert noted.metadata["order_id"] == "ord_1"
+    updated = client.v1.charges.update(charge.id, {"metadata": {"order_id": "ord_1"}})
+    assert updated.metadata["order_id"] == "ord_1"
     assert [one.id for one in client.v1.charges.list({"payment_intent": paid.id}).data] == [charge.id]
 
 
@@ -104,18 +104,18 @@ def customers_and_payment_methods():
 
 def webhook_endpoints():
     endpoints = client.v1.webhook_endpoints
-    made = endpoints.create({"url": "https://example.com/hook", "enabled_events": ["charge.refunded"]})
-    assert made.secret.startswith("whsec_")
-    assert endpoints.retrieve(made.id).url == "https://example.com/hook"
-    assert endpoints.list({"limit": 1}).data[0].id == made.id
-    assert endpoints.update(made.id, {"disabled": True}).status == "disabled"
-    assert endpoints.delete(made.id).deleted
+    endpoint = endpoints.create({"url": "https://example.com/hook", "enabled_events": ["charge.refunded"]})
+    assert endpoint.secret.startswith("whsec_")
+    assert endpoints.retrieve(endpoint.id).url == "https://example.com/hook"
+    assert endpoints.list({"limit": 1}).data[0].id == endpoint.id
+    assert endpoints.update(endpoint.id, {"disabled": True}).status == "disabled"
+    assert endpoints.delete(endpoint.id).deleted
 
 
 def captures_and_cancels():
-    held = {**CARDS, "capture_method": "manual", "confirm": True, "payment_method": "pm_card_visa"}
-    assert intents.capture(intents.create(held).id).status == "succeeded"
-    assert intents.cancel(intents.create(held).id).status == "canceled"
+    manual = {**CARDS, "capture_method": "manual", "confirm": True, "payment_method": "pm_card_visa"}
+    assert intents.capture(intents.create(manual).id).status == "succeeded"
+    assert intents.cancel(intents.create(manual).id).status == "canceled"
 
 
 def declines_are_card_errors():
@@ -136,8 +136,8 @@ def declines_are_card_errors():
 
 
 def other_errors_have_their_classes():
-    error = failure(stripe.InvalidRequestError, lambda: intents.create({**CARDS, "colour": "red"}))
-    assert error.code == "parameter_unknown" and error.param == "colour"
+    error = failure(stripe.InvalidRequestError, lambda: intents.create({**CARDS, "color": "red"}))
+    assert error.code == "parameter_unknown" and error.param == "color"
     error = failure(stripe.InvalidRequestError, lambda: intents.retrieve("pi_x"))
     assert error.code == "resource_missing" and error.http_status == 404
     failure(stripe.AuthenticationError, lambda: intents.list(options={"api_key": "sk_live_x"}))
@@ -152,13 +152,13 @@ def idempotency_keys():
 
 
 def pagination():
-    made = [intents.create(CARDS).id for _ in range(5)][::-1]
-    seen = []
+    created = [intents.create(CARDS).id for _ in range(5)][::-1]
+    listed = []
     for intent in intents.list({"limit": 2}).auto_paging_iter():
-        seen.append(intent.id)
-        if len(seen) == len(made):
+        listed.append(intent.id)
+        if len(listed) == len(created):
             break
-    assert seen == made
+    assert listed == created
 
 
 def refunds():
@@ -172,38 +172,38 @@ def refunds():
     )
     assert error.param == "amount" and "unrefunded amount" in str(error)
     client.v1.refunds.create({"charge": paid.latest_charge})
-    again = lambda: client.v1.refunds.create({"charge": paid.latest_charge})
-    assert failure(stripe.InvalidRequestError, again).code == "charge_already_refunded"
-    noted = client.v1.refunds.update(part.id, {"metadata": {"order_id": "ord_2"}})
-    assert noted.metadata["order_id"] == "ord_2"
-    not_open = failure(stripe.InvalidRequestError, lambda: client.v1.refunds.cancel(part.id))
-    assert not_open.http_status == 400
+    repeat = lambda: client.v1.refunds.create({"charge": paid.latest_charge})
+    assert failure(stripe.InvalidRequestError, repeat).code == "charge_already_refunded"
+    updated = client.v1.refunds.update(part.id, {"metadata": {"order_id": "ord_2"}})
+    assert updated.metadata["order_id"] == "ord_2"
+    error = failure(stripe.InvalidRequestError, lambda: client.v1.refunds.cancel(part.id))
+    assert error.http_status == 400
     listed = client.v1.refunds.list({"payment_intent": paid.id})
     assert [refund.amount for refund in listed.data] == [600, 400]
 
 
 def disputes():
-    sandbox_only("it disputes a charge by the control API")
+    sandbox_only("the check disputes a charge with the control API")
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
     client.raw_request("post", f"/_sandbox/charges/{paid.latest_charge}/dispute", reason="duplicate")
-    opened = client.v1.disputes.list({"payment_intent": paid.id}).data[0]
-    assert opened.status == "needs_response" and opened.reason == "duplicate"
-    staged = client.v1.disputes.update(opened.id, {"evidence": {"customer_name": "Ada"}, "submit": False})
+    dispute = client.v1.disputes.list({"payment_intent": paid.id}).data[0]
+    assert dispute.status == "needs_response" and dispute.reason == "duplicate"
+    staged = client.v1.disputes.update(dispute.id, {"evidence": {"customer_name": "Ada"}, "submit": False})
     assert staged.evidence.customer_name == "Ada" and staged.evidence_details.submission_count == 0
-    assert client.v1.disputes.close(opened.id).status == "lost"
-    assert client.v1.disputes.retrieve(opened.id).status == "lost"
+    assert client.v1.disputes.close(dispute.id).status == "lost"
+    assert client.v1.disputes.retrieve(dispute.id).status == "lost"
 
 
 def balance():
-    sandbox_only("fees differ from account to account")
+    sandbox_only("fees differ between accounts")
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
-    movement = client.v1.balance_transactions.list({"source": paid.latest_charge}).data[0]
-    assert client.v1.balance_transactions.retrieve(movement.id).net == 941
+    transaction = client.v1.balance_transactions.list({"source": paid.latest_charge}).data[0]
+    assert client.v1.balance_transactions.retrieve(transaction.id).net == 941
     assert client.v1.balance.retrieve().object == "balance"
 
 
 def checkout_sessions():
-    sandbox_only("it pays a page by the control API")
+    sandbox_only("the check pays a page with the control API")
     sessions = client.v1.checkout.sessions
     mug = {"currency": "eur", "unit_amount": 999, "product_data": {"name": "Mug", "description": "Blue"}}
     params = {
@@ -218,9 +218,9 @@ def checkout_sessions():
     assert session.status == "open" and session.amount_total == 1998 and session.payment_intent is None
     assert sessions.line_items.list(session.id).data[0].price.unit_amount == 999
     client.raw_request("post", f"/_sandbox/checkout/sessions/{session.id}/pay")
-    held = sessions.retrieve(session.id, {"expand": ["payment_intent"]})
-    assert held.status == "complete" and held.payment_intent.status == "requires_capture"
-    assert sessions.list({"payment_intent": held.payment_intent.id}).data[0].id == session.id
+    authorized = sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    assert authorized.status == "complete" and authorized.payment_intent.status == "requires_capture"
+    assert sessions.list({"payment_intent": authorized.payment_intent.id}).data[0].id == session.id
     assert sessions.update(session.id, {"metadata": {"order_id": "ord_2"}}).metadata["order_id"] == "ord_2"
     expired = sessions.expire(sessions.create(params).id)
     assert expired.status == "expired" and expired.url is None
@@ -241,21 +241,21 @@ def products_and_prices():
     assert prices.retrieve(spoon.id).recurring is None
     products.update(spoon.product, {"active": False})
     failure(stripe.InvalidRequestError, lambda: products.delete(mug.id))
-    bare = products.create({"name": "Fork"})
-    assert [one.id for one in products.list({"ids": [bare.id, mug.id], "active": True}).data] == [bare.id]
-    assert products.delete(bare.id).deleted
-    failure(stripe.InvalidRequestError, lambda: products.retrieve(bare.id))
+    fork = products.create({"name": "Fork"})
+    assert [one.id for one in products.list({"ids": [fork.id, mug.id], "active": True}).data] == [fork.id]
+    assert products.delete(fork.id).deleted
+    failure(stripe.InvalidRequestError, lambda: products.retrieve(fork.id))
 
 
 def connect():
-    sandbox_only("it needs a person at Stripe's page")
+    sandbox_only("the check needs a user on Stripe's page")
     base = os.environ.get("SANDBOX_URL", "http://127.0.0.1:12111")
     bases = {"api": base, "connect": base}
     platform = stripe.StripeClient("sk_test_sandbox", client_id="ca_Test1", base_addresses=bases)
-    asked = platform.oauth.authorize_url(
+    authorize_url = platform.oauth.authorize_url(
         {"state": "a b", "scope": "read_write", "redirect_uri": "https://shop.example/back"}
     )
-    with urllib.request.urlopen(asked) as page:
+    with urllib.request.urlopen(authorize_url) as page:
         assert "Connect my account" in page.read().decode()
     form = {
         "client_id": "ca_Test1",
@@ -283,14 +283,14 @@ def connect():
     fee = client.v1.application_fees.list({"charge": paid.latest_charge}).data[0]
     assert fee.amount == 100 and fee.account == seller
     refunds = client.v1.application_fees.refunds
-    back = refunds.create(fee.id)
-    assert refunds.retrieve(fee.id, back.id).amount == 100
-    assert refunds.update(fee.id, back.id, {"metadata": {"why": "late"}}).metadata["why"] == "late"
-    assert [one.id for one in refunds.list(fee.id).data] == [back.id]
+    refund = refunds.create(fee.id)
+    assert refunds.retrieve(fee.id, refund.id).amount == 100
+    assert refunds.update(fee.id, refund.id, {"metadata": {"why": "late"}}).metadata["why"] == "late"
+    assert [one.id for one in refunds.list(fee.id).data] == [refund.id]
     assert client.v1.application_fees.retrieve(fee.id).refunded
     failure(stripe.oauth_error.InvalidGrantError, lambda: platform.oauth.token(grant))
-    stranger = {"stripe_user_id": "acct_unknown"}
-    failure(stripe.oauth_error.InvalidClientError, lambda: platform.oauth.deauthorize(stranger))
+    unknown = {"stripe_user_id": "acct_unknown"}
+    failure(stripe.oauth_error.InvalidClientError, lambda: platform.oauth.deauthorize(unknown))
     assert platform.oauth.deauthorize({"stripe_user_id": seller}).stripe_user_id == seller
     failure(stripe.PermissionError, lambda: intents.list(options=options))
 
@@ -312,10 +312,10 @@ def connect():
         form = re.search('action="([^"]+)"', page.read().decode())[1]
     assert location_of(base + form, {"outcome": "complete"}) == "https://shop.example/back"
     assert client.v1.accounts.retrieve(account.id).capabilities.transfers == "active"
-    held = {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "transfer_data": {"destination": account.id}}
-    sent = intents.create(held)
+    params = {**CARDS, "confirm": True, "payment_method": "pm_card_visa", "transfer_data": {"destination": account.id}}
+    paid = intents.create(params)
     transfer = client.v1.transfers.list({"destination": account.id}).data[0]
-    assert transfer.source_transaction == sent.latest_charge
+    assert transfer.source_transaction == paid.latest_charge
     why, reversals = {"metadata": {"why": "late"}}, client.v1.transfers.reversals
     reversal = reversals.create(transfer.id, {"amount": 400})
     assert reversals.retrieve(transfer.id, reversal.id).amount == 400
@@ -329,35 +329,35 @@ def connect():
 
 
 def location_of(url, form):
-    """Where a posted form redirects to."""
+    """Posts a form, and returns the URL of the redirect."""
 
-    class Stay(urllib.request.HTTPRedirectHandler):
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_):
             return None
 
     try:
-        urllib.request.build_opener(Stay).open(url, urlencode(form).encode())
+        urllib.request.build_opener(NoRedirect).open(url, urlencode(form).encode())
     except urllib.error.HTTPError as error:
         return error.headers["location"]
-    raise AssertionError("a redirect was expected")
+    raise AssertionError("expected a redirect")
 
 
 def events():
     paid = intents.create({**CARDS, "confirm": True, "payment_method": "pm_card_visa"})
 
-    def listed():
-        newest = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1}).data[0]
-        assert newest.data.object["id"] == paid.id
-        return newest
+    def latest():
+        event = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1}).data[0]
+        assert event.data.object["id"] == paid.id
+        return event
 
-    newest = until(listed)
-    assert client.v1.events.retrieve(newest.id).type == "payment_intent.succeeded"
+    event = wait_until(latest)
+    assert client.v1.events.retrieve(event.id).type == "payment_intent.succeeded"
 
 
 def main():
     failed = 0
     checks = [
-        pays,
+        payments,
         charges,
         customers_and_payment_methods,
         webhook_endpoints,
