@@ -1,4 +1,5 @@
-//! Attempts on a seller's own account: the seller sees our ids there, and may write them wherever it likes.
+//! Tests of attempts on a connected account. The seller can read the metadata there and copy it to other
+//! objects.
 
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::history::{CloseReason, History, RestockOutcome};
@@ -8,9 +9,9 @@ use quittance_domain::payment::{
 };
 use quittance_domain::refund::RefundTerms;
 
-use crate::stage::{
-    Step, attempt, declined, event, observation, open, order_id, payment_id, payment_intent_id,
-    right_success, session_attempt, session_observation, settle,
+use crate::fixtures::{
+    Step, apply_decisions, attempt, declined, event, observation, open, order_id, payment_id,
+    payment_intent_id, right_success, session_attempt, session_observation,
 };
 
 const FEE: i64 = 126;
@@ -19,7 +20,7 @@ fn seller() -> Account {
     Account::connected("acct_seller")
 }
 
-/// The attempt on the seller's account, of which Stripe's answer was lost.
+/// Returns the attempt on the seller's account. Stripe's response to its creation was lost.
 fn lost(plain: Attempt) -> Attempt {
     let expected = ExpectedPayment { account: seller(), application_fee: Some(FEE), ..plain.expected };
     Attempt { expected, payment_intent_id: None, checkout_session_id: None, ..plain }
@@ -29,59 +30,59 @@ fn success() -> ObservedState {
     ObservedState::Succeeded(Success { application_fee: Some(FEE), ..right_success() })
 }
 
-/// As an event of the seller's account carries it.
-fn told(seen: ObservedState) -> Observation {
+/// Returns an observation from an event on the seller's account.
+fn observed(seen: ObservedState) -> Observation {
     Observation { account: seller(), ..observation(0, event(3, "told", seen)) }
 }
 
-/// As Stripe answers to us.
+/// Returns an observation from a response of Stripe.
 fn answered(seen: ObservedState) -> Observation {
-    let mut answer = told(seen);
+    let mut answer = observed(seen);
     answer.fact.provenance.event = String::new();
     answer
 }
 
 #[test]
-fn an_event_with_our_ids_proves_nothing_before_stripe_has_answered_us() {
+fn event_on_connected_account_does_not_identify_attempt() {
     let unanswered = History { attempts: vec![lost(attempt(0))], ..History::default() };
     for seen in
         [open(OpenStatus::RequiresPaymentMethod), success(), ObservedState::Canceled, declined("ch_1")]
     {
         let mut history = unanswered.clone();
-        let answer = history.apply_observation(&payment_id(0), &order_id(), &told(seen));
+        let answer = history.apply_observation(&payment_id(0), &order_id(), &observed(seen));
         assert_eq!(answer, Err(Mismatch::UnknownAttempt));
         assert_eq!(history, unanswered);
     }
     let mut history = unanswered;
     let created = answered(open(OpenStatus::RequiresPaymentMethod));
     assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &created), Ok(()));
-    let forged = Observation { payment_intent_id: "pi_forged".to_owned(), ..told(success()) };
+    let forged = Observation { payment_intent_id: "pi_forged".to_owned(), ..observed(success()) };
     let answer = history.apply_observation(&payment_id(0), &order_id(), &forged);
     assert_eq!(answer, Err(Mismatch::OtherPaymentIntent));
-    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &told(success())), Ok(()));
-    settle(&mut history, RestockOutcome::Short);
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &observed(success())), Ok(()));
+    apply_decisions(&mut history, RestockOutcome::Short);
     assert_eq!(history.order_state().status, OrderStatus::Paid);
 }
 
 #[test]
-fn nor_does_a_session() {
+fn session_event_on_connected_account_does_not_identify_attempt() {
     let unanswered = History { attempts: vec![lost(session_attempt(0))], ..History::default() };
     let mut seen = session_observation(0, SessionStatus::Complete, Some(right_success()));
     seen.account = seller();
     let mut history = unanswered.clone();
     let answer = history.apply_session(&payment_id(0), &order_id(), &seen);
     assert_eq!(answer, Err(Mismatch::UnknownAttempt));
-    // Nor does a PaymentIntent, of which the Session has not told.
-    let answer = history.apply_observation(&payment_id(0), &order_id(), &told(success()));
+    // A PaymentIntent that no Session refers to doesn't identify the attempt either.
+    let answer = history.apply_observation(&payment_id(0), &order_id(), &observed(success()));
     assert_eq!(answer, Err(Mismatch::UnknownAttempt));
     assert_eq!(history, unanswered);
     seen.event = String::new();
     assert_eq!(history.apply_session(&payment_id(0), &order_id(), &seen), Ok(()));
-    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &told(success())), Ok(()));
+    assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &observed(success())), Ok(()));
 }
 
 #[test]
-fn on_our_own_account_metadata_is_ours() {
+fn event_on_own_account_identifies_attempt_by_metadata() {
     let unanswered = Attempt { payment_intent_id: None, ..attempt(0) };
     let mut history = History { attempts: vec![unanswered], ..History::default() };
     let seen = observation(0, event(3, "created", open(OpenStatus::RequiresPaymentMethod)));
@@ -90,28 +91,28 @@ fn on_our_own_account_metadata_is_ours() {
 }
 
 #[test]
-fn what_is_out_of_reach_keeps_no_order_from_ending_and_still_counts_if_it_comes_back() {
+fn unreachable_attempt_does_not_block_closing_and_still_counts_if_paid() {
     for status in [OpenStatus::Processing, OpenStatus::RequiresCapture, OpenStatus::RequiresPaymentMethod] {
         let reachable = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..lost(attempt(0)) };
         let mut history = History { attempts: vec![reachable], ..History::default() };
-        history.apply_observation(&payment_id(0), &order_id(), &told(open(status))).unwrap();
+        history.apply_observation(&payment_id(0), &order_id(), &observed(open(status))).unwrap();
         history.attempts[0].refused = Some("seller_disconnected".to_owned());
         assert!(history.live_attempt().is_none(), "{status:?}");
         assert_eq!(history.order_state().status, OrderStatus::Pending, "{status:?}");
 
         history.closing = Some(CloseReason::Expired);
-        settle(&mut history, RestockOutcome::Taken);
+        apply_decisions(&mut history, RestockOutcome::Taken);
         assert_eq!(history.order_state().status, OrderStatus::Expired, "{status:?}");
 
-        history.apply_observation(&payment_id(0), &order_id(), &told(success())).unwrap();
+        history.apply_observation(&payment_id(0), &order_id(), &observed(success())).unwrap();
         assert_eq!(history.attempts[0].refused, None, "it is in reach again");
-        settle(&mut history, RestockOutcome::Taken);
+        apply_decisions(&mut history, RestockOutcome::Taken);
         assert_eq!(history.order_state().status, OrderStatus::Paid, "{status:?}");
     }
 }
 
 #[test]
-fn all_that_there_is_goes_back() {
+fn refund_terms_reverse_transfer_and_fee_if_present() {
     let plain = attempt(0);
     assert_eq!(RefundTerms::for_attempt(&plain), RefundTerms::default());
     let direct = lost(plain.clone());
@@ -122,11 +123,11 @@ fn all_that_there_is_goes_back() {
     assert_eq!(RefundTerms::for_attempt(&destination), transfer_alone);
 }
 
-/// Steps of the scenarios are of our own account: on another they count for nothing.
+/// The fixtures use the platform's own account, so they don't match an attempt on another account.
 #[test]
-fn an_event_of_our_own_account_is_none_of_a_sellers() {
+fn event_of_own_account_does_not_match_attempt_on_connected_account() {
     let known = Attempt { payment_intent_id: Some(payment_intent_id(0)), ..lost(attempt(0)) };
     let mut history = History { attempts: vec![known], ..History::default() };
-    let step = Step::Told(0, event(3, "own", success()));
-    assert_eq!(crate::stage::tell(&mut history, &step), Err(Mismatch::WrongAccount));
+    let step = Step::Event(0, event(3, "own", success()));
+    assert_eq!(crate::fixtures::apply_step(&mut history, &step), Err(Mismatch::WrongAccount));
 }

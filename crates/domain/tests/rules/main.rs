@@ -1,11 +1,12 @@
-//! An independent check of the rules: what the documentation promises, stated a second time and in another way
-//! than the code does, and compared for facts in every order.
+//! Independent checks of the business rules. The tests state the documented rules a second time, in a different
+//! form than the code, and compare both for facts in any order.
 //!
-//! The big matrices run as a seeded sample; `QUITTANCE_EXHAUSTIVE=1` runs them whole.
+//! The large tables run as a seeded sample. Set `QUITTANCE_EXHAUSTIVE=1` to run them in full.
 
 mod attempts;
 mod connected;
-mod gate;
+mod convergence;
+mod fixtures;
 mod merge;
 mod oracle;
 mod order_events;
@@ -14,9 +15,8 @@ mod pricing;
 mod refunds;
 mod scenarios;
 mod sellers;
-mod stage;
+mod sequences;
 mod states_doc;
 mod stripe;
+mod success_checks;
 mod tasks;
-mod truth;
-mod walk;

@@ -1,4 +1,4 @@
-//! Facts add up the same in any order, any grouping, and any number of times.
+//! Tests that merging facts is commutative, associative and idempotent.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -21,7 +21,7 @@ const OPEN: [OpenStatus; 6] = [
 const SESSION: [SessionStatus; 4] =
     [SessionStatus::Open, SessionStatus::Complete, SessionStatus::Failed, SessionStatus::Expired];
 
-/// Few ids and texts, so that failures with the same id and other content are common.
+/// Failures from few IDs and texts, so that equal IDs with different content are common.
 fn failures() -> impl Strategy<Value = Failure> {
     let word = || proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
     (select(vec!["ch_1", "ch_2", ""]), word(), word(), word()).prop_map(
@@ -41,30 +41,30 @@ fn successes() -> impl Strategy<Value = Success> {
     )
 }
 
-/// Where facts meet as often as can be: a few seconds, a few event ids that also repeat with other content.
-fn sightings() -> impl Strategy<Value = Provenance> {
+/// Provenances from few seconds and event IDs, so that collisions are common.
+fn provenances() -> impl Strategy<Value = Provenance> {
     let created = prop_oneof![9 => 0..3_i64, 1 => any::<i64>()];
     (created, select(vec!["", "evt_1", "evt_2"]))
         .prop_map(|(created, event)| Provenance { created, event: event.to_owned() })
 }
 
-/// What was told of an attempt.
+/// An observation of an attempt.
 #[derive(Debug, Clone)]
-enum Told {
+enum Observed {
     Payment(Fact),
     Session(SessionStatus, Option<Success>),
 }
 
-impl From<Told> for Facts {
-    fn from(told: Told) -> Self {
-        match told {
-            Told::Payment(fact) => Self::new(fact),
-            Told::Session(status, paid) => Self::from_session(status, paid),
+impl From<Observed> for Facts {
+    fn from(observed: Observed) -> Self {
+        match observed {
+            Observed::Payment(fact) => Self::new(fact),
+            Observed::Session(status, paid) => Self::from_session(status, paid),
         }
     }
 }
 
-impl Told {
+impl Observed {
     fn success(&self) -> Option<&Success> {
         match self {
             Self::Payment(Fact { state: ObservedState::Succeeded(success), .. }) => Some(success),
@@ -74,7 +74,7 @@ impl Told {
     }
 }
 
-fn payment_facts() -> impl Strategy<Value = Told> {
+fn payment_facts() -> impl Strategy<Value = Observed> {
     let seen = prop_oneof![
         6 => (select(OPEN.to_vec()), proptest::option::of(failures()))
             .prop_map(|(status, failure)| ObservedState::Open { status, failure }),
@@ -82,31 +82,31 @@ fn payment_facts() -> impl Strategy<Value = Told> {
         2 => successes().prop_map(ObservedState::Succeeded),
     ];
     prop_oneof![
-        4 => (sightings(), seen).prop_map(|(provenance, seen)| Told::Payment(Fact { provenance, state: seen })),
+        4 => (provenances(), seen).prop_map(|(provenance, seen)| Observed::Payment(Fact { provenance, state: seen })),
         1 => (select(SESSION.to_vec()), proptest::option::of(successes()))
-            .prop_map(|(status, paid)| Told::Session(status, paid)),
+            .prop_map(|(status, paid)| Observed::Session(status, paid)),
     ]
 }
 
-/// What was told of a refund.
+/// Facts about a refund.
 fn refund_facts() -> impl Strategy<Value = RefundFacts> {
     let reason = proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
-    (sightings(), select(RefundStatus::ALL.to_vec()), reason)
+    (provenances(), select(RefundStatus::ALL.to_vec()), reason)
         .prop_map(|(provenance, status, reason)| RefundFacts::new(provenance, status, reason))
 }
 
-/// What was told of a dispute.
+/// Facts about a dispute.
 fn dispute_facts() -> impl Strategy<Value = (i64, DisputeStatus, DisputeFacts)> {
     let word = || proptest::option::of(select(vec!["a", "b"]).prop_map(str::to_owned));
     let due_by = proptest::option::of(0..2_i64);
     let state = (select(DisputeStatus::ALL.to_vec()), 0..2_i64, select(vec!["eur", "usd"]), word(), due_by);
-    (sightings(), state).prop_map(|(provenance, (status, amount, currency, reason, evidence_due_by))| {
+    (provenances(), state).prop_map(|(provenance, (status, amount, currency, reason, evidence_due_by))| {
         let state = DisputeState { status, amount, currency: currency.to_owned(), reason, evidence_due_by };
         (provenance.created, status, DisputeFacts::new(provenance, state))
     })
 }
 
-/// Things that add up.
+/// A type whose values can be merged.
 trait Join: Clone + PartialEq + std::fmt::Debug {
     fn merge(&mut self, other: Self);
 }
@@ -134,42 +134,42 @@ fn join<T: Join>(mut left: T, right: T) -> T {
     left
 }
 
-/// The laws of a join.
+/// Checks the laws of a join.
 fn assert_joins<T: Join>(a: T, b: T, c: T) {
     assert_eq!(join(a.clone(), b.clone()), join(b.clone(), a.clone()), "commutative");
     let both = join(a.clone(), b.clone());
     assert_eq!(join(both.clone(), c.clone()), join(a.clone(), join(b.clone(), c)), "associative");
     assert_eq!(join(a.clone(), a.clone()), a, "idempotent");
-    assert_eq!(join(both.clone(), a), both, "absorbs what it is made of");
-    assert_eq!(join(both.clone(), b), both, "absorbs what it is made of");
+    assert_eq!(join(both.clone(), a), both, "merging a part again changes nothing");
+    assert_eq!(join(both.clone(), b), both, "merging a part again changes nothing");
 }
 
-fn several() -> impl Strategy<Value = Vec<Told>> {
+fn several() -> impl Strategy<Value = Vec<Observed>> {
     proptest::collection::vec(payment_facts(), 0..7)
 }
 
-fn sum(told: &[Told]) -> Facts {
-    told.iter().cloned().map(Facts::from).fold(Facts::default(), join)
+fn sum(observed: &[Observed]) -> Facts {
+    observed.iter().cloned().map(Facts::from).fold(Facts::default(), join)
 }
 
-/// Some things, and the same ones shuffled, with some of them again.
-fn retold<T: Clone + std::fmt::Debug + 'static>(
+/// Returns values, and the same values shuffled with duplicates.
+fn shuffled_with_duplicates<T: Clone + std::fmt::Debug + 'static>(
     one: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = (Vec<T>, Vec<T>)> {
     proptest::collection::vec(one, 1..7).prop_flat_map(|known| {
         let again = proptest::collection::vec(select(known.clone()), 0..7);
         let all = known.clone();
-        let told = again.prop_map(move |again| [all.clone(), again].concat()).prop_shuffle();
-        (Just(known), told)
+        let observed = again.prop_map(move |again| [all.clone(), again].concat()).prop_shuffle();
+        (Just(known), observed)
     })
 }
 
-/// What refunds or disputes add up to.
+/// Merges facts about refunds or disputes.
 fn total<T: Join>(facts: impl IntoIterator<Item = T>) -> T {
     facts.into_iter().reduce(join).expect("at least one")
 }
 
-/// How final a status is: this never falls.
+/// Returns the finality of a status, which never decreases.
 fn finality(status: PaymentStatus) -> u8 {
     match status {
         PaymentStatus::Open(_) => 0,
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn facts_join(a in several(), b in several(), c in several()) {
+    fn payment_facts_form_a_join(a in several(), b in several(), c in several()) {
         let (a, b, c) = (sum(&a), sum(&b), sum(&c));
         prop_assert_eq!(join(a.clone(), Facts::default()), a.clone());
         prop_assert_eq!(join(Facts::default(), a.clone()), a.clone());
@@ -190,29 +190,29 @@ proptest! {
     }
 
     #[test]
-    fn facts_of_refunds_join(a in refund_facts(), b in refund_facts(), c in refund_facts()) {
+    fn refund_facts_form_a_join(a in refund_facts(), b in refund_facts(), c in refund_facts()) {
         prop_assert_eq!(join(RefundFacts::default(), a.clone()), a.clone());
         assert_joins(a, b, c);
     }
 
     #[test]
-    fn facts_of_disputes_join(a in dispute_facts(), b in dispute_facts(), c in dispute_facts()) {
+    fn dispute_facts_form_a_join(a in dispute_facts(), b in dispute_facts(), c in dispute_facts()) {
         assert_joins(a.2, b.2, c.2);
     }
 
     #[test]
-    fn facts_add_up_the_same_in_any_order_and_any_number_of_times((known, told) in retold(payment_facts())) {
-        prop_assert_eq!(sum(&told), sum(&known));
+    fn payment_facts_with_duplicates_merge_equally_in_any_order((known, observed) in shuffled_with_duplicates(payment_facts())) {
+        prop_assert_eq!(sum(&observed), sum(&known));
     }
 
     #[test]
-    fn refunds_add_up_the_same_in_any_order((known, told) in retold(refund_facts())) {
-        prop_assert_eq!(total(told), total(known));
+    fn refund_facts_merge_equally_in_any_order((known, observed) in shuffled_with_duplicates(refund_facts())) {
+        prop_assert_eq!(total(observed), total(known));
     }
 
-    /// Only the way through open, gone, come back is known to be the way of a refund.
+    /// A refund only moves from open to succeeded to failed.
     #[test]
-    fn a_refund_is_as_far_as_it_was_ever_seen((known, _) in retold(refund_facts())) {
+    fn refund_status_is_the_furthest_observed((known, _) in shuffled_with_duplicates(refund_facts())) {
         let ever = |statuses: &[RefundStatus]| known.iter().any(|one| statuses.contains(&one.status()));
         let expected: &[RefundStatus] = if ever(&[RefundStatus::Failed, RefundStatus::Canceled]) {
             &[RefundStatus::Failed, RefundStatus::Canceled]
@@ -225,13 +225,13 @@ proptest! {
     }
 
     #[test]
-    fn disputes_add_up_the_same_in_any_order((known, told) in retold(dispute_facts())) {
-        let facts = |told: Vec<(i64, DisputeStatus, DisputeFacts)>| total(told.into_iter().map(|(.., facts)| facts));
-        prop_assert_eq!(facts(told), facts(known));
+    fn dispute_facts_merge_equally_in_any_order((known, observed) in shuffled_with_duplicates(dispute_facts())) {
+        let facts = |observed: Vec<(i64, DisputeStatus, DisputeFacts)>| total(observed.into_iter().map(|(.., facts)| facts));
+        prop_assert_eq!(facts(observed), facts(known));
     }
 
     #[test]
-    fn of_a_dispute_the_latest_decision_counts_and_else_the_dispute_itself((known, _) in retold(dispute_facts())) {
+    fn dispute_status_is_the_latest_decision_or_else_the_highest_stage((known, _) in shuffled_with_duplicates(dispute_facts())) {
         const DECIDED: [DisputeStatus; 3] = [DisputeStatus::Won, DisputeStatus::Lost, DisputeStatus::Prevented];
         const DISPUTED: [DisputeStatus; 2] = [DisputeStatus::NeedsResponse, DisputeStatus::UnderReview];
         let of = |statuses: &[DisputeStatus]| {
@@ -242,15 +242,16 @@ proptest! {
         let candidates = [of(&DECIDED), of(&DISPUTED), of(&[DisputeStatus::WarningClosed]), of(&DisputeStatus::ALL)];
         let expected = candidates.into_iter().find(|seen| !seen.is_empty()).expect("one was seen");
         let status = total(known.into_iter().map(|(.., facts)| facts)).state().status;
-        prop_assert!(expected.contains(&status), "{status:?} is none of {expected:?}");
+        prop_assert!(expected.contains(&status), "{status:?} isn't in {expected:?}");
         prop_assert_eq!(status.outcome() == DisputeOutcome::Lost, status == DisputeStatus::Lost);
     }
 
     #[test]
-    fn what_is_known_only_grows(a in several(), told in payment_facts()) {
+    fn merged_facts_never_become_less_final(a in several(), observed in payment_facts()) {
         let before = sum(&a);
-        let after = join(before.clone(), Facts::from(told));
-        // Stripe never tells that a Session is complete which has expired; were it so, money may be coming.
+        let after = join(before.clone(), Facts::from(observed));
+        // Stripe never reports an expired Session as complete. If it did, the payment could still be
+        // processing.
         let is_revived = before.session() == Some(SessionStatus::Expired) && after.session() != before.session();
         prop_assert!(is_revived || finality(after.status()) >= finality(before.status()));
         prop_assert!(after.failure_count() >= before.failure_count());
@@ -262,13 +263,13 @@ proptest! {
     }
 
     #[test]
-    fn what_was_received_is_the_most_that_was_seen(a in several()) {
-        let received = a.iter().filter_map(Told::success);
+    fn received_amount_is_the_highest_observed(a in several()) {
+        let received = a.iter().filter_map(Observed::success);
         let most = received.clone().map(|success| success.amount_received).max();
         if let Some(money) = sum(&a).received() {
             prop_assert_eq!(Some(money.minor()), most);
         } else {
-            // It is no amount of money, or in no currency.
+            // The amount or the currency is invalid.
             let is_none = |success: &Success| success.amount_received < 0
                 || success.amount_received == i64::MAX
                 || success.currency.is_empty();
@@ -278,9 +279,9 @@ proptest! {
     }
 
     #[test]
-    fn every_failure_counts_once(a in several()) {
-        let mut ids: Vec<&str> = a.iter().filter_map(|told| match told {
-            Told::Payment(Fact { state: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
+    fn repeated_failure_counts_once(a in several()) {
+        let mut ids: Vec<&str> = a.iter().filter_map(|observed| match observed {
+            Observed::Payment(Fact { state: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
             _ => None,
         }).collect();
         ids.sort_unstable();

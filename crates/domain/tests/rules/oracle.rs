@@ -1,5 +1,5 @@
-//! What an order's standing has to be, read off tables that repeat the words of the design:
-//! no merging, only all that was told, looked at as a whole.
+//! An oracle for an order's state. It evaluates tables from the documentation over all observations, without
+//! merging.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,24 @@ use quittance_domain::order_state::PaymentOutcome;
 use quittance_domain::payment::{Attempt, Fact, ObservedState, OpenStatus, ReviewReason, Success};
 use quittance_domain::refund::RefundStatus;
 
-use crate::stage::{Step, payment_id};
+use crate::fixtures::{Step, payment_id};
 
 type Wrong = fn(&Attempt, &Success) -> bool;
-pub(crate) type Holds = fn(&Known) -> bool;
+pub(crate) type Holds = fn(&OrderSummary) -> bool;
 
-/// What makes a success wrong.
+/// The mismatches of a success.
 const WRONGS: [(ReviewReason, Wrong); 3] = [
-    (ReviewReason::WrongCurrency, |asked, got| asked.expected.amount.currency().to_string() != got.currency),
-    (ReviewReason::WrongAmount, |asked, got| {
-        let price = asked.expected.amount.minor();
-        [got.amount, got.amount_received] != [price, asked.capture.unwrap_or(price)]
+    (ReviewReason::WrongCurrency, |asked, received| {
+        asked.expected.amount.currency().to_string() != received.currency
     }),
-    (ReviewReason::WrongFee, |asked, got| asked.expected.application_fee != got.application_fee),
+    (ReviewReason::WrongAmount, |asked, received| {
+        let price = asked.expected.amount.minor();
+        [received.amount, received.amount_received] != [price, asked.capture.unwrap_or(price)]
+    }),
+    (ReviewReason::WrongFee, |asked, received| asked.expected.application_fee != received.application_fee),
 ];
 
-/// Of two open states of one second, the later in this list counts. The flag says whether a failure came with it.
+/// Open states of one second in ascending precedence. The flag tells whether a failure came with it.
 const RANKS: [(OpenStatus, bool); 7] = [
     (OpenStatus::RequiresPaymentMethod, false),
     (OpenStatus::RequiresConfirmation, false),
@@ -37,12 +39,11 @@ const RANKS: [(OpenStatus, bool); 7] = [
     (OpenStatus::RequiresCapture, false),
 ];
 
-/// Of what was told of a Checkout Session, the last in this list counts.
+/// Statuses of a Checkout Session in ascending precedence.
 const SESSIONS: [SessionStatus; 4] =
     [SessionStatus::Open, SessionStatus::Expired, SessionStatus::Complete, SessionStatus::Failed];
 
-/// What was told of a dispute: the later stage counts, of one stage the later second, of one second the later in
-/// this list.
+/// Statuses of a dispute. The later stage counts, then the later second, then the later entry of this list.
 const DISPUTES: [(u8, DisputeStatus, DisputeOutcome); 8] = [
     (1, DisputeStatus::WarningNeedsResponse, DisputeOutcome::Open),
     (1, DisputeStatus::WarningUnderReview, DisputeOutcome::Open),
@@ -54,14 +55,14 @@ const DISPUTES: [(u8, DisputeStatus, DisputeOutcome); 8] = [
     (4, DisputeStatus::Prevented, DisputeOutcome::Won),
 ];
 
-/// The status of an order is that of the first row that holds.
+/// The rules for an order's status. The first matching row counts.
 pub(crate) const STATUSES: [(Holds, OrderStatus); 12] = [
     (|order| order.dispute_of_paid(DisputeOutcome::Lost), OrderStatus::ChargedBack),
     (|order| order.dispute_of_paid(DisputeOutcome::Open), OrderStatus::Disputed),
     (|order| order.payer().is_some_and(|payer| payer.returned >= payer.fits), OrderStatus::Refunded),
     (|order| order.payer().is_some_and(|payer| payer.returned > 0), OrderStatus::PartiallyRefunded),
     (|order| order.payer().is_some(), OrderStatus::Paid),
-    (|order| order.attempts.iter().any(KnownAttempt::is_kept), OrderStatus::Review),
+    (|order| order.attempts.iter().any(AttemptSummary::has_net_received), OrderStatus::Review),
     (|order| order.closed == Some(CloseReason::Canceled), OrderStatus::Canceled),
     (|order| order.closed == Some(CloseReason::Expired), OrderStatus::Expired),
     (|order| order.latest_with_status(OpenStatus::RequiresCapture).is_some(), OrderStatus::Authorized),
@@ -70,34 +71,34 @@ pub(crate) const STATUSES: [(Holds, OrderStatus); 12] = [
     (|_| true, OrderStatus::Pending),
 ];
 
-/// Where an order has to stand.
+/// The expected state of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct ExpectedState {
     pub(crate) status: OrderStatus,
-    /// In review: every reason that is true. One of them is to be given.
+    /// The possible reasons for a review. Any of them is valid.
     pub(crate) reasons: Vec<ReviewReason>,
     pub(crate) amount_paid: i64,
     pub(crate) amount_refunded: i64,
-    pub(crate) settled: Option<PaymentOutcome>,
-    /// The place of the attempt that is held or in flight, where the status says so.
+    pub(crate) outcome: Option<PaymentOutcome>,
+    /// The index of the attempt in flight, if the status shows one.
     pub(crate) in_flight: Option<usize>,
     pub(crate) is_accepted: bool,
     pub(crate) closed: Option<CloseReason>,
 }
 
-/// An order, by all that was told of it.
+/// An order with all its observations.
 #[derive(Clone)]
 pub(crate) struct Oracle<'a> {
     attempts: &'a [Attempt],
-    /// What is left of the goods, should they be wanted again.
+    /// The outcome if items must be reserved again.
     stock: RestockOutcome,
-    told: Vec<&'a Step>,
+    observed: Vec<&'a Step>,
     paid_by: Option<usize>,
     closed: Option<CloseReason>,
     restocked: Option<RestockOutcome>,
 }
 
-/// Where a PaymentIntent is, in Stripe's words.
+/// Stripe's status of a PaymentIntent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
     Open(OpenStatus),
@@ -105,50 +106,50 @@ enum Word {
     Canceled,
 }
 
-/// What is known of an attempt.
-struct KnownAttempt {
+/// The summary of an attempt.
+struct AttemptSummary {
     word: Word,
-    /// The charge that failed, if that is the last that was heard of it while it was open.
+    /// The failed charge, if it belongs to the latest open state.
     failed: Option<String>,
-    /// For every success, what was received, and what is wrong with it.
+    /// The received amount and the mismatches of each success.
     successes: Vec<(i64, Vec<ReviewReason>)>,
-    /// What has to be received.
+    /// The amount that must be received.
     fits: i64,
-    /// Whether Stripe never made it.
+    /// Whether Stripe refused to create it.
     is_refused: bool,
-    /// Whether nothing can come of it any more.
+    /// Whether it is closed.
     is_over: bool,
-    /// What of its money went back by refunds.
+    /// The refunded amount.
     returned: i64,
-    /// What of its money was lost by disputes.
+    /// The amount lost in disputes.
     lost: i64,
     disputes: Vec<DisputeOutcome>,
 }
 
-/// What is known of an order.
-pub(crate) struct Known {
-    attempts: Vec<KnownAttempt>,
+/// The summary of an order.
+pub(crate) struct OrderSummary {
+    attempts: Vec<AttemptSummary>,
     paid_by: Option<usize>,
     closed: Option<CloseReason>,
 }
 
-impl KnownAttempt {
-    fn is_fitting(&self) -> bool {
+impl AttemptSummary {
+    fn matches_expected(&self) -> bool {
         self.successes.iter().any(|(_, wrongs)| wrongs.is_empty())
     }
 
-    /// Whether it brought something of which not all has gone back. A success of nothing is something, too.
-    fn is_kept(&self) -> bool {
+    /// Returns whether a success isn't fully refunded. A success with nothing received counts.
+    fn has_net_received(&self) -> bool {
         self.successes.iter().any(|(received, _)| (*received).max(1) > self.returned + self.lost)
     }
 }
 
-impl Known {
+impl OrderSummary {
     fn latest_with_status(&self, status: OpenStatus) -> Option<usize> {
         self.attempts.iter().rposition(|attempt| attempt.word == Word::Open(status))
     }
 
-    fn payer(&self) -> Option<&KnownAttempt> {
+    fn payer(&self) -> Option<&AttemptSummary> {
         self.paid_by.map(|place| &self.attempts[place])
     }
 
@@ -158,36 +159,36 @@ impl Known {
 }
 
 impl<'a> Oracle<'a> {
-    pub(crate) fn of(attempts: &'a [Attempt], stock: RestockOutcome) -> Self {
-        Self { attempts, stock, told: Vec::new(), paid_by: None, closed: None, restocked: None }
+    pub(crate) fn new(attempts: &'a [Attempt], stock: RestockOutcome) -> Self {
+        Self { attempts, stock, observed: Vec::new(), paid_by: None, closed: None, restocked: None }
     }
 
-    /// Hears what was committed together. How an order ends is decided then, once and for good; only what has
-    /// expired can still be paid, if its goods are there.
-    pub(crate) fn hear(&mut self, steps: &[&'a Step]) {
-        self.told.extend(steps);
+    /// Applies steps of one transaction. Decisions are made then, permanently. Only an expired order can still
+    /// be paid, if its items are available.
+    pub(crate) fn apply_events(&mut self, steps: &[&'a Step]) {
+        self.observed.extend(steps);
         if self.paid_by.is_some() {
             return;
         }
         let order = self.known();
-        let asked = self.told.iter().rev().find_map(|step| match step {
-            Step::Asked(closure) => Some(*closure),
+        let asked = self.observed.iter().rev().find_map(|step| match step {
+            Step::CloseRequest(closure) => Some(*closure),
             _ => None,
         });
-        match (order.attempts.iter().position(KnownAttempt::is_fitting), self.closed) {
+        match (order.attempts.iter().position(AttemptSummary::matches_expected), self.closed) {
             (Some(place), None) => self.paid_by = Some(place),
             (Some(place), Some(CloseReason::Expired)) => {
                 let restocked = *self.restocked.get_or_insert(self.stock);
                 self.paid_by = (restocked == RestockOutcome::Taken).then_some(place);
             }
-            (None, None) if order.attempts.iter().all(|one| one.is_over && !one.is_kept()) => {
+            (None, None) if order.attempts.iter().all(|one| one.is_over && !one.has_net_received()) => {
                 self.closed = asked;
             }
             _ => {}
         }
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn expected_state(&self) -> ExpectedState {
         let order = self.known();
         let status = STATUSES
             .iter()
@@ -196,7 +197,7 @@ impl<'a> Oracle<'a> {
             .expect("the last row");
         let mut reasons = Vec::new();
         if status == OrderStatus::Review {
-            let kept = order.attempts.iter().filter(|attempt| attempt.is_kept());
+            let kept = order.attempts.iter().filter(|attempt| attempt.has_net_received());
             for (_, wrongs) in kept.flat_map(|attempt| &attempt.successes) {
                 if wrongs.is_empty() {
                     reasons.push(match self.closed {
@@ -207,12 +208,12 @@ impl<'a> Oracle<'a> {
                 reasons.extend(wrongs);
             }
         }
-        Verdict {
+        ExpectedState {
             status,
             reasons,
             amount_paid: order.payer().map_or(0, |payer| payer.fits),
             amount_refunded: order.payer().map_or(0, |payer| payer.returned.min(payer.fits)),
-            settled: order.settled(),
+            outcome: order.outcome(),
             in_flight: match status {
                 OrderStatus::Authorized => order.latest_with_status(OpenStatus::RequiresCapture),
                 OrderStatus::Processing => order.latest_with_status(OpenStatus::Processing),
@@ -223,7 +224,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Of every attempt Stripe's word for it, the charge that failed last, and whether nothing can come of it.
+    /// Returns the status, the last failed charge and whether the attempt is closed, for each attempt.
     pub(crate) fn readings(&self) -> Vec<(&'static str, Option<String>, bool)> {
         let word = |word| match word {
             Word::Open(OpenStatus::RequiresPaymentMethod) => "requires_payment_method",
@@ -238,18 +239,18 @@ impl<'a> Oracle<'a> {
         attempts.map(|attempt| (word(attempt.word), attempt.failed, attempt.is_over)).collect()
     }
 
-    fn known(&self) -> Known {
-        let attempts = (0..self.attempts.len()).map(|place| self.known_attempt(place)).collect();
-        Known { attempts, paid_by: self.paid_by, closed: self.closed }
+    fn known(&self) -> OrderSummary {
+        let attempts = (0..self.attempts.len()).map(|place| self.attempt_summary(place)).collect();
+        OrderSummary { attempts, paid_by: self.paid_by, closed: self.closed }
     }
 
-    fn known_attempt(&self, place: usize) -> KnownAttempt {
+    fn attempt_summary(&self, place: usize) -> AttemptSummary {
         let attempt = &self.attempts[place];
         let session = self.session(place);
         let successes = self.successes(place);
         let open = self.latest_open(place);
-        let is_canceled = self.told.iter().any(|step| match step {
-            Step::Told(of, fact) => *of == place && fact.state == ObservedState::Canceled,
+        let is_canceled = self.observed.iter().any(|step| match step {
+            Step::Event(of, fact) => *of == place && fact.state == ObservedState::Canceled,
             _ => false,
         });
         let word = if !successes.is_empty() {
@@ -262,7 +263,8 @@ impl<'a> Oracle<'a> {
             Word::Open(open.map_or(OpenStatus::RequiresPaymentMethod, |(status, _)| status))
         };
         let failed = open.and_then(|(_, charge)| charge).filter(|_| successes.is_empty());
-        let is_refused = attempt.refused.is_some() && !self.told.iter().any(|step| of(step) == Some(place));
+        let is_refused = attempt.refused.is_some()
+            && !self.observed.iter().any(|step| observed_attempt(step) == Some(place));
         let is_over = is_refused
             || match (word, attempt.flow) {
                 (Word::Succeeded, _) | (Word::Canceled, PaymentFlow::PaymentIntent) => true,
@@ -272,14 +274,14 @@ impl<'a> Oracle<'a> {
                 (Word::Open(_), _) => session == Some(SessionStatus::Failed),
             };
         let disputes = self.disputes(place);
-        KnownAttempt {
+        AttemptSummary {
             word,
             failed: failed.map(str::to_owned),
             successes,
             fits: attempt.capture.unwrap_or(attempt.expected.amount.minor()),
             is_refused,
             is_over,
-            returned: self.returned(place),
+            returned: self.refunded(place),
             lost: disputes
                 .iter()
                 .map(|(outcome, cents)| cents * i64::from(*outcome == DisputeOutcome::Lost))
@@ -290,20 +292,20 @@ impl<'a> Oracle<'a> {
 
     fn session(&self, place: usize) -> Option<SessionStatus> {
         SESSIONS.into_iter().rev().find(|status| {
-            self.told
-                .iter()
-                .any(|step| matches!(step, Step::Session(of, told, _) if (*of, told) == (place, status)))
+            self.observed.iter().any(
+                |step| matches!(step, Step::Session(of, observed, _) if (*of, observed) == (place, status)),
+            )
         })
     }
 
     fn successes(&self, place: usize) -> Vec<(i64, Vec<ReviewReason>)> {
         let attempt = &self.attempts[place];
-        let got = self.told.iter().filter_map(|step| match step {
-            Step::Told(of, fact) if *of == place => match &fact.state {
+        let received = self.observed.iter().filter_map(|step| match step {
+            Step::Event(of, fact) if *of == place => match &fact.state {
                 ObservedState::Succeeded(success) => Some(success),
                 _ => None,
             },
-            // A Session says nothing of a fee: where one is due, it proves nothing.
+            // A Session doesn't contain the fee, so it proves nothing if a fee is expected.
             Step::Session(of, _, paid) if *of == place && attempt.expected.application_fee.is_none() => {
                 paid.as_ref()
             }
@@ -313,13 +315,13 @@ impl<'a> Oracle<'a> {
             let wrong = WRONGS.iter().filter(|(_, holds)| holds(attempt, success));
             wrong.map(|(reason, _)| *reason).collect()
         };
-        got.map(|success| (success.amount_received, wrongs(success))).collect()
+        received.map(|success| (success.amount_received, wrongs(success))).collect()
     }
 
-    /// The latest open state, and the charge that failed with it.
+    /// Returns the latest open state and its failed charge.
     fn latest_open(&self, place: usize) -> Option<(OpenStatus, Option<&str>)> {
-        let states = self.told.iter().filter_map(|step| match step {
-            Step::Told(of, fact) if *of == place => match &fact.state {
+        let states = self.observed.iter().filter_map(|step| match step {
+            Step::Event(of, fact) if *of == place => match &fact.state {
                 ObservedState::Open { status, failure } => {
                     let kind = (*status, failure.is_some() && *status == OpenStatus::RequiresPaymentMethod);
                     let rank = RANKS.iter().position(|row| *row == kind).expect("every state has a rank");
@@ -333,52 +335,54 @@ impl<'a> Oracle<'a> {
         states.max_by_key(|(key, ..)| *key).map(|(_, status, charge)| (status, charge))
     }
 
-    /// What went back of an attempt's money: refunds that succeeded, and did not fail later.
-    fn returned(&self, place: usize) -> i64 {
-        let told = || {
-            self.told.iter().filter_map(|step| match step {
-                Step::Refund(of, told) if *of == place => Some(told),
+    /// Returns the amount of refunds that succeeded and didn't fail later.
+    fn refunded(&self, place: usize) -> i64 {
+        let observed = || {
+            self.observed.iter().filter_map(|step| match step {
+                Step::Refund(of, observed) if *of == place => Some(observed),
                 _ => None,
             })
         };
-        let mut numbers: Vec<usize> = told().map(|told| told.number).collect();
+        let mut numbers: Vec<usize> = observed().map(|observed| observed.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let returned = numbers.into_iter().map(|number| {
-            let of_it = || told().filter(|told| told.number == number);
-            let was = |status| of_it().any(|told| told.status == status);
+            let of_it = || observed().filter(|observed| observed.number == number);
+            let was = |status| of_it().any(|observed| observed.status == status);
             let came_back = was(RefundStatus::Failed) || was(RefundStatus::Canceled);
-            let is_released = of_it().any(|told| told.reason == Some("expired_uncaptured_charge"));
+            let is_released = of_it().any(|observed| observed.reason == Some("expired_uncaptured_charge"));
             let is_gone = was(RefundStatus::Succeeded) && !came_back && !is_released;
-            of_it().next().map_or(0, |told| told.cents) * i64::from(is_gone)
+            of_it().next().map_or(0, |observed| observed.cents) * i64::from(is_gone)
         });
         returned.sum()
     }
 
-    /// How each dispute stands, and what it is about of the money that came: of another currency, nothing.
+    /// Returns the outcome and amount of each dispute. A dispute in another currency has the amount zero.
     fn disputes(&self, place: usize) -> Vec<(DisputeOutcome, i64)> {
         let came_in = |currency| {
-            let successes = self.told.iter().filter_map(|step| match step {
-                Step::Told(of, Fact { state: ObservedState::Succeeded(got), .. }) if *of == place => {
-                    Some(got)
+            let successes = self.observed.iter().filter_map(|step| match step {
+                Step::Event(of, Fact { state: ObservedState::Succeeded(received), .. }) if *of == place => {
+                    Some(received)
                 }
                 Step::Session(of, _, paid) if *of == place => paid.as_ref(),
                 _ => None,
             });
-            successes.into_iter().any(|got| got.currency == currency)
+            successes.into_iter().any(|received| received.currency == currency)
         };
         let mut latest = BTreeMap::new();
-        for step in &self.told {
-            let Step::Dispute(of, told) = step else { continue };
+        for step in &self.observed {
+            let Step::Dispute(of, observed) = step else { continue };
             if *of != place {
                 continue;
             }
-            let row =
-                DISPUTES.iter().position(|(_, status, _)| *status == told.status).expect("a row for each");
+            let row = DISPUTES
+                .iter()
+                .position(|(_, status, _)| *status == observed.status)
+                .expect("a row for each");
             let (stage, _, outcome) = DISPUTES[row];
-            let cents = told.cents * i64::from(came_in(told.currency));
-            let seen = ((stage, told.provenance.created, row), outcome, cents);
-            let known = latest.entry(told.number).or_insert(seen);
+            let cents = observed.cents * i64::from(came_in(observed.currency));
+            let seen = ((stage, observed.provenance.created, row), outcome, cents);
+            let known = latest.entry(observed.number).or_insert(seen);
             if known.0 < seen.0 {
                 *known = seen;
             }
@@ -387,17 +391,18 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// Which attempt a step tells of itself.
-fn of(step: &Step) -> Option<usize> {
+/// Returns the index of the attempt that a step observes.
+fn observed_attempt(step: &Step) -> Option<usize> {
     match step {
-        Step::Told(place, _) | Step::Session(place, ..) => Some(*place),
+        Step::Event(place, _) | Step::Session(place, ..) => Some(*place),
         _ => None,
     }
 }
 
-impl Known {
-    /// What a waiting customer wants to hear: of the attempt that paid, else of the latest that Stripe made.
-    fn settled(&self) -> Option<PaymentOutcome> {
+impl OrderSummary {
+    /// Returns the outcome to show to a waiting customer: that of the attempt that paid, or else of the latest
+    /// created one.
+    fn outcome(&self) -> Option<PaymentOutcome> {
         if let Some(place) = self.paid_by {
             return Some(PaymentOutcome::Succeeded(payment_id(place)));
         }

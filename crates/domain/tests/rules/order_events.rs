@@ -1,5 +1,5 @@
-//! What the shop's own systems are told. That `order.paid` is said once, and exactly once if the order ends paid,
-//! is checked on every way of every scenario.
+//! Tests of the events that changes of an order cause. Other tests check for every sequence of every scenario
+//! that `order.paid` is sent at most once, and exactly once if the order is paid.
 
 use quittance_domain::dispute::DisputeStatus;
 use quittance_domain::history::{CloseReason, History, RestockOutcome};
@@ -8,41 +8,41 @@ use quittance_domain::order_state::{OrderEvent, OrderEventKind as Kind};
 use quittance_domain::payment::{ObservedState, OpenStatus, Success};
 use quittance_domain::refund::RefundStatus;
 
-use crate::stage::{
-    PRICE, START, Step, declined, dispute_id, disputed, event, happen, history, open, payment_id, refund_id,
-    refunded, right_success, standing_after,
+use crate::fixtures::{
+    PRICE, START, Step, apply_steps, declined, dispute_id, disputed, event, history, open, payment_id,
+    refund_id, refunded, right_success, standing_after,
 };
 
-/// All that is announced when these things happen one by one.
-fn announced(mut history: History, steps: &[Step]) -> Vec<(Kind, String)> {
+/// Returns all events that these steps cause.
+fn events(mut history: History, steps: &[Step]) -> Vec<(Kind, String)> {
     let mut all = Vec::new();
     for step in steps {
         let before = history.order_state();
-        happen(&mut history, &[step], RestockOutcome::Short);
-        let told = history.order_state().events_since(&before).into_iter();
-        all.extend(told.map(|OrderEvent { kind, subject }| (kind, subject)));
+        apply_steps(&mut history, &[step], RestockOutcome::Short);
+        let observed = history.order_state().events_since(&before).into_iter();
+        all.extend(observed.map(|OrderEvent { kind, subject }| (kind, subject)));
     }
     all
 }
 
-fn told(second: i64, seen: ObservedState) -> Step {
-    Step::Told(0, event(second, "e", seen))
+fn observed(second: i64, seen: ObservedState) -> Step {
+    Step::Event(0, event(second, "e", seen))
 }
 
 #[test]
-fn every_change_is_announced_with_what_it_is_about() {
+fn state_change_causes_event_with_subject() {
     let attempt = payment_id(0).to_string();
     let steps = [
-        told(0, open(OpenStatus::RequiresPaymentMethod)),
-        told(1, open(OpenStatus::Processing)),
-        told(2, declined("ch_1")),
-        told(2, declined("ch_1")),
-        told(3, declined("ch_2")),
-        told(4, open(OpenStatus::RequiresAction)),
-        told(5, open(OpenStatus::RequiresCapture)),
-        told(6, ObservedState::Succeeded(Success { amount_received: 1, ..right_success() })),
-        told(6, ObservedState::Succeeded(right_success())),
-        told(7, ObservedState::Succeeded(right_success())),
+        observed(0, open(OpenStatus::RequiresPaymentMethod)),
+        observed(1, open(OpenStatus::Processing)),
+        observed(2, declined("ch_1")),
+        observed(2, declined("ch_1")),
+        observed(3, declined("ch_2")),
+        observed(4, open(OpenStatus::RequiresAction)),
+        observed(5, open(OpenStatus::RequiresCapture)),
+        observed(6, ObservedState::Succeeded(Success { amount_received: 1, ..right_success() })),
+        observed(6, ObservedState::Succeeded(right_success())),
+        observed(7, ObservedState::Succeeded(right_success())),
     ];
     let expected = [
         (Kind::Processing, attempt.clone()),
@@ -52,28 +52,28 @@ fn every_change_is_announced_with_what_it_is_about() {
         (Kind::ReviewRequired, attempt),
         (Kind::Paid, String::new()),
     ];
-    assert_eq!(announced(history(1), &steps), expected);
+    assert_eq!(events(history(1), &steps), expected);
 }
 
 #[test]
-fn an_order_that_ends_unpaid_says_so_once_and_a_late_success_calls_a_person() {
+fn canceled_order_causes_one_event_and_late_success_requires_review() {
     let steps = [
-        Step::Asked(CloseReason::Canceled),
-        told(5, ObservedState::Canceled),
-        told(5, ObservedState::Canceled),
-        told(9, ObservedState::Succeeded(right_success())),
-        told(9, ObservedState::Succeeded(right_success())),
+        Step::CloseRequest(CloseReason::Canceled),
+        observed(5, ObservedState::Canceled),
+        observed(5, ObservedState::Canceled),
+        observed(9, ObservedState::Succeeded(right_success())),
+        observed(9, ObservedState::Succeeded(right_success())),
     ];
     let expected = [(Kind::Canceled, String::new()), (Kind::ReviewRequired, payment_id(0).to_string())];
-    assert_eq!(announced(history(1), &steps), expected);
+    assert_eq!(events(history(1), &steps), expected);
 }
 
 #[test]
-fn what_becomes_of_the_money_is_told_once_each() {
+fn refund_and_dispute_changes_cause_one_event_each() {
     let none = String::new;
     let gone = |number, second| refunded(0, number, PRICE / 2, second, RefundStatus::Succeeded);
     let steps = [
-        told(1, ObservedState::Succeeded(right_success())),
+        observed(1, ObservedState::Succeeded(right_success())),
         refunded(0, 1, PRICE / 2, 2, RefundStatus::Pending),
         gone(1, 3),
         gone(1, 3),
@@ -94,14 +94,14 @@ fn what_becomes_of_the_money_is_told_once_each() {
         (Kind::DisputeOpened, dispute_id(1).to_string()),
         (Kind::DisputeClosed, format!("{} won {}", dispute_id(1), START + 9)),
     ];
-    assert_eq!(announced(history(1), &steps), expected);
+    assert_eq!(events(history(1), &steps), expected);
 }
 
 #[test]
-fn every_decision_about_a_dispute_is_told_once() {
+fn dispute_decision_causes_one_event_each() {
     let seen = |second, status| disputed(0, 1, second, status);
     let steps = [
-        told(1, ObservedState::Succeeded(right_success())),
+        observed(1, ObservedState::Succeeded(right_success())),
         seen(2, DisputeStatus::WarningNeedsResponse),
         seen(3, DisputeStatus::WarningClosed),
         seen(4, DisputeStatus::NeedsResponse),
@@ -126,34 +126,34 @@ fn every_decision_about_a_dispute_is_told_once() {
         (Kind::DisputeClosed, change("won", 9)),
         (Kind::DisputeClosed, change("lost", 11)),
     ];
-    let announced = announced(history(1), &steps);
-    assert_eq!(announced, expected);
-    for (_, subject) in &announced[1..] {
+    let events = events(history(1), &steps);
+    assert_eq!(events, expected);
+    for (_, subject) in &events[1..] {
         assert_eq!(OrderEvent::object(subject), id.as_str());
     }
 }
 
 #[test]
-fn that_an_order_was_paid_is_told_whatever_its_status_is_by_then() {
+fn paid_event_is_caused_even_if_status_has_changed_since() {
     for (before, after) in [
         (refunded(0, 1, PRICE, 2, RefundStatus::Succeeded), OrderStatus::Refunded),
         (refunded(0, 1, 1, 2, RefundStatus::Succeeded), OrderStatus::PartiallyRefunded),
         (disputed(0, 1, 2, DisputeStatus::NeedsResponse), OrderStatus::Disputed),
         (disputed(0, 1, 2, DisputeStatus::Lost), OrderStatus::ChargedBack),
     ] {
-        let steps = [before, told(1, ObservedState::Succeeded(right_success()))];
+        let steps = [before, observed(1, ObservedState::Succeeded(right_success()))];
         assert_eq!(standing_after(history(1), &steps).status, after);
-        let paid = announced(history(1), &steps).into_iter().filter(|(kind, _)| *kind == Kind::Paid);
+        let paid = events(history(1), &steps).into_iter().filter(|(kind, _)| *kind == Kind::Paid);
         assert_eq!(paid.count(), 1, "{after:?}");
     }
 }
 
 #[test]
-fn an_order_that_expires_says_so_and_a_late_payment_too() {
+fn expired_order_and_late_payment_cause_events() {
     let late = [
-        Step::Asked(CloseReason::Expired),
-        told(5, ObservedState::Canceled),
-        told(9, ObservedState::Succeeded(right_success())),
+        Step::CloseRequest(CloseReason::Expired),
+        observed(5, ObservedState::Canceled),
+        observed(9, ObservedState::Succeeded(right_success())),
     ];
     for (stock, then) in [(RestockOutcome::Taken, Kind::Paid), (RestockOutcome::Short, Kind::ReviewRequired)]
     {
@@ -161,59 +161,59 @@ fn an_order_that_expires_says_so_and_a_late_payment_too() {
         let mut all = Vec::new();
         for step in &late {
             let before = history.order_state();
-            happen(&mut history, &[step], stock);
-            all.extend(history.order_state().events_since(&before).into_iter().map(|told| told.kind));
+            apply_steps(&mut history, &[step], stock);
+            all.extend(history.order_state().events_since(&before).into_iter().map(|observed| observed.kind));
         }
         assert_eq!(all, [Kind::Expired, then]);
     }
 }
 
 #[test]
-fn what_is_in_flight_is_told_of_the_attempt_that_is() {
+fn in_flight_event_names_the_attempt_in_flight() {
     let mut history = history(2);
-    let processing = Step::Told(0, event(1, "e", open(OpenStatus::Processing)));
+    let processing = Step::Event(0, event(1, "e", open(OpenStatus::Processing)));
     let before = history.order_state();
-    happen(&mut history, &[&processing], RestockOutcome::Short);
-    let told = history.order_state().events_since(&before);
+    apply_steps(&mut history, &[&processing], RestockOutcome::Short);
+    let observed = history.order_state().events_since(&before);
     let expected = OrderEvent { kind: Kind::Processing, subject: payment_id(0).to_string() };
-    assert_eq!(told, [expected], "also if there is a later one");
+    assert_eq!(observed, [expected], "even if a later one exists");
 }
 
 #[test]
-fn a_second_debit_is_in_flight_anew() {
-    let processing = |second, id: &str| Step::Told(0, event(second, id, open(OpenStatus::Processing)));
+fn second_debit_causes_another_processing_event() {
+    let processing = |second, id: &str| Step::Event(0, event(second, id, open(OpenStatus::Processing)));
     let steps = [
         processing(1, "first"),
         processing(2, "first again"),
-        Step::Told(0, event(3, "failed", declined("ch_1"))),
+        Step::Event(0, event(3, "failed", declined("ch_1"))),
         processing(4, "second"),
     ];
-    let announced = announced(history(1), &steps);
+    let events = events(history(1), &steps);
     let attempt = payment_id(0);
     assert_eq!(
-        announced,
+        events,
         [
             (Kind::Processing, attempt.to_string()),
             (Kind::PaymentFailed, "ch_1".to_owned()),
             (Kind::Processing, format!("{attempt} 1")),
         ]
     );
-    assert_eq!(OrderEvent::object(&announced[2].1), attempt.as_str());
-    // A failure that is heard of late makes nothing new of what is in flight.
-    let late = [Step::Told(0, event(3, "failed", declined("ch_1")))];
+    assert_eq!(OrderEvent::object(&events[2].1), attempt.as_str());
+    // A failure that is observed late doesn't cause another event.
+    let late = [Step::Event(0, event(3, "failed", declined("ch_1")))];
     let mut history = history(1);
-    happen(&mut history, &[&processing(4, "second")], RestockOutcome::Short);
-    assert_eq!(self::announced(history, &late), []);
+    apply_steps(&mut history, &[&processing(4, "second")], RestockOutcome::Short);
+    assert_eq!(self::events(history, &late), []);
 }
 
 #[test]
-fn a_second_review_is_told_of_too() {
+fn second_review_causes_another_event() {
     let wrong = |place| {
         let success = Success { amount: PRICE - 1, amount_received: PRICE - 1, ..right_success() };
-        Step::Told(place, event(1, &format!("succeeded {place}"), ObservedState::Succeeded(success)))
+        Step::Event(place, event(1, &format!("succeeded {place}"), ObservedState::Succeeded(success)))
     };
     let steps = [wrong(0), refunded(0, 1, PRICE - 1, 2, RefundStatus::Succeeded), wrong(1)];
-    let reviews: Vec<_> = announced(history(2), &steps)
+    let reviews: Vec<_> = events(history(2), &steps)
         .into_iter()
         .filter(|(kind, _)| *kind == Kind::ReviewRequired)
         .map(|(_, subject)| subject)

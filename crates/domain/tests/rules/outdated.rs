@@ -1,4 +1,4 @@
-//! Tests of whether an attempt still fits its order's total and seller terms.
+//! Tests of whether an attempt matches its order's total and seller terms.
 
 use quittance_domain::id::SellerId;
 use quittance_domain::money::{Currency, Money};

@@ -1,4 +1,5 @@
-//! A basket costs the sum of its lines, exactly, or has no price; no input makes pricing panic.
+//! Tests that the total is the exact sum of the lines, that invalid items are rejected, and that pricing never
+//! panics.
 
 use chrono::DateTime;
 use proptest::prelude::*;
@@ -31,7 +32,7 @@ fn item(minor: i64, currency: &str, quantity: u32) -> Item {
     (Some(product(unit_price)), Quantity::try_from(quantity).unwrap())
 }
 
-/// Prices that a catalogue can hold: the least, the most, and what lies between, in the currency's steps.
+/// Prices in the currency's steps, including the smallest and the largest.
 fn unit_prices(currency: Currency) -> impl Strategy<Value = Money> {
     let step = currency.minor_unit().step();
     let steps = prop_oneof![
@@ -51,7 +52,7 @@ fn quantities() -> impl Strategy<Value = Quantity> {
     prop_oneof![Just(1), Just(MAX_QUANTITY), 1..=MAX_QUANTITY].prop_map(|n| Quantity::try_from(n).unwrap())
 }
 
-/// Baskets of one currency, all of it for sale.
+/// Valid items with one currency.
 fn plain_baskets() -> impl Strategy<Value = Vec<Item>> {
     currencies().prop_flat_map(|currency| {
         let item = (unit_prices(currency).prop_map(|price| Some(product(price))), quantities());
@@ -59,7 +60,7 @@ fn plain_baskets() -> impl Strategy<Value = Vec<Item>> {
     })
 }
 
-/// Baskets with all that can be wrong in them.
+/// Items that may be invalid.
 fn baskets() -> impl Strategy<Value = Vec<Item>> {
     let seller_id = proptest::option::weighted(0.9, 0_u128..2)
         .prop_map(|seller| seller.map(|seller| SellerId::from_uuid(Uuid::from_u128(seller))));
@@ -68,7 +69,7 @@ fn baskets() -> impl Strategy<Value = Vec<Item>> {
     proptest::collection::vec((proptest::option::weighted(0.9, product), quantities()), 0..6)
 }
 
-/// Price times quantity, line by line, without any limit.
+/// Returns price times quantity for each line, without a limit.
 fn exact_amounts(items: &[Item]) -> Vec<i128> {
     let amount = |(product, quantity): &Item| {
         product.as_ref().map_or(0, |product| i128::from(product.unit_price.minor()))
@@ -81,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn the_total_is_the_exact_sum_of_the_lines(items in plain_baskets()) {
+    fn total_is_the_exact_sum_of_the_lines(items in plain_baskets()) {
         let amounts = exact_amounts(&items);
         let exact: i128 = amounts.iter().sum();
         match price(&items) {
@@ -107,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refusal_is_true_and_nothing_wrong_is_priced(items in baskets()) {
+    fn invalid_items_are_rejected_with_a_true_reason(items in baskets()) {
         let sold = |item: &Item| item.0.as_ref().is_some_and(|product| product.active);
         let currency = |item: &Item| item.0.as_ref().map(|product| product.unit_price.currency());
         let exact: i128 = exact_amounts(&items).iter().sum();
@@ -133,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn a_quantity_is_a_number_from_one_to_the_most(number: u32) {
+    fn number_outside_quantity_range_is_rejected(number: u32) {
         let quantity = Quantity::try_from(number);
         prop_assert_eq!(quantity.is_ok(), (1..=MAX_QUANTITY).contains(&number));
         if let Ok(quantity) = quantity {
@@ -143,14 +144,14 @@ proptest! {
 }
 
 #[test]
-fn quantities_end_at_their_limits() {
+fn quantity_limits_are_inclusive() {
     for (number, is_quantity) in [(0, false), (1, true), (MAX_QUANTITY, true), (MAX_QUANTITY + 1, false)] {
         assert_eq!(Quantity::try_from(number).is_ok(), is_quantity, "{number}");
     }
 }
 
 #[test]
-fn every_refusal_has_its_reason() {
+fn rejected_items_have_the_matching_reason() {
     let not_sold = |item: Item| (item.0.map(|product| Product { active: false, ..product }), item.1);
     let cases = [
         ("nothing in it", vec![], PricingError::Empty),
@@ -181,7 +182,7 @@ fn every_refusal_has_its_reason() {
 }
 
 #[test]
-fn the_largest_amount_can_be_charged() {
+fn largest_amount_is_accepted() {
     let (lines, total) = price(&[item(MAX_MINOR - 1, "eur", 1), item(1, "eur", 1)]).unwrap();
     assert_eq!((lines.len(), total.minor()), (2, MAX_MINOR));
 }

@@ -1,5 +1,5 @@
-//! Scenarios, each told in every order: where the order ends is written beside them, and on the way there the
-//! oracle knows where it has to stand.
+//! Scenarios that are applied in every order. Each has an expected result, and the oracle checks every
+//! intermediate state.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -13,35 +13,35 @@ use quittance_domain::payment::{
 };
 use quittance_domain::refund::RefundStatus;
 
-use crate::stage::{
-    PRICE, START, Step, attempt, declined, disputed_in_part, event, exhaustive, happen, history, open,
+use crate::fixtures::{
+    PRICE, START, Step, apply_steps, attempt, declined, disputed_in_part, event, exhaustive, history, open,
     payment_id, payment_intent_id, refunded, refused, right_success, session_attempt, standing_after,
 };
-use crate::walk::{End, Scenario, Walk};
+use crate::sequences::{End, Scenario, SequenceRun};
 
-fn told(second: i64, id: &str, seen: ObservedState) -> Step {
-    Step::Told(0, event(second, id, seen))
+fn observed(second: i64, id: &str, seen: ObservedState) -> Step {
+    Step::Event(0, event(second, id, seen))
 }
 
 fn created(second: i64) -> Step {
-    told(second, "created", open(OpenStatus::RequiresPaymentMethod))
+    observed(second, "created", open(OpenStatus::RequiresPaymentMethod))
 }
 
 fn succeeded(second: i64) -> Step {
-    told(second, "succeeded", ObservedState::Succeeded(right_success()))
+    observed(second, "succeeded", ObservedState::Succeeded(right_success()))
 }
 
 fn canceled(second: i64) -> Step {
-    told(second, "canceled", ObservedState::Canceled)
+    observed(second, "canceled", ObservedState::Canceled)
 }
 
 fn paid(place: usize) -> End {
-    let settled = Some(PaymentOutcome::Succeeded(payment_id(place)));
-    End::Same { status: OrderStatus::Paid, reason: None, amount_paid: PRICE, settled }
+    let outcome = Some(PaymentOutcome::Succeeded(payment_id(place)));
+    End::Same { status: OrderStatus::Paid, reason: None, amount_paid: PRICE, outcome }
 }
 
-fn unpaid(status: OrderStatus, settled: Option<PaymentOutcome>) -> End {
-    End::Same { status, reason: None, amount_paid: 0, settled }
+fn unpaid(status: OrderStatus, outcome: Option<PaymentOutcome>) -> End {
+    End::Same { status, reason: None, amount_paid: 0, outcome }
 }
 
 fn failed(charge: &str) -> PaymentOutcome {
@@ -53,41 +53,45 @@ fn scenario(name: &'static str, steps: Vec<Step>, end: End) -> Scenario {
 }
 
 fn action(second: i64) -> Step {
-    told(second, "action", open(OpenStatus::RequiresAction))
+    observed(second, "action", open(OpenStatus::RequiresAction))
 }
 
 fn processing(second: i64) -> Step {
-    told(second, "processing", open(OpenStatus::Processing))
+    observed(second, "processing", open(OpenStatus::Processing))
 }
 
-/// One attempt whose money has not come.
+/// One attempt without a success.
 fn unfinished_payments() -> Vec<Scenario> {
-    let processing_settled = Some(PaymentOutcome::Processing(payment_id(0)));
+    let processing_outcome = Some(PaymentOutcome::Processing(payment_id(0)));
     vec![
         scenario("placed", vec![created(0)], unpaid(OrderStatus::Pending, None)),
         scenario(
-            "the customer is asked for 3D Secure",
-            vec![created(0), told(3, "confirmed", open(OpenStatus::RequiresConfirmation)), action(4)],
+            "3D Secure is required",
+            vec![created(0), observed(3, "confirmed", open(OpenStatus::RequiresConfirmation)), action(4)],
             unpaid(OrderStatus::Pending, None),
         ),
         scenario(
             "in flight at a bank",
             vec![created(0), action(4), processing(9)],
-            unpaid(OrderStatus::Processing, processing_settled.clone()),
+            unpaid(OrderStatus::Processing, processing_outcome.clone()),
         ),
         scenario(
             "all in one second",
             vec![created(0), action(0), processing(0)],
-            unpaid(OrderStatus::Processing, processing_settled.clone()),
+            unpaid(OrderStatus::Processing, processing_outcome.clone()),
         ),
         scenario(
             "declined",
-            vec![created(0), processing(5), told(5, "declined", declined("ch_1"))],
+            vec![created(0), processing(5), observed(5, "declined", declined("ch_1"))],
             unpaid(OrderStatus::PaymentFailed, Some(failed("ch_1"))),
         ),
         scenario(
             "declined twice",
-            vec![created(0), told(5, "declined", declined("ch_1")), told(8, "declined_2", declined("ch_2"))],
+            vec![
+                created(0),
+                observed(5, "declined", declined("ch_1")),
+                observed(8, "declined_2", declined("ch_2")),
+            ],
             unpaid(OrderStatus::PaymentFailed, Some(failed("ch_2"))),
         ),
         scenario(
@@ -95,23 +99,23 @@ fn unfinished_payments() -> Vec<Scenario> {
             vec![
                 created(0),
                 processing(4),
-                told(5, "declined", declined("ch_1")),
-                told(8, "again", open(OpenStatus::Processing)),
+                observed(5, "declined", declined("ch_1")),
+                observed(8, "again", open(OpenStatus::Processing)),
             ],
-            unpaid(OrderStatus::Processing, processing_settled),
+            unpaid(OrderStatus::Processing, processing_outcome),
         ),
         scenario(
-            "declined, and a new card is asked for 3D Secure",
-            vec![created(0), told(5, "declined", declined("ch_1")), action(8)],
+            "declined, and a new card requires 3D Secure",
+            vec![created(0), observed(5, "declined", declined("ch_1")), action(8)],
             unpaid(OrderStatus::Pending, None),
         ),
     ]
 }
 
-/// One attempt whose money has come.
+/// One attempt with a success.
 fn payments() -> Vec<Scenario> {
-    let got = |second, id: &str, amount_received| {
-        told(second, id, ObservedState::Succeeded(Success { amount_received, ..right_success() }))
+    let received = |second, id: &str, amount_received| {
+        observed(second, id, ObservedState::Succeeded(Success { amount_received, ..right_success() }))
     };
     vec![
         scenario("paid at once", vec![created(0), succeeded(0)], paid(0)),
@@ -120,122 +124,122 @@ fn payments() -> Vec<Scenario> {
             vec![
                 created(0),
                 action(1),
-                told(2, "declined", declined("ch_1")),
-                told(2, "declined_2", declined("ch_2")),
+                observed(2, "declined", declined("ch_1")),
+                observed(2, "declined_2", declined("ch_2")),
                 processing(3),
                 succeeded(3),
-                told(9, "", open(OpenStatus::Processing)),
+                observed(9, "", open(OpenStatus::Processing)),
             ],
             paid(0),
         ),
         scenario(
             "the same success as two events, and read by ourselves",
-            vec![created(0), succeeded(5), got(6, "succeeded_2", PRICE), got(7, "", PRICE)],
+            vec![created(0), succeeded(5), received(6, "succeeded_2", PRICE), received(7, "", PRICE)],
             paid(0),
         ),
         scenario(
             "a part is received first",
-            vec![created(0), got(5, "part", PRICE / 2), succeeded(8)],
+            vec![created(0), received(5, "part", PRICE / 2), succeeded(8)],
             paid(0),
         ),
         scenario(
             "more is received later",
-            vec![created(0), succeeded(5), got(8, "more", PRICE * 2)],
+            vec![created(0), succeeded(5), received(8, "more", PRICE * 2)],
             paid(0),
         ),
     ]
 }
 
-/// The money is held first and taken later.
+/// Manual captures.
 fn manual_captures() -> Vec<Scenario> {
-    let held = |second| told(second, "held", open(OpenStatus::RequiresCapture));
-    let held_settled = Some(PaymentOutcome::RequiresCapture(payment_id(0)));
+    let held = |second| observed(second, "held", open(OpenStatus::RequiresCapture));
+    let authorized_outcome = Some(PaymentOutcome::RequiresCapture(payment_id(0)));
     vec![
         scenario(
             "held for capture",
             vec![
                 created(0),
-                told(1, "declined", declined("ch_1")),
-                told(6, "processing", open(OpenStatus::Processing)),
+                observed(1, "declined", declined("ch_1")),
+                observed(6, "processing", open(OpenStatus::Processing)),
                 held(6),
             ],
-            unpaid(OrderStatus::Authorized, held_settled),
+            unpaid(OrderStatus::Authorized, authorized_outcome),
         ),
         scenario("captured", vec![created(0), held(6), succeeded(60)], paid(0)),
         scenario(
             "the hold is released",
-            vec![created(0), held(6), Step::Asked(CloseReason::Canceled), canceled(60)],
+            vec![created(0), held(6), Step::CloseRequest(CloseReason::Canceled), canceled(60)],
             unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Canceled(payment_id(0)))),
         ),
     ]
 }
 
-/// Somebody wants the order to end unpaid.
-fn cancelations() -> Vec<Scenario> {
-    let canceled_settled = || Some(PaymentOutcome::Canceled(payment_id(0)));
+/// Canceled orders.
+fn cancellations() -> Vec<Scenario> {
+    let canceled_outcome = || Some(PaymentOutcome::Canceled(payment_id(0)));
     let without_attempt = History::default();
     vec![
         Scenario {
             name: "canceled before any attempt",
             history: without_attempt,
             stock: RestockOutcome::Short,
-            steps: vec![Step::Asked(CloseReason::Canceled)],
+            steps: vec![Step::CloseRequest(CloseReason::Canceled)],
             end: unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Closed)),
         },
         Scenario {
             name: "canceled after an attempt that Stripe refused to make",
             history: History { attempts: vec![refused(0)], ..History::default() },
             stock: RestockOutcome::Short,
-            steps: vec![Step::Asked(CloseReason::Canceled)],
+            steps: vec![Step::CloseRequest(CloseReason::Canceled)],
             end: unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Closed)),
         },
         scenario(
             "a cancel that Stripe has not confirmed",
-            vec![created(0), Step::Asked(CloseReason::Canceled)],
+            vec![created(0), Step::CloseRequest(CloseReason::Canceled)],
             unpaid(OrderStatus::Pending, None),
         ),
         scenario(
             "canceled",
             vec![
                 created(0),
-                told(2, "declined", declined("ch_1")),
-                Step::Asked(CloseReason::Canceled),
+                observed(2, "declined", declined("ch_1")),
+                Step::CloseRequest(CloseReason::Canceled),
                 canceled(5),
             ],
-            unpaid(OrderStatus::Canceled, canceled_settled()),
+            unpaid(OrderStatus::Canceled, canceled_outcome()),
         ),
         scenario(
             "canceled while it was thought to be in flight",
             vec![
-                told(9, "processing", open(OpenStatus::Processing)),
-                Step::Asked(CloseReason::Canceled),
+                observed(9, "processing", open(OpenStatus::Processing)),
+                Step::CloseRequest(CloseReason::Canceled),
                 canceled(5),
             ],
-            unpaid(OrderStatus::Canceled, canceled_settled()),
+            unpaid(OrderStatus::Canceled, canceled_outcome()),
         ),
     ]
 }
 
-/// The order's time is over.
+/// Expired orders.
 fn expirations() -> Vec<Scenario> {
-    let expire = Step::Asked(CloseReason::Expired);
+    let expire = Step::CloseRequest(CloseReason::Expired);
     let on_a_page = |steps: Vec<Step>, end| Scenario {
-        name: "a page of Stripe's expires",
+        name: "a page of Stripe's expire",
         history: History { attempts: vec![session_attempt(0)], ..History::default() },
         stock: RestockOutcome::Short,
         steps,
         end,
     };
-    let canceled_settled = || Some(PaymentOutcome::Canceled(payment_id(0)));
+    let canceled_outcome = || Some(PaymentOutcome::Canceled(payment_id(0)));
     vec![
         scenario(
             "expired",
-            vec![created(0), told(2, "declined", declined("ch_1")), expire.clone(), canceled(5)],
-            unpaid(OrderStatus::Expired, canceled_settled()),
+            vec![created(0), observed(2, "declined", declined("ch_1")), expire.clone(), canceled(5)],
+            unpaid(OrderStatus::Expired, canceled_outcome()),
         ),
         on_a_page(
             vec![expire.clone(), Step::Session(0, SessionStatus::Expired, None)],
-            unpaid(OrderStatus::Expired, canceled_settled()),
+            unpaid(OrderStatus::Expired, canceled_outcome()),
         ),
         Scenario {
             stock: RestockOutcome::Taken,
@@ -246,7 +250,7 @@ fn expirations() -> Vec<Scenario> {
             )
         },
         scenario(
-            "paid after it had expired, or before, and there are no goods",
+            "paid after or before expiry, without stock",
             vec![
                 created(0),
                 expire,
@@ -259,46 +263,46 @@ fn expirations() -> Vec<Scenario> {
     ]
 }
 
-/// A cancel and a success, or a cancel that nobody asked for.
+/// A cancel that crosses a success, or a cancel at Stripe.
 fn crossings() -> Vec<Scenario> {
     vec![
         scenario(
             "only the PaymentIntent was canceled: the order can still be paid",
-            vec![created(0), told(3, "action", open(OpenStatus::RequiresAction)), canceled(5)],
+            vec![created(0), observed(3, "action", open(OpenStatus::RequiresAction)), canceled(5)],
             unpaid(OrderStatus::Pending, Some(PaymentOutcome::Canceled(payment_id(0)))),
         ),
         scenario(
-            "the cancel came too late",
+            "the cancel was late",
             vec![
                 created(0),
-                told(3, "action", open(OpenStatus::RequiresAction)),
-                Step::Asked(CloseReason::Canceled),
+                observed(3, "action", open(OpenStatus::RequiresAction)),
+                Step::CloseRequest(CloseReason::Canceled),
                 succeeded(5),
             ],
             paid(0),
         ),
         scenario(
-            "canceled and succeeded, whichever is heard of first",
+            "canceled and succeeded, in either order",
             vec![
                 created(0),
-                told(3, "declined", declined("ch_1")),
-                Step::Asked(CloseReason::Canceled),
+                observed(3, "declined", declined("ch_1")),
+                Step::CloseRequest(CloseReason::Canceled),
                 canceled(5),
                 succeeded(5),
             ],
             End::ByOrder,
         ),
         scenario(
-            "succeeded beats canceled where nobody asked for a cancel",
+            "succeeded beats canceled without a requested cancel",
             vec![created(0), canceled(5), succeeded(5)],
             paid(0),
         ),
         scenario(
-            "what does not fit is told before another reason to look",
+            "a mismatch takes precedence over other review reasons",
             vec![
-                Step::Asked(CloseReason::Canceled),
+                Step::CloseRequest(CloseReason::Canceled),
                 canceled(5),
-                told(
+                observed(
                     6,
                     "wrong",
                     ObservedState::Succeeded(Success { amount: 1, amount_received: 1, ..right_success() }),
@@ -308,16 +312,16 @@ fn crossings() -> Vec<Scenario> {
                 status: OrderStatus::Review,
                 reason: Some(ReviewReason::WrongAmount),
                 amount_paid: 0,
-                settled: Some(PaymentOutcome::Succeeded(payment_id(0))),
+                outcome: Some(PaymentOutcome::Succeeded(payment_id(0))),
             },
         ),
     ]
 }
 
-/// One attempt is closed, and the customer pays with another.
+/// An attempt is closed, and the customer pays with another one.
 fn several_attempts() -> Vec<Scenario> {
-    let first = |seen: ObservedState, second, id: &str| Step::Told(0, event(second, id, seen));
-    let second = |seen: ObservedState, at, id: &str| Step::Told(1, event(at, id, seen));
+    let first = |seen: ObservedState, second, id: &str| Step::Event(0, event(second, id, seen));
+    let second = |seen: ObservedState, at, id: &str| Step::Event(1, event(at, id, seen));
     let two =
         |name, steps, end| Scenario { name, history: history(2), stock: RestockOutcome::Short, steps, end };
     let new = || open(OpenStatus::RequiresPaymentMethod);
@@ -347,7 +351,7 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "one of two attempts is canceled: that ends nothing",
             vec![
-                Step::Asked(CloseReason::Canceled),
+                Step::CloseRequest(CloseReason::Canceled),
                 first(ObservedState::Canceled, 4, "c"),
                 second(open(OpenStatus::RequiresAction), 4, "d"),
             ],
@@ -356,7 +360,7 @@ fn several_attempts() -> Vec<Scenario> {
         two(
             "both attempts are canceled",
             vec![
-                Step::Asked(CloseReason::Canceled),
+                Step::CloseRequest(CloseReason::Canceled),
                 first(ObservedState::Canceled, 4, "c"),
                 second(new(), 4, "d"),
                 second(ObservedState::Canceled, 9, "e"),
@@ -364,7 +368,7 @@ fn several_attempts() -> Vec<Scenario> {
             unpaid(OrderStatus::Canceled, Some(PaymentOutcome::Canceled(payment_id(1)))),
         ),
         two(
-            "both attempts succeed: the first that is heard of pays",
+            "both attempts succeed: the first observed one pays",
             vec![first(success(), 2, "a"), second(new(), 3, "b"), second(success(), 4, "c")],
             End::ByOrder,
         ),
@@ -384,10 +388,10 @@ fn several_attempts() -> Vec<Scenario> {
     ]
 }
 
-/// Stripe would not make one attempt.
+/// Stripe refused to create an attempt.
 fn refused_attempts() -> Vec<Scenario> {
-    let first = |seen: ObservedState, second, id: &str| Step::Told(0, event(second, id, seen));
-    let second = |seen: ObservedState, at, id: &str| Step::Told(1, event(at, id, seen));
+    let first = |seen: ObservedState, second, id: &str| Step::Event(0, event(second, id, seen));
+    let second = |seen: ObservedState, at, id: &str| Step::Event(1, event(at, id, seen));
     let new = || open(OpenStatus::RequiresPaymentMethod);
     let success = || ObservedState::Succeeded(right_success());
     vec![
@@ -407,7 +411,7 @@ fn refused_attempts() -> Vec<Scenario> {
             history: History { attempts: vec![refused(0), attempt(1)], ..History::default() },
             stock: RestockOutcome::Short,
             steps: vec![
-                Step::Asked(CloseReason::Canceled),
+                Step::CloseRequest(CloseReason::Canceled),
                 second(new(), 0, "a"),
                 second(ObservedState::Canceled, 4, "c"),
             ],
@@ -423,61 +427,67 @@ fn run(scenarios: Vec<Scenario>) {
 }
 
 #[test]
-fn payments_end_the_same_in_every_order() {
+fn payment_has_same_result_in_any_order() {
     run(unfinished_payments());
     run(payments());
 }
 
 #[test]
-fn manual_captures_end_the_same_in_every_order() {
+fn manual_capture_has_same_result_in_any_order() {
     run(manual_captures());
 }
 
 #[test]
-fn cancelations_end_the_same_in_every_order() {
-    run(cancelations());
+fn cancellation_has_same_result_in_any_order() {
+    run(cancellations());
     run(crossings());
     run(expirations());
 }
 
 #[test]
-fn a_success_after_expiry_pays_only_if_there_are_goods() {
+fn success_after_expiry_pays_only_if_stock_suffices() {
     for (stock, status, reason) in [
         (RestockOutcome::Taken, OrderStatus::Paid, None),
         (RestockOutcome::Short, OrderStatus::Review, Some(ReviewReason::SucceededAfterExpiry)),
     ] {
         let mut order = history(1);
-        for step in [created(0), Step::Asked(CloseReason::Expired), canceled(5)] {
-            happen(&mut order, &[&step], stock);
+        for step in [created(0), Step::CloseRequest(CloseReason::Expired), canceled(5)] {
+            apply_steps(&mut order, &[&step], stock);
         }
-        assert!(!order.needs_restock(), "nobody has paid");
+        assert!(!order.needs_restock(), "no payment succeeded");
         assert_eq!(order.order_state().status, OrderStatus::Expired);
-        let decided = happen(&mut order, &[&succeeded(6)], stock);
+        let decided = apply_steps(&mut order, &[&succeeded(6)], stock);
         assert_eq!(decided.first(), Some(&Decision::RestockAttempted(stock)), "goods come before acceptance");
         assert_eq!((order.order_state().status, order.order_state().review_reason), (status, reason));
     }
 }
 
 #[test]
-fn several_attempts_end_the_same_in_every_order() {
+fn several_attempts_have_same_result_in_any_order() {
     run(several_attempts());
     run(refused_attempts());
 }
 
 #[test]
-fn a_success_after_the_cancel_is_for_a_person_to_look_at() {
-    let steps =
-        [created(0), Step::Asked(CloseReason::Canceled), canceled(5), succeeded(6), canceled(5), created(7)];
+fn success_after_cancel_needs_review() {
+    let steps = [
+        created(0),
+        Step::CloseRequest(CloseReason::Canceled),
+        canceled(5),
+        succeeded(6),
+        canceled(5),
+        created(7),
+    ];
     let order_state = standing_after(history(1), &steps);
     assert_eq!(order_state.status, OrderStatus::Review);
     assert_eq!(order_state.review_reason, Some(ReviewReason::SucceededAfterCancel));
     assert_eq!(order_state.amount_paid, 0);
 
-    let never_closed = [created(0), succeeded(6), Step::Asked(CloseReason::Canceled), canceled(5)];
+    let never_closed = [created(0), succeeded(6), Step::CloseRequest(CloseReason::Canceled), canceled(5)];
     assert_eq!(standing_after(history(1), &never_closed).status, OrderStatus::Paid);
 }
 
-/// One event has one content: what is declined in it is part of its name here.
+/// An event ID has one content, so the failure is a part of the ID here.
 fn named(event: &str, seen: &ObservedState) -> String {
     match seen {
         ObservedState::Open { failure: Some(failure), .. } => format!("{event}{}", failure.id),
@@ -485,7 +495,7 @@ fn named(event: &str, seen: &ObservedState) -> String {
     }
 }
 
-/// Facts that meet as often as can be, right and wrong ones.
+/// Valid and invalid facts with frequent collisions.
 fn any_fact() -> impl Strategy<Value = Step> {
     let seen = prop_oneof![
         2 => Just(open(OpenStatus::RequiresPaymentMethod)),
@@ -503,7 +513,7 @@ fn any_fact() -> impl Strategy<Value = Step> {
         provenance: Provenance { created: START + second, event: named(event, &seen) },
         state: seen,
     });
-    (0..2_usize, fact).prop_map(|(place, fact)| Step::Told(place, fact))
+    (0..2_usize, fact).prop_map(|(place, fact)| Step::Event(place, fact))
 }
 
 fn wrong_successes() -> impl Strategy<Value = Success> {
@@ -514,8 +524,8 @@ fn wrong_successes() -> impl Strategy<Value = Success> {
     ]
 }
 
-/// What can happen to an order whose second attempt is a Checkout Session. Each attempt has refunds and a dispute
-/// of its own.
+/// Any step for an order whose second attempt is a Checkout Session. Each attempt has its own refunds and
+/// dispute.
 fn any_step() -> impl Strategy<Value = Step> {
     let paid =
         prop_oneof![2 => Just(None), 1 => Just(Some(right_success())), 1 => wrong_successes().prop_map(Some)];
@@ -536,7 +546,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             disputed_in_part(place, place, [PRICE, PRICE / 3][place], second, status)
         });
     prop_oneof![
-        2 => select(vec![CloseReason::Canceled, CloseReason::Expired]).prop_map(Step::Asked),
+        2 => select(vec![CloseReason::Canceled, CloseReason::Expired]).prop_map(Step::CloseRequest),
         10 => any_fact(),
         2 => (session, paid).prop_map(|(status, paid)| Step::Session(1, status, paid)),
         3 => refund,
@@ -548,18 +558,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if exhaustive() { 100_000 } else { 2_000 }))]
 
     #[test]
-    fn whatever_happens_the_oracle_knows_where_the_order_stands(
+    fn order_state_matches_the_oracle_for_any_steps(
         stock in select(vec![RestockOutcome::Taken, RestockOutcome::Short]),
         (steps, batches) in proptest::collection::vec(any_step(), 1..12)
             .prop_flat_map(|steps| { let count = steps.len(); (Just(steps), proptest::collection::vec(1..4_usize, count)) })
     ) {
         let on_a_page = Attempt { payment_intent_id: Some(payment_intent_id(1)), ..session_attempt(1) };
         let history = History { attempts: vec![attempt(0), on_a_page], ..History::default() };
-        let mut walk = Walk::of(&history, stock);
+        let mut run = SequenceRun::new(&history, stock);
         let mut rest = steps.iter().collect::<Vec<_>>();
         for size in batches {
             let later = rest.split_off(size.min(rest.len()));
-            walk.take(&rest);
+            run.take(&rest);
             rest = later;
         }
     }

@@ -1,4 +1,4 @@
-//! Sellers: fees, readiness, and what is known of an account.
+//! Tests of sellers: fees, readiness and account snapshots.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn now() -> DateTime<Utc> {
     "2026-11-22T10:00:00Z".parse().unwrap()
 }
 
-/// An account with which nothing is wrong.
+/// Returns the state of an account without problems.
 fn state() -> AccountState {
     AccountState {
         country: Some("DE".to_owned()),
@@ -66,7 +66,7 @@ fn disabled(reason: &str) -> Requirements {
     Requirements { disabled_reason: Some(reason.to_owned()), ..Requirements::default() }
 }
 
-/// A situation that Stripe's documentation describes, and what a platform sees of it.
+/// A situation from Stripe's documentation, and the expected readiness.
 struct Situation {
     name: &'static str,
     state: AccountState,
@@ -75,7 +75,7 @@ struct Situation {
     can_unlink: bool,
 }
 
-/// Nothing keeps the account from being charged through.
+/// Returns a situation without blockers.
 fn works(name: &'static str, state: AccountState, next_action: NextAction) -> Situation {
     Situation { name, state, blockers: &[], next_action, can_unlink: false }
 }
@@ -112,7 +112,7 @@ fn working_situations() -> Vec<Situation> {
     ]
 }
 
-/// Stripe has restricted the account.
+/// Situations in which Stripe has restricted the account.
 fn restricted_situations() -> Vec<Situation> {
     const RESTRICTED: &[Blocker] = &[Blocker::ChargesNotEnabled, Blocker::PayoutsNotEnabled];
     let restricted = |name, requirements, next_action| {
@@ -132,7 +132,7 @@ fn restricted_situations() -> Vec<Situation> {
     let no_bank = Requirements { past_due: due(&["external_account"]), ..Requirements::default() };
     vec![
         restricted("something was not given in time", late, NextAction::ProvideInformation),
-        restricted("Stripe looks at what was given", looked_at, NextAction::AwaitVerification),
+        restricted("Stripe verifies the information", looked_at, NextAction::AwaitVerification),
         restricted("under review", disabled("under_review"), NextAction::AwaitVerification),
         restricted("on a list", disabled("listed"), NextAction::AwaitVerification),
         restricted("paused by the platform", disabled("platform_paused"), NextAction::ContactPlatform),
@@ -147,7 +147,7 @@ fn restricted_situations() -> Vec<Situation> {
     ]
 }
 
-/// The account is new, or not one that the platform takes.
+/// Situations in which the account is new or unsupported.
 fn unfit_situations() -> Vec<Situation> {
     let blank = || AccountState {
         display_name: None,
@@ -200,7 +200,7 @@ fn unfit_situations() -> Vec<Situation> {
 }
 
 #[test]
-fn every_situation_has_its_reasons_and_its_next_action() {
+fn seller_situation_has_expected_blockers_and_next_action() {
     let situations = [working_situations(), restricted_situations(), unfit_situations()];
     for Situation { name, state, blockers, next_action, can_unlink } in situations.into_iter().flatten() {
         let readiness = seller(Some(state)).readiness(&germany_in_euros());
@@ -215,7 +215,7 @@ fn every_situation_has_its_reasons_and_its_next_action() {
 }
 
 #[test]
-fn destination_charges_need_transfers() {
+fn destination_charge_seller_needs_transfers() {
     for (transfers, next_action) in [
         (Capability::Inactive, NextAction::CheckDashboard),
         (Capability::Unrequested, NextAction::CheckDashboard),
@@ -231,7 +231,7 @@ fn destination_charges_need_transfers() {
 }
 
 #[test]
-fn an_account_that_may_not_be_used_is_not_ready_whatever_it_can_do() {
+fn disconnected_seller_is_not_ready() {
     for connection_status in [ConnectionStatus::Unlinked, ConnectionStatus::Disconnected] {
         let readiness =
             Seller { connection_status, ..seller(Some(state())) }.readiness(&SupportedSellers::default());
@@ -319,7 +319,7 @@ fn sellers() -> impl Strategy<Value = Seller> {
     )
 }
 
-/// Whether a platform may end its use of an account without force, word for word as it was promised.
+/// Returns whether the platform can disconnect the account without force, as documented.
 fn may_be_unlinked(seller: &Seller, supported: &SupportedSellers) -> bool {
     let connected = seller.account_id.is_some()
         && ![ConnectionStatus::Unlinked, ConnectionStatus::Disconnected].contains(&seller.connection_status);
@@ -340,7 +340,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn an_account_that_can_not_take_money_is_never_ready(
+    fn account_without_charges_or_payouts_is_never_ready(
         seller in sellers(),
         supported in select(vec![SupportedSellers::default(), germany_in_euros()]),
     ) {
@@ -358,7 +358,7 @@ proptest! {
             prop_assert!(seller.charge_type == ChargeType::Direct || state.transfers == Capability::Active);
             let asks_nothing = matches!(
                 readiness.next_action,
-                // What was rejected or paused may still be enabled for a moment.
+                // A rejected or paused account may still be enabled for a moment.
                 NextAction::None | NextAction::ProvideInformation | NextAction::ConnectAnotherAccount
                     | NextAction::ContactPlatform
             );
@@ -371,11 +371,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_told_is_what_changed(before in sellers(), after in sellers()) {
+    fn seller_event_matches_the_change(before in sellers(), after in sellers()) {
         let supported = germany_in_euros();
         let is_ready = |seller: &Seller| seller.readiness(&supported).ready;
-        let told = after.event_since(&before, &supported);
-        match told {
+        let observed = after.event_since(&before, &supported);
+        match observed {
             Some(SellerEventKind::Ready) => prop_assert!(!is_ready(&before) && is_ready(&after)),
             Some(SellerEventKind::Restricted) => {
                 prop_assert!(is_ready(&before) && !is_ready(&after) && after.is_connected());
@@ -393,7 +393,7 @@ proptest! {
     }
 }
 
-/// What a platform's fee is before it is rounded, in ten-thousandths of a minor unit.
+/// Returns the fee before rounding, in ten-thousandths of a minor unit.
 fn exact_fee(terms: FeeTerms, total: Money) -> i128 {
     let part = i128::from(terms.basis_points()) * i128::from(total.minor());
     (part + 10_000 * i128::from(terms.fixed())).max(10_000 * i128::from(terms.minimum()))
@@ -410,7 +410,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_fee_is_a_whole_step_of_the_currency_and_within_the_total(
+    fn fee_is_a_multiple_of_the_step_and_within_the_total(
         terms in terms(),
         amount in prop_oneof![0..1_000_i64, 0..=MAX_MINOR],
     ) {
@@ -421,7 +421,7 @@ proptest! {
             prop_assert!((0..=total.minor()).contains(&fee), "{fee} of {total:?}");
             prop_assert_eq!(fee % step, 0, "{}", currency);
             if fee < total.minor() {
-                // Rounded once: no more than half a step away, and up from the middle.
+                // The fee is rounded once, half up, so it differs by at most half a step.
                 let away = i128::from(fee) * 10_000 - exact_fee(terms, total);
                 let half = i128::from(step) * 5_000;
                 prop_assert!(-half < away && away <= half, "{fee} is {away} away, of {total:?}");
@@ -433,7 +433,7 @@ proptest! {
 }
 
 #[test]
-fn fees_by_hand() {
+fn fee_matches_worked_examples() {
     let fee = |points, fixed, minimum, minor, currency: &str| {
         let total = Money::new(minor, currency.parse().unwrap()).unwrap();
         FeeTerms::new(points, fixed, minimum).unwrap().fee_for(total)
@@ -455,7 +455,7 @@ fn fees_by_hand() {
 }
 
 #[test]
-fn who_is_charged_and_with_which_fee() {
+fn charge_type_determines_charged_account_and_fee() {
     let sold = |charge_type, application_fee| SellerTerms {
         seller_id: SellerId::from_uuid(Uuid::from_u128(1)),
         account_id: "acct_1".to_owned(),
@@ -470,7 +470,7 @@ fn who_is_charged_and_with_which_fee() {
     assert_eq!(destination.charged_fee(), Some(7));
 }
 
-/// What Stripe says of an account over time: second by second another number of things due.
+/// Returns the account's state at this second. The number of due requirements differs in every second.
 fn at(second: i64) -> AccountState {
     let requirements =
         Requirements { currently_due: due(&[&format!("{second}")]), ..Requirements::default() };
@@ -480,17 +480,17 @@ fn at(second: i64) -> AccountState {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Events in any order, some twice, some without the account, and reads between them: whoever reads again until
-    /// that settles it ends with what Stripe has.
+    /// Events arrive in any order, with duplicates, some without the account, and reads in between. Reading
+    /// until the result is current gives the state at Stripe.
     #[test]
-    fn what_is_known_of_an_account_ends_as_what_stripe_has(
-        told in proptest::collection::vec((0..20_i64, any::<bool>(), any::<bool>()), 0..12),
+    fn snapshot_converges_to_the_state_at_stripe(
+        observed in proptest::collection::vec((0..20_i64, any::<bool>(), any::<bool>()), 0..12),
     ) {
-        let last = told.iter().map(|(created, ..)| *created).max().unwrap_or(0);
+        let last = observed.iter().map(|(created, ..)| *created).max().unwrap_or(0);
         let mut snapshot = AccountSnapshot::default();
-        for (created, carries, reads) in &told {
+        for (created, carries, reads) in &observed {
             if *reads {
-                // A read sees all that happened before the event is delivered, or less.
+                // A read contains everything up to the event's delivery, or less.
                 snapshot.apply_read(*created, at(*created));
             }
             snapshot.apply_event(*created, carries.then(|| at(*created)));
@@ -499,13 +499,13 @@ proptest! {
         while !snapshot.apply_read(began, at(last)) {
             began += 1;
         }
-        prop_assert!(began > last || told.is_empty());
+        prop_assert!(began > last || observed.is_empty());
         prop_assert_eq!(snapshot.state, Some(at(last)));
     }
 }
 
 #[test]
-fn an_older_event_replaces_nothing() {
+fn older_event_does_not_replace_newer_snapshot() {
     let mut snapshot = AccountSnapshot::default();
     assert!(snapshot.apply_read(10, at(10)));
     snapshot.apply_event(9, Some(at(9)));
@@ -517,7 +517,7 @@ fn an_older_event_replaces_nothing() {
 }
 
 #[test]
-fn an_account_is_looked_at_every_four_weeks_and_around_its_deadline() {
+fn account_check_is_due_every_four_weeks_and_around_deadline() {
     let due_at = |deadline: Option<Duration>, connection_status| {
         let requirements =
             Requirements { current_deadline: deadline.map(|until| now() + until), ..Requirements::default() };

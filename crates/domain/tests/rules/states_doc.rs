@@ -1,5 +1,4 @@
-//! Keeps `docs/states.md` true: what it draws and lists is compared with what orders do that live through all that
-//! can happen, each thing heard of when it happens.
+//! Compares `docs/states.md` with the transitions of simulated orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -12,82 +11,88 @@ use quittance_domain::order::OrderStatus;
 use quittance_domain::order_state::OrderEventKind;
 use quittance_domain::payment::{Attempt, OpenStatus, PaymentStatus, ReviewReason};
 
+use crate::fixtures::{
+    PRICE, Sampler, Step, apply_decisions, apply_steps, attempt, refused, session_attempt,
+};
 use crate::oracle::STATUSES;
-use crate::stage::{PRICE, Sampler, Step, attempt, happen, refused, session_attempt, settle};
 use crate::stripe::{Act, Intent, Stripe};
 
 type Words = BTreeSet<String>;
 
-/// How many orders live.
+/// The number of simulated orders.
 const ORDERS: usize = 15_000;
-/// In which statuses a wish to cancel is taken. What is in flight at a bank can not be called back.
+/// The statuses in which an order can be canceled. A processing payment can't be canceled.
 const CANCELABLE: [OrderStatus; 3] =
     [OrderStatus::Pending, OrderStatus::PaymentFailed, OrderStatus::Authorized];
-/// How many things are tried on each.
+/// The number of actions for each order.
 const LENGTH: usize = 40;
 
-/// What was seen of orders while they lived.
+/// The observed transitions and actions.
 #[derive(Default)]
-struct Lives {
+struct ObservedOrders {
     became: BTreeSet<(String, String)>,
-    /// In which statuses something was announced.
-    announced: BTreeMap<String, Words>,
-    /// The statuses in which there was money that a person could give back.
+    /// The statuses in which each event was caused.
+    events: BTreeMap<String, Words>,
+    /// The statuses with a refundable amount.
     refundable: Words,
-    /// The statuses in which something held could be taken.
+    /// The statuses in which a payment could be captured.
     capturable: Words,
 }
 
-/// An order and what Stripe has of it.
-struct Life<'a> {
+/// An order and its objects at Stripe.
+struct SimulatedOrder<'a> {
     stripe: Stripe,
     history: History,
     stock: RestockOutcome,
-    /// Whether Stripe has made what we think it refused to make.
+    /// Whether Stripe created the object of an attempt that was recorded as refused.
     is_unheard: bool,
-    lives: &'a mut Lives,
+    observed_orders: &'a mut ObservedOrders,
 }
 
-impl<'a> Life<'a> {
-    fn begin(lot: &mut Sampler, lives: &'a mut Lives) -> Self {
-        let stock = [RestockOutcome::Taken, RestockOutcome::Short][lot.below(2)];
-        let (flow, first) = match lot.below(3) {
+impl<'a> SimulatedOrder<'a> {
+    fn begin(random: &mut Sampler, observed_orders: &'a mut ObservedOrders) -> Self {
+        let stock = [RestockOutcome::Taken, RestockOutcome::Short][random.below(2)];
+        let (flow, first) = match random.below(3) {
             0 => (PaymentFlow::PaymentIntent, attempt(0)),
             1 => (PaymentFlow::CheckoutSession, session_attempt(0)),
             _ => (PaymentFlow::PaymentIntent, refused(0)),
         };
         let is_unheard = first.refused.is_some();
         let history = History { attempts: vec![first], ..History::default() };
-        Self { stripe: Stripe::of(&[flow]), history, stock, is_unheard, lives }
+        Self { stripe: Stripe::new(&[flow]), history, stock, is_unheard, observed_orders }
     }
 
     fn status(&self) -> OrderStatus {
         self.history.order_state().status
     }
 
-    /// Lets something change the history, and notes what became of the order.
-    fn note(&mut self, change: impl FnOnce(&mut History, RestockOutcome)) {
+    /// Changes the history, and records the transition.
+    fn record(&mut self, change: impl FnOnce(&mut History, RestockOutcome)) {
         let before = self.history.order_state();
         change(&mut self.history, self.stock);
         let after = self.history.order_state();
         let word = after.status.as_str();
         if after.status != before.status {
-            self.lives.became.insert((before.status.as_str().to_owned(), word.to_owned()));
+            self.observed_orders.became.insert((before.status.as_str().to_owned(), word.to_owned()));
         }
-        for told in after.events_since(&before) {
-            self.lives.announced.entry(told.kind.as_str().to_owned()).or_default().insert(word.to_owned());
+        for observed in after.events_since(&before) {
+            self.observed_orders
+                .events
+                .entry(observed.kind.as_str().to_owned())
+                .or_default()
+                .insert(word.to_owned());
         }
         let left = self.history.refundable_attempt().and_then(|it| self.history.refundable(&it.id));
         if left.is_some_and(|left| left.minor() > 0) {
-            self.lives.refundable.insert(word.to_owned());
+            self.observed_orders.refundable.insert(word.to_owned());
         }
-        if self.could_capture() {
-            self.lives.capturable.insert(word.to_owned());
+        if self.can_capture() {
+            self.observed_orders.capturable.insert(word.to_owned());
         }
     }
 
-    /// Whether it would be taken, if it were recorded that it is to be.
-    fn could_capture(&self) -> bool {
+    /// Returns whether a recorded capture would be executed.
+    fn can_capture(&self) -> bool {
         let limits = Limits { max_declines: 10, max_open_orders: 1, review_refund: ReviewRefund::Never };
         self.history.attempts.iter().any(|attempt| {
             let wanted = Attempt { capture: Some(PRICE), ..attempt.clone() };
@@ -96,65 +101,65 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Hears all that Stripe has told, one by one.
-    fn hear(&mut self) {
-        for step in std::mem::take(&mut self.stripe.told) {
-            self.note(|history, stock| {
-                happen(history, &[&step], stock);
+    /// Applies all events, one by one.
+    fn apply_events(&mut self) {
+        for step in std::mem::take(&mut self.stripe.events) {
+            self.record(|history, stock| {
+                apply_steps(history, &[&step], stock);
             });
         }
     }
 
-    /// The shop or the service does something, if it may.
-    fn decide(&mut self, lot: &mut Sampler) {
+    /// Executes an action of the shop or the service, if it is allowed.
+    fn decide(&mut self, random: &mut Sampler) {
         let (status, last) = (self.status(), self.history.attempts.len() - 1);
         let is_authorized =
             self.history.attempts[last].facts.status() == PaymentStatus::Open(OpenStatus::RequiresCapture);
-        match lot.below(5) {
+        match random.below(5) {
             0 if CANCELABLE.contains(&status) => {
-                self.note(|history, stock| {
-                    happen(history, &[&Step::Asked(CloseReason::Canceled)], stock);
+                self.record(|history, stock| {
+                    apply_steps(history, &[&Step::CloseRequest(CloseReason::Canceled)], stock);
                 });
             }
             1 if matches!(status, OrderStatus::Pending | OrderStatus::PaymentFailed) => {
-                self.note(|history, stock| {
-                    happen(history, &[&Step::Asked(CloseReason::Expired)], stock);
+                self.record(|history, stock| {
+                    apply_steps(history, &[&Step::CloseRequest(CloseReason::Expired)], stock);
                 });
             }
             2 if status == OrderStatus::Authorized && is_authorized && self.history.closing.is_none() => {
-                let cents = [PRICE, PRICE / 2][lot.below(2)];
+                let cents = [PRICE, PRICE / 2][random.below(2)];
                 self.history.attempts[last].capture = Some(cents);
             }
-            // Stripe would not take it: somebody else has taken another amount, just now.
+            // Stripe would refuse it, because another amount was just captured.
             3 if status == OrderStatus::Review
                 && self.history.refunds.is_empty()
                 && self.history.disputes.is_empty() =>
             {
-                self.note(|history, stock| {
+                self.record(|history, stock| {
                     history.attempts[last].capture = None;
-                    settle(history, stock);
+                    apply_decisions(history, stock);
                 });
             }
             4 if status.is_open()
                 && self.history.closing.is_none()
                 && self.history.live_attempt().is_none() =>
             {
-                let (flow, next) = match lot.below(2) {
+                let (flow, next) = match random.below(2) {
                     0 => (PaymentFlow::PaymentIntent, attempt(last + 1)),
                     _ => (PaymentFlow::CheckoutSession, session_attempt(last + 1)),
                 };
                 if !self.is_unheard {
                     self.stripe.add(flow);
-                    self.note(|history, _| history.attempts.push(next));
+                    self.record(|history, _| history.attempts.push(next));
                 }
             }
             _ => {}
         }
     }
 
-    fn live(&mut self, lot: &mut Sampler) {
+    fn simulate(&mut self, random: &mut Sampler) {
         for _ in 0..LENGTH {
-            let (place, number) = (self.stripe.payments.len() - 1, lot.below(3));
+            let (place, number) = (self.stripe.payments.len() - 1, random.below(3));
             let of_payments = [
                 Act::Ask(place),
                 Act::Voucher(place),
@@ -184,31 +189,31 @@ impl<'a> Life<'a> {
             ];
             let is_paid = self.stripe.payments[place].intent == Intent::Succeeded;
             let acts = if is_paid { &of_their_money[..] } else { &of_payments };
-            match lot.below(3) {
-                0 => self.decide(lot),
+            match random.below(3) {
+                0 => self.decide(random),
                 _ => {
-                    self.stripe.act(acts[lot.below(acts.len())]);
+                    self.stripe.act(acts[random.below(acts.len())]);
                 }
             }
-            self.is_unheard &= lot.below(6) != 0;
+            self.is_unheard &= random.below(6) != 0;
             if !self.is_unheard {
-                self.hear();
+                self.apply_events();
             }
         }
     }
 }
 
-/// What becomes of that many orders: the same in every run.
-static LIVES: LazyLock<Lives> = LazyLock::new(|| {
-    let mut lives = Lives::default();
+/// Simulates the orders. The result is the same in every run.
+static LIVES: LazyLock<ObservedOrders> = LazyLock::new(|| {
+    let mut observed_orders = ObservedOrders::default();
     for seed in 0..ORDERS {
-        let mut lot = Sampler(seed as u64);
-        Life::begin(&mut lot, &mut lives).live(&mut lot);
+        let mut random = Sampler(seed as u64);
+        SimulatedOrder::begin(&mut random, &mut observed_orders).simulate(&mut random);
     }
-    lives
+    observed_orders
 });
 
-/// The page, as far as it is read by machine.
+/// The machine-readable parts of the page.
 struct Page(String);
 
 impl Page {
@@ -217,7 +222,7 @@ impl Page {
         Self(std::fs::read_to_string(path).expect("docs/states.md"))
     }
 
-    /// The rows of the table whose first column is headed so, cell by cell, without backquotes.
+    /// Returns the rows of the table with this first heading, without backquotes.
     fn table(&self, heading: &str) -> Vec<Vec<String>> {
         let cells = |line: &str| -> Vec<String> {
             let inner = line.trim().trim_matches('|');
@@ -232,7 +237,7 @@ impl Page {
         rows
     }
 
-    /// The arrows of the diagram. Each has to say what leads there.
+    /// Returns the arrows of the diagram. Each must have a label.
     fn arrows(&self) -> BTreeSet<(String, String)> {
         let drawn = self.0.split("```mermaid").nth(1).and_then(|rest| rest.split("```").next());
         let mut arrows = BTreeSet::new();
@@ -251,7 +256,7 @@ fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Words {
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// The first cells of rows, each there once.
+/// Returns the first cells of the rows, which must be unique.
 fn first_cells(rows: &[Vec<String>]) -> Words {
     let first: Words = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(first.len(), rows.len(), "listed twice");
@@ -263,7 +268,7 @@ fn statuses() -> Words {
 }
 
 #[test]
-fn the_diagram_draws_what_becomes_of_orders_and_nothing_else() {
+fn diagram_shows_exactly_the_observed_transitions() {
     let mut drawn = Page::read().arrows();
     assert!(drawn.remove(&("[*]".to_owned(), "pending".to_owned())), "an order begins");
     let not_drawn: Vec<_> = LIVES.became.difference(&drawn).collect();
@@ -275,14 +280,14 @@ fn the_diagram_draws_what_becomes_of_orders_and_nothing_else() {
 }
 
 #[test]
-fn the_rules_are_listed_in_the_order_in_which_they_count() {
+fn status_rules_are_listed_in_order() {
     let listed: Vec<_> =
         Page::read().table("rule, first match wins").into_iter().map(|row| row[1].clone()).collect();
     assert_eq!(listed, STATUSES.map(|(_, status)| status.as_str()));
 }
 
 #[test]
-fn what_may_be_done_in_which_status_is_listed() {
+fn allowed_actions_are_listed_for_each_status() {
     let page = Page::read();
     let rows = page.table("status");
     assert_eq!(first_cells(&rows), statuses());
@@ -298,15 +303,15 @@ fn what_may_be_done_in_which_status_is_listed() {
     assert_eq!(allowed("cancel"), words(CANCELABLE.map(OrderStatus::as_str)));
     for status in CANCELABLE.map(OrderStatus::as_str) {
         let end = (status.to_owned(), OrderStatus::Canceled.as_str().to_owned());
-        assert!(LIVES.became.contains(&end), "a wish in {status} leads nowhere");
+        assert!(LIVES.became.contains(&end), "a cancel in {status} has no effect");
     }
     assert_eq!(allowed("capture"), LIVES.capturable);
     let banks = words(["disputed", "charged_back"]);
-    assert_eq!(allowed("refund"), &LIVES.refundable - &banks, "what is disputed is the bank's to give back");
+    assert_eq!(allowed("refund"), &LIVES.refundable - &banks, "a disputed payment can't be refunded");
 }
 
 #[test]
-fn the_reasons_for_review_are_listed() {
+fn review_reasons_are_listed() {
     let rows = Page::read().table("review_reason");
     assert_eq!(first_cells(&rows), words(ReviewReason::ALL.map(ReviewReason::as_str)));
     for row in rows {
@@ -317,17 +322,17 @@ fn the_reasons_for_review_are_listed() {
 }
 
 #[test]
-fn what_is_told_is_listed_with_the_statuses_in_which_it_is() {
+fn events_are_listed_with_their_statuses() {
     let rows = Page::read().table("event");
     assert_eq!(first_cells(&rows), words(OrderEventKind::ALL.map(OrderEventKind::as_str)));
-    let announced = &LIVES.announced;
+    let events = &LIVES.events;
     for row in rows {
         match row[2].as_str() {
-            // What orders do does not tell it: it is told when one is placed, or of a product.
-            "" => assert_eq!(announced.get(&row[0]), None, "{}", row[0]),
-            "any" => assert!(announced.get(&row[0]).is_some_and(|seen| seen.len() > 2), "{}", row[0]),
+            // The simulation doesn't cause these events. They are caused by creating an order or by stock.
+            "" => assert_eq!(events.get(&row[0]), None, "{}", row[0]),
+            "any" => assert!(events.get(&row[0]).is_some_and(|seen| seen.len() > 2), "{}", row[0]),
             becomes => {
-                assert_eq!(announced.get(&row[0]), Some(&words(becomes.split(", "))), "{}", row[0]);
+                assert_eq!(events.get(&row[0]), Some(&words(becomes.split(", "))), "{}", row[0]);
             }
         }
     }

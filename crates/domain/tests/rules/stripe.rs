@@ -1,5 +1,4 @@
-//! A little model of Stripe's objects: what is done to them, what Stripe tells of it, and how they stand in the
-//! end. It knows nothing of the domain's rules.
+//! A small model of Stripe: actions, events and final states. It doesn't use the domain's rules.
 
 use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::dispute::DisputeStatus;
@@ -7,9 +6,11 @@ use quittance_domain::order::OrderStatus;
 use quittance_domain::payment::{ObservedState, OpenStatus, Success};
 use quittance_domain::refund::RefundStatus;
 
-use crate::stage::{DisputeTold, PRICE, RefundTold, Step, declined, event, open, provenance, right_success};
+use crate::fixtures::{
+    DisputeStep, PRICE, RefundStep, Step, declined, event, open, provenance, right_success,
+};
 
-/// How a PaymentIntent stands.
+/// The status of a PaymentIntent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Intent {
     Open(OpenStatus),
@@ -31,39 +32,38 @@ struct DisputeObject {
     status: DisputeStatus,
 }
 
-/// A PaymentIntent, and the Checkout Session that it is of, if it is.
+/// A PaymentIntent with its Checkout Session, if it has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Payment {
     flow: PaymentFlow,
     session: SessionStatus,
-    /// A Session's PaymentIntent is made when its customer tries to pay.
+    /// Whether the PaymentIntent exists. A Session's PaymentIntent is created when the customer pays.
     exists_at_stripe: bool,
     pub(crate) intent: Intent,
-    /// Whether the last thing that happened while it was open was a decline.
+    /// Whether the latest open state is a decline.
     is_declined: bool,
     pub(crate) received: i64,
 }
 
-/// Something that is done at Stripe, by whomever. The first number is the payment's place, or that of the refund or
-/// the dispute.
+/// An action at Stripe. The first number is the index of the payment, refund or dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// The customer is asked for 3D Secure.
+    /// The customer must complete 3D Secure.
     Ask(usize),
-    /// The customer gets a voucher to pay.
+    /// The customer gets a voucher.
     Voucher(usize),
-    /// A bank debit begins.
+    /// A bank debit starts.
     Debit(usize),
     Decline(usize),
     Hold(usize),
     Succeed(usize),
-    /// Another amount than was asked for is received: somebody had changed it at Stripe.
+    /// Another amount is received, because it was changed at Stripe.
     SucceedWith(usize, i64),
-    /// Of what is held, so many cents are taken.
+    /// This amount is captured, in cents.
     Capture(usize, i64),
     Cancel(usize),
     ExpireSession(usize),
-    /// So many cents go back. The flag says whether we asked for it.
+    /// This amount is refunded, in cents. The flag tells whether Quittance requested it.
     Refund(usize, i64, bool),
     RefundGoes(usize),
     RefundFails(usize),
@@ -75,36 +75,36 @@ pub(crate) enum Act {
     Lose(usize),
 }
 
-/// Stripe, as far as one order goes.
+/// Stripe's objects for one order.
 #[derive(Debug, Clone)]
 pub(crate) struct Stripe {
     second: i64,
-    events: usize,
+    event_count: usize,
     pub(crate) payments: Vec<Payment>,
     pub(crate) refunds: Vec<RefundObject>,
     disputes: Vec<DisputeObject>,
-    /// What was told so far.
-    pub(crate) told: Vec<Step>,
+    /// All events so far.
+    pub(crate) events: Vec<Step>,
 }
 
 impl Stripe {
-    /// One payment for each rail.
-    pub(crate) fn of(rails: &[PaymentFlow]) -> Self {
+    /// Creates one payment for each flow.
+    pub(crate) fn new(flows: &[PaymentFlow]) -> Self {
         let mut stripe = Self {
             second: 0,
-            events: 0,
+            event_count: 0,
             payments: Vec::new(),
             refunds: Vec::new(),
             disputes: Vec::new(),
-            told: Vec::new(),
+            events: Vec::new(),
         };
-        for flow in rails {
+        for flow in flows {
             stripe.add(*flow);
         }
         stripe
     }
 
-    /// One more payment.
+    /// Adds a payment.
     pub(crate) fn add(&mut self, flow: PaymentFlow) {
         self.payments.push(Payment {
             flow,
@@ -115,83 +115,83 @@ impl Stripe {
             received: 0,
         });
         if flow == PaymentFlow::PaymentIntent {
-            self.make(self.payments.len() - 1);
+            self.create_intent(self.payments.len() - 1);
         }
     }
 
-    /// Does something. Says whether Stripe lets it be done.
+    /// Executes an action. Returns whether Stripe allows it.
     pub(crate) fn act(&mut self, act: Act) -> bool {
         let is_done = match act {
-            Act::Ask(place) => self.goes_on(place, OpenStatus::RequiresAction),
+            Act::Ask(place) => self.advance(place, OpenStatus::RequiresAction),
             Act::Voucher(place) => {
-                self.goes_on(place, OpenStatus::AwaitsTransfer) && self.completes(place, None)
+                self.advance(place, OpenStatus::AwaitsTransfer) && self.complete(place, None)
             }
-            Act::Debit(place) => self.goes_on(place, OpenStatus::Processing) && self.completes(place, None),
+            Act::Debit(place) => self.advance(place, OpenStatus::Processing) && self.complete(place, None),
             Act::Hold(place) => {
-                self.goes_on(place, OpenStatus::RequiresCapture) && self.completes(place, None)
+                self.advance(place, OpenStatus::RequiresCapture) && self.complete(place, None)
             }
-            Act::Decline(place) => self.declines(place),
-            Act::Succeed(place) => !self.is_authorized(place) && self.succeeds(place, PRICE),
-            Act::SucceedWith(place, cents) => !self.is_authorized(place) && self.succeeds(place, cents),
-            Act::Capture(place, cents) => self.is_authorized(place) && self.succeeds(place, cents),
-            Act::Cancel(place) => self.is_cancelable(place) && self.cancels(place),
-            Act::ExpireSession(place) => self.expires(place),
+            Act::Decline(place) => self.decline(place),
+            Act::Succeed(place) => !self.is_authorized(place) && self.succeed(place, PRICE),
+            Act::SucceedWith(place, cents) => !self.is_authorized(place) && self.succeed(place, cents),
+            Act::Capture(place, cents) => self.is_authorized(place) && self.succeed(place, cents),
+            Act::Cancel(place) => self.is_cancelable(place) && self.cancel(place),
+            Act::ExpireSession(place) => self.expire(place),
             Act::Refund(place, cents, is_named) => self.refund(place, cents, is_named),
             Act::RefundGoes(number) => {
-                self.moves_refund(number, &[RefundStatus::Pending], RefundStatus::Succeeded)
+                self.change_refund(number, &[RefundStatus::Pending], RefundStatus::Succeeded)
             }
             Act::RefundFails(number) => {
                 let from = [RefundStatus::Pending, RefundStatus::Succeeded];
-                self.moves_refund(number, &from, RefundStatus::Failed)
+                self.change_refund(number, &from, RefundStatus::Failed)
             }
-            Act::Inquire(place) => self.opens_dispute(place, DisputeStatus::WarningNeedsResponse),
-            Act::Dispute(place) => self.opens_dispute(place, DisputeStatus::NeedsResponse),
+            Act::Inquire(place) => self.open_dispute(place, DisputeStatus::WarningNeedsResponse),
+            Act::Dispute(place) => self.open_dispute(place, DisputeStatus::NeedsResponse),
             Act::CloseInquiry(number) => {
                 let from = [DisputeStatus::WarningNeedsResponse];
-                self.moves_dispute(number, &from, DisputeStatus::WarningClosed)
+                self.change_dispute(number, &from, DisputeStatus::WarningClosed)
             }
             Act::Escalate(number) => {
                 let from = [DisputeStatus::WarningNeedsResponse];
-                self.moves_dispute(number, &from, DisputeStatus::NeedsResponse)
+                self.change_dispute(number, &from, DisputeStatus::NeedsResponse)
             }
-            // A lost dispute may be won on appeal.
+            // A lost dispute can be won on appeal.
             Act::Win(number) => {
                 let from = [DisputeStatus::NeedsResponse, DisputeStatus::Lost];
-                self.moves_dispute(number, &from, DisputeStatus::Won)
+                self.change_dispute(number, &from, DisputeStatus::Won)
             }
             Act::Lose(number) => {
-                self.moves_dispute(number, &[DisputeStatus::NeedsResponse], DisputeStatus::Lost)
+                self.change_dispute(number, &[DisputeStatus::NeedsResponse], DisputeStatus::Lost)
             }
         };
         if is_done && !matches!(act, Act::Refund(..) | Act::RefundGoes(_) | Act::RefundFails(_)) {
-            // Two open states of one second can not be told apart; refunds can.
+            // Two open states of one second can't be told apart. Refunds can.
             self.second += 1;
         }
         is_done
     }
 
-    /// What went back of a payment, or may still.
+    /// Returns the amount of a payment that was refunded or may still be.
     pub(crate) fn held(&self, place: usize) -> i64 {
         let of_it = self.refunds.iter().filter(|refund| refund.place == place);
         of_it.filter(|refund| refund.status != RefundStatus::Failed).map(|refund| refund.cents).sum()
     }
 
-    /// What went back of a payment.
-    pub(crate) fn returned(&self, place: usize) -> i64 {
+    /// Returns the refunded amount of a payment.
+    pub(crate) fn refunded(&self, place: usize) -> i64 {
         let of_it = self.refunds.iter().filter(|refund| refund.place == place);
         of_it.filter(|refund| refund.status == RefundStatus::Succeeded).map(|refund| refund.cents).sum()
     }
 
-    /// What the bank took of a payment: a dispute is of all that was received.
+    /// Returns the amount lost in a dispute. A dispute covers the full received amount.
     pub(crate) fn charged_back(&self, place: usize) -> i64 {
         let is_lost =
             |dispute: &DisputeObject| dispute.place == place && dispute.status == DisputeStatus::Lost;
         if self.disputes.iter().any(is_lost) { self.payments[place].received } else { 0 }
     }
 
-    /// How an order stands that this one payment is to pay, whatever was told of it.
-    pub(crate) fn truth(&self) -> OrderStatus {
-        let [payment] = self.payments.as_slice() else { panic!("the truth about one payment") };
+    /// Returns the expected status of an order with this payment.
+    pub(crate) fn convergence(&self) -> OrderStatus {
+        let [payment] = self.payments.as_slice() else { panic!("the convergence about one payment") };
         let disputed = |statuses: &[DisputeStatus]| {
             self.disputes.iter().any(|dispute| statuses.contains(&dispute.status))
         };
@@ -202,7 +202,7 @@ impl Stripe {
             {
                 OrderStatus::Disputed
             }
-            Intent::Succeeded => match self.returned(0) {
+            Intent::Succeeded => match self.refunded(0) {
                 0 => OrderStatus::Paid,
                 some if some < payment.received => OrderStatus::PartiallyRefunded,
                 _ => OrderStatus::Refunded,
@@ -215,19 +215,19 @@ impl Stripe {
     }
 
     fn event(&mut self) -> String {
-        self.events += 1;
-        self.events.to_string()
+        self.event_count += 1;
+        self.event_count.to_string()
     }
 
-    fn tell(&mut self, place: usize, seen: ObservedState) {
+    fn emit(&mut self, place: usize, seen: ObservedState) {
         let name = self.event();
-        self.told.push(Step::Told(place, event(self.second, &name, seen)));
+        self.events.push(Step::Event(place, event(self.second, &name, seen)));
     }
 
-    fn make(&mut self, place: usize) {
+    fn create_intent(&mut self, place: usize) {
         if !self.payments[place].exists_at_stripe {
             self.payments[place].exists_at_stripe = true;
-            self.tell(place, open(OpenStatus::RequiresPaymentMethod));
+            self.emit(place, open(OpenStatus::RequiresPaymentMethod));
             self.second += 1;
         }
     }
@@ -236,7 +236,7 @@ impl Stripe {
         self.payments[place].intent == Intent::Open(OpenStatus::RequiresCapture)
     }
 
-    /// Whether the customer can do something: nothing is in flight, and the page, if there is one, is open.
+    /// Returns whether the customer can act: nothing is in flight, and the Session, if any, is open.
     fn is_with_customer(&self, place: usize) -> bool {
         let payment = &self.payments[place];
         let status = [OpenStatus::RequiresPaymentMethod, OpenStatus::RequiresAction];
@@ -248,51 +248,52 @@ impl Stripe {
         let intent = self.payments[place].intent;
         match self.payments[place].flow {
             PaymentFlow::CheckoutSession => self.is_authorized(place),
-            // In rare cases also while it is processing: <https://docs.stripe.com/api/payment_intents/cancel>.
+            // Rarely also possible while it is processing:
+            // <https://docs.stripe.com/api/payment_intents/cancel>.
             PaymentFlow::PaymentIntent => matches!(intent, Intent::Open(_)),
         }
     }
 
-    fn goes_on(&mut self, place: usize, status: OpenStatus) -> bool {
+    fn advance(&mut self, place: usize, status: OpenStatus) -> bool {
         let can = self.is_with_customer(place);
         if can {
-            self.make(place);
+            self.create_intent(place);
             self.payments[place].intent = Intent::Open(status);
             self.payments[place].is_declined = false;
-            self.tell(place, open(status));
+            self.emit(place, open(status));
         }
         can
     }
 
-    /// The customer has done their part: the page is complete, and `paid` is what was paid in it.
-    fn completes(&mut self, place: usize, paid: Option<Success>) -> bool {
+    /// The customer has finished: the Session is complete, with this payment.
+    fn complete(&mut self, place: usize, paid: Option<Success>) -> bool {
         if self.payments[place].flow == PaymentFlow::CheckoutSession {
             self.payments[place].session = SessionStatus::Complete;
-            self.told.push(Step::Session(place, SessionStatus::Complete, paid));
+            self.events.push(Step::Session(place, SessionStatus::Complete, paid));
         }
         true
     }
 
-    fn declines(&mut self, place: usize) -> bool {
+    fn decline(&mut self, place: usize) -> bool {
         let transfers = [OpenStatus::Processing, OpenStatus::AwaitsTransfer];
         let is_in_flight =
             transfers.iter().any(|status| self.payments[place].intent == Intent::Open(*status));
         if !is_in_flight && !self.is_with_customer(place) {
             return false;
         }
-        self.make(place);
+        self.create_intent(place);
         self.payments[place].intent = Intent::Open(OpenStatus::RequiresPaymentMethod);
         self.payments[place].is_declined = true;
-        let charge = format!("ch_{}", self.events);
-        self.tell(place, declined(&charge));
+        let charge = format!("ch_{}", self.event_count);
+        self.emit(place, declined(&charge));
         if self.payments[place].session == SessionStatus::Complete {
             self.payments[place].session = SessionStatus::Failed;
-            self.told.push(Step::Session(place, SessionStatus::Failed, None));
+            self.events.push(Step::Session(place, SessionStatus::Failed, None));
         }
         true
     }
 
-    fn succeeds(&mut self, place: usize, cents: i64) -> bool {
+    fn succeed(&mut self, place: usize, cents: i64) -> bool {
         let is_in_flight = matches!(
             self.payments[place].intent,
             Intent::Open(OpenStatus::Processing | OpenStatus::AwaitsTransfer | OpenStatus::RequiresCapture)
@@ -300,29 +301,29 @@ impl Stripe {
         if !is_in_flight && !self.is_with_customer(place) {
             return false;
         }
-        self.make(place);
+        self.create_intent(place);
         self.payments[place].intent = Intent::Succeeded;
         self.payments[place].received = cents;
         let success = Success { amount_received: cents, ..right_success() };
-        self.tell(place, ObservedState::Succeeded(success.clone()));
-        self.completes(place, (cents == PRICE).then_some(success))
+        self.emit(place, ObservedState::Succeeded(success.clone()));
+        self.complete(place, (cents == PRICE).then_some(success))
     }
 
-    fn cancels(&mut self, place: usize) -> bool {
+    fn cancel(&mut self, place: usize) -> bool {
         self.payments[place].intent = Intent::Canceled;
-        self.tell(place, ObservedState::Canceled);
+        self.emit(place, ObservedState::Canceled);
         true
     }
 
-    fn expires(&mut self, place: usize) -> bool {
+    fn expire(&mut self, place: usize) -> bool {
         let payment = &mut self.payments[place];
         let can = payment.flow == PaymentFlow::CheckoutSession && payment.session == SessionStatus::Open;
         if can {
             payment.session = SessionStatus::Expired;
             payment.intent = Intent::Canceled;
-            self.told.push(Step::Session(place, SessionStatus::Expired, None));
+            self.events.push(Step::Session(place, SessionStatus::Expired, None));
             if self.payments[place].exists_at_stripe {
-                self.cancels(place);
+                self.cancel(place);
             }
         }
         can
@@ -338,54 +339,54 @@ impl Stripe {
             && (1..=self.payments[place].received - self.held(place)).contains(&cents);
         if can {
             self.refunds.push(RefundObject { place, cents, status: RefundStatus::Pending, is_named });
-            self.tell_refund(self.refunds.len() - 1);
+            self.emit_refund(self.refunds.len() - 1);
         }
         can
     }
 
-    fn moves_refund(&mut self, number: usize, from: &[RefundStatus], to: RefundStatus) -> bool {
+    fn change_refund(&mut self, number: usize, from: &[RefundStatus], to: RefundStatus) -> bool {
         let can = self.refunds.get(number).is_some_and(|refund| from.contains(&refund.status));
         if can {
             self.refunds[number].status = to;
-            self.tell_refund(number);
+            self.emit_refund(number);
         }
         can
     }
 
-    fn tell_refund(&mut self, number: usize) {
+    fn emit_refund(&mut self, number: usize) {
         let provenance = provenance(self.second, &self.event());
         let RefundObject { place, cents, status, is_named } = self.refunds[number];
-        self.told.push(Step::Refund(
+        self.events.push(Step::Refund(
             place,
-            RefundTold { number, is_named, cents, reason: None, provenance, status },
+            RefundStep { number, is_named, cents, reason: None, provenance, status },
         ));
     }
 
-    /// A charge has one dispute, ever.
-    fn opens_dispute(&mut self, place: usize, status: DisputeStatus) -> bool {
+    /// A charge has at most one dispute.
+    fn open_dispute(&mut self, place: usize, status: DisputeStatus) -> bool {
         let can = self.payments[place].intent == Intent::Succeeded
             && self.disputes.iter().all(|dispute| dispute.place != place);
         if can {
             self.disputes.push(DisputeObject { place, status });
-            self.tell_dispute(self.disputes.len() - 1);
+            self.emit_dispute(self.disputes.len() - 1);
         }
         can
     }
 
-    fn moves_dispute(&mut self, number: usize, from: &[DisputeStatus], to: DisputeStatus) -> bool {
+    fn change_dispute(&mut self, number: usize, from: &[DisputeStatus], to: DisputeStatus) -> bool {
         let can = self.disputes.get(number).is_some_and(|dispute| from.contains(&dispute.status));
         if can {
             self.disputes[number].status = to;
-            self.tell_dispute(number);
+            self.emit_dispute(number);
         }
         can
     }
 
-    fn tell_dispute(&mut self, number: usize) {
+    fn emit_dispute(&mut self, number: usize) {
         let provenance = provenance(self.second, &self.event());
         let DisputeObject { place, status } = self.disputes[number];
         let cents = self.payments[place].received;
-        let told = DisputeTold { number, cents, currency: "eur", provenance, status };
-        self.told.push(Step::Dispute(place, told));
+        let observed = DisputeStep { number, cents, currency: "eur", provenance, status };
+        self.events.push(Step::Dispute(place, observed));
     }
 }

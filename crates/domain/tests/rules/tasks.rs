@@ -1,5 +1,4 @@
-//! What is to be done at Stripe for an attempt: a table in words, held against every combination of rail, facts and
-//! flags.
+//! Compares an attempt's next task with a decision table, for every combination of flow, facts and flags.
 
 use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::history::{
@@ -7,14 +6,14 @@ use quittance_domain::history::{
 };
 use quittance_domain::payment::{Attempt, ObservedState, OpenStatus};
 
-use crate::stage::{
-    PRICE, Step, attempt, declined, event, open, payment_id, payment_intent_id, right_success,
-    session_attempt, tell,
+use crate::fixtures::{
+    PRICE, Step, apply_step, attempt, declined, event, open, payment_id, payment_intent_id, right_success,
+    session_attempt,
 };
 
 const LIMITS: Limits = Limits { max_declines: 1, max_open_orders: 1, review_refund: ReviewRefund::Never };
 
-/// How far the PaymentIntent is.
+/// The state of the PaymentIntent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Intent {
     Untold,
@@ -27,29 +26,29 @@ enum Intent {
     Canceled,
 }
 
-/// How the order has ended, if it has.
+/// The reason why the order is closed, if it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum EndState {
     No,
     PaidByAnother,
     Unpaid,
 }
 
-/// Everything that matters.
+/// All inputs of the decision.
 #[expect(clippy::struct_excessive_bools, reason = "every combination of flags is tried")]
 #[derive(Debug, Clone, Copy)]
 struct Case {
     flow: PaymentFlow,
     intent: Intent,
     session: Option<SessionStatus>,
-    /// Whether Stripe's id of what we asked it to make is known.
+    /// Whether the object's ID at Stripe is known.
     exists_at_stripe: bool,
     is_refused: bool,
     is_capture_recorded: bool,
     is_abandoned: bool,
     is_closing: bool,
     is_latest: bool,
-    ended: Ended,
+    ended: EndState,
     are_details_new: bool,
 }
 
@@ -63,7 +62,7 @@ fn is_session(case: &Case, status: SessionStatus) -> bool {
     case.session == Some(status)
 }
 
-/// What is to be done is said by the first row that holds.
+/// The decision table. The first matching row counts.
 const TASKS: [(&str, Holds, Option<Task>); 17] = [
     ("Stripe would not make it", |case| case.is_refused, None),
     ("it is paid", |case| case.intent == Intent::Succeeded, None),
@@ -75,14 +74,14 @@ const TASKS: [(&str, Holds, Option<Task>); 17] = [
         None,
     ),
     (
-        "what was held of a complete page was released",
+        "the authorization of a complete Session was released",
         |case| is_page(case) && case.intent == Intent::Canceled && is_session(case, SessionStatus::Complete),
         None,
     ),
     ("its id is not known", |case| !case.exists_at_stripe, Some(Task::Create)),
     (
         "it is to be taken",
-        |case| case.intent == Intent::Held && case.is_capture_recorded && case.ended == Ended::No,
+        |case| case.intent == Intent::Held && case.is_capture_recorded && case.ended == EndState::No,
         Some(Task::Capture),
     ),
     (
@@ -93,14 +92,14 @@ const TASKS: [(&str, Holds, Option<Task>); 17] = [
         },
         Some(Task::Refresh),
     ),
-    ("the order has ended", |case| case.ended != Ended::No, Some(Task::Close)),
+    ("the order has ended", |case| case.ended != EndState::No, Some(Task::Close)),
     ("the order is to end", |case| case.is_closing, Some(Task::Close)),
     ("the customer pays otherwise", |case| case.is_abandoned, Some(Task::Close)),
     ("there is a later one", |case| !case.is_latest, Some(Task::Close)),
     ("too many tries have failed", |case| case.intent == Intent::Declined, Some(Task::Close)),
-    ("a page is told nothing more", is_page, None),
+    ("a Session gets no updates", is_page, None),
     ("Stripe has older details", |case| case.are_details_new, Some(Task::UpdateDetails)),
-    ("there is nothing to do", |_| true, None),
+    ("no task", |_| true, None),
 ];
 
 fn history_of(case: &Case) -> History {
@@ -124,10 +123,10 @@ fn history_of(case: &Case) -> History {
         Intent::Succeeded => Some(ObservedState::Succeeded(right_success())),
         Intent::Canceled => Some(ObservedState::Canceled),
     };
-    let told = seen.map(|seen| Step::Told(0, event(1, "seen", seen)));
+    let observed = seen.map(|seen| Step::Event(0, event(1, "seen", seen)));
     let session = case.session.map(|status| Step::Session(0, status, None));
-    for step in told.iter().chain(&session) {
-        tell(&mut history, step).unwrap();
+    for step in observed.iter().chain(&session) {
+        apply_step(&mut history, step).unwrap();
     }
     let known = &mut history.attempts[0];
     if !case.exists_at_stripe {
@@ -141,9 +140,9 @@ fn history_of(case: &Case) -> History {
     known.abandoned = case.is_abandoned;
     history.closing = case.is_closing.then_some(CloseReason::Canceled);
     history.decisions = match case.ended {
-        Ended::No => Decisions::default(),
-        Ended::PaidByAnother => Decisions { accepted: Some(payment_id(9)), ..Decisions::default() },
-        Ended::Unpaid => Decisions { closed: Some(CloseReason::Expired), ..Decisions::default() },
+        EndState::No => Decisions::default(),
+        EndState::PaidByAnother => Decisions { accepted: Some(payment_id(9)), ..Decisions::default() },
+        EndState::Unpaid => Decisions { closed: Some(CloseReason::Expired), ..Decisions::default() },
     };
     history
 }
@@ -164,12 +163,12 @@ fn cases() -> Vec<Case> {
             .into_iter()
             .map(|status| (PaymentFlow::CheckoutSession, Some(status)))
             .collect();
-    let rails =
+    let flows =
         [&[(PaymentFlow::PaymentIntent, None), (PaymentFlow::CheckoutSession, None)][..], &page].concat();
     let mut cases = Vec::new();
-    for (flow, session) in rails {
+    for (flow, session) in flows {
         for intent in INTENTS {
-            for ended in [Ended::No, Ended::PaidByAnother, Ended::Unpaid] {
+            for ended in [EndState::No, EndState::PaidByAnother, EndState::Unpaid] {
                 for flags in 0..128_u8 {
                     let is = |flag: u8| flags & (1 << flag) != 0;
                     cases.push(Case {
@@ -193,13 +192,13 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn what_is_to_be_done_is_what_the_table_says() {
+fn task_matches_the_decision_table() {
     let mut used = [0; TASKS.len()];
     for case in cases() {
         let row = TASKS.iter().position(|(_, holds, _)| holds(&case)).expect("the last row");
         used[row] += 1;
         let (why, _, expected) = TASKS[row];
-        // Once Stripe has told of it, it was made.
+        // An observation proves that the object was created.
         let was_told = case.intent != Intent::Untold || case.session.is_some();
         if case.is_refused && was_told {
             continue;

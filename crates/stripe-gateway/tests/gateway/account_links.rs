@@ -1,4 +1,4 @@
-//! Account Links: what we send, and what is made of the answers.
+//! Tests of Account Links: requests and responses.
 
 use quittance_stripe_gateway::{Collection, Error};
 use secrecy::ExposeSecret;
@@ -20,7 +20,7 @@ fn link() -> Value {
 }
 
 #[actix_web::test]
-async fn a_link_says_where_its_owner_comes_back_to_and_what_is_asked_for() {
+async fn account_link_request_contains_urls_and_collection() {
     for (collection, word) in [("currently_due", "currently_due"), ("eventually_due", "eventually_due")] {
         let collection = collection.parse::<Collection>().expect("a collection");
         assert_eq!(collection.as_str(), word);
@@ -47,9 +47,9 @@ async fn a_link_says_where_its_owner_comes_back_to_and_what_is_asked_for() {
     assert!("all".parse::<Collection>().is_err());
 }
 
-/// A link is used up by being followed: who asks again wants another.
+/// A link works once, so each call creates another.
 #[actix_web::test]
-async fn every_link_is_a_new_one_and_a_lost_answer_is_asked_for_again() {
+async fn account_link_call_is_retried_with_its_key_and_each_call_has_a_new_key() {
     let broken = Answer::error(500, &json!({ "type": "api_error" }));
     let server = StandIn::answering(vec![broken, Answer::ok(&link())]);
     let stripe = server.stripe();
@@ -63,7 +63,7 @@ async fn every_link_is_a_new_one_and_a_lost_answer_is_asked_for_again() {
 }
 
 #[actix_web::test]
-async fn a_link_that_can_not_be_read_is_told_without_its_secret() {
+async fn unreadable_account_link_error_hides_the_url() {
     for over in [
         json!({ "url": null }),
         json!({ "expires_at": null }),

@@ -1,4 +1,4 @@
-//! Connected accounts: what we send, and what is made of the answers.
+//! Tests of connected accounts: requests and responses.
 
 use chrono::DateTime;
 use quittance_domain::payment::Account;
@@ -43,7 +43,7 @@ fn new_account() -> NewAccount {
 }
 
 #[test]
-fn a_frozen_create_asks_for_what_charges_need() {
+fn express_account_request_asks_for_capabilities() {
     let frozen = Stripe::freeze_account(&new_account());
     assert_eq!((frozen.path.as_str(), frozen.account), ("/v1/accounts", Account::own()));
     assert_eq!(frozen.idempotency_key, seller_id().as_str());
@@ -56,9 +56,9 @@ fn a_frozen_create_asks_for_what_charges_need() {
     );
 }
 
-/// Stripe refuses to make one for which capabilities are asked for.
+/// Stripe refuses capabilities for a Standard account.
 #[test]
-fn for_a_standard_account_stripe_asks_itself() {
+fn standard_account_request_asks_for_no_capabilities() {
     let frozen = Stripe::freeze_account(&NewAccount {
         kind: AccountKind::Standard,
         country: Some("DK".to_owned()),
@@ -74,9 +74,9 @@ fn for_a_standard_account_stripe_asks_itself() {
     assert!(!format!("{frozen:?}").contains("jenny"), "{frozen:?}");
 }
 
-/// They are sent too, so that they are held against Stripe's own types.
+/// The requests are sent too, so that they are checked against Stripe's types.
 #[actix_web::test]
-async fn words_are_stripes() {
+async fn account_enum_values_match_stripe() {
     let server = StandIn::answering(vec![Answer::ok(&account())]);
     let stripe = server.stripe();
     for (place, word) in ["individual", "company", "non_profit", "government_entity"].iter().enumerate() {
@@ -99,7 +99,7 @@ async fn words_are_stripes() {
 }
 
 #[actix_web::test]
-async fn a_create_is_sent_letter_for_letter() {
+async fn frozen_account_request_is_sent_byte_for_byte() {
     let server = StandIn::answering(vec![Answer::ok(&account()).with("Date", DATE)]);
     let frozen = Stripe::freeze_account(&new_account());
     let made = server.stripe().create_account(&frozen).await.expect("made");
@@ -113,9 +113,9 @@ async fn a_create_is_sent_letter_for_letter() {
     assert_eq!(request.header("stripe-account"), None);
 }
 
-/// What Stripe said when it made the account may be long over.
+/// The state in a replayed response may be outdated.
 #[actix_web::test]
-async fn a_replayed_answer_is_dated_by_when_the_account_was_made() {
+async fn replayed_account_response_has_time_of_creation() {
     for (object, began_s) in [(account(), 1_795_341_000), (with(account(), &json!({ "created": null })), 0)] {
         let replayed = Answer::ok(&object).with("Date", DATE).with("Idempotent-Replayed", "true");
         let server = StandIn::answering(vec![replayed]);
@@ -126,7 +126,7 @@ async fn a_replayed_answer_is_dated_by_when_the_account_was_made() {
 }
 
 #[actix_web::test]
-async fn a_read_is_dated_by_stripes_clock() {
+async fn account_read_has_time_by_stripes_clock() {
     let server = StandIn::answering(vec![Answer::ok(&account()).with("Date", DATE)]);
     let read = server.stripe().retrieve_account(ID).await.expect("read");
     assert_eq!((read.account_id.as_str(), read.state), (ID, state()));
@@ -137,7 +137,7 @@ async fn a_read_is_dated_by_stripes_clock() {
 }
 
 #[actix_web::test]
-async fn whose_key_it_is_is_read_whatever_else_the_account_says() {
+async fn own_account_id_is_read_despite_other_fields() {
     let own = json!({ "id": "acct_1SWplatform", "object": "account" });
     let server = StandIn::answering(vec![Answer::ok(&own), Answer::ok(&with(own, &json!({ "id": "" })))]);
     let stripe = server.stripe();
@@ -149,7 +149,7 @@ async fn whose_key_it_is_is_read_whatever_else_the_account_says() {
 }
 
 #[actix_web::test]
-async fn an_account_that_is_gone_is_told_as_such() {
+async fn inaccessible_account_is_reported_as_unreachable() {
     let server = StandIn::answering(vec![account_invalid()]);
     match server.stripe().retrieve_account(ID).await {
         Err(Error::Refused(refusal)) => {
@@ -165,7 +165,7 @@ async fn read(over: &Value) -> Result<AccountState, Error> {
 }
 
 #[actix_web::test]
-async fn an_account_has_the_first_name_that_says_something() {
+async fn account_display_name_is_the_first_nonblank_name() {
     let shown = |name: Value| json!({ "dashboard": { "display_name": name } });
     for (settings, profile, expected) in [
         (shown(json!("Shown")), json!({ "name": "Business" }), Some("Shown")),
@@ -184,7 +184,7 @@ async fn an_account_has_the_first_name_that_says_something() {
 }
 
 #[actix_web::test]
-async fn a_capability_is_active_only_if_stripe_says_so() {
+async fn unknown_capability_is_inactive() {
     for (capabilities, expected) in [
         (json!({ "card_payments": "active", "transfers": "inactive" }), Capability::Inactive),
         (json!({ "transfers": "pending" }), Capability::Pending),
@@ -200,7 +200,7 @@ async fn a_capability_is_active_only_if_stripe_says_so() {
 }
 
 #[actix_web::test]
-async fn what_is_not_told_is_not_required() {
+async fn missing_requirements_are_empty() {
     let nothing = json!({
         "requirements": null, "country": null, "default_currency": "", "created": null, "object": null,
     });
@@ -223,7 +223,7 @@ async fn what_is_not_told_is_not_required() {
 }
 
 #[actix_web::test]
-async fn an_account_that_does_not_say_what_it_can_is_no_answer() {
+async fn account_without_abilities_is_unreadable() {
     for over in [
         json!({ "id": "" }),
         json!({ "object": "customer" }),
@@ -239,7 +239,7 @@ async fn an_account_that_does_not_say_what_it_can_is_no_answer() {
 }
 
 #[actix_web::test]
-async fn a_sellers_account_is_found_on_a_later_page_and_the_oldest_is_the_one() {
+async fn oldest_matching_account_is_found_across_pages() {
     let listed =
         |id: &str, seller: &str| with(account(), &json!({ "id": id, "metadata": { "seller_id": seller } }));
     let ours = seller_id();

@@ -1,4 +1,4 @@
-//! What we send, and what is made of the answers.
+//! Tests of PaymentIntents: requests and responses.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ fn new_payment_intent() -> NewPaymentIntent {
 }
 
 #[test]
-fn a_frozen_create_is_the_form_that_stripe_expects() {
+fn payment_intent_request_matches_expected_form() {
     let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
     assert_eq!(frozen.path, "/v1/payment_intents");
     assert_eq!(frozen.idempotency_key, payment_id().as_str());
@@ -74,7 +74,7 @@ fn a_frozen_create_is_the_form_that_stripe_expects() {
 }
 
 #[test]
-fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
+fn payment_intent_request_contains_customer_and_seller() {
     let metadata = [("order_id", "theirs"), ("gift", "a=b&c"), ("colour", "blue")];
     let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
         account: Account::connected("acct_1SWseller"),
@@ -107,7 +107,7 @@ fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
 }
 
 #[actix_web::test]
-async fn money_that_is_passed_on_says_to_whom() {
+async fn payment_intent_request_contains_destination() {
     let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
         destination: Some("acct_1SWseller".to_owned()),
         application_fee: Some(75),
@@ -131,9 +131,9 @@ async fn money_that_is_passed_on_says_to_whom() {
     assert_eq!(server.requests()[0].header("stripe-account"), None);
 }
 
-/// Whoever places an order may write its metadata.
+/// Anyone who creates an order can set its metadata.
 #[test]
-fn metadata_can_not_smuggle_parameters_in() {
+fn metadata_with_brackets_is_omitted() {
     let keys = ["a&amount=1&b", "a]=1&amount", "payment_id]", "payment_id][", "a b%5D", "é"];
     let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
         metadata: keys.map(|key| (key.to_owned(), "w&amount=2".to_owned())).into_iter().collect(),
@@ -159,7 +159,7 @@ fn metadata_can_not_smuggle_parameters_in() {
 }
 
 #[test]
-fn a_frozen_request_survives_being_stored_and_shows_nobody() {
+fn frozen_request_round_trips_and_hides_personal_data() {
     for account in [Account::own(), Account::connected("acct_1SWseller")] {
         let new = NewPaymentIntent { account, details: details(), ..new_payment_intent() };
         let frozen = Stripe::freeze_payment_intent(&new);
@@ -170,7 +170,7 @@ fn a_frozen_request_survives_being_stored_and_shows_nobody() {
 }
 
 #[actix_web::test]
-async fn a_create_is_sent_letter_for_letter() {
+async fn frozen_payment_intent_request_is_sent_byte_for_byte() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent()).with("Date", DATE)]);
     let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
     let made = server.stripe().create_payment_intent(&frozen).await.expect("made");
@@ -202,11 +202,11 @@ async fn a_create_is_sent_letter_for_letter() {
 }
 
 #[actix_web::test]
-async fn a_read_is_dated_by_stripes_clock() {
+async fn payment_intent_read_has_time_by_stripes_clock() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent()).with("Date", DATE)]);
     let read = server.stripe().retrieve_payment_intent(&Account::own(), ID).await.expect("read");
     let created = read.observation.fact.provenance.created;
-    // The whole call may not take longer than this, and the date is rounded down.
+    // The call must not take longer than this, and the date is rounded down.
     assert!((DATE_S - 21..DATE_S).contains(&created), "{created}");
     let [request] = &server.requests()[..] else { panic!("one request") };
     assert_eq!((request.method.as_str(), request.query.as_str()), ("GET", ""));
@@ -215,7 +215,7 @@ async fn a_read_is_dated_by_stripes_clock() {
 }
 
 #[actix_web::test]
-async fn a_replayed_answer_is_dated_by_when_the_object_was_made() {
+async fn replayed_payment_intent_response_has_time_of_creation() {
     let replayed = Answer::ok(&payment_intent()).with("Date", DATE).with("Idempotent-Replayed", "true");
     let server = StandIn::answering(vec![replayed]);
     let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
@@ -224,7 +224,7 @@ async fn a_replayed_answer_is_dated_by_when_the_object_was_made() {
 }
 
 #[actix_web::test]
-async fn calls_for_a_connected_account_name_it() {
+async fn call_for_connected_account_sends_its_id() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
     let account = Account::connected("acct_1SWseller");
     let read = server.stripe().retrieve_payment_intent(&account, ID).await.expect("read");
@@ -233,7 +233,7 @@ async fn calls_for_a_connected_account_name_it() {
 }
 
 #[actix_web::test]
-async fn a_cancel_and_an_update_are_sent_under_their_keys() {
+async fn cancel_and_update_send_their_idempotency_keys() {
     let mut canceled = payment_intent();
     canceled["status"] = json!("canceled");
     let server = StandIn::answering(vec![Answer::ok(&canceled), Answer::ok(&payment_intent())]);
@@ -257,7 +257,7 @@ async fn a_cancel_and_an_update_are_sent_under_their_keys() {
 }
 
 #[actix_web::test]
-async fn a_capture_says_how_much_under_its_key() {
+async fn capture_sends_amount_and_idempotency_key() {
     let mut captured = payment_intent();
     captured["status"] = json!("succeeded");
     captured["amount_received"] = json!(1200);
@@ -273,9 +273,9 @@ async fn a_capture_says_how_much_under_its_key() {
     assert_eq!(request.header("idempotency-key"), Some("pay_1:capture"));
 }
 
-/// Callers run them as tasks of a runtime with many threads.
+/// Callers run these futures on a multi-threaded runtime.
 #[actix_web::test]
-async fn calls_may_move_between_threads() {
+async fn call_futures_are_send() {
     fn movable<T: Send + 'static>(_: T) {}
     let stripe = StandIn::answering(vec![Answer::ok(&payment_intent())]).stripe();
     let frozen = Stripe::freeze_payment_intent(&new_payment_intent());
@@ -319,7 +319,7 @@ pub(crate) fn since() -> DateTime<Utc> {
 }
 
 #[actix_web::test]
-async fn an_attempt_is_found_on_a_later_page() {
+async fn matching_payment_intent_is_found_on_later_page() {
     let ours = payment_id();
     let server = StandIn::answering(vec![
         page(&[("pi_9", "pay_other"), ("pi_8", "")], true),
@@ -336,7 +336,7 @@ async fn an_attempt_is_found_on_a_later_page() {
 }
 
 #[actix_web::test]
-async fn of_several_matches_the_oldest_is_the_one() {
+async fn oldest_of_several_matches_is_returned() {
     let ours = payment_id();
     let server = StandIn::answering(vec![
         page(&[("pi_9", ours.as_str()), ("pi_8", ours.as_str())], true),
@@ -348,9 +348,9 @@ async fn of_several_matches_the_oldest_is_the_one() {
     assert_eq!(found.expect("found").observation.payment_intent_id, "pi_7");
 }
 
-/// A seller can make on their own account what nobody can read, but only after ours, whose id they copy.
+/// A seller can create an unreadable object with a copied ID, but only after the original exists.
 #[actix_web::test]
-async fn what_copies_our_id_and_can_not_be_read_does_not_hide_our_own() {
+async fn unreadable_copy_does_not_hide_the_original() {
     let copy = with(payment_intent(), &json!({ "id": "pi_9", "status": "unheard_of" }));
     let (ours, seller) = (payment_intent(), Account::connected("acct_1SWseller"));
     let server = StandIn::answering(vec![
@@ -366,7 +366,7 @@ async fn what_copies_our_id_and_can_not_be_read_does_not_hide_our_own() {
 }
 
 #[actix_web::test]
-async fn an_attempt_that_never_came_to_be_is_not_found() {
+async fn missing_payment_intent_is_not_found() {
     for answer in [page(&[("pi_9", "pay_other")], false), page(&[], false)] {
         let server = StandIn::answering(vec![answer]);
         let stripe = server.stripe();
@@ -377,7 +377,7 @@ async fn an_attempt_that_never_came_to_be_is_not_found() {
 }
 
 #[actix_web::test]
-async fn strangers_that_can_not_be_read_do_not_hide_our_own() {
+async fn unreadable_other_object_does_not_hide_the_match() {
     let ours = payment_intent();
     let stranger =
         json!({ "id": "pi_new", "object": "payment_intent", "status": "unheard_of", "amount": "?" });
@@ -388,9 +388,9 @@ async fn strangers_that_can_not_be_read_do_not_hide_our_own() {
     assert_eq!(found.expect("found").observation.payment_intent_id, ID);
 }
 
-/// Taken for the end, it would let a second PaymentIntent be made.
+/// If it were treated as the end of the list, a second PaymentIntent could be created.
 #[actix_web::test]
-async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
+async fn truncated_list_is_unreadable() {
     let nameless = json!({ "data": [{ "metadata": {} }], "has_more": false });
     for answer in [page(&[], true), Answer::ok(&nameless), Answer::ok(&json!({ "data": [] }))] {
         let server = StandIn::answering(vec![answer]);
@@ -400,7 +400,7 @@ async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
     }
 }
 
-/// A client that has one answer for everything.
+/// A client with one response for all requests.
 struct Canned(Arc<str>);
 
 #[derive(Debug)]
@@ -420,10 +420,10 @@ impl StripeClient for Canned {
     }
 }
 
-/// The fixtures that all tests build on must be what Stripe sends, in the version that we ask for: the strict
-/// types that were generated from Stripe's own description of it accept them.
+/// The fixtures must match Stripe's objects in the API version of the requests. The strict types that are
+/// generated from Stripe's specification accept them.
 #[actix_web::test]
-async fn the_fixtures_are_what_strict_types_accept() {
+async fn fixtures_match_strict_types() {
     let canned = |object: Value| Canned(object.to_string().into());
     let parsed = RetrievePaymentIntent::new(ID).send(&canned(payment_intent())).await;
     assert_eq!(parsed.expect("a PaymentIntent").id.as_str(), ID);

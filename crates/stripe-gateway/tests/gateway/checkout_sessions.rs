@@ -1,4 +1,4 @@
-//! Checkout Sessions: what we send, what is made of the answers, and what their events say.
+//! Tests of Checkout Sessions: requests, responses and events.
 
 use chrono::DateTime;
 use quittance_domain::catalog::Metadata;
@@ -51,7 +51,7 @@ fn new_session() -> NewCheckoutSession {
 }
 
 #[test]
-fn a_frozen_create_is_the_form_that_stripe_expects() {
+fn checkout_session_request_matches_expected_form() {
     let frozen = Stripe::freeze_checkout_session(&new_session());
     assert_eq!(frozen.path, "/v1/checkout/sessions");
     assert_eq!(frozen.idempotency_key, payment_id().as_str());
@@ -82,7 +82,7 @@ fn a_frozen_create_is_the_form_that_stripe_expects() {
 }
 
 #[actix_web::test]
-async fn money_that_is_passed_on_says_to_whom() {
+async fn checkout_session_request_contains_destination() {
     let frozen = Stripe::freeze_checkout_session(&NewCheckoutSession {
         destination: Some("acct_1SWseller".to_owned()),
         application_fee: Some(75),
@@ -105,7 +105,7 @@ async fn money_that_is_passed_on_says_to_whom() {
 }
 
 #[test]
-fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
+fn checkout_session_request_contains_customer_and_seller() {
     let metadata = [("order_id", "theirs"), ("a]=1&mode", "b"), ("colour", "blue")];
     let frozen = Stripe::freeze_checkout_session(&NewCheckoutSession {
         account: Account::connected("acct_1SWseller"),
@@ -148,7 +148,7 @@ fn a_frozen_create_carries_what_is_known_of_customer_and_seller() {
 }
 
 #[test]
-fn lines_stay_in_their_order() {
+fn line_items_keep_their_order() {
     let lines = (1..=12).map(|number| line("Cup", number, 1)).collect();
     let frozen = Stripe::freeze_checkout_session(&NewCheckoutSession { lines, ..new_session() });
     let prices: Vec<&str> = frozen
@@ -160,7 +160,7 @@ fn lines_stay_in_their_order() {
 }
 
 #[actix_web::test]
-async fn a_create_is_sent_letter_for_letter() {
+async fn frozen_checkout_session_request_is_sent_byte_for_byte() {
     let server = StandIn::answering(vec![Answer::ok(&checkout_session())]);
     let account = Account::connected("acct_1SWseller");
     let frozen =
@@ -192,7 +192,7 @@ async fn a_create_is_sent_letter_for_letter() {
     assert_eq!(made.request_id.as_deref(), Some("req_ok"));
 }
 
-/// Reads a Session with this over it.
+/// Reads a Session with these fields replaced.
 async fn read(over: &Value) -> Result<CheckoutSession, Error> {
     let server = StandIn::answering(vec![Answer::ok(&with(checkout_session(), over)).with("Date", DATE)]);
     let read = server.stripe().retrieve_checkout_session(&Account::own(), ID).await;
@@ -206,7 +206,7 @@ fn success(received: i64, application_fee: Option<i64>) -> Success {
     Success { amount: 2500, currency: "eur".to_owned(), amount_received: received, application_fee }
 }
 
-/// A Session whose customer has done their part, with this over its PaymentIntent.
+/// Returns a completed Session with these fields of its PaymentIntent replaced.
 fn complete(payment_status: &str, over: &Value) -> Value {
     json!({
         "status": "complete",
@@ -217,7 +217,7 @@ fn complete(payment_status: &str, over: &Value) -> Value {
 }
 
 #[actix_web::test]
-async fn a_read_brings_the_payment_intent_too() {
+async fn checkout_session_read_contains_payment_intent() {
     let paid = json!({ "status": "succeeded", "amount_received": 2500 });
     let read = read(&complete("paid", &paid)).await.expect("read");
     assert_eq!(read.observation.payment_intent_id.as_deref(), Some(PAYMENT_INTENT));
@@ -234,7 +234,7 @@ async fn a_read_brings_the_payment_intent_too() {
 }
 
 #[actix_web::test]
-async fn what_a_read_says_was_paid_is_what_the_payment_intent_received() {
+async fn paid_amount_is_that_of_the_payment_intent() {
     let part = json!({ "status": "succeeded", "amount_received": 1200, "application_fee_amount": 75 });
     let captured = read(&complete("paid", &part)).await.expect("read").observation;
     assert_eq!((captured.status, captured.paid), (SessionStatus::Complete, Some(success(1200, Some(75)))));
@@ -254,12 +254,12 @@ async fn what_a_read_says_was_paid_is_what_the_payment_intent_received() {
 }
 
 #[actix_web::test]
-async fn a_read_sees_that_the_money_failed_to_come() {
+async fn failed_payment_of_complete_session_is_detected() {
     for over in [json!({ "status": "requires_payment_method" }), json!({ "status": "canceled" })] {
         let seen = read(&complete("unpaid", &over)).await.expect("read").observation;
         assert_eq!((seen.status, seen.paid), (SessionStatus::Failed, None), "{over}");
     }
-    // While the Session is open, the customer may try again.
+    // While the Session is open, the customer can try again.
     let open = json!({ "payment_intent": payment_intent() });
     let seen = read(&open).await.expect("read");
     assert_eq!(seen.observation.status, SessionStatus::Open);
@@ -268,7 +268,7 @@ async fn a_read_sees_that_the_money_failed_to_come() {
 }
 
 #[actix_web::test]
-async fn what_a_read_can_not_say_is_not_guessed() {
+async fn unknown_session_state_is_unreadable() {
     for (over, expected) in [
         (json!({ "status": null }), "the Checkout Session has no status"),
         (json!({ "status": "hushed" }), "the Checkout Session's status is unknown"),
@@ -301,7 +301,7 @@ async fn what_a_read_can_not_say_is_not_guessed() {
 }
 
 #[actix_web::test]
-async fn a_replayed_answer_claims_no_news_of_the_payment_intent() {
+async fn replayed_session_response_has_time_of_creation() {
     let paid = json!({ "status": "succeeded", "amount_received": 2500, "created": 1_795_341_500 });
     let object = with(checkout_session(), &complete("paid", &paid));
     let replayed = Answer::ok(&object).with("Date", DATE).with("Idempotent-Replayed", "true");
@@ -312,7 +312,7 @@ async fn a_replayed_answer_claims_no_news_of_the_payment_intent() {
 }
 
 #[actix_web::test]
-async fn an_attempt_is_found_on_a_later_page_and_the_oldest_is_the_one() {
+async fn oldest_matching_session_is_found_across_pages() {
     let session = |id: &str, payment_id: &str| {
         with(checkout_session(), &json!({ "id": id, "metadata": { "payment_id": payment_id } }))
     };
@@ -338,7 +338,7 @@ async fn an_attempt_is_found_on_a_later_page_and_the_oldest_is_the_one() {
 }
 
 #[actix_web::test]
-async fn an_expiry_is_sent_under_its_key() {
+async fn expire_request_sends_its_idempotency_key() {
     let expired = with(checkout_session(), &json!({ "status": "expired", "url": null }));
     let server = StandIn::answering(vec![Answer::ok(&expired)]);
     let stripe = server.stripe();
@@ -356,7 +356,7 @@ fn told(kind: &str, over: &Value) -> EventContent {
 }
 
 #[test]
-fn an_event_says_how_the_session_stands_and_what_was_paid() {
+fn session_event_has_status_and_payment() {
     let over = |status: &str, payment_status: &str| {
         let id = PAYMENT_INTENT;
         json!({ "status": status, "payment_status": payment_status, "payment_intent": id })
@@ -380,7 +380,7 @@ fn an_event_says_how_the_session_stands_and_what_was_paid() {
 }
 
 #[test]
-fn type_and_object_must_agree() {
+fn session_event_with_contradicting_type_is_unreadable() {
     let over =
         |status: &str, payment_status: &str| json!({ "status": status, "payment_status": payment_status });
     for (kind, over, word) in [
@@ -400,7 +400,7 @@ fn type_and_object_must_agree() {
 }
 
 #[test]
-fn sessions_in_which_nothing_is_paid_change_nothing() {
+fn session_event_without_payment_is_unhandled() {
     for mode in ["subscription", "setup", "someday"] {
         let over = json!({ "mode": mode, "status": "complete", "payment_status": "no_payment_required" });
         assert_eq!(told("completed", &over), EventContent::Unhandled);
@@ -408,7 +408,7 @@ fn sessions_in_which_nothing_is_paid_change_nothing() {
 }
 
 #[test]
-fn connected_accounts_and_live_mode_are_told() {
+fn session_event_has_account_and_mode() {
     let mut live = event_of("checkout.session.expired", &json!({ "id": "cs_live_1", "status": "expired" }));
     live = with(live, &json!({ "account": "acct_1SWseller", "livemode": true }));
     let event = event::read(live.to_string().as_bytes()).expect("an event");

@@ -1,4 +1,4 @@
-//! Disputes: how they are listed, and what their events say.
+//! Tests of disputes: lists and events.
 
 use quittance_domain::dispute::{DisputeObservation, DisputeState, DisputeStatus};
 use quittance_domain::event::EventContent;
@@ -33,7 +33,7 @@ fn told(kind: &str, over: &Value) -> EventContent {
 }
 
 #[test]
-fn an_event_says_how_the_dispute_stands() {
+fn dispute_event_has_state() {
     for (kind, status) in [
         ("created", DisputeStatus::WarningNeedsResponse),
         ("created", DisputeStatus::NeedsResponse),
@@ -53,7 +53,7 @@ fn an_event_says_how_the_dispute_stands() {
 }
 
 #[test]
-fn less_than_everything_is_enough() {
+fn dispute_event_with_few_fields_is_readable() {
     let over = json!({ "payment_intent": payment_intent(), "evidence_details": null, "reason": null });
     let EventContent::Dispute(observation) = told("updated", &over) else { panic!("a dispute") };
     assert_eq!(observation.payment_intent_id, PAYMENT_INTENT);
@@ -63,12 +63,12 @@ fn less_than_everything_is_enough() {
 }
 
 #[test]
-fn a_dispute_without_a_payment_intent_changes_nothing() {
+fn dispute_without_payment_intent_is_unhandled() {
     assert_eq!(told("created", &json!({ "payment_intent": null })), EventContent::Unhandled);
 }
 
 #[test]
-fn what_can_not_be_read_is_kept_with_a_reason() {
+fn unreadable_dispute_is_kept_with_reason() {
     for (over, expected) in [
         (json!({ "id": "" }), "the dispute has no id"),
         (json!({ "object": "charge" }), "the object isn't a dispute"),
@@ -82,7 +82,7 @@ fn what_can_not_be_read_is_kept_with_a_reason() {
 }
 
 #[actix_web::test]
-async fn every_page_of_a_list_is_read() {
+async fn all_pages_of_disputes_are_read() {
     let lost = with(dispute(), &json!({ "status": "lost" }));
     let server = StandIn::answering(vec![
         Answer::page(&[dispute()], true).with("Date", DATE),
@@ -105,7 +105,7 @@ async fn every_page_of_a_list_is_read() {
 }
 
 #[actix_web::test]
-async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
+async fn truncated_dispute_list_is_unreadable() {
     for over in [json!({ "status": "hushed" }), json!({ "payment_intent": null })] {
         let server = StandIn::answering(vec![Answer::page(&[with(dispute(), &over)], false)]);
         let listed = server.stripe().list_disputes(&Account::own(), PAYMENT_INTENT).await;

@@ -1,4 +1,4 @@
-//! Lists of events: what we ask for, and that what is listed reads as what is sent.
+//! Tests of event lists: requests, and events that read like delivered ones.
 
 use quittance_domain::event::{Event, EventContent};
 use quittance_domain::payment::Account;
@@ -21,7 +21,7 @@ fn read(listed: &ListedEvent) -> Event {
 }
 
 #[actix_web::test]
-async fn a_page_is_asked_for_with_the_types_that_change_something() {
+async fn event_list_request_contains_supported_types() {
     let server = StandIn::answering(vec![
         Answer::page(&[listed("evt_9", 1_795_341_700), listed("evt_8", 1_795_341_650)], true),
         Answer::page(&[listed("evt_7", 1_795_341_600)], false),
@@ -71,15 +71,15 @@ async fn a_page_is_asked_for_with_the_types_that_change_something() {
 }
 
 #[actix_web::test]
-async fn a_page_is_dated_by_stripes_clock() {
+async fn event_page_has_time_by_stripes_clock() {
     let server = StandIn::answering(vec![Answer::page(&[], false).with("Date", DATE)]);
     let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
     assert!((DATE_S - 21..DATE_S).contains(&page.began_s), "{}", page.began_s);
 }
 
-/// How a seller stands is told where it is listed; another event tells of a refund.
+/// Account updates are listed there. Another event reports each refund.
 #[actix_web::test]
-async fn of_a_connected_account_its_own_changes_are_asked_for_too() {
+async fn connected_account_list_includes_account_updates() {
     let server = StandIn::answering(vec![Answer::page(&[], false)]);
     let stripe = server.stripe();
     let mut asked = Vec::new();
@@ -101,7 +101,7 @@ async fn of_a_connected_account_its_own_changes_are_asked_for_too() {
 }
 
 #[actix_web::test]
-async fn a_listed_event_reads_as_the_one_that_is_sent() {
+async fn listed_event_reads_like_delivered_event() {
     let sent = listed("evt_9", 1_795_341_700);
     let server = StandIn::answering(vec![Answer::page(std::slice::from_ref(&sent), false)]);
     let page = server.stripe().list_events(&Account::own(), since(), None).await.expect("listed");
@@ -109,9 +109,9 @@ async fn a_listed_event_reads_as_the_one_that_is_sent() {
     assert_eq!(Ok(read(&page.events[0])), event::read(sent.to_string().as_bytes()));
 }
 
-/// Stripe sends Connect events with their account, and lists them without it.
+/// Stripe delivers Connect events with their account, and lists them without it.
 #[actix_web::test]
-async fn a_listed_event_says_whose_it_is() {
+async fn listed_event_names_its_account() {
     let account = Account::connected("acct_1SWseller");
     let mute = listed("evt_9", 1_795_341_700);
     for event in [
@@ -130,7 +130,7 @@ async fn a_listed_event_says_whose_it_is() {
 }
 
 #[actix_web::test]
-async fn events_that_can_not_be_read_are_listed_all_the_same() {
+async fn unreadable_event_is_listed() {
     let odd = event_of("refund.updated", &with(refund(), &json!({ "status": "unheard_of" })));
     let other =
         event_of("checkout.session.completed", &with(checkout_session(), &json!({ "mode": "setup" })));
@@ -141,7 +141,7 @@ async fn events_that_can_not_be_read_are_listed_all_the_same() {
 }
 
 #[actix_web::test]
-async fn a_page_that_can_not_be_read_to_its_end_is_no_answer() {
+async fn truncated_event_page_is_unreadable() {
     for answer in [
         Answer::page(&[], true),
         Answer::page(&[json!({ "id": "evt_1" })], false),

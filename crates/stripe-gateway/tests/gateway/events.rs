@@ -1,4 +1,4 @@
-//! What events say.
+//! Tests of reading events.
 
 use proptest::prelude::*;
 use quittance_domain::event::{Event, EventContent};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::{event_of, order_id, payment_id, payment_intent, with};
 
-/// An event in full, as Stripe sends it, with this over its PaymentIntent.
+/// Returns a full event with these fields of its PaymentIntent replaced.
 fn event(kind: &str, over: &Value) -> Value {
     event_of(kind, &with(payment_intent(), over))
 }
@@ -58,7 +58,7 @@ fn paid() -> Value {
 }
 
 #[test]
-fn an_event_says_whose_payment_it_is_and_when_it_was_seen() {
+fn payment_event_has_ids_and_time() {
     let event = read_value(&event("payment_intent.created", &json!({})));
     assert_eq!(event.id, "evt_3SWabcLkdIwHu7ix0hijklmn");
     assert_eq!(event.kind, "payment_intent.created");
@@ -76,7 +76,7 @@ fn an_event_says_whose_payment_it_is_and_when_it_was_seen() {
 }
 
 #[test]
-fn the_fact_is_the_status_of_the_object() {
+fn payment_event_has_status_of_its_object() {
     let open = |status| ObservedState::Open { status, failure: None };
     let next_action =
         json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
@@ -114,7 +114,7 @@ fn the_fact_is_the_status_of_the_object() {
                 application_fee: None,
             }),
         ),
-        // A new attempt has begun by the time the object was written: the old error is not why it is open.
+        // A new payment has started since, so the old error isn't the reason for the status.
         (
             "processing",
             json!({ "status": "processing", "last_payment_error": declined() }),
@@ -126,7 +126,7 @@ fn the_fact_is_the_status_of_the_object() {
 }
 
 #[test]
-fn some_actions_take_the_customer_days() {
+fn slow_next_action_is_awaiting_transfer() {
     for (kind, expected) in [
         ("display_bank_transfer_instructions", OpenStatus::AwaitsTransfer),
         ("boleto_display_details", OpenStatus::AwaitsTransfer),
@@ -150,14 +150,14 @@ fn some_actions_take_the_customer_days() {
         let open = ObservedState::Open { status: expected, failure: None };
         assert_eq!(seen("payment_intent.requires_action", &over), open, "{kind}");
     }
-    // What is told of a next action counts only while there is one to take.
+    // The next action counts only while the status requires one.
     let over = json!({ "status": "processing", "next_action": { "type": "oxxo_display_details" } });
     let open = ObservedState::Open { status: OpenStatus::Processing, failure: None };
     assert_eq!(seen("payment_intent.processing", &over), open);
 }
 
 #[test]
-fn a_success_says_what_was_received_and_what_the_platform_keeps() {
+fn success_event_has_received_amount_and_fee() {
     let mut over = paid();
     merge(&mut over, &json!({ "amount_received": 1200, "application_fee_amount": 75, "currency": "jpy" }));
     let expected = Success {
@@ -170,7 +170,7 @@ fn a_success_says_what_was_received_and_what_the_platform_keeps() {
 }
 
 #[test]
-fn a_failure_is_known_by_its_charge_or_else_by_what_was_tried() {
+fn failure_is_identified_by_charge_or_payment_method() {
     let id = |error: Value| {
         let over = json!({ "last_payment_error": error });
         match seen("payment_intent.payment_failed", &over) {
@@ -201,7 +201,7 @@ fn a_failure_is_known_by_its_charge_or_else_by_what_was_tried() {
 }
 
 #[test]
-fn a_failure_carries_what_the_customer_may_be_told() {
+fn failure_has_codes_and_message() {
     let over = json!({ "last_payment_error": declined() });
     let failure = Failure {
         id: "ch_3SWabcLkdIwHu7ix0charged".to_owned(),
@@ -214,7 +214,7 @@ fn a_failure_carries_what_the_customer_may_be_told() {
 }
 
 #[test]
-fn connected_accounts_and_live_mode_are_told() {
+fn payment_event_has_account_and_mode() {
     let mut live = event("payment_intent.succeeded", &paid());
     merge(&mut live, &json!({ "account": "acct_1SWseller", "livemode": true }));
     let event = read_value(&live);
@@ -224,7 +224,7 @@ fn connected_accounts_and_live_mode_are_told() {
 }
 
 #[test]
-fn metadata_that_is_not_ours_names_nothing() {
+fn foreign_metadata_yields_no_ids() {
     for metadata in [
         json!(null),
         json!({}),
@@ -238,7 +238,7 @@ fn metadata_that_is_not_ours_names_nothing() {
 }
 
 #[test]
-fn a_trimmed_event_is_enough() {
+fn event_with_few_fields_is_readable() {
     let trimmed = json!({
         "id": "evt_1", "type": "payment_intent.succeeded", "created": 7, "livemode": false, "account": null,
         "data": { "object": {
@@ -254,7 +254,7 @@ fn a_trimmed_event_is_enough() {
 }
 
 #[test]
-fn fields_that_stripe_has_yet_to_invent_do_no_harm() {
+fn unknown_fields_are_ignored() {
     let mut new = event(
         "payment_intent.succeeded",
         &json!({
@@ -271,7 +271,7 @@ fn fields_that_stripe_has_yet_to_invent_do_no_harm() {
 }
 
 #[test]
-fn other_types_change_nothing() {
+fn unsupported_event_type_is_unhandled() {
     for kind in ["charge.succeeded", "payment_intent.reconciled", "payment_intent", "v2.core.event"] {
         let event = event(kind, &json!({ "status": "unheard_of" }));
         assert_eq!(read_value(&event).content, EventContent::Unhandled, "{kind}");
@@ -281,7 +281,7 @@ fn other_types_change_nothing() {
 }
 
 #[test]
-fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
+fn unreadable_payment_event_is_kept_without_echoing_payload() {
     let over = |over: Value| unreadable(&event("payment_intent.succeeded", &over));
     let mut paid_in_text = paid();
     paid_in_text["amount_received"] = json!("2500.00 hush");
@@ -306,7 +306,7 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
 }
 
 #[test]
-fn an_envelope_of_a_handled_type_must_say_when_where_and_in_which_mode() {
+fn supported_event_without_time_account_or_mode_is_unreadable() {
     for (over, expected) in [
         (json!({ "created": null }), "the event has no created"),
         (json!({ "created": "now" }), "the event has no created"),
@@ -324,7 +324,7 @@ fn an_envelope_of_a_handled_type_must_say_when_where_and_in_which_mode() {
 }
 
 #[test]
-fn without_an_id_and_a_type_it_is_no_event() {
+fn event_without_id_or_type_is_rejected() {
     for body in [
         "",
         "hello",
@@ -345,12 +345,12 @@ fn without_an_id_and_a_type_it_is_no_event() {
 
 proptest! {
     #[test]
-    fn no_bytes_do_harm(bytes: Vec<u8>) {
+    fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
         let _ = read(&bytes);
     }
 
     #[test]
-    fn no_field_of_another_type_does_harm(
+    fn fields_of_wrong_type_do_not_panic(
         place: prop::sample::Index,
         odd in prop::sample::select(vec![json!(null), json!(true), json!(-1.5), json!("x"), json!([1]), json!({"id": 1})]),
     ) {

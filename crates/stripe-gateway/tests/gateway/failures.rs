@@ -1,4 +1,4 @@
-//! What is repeated, what is given up, and what is said of it.
+//! Tests of retries, time limits and error texts.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn create(server: &StandIn) -> Result<PaymentIntent, Error> {
     server.stripe().create_payment_intent(&request()).await
 }
 
-/// Fails with this until the last answer, which is good.
+/// Returns this failure for all requests but the last, which succeeds.
 fn failing(first: Vec<Answer>) -> StandIn {
     StandIn::answering(first.into_iter().chain([Answer::ok(&payment_intent())]).collect())
 }
@@ -35,7 +35,7 @@ fn locked() -> Answer {
 }
 
 #[actix_web::test]
-async fn passing_failures_are_repeated_with_the_same_key_and_body() {
+async fn temporary_failure_is_retried_with_same_key_and_body() {
     let in_use =
         Answer::error(409, &json!({ "type": "idempotency_error", "code": "idempotency_key_in_use" }));
     let broken = Answer::error(500, &json!({ "type": "api_error" }));
@@ -51,7 +51,7 @@ async fn passing_failures_are_repeated_with_the_same_key_and_body() {
 }
 
 #[actix_web::test]
-async fn retries_end() {
+async fn retries_stop_at_the_limit() {
     let server = StandIn::answering(vec![locked()]);
     match create(&server).await {
         Err(Error::Unavailable { status, code, request_id, replayed, source: None }) => {
@@ -64,7 +64,7 @@ async fn retries_end() {
 }
 
 #[actix_web::test]
-async fn a_refusal_is_not_repeated_and_says_why() {
+async fn refusal_is_not_retried_and_has_reason() {
     let server = StandIn::answering(vec![Answer::error(
         400,
         &json!({
@@ -86,7 +86,7 @@ async fn a_refusal_is_not_repeated_and_says_why() {
 }
 
 #[actix_web::test]
-async fn refusals_that_callers_act_on_are_told_apart() {
+async fn refusal_kinds_are_distinguished() {
     let missing = json!({ "type": "invalid_request_error", "code": "resource_missing", "param": "intent" });
     let state = json!({
         "type": "invalid_request_error", "code": "payment_intent_unexpected_state",
@@ -109,9 +109,9 @@ async fn refusals_that_callers_act_on_are_told_apart() {
     }
 }
 
-/// What stands between Stripe and us may answer in Stripe's place.
+/// A proxy may respond in place of Stripe.
 #[actix_web::test]
-async fn an_answer_that_is_not_stripes_refuses_nothing() {
+async fn error_from_other_server_is_not_a_refusal() {
     for (status, body) in [
         (400, ""),
         (401, r#"{"error":"unauthorized"}"#),
@@ -132,7 +132,7 @@ async fn an_answer_that_is_not_stripes_refuses_nothing() {
 }
 
 #[actix_web::test]
-async fn an_account_out_of_reach_is_no_fault_of_the_key() {
+async fn unreachable_account_is_not_a_key_error() {
     let invalid = |code: &str| json!({ "type": "invalid_request_error", "code": code });
     for (answer, expected) in [
         (account_invalid(), [true, false]),
@@ -153,7 +153,7 @@ async fn an_account_out_of_reach_is_no_fault_of_the_key() {
 }
 
 #[actix_web::test]
-async fn a_destination_out_of_reach_is_told_apart() {
+async fn unreachable_destination_is_distinguished() {
     let missing =
         |param: &str| json!({ "type": "invalid_request_error", "code": "resource_missing", "param": param });
     for (error, expected) in [
@@ -179,7 +179,7 @@ async fn a_destination_out_of_reach_is_told_apart() {
 }
 
 #[actix_web::test]
-async fn a_replayed_server_error_is_not_repeated() {
+async fn replayed_server_error_is_not_retried() {
     let broken = Answer::error(500, &json!({ "type": "api_error" }));
     let server =
         failing(vec![broken.with("Idempotent-Replayed", "true").with("Stripe-Should-Retry", "true")]);
@@ -191,7 +191,7 @@ async fn a_replayed_server_error_is_not_repeated() {
 }
 
 #[actix_web::test]
-async fn a_replayed_refusal_is_told_as_such() {
+async fn replayed_refusal_is_marked() {
     let refused = Answer::error(400, &json!({ "type": "invalid_request_error" }));
     let server = StandIn::answering(vec![refused.with("Idempotent-Replayed", "true")]);
     match create(&server).await {
@@ -201,7 +201,7 @@ async fn a_replayed_refusal_is_told_as_such() {
 }
 
 #[actix_web::test]
-async fn stripes_own_advice_on_repeating_wins() {
+async fn should_retry_header_takes_precedence() {
     let broken = || Answer::error(500, &json!({ "type": "api_error" }));
     let server = failing(vec![broken().with("Stripe-Should-Retry", "false")]);
     assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(500), .. })));
@@ -214,7 +214,7 @@ async fn stripes_own_advice_on_repeating_wins() {
 }
 
 #[actix_web::test]
-async fn a_wait_longer_than_the_call_may_take_is_not_begun() {
+async fn retry_beyond_time_limit_is_not_started() {
     let server = failing(vec![locked().with("Retry-After", "3600")]);
     assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(429), .. })));
     assert_eq!(server.requests().len(), 1);
@@ -225,14 +225,14 @@ async fn a_wait_longer_than_the_call_may_take_is_not_begun() {
 }
 
 #[actix_web::test]
-async fn an_error_page_keeps_its_status() {
+async fn error_page_keeps_its_status() {
     let server = StandIn::answering(vec![Answer::Reply(502, vec![], "<html>hush</html>".to_owned())]);
     let error = create(&server).await.expect_err("unavailable");
     assert_eq!(error.to_string(), "Stripe gave no final response (status 502)");
 }
 
 #[actix_web::test]
-async fn an_answer_that_never_comes_is_asked_for_again_and_given_up() {
+async fn missing_response_is_retried_until_the_limit() {
     let server = StandIn::answering(vec![Answer::Hang]);
     let mut config = server.config();
     config.attempt_timeout = Duration::from_secs(1);
@@ -256,7 +256,7 @@ async fn an_answer_that_never_comes_is_asked_for_again_and_given_up() {
 }
 
 #[actix_web::test]
-async fn the_whole_call_has_an_end_too() {
+async fn call_stops_at_the_total_timeout() {
     let server = StandIn::answering(vec![Answer::Hang]);
     let mut config = server.config();
     config.total_timeout = Duration::from_millis(200);
@@ -266,9 +266,9 @@ async fn the_whole_call_has_an_end_too() {
     assert!(server.requests().len() <= 1, "the retry would not have been in time");
 }
 
-/// A server that promises more bytes than it sends, once per connection.
+/// A server that sends fewer bytes than it announces, once for each connection.
 #[actix_web::test]
-async fn an_answer_that_is_cut_off_is_no_answer() {
+async fn truncated_response_is_unavailable() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
     std::thread::spawn(move || {
@@ -288,8 +288,8 @@ async fn an_answer_that_is_cut_off_is_no_answer() {
 }
 
 #[actix_web::test]
-async fn where_nobody_listens_there_is_no_answer() {
-    // Only root may listen on this port.
+async fn refused_connection_is_unavailable() {
+    // Only root can listen on this port.
     let mut config = StripeConfig::new(SecretString::from("sk_test_51Abc"), "http://127.0.0.1:1".to_owned());
     config.backoff = Duration::from_millis(1);
     let stripe = Stripe::new(&config).expect("a good configuration");
@@ -300,7 +300,7 @@ async fn where_nobody_listens_there_is_no_answer() {
 }
 
 #[actix_web::test]
-async fn a_success_that_can_not_be_read_is_told_without_its_body() {
+async fn unreadable_response_error_hides_the_body() {
     let mut odd = payment_intent();
     odd["status"] = json!("hushed");
     for body in [odd.to_string(), "<html>hush</html>".to_owned(), r#"{"id":7,"x":"hush"}"#.to_owned()] {
@@ -313,7 +313,7 @@ async fn a_success_that_can_not_be_read_is_told_without_its_body() {
 }
 
 #[actix_web::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     let server =
         failing(vec![Answer::Reply(302, vec![("Location", "/elsewhere".to_owned())], String::new())]);
     assert!(matches!(create(&server).await, Err(Error::Unavailable { status: Some(302), .. })));
@@ -321,7 +321,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[actix_web::test]
-async fn what_can_not_be_written_is_not_sent() {
+async fn request_with_invalid_characters_is_not_sent() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
     let stripe = server.stripe();
     for id in ["", "..", "pi_1/cancel", "pi_1?expand[]=customer", "pi 1", "%2e%2e"] {
@@ -337,7 +337,7 @@ async fn what_can_not_be_written_is_not_sent() {
 }
 
 #[actix_web::test]
-async fn connections_are_kept() {
+async fn connections_are_reused() {
     let server = StandIn::answering(vec![Answer::ok(&payment_intent())]);
     let stripe = server.stripe();
     for _ in 0..3 {
@@ -347,7 +347,7 @@ async fn connections_are_kept() {
 }
 
 #[test]
-fn the_key_says_the_mode_and_a_bad_configuration_is_refused() {
+fn invalid_configuration_is_rejected() {
     let new = |key: &str, base: &str| Stripe::new(&StripeConfig::new(SecretString::from(key), base));
     let base = "http://127.0.0.1:12111";
     assert_eq!(new("sk_test_1", base).expect("good").mode(), Mode::Test);

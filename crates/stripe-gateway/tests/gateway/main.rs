@@ -1,4 +1,4 @@
-//! The gateway from outside: bytes in, facts out; requests out, answers in.
+//! Tests of the gateway against a local server: requests, responses and events.
 
 mod account_links;
 mod accounts;

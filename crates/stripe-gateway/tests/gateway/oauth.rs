@@ -1,4 +1,4 @@
-//! OAuth: where an owner is sent, what a code is exchanged for, and how it ends.
+//! Tests of OAuth: the authorization URL, the code exchange and the disconnect.
 
 use std::io::Read;
 
@@ -16,7 +16,7 @@ fn code() -> SecretString {
     SecretString::from("ac_hush&hush")
 }
 
-/// What Stripe answers with in full, its secrets too.
+/// Stripe's full response, with its secrets.
 fn granted() -> Value {
     json!({
         "access_token": "sk_test_hushhush",
@@ -29,7 +29,7 @@ fn granted() -> Value {
     })
 }
 
-/// An error as OAuth writes it.
+/// An error in OAuth's format.
 fn oauth_error(status: u16, word: &str) -> Answer {
     let body =
         json!({ "error": word, "error_description": "Authorization code does not exist: ac_hush&hush" });
@@ -37,7 +37,7 @@ fn oauth_error(status: u16, word: &str) -> Answer {
 }
 
 #[test]
-fn an_owner_is_sent_to_stripe_with_all_that_it_asks_for() {
+fn authorize_url_contains_all_parameters() {
     let stripe = |api_base: &str, connect_base: &str| {
         let mut config = StripeConfig::new(SecretString::from("sk_test_51Abc"), api_base);
         config.connect_base = connect_base.to_owned();
@@ -57,7 +57,7 @@ fn an_owner_is_sent_to_stripe_with_all_that_it_asks_for() {
 }
 
 #[actix_web::test]
-async fn a_code_is_exchanged_for_an_account_and_nothing_else() {
+async fn code_is_exchanged_for_the_account_only() {
     let server = StandIn::answering(vec![Answer::ok(&granted())]);
     let exchanged = server.stripe().exchange_code(&code()).await.expect("exchanged");
     let expected = OAuthAccount {
@@ -78,7 +78,7 @@ async fn a_code_is_exchanged_for_an_account_and_nothing_else() {
 }
 
 #[actix_web::test]
-async fn oauth_is_asked_where_it_is_and_the_api_where_that_is() {
+async fn oauth_and_api_calls_use_their_own_base() {
     let (api, oauth) =
         (StandIn::answering(vec![Answer::ok(&account())]), StandIn::answering(vec![Answer::ok(&granted())]));
     let mut config = api.config();
@@ -93,7 +93,7 @@ async fn oauth_is_asked_where_it_is_and_the_api_where_that_is() {
 }
 
 #[actix_web::test]
-async fn mode_and_scope_are_told() {
+async fn oauth_account_has_mode_and_scope() {
     for (over, expected) in [
         (json!({ "livemode": true }), (Mode::Live, true)),
         (json!({ "scope": "read_only" }), (Mode::Test, false)),
@@ -106,7 +106,7 @@ async fn mode_and_scope_are_told() {
 }
 
 #[actix_web::test]
-async fn a_bad_code_is_told_apart_from_a_bad_key() {
+async fn invalid_code_differs_from_key_error() {
     let bad_key =
         json!({ "type": "invalid_request_error", "message": "Invalid API Key provided: sk_test_***" });
     for (answer, expected) in [
@@ -126,10 +126,10 @@ async fn a_bad_code_is_told_apart_from_a_bad_key() {
 }
 
 #[actix_web::test]
-async fn a_refusal_has_stripes_word_and_nobody_elses() {
+async fn oauth_refusal_has_only_stripes_code() {
     for (word, shown) in [
         ("invalid_grant", "Stripe refused the request (status 400, request req_bad, code invalid_grant)"),
-        // The text of a proxy's is no word of OAuth's.
+        // The text of a proxy isn't an OAuth error code.
         ("Denied for jenny@example.com", "Stripe gave no final response (status 400, request req_bad)"),
     ] {
         let server = StandIn::answering(vec![oauth_error(400, word)]);
@@ -138,9 +138,9 @@ async fn a_refusal_has_stripes_word_and_nobody_elses() {
     }
 }
 
-/// A code that comes twice is void, with all that it brought.
+/// A second use of a code revokes the authorization.
 #[actix_web::test]
-async fn a_code_is_never_sent_twice() {
+async fn code_exchange_is_not_retried() {
     let broken = || Answer::error(500, &json!({ "type": "api_error" })).with("Stripe-Should-Retry", "true");
     for answer in [broken(), oauth_error(429, "rate_limit"), Answer::Reply(502, vec![], String::new())] {
         let server = StandIn::answering(vec![answer, Answer::ok(&granted())]);
@@ -150,9 +150,9 @@ async fn a_code_is_never_sent_twice() {
     }
 }
 
-/// The connection is lost when all was sent and nothing was answered.
+/// The connection breaks after the request was sent and before a response.
 #[actix_web::test]
-async fn a_code_whose_answer_is_lost_is_not_sent_again() {
+async fn code_exchange_without_response_is_not_retried() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
     let (heard, requests) = std::sync::mpsc::channel();
@@ -174,7 +174,7 @@ async fn a_code_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[actix_web::test]
-async fn a_grant_that_can_not_be_read_is_told_without_its_secrets() {
+async fn unreadable_grant_error_hides_secrets() {
     for body in [
         with(granted(), &json!({ "stripe_user_id": null })).to_string(),
         with(granted(), &json!({ "livemode": null })).to_string(),
@@ -189,7 +189,7 @@ async fn a_grant_that_can_not_be_read_is_told_without_its_secrets() {
 }
 
 #[actix_web::test]
-async fn the_platforms_access_is_ended() {
+async fn deauthorize_disconnects_the_account() {
     let server = StandIn::answering(vec![
         Answer::error(500, &json!({ "type": "api_error" })),
         Answer::ok(&json!({ "stripe_user_id": SELLER })),
@@ -202,16 +202,16 @@ async fn the_platforms_access_is_ended() {
 }
 
 #[actix_web::test]
-async fn what_is_not_connected_any_more_is_done_with() {
+async fn deauthorize_of_disconnected_account_succeeds() {
     let server = StandIn::answering(vec![oauth_error(401, "invalid_client"), account_invalid()]);
     server.stripe().deauthorize(CLIENT, SELLER).await.expect("done with");
     let paths: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/oauth/deauthorize", "/v1/accounts/acct_1SWseller"]);
 }
 
-/// Stripe says of a foreign client id what it says of an account that is not connected.
+/// Stripe returns the same error for a foreign client ID and for a disconnected account.
 #[actix_web::test]
-async fn an_end_that_did_not_come_is_not_taken_for_one() {
+async fn deauthorize_failure_is_reported() {
     let forbidden = json!({ "type": "invalid_request_error", "code": "more_permissions_required" });
     for second in [Answer::ok(&account()), Answer::error(403, &forbidden)] {
         let server = StandIn::answering(vec![oauth_error(401, "invalid_client"), second]);
@@ -236,7 +236,7 @@ async fn an_end_that_did_not_come_is_not_taken_for_one() {
 }
 
 #[actix_web::test]
-async fn an_id_that_is_none_is_not_sent() {
+async fn deauthorize_with_malformed_id_is_not_sent() {
     let server = StandIn::answering(vec![Answer::ok(&json!({}))]);
     let stripe = server.stripe();
     for id in ["", "acct_1/persons", "..", "acct 1"] {

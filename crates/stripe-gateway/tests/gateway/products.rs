@@ -1,4 +1,4 @@
-//! Products on sellers' accounts: what we send, and what is made of the answers.
+//! Tests of products on sellers' accounts: requests and responses.
 
 use quittance_domain::id::ProductId;
 use quittance_domain::money::Money;
@@ -26,7 +26,7 @@ fn frozen() -> FrozenRequest {
 }
 
 #[test]
-fn a_frozen_create_has_the_price_and_our_id() {
+fn product_request_contains_price_and_product_id() {
     let frozen = frozen();
     assert_eq!((frozen.path.as_str(), &frozen.account), ("/v1/products", &seller()));
     assert_eq!(
@@ -39,9 +39,9 @@ fn a_frozen_create_has_the_price_and_our_id() {
     );
 }
 
-/// The key must change with what is asked for, or Stripe refuses it; and Stripe takes no key of more than 255 letters.
+/// The key must change with the content, or Stripe refuses it. A key can have at most 255 characters.
 #[test]
-fn a_changed_product_is_another_request_and_the_same_one_is_not() {
+fn changed_product_has_another_idempotency_key() {
     let key = frozen().idempotency_key;
     assert!(key.starts_with("prd_00000000000000000000000004:") && key.len() <= 255, "{key}");
     assert_eq!(frozen().idempotency_key, key);
@@ -63,7 +63,7 @@ fn a_changed_product_is_another_request_and_the_same_one_is_not() {
 }
 
 #[actix_web::test]
-async fn a_product_is_made_on_the_sellers_account() {
+async fn product_is_created_on_the_sellers_account() {
     let answer =
         json!({ "id": "prod_1", "object": "product", "name": "Tea & Søn", "default_price": "price_1" });
     let server = StandIn::answering(vec![Answer::ok(&answer)]);
@@ -76,7 +76,7 @@ async fn a_product_is_made_on_the_sellers_account() {
 }
 
 #[actix_web::test]
-async fn an_answer_without_an_id_is_none() {
+async fn product_response_without_id_is_unreadable() {
     for answer in [json!({ "object": "product" }), json!({ "id": "price_1", "object": "price" })] {
         let server = StandIn::answering(vec![Answer::ok(&answer)]);
         let made = server.stripe().create_product(&frozen()).await;

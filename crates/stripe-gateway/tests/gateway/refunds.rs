@@ -1,4 +1,4 @@
-//! Refunds: what we send, what is made of the answers, and what their events say.
+//! Tests of refunds: requests, responses and events.
 
 use quittance_domain::event::{EventContent, MoneyMovement};
 use quittance_domain::money::Money;
@@ -31,7 +31,7 @@ fn new_refund() -> NewRefund {
 }
 
 #[actix_web::test]
-async fn a_create_is_sent_under_its_key() {
+async fn refund_request_sends_its_idempotency_key() {
     let server = StandIn::answering(vec![Answer::ok(&refund()).with("Date", DATE)]);
     let made = server.stripe().create_refund(&new_refund(), KEY).await.expect("made");
 
@@ -65,9 +65,9 @@ async fn a_create_is_sent_under_its_key() {
     assert_eq!(made.request_id.as_deref(), Some("req_ok"));
 }
 
-/// Stripe refuses either where there is nothing to go back.
+/// Stripe refuses these parameters if no transfer or fee exists.
 #[actix_web::test]
-async fn what_else_goes_back_is_told_only_if_it_does() {
+async fn refund_terms_are_sent_only_if_set() {
     let terms =
         |reverse_transfer, refund_application_fee| RefundTerms { reverse_transfer, refund_application_fee };
     for (terms, expected) in [
@@ -79,14 +79,14 @@ async fn what_else_goes_back_is_told_only_if_it_does() {
         let server = StandIn::answering(vec![Answer::ok(&refund())]);
         server.stripe().create_refund(&NewRefund { terms, ..new_refund() }, KEY).await.expect("made");
         let requests = server.requests();
-        let is_of_terms = |field: &&str| field.starts_with("re") && !field.starts_with("reason");
-        let told: Vec<&str> = requests[0].fields().into_iter().filter(is_of_terms).collect();
+        let is_terms_field = |field: &&str| field.starts_with("re") && !field.starts_with("reason");
+        let told: Vec<&str> = requests[0].fields().into_iter().filter(is_terms_field).collect();
         assert_eq!(told, expected);
     }
 }
 
 #[actix_web::test]
-async fn a_reason_is_told_in_stripes_words() {
+async fn refund_reason_is_sent_with_stripes_value() {
     for reason in [RefundReason::Duplicate, RefundReason::Fraudulent, RefundReason::RequestedByCustomer] {
         let server = StandIn::answering(vec![Answer::ok(&refund())]);
         let new = NewRefund { reason: Some(reason), ..new_refund() };
@@ -96,9 +96,9 @@ async fn a_reason_is_told_in_stripes_words() {
     }
 }
 
-/// The same key with other parameters would be refused.
+/// Stripe would refuse the same key with other parameters.
 #[actix_web::test]
-async fn a_repeated_create_is_the_same_letter_for_letter() {
+async fn repeated_refund_request_is_identical() {
     let server = StandIn::answering(vec![Answer::ok(&refund())]);
     let stripe = server.stripe();
     for _ in 0..8 {
@@ -109,7 +109,7 @@ async fn a_repeated_create_is_the_same_letter_for_letter() {
 }
 
 #[actix_web::test]
-async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
+async fn replayed_refund_response_has_time_of_creation() {
     for (object, created) in [(refund(), 1_795_341_300), (with(refund(), &json!({ "created": null })), 0)] {
         let replayed = Answer::ok(&object).with("Date", DATE).with("Idempotent-Replayed", "true");
         let server = StandIn::answering(vec![replayed]);
@@ -119,7 +119,7 @@ async fn a_replayed_answer_is_dated_by_when_the_refund_was_made() {
 }
 
 #[actix_web::test]
-async fn what_can_never_be_given_back_is_told_apart() {
+async fn impossible_refund_is_distinguished() {
     let coded = |code: &str| json!({ "code": code });
     for (error, expected) in [
         (coded("charge_already_refunded"), true),
@@ -144,7 +144,7 @@ async fn what_can_never_be_given_back_is_told_apart() {
 }
 
 #[actix_web::test]
-async fn every_page_of_a_list_is_read() {
+async fn all_pages_of_refunds_are_read() {
     let refund = |id: &str| with(refund(), &json!({ "id": id }));
     let server = StandIn::answering(vec![
         Answer::page(&[refund("re_9"), refund("re_8")], true),
@@ -161,7 +161,7 @@ async fn every_page_of_a_list_is_read() {
 }
 
 #[actix_web::test]
-async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
+async fn truncated_refund_list_is_unreadable() {
     let stranger = |over: Value| Answer::page(&[refund(), with(refund(), &over)], false);
     for answer in [
         stranger(json!({ "status": "hushed" })),
@@ -174,9 +174,9 @@ async fn a_list_that_can_not_be_read_to_its_end_is_no_answer() {
     }
 }
 
-/// Without a PaymentIntent, Stripe would list the refunds of all.
+/// Without a PaymentIntent, Stripe would list all refunds.
 #[actix_web::test]
-async fn the_refunds_of_nothing_are_not_asked_for() {
+async fn refund_list_with_malformed_id_is_not_sent() {
     let server = StandIn::answering(vec![Answer::page(&[], false)]);
     let stripe = server.stripe();
     assert!(matches!(stripe.list_refunds(&Account::own(), "").await, Err(Error::Unsendable(_))));
@@ -190,7 +190,7 @@ fn told(kind: &str, object: &Value) -> EventContent {
 }
 
 #[test]
-fn an_event_says_how_the_refund_stands() {
+fn refund_event_has_state() {
     let failed = json!({ "status": "failed", "failure_reason": "lost_or_stolen_card" });
     for (kind, over, status, failure_reason) in [
         ("refund.created", json!({ "status": "pending" }), RefundStatus::Pending, None),
@@ -214,7 +214,7 @@ fn an_event_says_how_the_refund_stands() {
 }
 
 #[test]
-fn expanded_objects_and_the_words_of_others_are_read_too() {
+fn expanded_objects_and_other_reasons_are_read() {
     let over = json!({
         "payment_intent": payment_intent(),
         "charge": { "id": "ch_1", "object": "charge" },
@@ -234,7 +234,7 @@ fn expanded_objects_and_the_words_of_others_are_read_too() {
 }
 
 #[test]
-fn a_refund_without_a_payment_intent_changes_nothing() {
+fn refund_without_payment_intent_is_unhandled() {
     for nothing in [json!(null), json!("")] {
         let over = json!({ "payment_intent": nothing, "status": "unheard_of" });
         assert_eq!(told("refund.created", &with(refund(), &over)), EventContent::Unhandled);
@@ -242,7 +242,7 @@ fn a_refund_without_a_payment_intent_changes_nothing() {
 }
 
 #[test]
-fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
+fn unreadable_refund_is_kept_without_echoing_payload() {
     for (over, expected) in [
         (json!({ "id": null }), "the refund has no id"),
         (json!({ "object": "charge" }), "the object isn't a refund"),
@@ -268,7 +268,7 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
 }
 
 #[test]
-fn a_refunded_charge_says_whose_money_moved() {
+fn refunded_charge_event_names_its_payment_intent() {
     let charge =
         |payment_intent: Value| json!({ "id": "ch_1", "object": "charge", "payment_intent": payment_intent });
     let moved = MoneyMovement {

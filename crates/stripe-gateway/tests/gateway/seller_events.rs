@@ -1,4 +1,4 @@
-//! What events say of connected accounts themselves.
+//! Tests of events about connected accounts.
 
 use quittance_domain::event::{Event, EventContent};
 use quittance_domain::payment::{Account, Mode};
@@ -40,7 +40,7 @@ fn all() -> [(&'static str, Value, AccountEvent); 3] {
 }
 
 #[test]
-fn an_event_says_what_became_of_which_account_and_when() {
+fn account_event_has_account_change_and_time() {
     for (kind, object, news) in all() {
         let event = read(kind, &object, &json!({ "livemode": true }));
         assert_eq!(event.content, EventContent::Seller(news), "{kind}");
@@ -50,7 +50,7 @@ fn an_event_says_what_became_of_which_account_and_when() {
 }
 
 #[test]
-fn what_happens_to_the_platforms_own_account_changes_nothing() {
+fn event_of_platform_account_is_unhandled() {
     for (kind, object, _) in all() {
         for own in [json!({ "account": null }), json!({ "account": null, "livemode": null })] {
             assert_eq!(read(kind, &object, &own).content, EventContent::Unhandled, "{kind}");
@@ -58,9 +58,9 @@ fn what_happens_to_the_platforms_own_account_changes_nothing() {
     }
 }
 
-/// Whoever could make one account pass for another could let it sell.
+/// Otherwise, one account could pass for another and sell.
 #[test]
-fn an_event_of_one_account_says_nothing_of_another() {
+fn account_event_about_another_account_is_unreadable() {
     let other = json!({ "id": "acct_1SWother" });
     let expected = EventContent::Unreadable("the account isn't the event's".to_owned());
     assert_eq!(told("account.updated", &with(account(), &other)), expected);
@@ -74,7 +74,7 @@ fn an_event_of_one_account_says_nothing_of_another() {
 }
 
 #[test]
-fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
+fn unreadable_account_event_is_kept_without_echoing_payload() {
     for (kind, object) in [
         ("account.updated", with(account(), &json!({ "charges_enabled": null }))),
         ("account.updated", with(account(), &json!({ "payouts_enabled": "hush" }))),
@@ -98,7 +98,7 @@ fn what_can_not_be_read_is_kept_with_a_reason_that_repeats_nothing() {
 }
 
 #[test]
-fn other_news_of_accounts_change_nothing() {
+fn other_account_events_are_unhandled() {
     for kind in ["account.application.authorized", "account.external_account.created", "person.updated"] {
         assert_eq!(told(kind, &application()), EventContent::Unhandled, "{kind}");
     }

@@ -1,4 +1,4 @@
-//! The `Stripe-Signature` header.
+//! Tests of the `Stripe-Signature` header.
 
 use proptest::prelude::*;
 use quittance_stripe_gateway::signature::{SignatureError, TOLERANCE_S, sign, verify};
@@ -17,18 +17,18 @@ fn other_secret() -> SecretString {
     SecretString::from("whsec_other_secret")
 }
 
-/// The `v1` that belongs to the payload and the time, by this secret.
+/// Returns the `v1` for the payload and time with this secret.
 fn v1(secret: &SecretString) -> String {
     sign(PAYLOAD, secret, NOW).split_once(',').expect("two parts").1.to_owned()
 }
 
 #[test]
-fn a_signature_is_what_another_implementation_makes_of_it() {
+fn signature_matches_reference_implementation() {
     assert_eq!(sign(PAYLOAD, &secret(), NOW), format!("t={NOW},v1={BY_OPENSSL}"));
 }
 
 #[test]
-fn headers() {
+fn malformed_header_is_rejected() {
     let good = v1(&secret());
     let bad = v1(&other_secret());
     let cut = &good[..good.len() - 2];
@@ -45,7 +45,7 @@ fn headers() {
         (format!("t={NOW},v1="), Err(SignatureError::NoMatch)),
         (format!("t={NOW}"), Err(SignatureError::NoMatch)),
         (format!("t={NOW},{}", good.replace("v1", "v0")), Err(SignatureError::NoMatch)),
-        // The time is part of what was signed, letter for letter.
+        // The signature covers the exact characters of the time.
         (format!("t={},{good}", NOW + 1), Err(SignatureError::NoMatch)),
         (format!("t=0{NOW},{good}"), Err(SignatureError::NoMatch)),
         (good.clone(), Err(SignatureError::NoTimestamp)),
@@ -60,7 +60,7 @@ fn headers() {
 }
 
 #[test]
-fn secrets() {
+fn any_configured_secret_matches() {
     let header = sign(PAYLOAD, &secret(), NOW);
     let empty = || SecretString::from("");
     assert_eq!(verify(PAYLOAD, &header, &[other_secret(), secret()], NOW), Ok(()));
@@ -72,7 +72,7 @@ fn secrets() {
 }
 
 #[test]
-fn age() {
+fn signature_beyond_tolerance_is_stale() {
     let header = sign(PAYLOAD, &secret(), NOW);
     for age_s in [-TOLERANCE_S, -1, 0, 299, TOLERANCE_S] {
         assert_eq!(verify(PAYLOAD, &header, &[secret()], NOW + age_s), Ok(()), "{age_s}");
@@ -90,14 +90,14 @@ fn age() {
 
 proptest! {
     #[test]
-    fn what_was_signed_is_believed(payload: Vec<u8>, secret in ".{1,80}", now_s in 0..i64::MAX) {
+    fn signed_payload_is_accepted(payload: Vec<u8>, secret in ".{1,80}", now_s in 0..i64::MAX) {
         let secret = SecretString::from(secret);
         let header = sign(&payload, &secret, now_s);
         prop_assert_eq!(verify(&payload, &header, &[other_secret(), secret], now_s), Ok(()));
     }
 
     #[test]
-    fn a_flipped_bit_of_the_payload_is_noticed(
+    fn changed_payload_is_rejected(
         mut payload in prop::collection::vec(any::<u8>(), 1..200),
         place: prop::sample::Index,
         bit in 0..8_u8,
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_of_the_signature_is_noticed(payload: Vec<u8>, place in 0..32_usize, bit in 0..8_u8) {
+    fn changed_signature_is_rejected(payload: Vec<u8>, place in 0..32_usize, bit in 0..8_u8) {
         let header = sign(&payload, &secret(), NOW);
         let (front, signature) = header.split_once("v1=").expect("a signature");
         let mut bytes = hex::decode(signature).expect("hexadecimal");
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn no_header_does_harm(header in ".{0,200}") {
+    fn arbitrary_header_does_not_panic(header in ".{0,200}") {
         prop_assert!(verify(PAYLOAD, &header, &[secret()], NOW).is_err());
     }
 }

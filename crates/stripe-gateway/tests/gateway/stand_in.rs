@@ -1,4 +1,4 @@
-//! A server in Stripe's place that answers as told, in order, and remembers what it was asked.
+//! A local server in place of Stripe. It returns the configured responses in order and records the requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
@@ -16,16 +16,16 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What the server's `Date` says where a test looks at it, and the same as seconds.
+/// The server's `Date` for tests that check it, and the same in Unix seconds.
 pub(crate) const DATE: &str = "Sun, 22 Nov 2026 10:00:00 GMT";
 pub(crate) const DATE_S: i64 = 1_795_341_600;
 
-/// One answer.
+/// A response.
 #[derive(Clone)]
 pub(crate) enum Answer {
-    /// Status, headers, body.
+    /// The status, headers and body.
     Reply(u16, Vec<(&'static str, String)>, String),
-    /// None, ever.
+    /// No response at all.
     Hang,
 }
 
@@ -34,12 +34,12 @@ impl Answer {
         Self::Reply(200, vec![("Request-Id", "req_ok".to_owned())], body.to_string())
     }
 
-    /// A page of a list.
+    /// Returns a page of a list.
     pub(crate) fn page(data: &[Value], has_more: bool) -> Self {
         Self::ok(&json!({ "object": "list", "url": "/v1/somewhere", "data": data, "has_more": has_more }))
     }
 
-    /// An error in Stripe's shape.
+    /// Returns an error in Stripe's format.
     pub(crate) fn error(status: u16, error: &Value) -> Self {
         let body = json!({ "error": error }).to_string();
         Self::Reply(status, vec![("Request-Id", "req_bad".to_owned())], body)
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// One request as it came in.
+/// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recorded {
     pub(crate) method: String,
@@ -64,7 +64,7 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// The fields of the form or the query, one by one.
+    /// Returns the fields of the form or the query.
     pub(crate) fn fields(&self) -> Vec<&str> {
         if self.body.is_empty() { self.query.split('&').collect() } else { self.body.split('&').collect() }
     }
@@ -80,7 +80,7 @@ struct Script {
     peers: Mutex<BTreeSet<SocketAddr>>,
 }
 
-/// The server. The last answer serves for all further requests.
+/// The server. The last response is repeated for all further requests.
 pub(crate) struct StandIn {
     base: String,
     script: Arc<Script>,
@@ -115,7 +115,7 @@ impl StandIn {
         self.script.requests.lock().expect("no panic while held").clone()
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections.
     pub(crate) fn connections(&self) -> usize {
         self.script.peers.lock().expect("no panic while held").len()
     }
@@ -151,7 +151,7 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
     }
 }
 
-/// Writes a request down as the sandbox does, where `tests/sdk/check_requests.py` will look at it.
+/// Writes a request in the sandbox's format to the folder that `tests/sdk/check_requests.py` reads.
 fn record(request: &Recorded) {
     let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") else { return };
     let Recorded { method, path, query, body, .. } = request;
@@ -172,8 +172,7 @@ pub(crate) fn payment_id() -> PaymentId {
     PaymentId::from_uuid(Uuid::from_u128(2))
 }
 
-/// A PaymentIntent in full, as Stripe's API writes it in the version that the requests name: one of ours,
-/// just made.
+/// Returns a full PaymentIntent in the API version of the requests.
 pub(crate) fn payment_intent() -> Value {
     serde_json::from_str(include_str!("fixtures/payment_intent.json")).expect("the fixture is JSON")
 }
@@ -186,12 +185,12 @@ pub(crate) fn seller_id() -> SellerId {
     SellerId::from_uuid(Uuid::from_u128(5))
 }
 
-/// An account in full: one of ours, which can do all and is asked for more by a deadline.
+/// Returns a full account with all capabilities and with requirements that have a deadline.
 pub(crate) fn account() -> Value {
     serde_json::from_str(include_str!("fixtures/account.json")).expect("the fixture is JSON")
 }
 
-/// How Stripe says that the platform may not use an account.
+/// Returns Stripe's error for an inaccessible account.
 pub(crate) fn account_invalid() -> Answer {
     let words = "The provided key 'sk_test_***' does not have access to account 'acct_1SWseller' (or that account \
                  does not exist). Application access may have been revoked.";
@@ -201,22 +200,22 @@ pub(crate) fn account_invalid() -> Answer {
     )
 }
 
-/// A Checkout Session in full: one of ours, just made.
+/// Returns a full Checkout Session.
 pub(crate) fn checkout_session() -> Value {
     serde_json::from_str(include_str!("fixtures/checkout_session.json")).expect("the fixture is JSON")
 }
 
-/// A refund in full, of a part of what [`payment_intent`] brought.
+/// Returns a full refund of a part of [`payment_intent`].
 pub(crate) fn refund() -> Value {
     serde_json::from_str(include_str!("fixtures/refund.json")).expect("the fixture is JSON")
 }
 
-/// A dispute in full, of what [`payment_intent`] brought.
+/// Returns a full dispute of [`payment_intent`].
 pub(crate) fn dispute() -> Value {
     serde_json::from_str(include_str!("fixtures/dispute.json")).expect("the fixture is JSON")
 }
 
-/// An object with these fields over it.
+/// Returns an object with these fields replaced.
 pub(crate) fn with(mut object: Value, over: &Value) -> Value {
     for (name, value) in over.as_object().expect("an object") {
         object[name] = value.clone();
@@ -224,7 +223,7 @@ pub(crate) fn with(mut object: Value, over: &Value) -> Value {
     object
 }
 
-/// An event in full, as Stripe sends it, with this object.
+/// Returns a full event with this object.
 pub(crate) fn event_of(kind: &str, object: &Value) -> Value {
     json!({
         "id": "evt_3SWabcLkdIwHu7ix0hijklmn",

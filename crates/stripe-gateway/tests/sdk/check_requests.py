@@ -2,10 +2,10 @@
 
     python check_requests.py DIRECTORY
 
-The directory holds what was recorded: files `*.jsonl`, one request a line, as the sandbox's `--record-requests` and the
-gateway's own tests write them. The types are the TypedDicts of the package `stripe`: which of them belongs to a request
-is read off the package's services, so a call that is new here needs nothing to be added. Exits with 1 if a request fits
-no endpoint, has a parameter that the endpoint has not, or one of the wrong type, and if there is no request at all.
+The directory contains files `*.jsonl` with one request per line. The sandbox's `--record-requests` and the gateway's
+tests write them. The types are the TypedDicts of the package `stripe`. The package's services determine the type for
+each request, so new calls need no changes here. Exits with 1 if the directory contains no requests. Also exits with 1
+if a request matches no endpoint, or has an unknown parameter or one of the wrong type.
 """
 
 import ast
@@ -27,15 +27,15 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from stripe._request_options import RequestOptions
 from typing_extensions import NotRequired, Required, TypedDict, is_typeddict
 
-# What the gateway calls itself. Others, the tests themselves for one, talk to the sandbox too.
+# The gateway's user agent. Other clients, such as the tests, also call the sandbox.
 USER_AGENT = "quittance/"
 
-# Nothing but what the type names, and no number written as a text.
+# Only the fields of the type, and no numbers as text.
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
 
 
 class Bad(Exception):
-    """Why a request can not have been meant."""
+    """The reason why a request is invalid."""
 
 
 class Nothing(TypedDict):
@@ -63,7 +63,7 @@ class Endpoint:
         """The TypedDict that the service's method is annotated with."""
         if self._params is None:
             return Nothing
-        # Written in the class of another, or by itself.
+        # Nested in another class, or at the top level.
         outer, *inner = self._params.split(".")
         type_ = getattr(importlib.import_module(imports_of(self._service)[outer]), outer)
         return parameters_alone(reduce(getattr, inner, type_))
@@ -81,7 +81,7 @@ def parameters_alone(type_):
 
 
 def imports_of(service):
-    """Which module each name comes from that a service imports for its annotations only."""
+    """Returns the module of each name that a service imports for its annotations only."""
     tree = ast.parse(inspect.getsource(sys.modules[service.__module__]))
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
     return {alias.asname or alias.name: node.module for node in nodes for alias in node.names}
@@ -106,28 +106,28 @@ def name_of(annotation):
 
 
 class Asked(Exception):
-    """Carries what a service's method would have sent."""
+    """Carries the request of a service's method."""
 
 
 def endpoint_of(service, method):
-    """What a method of a service sends, found by calling it with placeholders in place of ids."""
+    """Returns the endpoint of a service's method, by calling it with placeholders as IDs."""
 
     def ask(_self, http_method, path, *_args, **_kwargs):
         raise Asked(http_method.upper(), unquote(path))
 
-    # OAuth asks past the method that all others use.
+    # OAuth doesn't use the method that all other services use.
     requestor = type("Requestor", (), {"request": ask})()
     probe = type(service.__name__, (service,), {"_request": ask, "_request_stream": ask})(requestor)
     parameters = inspect.signature(method).parameters.values()
     ids = [f"{{{p.name}}}" for p in parameters if p.name not in ("self", "params", "options")]
     params = inspect.signature(method).parameters.get("params")
-    # Where a client id is wanted, it is before anything is asked.
+    # A required client ID is checked before the request.
     given = {} if params is None else {"params": {"client_id": "ca_1"}}
     try:
         method(probe, *ids, **given)
     except Asked as asked:
         return Endpoint(*asked.args, service, params and name_of(params.annotation))
-    except Exception:  # A helper that is no call.
+    except Exception:  # A helper, not a call.
         return None
     return None
 
@@ -190,7 +190,7 @@ def as_list(node):
 
 
 def scalar(text, type_):
-    """A text as the type wants it written. What is not written so stays a text, which the type then refuses."""
+    """Converts text to the type. Other text stays text, which the type then rejects."""
     if type_ is int and re.fullmatch(r"0|-?[1-9][0-9]*", text):
         return int(text)
     if type_ is float and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
@@ -211,7 +211,7 @@ def hints(typed_dict):
 
 
 def typed(node, type_):
-    """What was sent, as the annotation has it. Changes how it is written, never what it says."""
+    """Converts the request's values to the annotated types, without changing their meaning."""
     origin, args = get_origin(type_), get_args(type_)
     if origin in (NotRequired, Required):
         return typed(node, args[0])
@@ -261,7 +261,7 @@ def accepts(type_, value):
 
 
 def check(request):
-    """Which endpoint a recorded request is for. Raises `Bad` if it is not as that wants it."""
+    """Returns the endpoint of a recorded request. Raises `Bad` if the request is invalid."""
     method, path = request["method"], request["path"]
     endpoint = endpoint_for(method, path)
     here, elsewhere = ("query", "body") if method == "GET" else ("body", "query")

@@ -1,5 +1,5 @@
-//! Whatever is done at Stripe, and in whatever order and how often Stripe tells of it: in the end the order stands
-//! where Stripe's own objects say.
+//! Tests that the order's state matches Stripe's objects in the end, for any actions at Stripe and any order of
+//! events.
 
 use proptest::prelude::*;
 use quittance_domain::checkout::PaymentFlow;
@@ -7,12 +7,12 @@ use quittance_domain::history::{History, RestockOutcome};
 use quittance_domain::money::Money;
 use quittance_domain::payment::Attempt;
 
-use crate::stage::{PRICE, Sampler, Step, attempt, exhaustive, session_attempt, tell};
+use crate::fixtures::{PRICE, Sampler, Step, apply_step, attempt, exhaustive, session_attempt};
+use crate::sequences::SequenceRun;
 use crate::stripe::{Act, Stripe};
-use crate::walk::Walk;
 
-/// An order of one attempt on this rail, of which nothing was told. A capture is recorded before Stripe hears of it.
-fn untold(flow: PaymentFlow, acts: &[Act]) -> History {
+/// Returns an order with one attempt and no observations. A capture is recorded before Stripe is called.
+fn empty_history(flow: PaymentFlow, acts: &[Act]) -> History {
     let plain = match flow {
         PaymentFlow::PaymentIntent => attempt(0),
         PaymentFlow::CheckoutSession => session_attempt(0),
@@ -24,42 +24,44 @@ fn untold(flow: PaymentFlow, acts: &[Act]) -> History {
     History { attempts: vec![Attempt { capture, ..plain }], ..History::default() }
 }
 
-/// Does what can be done of these acts, and returns those.
+/// Executes the actions that are possible, and returns them.
 fn done(flow: PaymentFlow, acts: &[Act]) -> (Stripe, Vec<Act>) {
-    let mut stripe = Stripe::of(&[flow]);
+    let mut stripe = Stripe::new(&[flow]);
     let done = acts.iter().copied().filter(|act| stripe.act(*act)).collect();
     (stripe, done)
 }
 
-/// Tells all that Stripe has to tell in this order, each time a few things at once. What is of a PaymentIntent that
-/// is not known yet is told again in the end: then Stripe is asked.
-fn tell_in_order(stripe: &Stripe, history: &History, order: &[usize], batches: &mut Sampler) {
-    let mut walk = Walk::of(history, RestockOutcome::Short);
-    let mut unheard = Vec::new();
+/// Applies all events in this order, in batches. Events about an unknown PaymentIntent are applied again in the
+/// end, like a read at Stripe.
+fn apply_in_order(stripe: &Stripe, history: &History, order: &[usize], batches: &mut Sampler) {
+    let mut run = SequenceRun::new(history, RestockOutcome::Short);
+    let mut undelivered = Vec::new();
     let mut rest = order;
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(1 + batches.below(rest.len().min(3)));
-        let mut trial = walk.history.clone();
-        let (heard, not): (Vec<&Step>, Vec<&Step>) =
-            batch.iter().map(|place| &stripe.told[*place]).partition(|step| tell(&mut trial, step).is_ok());
-        walk.take(&heard);
-        unheard.extend(not);
+        let mut trial = run.history.clone();
+        let (applied, not): (Vec<&Step>, Vec<&Step>) = batch
+            .iter()
+            .map(|place| &stripe.events[*place])
+            .partition(|step| apply_step(&mut trial, step).is_ok());
+        run.take(&applied);
+        undelivered.extend(not);
         rest = later;
     }
-    if !unheard.is_empty() {
-        walk.take(&unheard);
+    if !undelivered.is_empty() {
+        run.take(&undelivered);
     }
-    assert_true(stripe, &walk);
+    assert_true(stripe, &run);
 }
 
-fn assert_true(stripe: &Stripe, walk: &Walk<'_>) {
-    let order_state = walk.history.order_state();
-    assert_eq!(order_state.status, stripe.truth());
+fn assert_true(stripe: &Stripe, run: &SequenceRun<'_>) {
+    let order_state = run.history.order_state();
+    assert_eq!(order_state.status, stripe.convergence());
     let is_paid = order_state.status.was_paid();
     assert_eq!(order_state.amount_paid, if is_paid { stripe.payments[0].received } else { 0 });
-    assert_eq!(order_state.amount_refunded, if is_paid { stripe.returned(0) } else { 0 });
+    assert_eq!(order_state.amount_refunded, if is_paid { stripe.refunded(0) } else { 0 });
     if is_paid {
-        let left = walk.history.refundable(&walk.history.attempts[0].id).map(Money::minor);
+        let left = run.history.refundable(&run.history.attempts[0].id).map(Money::minor);
         let gone = stripe.held(0) + stripe.charged_back(0);
         assert_eq!(left, Some((stripe.payments[0].received - gone).max(0)));
     }
@@ -94,70 +96,70 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if exhaustive() { 100_000 } else { 1_500 }))]
 
     #[test]
-    fn in_the_end_the_order_stands_where_stripes_objects_say(
+    fn order_state_converges_to_the_state_at_stripe(
         flow in proptest::sample::select(vec![PaymentFlow::PaymentIntent, PaymentFlow::CheckoutSession]),
         acts in acts(),
-        lot in any::<u64>(),
+        random in any::<u64>(),
     ) {
         let (stripe, done) = done(flow, &acts);
-        let mut lot = Sampler(lot);
-        let order = shuffled(stripe.told.len(), stripe.told.len() / 2, &mut lot);
-        tell_in_order(&stripe, &untold(flow, &done), &order, &mut lot);
+        let mut random = Sampler(random);
+        let order = shuffled(stripe.events.len(), stripe.events.len() / 2, &mut random);
+        apply_in_order(&stripe, &empty_history(flow, &done), &order, &mut random);
     }
 }
 
-/// All places below `count` and `again` of them once more, shuffled.
-fn shuffled(count: usize, again: usize, lot: &mut Sampler) -> Vec<usize> {
+/// Returns all indexes below `count` and `again` of them a second time, shuffled.
+fn shuffled(count: usize, again: usize, random: &mut Sampler) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    order.extend((0..again).map(|_| lot.below(count)));
+    order.extend((0..again).map(|_| random.below(count)));
     for place in (1..order.len()).rev() {
-        order.swap(place, lot.below(place + 1));
+        order.swap(place, random.below(place + 1));
     }
     order
 }
 
-/// Tells a story in every permutation, if it has so few events or if everything is to be run; else in a sample, with
-/// repetitions.
-fn told_in_every_order(name: &str, flow: PaymentFlow, acts: &[Act]) {
+/// Checks all permutations if the number of events is small or if everything is to be run. Otherwise, checks a
+/// sample with duplicates.
+fn check_in_any_order(name: &str, flow: PaymentFlow, acts: &[Act]) {
     let (stripe, done) = done(flow, acts);
     assert_eq!(done, acts, "{name}: Stripe lets all of it be done");
-    let history = untold(flow, acts);
-    let count = stripe.told.len();
+    let history = empty_history(flow, acts);
+    let count = stripe.events.len();
     if count <= 7 || (exhaustive() && count <= 9) {
-        let mut told = vec![false; count];
-        permute(&stripe, &Walk::of(&history, RestockOutcome::Short), &mut told);
+        let mut observed = vec![false; count];
+        permute(&stripe, &SequenceRun::new(&history, RestockOutcome::Short), &mut observed);
     }
-    let mut lot = Sampler(count as u64);
+    let mut random = Sampler(count as u64);
     for _ in 0..500 {
-        let order = shuffled(count, 4, &mut lot);
-        tell_in_order(&stripe, &history, &order, &mut lot);
+        let order = shuffled(count, 4, &mut random);
+        apply_in_order(&stripe, &history, &order, &mut random);
     }
 }
 
-fn permute<'a>(stripe: &'a Stripe, walk: &Walk<'a>, told: &mut [bool]) {
+fn permute<'a>(stripe: &'a Stripe, run: &SequenceRun<'a>, observed: &mut [bool]) {
     let mut is_end = true;
-    for place in 0..told.len() {
-        if told[place] {
+    for place in 0..observed.len() {
+        if observed[place] {
             continue;
         }
         is_end = false;
-        let mut next = walk.clone();
-        // A refund of a PaymentIntent that is not known yet can only be heard of later.
-        if tell(&mut next.history.clone(), &stripe.told[place]).is_ok() {
-            told[place] = true;
-            next.take(&[&stripe.told[place]]);
-            permute(stripe, &next, told);
-            told[place] = false;
+        let mut next = run.clone();
+        // A refund of an unknown PaymentIntent can only be applied later.
+        if apply_step(&mut next.history.clone(), &stripe.events[place]).is_ok() {
+            observed[place] = true;
+            next.take(&[&stripe.events[place]]);
+            permute(stripe, &next, observed);
+            observed[place] = false;
         }
     }
     if is_end {
-        assert_true(stripe, walk);
+        assert_true(stripe, run);
     }
 }
 
 #[test]
-fn a_payment_with_all_that_can_follow_ends_the_same_in_every_order() {
-    told_in_every_order(
+fn payment_with_refund_and_dispute_has_same_result_in_any_order() {
+    check_in_any_order(
         "declined, paid, refunded twice, one refund fails, a dispute is won",
         PaymentFlow::PaymentIntent,
         &[
@@ -174,7 +176,7 @@ fn a_payment_with_all_that_can_follow_ends_the_same_in_every_order() {
 }
 
 #[test]
-fn refunds_end_the_same_in_every_order() {
+fn refunds_have_same_result_in_any_order() {
     let paid = [Act::Succeed(0), Act::Refund(0, PRICE / 2, false), Act::RefundGoes(0)];
     for (name, then) in [
         ("refunded in part", vec![]),
@@ -182,12 +184,12 @@ fn refunds_end_the_same_in_every_order() {
         ("a refund fails after it had succeeded", vec![Act::RefundFails(0)]),
         ("and all is refunded then", vec![Act::RefundFails(0), Act::Refund(0, PRICE, false)]),
     ] {
-        told_in_every_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
+        check_in_any_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
     }
 }
 
 #[test]
-fn disputes_end_the_same_in_every_order() {
+fn disputes_have_same_result_in_any_order() {
     let paid = [Act::Debit(0), Act::Succeed(0)];
     for (name, then) in [
         ("opened", vec![Act::Dispute(0)]),
@@ -201,12 +203,12 @@ fn disputes_end_the_same_in_every_order() {
             vec![Act::Refund(0, 100, false), Act::RefundGoes(0), Act::Dispute(0)],
         ),
     ] {
-        told_in_every_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
+        check_in_any_order(name, PaymentFlow::PaymentIntent, &[&paid[..], &then].concat());
     }
 }
 
 #[test]
-fn pages_of_stripes_end_the_same_in_every_order() {
+fn checkout_sessions_have_same_result_in_any_order() {
     for (name, acts) in [
         ("paid at once", vec![Act::Succeed(0)]),
         ("declined, and paid", vec![Act::Decline(0), Act::Succeed(0)]),
@@ -215,22 +217,22 @@ fn pages_of_stripes_end_the_same_in_every_order() {
         ("paid by a bank debit", vec![Act::Debit(0), Act::Succeed(0)]),
         ("a bank debit fails", vec![Act::Debit(0), Act::Decline(0)]),
         ("a voucher is never paid", vec![Act::Voucher(0), Act::Decline(0)]),
-        ("held, and taken in part", vec![Act::Hold(0), Act::Capture(0, PRICE / 2)]),
+        ("authorized, and captured in part", vec![Act::Hold(0), Act::Capture(0, PRICE / 2)]),
         ("held, and released", vec![Act::Hold(0), Act::Cancel(0)]),
         ("paid and refunded", vec![Act::Succeed(0), Act::Refund(0, PRICE, false), Act::RefundGoes(0)]),
     ] {
-        told_in_every_order(name, PaymentFlow::CheckoutSession, &acts);
+        check_in_any_order(name, PaymentFlow::CheckoutSession, &acts);
     }
 }
 
 #[test]
-fn captures_end_the_same_in_every_order() {
+fn captures_have_same_result_in_any_order() {
     for (name, acts) in [
         ("taken", vec![Act::Hold(0), Act::Capture(0, PRICE)]),
-        ("taken in part", vec![Act::Hold(0), Act::Capture(0, PRICE / 2)]),
+        ("captured in part", vec![Act::Hold(0), Act::Capture(0, PRICE / 2)]),
         ("released", vec![Act::Hold(0), Act::Cancel(0)]),
         (
-            "taken in part, and refunded",
+            "captured in part, and refunded",
             vec![
                 Act::Hold(0),
                 Act::Capture(0, PRICE / 2),
@@ -239,6 +241,6 @@ fn captures_end_the_same_in_every_order() {
             ],
         ),
     ] {
-        told_in_every_order(name, PaymentFlow::PaymentIntent, &acts);
+        check_in_any_order(name, PaymentFlow::PaymentIntent, &acts);
     }
 }

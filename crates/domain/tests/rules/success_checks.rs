@@ -1,4 +1,4 @@
-//! What does not fit never pays an order, and what is not the order's changes nothing of it.
+//! Tests that mismatched successes never pay an order, and that observations of other orders have no effect.
 
 use quittance_domain::checkout::SessionStatus;
 use quittance_domain::history::{CloseReason, History, RestockOutcome};
@@ -11,11 +11,12 @@ use quittance_domain::payment::{
 };
 use uuid::Uuid;
 
-use crate::stage::{
-    PRICE, Step, attempt, checkout_session_id, declined, event, happen, history, observation, open, order_id,
-    payment_id, payment_intent_id, right_success, session_attempt, session_observation, settle,
+use crate::fixtures::{
+    PRICE, Step, apply_decisions, apply_steps, attempt, checkout_session_id, declined, event, history,
+    observation, open, order_id, payment_id, payment_intent_id, right_success, session_attempt,
+    session_observation,
 };
-use crate::walk::{End, Scenario};
+use crate::sequences::{End, Scenario};
 
 const FEE: i64 = 126;
 
@@ -24,7 +25,7 @@ fn attempt_with_fee(application_fee: Option<i64>) -> Attempt {
     Attempt { expected: ExpectedPayment { application_fee, ..plain.expected }, ..plain }
 }
 
-/// Successes that are wrong in one way, for an attempt that must have this fee.
+/// Returns successes with one mismatch each, for an attempt with this fee.
 fn wrong_successes() -> Vec<(&'static str, Option<i64>, Success, ReviewReason)> {
     let right = right_success;
     let right_fee = || Success { application_fee: Some(FEE), ..right() };
@@ -51,32 +52,32 @@ fn wrong_successes() -> Vec<(&'static str, Option<i64>, Success, ReviewReason)> 
         ("another currency", None, currency("usd"), ReviewReason::WrongCurrency),
         ("a currency we do not know", None, currency("xxx"), ReviewReason::WrongCurrency),
         ("no currency", None, currency(""), ReviewReason::WrongCurrency),
-        ("a fee where there is none", None, right_fee(), fee),
+        ("an unexpected fee", None, right_fee(), fee),
         ("no fee where there is one", Some(FEE), right(), fee),
         ("another fee", Some(FEE), Success { application_fee: Some(FEE - 1), ..right_fee() }, fee),
     ]
 }
 
 #[test]
-fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
+fn mismatched_success_needs_review_in_any_order() {
     for (name, application_fee, success, reason) in wrong_successes() {
-        let told = |second, id: &str, seen| Step::Told(0, event(second, id, seen));
+        let observed = |second, id: &str, seen| Step::Event(0, event(second, id, seen));
         Scenario {
             name,
             history: History { attempts: vec![attempt_with_fee(application_fee)], ..History::default() },
             stock: RestockOutcome::Short,
             steps: vec![
-                told(0, "created", open(OpenStatus::RequiresPaymentMethod)),
-                told(2, "declined", declined("ch_1")),
-                told(4, "processing", open(OpenStatus::Processing)),
-                Step::Asked(CloseReason::Canceled),
-                told(4, "succeeded", ObservedState::Succeeded(success)),
+                observed(0, "created", open(OpenStatus::RequiresPaymentMethod)),
+                observed(2, "declined", declined("ch_1")),
+                observed(4, "processing", open(OpenStatus::Processing)),
+                Step::CloseRequest(CloseReason::Canceled),
+                observed(4, "succeeded", ObservedState::Succeeded(success)),
             ],
             end: End::Same {
                 status: OrderStatus::Review,
                 reason: Some(reason),
                 amount_paid: 0,
-                settled: Some(PaymentOutcome::Succeeded(payment_id(0))),
+                outcome: Some(PaymentOutcome::Succeeded(payment_id(0))),
             },
         }
         .run();
@@ -84,14 +85,14 @@ fn a_wrong_success_is_for_review_in_every_order_and_never_pays() {
 }
 
 #[test]
-fn a_success_with_the_fee_that_was_asked_for_pays() {
+fn success_with_expected_fee_pays_the_order() {
     let expected = attempt_with_fee(Some(FEE)).expected;
     assert_eq!(expected.check(&Success { application_fee: Some(FEE), ..right_success() }, None), Ok(()));
     assert_eq!(attempt(0).expected.check(&right_success(), None), Ok(()));
 }
 
-/// What must be refused about an observation that is otherwise of the attempt at place 0.
-fn strangers(right: &Observation) -> Vec<(&'static str, PaymentId, Observation, Mismatch)> {
+/// Returns mismatched observations of the attempt at index 0, with the expected error.
+fn mismatched_observations(right: &Observation) -> Vec<(&'static str, PaymentId, Observation, Mismatch)> {
     let with = |change: fn(&mut Observation)| {
         let mut observation = right.clone();
         change(&mut observation);
@@ -110,20 +111,20 @@ fn strangers(right: &Observation) -> Vec<(&'static str, PaymentId, Observation, 
     ]
 }
 
-/// Histories at every stage, from nothing known to the end.
+/// Returns histories at every stage.
 fn stages() -> Vec<History> {
-    let told = |second, id: &str, seen| Step::Told(0, event(second, id, seen));
+    let observed = |second, id: &str, seen| Step::Event(0, event(second, id, seen));
     let ends: [&[Step]; 5] = [
         &[],
-        &[told(1, "processing", open(OpenStatus::Processing))],
-        &[told(1, "declined", declined("ch_1"))],
-        &[told(1, "succeeded", ObservedState::Succeeded(right_success()))],
-        &[Step::Asked(CloseReason::Canceled), told(1, "canceled", ObservedState::Canceled)],
+        &[observed(1, "processing", open(OpenStatus::Processing))],
+        &[observed(1, "declined", declined("ch_1"))],
+        &[observed(1, "succeeded", ObservedState::Succeeded(right_success()))],
+        &[Step::CloseRequest(CloseReason::Canceled), observed(1, "canceled", ObservedState::Canceled)],
     ];
     let reach = |steps: &[Step]| {
         let mut reached = history(1);
         for step in steps {
-            happen(&mut reached, &[step], RestockOutcome::Short);
+            apply_steps(&mut reached, &[step], RestockOutcome::Short);
         }
         reached
     };
@@ -131,7 +132,7 @@ fn stages() -> Vec<History> {
 }
 
 #[test]
-fn what_is_not_the_orders_changes_nothing() {
+fn observation_of_another_order_is_rejected_without_effect() {
     let facts = [
         ObservedState::Succeeded(right_success()),
         ObservedState::Canceled,
@@ -141,19 +142,19 @@ fn what_is_not_the_orders_changes_nothing() {
     for history in stages() {
         for seen in &facts {
             let right = observation(0, event(9, "stranger", seen.clone()));
-            for (name, payment_id, stranger, mismatch) in strangers(&right) {
-                let mut told = history.clone();
-                let answer = told.apply_observation(&payment_id, &order_id(), &stranger);
+            for (name, payment_id, stranger, mismatch) in mismatched_observations(&right) {
+                let mut observed = history.clone();
+                let answer = observed.apply_observation(&payment_id, &order_id(), &stranger);
                 assert_eq!(answer, Err(mismatch), "{name}");
-                assert_eq!(told, history, "{name}");
-                assert_eq!(told.decide(), None, "{name}");
+                assert_eq!(observed, history, "{name}");
+                assert_eq!(observed.decide(), None, "{name}");
             }
         }
     }
 }
 
 #[test]
-fn an_attempt_whose_id_was_lost_is_found_by_what_we_wrote_on_it_alone() {
+fn attempt_with_unknown_stripe_id_is_identified_by_metadata() {
     let lost = Attempt { payment_intent_id: None, ..attempt(0) };
     let history = History { attempts: vec![lost], ..History::default() };
     let right = observation(0, event(3, "created", open(OpenStatus::RequiresPaymentMethod)));
@@ -178,16 +179,16 @@ fn an_attempt_whose_id_was_lost_is_found_by_what_we_wrote_on_it_alone() {
     assert_eq!(adopted.attempts[0].payment_intent_id, Some(payment_intent_id(0)));
     let second = Observation { payment_intent_id: "pi_second".to_owned(), ..right.clone() };
     let answer = adopted.apply_observation(&payment_id(0), &order_id(), &second);
-    assert_eq!(answer, Err(Mismatch::OtherPaymentIntent), "it has one PaymentIntent, for good");
+    assert_eq!(answer, Err(Mismatch::OtherPaymentIntent), "its PaymentIntent never changes");
 }
 
 fn another_order() -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(2))
 }
 
-/// What is ours stays ours, whatever somebody with a key of its account writes on it.
+/// A payment stays with its order, even if its metadata is edited at Stripe.
 #[test]
-fn metadata_that_was_edited_does_not_lose_a_payment() {
+fn edited_metadata_does_not_detach_payment() {
     let right = observation(0, event(3, "succeeded", ObservedState::Succeeded(right_success())));
     for (named_order, named_payment) in
         [(None, None), (Some(another_order()), Some(payment_id(0))), (Some(order_id()), Some(payment_id(1)))]
@@ -196,24 +197,24 @@ fn metadata_that_was_edited_does_not_lose_a_payment() {
         let edited =
             Observation { order_id: named_order.clone(), payment_id: named_payment.clone(), ..right.clone() };
         assert_eq!(history.apply_observation(&payment_id(0), &order_id(), &edited), Ok(()));
-        settle(&mut history, RestockOutcome::Short);
+        apply_decisions(&mut history, RestockOutcome::Short);
         assert_eq!(history.order_state().status, OrderStatus::Paid);
         let edited =
             SessionObservation { order_id: named_order, payment_id: named_payment, ..paid_session() };
         let mut history = History { attempts: vec![session_attempt(0)], ..History::default() };
         assert_eq!(history.apply_session(&payment_id(0), &order_id(), &edited), Ok(()));
-        settle(&mut history, RestockOutcome::Short);
+        apply_decisions(&mut history, RestockOutcome::Short);
         assert_eq!(history.order_state().status, OrderStatus::Paid);
     }
 }
 
-/// The Session of the attempt at place 0, as its completion is told: paid.
+/// Returns the completed and paid Session of the attempt at index 0.
 fn paid_session() -> SessionObservation {
     session_observation(0, SessionStatus::Complete, Some(right_success()))
 }
 
 #[test]
-fn a_session_that_is_not_the_orders_changes_nothing() {
+fn session_of_another_order_is_rejected_without_effect() {
     let with = |change: fn(&mut SessionObservation)| {
         let mut seen = paid_session();
         change(&mut seen);
@@ -234,30 +235,31 @@ fn a_session_that_is_not_the_orders_changes_nothing() {
         ("flow", 1, with(|it| it.payment_id = Some(payment_id(1))), Mismatch::UnknownAttempt),
         ("unknown", 9, paid_session(), Mismatch::UnknownAttempt),
     ] {
-        let mut told = history.clone();
-        let answer = told.apply_session(&payment_id(place), &order_id(), &stranger);
-        assert_eq!((answer, &told), (Err(mismatch), &history), "another {name}");
+        let mut observed = history.clone();
+        let answer = observed.apply_session(&payment_id(place), &order_id(), &stranger);
+        assert_eq!((answer, &observed), (Err(mismatch), &history), "another {name}");
     }
 }
 
 #[test]
-fn a_session_tells_of_its_payment_intent_and_pays_where_no_fee_is_due() {
+fn session_records_payment_intent_and_pays_without_expected_fee() {
     for (fee, status) in [(None, OrderStatus::Paid), (Some(FEE), OrderStatus::Pending)] {
         let plain = session_attempt(0);
         let expected = ExpectedPayment { application_fee: fee, ..plain.expected };
         let lost = Attempt { expected, checkout_session_id: None, ..plain };
         let mut history = History { attempts: vec![lost], ..History::default() };
         assert_eq!(history.apply_session(&payment_id(0), &order_id(), &paid_session()), Ok(()));
-        settle(&mut history, RestockOutcome::Short);
+        apply_decisions(&mut history, RestockOutcome::Short);
         assert_eq!(history.order_state().status, status, "a Session does not say what the fee was");
         let ids = (&history.attempts[0].checkout_session_id, &history.attempts[0].payment_intent_id);
         assert_eq!(ids, (&Some(checkout_session_id(0)), &Some(payment_intent_id(0))));
     }
 }
 
-/// Given up or closed before its order's price changed, it turns out to be paid: the old price pays nothing.
+/// The attempt was closed before the order's price changed and was paid anyway. The old price doesn't pay the
+/// order.
 #[test]
-fn a_success_at_an_old_price_is_for_review() {
+fn success_of_outdated_attempt_needs_review() {
     let outdated = Attempt { outdated: true, refused: Some("seller_disconnected".to_owned()), ..attempt(0) };
     let mut history = History { attempts: vec![outdated], ..History::default() };
     let waiting = observation(0, event(1, "created", open(OpenStatus::RequiresPaymentMethod)));

@@ -1,5 +1,4 @@
-//! Tells an order's history the steps of a scenario in many orders, and checks after every single one of them
-//! all that must hold always.
+//! Applies the steps of a scenario in many orders, and checks the invariants after each step.
 
 use std::collections::BTreeMap;
 
@@ -12,75 +11,75 @@ use quittance_domain::order_state::{OrderEvent, OrderEventKind, OrderState, Paym
 use quittance_domain::payment::ReviewReason;
 use quittance_domain::refund::RefundStatus;
 
-use crate::oracle::{Oracle, Verdict};
-use crate::stage::{Sampler, Step, exhaustive, happen, payment_id};
+use crate::fixtures::{Sampler, Step, apply_steps, exhaustive, payment_id};
+use crate::oracle::{ExpectedState, Oracle};
 
-/// The longest sequence in which a scenario is told.
+/// The longest sequence of a scenario.
 const LONGEST: usize = 7;
-/// How many sequences with repetitions are drawn of each scenario where not all are run.
+/// The number of random sequences with duplicates for each scenario, unless all are run.
 const SAMPLED: usize = 150;
 
-/// What happens to an order, in any order, and how it ends once all of it has happened.
+/// The steps of a scenario and its result.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) history: History,
-    /// What is left of the goods, should they be wanted again.
+    /// The outcome if items must be reserved again.
     pub(crate) stock: RestockOutcome,
     pub(crate) steps: Vec<Step>,
     pub(crate) end: End,
 }
 
-/// How a scenario ends.
+/// The result of a scenario.
 pub(crate) enum End {
-    /// The same in every order.
+    /// The same result in every order.
     Same {
         status: OrderStatus,
         reason: Option<ReviewReason>,
         amount_paid: i64,
-        settled: Option<PaymentOutcome>,
+        outcome: Option<PaymentOutcome>,
     },
-    /// By what came first: a decision stands between the steps.
+    /// A result that depends on the order, because a decision was made between steps.
     ByOrder,
 }
 
-/// One order on its way through a sequence.
+/// One order during a sequence.
 #[derive(Clone)]
-pub(crate) struct Walk<'a> {
+pub(crate) struct SequenceRun<'a> {
     pub(crate) history: History,
     stock: RestockOutcome,
     oracle: Oracle<'a>,
     decided: Vec<Decision>,
-    announced: Vec<OrderEvent>,
+    events: Vec<OrderEvent>,
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn of(history: &'a History, stock: RestockOutcome) -> Self {
+impl<'a> SequenceRun<'a> {
+    pub(crate) fn new(history: &'a History, stock: RestockOutcome) -> Self {
         Self {
             history: history.clone(),
             stock,
-            oracle: Oracle::of(&history.attempts, stock),
+            oracle: Oracle::new(&history.attempts, stock),
             decided: Vec::new(),
-            announced: Vec::new(),
+            events: Vec::new(),
         }
     }
 
-    /// Lets these steps happen in one transaction.
+    /// Applies these steps in one transaction.
     pub(crate) fn take(&mut self, steps: &[&'a Step]) {
         let before = self.history.order_state();
-        self.decided.extend(happen(&mut self.history, steps, self.stock));
-        self.oracle.hear(steps);
+        self.decided.extend(apply_steps(&mut self.history, steps, self.stock));
+        self.oracle.apply_events(steps);
         let order_state = self.history.order_state();
-        self.announced.extend(order_state.events_since(&before));
+        self.events.extend(order_state.events_since(&before));
         assert_eq!(order_state.events_since(&order_state), [], "nothing changed, nothing to tell");
-        assert_fits(&order_state, &self.oracle.verdict());
-        self.assert_attempts_read_right();
-        assert_kept(&before, &order_state);
+        assert_matches(&order_state, &self.oracle.expected_state());
+        self.assert_attempts_match_oracle();
+        assert_never_reverted(&before, &order_state);
         self.assert_decided_once();
-        self.assert_announced_once(&order_state);
+        self.assert_events_unique(&order_state);
         self.assert_money_adds_up(&order_state);
     }
 
-    fn assert_attempts_read_right(&self) {
+    fn assert_attempts_match_oracle(&self) {
         for (attempt, (word, failed, is_over)) in self.history.attempts.iter().zip(self.oracle.readings()) {
             assert_eq!(attempt.facts.status().as_str(), word);
             assert_eq!(attempt.facts.last_failure().map(|failure| failure.id.clone()), failed);
@@ -107,66 +106,69 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn assert_announced_once(&self, order_state: &OrderState) {
-        let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for announced in &self.announced {
-            *told.entry((announced.kind.as_str(), &announced.subject)).or_default() += 1;
+    fn assert_events_unique(&self, order_state: &OrderState) {
+        let mut observed: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for events in &self.events {
+            *observed.entry((events.kind.as_str(), &events.subject)).or_default() += 1;
         }
         let times = |kind: OrderEventKind, subject: &str| {
-            told.get(&(kind.as_str(), subject)).copied().unwrap_or_default()
+            observed.get(&(kind.as_str(), subject)).copied().unwrap_or_default()
         };
-        assert_eq!(times(OrderEventKind::Paid, ""), usize::from(order_state.is_accepted), "{told:?}");
+        assert_eq!(times(OrderEventKind::Paid, ""), usize::from(order_state.is_accepted), "{observed:?}");
         for (kind, closure) in [
             (OrderEventKind::Canceled, CloseReason::Canceled),
             (OrderEventKind::Expired, CloseReason::Expired),
         ] {
-            assert_eq!(times(kind, ""), usize::from(order_state.closed == Some(closure)), "{told:?}");
+            assert_eq!(times(kind, ""), usize::from(order_state.closed == Some(closure)), "{observed:?}");
         }
         let was_told = |kind: OrderEventKind, object: &PaymentId| {
             let is_so =
                 |one: &OrderEvent| one.kind == kind && OrderEvent::object(&one.subject) == object.as_str();
-            self.announced.iter().any(is_so)
+            self.events.iter().any(is_so)
         };
         assert_eq!(order_state.under_review.is_some(), order_state.review_reason.is_some());
         if let Some(attempt) =
             order_state.under_review.as_ref().filter(|_| order_state.status == OrderStatus::Review)
         {
-            // Others may have come while it was under review.
+            // Other successes may have arrived during the review.
             let reviews = || self.history.attempts.iter().map(|one| &one.id);
-            assert!(reviews().any(|id| was_told(OrderEventKind::ReviewRequired, id)), "{attempt}: {told:?}");
+            assert!(
+                reviews().any(|id| was_told(OrderEventKind::ReviewRequired, id)),
+                "{attempt}: {observed:?}"
+            );
         }
         if let Some(in_flight) = &order_state.in_flight {
             let kind = match order_state.status {
                 OrderStatus::Authorized => OrderEventKind::Authorized,
                 _ => OrderEventKind::Processing,
             };
-            assert!(was_told(kind, &in_flight.payment_id), "{told:?}");
+            assert!(was_told(kind, &in_flight.payment_id), "{observed:?}");
         }
         for (id, status) in &order_state.refunds {
             let (gone, failed) = (
                 times(OrderEventKind::RefundSucceeded, id.as_str()),
                 times(OrderEventKind::RefundFailed, id.as_str()),
             );
-            assert!(gone <= 1, "{told:?}");
+            assert!(gone <= 1, "{observed:?}");
             match status {
-                RefundStatus::Succeeded => assert_eq!((gone, failed), (1, 0), "{told:?}"),
-                RefundStatus::Failed | RefundStatus::Canceled => assert!(failed > 0, "{told:?}"),
+                RefundStatus::Succeeded => assert_eq!((gone, failed), (1, 0), "{observed:?}"),
+                RefundStatus::Failed | RefundStatus::Canceled => assert!(failed > 0, "{observed:?}"),
                 RefundStatus::Pending | RefundStatus::RequiresAction => assert_eq!((gone, failed), (0, 0)),
             }
         }
         for (id, dispute) in &order_state.disputes {
-            assert_eq!(times(OrderEventKind::DisputeOpened, id.as_str()), 1, "{told:?}");
-            let is_of_it = |told: &&OrderEvent| OrderEvent::object(&told.subject) == id.as_str();
-            let latest = self.announced.iter().rfind(is_of_it).expect("it was told");
+            assert_eq!(times(OrderEventKind::DisputeOpened, id.as_str()), 1, "{observed:?}");
+            let has_subject = |observed: &&OrderEvent| OrderEvent::object(&observed.subject) == id.as_str();
+            let latest = self.events.iter().rfind(has_subject).expect("an event exists");
             let is_open = dispute.status.outcome() == DisputeOutcome::Open;
-            assert_eq!(latest.kind == OrderEventKind::DisputeOpened, is_open, "{told:?}");
-            for one in self.announced.iter().filter(is_of_it) {
-                assert_eq!(times(one.kind, &one.subject), 1, "{told:?}");
+            assert_eq!(latest.kind == OrderEventKind::DisputeOpened, is_open, "{observed:?}");
+            for one in self.events.iter().filter(has_subject) {
+                assert_eq!(times(one.kind, &one.subject), 1, "{observed:?}");
             }
         }
     }
 
-    /// What goes back is never more than what came, whoever asks for it.
+    /// Refunds never exceed the received amount.
     fn assert_money_adds_up(&self, order_state: &OrderState) {
         assert!((0..=order_state.amount_paid).contains(&order_state.amount_refunded), "{order_state:?}");
         for attempt in &self.history.attempts {
@@ -186,23 +188,28 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn assert_fits(order_state: &OrderState, verdict: &Verdict) {
-    assert_eq!(order_state.status, verdict.status, "the oracle says {verdict:?}");
+fn assert_matches(order_state: &OrderState, expected_state: &ExpectedState) {
+    assert_eq!(order_state.status, expected_state.status, "expected {expected_state:?}");
     match order_state.review_reason {
-        Some(reason) => assert!(verdict.reasons.contains(&reason), "{reason:?} is none of {verdict:?}"),
-        None => assert!(verdict.reasons.is_empty(), "no reason given of {verdict:?}"),
+        Some(reason) => {
+            assert!(expected_state.reasons.contains(&reason), "{reason:?} isn't in {expected_state:?}")
+        }
+        None => assert!(expected_state.reasons.is_empty(), "no reason given of {expected_state:?}"),
     }
-    assert_eq!(order_state.amount_paid, verdict.amount_paid);
-    assert_eq!(order_state.amount_refunded, verdict.amount_refunded);
-    assert_eq!(order_state.outcome, verdict.settled);
+    assert_eq!(order_state.amount_paid, expected_state.amount_paid);
+    assert_eq!(order_state.amount_refunded, expected_state.amount_refunded);
+    assert_eq!(order_state.outcome, expected_state.outcome);
     let in_flight = order_state.in_flight.as_ref().map(|one| one.payment_id.clone());
-    assert_eq!(in_flight, verdict.in_flight.map(payment_id));
-    assert_eq!((order_state.is_accepted, order_state.closed), (verdict.is_accepted, verdict.closed));
+    assert_eq!(in_flight, expected_state.in_flight.map(payment_id));
+    assert_eq!(
+        (order_state.is_accepted, order_state.closed),
+        (expected_state.is_accepted, expected_state.closed)
+    );
 }
 
-/// What has ended does not begin again.
-fn assert_kept(before: &OrderState, after: &OrderState) {
-    let is_kept = match before.status {
+/// A closed order never reopens.
+fn assert_never_reverted(before: &OrderState, after: &OrderState) {
+    let has_net_received = match before.status {
         status if status.was_paid() => after.status.was_paid() && after.amount_paid == before.amount_paid,
         OrderStatus::Canceled => matches!(after.status, OrderStatus::Canceled | OrderStatus::Review),
         OrderStatus::Expired => {
@@ -210,53 +217,53 @@ fn assert_kept(before: &OrderState, after: &OrderState) {
         }
         _ => true,
     };
-    assert!(is_kept, "{:?} became {:?}", before.status, after.status);
+    assert!(has_net_received, "{:?} became {:?}", before.status, after.status);
 }
 
 impl Scenario {
-    /// Tells the scenario in every permutation, and with repetitions: in every sequence of up to seven steps if
-    /// all are asked for, else in a sample of them. What fails says in which sequence.
+    /// Applies the scenario in every permutation and with duplicates. With exhaustive runs, it covers all
+    /// sequences of up to seven steps. Otherwise, it covers a sample. A failure prints the sequence.
     pub(crate) fn run(&self) {
         assert!(self.steps.len() <= LONGEST, "{}: more steps than sequences are long", self.name);
-        let mut told = Telling { scenario: self, sequence: Vec::new(), end: None, ends: 0 };
+        let mut observed = Telling { scenario: self, sequence: Vec::new(), end: None, ends: 0 };
         if exhaustive() {
-            told.everything(&Walk::of(&self.history, self.stock), LONGEST, LONGEST);
+            observed.everything(&SequenceRun::new(&self.history, self.stock), LONGEST, LONGEST);
         } else {
-            told.everything(&Walk::of(&self.history, self.stock), self.steps.len(), 1);
-            told.everything(&Walk::of(&self.history, self.stock), 3, 3);
-            told.sample();
+            observed.everything(&SequenceRun::new(&self.history, self.stock), self.steps.len(), 1);
+            observed.everything(&SequenceRun::new(&self.history, self.stock), 3, 3);
+            observed.sample();
         }
-        assert!(told.ends > 0, "{}: never told to its end", self.name);
+        assert!(observed.ends > 0, "{}: never told to its end", self.name);
     }
 }
 
 struct Telling<'a> {
     scenario: &'a Scenario,
-    /// The places of the steps told so far.
+    /// The indexes of the applied steps.
     sequence: Vec<usize>,
-    /// Where the order stood when the scenario was first told to its end.
+    /// The final state of the first run.
     end: Option<OrderState>,
     ends: usize,
 }
 
 impl<'a> Telling<'a> {
-    /// Every continuation of so many steps, in which no step occurs more often than that.
-    fn everything(&mut self, walk: &Walk<'a>, steps_left: usize, most_often: usize) {
+    /// Runs all continuations with this number of steps, with a limit for duplicates.
+    fn everything(&mut self, run: &SequenceRun<'a>, steps_left: usize, most_often: usize) {
         if steps_left == 0 {
             return;
         }
         for place in 0..self.scenario.steps.len() {
-            if self.sequence.iter().filter(|told| **told == place).count() == most_often {
+            if self.sequence.iter().filter(|observed| **observed == place).count() == most_often {
                 continue;
             }
-            let mut next = walk.clone();
-            self.tell(&mut next, &[place]);
+            let mut next = run.clone();
+            self.apply_batch(&mut next, &[place]);
             self.everything(&next, steps_left - 1, most_often);
             self.sequence.pop();
         }
     }
 
-    /// Sequences drawn by lot, each with all steps and some of them again, committed in batches drawn by lot.
+    /// Runs random sequences with all steps and some duplicates, in random batches.
     fn sample(&mut self) {
         let count = self.scenario.steps.len();
         let mut sampler = Sampler(count as u64);
@@ -266,26 +273,26 @@ impl<'a> Telling<'a> {
             for place in (1..drawn.len()).rev() {
                 drawn.swap(place, sampler.below(place + 1));
             }
-            let mut walk = Walk::of(&self.scenario.history, self.scenario.stock);
+            let mut run = SequenceRun::new(&self.scenario.history, self.scenario.stock);
             let mut rest = drawn.as_slice();
             while !rest.is_empty() {
                 let (batch, later) = rest.split_at(1 + sampler.below(rest.len().min(3)));
-                self.tell(&mut walk, batch);
+                self.apply_batch(&mut run, batch);
                 rest = later;
             }
             self.sequence.clear();
         }
     }
 
-    fn tell(&mut self, walk: &mut Walk<'a>, batch: &[usize]) {
+    fn apply_batch(&mut self, run: &mut SequenceRun<'a>, batch: &[usize]) {
         self.sequence.extend(batch);
         let steps: Vec<&Step> = batch.iter().map(|place| &self.scenario.steps[*place]).collect();
         let context = Context { scenario: self.scenario, sequence: &self.sequence };
-        walk.take(&steps);
+        run.take(&steps);
         if (0..self.scenario.steps.len()).all(|place| self.sequence.contains(&place)) {
-            let order_state = walk.history.order_state();
+            let order_state = run.history.order_state();
             self.ends += 1;
-            if let End::Same { status, reason, amount_paid, settled } = &self.scenario.end {
+            if let End::Same { status, reason, amount_paid, outcome } = &self.scenario.end {
                 assert_eq!(
                     (
                         order_state.status,
@@ -293,9 +300,9 @@ impl<'a> Telling<'a> {
                         order_state.amount_paid,
                         &order_state.outcome
                     ),
-                    (*status, *reason, *amount_paid, settled)
+                    (*status, *reason, *amount_paid, outcome)
                 );
-                // Whether it had ended before money came that does not fit depends on what came first.
+                // The result depends on whether the order was closed before the mismatched success.
                 let order_state = OrderState { closed: None, ..order_state };
                 let first = self.end.get_or_insert_with(|| order_state.clone());
                 assert_eq!(order_state, *first, "another order ended otherwise");
@@ -305,7 +312,7 @@ impl<'a> Telling<'a> {
     }
 }
 
-/// Says, when an assertion fails, what was being told.
+/// Prints the sequence when an assertion fails.
 struct Context<'a> {
     scenario: &'a Scenario,
     sequence: &'a [usize],

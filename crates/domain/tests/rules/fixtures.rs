@@ -1,4 +1,4 @@
-//! What the scenarios are made of: attempts, facts, and an order's history that is told about them.
+//! Shared fixtures: attempts, facts, steps and histories.
 
 use std::fmt;
 
@@ -17,47 +17,47 @@ use quittance_domain::refund::{
 };
 use uuid::Uuid;
 
-/// What every attempt of the scenarios has to receive, in cents.
+/// The amount of each attempt, in cents.
 pub(crate) const PRICE: i64 = 4_200;
 /// The second in which the scenarios begin.
 pub(crate) const START: i64 = 1_790_000_000;
 
-/// The order that all scenarios are about.
+/// The order of all scenarios.
 pub(crate) fn order_id() -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(1))
 }
 
-/// Our id of the attempt at this place.
+/// Returns the payment ID of the attempt at this index.
 pub(crate) fn payment_id(place: usize) -> PaymentId {
     PaymentId::from_uuid(Uuid::from_u128(100 + place as u128))
 }
 
-/// Stripe's id of the attempt at this place.
+/// Returns the PaymentIntent ID of the attempt at this index.
 pub(crate) fn payment_intent_id(place: usize) -> String {
     format!("pi_{place}")
 }
 
-/// Stripe's id of the Checkout Session of the attempt at this place.
+/// Returns the Checkout Session ID of the attempt at this index.
 pub(crate) fn checkout_session_id(place: usize) -> String {
     format!("cs_{place}")
 }
 
-/// Our id of the refund of this number, whoever made it.
+/// Returns the refund ID for this number.
 pub(crate) fn refund_id(number: usize) -> RefundId {
     RefundId::from_uuid(Uuid::from_u128(200 + number as u128))
 }
 
-/// Our id of the dispute of this number.
+/// Returns the dispute ID for this number.
 pub(crate) fn dispute_id(number: usize) -> DisputeId {
     DisputeId::from_uuid(Uuid::from_u128(300 + number as u128))
 }
 
-/// So many cents.
+/// Returns an amount in euros.
 pub(crate) fn euros(cents: i64) -> Money {
     Money::new(cents, "eur".parse().unwrap()).unwrap()
 }
 
-/// An attempt of 42.00 EUR without a fee on our own account, of which nothing is known yet.
+/// Returns an attempt of 42.00 EUR without a fee on the platform's own account, without observations.
 pub(crate) fn attempt(place: usize) -> Attempt {
     Attempt {
         id: payment_id(place),
@@ -80,7 +80,7 @@ pub(crate) fn attempt(place: usize) -> Attempt {
     }
 }
 
-/// The same on Stripe's page: there is no PaymentIntent before the customer tries to pay.
+/// Returns the same attempt as a Checkout Session, without a PaymentIntent.
 pub(crate) fn session_attempt(place: usize) -> Attempt {
     Attempt {
         flow: PaymentFlow::CheckoutSession,
@@ -90,7 +90,7 @@ pub(crate) fn session_attempt(place: usize) -> Attempt {
     }
 }
 
-/// A refund that was recorded and that Stripe has not heard of.
+/// Returns a recorded refund that Stripe hasn't received.
 pub(crate) fn refund(number: usize, place: usize, cents: i64, cause: RefundCause) -> Refund {
     Refund {
         id: refund_id(number),
@@ -105,27 +105,27 @@ pub(crate) fn refund(number: usize, place: usize, cents: i64, cause: RefundCause
     }
 }
 
-/// An attempt that Stripe refused to make.
+/// Returns an attempt that Stripe refused to create.
 pub(crate) fn refused(place: usize) -> Attempt {
     Attempt { payment_intent_id: None, refused: Some("amount_too_small".to_owned()), ..attempt(place) }
 }
 
-/// A history of this many attempts.
+/// Returns a history with this number of attempts.
 pub(crate) fn history(attempts: usize) -> History {
     History { attempts: (0..attempts).map(attempt).collect(), ..History::default() }
 }
 
-/// An event that carried this state, so many seconds after the start.
+/// Returns a fact from an event at this second after the start.
 pub(crate) fn event(second: i64, id: &str, seen: ObservedState) -> Fact {
     Fact { provenance: Provenance { created: START + second, event: format!("evt_{id}") }, state: seen }
 }
 
-/// A state that is open, and no failure.
+/// Returns an open state without a failure.
 pub(crate) fn open(status: OpenStatus) -> ObservedState {
     ObservedState::Open { status, failure: None }
 }
 
-/// A charge that the bank declined.
+/// Returns the state after a declined charge.
 pub(crate) fn declined(charge: &str) -> ObservedState {
     let failure = Failure {
         id: charge.to_owned(),
@@ -136,17 +136,17 @@ pub(crate) fn declined(charge: &str) -> ObservedState {
     ObservedState::Open { status: OpenStatus::RequiresPaymentMethod, failure: Some(failure) }
 }
 
-/// The success that every attempt of the scenarios asks for.
+/// Returns the success that matches every attempt.
 pub(crate) fn right_success() -> Success {
     Success { amount: PRICE, currency: "eur".to_owned(), amount_received: PRICE, application_fee: None }
 }
 
-/// What Stripe tells of a refund.
+/// An observation of a refund.
 #[derive(Debug, Clone)]
-pub(crate) struct RefundTold {
-    /// Which refund.
+pub(crate) struct RefundStep {
+    /// The refund's number.
     pub(crate) number: usize,
-    /// Whether its metadata says that it is one of ours.
+    /// Whether its metadata contains the refund ID.
     pub(crate) is_named: bool,
     pub(crate) cents: i64,
     pub(crate) reason: Option<&'static str>,
@@ -154,10 +154,10 @@ pub(crate) struct RefundTold {
     pub(crate) status: RefundStatus,
 }
 
-/// What Stripe tells of a dispute.
+/// An observation of a dispute.
 #[derive(Debug, Clone)]
-pub(crate) struct DisputeTold {
-    /// Which dispute.
+pub(crate) struct DisputeStep {
+    /// The dispute's number.
     pub(crate) number: usize,
     pub(crate) cents: i64,
     pub(crate) currency: &'static str,
@@ -165,25 +165,25 @@ pub(crate) struct DisputeTold {
     pub(crate) status: DisputeStatus,
 }
 
-/// One thing that happens to an order.
+/// One step of a scenario.
 #[derive(Clone)]
 pub(crate) enum Step {
-    /// Stripe tells of the attempt at this place.
-    Told(usize, Fact),
-    /// Stripe tells of its Checkout Session, and what was paid in it.
+    /// An observation of the attempt at this index.
+    Event(usize, Fact),
+    /// An observation of its Checkout Session, and the payment in it.
     Session(usize, SessionStatus, Option<Success>),
-    /// Stripe tells of a refund of what it brought.
-    Refund(usize, RefundTold),
-    /// Stripe tells of a dispute of what it brought.
-    Dispute(usize, DisputeTold),
-    /// The order is to end unpaid.
-    Asked(CloseReason),
+    /// An observation of a refund of the attempt.
+    Refund(usize, RefundStep),
+    /// An observation of a dispute of the attempt.
+    Dispute(usize, DisputeStep),
+    /// A request to close the order.
+    CloseRequest(CloseReason),
 }
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told(place, Fact { provenance, state: seen }) => {
+            Self::Event(place, Fact { provenance, state: seen }) => {
                 write!(f, "{place}@{}{}:{seen:?}", provenance.created - START, provenance.event)
             }
             Self::Session(place, status, paid) => {
@@ -193,36 +193,44 @@ impl fmt::Debug for Step {
                     paid.as_ref().map(|it| it.amount_received)
                 )
             }
-            Self::Refund(place, told) => {
-                let second = told.provenance.created - START;
-                write!(f, "{place}@{second}: refund {} of {} {:?}", told.number, told.cents, told.status)
+            Self::Refund(place, observed) => {
+                let second = observed.provenance.created - START;
+                write!(
+                    f,
+                    "{place}@{second}: refund {} of {} {:?}",
+                    observed.number, observed.cents, observed.status
+                )
             }
-            Self::Dispute(place, told) => {
-                let second = told.provenance.created - START;
-                write!(f, "{place}@{second}: dispute {} of {} {:?}", told.number, told.cents, told.status)
+            Self::Dispute(place, observed) => {
+                let second = observed.provenance.created - START;
+                write!(
+                    f,
+                    "{place}@{second}: dispute {} of {} {:?}",
+                    observed.number, observed.cents, observed.status
+                )
             }
-            Self::Asked(closure) => write!(f, "asked to be {}", closure.as_str()),
+            Self::CloseRequest(reason) => write!(f, "asked to be {}", reason.as_str()),
         }
     }
 }
 
-/// Where an event of this second stands.
+/// Returns the provenance of an event at this second.
 pub(crate) fn provenance(second: i64, event: &str) -> Provenance {
     Provenance { created: START + second, event: format!("evt_{event}") }
 }
 
-/// Stripe tells that the refund of this number, made in its dashboard, stands so.
+/// Returns an observation of a refund that was created at Stripe.
 pub(crate) fn refunded(place: usize, number: usize, cents: i64, second: i64, status: RefundStatus) -> Step {
     let provenance = provenance(second, status.as_str());
-    Step::Refund(place, RefundTold { number, is_named: false, cents, reason: None, provenance, status })
+    Step::Refund(place, RefundStep { number, is_named: false, cents, reason: None, provenance, status })
 }
 
-/// Stripe tells that the dispute of this number, of all that was to be paid, stands so.
+/// Returns an observation of a dispute about the full amount.
 pub(crate) fn disputed(place: usize, number: usize, second: i64, status: DisputeStatus) -> Step {
     disputed_in_part(place, number, PRICE, second, status)
 }
 
-/// Stripe tells that the dispute of this number, of so many cents, stands so.
+/// Returns an observation of a dispute about this amount.
 pub(crate) fn disputed_in_part(
     place: usize,
     number: usize,
@@ -231,10 +239,10 @@ pub(crate) fn disputed_in_part(
     status: DisputeStatus,
 ) -> Step {
     let provenance = provenance(second, status.as_str());
-    Step::Dispute(place, DisputeTold { number, cents, currency: "eur", provenance, status })
+    Step::Dispute(place, DisputeStep { number, cents, currency: "eur", provenance, status })
 }
 
-/// An observation of the attempt at this place, as its own event would carry it.
+/// Returns an observation of the attempt at this index.
 pub(crate) fn observation(place: usize, fact: Fact) -> Observation {
     Observation {
         account: Account::own(),
@@ -246,47 +254,47 @@ pub(crate) fn observation(place: usize, fact: Fact) -> Observation {
     }
 }
 
-/// The refund of an attempt, as its own event would carry it.
-pub(crate) fn refund_observation(place: usize, told: &RefundTold) -> RefundObservation {
+/// Returns an observation of a refund.
+pub(crate) fn refund_observation(place: usize, observed: &RefundStep) -> RefundObservation {
     RefundObservation {
         account: Account::own(),
         mode: Mode::Test,
-        stripe_refund_id: format!("re_{}", told.number),
+        stripe_refund_id: format!("re_{}", observed.number),
         payment_intent_id: payment_intent_id(place),
-        refund_id: told.is_named.then(|| refund_id(told.number)),
-        amount: euros(told.cents),
-        reason: told.reason.map(str::to_owned),
-        provenance: told.provenance.clone(),
-        status: told.status,
+        refund_id: observed.is_named.then(|| refund_id(observed.number)),
+        amount: euros(observed.cents),
+        reason: observed.reason.map(str::to_owned),
+        provenance: observed.provenance.clone(),
+        status: observed.status,
         failure_reason: None,
     }
 }
 
-/// The dispute of an attempt, as its own event would carry it.
-pub(crate) fn dispute_observation(place: usize, told: &DisputeTold) -> DisputeObservation {
+/// Returns an observation of a dispute.
+pub(crate) fn dispute_observation(place: usize, observed: &DisputeStep) -> DisputeObservation {
     DisputeObservation {
         account: Account::own(),
         mode: Mode::Test,
-        stripe_dispute_id: format!("du_{}", told.number),
+        stripe_dispute_id: format!("du_{}", observed.number),
         payment_intent_id: payment_intent_id(place),
-        provenance: told.provenance.clone(),
+        provenance: observed.provenance.clone(),
         state: DisputeState {
-            status: told.status,
-            amount: told.cents,
-            currency: told.currency.to_owned(),
+            status: observed.status,
+            amount: observed.cents,
+            currency: observed.currency.to_owned(),
             reason: None,
             evidence_due_by: None,
         },
     }
 }
 
-/// The Checkout Session of an attempt, as its own event would carry it.
+/// Returns an observation of a Checkout Session.
 pub(crate) fn session_observation(
     place: usize,
     status: SessionStatus,
     paid: Option<Success>,
 ) -> SessionObservation {
-    // Stripe makes the PaymentIntent when the customer pays.
+    // Stripe creates the PaymentIntent when the customer pays.
     let is_paid = matches!(status, SessionStatus::Complete | SessionStatus::Failed);
     SessionObservation {
         account: Account::own(),
@@ -301,42 +309,42 @@ pub(crate) fn session_observation(
     }
 }
 
-/// Lets one step happen, and decides nothing.
-pub(crate) fn tell(history: &mut History, step: &Step) -> Result<(), Mismatch> {
+/// Applies one step without making decisions.
+pub(crate) fn apply_step(history: &mut History, step: &Step) -> Result<(), Mismatch> {
     match step {
-        Step::Told(place, fact) => {
+        Step::Event(place, fact) => {
             history.apply_observation(&payment_id(*place), &order_id(), &observation(*place, fact.clone()))
         }
         Step::Session(place, status, paid) => {
             let seen = session_observation(*place, *status, paid.clone());
             history.apply_session(&payment_id(*place), &order_id(), &seen)
         }
-        Step::Refund(place, told) => {
-            let seen = refund_observation(*place, told);
-            history.apply_refund(&payment_id(*place), &seen, refund_id(told.number))
+        Step::Refund(place, observed) => {
+            let seen = refund_observation(*place, observed);
+            history.apply_refund(&payment_id(*place), &seen, refund_id(observed.number))
         }
-        Step::Dispute(place, told) => {
-            let seen = dispute_observation(*place, told);
-            history.apply_dispute(&payment_id(*place), &seen, dispute_id(told.number))
+        Step::Dispute(place, observed) => {
+            let seen = dispute_observation(*place, observed);
+            history.apply_dispute(&payment_id(*place), &seen, dispute_id(observed.number))
         }
-        Step::Asked(closure) => {
+        Step::CloseRequest(closure) => {
             history.closing = Some(*closure);
             Ok(())
         }
     }
 }
 
-/// Lets steps happen that were committed together, makes what decisions are due, and returns them. `stock` says
-/// what is left of the goods, should they be wanted again.
-pub(crate) fn happen(history: &mut History, steps: &[&Step], stock: RestockOutcome) -> Vec<Decision> {
+/// Applies steps in one transaction, and makes and returns the due decisions. `stock` is the outcome if items
+/// must be reserved again.
+pub(crate) fn apply_steps(history: &mut History, steps: &[&Step], stock: RestockOutcome) -> Vec<Decision> {
     for step in steps {
-        tell(history, step).expect("an observation of a recorded attempt");
+        apply_step(history, step).expect("an observation of a recorded attempt");
     }
-    settle(history, stock)
+    apply_decisions(history, stock)
 }
 
-/// Makes every decision that is due. Fails, where `History::settle` itself would never end.
-pub(crate) fn settle(history: &mut History, stock: RestockOutcome) -> Vec<Decision> {
+/// Makes all due decisions. Panics instead of looping forever.
+pub(crate) fn apply_decisions(history: &mut History, stock: RestockOutcome) -> Vec<Decision> {
     let mut trial = history.clone();
     let mut due = Vec::new();
     while let Some(decision) = trial.decide() {
@@ -345,7 +353,7 @@ pub(crate) fn settle(history: &mut History, stock: RestockOutcome) -> Vec<Decisi
         due.push(decision);
     }
     let mut made = history.apply_decisions();
-    assert_eq!((&made, &*history), (&due, &trial), "settle() makes what decide() finds");
+    assert_eq!((&made, &*history), (&due, &trial), "apply_decisions() makes what decide() finds");
     if history.needs_restock() {
         let tried = Decision::RestockAttempted(stock);
         history.decisions.record(&tried);
@@ -356,24 +364,24 @@ pub(crate) fn settle(history: &mut History, stock: RestockOutcome) -> Vec<Decisi
     made
 }
 
-/// Where an order stands to which these things happened one by one.
+/// Returns the order's state after applying the steps one by one.
 pub(crate) fn standing_after(mut history: History, steps: &[Step]) -> OrderState {
     for step in steps {
-        happen(&mut history, &[step], RestockOutcome::Short);
+        apply_steps(&mut history, &[step], RestockOutcome::Short);
     }
     history.order_state()
 }
 
-/// Whether the big matrices are to be run whole.
+/// Returns whether the large tables are run in full.
 pub(crate) fn exhaustive() -> bool {
     std::env::var("QUITTANCE_EXHAUSTIVE").is_ok_and(|value| value == "1")
 }
 
-/// A small generator of numbers (Steele, Lea, Flood: `SplitMix64`), so that samples are the same in every run.
+/// A small random number generator (Steele, Lea, Flood: `SplitMix64`). Samples are the same in every run.
 pub(crate) struct Sampler(pub(crate) u64);
 
 impl Sampler {
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
