@@ -126,7 +126,7 @@ impl Stripe {
         self.account(get("accounts.retrieve", &Account::own(), request)).await
     }
 
-    /// Returns the ID of the account that owns the secret key, `acct_…`. Stripe may refuse this to a restricted key. See
+    /// Returns the secret key's own account ID, `acct_…`. Stripe may refuse this to a restricted key. See
     /// <https://docs.stripe.com/api/accounts/retrieve>.
     pub async fn own_account_id(&self) -> Result<String, Error> {
         let own = Account::own();

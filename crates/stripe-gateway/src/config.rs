@@ -26,7 +26,7 @@ pub struct StripeConfig {
     /// The maximum number of retries of a call.
     pub max_retries: u32,
     /// The maximum delay before the first retry. It doubles with each retry, and the actual delay is a random
-    /// part of it.
+    /// fraction.
     pub backoff: Duration,
 }
 

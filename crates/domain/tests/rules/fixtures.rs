@@ -27,17 +27,17 @@ pub(crate) fn order_id() -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(1))
 }
 
-/// Returns the payment ID of the attempt at this index.
+/// Returns the attempt's payment ID.
 pub(crate) fn payment_id(place: usize) -> PaymentId {
     PaymentId::from_uuid(Uuid::from_u128(100 + place as u128))
 }
 
-/// Returns the PaymentIntent ID of the attempt at this index.
+/// Returns the attempt's PaymentIntent ID.
 pub(crate) fn payment_intent_id(place: usize) -> String {
     format!("pi_{place}")
 }
 
-/// Returns the Checkout Session ID of the attempt at this index.
+/// Returns the attempt's Checkout Session ID.
 pub(crate) fn checkout_session_id(place: usize) -> String {
     format!("cs_{place}")
 }

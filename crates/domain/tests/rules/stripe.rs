@@ -164,7 +164,7 @@ impl Stripe {
             }
         };
         if is_done && !matches!(act, Act::Refund(..) | Act::RefundGoes(_) | Act::RefundFails(_)) {
-            // Two open states of one second can't be told apart. Refunds can.
+            // Two open states of one second can't be distinguished. Refunds can.
             self.second += 1;
         }
         is_done
