@@ -148,7 +148,7 @@ NAMES = [
     name(r"absorb(?:s|ed)?(?:_\w+)?|hear_\w+|heard_\w+|take_in_\w+", "apply_event, apply_observation, record"),
     name(r"(?:struct|enum|type|trait) \w*(?:Told|Said|Seen|Sighting|Begun|Taken|Made|Done|Kept|Given|Heard|Known)",
          "a noun: AttemptRef, ObjectHeader, BeginAttemptOutcome"),
-    name(r"(?:struct|enum|type|trait) \w*(?:Changed|Asked|Placed|Claimed|Observed|Recorded|Removed|Refused|Folded"
+    name(r"(?:struct|enum|type|trait) \w*(?:Changed|Asked|Placed|Claimed|Observed|Recorded|Refused|Folded"
          r"|Priced|Wanted|Unrendered|Ended|Answered|Recomputed|Moved|Expected|Walked|Listed|Granted)",
          "a noun: ChangeOrderOutcome, CaptureOutcome"),
     name(r"\w+AtWork|\w+_at_work", "PendingAttempt, PendingRefund, PendingSeller"),
@@ -170,7 +170,7 @@ NAMES = [
     name(r"fn of", "new, from_…, or belongs_to"),
     name(r"Entrance|Exit|struct Line", "QueueSender, QueueReceiver, QueueState"),
     name(r"figures(?:\.rs|::\w+)|mod figures", "metrics.rs"),
-    name(r"Keyed|Missing|Asks|Pays|ComesBack|SendsTo|Unlinks|OneTime",
+    name(r"Keyed|Missing(?! credentials)|Asks|Pays|ComesBack|SendsTo|Unlinks|OneTime",
          "IdempotentErrors, NotFoundErrors, StripeReadErrors, PaymentErrors, OAuthErrors", "crates/api/"),
     name(r"KEY_BELIEVED_FOR|KnownKeys", "SECRET_KEY_CACHE_TTL, SecretKeyCache"),
     name(r"Shelf|Pulse|SellerNews|News|poke[ds]?|[Pp]atience|PATIENCE",
