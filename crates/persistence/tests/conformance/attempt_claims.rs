@@ -1,4 +1,4 @@
-//! What a crash leaves open is found by a worker.
+//! Tests of claiming attempts that a crash left unfinished.
 
 use std::collections::HashSet;
 
@@ -37,7 +37,7 @@ async fn due_attempts_are_leased(database: &TestDatabase) {
     assert_eq!((claimed[0].task, claimed[0].resume_count), (Some(Task::Create), 1));
     assert!(claim(&store, 89, 10).await.is_empty(), "it is being worked on");
     let claimed = claim(&store, 90, 10).await;
-    assert_eq!((ids(&claimed), claimed[0].resume_count), (vec![payment.id], 2), "whoever had it is gone");
+    assert_eq!((ids(&claimed), claimed[0].resume_count), (vec![payment.id], 2), "the lease has expired");
 }
 
 async fn finished_attempts_are_not_claimed(database: &TestDatabase) {
@@ -53,7 +53,7 @@ async fn finished_attempts_are_not_claimed(database: &TestDatabase) {
     apply(&store, &[made.created(), paid.succeeded(), canceled.canceled()]).await;
     store.refuse_attempt(refused.id.clone(), "x".into(), now()).await.expect("a commit");
     assert_eq!(ids(&claim(&store, 1000, 10).await), [open.id]);
-    // When something is to be done again, it is counted anew.
+    // A new task resets the count.
     let attempt = store.attempt(made.id).await.expect("a read").expect("an attempt");
     assert_eq!((attempt.task, attempt.resume_count), (None, 0));
 }
@@ -87,7 +87,7 @@ async fn concurrent_workers_claim_different_attempts(database: &TestDatabase) {
             assert!(taken.insert(id.clone()), "{id} was taken twice");
         }
     }
-    // Those that others held at that moment were passed over, so some may be left.
+    // A claim skips rows that another worker has locked, so some may be left.
     for id in ids(&claim(&stores[0], 30, 60).await) {
         assert!(taken.insert(id.clone()), "{id} was taken twice");
     }
@@ -116,7 +116,7 @@ async fn attempt_finished_by_other_worker_is_released(database: &TestDatabase) {
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
-    // As if a claim had come between the reading and the writing of whoever did the work.
+    // Simulate a claim between another worker's read and write.
     let later = "SET resume_at = created_at, resume_count = 3";
     database.execute(&format!("UPDATE payments {later} WHERE id = '{}'", payment.id)).await;
     assert!(claim(&store, 1000, 10).await.is_empty());

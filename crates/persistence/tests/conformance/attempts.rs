@@ -1,4 +1,4 @@
-//! Recording attempts before Stripe hears of them.
+//! Tests of recording attempts before Stripe creates them.
 
 use futures_util::future::join_all;
 use quittance_domain::history::{CloseReason, Task};
@@ -103,7 +103,7 @@ async fn attempt_on_unpayable_order_is_refused(database: &TestDatabase) {
         (&paid.order, OrderStatus::Paid),
         (&review.order, OrderStatus::Review),
         (&canceled, OrderStatus::Canceled),
-        // It is pending, but it is being closed.
+        // The order is pending, but closing.
         (&closing.order, OrderStatus::Pending),
     ] {
         let begun = begin(&store, new_attempt(order)).await;
@@ -129,8 +129,8 @@ async fn attempt_after_too_many_declines_is_refused(database: &TestDatabase) {
     apply(&store, &[second.failed("ch_3")]).await;
     assert!(matches!(begin(&store, new_attempt(&payment.order)).await, BeginAttemptOutcome::TooManyAttempts));
     let live = store.attempt(second.id.clone()).await.expect("a read").expect("an attempt");
-    assert_eq!(live.task, Some(Task::Close), "what is left open is closed at Stripe");
-    // What succeeds nevertheless counts.
+    assert_eq!(live.task, Some(Task::Close), "an open attempt is closed at Stripe");
+    // A later success still counts.
     apply(&store, &[second.succeeded()]).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
@@ -158,7 +158,7 @@ async fn attempt_after_refused_one_is_recorded(database: &TestDatabase) {
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Pending);
     let second = attempt_for(&store, &first.order).await;
     assert_ne!(second.attempt.id, first.id);
-    // A PaymentIntent that turns up after all is not forgotten.
+    // A PaymentIntent that appears later is adopted.
     apply(&store, &[first.succeeded()]).await;
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;

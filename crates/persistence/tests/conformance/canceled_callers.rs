@@ -1,4 +1,4 @@
-//! A caller that goes away at any moment leaves no half-done work: what was begun is finished, once.
+//! Tests of canceled callers: a started transaction completes, once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ on_both_databases! {
 
 type Phase = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Lets a phase run for some moments, and goes away.
+/// Polls an operation a few times, then drops it.
 async fn hang_up(mut phase: Phase, moments: usize) {
     for _ in 0..moments {
         if poll_immediate(&mut phase).await.is_some() {
@@ -36,7 +36,7 @@ async fn hang_up(mut phase: Phase, moments: usize) {
 }
 
 fn moments(dice: &mut Dice) -> usize {
-    // Most transactions last some hundred moments; many cuts are to fall into their beginning.
+    // Most transactions take a few hundred polls. Many drops should happen near the start.
     let most = [2, 8, 32, 128, 512][dice.below(5)];
     1 + dice.below(most)
 }
@@ -114,7 +114,7 @@ async fn canceled_caller_leaves_order_and_reply_consistent(database: &TestDataba
     invariants::check(database).await;
 }
 
-/// Something that a caller might do, chosen by the dice.
+/// A random action of a caller.
 fn any_phase(store: &Store, payment: &Payment, dice: &mut Dice) -> Phase {
     let (store, payment) = (store.clone(), payment.clone());
     let order_id = payment.order.id.clone();
@@ -154,9 +154,9 @@ async fn concurrent_canceled_callers_leave_no_partial_work(database: &TestDataba
     for caller in callers {
         caller.await.expect("a caller");
     }
-    // Some phases may still run: what must hold does so after each commit.
+    // Some operations may still run. The invariants hold after each commit.
     invariants::check(database).await;
-    // Stripe sends what was not acknowledged again; whatever happened before, the orders end paid or as they ended.
+    // Stripe resends unacknowledged events. In the end, every order is paid or closed.
     for payment in &payments {
         apply(&store, &[payment.succeeded().after(9)]).await;
         let status = order(&store, &payment.order.id).await.status;

@@ -1,4 +1,4 @@
-//! Taking what is held.
+//! Tests of captures.
 
 use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
@@ -42,7 +42,7 @@ async fn repeated_capture_keeps_first_amount(database: &TestDatabase) {
     assert!(matches!(other, CaptureOutcome::OtherAmount(taken) if taken.minor() == 2500), "{other:?}");
     apply(&store, &[payment.succeeded().after(1)]).await;
     assert_eq!(status(&store, id).await, OrderStatus::Paid);
-    // Who heard no answer asks again, and finds it done.
+    // A caller that missed the first reply retries, and the capture is already complete.
     let CaptureOutcome::Recorded(done) = ask(&store, id, None).await else { panic!() };
     assert_eq!((done.task, done.attempt.capture), (None, Some(2500)));
     let more = ask(&store, id, Some(1000)).await;
@@ -94,7 +94,7 @@ async fn order_with_requested_capture_cannot_be_closed(database: &TestDatabase) 
     assert!(matches!(close().await, CloseOutcome::NotPossible(OrderStatus::Authorized)));
     store.withdraw_capture(payment.id.clone(), now()).await.expect("a commit");
     assert!(matches!(close().await, CloseOutcome::CloseFirst(_)));
-    // And what is being closed is not taken.
+    // A closing order can't be captured.
     let late = ask(&store, &payment.order.id, None).await;
     assert!(matches!(late, CaptureOutcome::NotPossible(OrderStatus::Authorized)), "{late:?}");
 }

@@ -1,4 +1,4 @@
-//! Ending orders unpaid.
+//! Tests of closing unpaid orders.
 
 use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
@@ -32,7 +32,7 @@ async fn order_without_attempt_closes_immediately(database: &TestDatabase) {
     let CloseOutcome::Done(ended) = ask(&store, &placed.id, CloseRequester::Holder).await else { panic!() };
     assert_eq!((ended.status, ended.version, ended.outcome_version), (OrderStatus::Canceled, 2, 2));
     assert_eq!(ended.updated_at, later(7));
-    // Asked again it is the same end.
+    // A repeated request returns the same result.
     let CloseOutcome::Done(again) = ask(&store, &placed.id, CloseRequester::Shop).await else { panic!() };
     assert_eq!(again, ended);
     assert_eq!(order(&store, &placed.id).await, ended);
@@ -41,7 +41,7 @@ async fn order_without_attempt_closes_immediately(database: &TestDatabase) {
     assert!(matches!(nobody, CloseOutcome::NotFound), "{nobody:?}");
 }
 
-/// What happens to a payment.
+/// An event of a payment.
 type Happening = fn(&Payment) -> PaymentEvent;
 
 async fn close_request_is_allowed_by_status_and_requester(database: &TestDatabase) {
@@ -70,7 +70,7 @@ async fn close_request_is_allowed_by_status_and_requester(database: &TestDatabas
                     assert!(!may, "{before:?} by {by:?}");
                     assert_eq!(status, before);
                     let attempt = store.attempt(payment.id).await.expect("a read").expect("an attempt");
-                    assert_eq!(attempt.task, None, "nothing was asked for");
+                    assert_eq!(attempt.task, None, "no attempt was begun");
                 }
                 other => panic!("{other:?}"),
             }
@@ -84,7 +84,7 @@ async fn order_closes_once_its_attempt_is_closed_at_stripe(database: &TestDataba
     let store = database.store().await;
     let payment = Payment::begin(&store).await;
     for _ in 0..2 {
-        // The PaymentIntent may be there though we do not know it: it is made (again, by the same key), then closed.
+        // The PaymentIntent may exist at Stripe. It is created again with the same key, then closed.
         let CloseOutcome::CloseFirst(attempt) = ask(&store, &payment.order.id, CloseRequester::Holder).await
         else {
             panic!()
@@ -139,7 +139,7 @@ async fn close_request_can_be_withdrawn(database: &TestDatabase) {
         assert_eq!(attempt.task, None);
     }
     apply(&store, &[payment.canceled()]).await;
-    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Pending, "nobody wants it to end");
+    assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Pending, "no close is requested");
     let begun = store.begin_attempt(new_attempt(&payment.order)).await.expect("an answer");
     assert!(matches!(begun, BeginAttemptOutcome::Recorded(_)), "{begun:?}");
     store.withdraw_close(id(OrderId::from_uuid), now()).await.expect("nothing to do");

@@ -1,4 +1,4 @@
-//! Whatever the order in which events come, and however often, an order ends in one and the same state.
+//! Tests that events in any order, with duplicates, lead to the same state.
 
 use futures_util::future::join_all;
 use quittance_domain::event::EventOutcome;
@@ -28,7 +28,7 @@ fn story(payment: &Payment) -> Vec<PaymentEvent> {
     ]
 }
 
-/// Every order in which so many things can come.
+/// Returns all permutations of `n` events.
 pub(crate) fn permutations(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![vec![]];
@@ -61,7 +61,7 @@ async fn every_permutation_applied_singly_converges(database: &TestDatabase) {
         let payment = Payment::begin(&store).await;
         let events = story(&payment);
         for index in &permutation {
-            // Each comes again at once.
+            // Each event arrives again immediately.
             for expected in [EventOutcome::Applied, EventOutcome::Duplicate] {
                 assert_eq!(apply(&store, &events[*index..=*index]).await, [expected]);
             }
@@ -86,7 +86,7 @@ async fn every_permutation_in_one_batch_converges(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-/// Every way in which each of four events can come twice: 2520 of them.
+/// Returns all arrangements in which each of four events comes twice: 2520.
 fn arrangements() -> Vec<Vec<usize>> {
     fn extend(prefix: &mut Vec<usize>, left: &mut [u8; 4], all: &mut Vec<Vec<usize>>) {
         if prefix.len() == 8 {
@@ -154,7 +154,7 @@ async fn unpaid_order_converges(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-/// Takes in batches at once by two stores, each batch by both.
+/// Applies batches concurrently through two stores, each batch through both.
 async fn race(stores: &[Store; 2], batches: Vec<Vec<Delivery>>) -> Vec<Result<Vec<EventOutcome>, Error>> {
     let applying = batches.into_iter().flat_map(|batch| {
         stores.iter().map(move |store| {
@@ -204,7 +204,7 @@ async fn two_processes_with_shuffled_events_converge(database: &TestDatabase) {
     concurrently(database, false).await;
 }
 
-/// On PostgreSQL only: a file has one lock, with which there is no deadlock.
+/// PostgreSQL only: a SQLite file has one lock, so it can't deadlock.
 #[test]
 fn deadlocked_transaction_is_retried() {
     run_on(Kind::Postgres, async |database| {
@@ -221,7 +221,7 @@ fn deadlocked_transaction_is_retried() {
             database.scalar_i64(waiting).await == 1
         })
         .await;
-        // The phase waits for longer, so it is the one that notices, and gives way.
+        // The store's transaction waits longer, so PostgreSQL aborts that one.
         other.execute(&lock(&first)).await;
         other.release().await;
         let outcomes = phase.await.expect("a task").expect("a commit after all");

@@ -1,4 +1,4 @@
-//! What is charged through a seller: only where it is ready, and only what is ours counts.
+//! Tests of payments through sellers.
 
 use quittance_domain::event::EventOutcome;
 use quittance_domain::history::Task;
@@ -36,7 +36,7 @@ async fn through(store: &Store, charge_type: ChargeType) -> Order {
     place_through(store, &seller).await
 }
 
-/// An order sold through a seller, with an attempt at paying it that Stripe has answered.
+/// Places an order through a seller and begins an attempt that Stripe has answered.
 async fn payment(store: &Store, charge_type: ChargeType) -> Payment {
     let payment = payment_on(store, through(store, charge_type).await).await;
     payment.is_answered(store, Mode::Test).await;
@@ -67,10 +67,13 @@ async fn attempt_through_unready_seller_is_refused(database: &TestDatabase) {
         assert_eq!((&seller_id, blockers), (&seller_terms.seller_id, vec![blocker]));
     }
     assert_eq!(rows(database, "payments").await, 0);
-    assert!(matches!(begin(&store, &ours).await, BeginAttemptOutcome::Recorded(_)), "what is ours is sold");
+    assert!(
+        matches!(begin(&store, &ours).await, BeginAttemptOutcome::Recorded(_)),
+        "the platform's own product can be sold"
+    );
     apply_seller_events(&store, &[SellerEvent::updated("acct_a", 9, account_state())]).await;
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Recorded(_)));
-    // Nor is a live attempt handed out any more.
+    // A live attempt isn't returned anymore either.
     assert!(matches!(begin(&store, &placed).await, BeginAttemptOutcome::Live(_)));
     apply_seller_events(&store, &[SellerEvent::new("acct_a", 10, AccountEvent::Deauthorized)]).await;
     let begun = begin(&store, &placed).await;
@@ -122,7 +125,7 @@ async fn payment_intent_made_by_seller_with_our_ids_is_ignored(database: &TestDa
     let begun = payment_on(&store, through(&store, ChargeType::Direct).await).await;
     let before = order(&store, &begun.order.id).await;
     let foreign = || PaymentEvent { payment_intent_id: "pi_foreign".to_owned(), ..begun.succeeded() };
-    // Before we know our own: neither the foreign one nor what may be ours is adopted by what an event says.
+    // Before our own PaymentIntent is known, no event makes the attempt adopt one.
     for event in [foreign(), begun.succeeded()] {
         assert_eq!(apply(&store, &[event]).await, [EventOutcome::Ignored(Mismatch::UnknownAttempt)]);
     }
@@ -130,11 +133,11 @@ async fn payment_intent_made_by_seller_with_our_ids_is_ignored(database: &TestDa
     begun.is_answered(&store, Mode::Test).await;
     let before = order(&store, &begun.order.id).await;
     assert_eq!(apply(&store, &[foreign()]).await, [EventOutcome::Ignored(Mismatch::OtherPaymentIntent)]);
-    // Nor does the platform's own PaymentIntent of that id pay for it.
+    // The platform's own PaymentIntent with this ID doesn't pay the order either.
     let own = PaymentEvent { account: Account::own(), ..begun.succeeded() };
     assert_eq!(apply(&store, &[own]).await, [EventOutcome::Ignored(Mismatch::WrongAccount)]);
     assert_eq!(order(&store, &begun.order.id).await, before);
-    // One of which the platform has not got its fee is looked at.
+    // A payment without the platform's fee goes under review.
     assert_eq!(apply(&store, &[begun.succeeded()]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &begun.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
@@ -171,7 +174,7 @@ async fn unreachable_attempt_allows_new_one_and_still_counts(database: &TestData
         .mark_attempt_unreachable(lost.id.clone(), "seller_disconnected".to_owned(), later(5))
         .await
         .expect("a commit");
-    assert_eq!(claim(&store, 5).await[0].work, SellerWork::Read, "whether it is so is asked at once");
+    assert_eq!(claim(&store, 5).await[0].work, SellerWork::Read, "the account is read immediately");
     let attempt = store.attempt(lost.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(attempt.task, None::<Task>);
     assert_eq!(attempt.attempt.refused.as_deref(), Some("seller_disconnected"));
@@ -179,10 +182,10 @@ async fn unreachable_attempt_allows_new_one_and_still_counts(database: &TestData
     let claimed = WorkClaim { now: later(100_000), lease_until: later(100_060), limit: 10 };
     assert!(store.claim_attempts(claimed).await.expect("a commit").is_empty());
     let second = payment_on(&store, lost.order.clone()).await;
-    // The account is back, and what was lost has succeeded.
+    // The account is reconnected, and the unreachable attempt has succeeded.
     assert_eq!(apply(&store, &[lost.succeeded().after(9)]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &lost.order.id).await, OrderStatus::Paid);
-    // What was paid can not be lost.
+    // A paid attempt can't become unreachable.
     store
         .mark_attempt_unreachable(lost.id.clone(), "seller_disconnected".to_owned(), later(10))
         .await
@@ -194,7 +197,7 @@ async fn unreachable_attempt_allows_new_one_and_still_counts(database: &TestData
     invariants::check(database).await;
 }
 
-/// Which orders are due to be looked at.
+/// Returns the orders whose checks are due.
 async fn due(store: &Store, seconds: i64) -> Vec<quittance_domain::id::OrderId> {
     let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 10 };
     store.claim_checks(claim).await.expect("a commit")
@@ -222,7 +225,7 @@ async fn reconnected_account_schedules_checks_of_unreachable_attempts(database: 
     let found = store.order_to_check(lost.order.id.clone()).await.expect("a read").expect("an order");
     store.record_check(found, later(4)).await.expect("a commit");
     assert!(due(&store, 5).await.is_empty(), "once");
-    // A look that is wanted earlier stands.
+    // An earlier check is kept.
     store.schedule_unreachable_refresh(Account::connected("acct_a"), later(6)).await.expect("a commit");
     store.schedule_unreachable_refresh(Account::connected("acct_a"), later(9)).await.expect("a commit");
     assert_eq!(due(&store, 6).await, std::slice::from_ref(&lost.order.id));
@@ -310,7 +313,7 @@ async fn refund_reverses_transfer_and_fee_by_default(database: &TestDatabase) {
             "{fee:?}"
         );
     }
-    // What came too much goes back by itself, as it came.
+    // A surplus is refunded automatically, with its transfer and fee.
     let first = payment(&store, ChargeType::Destination).await;
     store
         .mark_attempt_unreachable(first.id.clone(), "seller_disconnected".to_owned(), later(1))
@@ -334,7 +337,7 @@ async fn accounts_with_payments_are_backfilled_in_turn(database: &TestDatabase) 
     ] {
         let seller = connect(&store, account, charge_type).await;
         let placed = place_through(&store, &seller).await;
-        // On the third nothing was ever charged, and of the fourth nothing is on its account.
+        // The third seller has no payments, and the fourth's payment is on the platform's account.
         if account != "acct_c" {
             payment_on(&store, placed).await;
         }
@@ -356,7 +359,7 @@ async fn accounts_with_payments_are_backfilled_in_turn(database: &TestDatabase) 
     assert!(to_walk(9, 30).await.is_empty());
     assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
     assert_eq!(walk(a(), 61).await.expect("an answer"), Some(EventBackfill { seen_until: Some(later(0)) }));
-    // Who is not connected is not walked.
+    // Unlinked accounts aren't backfilled.
     apply_seller_events(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     assert!(to_walk(9, 70).await.is_empty());
     assert_eq!(to_walk(9, 121).await, ["acct_a"]);

@@ -1,4 +1,4 @@
-//! Charges that customers dispute.
+//! Tests of disputes.
 
 use quittance_domain::dispute::DisputeStatus::{self, Lost, NeedsResponse, UnderReview, Won};
 use quittance_domain::event::EventOutcome;
@@ -35,7 +35,7 @@ async fn dispute_is_published_and_listed(database: &TestDatabase) {
         (1, 1)
     );
     assert_eq!(published(database, "order.paid").await, 1);
-    // A dispute that was not seen to open was opened and decided.
+    // A dispute first seen when decided was both opened and decided.
     let other = Payment::begin(&store).await;
     apply(&store, &[other.succeeded()]).await;
     apply_one(&store, other.dispute("du_2", (Lost, 1))).await;
@@ -82,7 +82,7 @@ async fn dispute_decisions_are_published_once(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.succeeded()]).await;
     let order_id = &payment.order.id;
-    // A bank decides, and decides again; what it said first comes late, and everything more than once.
+    // A bank decides twice. The first decision arrives late, and every event arrives more than once.
     let seen: [(DisputeStatus, i64, OrderStatus, i64); 8] = [
         (NeedsResponse, 1, OrderStatus::Disputed, 0),
         (Lost, 2, OrderStatus::ChargedBack, 1),

@@ -1,4 +1,4 @@
-//! Taking events in.
+//! Tests of applying events.
 
 use bytes::Bytes;
 use quittance_domain::event::{Event, EventContent, EventOutcome};
@@ -20,7 +20,7 @@ on_both_databases! {
     failed_event_is_stored,
     failed_event_counts_once_replayed,
     paid_order_stays_paid,
-    success_after_cancelation_counts,
+    success_after_canceled_event_counts,
     each_failure_is_published_once,
     clearing_old_payloads_keeps_everything_else,
 }
@@ -55,7 +55,7 @@ async fn event_is_stored_with_original_bytes(database: &TestDatabase) {
     assert_eq!(row(&applied.id).await, expected);
     assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
     assert_eq!(database.payload(&applied.id).await.expect("a row"), applied.payload());
-    // What came first stays.
+    // The first bytes are kept.
     let again = Delivery { payload: Bytes::from_static(b"{}"), ..unhandled.clone() };
     assert_eq!(store.apply(vec![again]).await.expect("a commit"), [EventOutcome::Duplicate]);
     assert_eq!(database.payload("evt_1").await.expect("a row"), unhandled.payload);
@@ -139,13 +139,13 @@ async fn paid_order_stays_paid(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-async fn success_after_cancelation_counts(database: &TestDatabase) {
+async fn success_after_canceled_event_counts(database: &TestDatabase) {
     let store = database.store().await;
     let first = Payment::begin(&store).await;
     apply(&store, &[first.canceled()]).await;
     let second = payment_on(&store, first.order.clone()).await;
     apply(&store, &[second.created()]).await;
-    // Stripe never says so, but if it did, money would have come.
+    // Stripe never sends this. If it did, the payment would have succeeded.
     assert_eq!(apply(&store, &[first.succeeded()]).await, [EventOutcome::Applied]);
     assert_eq!(status(&store, &first.order.id).await, OrderStatus::Paid);
 }
@@ -196,14 +196,14 @@ async fn clearing_old_payloads_keeps_everything_else(database: &TestDatabase) {
     store.apply(vec![unreadable.clone()]).await.expect("a commit");
 
     let forget = async |seconds| store.clear_event_payloads(later(seconds), 1).await.expect("a commit");
-    assert_eq!(forget(-20).await, 0, "nothing came before that");
+    assert_eq!(forget(-20).await, 0, "no event is older");
     assert_eq!((forget(0).await, forget(0).await, forget(0).await), (1, 1, 0), "the oldest first, each once");
     for (id, kept) in [(&first.id, false), (&second.id, false), (&young.id, true), (&"evt_odd".into(), true)]
     {
         let payload = database.payload(id).await.expect("a row");
         assert_eq!(!payload.is_empty(), kept, "{id}");
     }
-    // That they came is known, and what became of them.
+    // The events and their outcomes are still known.
     assert_eq!(apply(&store, &[second]).await, [EventOutcome::Duplicate]);
     let told = "SELECT outcome AS value FROM inbox ORDER BY event_id";
     let mut outcomes = database.texts(told).await;

@@ -1,4 +1,4 @@
-//! Orders whose time is over, and looking at orders again.
+//! Tests of expiry and scheduled checks.
 
 use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::OrderId;
@@ -41,7 +41,7 @@ async fn look_at(store: &Store, id: &OrderId) -> OrderToCheck {
 async fn due(store: &Store, seconds: i64) -> Vec<OrderId> {
     let claim = WorkClaim { now: later(seconds), lease_until: later(seconds + 60), limit: 100 };
     let mut ids = store.claim_checks(claim).await.expect("a commit");
-    // Several may be due at the same time.
+    // Several orders may be due at the same time.
     ids.sort();
     ids
 }
@@ -104,7 +104,7 @@ async fn order_with_processing_payment_does_not_expire(database: &TestDatabase) 
             "{request_params:?}"
         );
     }
-    // Who asked for another end gets that one.
+    // A canceled order stays canceled.
     let payment = Payment::begin(&store).await;
     let id = payment.order.id.clone();
     store
@@ -117,7 +117,7 @@ async fn order_with_processing_payment_does_not_expire(database: &TestDatabase) 
     assert_eq!(status(&store, &id).await, OrderStatus::Canceled);
 }
 
-/// An order of the last two of a product that has expired, and whose payment is about to succeed nevertheless.
+/// Places and expires an order of the last two units of a product, whose payment is about to succeed.
 async fn expired(store: &Store) -> Payment {
     let payment = payment_on(store, place_counted(store, 2).await).await;
     store.refuse_attempt(payment.id.clone(), "api_error".into(), now()).await.expect("a commit");
@@ -135,7 +135,7 @@ async fn payment_after_expiry_takes_stock_again(database: &TestDatabase) {
     assert_eq!((published(database, "order.expired").await, published(database, "order.paid").await), (1, 1));
     let decisions = "SELECT kind || ' ' || subject AS value FROM decisions WHERE kind = 'restocked'";
     assert_eq!(database.texts(decisions).await, ["restocked taken"]);
-    // Where nothing was counted, nothing can be missing.
+    // Products without counted stock are always available.
     let uncounted = payment_on(&store, place(&store).await).await;
     store.refuse_attempt(uncounted.id.clone(), "api_error".into(), now()).await.expect("a commit");
     expire(&store, &uncounted.order.id, EXPIRY_S).await;
@@ -151,7 +151,7 @@ async fn payment_after_expiry_without_stock_is_reviewed(database: &TestDatabase)
     let faster = store.place_order(new_order(&product.expect("a product")), None).await.expect("an answer");
     let PlaceOrderOutcome::Done(faster) = faster else { panic!() };
     apply(&store, &[payment.succeeded()]).await;
-    // It is decided for good, also when the goods come back.
+    // The decision is final, even if stock is released later.
     store
         .request_close(faster.id, CloseReason::Canceled, CloseRequester::Shop, now())
         .await
@@ -170,8 +170,8 @@ async fn due_orders_are_claimed_once(database: &TestDatabase) {
     let placed = place(&store).await;
     assert!(due(&store, EXPIRY_S - 1).await.is_empty());
     assert_eq!(due(&store, EXPIRY_S).await, std::slice::from_ref(&placed.id));
-    assert!(due(&store, EXPIRY_S + 59).await.is_empty(), "somebody is at it");
-    assert_eq!(due(&store, EXPIRY_S + 60).await, [placed.id], "whoever was at it is gone");
+    assert!(due(&store, EXPIRY_S + 59).await.is_empty(), "another worker holds the lease");
+    assert_eq!(due(&store, EXPIRY_S + 60).await, [placed.id], "the lease has expired");
     let found = look_at(&store, &place(&store).await.id).await;
     assert!(found.attempts.is_empty());
 }
@@ -182,7 +182,7 @@ async fn next_check_depends_on_order_state(database: &TestDatabase) {
     let (paid, flying) = (Payment::begin(&store).await, Payment::begin(&store).await);
     apply(&store, &[paid.succeeded(), flying.processing()]).await;
     let due_then = due(&store, EXPIRY_S).await;
-    assert_eq!(due_then, [paid.order.id.clone(), flying.order.id.clone()], "what is paid keeps its time");
+    assert_eq!(due_then, [paid.order.id.clone(), flying.order.id.clone()], "a paid order keeps its expiry");
     for id in due_then {
         let found = look_at(&store, &id).await;
         store.record_check(found, later(EXPIRY_S)).await.expect("a commit");
@@ -190,7 +190,7 @@ async fn next_check_depends_on_order_state(database: &TestDatabase) {
     assert_eq!(database.scalar_i64(&format!("{check} WHERE id = '{}'", paid.order.id)).await, 1);
     assert!(due(&store, EXPIRY_S + HOUR - 1).await.is_empty());
     assert_eq!(due(&store, EXPIRY_S + HOUR).await, [flying.order.id]);
-    // A refund on its way is asked for after a while.
+    // A pending refund is checked after a while.
     let refund = paid.refund("re_1", None, 100, (RefundStatus::Pending, 1));
     apply_one(&store, refund).await;
     assert!(due(&store, 6 * HOUR - 1).await.iter().all(|id| *id != paid.order.id));
@@ -198,14 +198,14 @@ async fn next_check_depends_on_order_state(database: &TestDatabase) {
     let found = look_at(&store, &paid.order.id).await;
     store.record_check(found, later(6 * HOUR)).await.expect("a commit");
     assert!(due(&store, 12 * HOUR).await.contains(&paid.order.id));
-    // One that could be paid until its time is over is looked at then.
+    // A payable order is checked when it expires.
     let open = place(&store).await;
     let found = look_at(&store, &open.id).await;
     store.record_check(found, now()).await.expect("a commit");
     assert!(due(&store, EXPIRY_S).await.contains(&open.id));
 }
 
-/// By the clock of another process it may be wished for in what is the future here.
+/// Another process's clock may be ahead, so its check may lie in this process's future.
 async fn check_scheduled_during_check_is_kept(database: &TestDatabase) {
     let store = database.store().await;
     for ahead in [-5, 5] {

@@ -1,4 +1,4 @@
-//! Idempotency keys.
+//! Tests of idempotency keys.
 
 use futures_util::future::join_all;
 use quittance_domain::id::{OrderId, PaymentId};
@@ -71,7 +71,7 @@ async fn key_with_other_request_is_mismatch(database: &TestDatabase) {
     let claim = claim(&store, idempotent_request("a")).await;
     let other =
         || IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..idempotent_request("a") };
-    // In flight, after its lease, and after its answer: another request does not get this key.
+    // In progress, after its lease, and after its reply, the key rejects other requests.
     assert!(matches!(store.claim_key(other()).await, Ok(ClaimKeyOutcome::Mismatch)));
     assert!(matches!(store.claim_key(at(61, other())).await, Ok(ClaimKeyOutcome::Mismatch)));
     store.complete_key(claim, reply(None)).await.expect("a commit");
@@ -141,7 +141,7 @@ async fn released_key_can_be_claimed_again(database: &TestDatabase) {
     let first = claim(&store, idempotent_request("a")).await;
     store.release_key(first.clone()).await.expect("a commit");
     store.release_key(first).await.expect("nothing to do");
-    // Its request came to nothing, so another one may have the key.
+    // The request failed, so another one may claim the key.
     claim(
         &store,
         IdempotentRequest { fingerprint: "POST /v1/orders 2".to_owned(), ..idempotent_request("a") },
@@ -162,7 +162,7 @@ async fn key_is_completed_or_released_only_with_its_claim(database: &TestDatabas
     ));
     store.complete_key(held.clone(), reply(None)).await.expect("a commit");
     store.release_key(held.clone()).await.expect("nothing to do");
-    // Who did the work may say more exactly what came of it.
+    // The worker may replace the stored reply.
     let exact = Reply { status: 202, ..reply(None) };
     store.complete_key(held, exact.clone()).await.expect("a commit");
     assert!(
@@ -170,7 +170,7 @@ async fn key_is_completed_or_released_only_with_its_claim(database: &TestDatabas
     );
 }
 
-/// Claims a key by many requests at once: how many are new, and how many in flight.
+/// Claims a key concurrently. Returns how many claims are new and how many are in progress.
 async fn claim_at_once(database: &TestDatabase, request: IdempotentRequest) -> (usize, usize) {
     let stores = [database.store().await, database.store().await];
     let claims = (0..50).map(|number| {

@@ -1,12 +1,12 @@
-//! What must hold in the database whatever has happened.
+//! Invariants of the database.
 
 use quittance_test_support::TestDatabase;
 
-/// What an order is that was paid, whatever became of the money since.
+/// The statuses of a paid order, including later refunds and disputes.
 const WAS_PAID: &str = "status IN ('paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back')";
 const PAID: &str = "kind = 'order.paid' AND subject = ''";
 
-/// Asserts what must hold whatever has happened.
+/// Asserts all invariants.
 pub(crate) async fn check(database: &TestDatabase) {
     let paid = format!("(SELECT count(*) FROM outbox WHERE order_id = orders.id AND {PAID})");
     let created = "(SELECT count(*) FROM outbox WHERE order_id = orders.id AND kind = 'order.created')";
@@ -15,16 +15,16 @@ pub(crate) async fn check(database: &TestDatabase) {
     let captured = "(SELECT capture FROM payments WHERE id = current_payment_id)";
     let current = "(SELECT count(*) FROM payments WHERE order_id = orders.id AND id = current_payment_id)";
     for (broken, rows) in [
-        ("an order was told as paid twice", format!("orders WHERE {paid} > 1")),
-        ("an order is paid and nobody was told", format!("orders WHERE {WAS_PAID} AND {paid} = 0")),
-        ("an order was told as paid and is not", format!("orders WHERE NOT ({WAS_PAID}) AND {paid} > 0")),
+        ("an order was published as paid twice", format!("orders WHERE {paid} > 1")),
+        ("a paid order has no event", format!("orders WHERE {WAS_PAID} AND {paid} = 0")),
+        ("an unpaid order was published as paid", format!("orders WHERE NOT ({WAS_PAID}) AND {paid} > 0")),
         ("a paid order has no accepted success", format!("orders WHERE {WAS_PAID} AND {accepted} <> 1")),
         (
-            "a paid order has not all its money, or what was captured of it",
+            "a paid order lacks its total or captured amount",
             format!("orders WHERE {WAS_PAID} AND amount_paid <> coalesce({captured}, amount_total)"),
         ),
         ("an unpaid order has money", format!("orders WHERE NOT ({WAS_PAID}) AND amount_paid <> 0")),
-        ("more went back than came", "orders WHERE amount_refunded > amount_paid".into()),
+        ("more was refunded than paid", "orders WHERE amount_refunded > amount_paid".into()),
         (
             "a refund is neither sent nor to be sent",
             "refunds WHERE (stripe_refund_id IS NULL AND refused IS NULL) <> (resume_at IS NOT NULL)".into(),
@@ -35,7 +35,7 @@ pub(crate) async fn check(database: &TestDatabase) {
                 .into(),
         ),
         (
-            "an order has refunds or disputes, and does not say so",
+            "an order with refunds or disputes isn't marked",
             "orders WHERE NOT has_refunds_or_disputes \
              AND id IN (SELECT order_id FROM refunds UNION SELECT order_id FROM disputes)"
                 .into(),
@@ -52,11 +52,11 @@ pub(crate) async fn check(database: &TestDatabase) {
         ),
         ("a version was settled that is to come", "orders WHERE outcome_version > version".into()),
         (
-            "something was told of a version to come",
+            "an event has a future order version",
             "outbox JOIN orders ON orders.id = outbox.order_id WHERE sequence > version".into(),
         ),
         (
-            "something was told of a seller's version to come",
+            "an event has a future seller version",
             "outbox JOIN sellers ON sellers.id = outbox.seller_id WHERE sequence > version".into(),
         ),
         (

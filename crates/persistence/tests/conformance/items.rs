@@ -1,4 +1,4 @@
-//! Changing what an order is of.
+//! Tests of changing an order's items.
 
 use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::history::Task;
@@ -62,7 +62,7 @@ async fn item_change_exchanges_stock(database: &TestDatabase) {
     let placed = place_counted(&store, 5).await;
     let pot = store.product(placed.lines[0].product_id.clone()).await.expect("a read").expect("a product");
     let cup = stored(&store, Some(1)).await;
-    // Of the five it has two already.
+    // The order already holds two of the five units.
     let ChangeOrderOutcome::Done(_) = change(&store, &placed.id, &[(&pot, 4), (&cup, 1), (&pot, 1)]).await
     else {
         panic!()
@@ -137,7 +137,7 @@ async fn item_change_of_closed_order_is_refused(database: &TestDatabase) {
     }
 }
 
-/// It was out of reach, the items were changed, and now it is heard of again.
+/// The attempt was unreachable when the items changed, and then an event reports it.
 async fn success_of_refused_attempt_at_old_price_is_reviewed(database: &TestDatabase) {
     let store = database.store().await;
     let cup = stored(&store, None).await;

@@ -1,4 +1,4 @@
-//! What every phase of the store promises, on both databases.
+//! Conformance tests of the store. Each runs on both databases.
 
 mod attempt_claims;
 mod attempts;
@@ -42,7 +42,7 @@ use quittance_domain::order::{Order, OrderStatus};
 use quittance_persistence::{Delivery, IdempotentRequest, Store, StoreConfig};
 use quittance_test_support::{MoneyEvent, PaymentEvent, SellerEvent, TestDatabase, later, now};
 
-/// The order as it is now.
+/// Returns the current order.
 async fn order(store: &Store, id: &OrderId) -> Order {
     store.order(id.clone()).await.expect("a read").expect("an order")
 }
@@ -51,24 +51,24 @@ async fn status(store: &Store, id: &OrderId) -> OrderStatus {
     order(store, id).await.status
 }
 
-/// Takes events in, all in one transaction.
+/// Applies events in one transaction.
 async fn apply(store: &Store, events: &[PaymentEvent]) -> Vec<EventOutcome> {
     let deliveries: Vec<Delivery> = events.iter().map(PaymentEvent::delivery).collect();
     store.apply(deliveries).await.expect("a commit")
 }
 
-/// Takes an event about a Checkout Session, a refund or a dispute in.
+/// Applies an event about a Checkout Session, a refund or a dispute.
 async fn apply_one(store: &Store, event: impl Into<MoneyEvent>) -> EventOutcome {
     let outcomes = store.apply(vec![event.into().delivery()]).await.expect("a commit");
     outcomes[0]
 }
 
-/// How often this was told to the shop's systems, over all orders.
+/// Returns how many events of this type were published, over all orders.
 async fn published(database: &TestDatabase, kind: &str) -> i64 {
     database.scalar_i64(&format!("SELECT count(*) FROM outbox WHERE kind = '{kind}'")).await
 }
 
-/// Takes events about sellers in, all in one transaction.
+/// Applies seller events in one transaction.
 async fn apply_seller_events(store: &Store, events: &[SellerEvent]) -> Vec<EventOutcome> {
     store.apply(events.iter().map(SellerEvent::delivery).collect()).await.expect("a commit")
 }
@@ -77,14 +77,14 @@ async fn rows(database: &TestDatabase, table: &str) -> i64 {
     database.scalar_i64(&format!("SELECT count(*) FROM {table}")).await
 }
 
-/// A store whose configuration differs from what tests usually have.
+/// Opens a store with a changed configuration.
 async fn store_with(database: &TestDatabase, change: impl FnOnce(&mut StoreConfig)) -> Store {
     let mut config = database.config();
     change(&mut config);
     Store::open(config).await.expect("a store")
 }
 
-/// A request with an idempotency key that is worked on for a minute.
+/// Returns a request with an idempotency key and a lease of one minute.
 fn idempotent_request(key: &str) -> IdempotentRequest {
     IdempotentRequest {
         scope: "public".to_owned(),
@@ -96,7 +96,7 @@ fn idempotent_request(key: &str) -> IdempotentRequest {
     }
 }
 
-/// Small deterministic choices, by `SplitMix64`.
+/// A small deterministic random generator (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -108,7 +108,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this.
+    /// Returns a number below this limit.
     fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).expect("it is below a usize")
     }
@@ -120,7 +120,7 @@ impl Dice {
     }
 }
 
-/// Whether big matrices run whole.
+/// Reports whether to run large test matrices completely.
 fn exhaustive() -> bool {
     std::env::var("QUITTANCE_EXHAUSTIVE").is_ok_and(|value| value == "1")
 }

@@ -1,4 +1,4 @@
-//! What is given to whoever is to come back from Stripe is used once, by them, in time.
+//! Tests of OAuth states.
 
 use futures_util::future::join_all;
 use quittance_persistence::{ConsumeStateOutcome, Store};

@@ -1,4 +1,4 @@
-//! Taking in what Stripe answers.
+//! Tests of applying Stripe's answers.
 
 use quittance_domain::history::{CloseReason, Task};
 use quittance_domain::id::PaymentId;
@@ -25,7 +25,7 @@ async fn apply_observation(store: &Store, payment: &Payment, seen: Observation) 
     store.apply_observation(payment.id.clone(), seen, None, None, later(5)).await.expect("a commit")
 }
 
-/// What an answer of Stripe's to our own call says: like an event, but without one.
+/// Returns an observation from Stripe's answer to our own call: like an event's, but without an event.
 fn answer(event: &PaymentEvent) -> Observation {
     let mut seen = event.observation();
     seen.fact.provenance.event.clear();
@@ -52,7 +52,7 @@ async fn answer_reveals_payment_intent_id(database: &TestDatabase) {
     assert_eq!(seen.version, payment.order.version + 2, "the attempt, then its PaymentIntent");
     assert_eq!(seen.updated_at, later(5));
     assert_eq!(order(&store, &payment.order.id).await, seen);
-    // The same once more is no news.
+    // The same answer again changes nothing.
     let ObserveOutcome::Merged(again, _) =
         apply_observation(&store, &payment, answer(&payment.created())).await
     else {
@@ -101,7 +101,7 @@ async fn answer_about_other_payment_intent_is_mismatch(database: &TestDatabase) 
         );
     }
     assert_eq!(order(&store, &payment.order.id).await, before);
-    // An attempt without a PaymentIntent adopts only one that names it.
+    // An attempt without a PaymentIntent adopts only one whose metadata names it.
     let other = Payment::begin(&store).await;
     let nameless = Observation { payment_id: None, ..answer(&other.created()) };
     let observed = apply_observation(&store, &other, nameless).await;
@@ -159,7 +159,7 @@ async fn details_update_is_due_until_stripe_has_latest(database: &TestDatabase) 
             .expect("a commit");
         task(&store, &payment).await
     };
-    assert_eq!(tell(2).await, Some(Task::UpdateDetails), "they were changed once more meanwhile");
+    assert_eq!(tell(2).await, Some(Task::UpdateDetails), "the details changed again meanwhile");
     assert_eq!(tell(3).await, None);
     assert_eq!(tell(1).await, None, "an answer that comes late tells nothing");
     let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
@@ -177,7 +177,7 @@ async fn refused_details_update_is_skipped(database: &TestDatabase) {
     assert_eq!(order(&store, &payment.order.id).await, before, "the customer does not see that");
     change_email(&store, &payment, "b@example.com").await;
     assert_eq!(task(&store, &payment).await, Some(Task::UpdateDetails));
-    // What is wanted at the end comes before what else is to be told.
+    // Closing comes before updating details.
     let (order_id, by) = (payment.order.id.clone(), CloseRequester::Shop);
     store.request_close(order_id, CloseReason::Canceled, by, now()).await.expect("an answer");
     assert_eq!(task(&store, &payment).await, Some(Task::Close));

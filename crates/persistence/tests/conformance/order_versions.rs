@@ -1,4 +1,4 @@
-//! How those who wait for an order learn that something happened.
+//! Tests of order versions, which wake waiting clients.
 
 use quittance_domain::history::CloseReason;
 use quittance_domain::id::OrderId;
@@ -27,7 +27,7 @@ async fn version_grows_with_visible_changes_only(database: &TestDatabase) {
     let event = payment.created();
     apply(&store, std::slice::from_ref(&event)).await;
     let (seen, _) = pulse(&store, &payment.order.id).await;
-    // A repetition, another event that says the same, and one that is none of ours.
+    // A duplicate, another event with the same content, and an unknown event.
     let same = PaymentEvent { id: "evt_other".into(), ..event.clone() };
     let foreign =
         PaymentEvent { id: "evt_foreign".into(), payment_intent_id: "pi_x".into(), ..event.clone() };

@@ -1,4 +1,4 @@
-//! Reading and changing orders.
+//! Tests of reading and changing orders.
 
 use quittance_domain::catalog::Metadata;
 use quittance_domain::id::OrderId;
@@ -107,7 +107,7 @@ async fn order_is_found_by_payment_intent(database: &TestDatabase) {
         assert_eq!(shown.status.as_str(), "requires_payment_method");
     }
 
-    // An older attempt is shown as it is, beside the order as it is.
+    // An older attempt is shown with the current order.
     apply(&store, &[one.canceled()]).await;
     let next = payment_on(&store, one.order.clone()).await;
     apply(&store, &[next.succeeded()]).await;
@@ -153,7 +153,7 @@ async fn order_change_keeps_other_fields(database: &TestDatabase) {
     assert_eq!(after.customer, Customer { email: expected.customer.email, name: None, reference: None });
     let after = changed(&store, OrderChange { shipping: Some(shipping()), ..change(&before.id, 3) }).await;
     assert_eq!((after.shipping.as_ref(), after.details_version), (Some(&shipping()), 4));
-    // The shop's own words are none of Stripe's business.
+    // Stripe doesn't receive the shop's metadata.
     let words = Metadata::from([("a".to_owned(), "b".to_owned())]);
     let after = changed(&store, OrderChange { metadata: Some(words.clone()), ..change(&before.id, 4) }).await;
     assert_eq!((&after.metadata, after.details_version), (&words, 4));

@@ -1,4 +1,4 @@
-//! From the outbox to deliveries: published once, taken on by one, in the order of their order.
+//! Tests of publishing and delivering: each event once, each delivery by one worker, in message order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(crate) async fn endpoint(store: &Store, patterns: &[&str]) -> WebhookEndpoin
     store.insert_webhook_endpoint(new_endpoint(patterns), None).await.expect("a commit").id
 }
 
-/// Writes a row as a change to an order does.
+/// Inserts an outbox row, as a change of an order does.
 pub(crate) async fn write(database: &TestDatabase, order_id: &OrderId, kind: &str, sequence: i64) -> String {
     let message_id = id(MessageId::from_uuid).to_string();
     write_as(database, &message_id, order_id, kind, sequence).await;
@@ -85,7 +85,7 @@ pub(crate) async fn publish(store: &Store) -> usize {
     store.publish(100, renderer(), now()).await.expect("a commit")
 }
 
-/// An order of whose placing everybody was told before.
+/// Places an order whose `order.created` event is already published.
 async fn known_order(store: &Store) -> OrderId {
     let order = place(store).await;
     publish(store).await;
@@ -154,7 +154,7 @@ async fn each_event_is_published_once(database: &TestDatabase) {
     let to: Vec<_> = told.deliveries.iter().map(|delivery| delivery.endpoint_id.clone()).collect();
     assert_eq!((told.sequence, to), (Some(2), vec![all, paid]));
     assert_eq!((rows(database, "messages").await, rows(database, "deliveries").await), (2, 3));
-    // Whoever comes later was not told.
+    // A later endpoint doesn't get the message.
     let late = endpoint(&store, &["*"]).await;
     assert_eq!(publish(&store).await, 0);
     assert!(claim(&store, &late).await.is_empty());
@@ -171,7 +171,7 @@ async fn concurrent_publishers_publish_each_event_once(database: &TestDatabase) 
         tokio::spawn(async move { store.publish(7, renderer(), now()).await.expect("a commit") })
     });
     let together: usize = join_all(announcing).await.into_iter().map(|made| made.expect("a task")).sum();
-    // Those who found another at it left it to that one, so some may be left.
+    // Publishers that found the lock taken did nothing, so some events may be left.
     let mut left = 0;
     while store_has_more(&stores[1]).await {
         left += publish(&stores[1]).await;
@@ -235,7 +235,7 @@ async fn full_batch_includes_all_events_of_its_orders(database: &TestDatabase) {
     let to = endpoint(&store, &["*"]).await;
     let order = known_order(&store).await;
     claim(&store, &to).await;
-    // The second was written by a process whose clock is behind.
+    // A process with a slow clock wrote the second event.
     let (early_id, late_id) = (id(MessageId::from_uuid).to_string(), id(MessageId::from_uuid).to_string());
     write_as(database, &late_id, &order, "order.processing", 2).await;
     write_as(database, &early_id, &order, "order.paid", 3).await;
@@ -259,7 +259,7 @@ async fn first_attempts_keep_message_order(database: &TestDatabase) {
     let of_order = first.iter().find(|delivery| delivery.payload.contains(order.id.as_str())).expect("it");
     assert!(first.iter().any(|delivery| delivery.payload.contains(stranger.id.as_str())));
     record(&store, vec![ended(of_order, AttemptOutcome::Refused)]).await;
-    // It failed, and is tried again later; that does not keep the next one.
+    // The first attempt failed and will be retried. The next message doesn't wait for that.
     let next = claim(&store, &to).await;
     assert_eq!(ids(&next), [second.as_str()]);
     record(&store, vec![ended(&next[0], AttemptOutcome::Delivered)]).await;
@@ -297,7 +297,7 @@ async fn due_delivery_is_claimed_by_one_worker(database: &TestDatabase) {
     let mut taken = HashSet::new();
     let first: Vec<_> =
         join_all(claims).await.into_iter().flat_map(|claimed| claimed.expect("a task")).collect();
-    // Those that others held at that moment were passed over, so some may be left.
+    // A claim skips rows that another worker has locked, so some may be left.
     for delivery in first.into_iter().chain(claim(&stores[1], &to).await) {
         assert!(taken.insert(delivery.message_id.clone()), "{} was taken twice", delivery.message_id);
     }
@@ -313,7 +313,7 @@ async fn result_after_lost_lease_is_ignored(database: &TestDatabase) {
     assert!(claim_at(&store, &to, later(59), 9).await.is_empty(), "it is being worked on");
     assert_eq!(store.outbound_work(later(59)).await.expect("a read").due, []);
     let next = claim_at(&store, &to, later(60), 9).await;
-    assert_eq!(ids(&next), ids(&slow), "whoever had it is gone");
+    assert_eq!(ids(&next), ids(&slow), "the lease has expired");
     let id = slow[0].message_id.to_string();
     assert_eq!(
         record(&store, vec![ended(&slow[0], AttemptOutcome::Gone)]).await,
@@ -342,7 +342,7 @@ async fn released_delivery_is_claimable_immediately(database: &TestDatabase) {
     let second = claim(&store, &to).await;
     assert_eq!(ids(&second), ids(&first));
     let_go(&first).await;
-    assert!(claim(&store, &to).await.is_empty(), "only who has it may let it go");
+    assert!(claim(&store, &to).await.is_empty(), "only the claim's owner may release it");
 }
 
 async fn claim_is_limited_to_wanted_endpoints(database: &TestDatabase) {

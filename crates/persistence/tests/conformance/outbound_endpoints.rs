@@ -1,4 +1,4 @@
-//! Endpoints of the shop's own systems, and what is sent to them once more or never again.
+//! Tests of webhook endpoints, resending, and deleting messages.
 
 use quittance_domain::id::WebhookEndpointId;
 use quittance_domain::outbound::{AttemptOutcome, DeliveryState, DisabledReason};
@@ -118,7 +118,7 @@ async fn disabled_endpoint_receives_nothing_until_enabled(database: &TestDatabas
     assert!(claim(&store, &to).await.is_empty());
     assert_eq!(store.outbound_backlog().await.expect("a read").pending, 0);
     change(&store, &to, enabled(true)).await;
-    assert_eq!(claim(&store, &to).await.len(), 1, "what it was told of before; not what came meanwhile");
+    assert_eq!(claim(&store, &to).await.len(), 1, "it gets earlier messages, but none from meanwhile");
 }
 
 async fn endpoint_failing_for_days_is_disabled_and_reported(database: &TestDatabase) {
@@ -145,7 +145,7 @@ async fn endpoint_failing_for_days_is_disabled_and_reported(database: &TestDatab
     assert!(matches!(resent, Ok(ResendOutcome::Disabled)));
     assert_eq!(store.outbound_work(days).await.expect("a read").due, [other.clone(), deaf.clone()]);
     let heard = claim(&store, &deaf).await;
-    assert_eq!(heard.len(), 1, "it does not want to hear of endpoints");
+    assert_eq!(heard.len(), 1, "it doesn't subscribe to endpoint events");
     let heard = claim_at(&store, &other, days, 9).await;
     let news = heard.iter().find(|delivery| delivery.kind == "webhook_endpoint.disabled").expect("news");
     assert!(news.payload.ends_with(bad.as_str()), "{}", news.payload);
@@ -162,7 +162,7 @@ async fn endpoint_answering_gone_is_disabled_immediately(database: &TestDatabase
     let told = message(&store, first[0].message_id.as_str()).await;
     assert_eq!(told.deliveries[0].state, DeliveryState::Failed);
     assert_eq!(rows(database, "messages WHERE kind = 'webhook_endpoint.disabled'").await, 1);
-    assert_eq!(rows(database, "deliveries").await, 1, "it is not told of itself");
+    assert_eq!(rows(database, "deliveries").await, 1, "it gets no message about itself");
 }
 
 async fn success_resets_endpoint_failure_state(database: &TestDatabase) {
@@ -236,7 +236,7 @@ async fn message_can_be_resent(database: &TestDatabase) {
     assert_eq!(
         (&claimed[0].payload, claimed[0].attempts_since_resend),
         (&sent[0].payload, 0),
-        "the same bytes, tried anew"
+        "the same bytes, with a reset count"
     );
     record(&store, vec![ended(&claimed[0], AttemptOutcome::Delivered)]).await;
     assert_eq!(message(&store, sent[0].message_id.as_str()).await.deliveries[0].attempts, 2);
@@ -325,8 +325,8 @@ async fn deleted_messages_are_not_published_again(database: &TestDatabase) {
     for table in ["messages", "deliveries", "delivery_attempts"] {
         assert_eq!(rows(database, table).await, 0, "{table}");
     }
-    assert_eq!(publish(&store).await, 0, "it was told");
-    // What happens later is still told.
+    assert_eq!(publish(&store).await, 0, "it was published");
+    // Later events are still published.
     apply(&store, &[payment.succeeded()]).await;
     assert_eq!(publish(&store).await, 1);
 }

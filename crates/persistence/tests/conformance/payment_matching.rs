@@ -1,4 +1,4 @@
-//! Which events count, and what a success must have.
+//! Tests of which events count, and of the requirements for a success.
 
 use quittance_domain::event::EventOutcome;
 use quittance_domain::id::PaymentId;
@@ -75,7 +75,7 @@ async fn event_of_unknown_attempt_is_ignored(database: &TestDatabase) {
             [EventOutcome::Ignored(expected)],
             "{event:?}"
         );
-        // It is kept, with why it does not count.
+        // The inbox stores the reason why it doesn't count.
         let sql =
             format!("SELECT outcome || ' ' || reason AS value FROM inbox WHERE event_id = '{}'", event.id);
         assert_eq!(database.texts(&sql).await, [format!("ignored {}", expected.as_str())]);
@@ -132,11 +132,11 @@ async fn payment_intent_with_lost_id_is_adopted(database: &TestDatabase) {
     assert_eq!(apply(&store, &[payment.processing()]).await, [EventOutcome::Applied]);
     let attempt = store.attempt(payment.id.clone()).await.expect("a read").expect("an attempt");
     assert_eq!(attempt.attempt.payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
-    assert_eq!(attempt.task, None, "there is nothing left to make");
-    // From now on it is this one and no other.
+    assert_eq!(attempt.task, None, "the PaymentIntent exists already");
+    // The attempt keeps this PaymentIntent.
     let second = PaymentEvent { payment_intent_id: "pi_second".into(), ..payment.succeeded() };
     assert_eq!(apply(&store, &[second]).await, [EventOutcome::Ignored(Mismatch::OtherPaymentIntent)]);
-    // Of two in one batch that both would be adopted, one is.
+    // If two in one batch could be adopted, only one is.
     let payment = Payment::begin(&store).await;
     let second = PaymentEvent { payment_intent_id: "pi_third".into(), ..payment.succeeded() };
     let outcomes = apply(&store, &[payment.processing(), second]).await;
@@ -164,13 +164,13 @@ async fn second_payment_intent_of_attempt_is_ignored(database: &TestDatabase) {
     let store = database.store().await;
     let (one, two) = (Payment::begin(&store).await, Payment::begin(&store).await);
     let stolen = PaymentEvent { payment_intent_id: one.payment_intent_id.clone(), ..two.created() };
-    // Both would be adopted in one transaction: the database refuses it, and neither is.
+    // Both would be adopted in one transaction. The database rejects it, so neither is.
     let both = vec![one.created().delivery(), stolen.delivery()];
     let refused = store.apply(both).await;
     assert!(refused.is_err_and(|error| error.is_data_error()));
     assert_eq!(rows(database, "inbox").await, 0);
     assert_eq!(apply(&store, &[one.created()]).await, [EventOutcome::Applied]);
-    // What names the other is of the one that has it.
+    // An event that names the other attempt still belongs to the one with this PaymentIntent.
     assert_eq!(apply(&store, &[stolen]).await, [EventOutcome::Applied]);
     let sql = "SELECT count(*) FROM payments WHERE payment_intent_id IS NOT NULL";
     assert_eq!(database.scalar_i64(sql).await, 1);
@@ -194,7 +194,7 @@ async fn same_payment_intent_id_on_two_accounts_is_kept_apart(database: &TestDat
     );
     assert_eq!(status(&store, &payments[0].order.id).await, OrderStatus::Pending);
     assert_eq!(status(&store, &payments[1].order.id).await, OrderStatus::Paid);
-    // Also where nothing but the id says which one is meant.
+    // The PaymentIntent ID alone identifies the attempt as well.
     let bare = |event| PaymentEvent { order_id: None, payment_id: None, ..event };
     let (ours, theirs) = (bare(payments[0].succeeded()), bare(payments[1].canceled()));
     assert_eq!(apply(&store, &[ours, theirs]).await, [EventOutcome::Applied, EventOutcome::Applied]);

@@ -1,4 +1,4 @@
-//! Placing orders.
+//! Tests of placing orders.
 
 use std::sync::Arc;
 
@@ -124,7 +124,7 @@ async fn address_with_too_many_open_orders_is_refused(database: &TestDatabase) {
     assert!(
         store.place_order(new_order(&pot), None).await.is_ok_and(|p| matches!(p, PlaceOrderOutcome::Done(_)))
     );
-    // What is paid does not count against its client, nor what was given up long ago.
+    // Paid and old orders don't count against the client.
     let payment = payment_on(&store, held.remove(0)).await;
     apply(&store, &[payment.succeeded()]).await;
     assert!(place_from(&store, &pot, "192.0.2.1", 2).await.is_some());
@@ -149,7 +149,7 @@ async fn times_have_microsecond_precision(database: &TestDatabase) {
     let PlaceOrderOutcome::Done(placed) = store.place_order(new, None).await.expect("an answer") else {
         panic!()
     };
-    assert_eq!(order(&store, &placed.id).await, placed, "what is answered first and what is read later");
+    assert_eq!(order(&store, &placed.id).await, placed, "the first reply and a later read");
     let payment = payment_on(&store, placed).await;
     let seen = payment.created().observation();
     let observed =
@@ -203,7 +203,7 @@ async fn order_with_lost_claim_is_not_placed(database: &TestDatabase) {
     let refused = store.insert_product(product(), Some(added)).await;
     assert!(matches!(refused, Err(Error::ClaimLost)), "{refused:?}");
     assert_eq!(rows(database, "products").await, 1);
-    // Who holds the key now is not disturbed, and the same key does not do its work twice.
+    // The key's new owner is undisturbed, and the same key doesn't do its work twice.
     let placed = store.place_order(new_order(&pot), with(held.clone())).await;
     assert!(matches!(placed, Ok(PlaceOrderOutcome::Done(_))), "{placed:?}");
     let twice = store.place_order(new_order(&pot), with(held)).await;

@@ -1,4 +1,4 @@
-//! The catalogue.
+//! Tests of the catalog.
 
 use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::id::ProductId;
@@ -66,7 +66,7 @@ async fn products_are_listed_newest_first_in_pages(database: &TestDatabase) {
     }
 }
 
-/// What a change does to a product.
+/// Applies a change to a product.
 type Effect = fn(&mut Product);
 
 async fn product_change_keeps_other_fields(database: &TestDatabase) {

@@ -1,4 +1,4 @@
-//! Finding and mending what went unheard.
+//! Tests of finding and repairing missed changes.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ async fn recompute(store: &Store, dry_run: bool) -> RecomputeOutcome {
     store.recompute(None, 100, dry_run, later(50)).await.expect("an answer")
 }
 
-/// An order of which a part went back, and one that is not paid.
+/// Places an order with a partial refund, and an unpaid one.
 async fn corrupted(database: &TestDatabase, store: &Store) -> (OrderId, OrderId) {
     let payment = Payment::begin(store).await;
     apply(store, &[payment.succeeded()]).await;
@@ -107,7 +107,7 @@ async fn event_backfill_is_claimed_by_one_process(database: &TestDatabase) {
             .expect("an answer")
     };
     assert_eq!(claim(59).await, None);
-    assert_eq!(claim(60).await, Some(EventBackfill { seen_until: None }), "whoever walked is gone");
+    assert_eq!(claim(60).await, Some(EventBackfill { seen_until: None }), "the lease has expired");
 }
 
 async fn event_backfill_progress_never_decreases(database: &TestDatabase) {

@@ -1,4 +1,4 @@
-//! Giving money back: never more than came.
+//! Tests of refunds.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ async fn refund_and_reply_are_stored_together(database: &TestDatabase) {
     assert_eq!(list(&store, &payment.order.id).await, std::slice::from_ref(&work.stored));
     let read = store.refund(new.id).await.expect("a read").expect("a refund");
     assert_eq!((read.stored, read.account), (work.stored, work.account));
-    // The same claim does its work once: this one is rolled back.
+    // The same claim does its work once: this refund is rolled back.
     let twice = store.begin_refund(new_refund(&payment.order.id, Some(100)), completion()).await;
     assert!(matches!(twice, Err(Error::ClaimLost)), "{twice:?}");
     assert_eq!(rows(database, "refunds").await, 1);
@@ -127,7 +127,7 @@ async fn refund_counts_only_once_stripe_confirms(database: &TestDatabase) {
         store.apply_refund_observation(refund.clone(), seen.clone(), later(11)).await.expect("a commit");
     assert_eq!(stored.expect("a refund").refund.status(), RefundStatus::Succeeded);
     assert_eq!(figures(&order(&store, id).await), (OrderStatus::PartiallyRefunded, 2500, 1000));
-    // The event of it comes later, and changes nothing.
+    // Its event arrives later and changes nothing.
     assert_eq!(apply_one(&store, seen).await, EventOutcome::Applied);
     let rest = begun(&store, id, None).await.stored.refund;
     assert_eq!(rest.amount.minor(), 1500);
@@ -175,7 +175,7 @@ async fn failed_refund_restores_balance(database: &TestDatabase) {
     assert_eq!(status(&store, order_id).await, OrderStatus::Refunded);
     assert!(matches!(begin(&store, order_id, Some(1)).await, BeginRefundOutcome::TooMuch(_)));
     apply_one(&store, seen(RefundStatus::Failed, 9)).await;
-    // What is older comes late.
+    // An older event arrives late.
     apply_one(&store, seen(RefundStatus::Pending, 4)).await;
     assert_eq!(figures(&order(&store, order_id).await), (OrderStatus::Paid, 2500, 0));
     assert_eq!(
@@ -217,7 +217,7 @@ async fn refund_made_at_stripe_is_adopted(database: &TestDatabase) {
     let refunds = list(&store, &payment.order.id).await;
     assert_eq!((refunds.len(), refunds[0].refund.cause), (1, RefundCause::Stripe));
     assert!(matches!(begin(&store, &payment.order.id, Some(1801)).await, BeginRefundOutcome::TooMuch(_)));
-    // Of a PaymentIntent that is not ours it counts for nothing.
+    // An event of an unknown PaymentIntent is ignored.
     let mut foreign = payment.refund("re_2", None, 1, (RefundStatus::Succeeded, 7));
     "pi_foreign".clone_into(&mut foreign.payment_intent_id);
     assert_eq!(apply_one(&store, foreign).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
@@ -232,10 +232,7 @@ async fn refund_with_lost_reply_is_adopted(database: &TestDatabase) {
     let refunds = list(&store, &payment.order.id).await;
     assert_eq!((refunds.len(), refunds[0].refund.stripe_refund_id.as_deref()), (1, Some("re_1")));
     let claim = WorkClaim { now: later(1000), lease_until: later(1060), limit: 10 };
-    assert!(
-        store.claim_refunds(claim).await.expect("a commit").is_empty(),
-        "there is nothing left to ask for"
-    );
+    assert!(store.claim_refunds(claim).await.expect("a commit").is_empty(), "no request remains");
     invariants::check(database).await;
 }
 
@@ -265,7 +262,7 @@ async fn surplus_is_refunded_automatically(database: &TestDatabase) {
     let due = store.claim_refunds(claim).await.expect("a commit");
     assert_eq!((due.len(), due[0].stored.refund.cause), (1, RefundCause::Surplus));
     assert!(due[0].stored.is_surplus);
-    // Whichever was decided to be the one that pays, the other one's money goes back.
+    // One payment is accepted, and the other is refunded.
     let accepted = order(&store, &first.order.id).await.payment.expect("a payment").id;
     let surplus = if accepted == first.id { &second } else { &first };
     assert_eq!(due[0].payment_intent_id, surplus.payment_intent_id);
@@ -273,7 +270,7 @@ async fn surplus_is_refunded_automatically(database: &TestDatabase) {
     let seen = surplus.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5));
     store.apply_refund_observation(refund, seen, later(1)).await.expect("a commit").expect("a refund");
     assert_eq!(figures(&order(&store, &first.order.id).await), (OrderStatus::Paid, 2500, 0));
-    // It is given back once, also if that fails: then a person has to look.
+    // It is refunded once, even if that fails. Then a person must act.
     apply_one(&store, surplus.refund("re_1", None, 2500, (RefundStatus::Failed, 9))).await;
     assert_eq!(rows(database, "refunds").await, 1);
     invariants::check(database).await;
@@ -315,7 +312,7 @@ async fn payment_under_review_is_refunded_by_policy(database: &TestDatabase) {
         }
         store.close();
     }
-    // A person may give it back where the policy does not.
+    // A person may refund it, even if the policy doesn't.
     let store = database.store().await;
     let misfit = Payment::begin(&store).await;
     apply(&store, &[misfit.succeeded_with(99, "eur")]).await;
@@ -336,14 +333,14 @@ async fn due_refunds_are_resumed(database: &TestDatabase) {
     assert_eq!(claim(40).await, [(refund.clone(), 1)]);
     assert!(claim(99).await.is_empty(), "it is being worked on");
     assert_eq!(claim(100).await, [(refund.clone(), 2)]);
-    // What another has done since is let go.
+    // A refund that another worker has finished is released.
     apply_one(&store, payment.refund("re_1", Some(&refund), 2500, (RefundStatus::Succeeded, 5))).await;
     database.execute("UPDATE refunds SET resume_at = created_at").await;
     assert!(claim(1000).await.is_empty());
     invariants::check(database).await;
 }
 
-/// Whoever works on a refund, from wherever they have it.
+/// Returns the current key of a refund.
 async fn refund_has_one_key_at_a_time(database: &TestDatabase) {
     let store = database.store().await;
     let payment = paid(&store).await;
@@ -368,7 +365,7 @@ async fn refund_has_one_key_at_a_time(database: &TestDatabase) {
     store.postpone_refund(refund.clone(), later(900)).await.expect("a commit");
     assert!(claim(899).await.is_empty());
     assert_eq!(claim(900).await[0].key, next, "that it waits spends no key");
-    // What else is learned of its order leaves the key as it is.
+    // Other changes of its order keep the key.
     begun(&store, &payment.order.id, Some(1)).await;
     apply_one(&store, payment.refund("re_2", None, 2, (RefundStatus::Succeeded, 5))).await;
     assert_eq!(store.refund(refund).await.expect("a read").expect("a refund").key, next);
@@ -406,7 +403,7 @@ async fn refused_refund_is_not_resumed(database: &TestDatabase) {
     );
     assert_eq!((stored.created_at, stored.updated_at), (later(10), later(12)));
     assert_eq!(published(database, "refund.failed").await, 1);
-    // Its money can be asked for again, and what was made is not refused.
+    // Its amount can be refunded again, and an existing refund isn't refused.
     let second = begun(&store, &payment.order.id, None).await.stored.refund.id;
     apply_one(&store, payment.refund("re_2", Some(&second), 2500, (RefundStatus::Succeeded, 5))).await;
     store.refuse_refund(second, "late".into(), later(13)).await.expect("nothing to do");
@@ -425,7 +422,7 @@ async fn refund_event_before_its_payment_schedules_check(database: &TestDatabase
         store.claim_checks(claim).await.expect("a commit")
     };
     assert!(due().await.is_empty());
-    // Until then nobody knew whose PaymentIntent it was.
+    // Until then, no attempt had this PaymentIntent.
     apply(&store, &[payment.succeeded()]).await;
     assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
     let known = paid(&store).await;
@@ -434,7 +431,7 @@ async fn refund_event_before_its_payment_schedules_check(database: &TestDatabase
     assert!(due().await.is_empty(), "nothing new was learned");
 }
 
-/// Refunds and disputes are looked for only where an order says that there are some.
+/// Refunds and disputes are read for marked orders only.
 async fn refunds_and_disputes_of_marked_order_are_read(database: &TestDatabase) {
     let store = database.store().await;
     let opened = quittance_domain::dispute::DisputeStatus::NeedsResponse;
@@ -447,7 +444,7 @@ async fn refunds_and_disputes_of_marked_order_are_read(database: &TestDatabase) 
     apply_one(&store, disputed.dispute("du_2", (opened, 6))).await;
     apply_one(&store, both.dispute("du_3", (opened, 5))).await;
     apply_one(&store, came_back(&both, "re_2")).await;
-    // All that there is of one, and one in the midst of others, in one transaction.
+    // One order alone, and one among others, in one transaction.
     let (at_once, beside) = (Payment::begin(&store).await, paid(&store).await);
     apply(&store, &[at_once.created()]).await;
     let batch = [
@@ -468,7 +465,7 @@ async fn refunds_and_disputes_of_marked_order_are_read(database: &TestDatabase) 
     ] {
         let found = store.disputes(payment.order.id.clone()).await.expect("a read");
         assert_eq!((list(&store, &payment.order.id).await.len(), found.len()), (refunds, disputes));
-        // Under the lock, too: there is nothing left to give back, or the bank decides.
+        // The locked read finds them too: nothing is left to refund, or the bank decides.
         let more = begin(&store, &payment.order.id, Some(2500)).await;
         match disputes {
             0 if refunds == 0 => assert!(matches!(more, BeginRefundOutcome::Recorded(_)), "{more:?}"),
@@ -478,6 +475,10 @@ async fn refunds_and_disputes_of_marked_order_are_read(database: &TestDatabase) 
     }
     assert_eq!(rows(database, "orders WHERE has_refunds_or_disputes").await, 6);
     paid(&store).await;
-    assert_eq!(rows(database, "orders WHERE NOT has_refunds_or_disputes").await, 1, "it has none");
+    assert_eq!(
+        rows(database, "orders WHERE NOT has_refunds_or_disputes").await,
+        1,
+        "it has no refunds or disputes"
+    );
     invariants::check(database).await;
 }

@@ -39,12 +39,12 @@ async fn reopened_store_finds_existing_orders(database: &TestDatabase) {
     assert_eq!(after, before);
 }
 
-/// How a store on this URL fails, if it does.
+/// Returns the error of opening or using a store on this URL.
 async fn failure_of(database: &TestDatabase, url: &str) -> Error {
     let config = StoreConfig { url: url.to_owned(), wait: Duration::from_secs(2), ..database.config() };
     match Store::open(config).await {
         Err(error) => error,
-        Ok(store) => store.ready().await.expect_err("there is no such database"),
+        Ok(store) => store.ready().await.expect_err("the database doesn't exist"),
     }
 }
 
@@ -72,7 +72,7 @@ fn url_without_database_is_refused() {
     });
 }
 
-/// On PostgreSQL only: a file has no connection that can be lost.
+/// PostgreSQL only: a SQLite file has no connections to lose.
 #[test]
 fn store_reconnects_after_lost_connections() {
     run_on(Kind::Postgres, async |database| {

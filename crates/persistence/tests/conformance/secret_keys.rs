@@ -1,4 +1,4 @@
-//! Secret keys of the back office.
+//! Tests of secret keys.
 
 use quittance_domain::id::KeyId;
 use quittance_persistence::SecretKey;
@@ -41,7 +41,7 @@ async fn duplicate_key_is_stored_once(database: &TestDatabase) {
     assert_eq!(rows(database, "secret_keys").await, 1);
     let found = store.secret_key_by_hash("hash-1".into()).await.expect("a read").expect("a key");
     assert_eq!((found.id, found.name), (first.id.clone(), first.name));
-    // A revoked key does not come back by being configured again.
+    // Configuring a revoked key again doesn't restore it.
     store.revoke_secret_key(first.id, now()).await.expect("a commit");
     store.insert_secret_key(key("third", "hash-1")).await.expect("a commit");
     assert!(store.secret_key_by_hash("hash-1".into()).await.expect("a read").is_none());

@@ -1,4 +1,4 @@
-//! Events about sellers come late, twice and in any order; with what is read, they end in what is so at Stripe.
+//! Tests of seller events: late, duplicated, in any order, and mixed with reads of the account.
 
 use quittance_domain::event::EventOutcome;
 use quittance_domain::id::SellerId;
@@ -26,12 +26,12 @@ on_both_databases! {
 
 const ACCOUNT: &str = "acct_a";
 
-/// The account, told apart by its name.
+/// Returns an account state that this name identifies.
 fn named(name: &str) -> AccountState {
     AccountState { display_name: Some(name.to_owned()), ..account_state() }
 }
 
-/// Stripe answers a read that began in one second in another: the account was so, or out of reach.
+/// Applies a read that began in one second and ended in another: a state, or no access.
 async fn is_answered(
     store: &Store,
     id: &SellerId,
@@ -45,7 +45,7 @@ async fn is_answered(
     };
 }
 
-/// Does what is due, as a worker does, from some second on until nothing is left: the account is so, or out of reach.
+/// Performs all due work, as a worker does, from this second on.
 async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountState>) {
     for second in (from..from + 40).step_by(4) {
         for due in claim(store, second).await {
@@ -53,7 +53,7 @@ async fn drive(store: &Store, id: &SellerId, from: i64, truth: Option<&AccountSt
             is_answered(store, id, (second, second), truth.cloned()).await;
         }
     }
-    assert!(claim(store, from + 1000).await.is_empty(), "nothing is left to be asked");
+    assert!(claim(store, from + 1000).await.is_empty(), "no read is due");
 }
 
 async fn event_of_unknown_seller_or_other_mode_is_ignored(database: &TestDatabase) {
@@ -76,7 +76,7 @@ async fn event_of_unknown_seller_or_other_mode_is_ignored(database: &TestDatabas
         (ConnectionStatus::Disconnected, before.version + 1)
     );
     drive(&store, &before.id, 6, None).await;
-    // It is taken in once, also beside itself, and has nobody asked again.
+    // A duplicate is applied once, even in the same batch, and schedules no read.
     assert_eq!(apply_seller_events(&store, &[event.clone(), event]).await, [EventOutcome::Duplicate; 2]);
     assert!(claim(&store, 1000).await.is_empty());
     assert_eq!(published(database, "seller.disconnected").await, 1);
@@ -108,7 +108,7 @@ async fn read_begun_before_event_is_repeated(database: &TestDatabase) {
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     let blind = AccountState { charges_enabled: false, ..account_state() };
     apply_seller_events(&store, &[SellerEvent::updated(ACCOUNT, 5, blind.clone())]).await;
-    // In the same second it may be older than the event, and is asked once more.
+    // A read in the same second may be older than the event, so it is repeated.
     store.record_account_snapshot(id.clone(), NOW_S + 5, account_state(), later(5)).await.expect("a commit");
     assert!(claim(&store, 6).await.is_empty());
     drive(&store, &id, 7, Some(&blind)).await;
@@ -125,7 +125,7 @@ async fn reconnected_seller_is_connected_in_any_event_order(database: &TestDatab
                 let event = match step {
                     0 => SellerEvent::updated(&account, 2, named("two")),
                     1 => SellerEvent::new(&account, 5, AccountEvent::Deauthorized),
-                    // What happened last: it was lost once more, or only changed.
+                    // The last event: disconnected again, or only changed.
                     2 if is_lost_again => SellerEvent::new(&account, 12, AccountEvent::Deauthorized),
                     2 => SellerEvent::updated(&account, 12, named("now")),
                     _ => {
@@ -136,7 +136,7 @@ async fn reconnected_seller_is_connected_in_any_event_order(database: &TestDatab
                         continue;
                     }
                 };
-                // Each comes twice.
+                // Each event arrives twice.
                 assert_eq!(
                     apply_seller_events(&store, std::slice::from_ref(&event)).await,
                     [EventOutcome::Applied]
@@ -160,19 +160,19 @@ async fn refusal_before_reconnection_is_ignored(database: &TestDatabase) {
     let id = connect(&store, ACCOUNT, ChargeType::Direct).await.id;
     let again = ConnectSeller { began_s: NOW_S + 8, ..connecting(ACCOUNT, ChargeType::Direct) };
     store.connect_seller(again).await.expect("a seller");
-    // Nor does what its owner had ended before, and is told of only now.
+    // A late event of an earlier disconnect has no effect either.
     apply_seller_events(&store, &[SellerEvent::new(ACCOUNT, 7, AccountEvent::Deauthorized)]).await;
     assert_eq!(seller(&store, &id).await.connection_status, ConnectionStatus::Connected);
     let refused = store.record_account_disconnect(id.clone(), NOW_S + 8, later(9)).await.expect("a commit");
     assert_eq!(refused.connection_status, ConnectionStatus::Connected);
-    assert_eq!(claim(&store, 11).await.len(), 1, "it is looked at again");
+    assert_eq!(claim(&store, 11).await.len(), 1, "another read is due");
     let refused = store.record_account_disconnect(id, NOW_S + 9, later(11)).await.expect("a commit");
     assert_eq!(refused.connection_status, ConnectionStatus::Disconnected);
     assert!(claim(&store, 1000).await.is_empty());
 }
 
-/// Stripe and the platform side by side: what happens at Stripe is told some time, once or twice, in any order; a
-/// worker reads in between.
+/// Simulates Stripe and the platform. Stripe's events arrive late, once or twice, in any order. A worker reads in
+/// between.
 async fn account_events_in_any_order_converge(database: &TestDatabase) {
     let store = database.store().await;
     let mut dice = Dice(14);
@@ -184,7 +184,7 @@ async fn account_events_in_any_order_converge(database: &TestDatabase) {
         let mut reading: Option<(i64, Option<AccountState>)> = None;
         let mut second = 0;
         for step in 1..12 {
-            // Much happens within one second.
+            // Many changes happen within one second.
             second += i64::from(dice.below(2) == 0);
             match (dice.below(4), &truth) {
                 (0, Some(_)) => {
@@ -213,7 +213,7 @@ async fn account_events_in_any_order_converge(database: &TestDatabase) {
                 }
                 apply_seller_events(&store, &[event]).await;
             }
-            // A read that was begun is answered by how it was then, maybe much later.
+            // A read returns the state when it began, possibly much later.
             if dice.below(2) == 0
                 && let Some((began, answer)) = reading.take()
             {
@@ -244,7 +244,7 @@ async fn batch_may_mix_seller_and_order_events(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     let found = connect(&store, ACCOUNT, ChargeType::Direct).await;
     let event = SellerEvent::new(ACCOUNT, 5, AccountEvent::Deauthorized);
-    // As one batch fails, nothing of it stays.
+    // If one batch fails, nothing of it remains.
     let corrupt = format!("UPDATE sellers SET connection_status = 'odd' WHERE id = '{}'", found.id);
     database.execute(&corrupt).await;
     let batch = || vec![payment.succeeded().delivery(), event.delivery()];
@@ -254,7 +254,7 @@ async fn batch_may_mix_seller_and_order_events(database: &TestDatabase) {
     assert_eq!(store.apply(batch()).await.expect("a commit"), [EventOutcome::Applied; 2]);
     assert_eq!(status(&store, &payment.order.id).await, quittance_domain::order::OrderStatus::Paid);
     assert_eq!(seller(&store, &found.id).await.connection_status, ConnectionStatus::Disconnected);
-    // What could not be taken in is taken in when it is replayed.
+    // Replaying applies the failed event.
     let late = SellerEvent::updated(ACCOUNT, 9, named("nine")).delivery();
     store
         .record_failed_event(late.clone(), "a fault that is repaired since".to_owned())

@@ -1,4 +1,4 @@
-//! What is told of sellers: once, in order, and beside what is told of orders.
+//! Tests of seller messages: published once, in order, and independent of order messages.
 
 use quittance_domain::outbound::AttemptOutcome;
 use quittance_domain::seller::{AccountState, ChargeType};
@@ -36,7 +36,7 @@ async fn seller_changes_are_published_once_in_order(database: &TestDatabase) {
     assert_eq!(told, expected.into_iter().zip([1, 2, 3, 4].map(Some)).collect::<Vec<_>>());
     assert!(messages.iter().all(|message| message.order_id.is_none()));
     assert!(message(&store, messages[0].id.as_str()).await.payload.contains(seller.id.as_str()));
-    // The order is not held back by the seller, nor the seller by the order: each by its own earlier messages.
+    // Order and seller messages don't wait for each other, only for earlier ones of the same object.
     let first = claim(&store, &to).await;
     assert_eq!(kinds(&first), ["seller.ready", "order.created"]);
     for (delivered, next) in [(&first[0], "seller.restricted"), (&first[1], "")] {
@@ -52,7 +52,7 @@ async fn seller_changes_are_published_once_in_order(database: &TestDatabase) {
 async fn full_batch_includes_all_events_of_its_sellers(database: &TestDatabase) {
     let store = database.store().await;
     let seller = connect(&store, "acct_a", ChargeType::Direct).await;
-    // Another clock was behind: what happened first has the later id.
+    // Another process's clock was slow, so the earlier event has the later message ID.
     let sql = format!(
         "INSERT INTO outbox (id, seller_id, kind, subject, sequence, created_at) SELECT \
          'msg_7zzzzzzzzzzzzzzzzzzzzzzzzz', id, 'seller.updated', '0', 0, created_at FROM sellers WHERE id = '{}'",

@@ -1,4 +1,4 @@
-//! Sellers: how they come, what is changed about them, and what is sold through them.
+//! Tests of sellers: creating, connecting and changing them, and selling through them.
 
 use quittance_domain::catalog::{Metadata, Product};
 use quittance_domain::id::SellerId;
@@ -101,9 +101,9 @@ async fn created_account_is_recorded(database: &TestDatabase) {
         (Some("acct_made"), ConnectionStatus::Connected)
     );
     assert_eq!(first.snapshot.state, Some(account_state()));
-    // It is one account for good.
+    // The account never changes.
     assert_eq!(made("acct_other").await.expect("a commit").account_id.as_deref(), Some("acct_made"));
-    assert_eq!(claim(&store, 93).await[0].work, SellerWork::Read, "what was told before was of nobody");
+    assert_eq!(claim(&store, 93).await[0].work, SellerWork::Read, "earlier events were ignored");
 }
 
 async fn refused_seller_is_deleted(database: &TestDatabase) {
@@ -112,7 +112,7 @@ async fn refused_seller_is_deleted(database: &TestDatabase) {
     store.refuse_seller(new.id.clone()).await.expect("a commit");
     assert_eq!(store.seller(new.id).await.expect("a read"), None);
     assert!(claim(&store, 100).await.is_empty());
-    // What has an account stays.
+    // A seller with an account isn't deleted.
     let connected = connect(&store, "acct_a", ChargeType::Direct).await;
     store.refuse_seller(connected.id.clone()).await.expect("a commit");
     assert_eq!(seller(&store, &connected.id).await, connected);
@@ -132,11 +132,11 @@ async fn account_connected_twice_is_one_seller(database: &TestDatabase) {
     assert_eq!((ids.len(), rows(database, "sellers").await), (1, 1));
     let told = database.texts("SELECT kind AS value FROM outbox").await;
     assert_eq!(told, ["seller.ready"]);
-    // A known one keeps its terms when it comes again.
+    // A known seller keeps its terms when it reconnects.
     let again = ConnectSeller { began_s: NOW_S + 9, ..connecting("acct_a", ChargeType::Destination) };
     let again = stores[0].connect_seller(again).await.expect("a seller");
     assert_eq!((&again.id, again.charge_type), (&ids[0], ChargeType::Direct));
-    // One that could not be read is read at once, and is not ready before.
+    // An account that couldn't be read is read immediately. Until then, the seller isn't ready.
     let unread = ConnectSeller { state: None, ..connecting("acct_b", ChargeType::Direct) };
     let unread = stores[0].connect_seller(unread).await.expect("a seller");
     assert_eq!((unread.connection_status, unread.snapshot.state), (ConnectionStatus::Connected, None));
@@ -187,7 +187,7 @@ async fn seller_change_keeps_other_terms(database: &TestDatabase) {
     assert!(matches!(refused, ChangeSellerOutcome::Fee(InvalidFee::Minimum)), "{refused:?}");
     let nobody = store.change_seller(no_change(&id(SellerId::from_uuid))).await.expect("an answer");
     assert!(matches!(nobody, ChangeSellerOutcome::NotFound));
-    // Of its readiness nothing has changed, so nobody is told.
+    // Its readiness hasn't changed, so no event is published.
     assert_eq!(database.texts("SELECT kind AS value FROM outbox").await, ["seller.ready"]);
 }
 
@@ -279,7 +279,7 @@ async fn stripe_product_is_recorded_once(database: &TestDatabase) {
     };
     assert_eq!(store.stripe_product(pot.id.clone()).await.expect("a read"), None);
     assert_eq!(set(&one, "prod_1").await.as_deref(), Some("prod_1"));
-    assert_eq!(set(&one, "prod_2").await.as_deref(), Some("prod_1"), "what was first stands");
+    assert_eq!(set(&one, "prod_2").await.as_deref(), Some("prod_1"), "the first ID is kept");
     assert_eq!(set(&two, "prod_3").await, None);
     let moved = ProductChange { seller_id: Some(Some(two.id.clone())), ..ProductChange::default() };
     store.change_product(pot.id.clone(), moved, later(1)).await.expect("an answer");

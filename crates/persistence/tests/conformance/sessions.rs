@@ -1,4 +1,4 @@
-//! Paying on Stripe's page, and choosing where to pay.
+//! Tests of Checkout Sessions and payment flows.
 
 use quittance_domain::checkout::{PaymentFlow, SessionStatus};
 use quittance_domain::event::EventOutcome;
@@ -54,7 +54,7 @@ async fn session_pays_order(database: &TestDatabase) {
     let paid = order(&store, &payment.order.id).await;
     assert_eq!((paid.status, paid.amount_paid), (OrderStatus::Paid, paid.total));
     assert_eq!(paid.payment.expect("a payment").payment_intent_id.as_ref(), Some(&payment.payment_intent_id));
-    // What is told of its PaymentIntent is of the same attempt, and so is what names nothing but the session.
+    // Events of its PaymentIntent, and events that name only the Session, belong to the same attempt.
     assert_eq!(apply(&store, &[payment.succeeded()]).await, [EventOutcome::Applied]);
     let mut bare = payment.paid_session();
     (bare.order_id, bare.payment_id) = (None, None);
@@ -74,7 +74,7 @@ async fn session_with_same_parameters_is_reused(database: &TestDatabase) {
     let other = NewAttempt { request_params: "/elsewhere".to_owned(), ..new_session(&payment.order) };
     let BeginAttemptOutcome::CloseFirst(first) = begin(&store, other.clone()).await else { panic!() };
     assert_eq!((first.attempt.id, first.task), (payment.id.clone(), Some(Task::Close)));
-    // It is not used any more, whoever asks.
+    // The abandoned attempt isn't reused for any flow.
     assert!(matches!(begin(&store, new_session(&payment.order)).await, BeginAttemptOutcome::CloseFirst(_)));
     apply_one(&store, payment.session(SessionStatus::Expired, None)).await;
     assert!(matches!(begin(&store, other).await, BeginAttemptOutcome::Recorded(_)));
@@ -101,7 +101,7 @@ async fn other_payment_flow_closes_first_attempt(database: &TestDatabase) {
         matches!(&back, BeginAttemptOutcome::CloseFirst(live) if live.attempt.id == session.id),
         "{back:?}"
     );
-    // Whichever is paid nevertheless counts.
+    // A payment of either attempt still counts.
     apply_one(&store, session.paid_session()).await;
     assert_eq!(status(&store, &payment.order.id).await, OrderStatus::Paid);
     invariants::check(database).await;
@@ -120,7 +120,7 @@ async fn processing_session_is_not_replaced(database: &TestDatabase) {
         assert!(matches!(other, BeginAttemptOutcome::NotPayable(status) if status == expected), "{other:?}");
         assert!(matches!(begin(&store, new_attempt(&payment.order)).await, BeginAttemptOutcome::Live(_)));
     }
-    // The customer has done their part on Stripe's page, and nothing is known of the money.
+    // The customer has completed Stripe's page, and the payment outcome is unknown.
     let session = session_on(&store, place(&store).await).await;
     apply_one(&store, session.session(SessionStatus::Complete, None)).await;
     let other = begin(&store, new_attempt(&session.order)).await;
@@ -150,7 +150,7 @@ async fn order_is_found_by_session(database: &TestDatabase) {
     assert_eq!(before.status, PaymentStatus::Open(OpenStatus::RequiresPaymentMethod));
     apply_one(&store, payment.session(SessionStatus::Failed, None)).await;
     let failed = find().await.expect("an order");
-    assert_eq!((failed.status, failed.is_over), (before.status, true), "nothing can be paid in it any more");
+    assert_eq!((failed.status, failed.is_over), (before.status, true), "the Session can't be paid anymore");
     apply_one(&store, payment.paid_session()).await;
     assert_eq!(find().await.expect("an order").status, PaymentStatus::Succeeded);
 }
@@ -197,9 +197,9 @@ async fn refund_event_before_session_payment_schedules_check(database: &TestData
     };
     let seen = payment.refund("re_1", None, 700, (RefundStatus::Succeeded, 5));
     assert_eq!(apply_one(&store, seen).await, EventOutcome::Ignored(Mismatch::UnknownAttempt));
-    // The page's PaymentIntent becomes known before it is paid.
+    // The PaymentIntent of the page becomes known before it is paid.
     apply(&store, &[payment.created()]).await;
-    assert!(due().await.is_empty(), "there was nothing yet that could go back");
+    assert!(due().await.is_empty(), "no payment could be refunded yet");
     apply_one(&store, payment.paid_session()).await;
     assert_eq!(due().await, std::slice::from_ref(&payment.order.id));
     let found = store.order_to_check(payment.order.id.clone()).await.expect("a read").expect("an order");

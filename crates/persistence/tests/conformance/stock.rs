@@ -1,4 +1,4 @@
-//! Stock: what is counted is sold once.
+//! Tests of stock: counted units are sold once.
 
 use futures_util::future::join_all;
 use quittance_domain::catalog::Product;
@@ -56,7 +56,7 @@ async fn lines_of_same_product_add_up(database: &TestDatabase) {
     ];
     assert_eq!(short, expected);
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (0, 0));
-    // All or nothing: of what there is enough, nothing was taken either.
+    // All or nothing: no stock was taken of the other products either.
     let short = store.place_order(order_of(&[(&pot, 1), (&cup, 2)]), None).await.expect("an answer");
     assert!(matches!(short, PlaceOrderOutcome::OutOfStock(_)), "{short:?}");
     let all = store.place_order(order_of(&[(&pot, 3), (&cup, 1), (&pot, 2)]), None).await.expect("an answer");
@@ -95,7 +95,7 @@ async fn closed_order_releases_stock_once(database: &TestDatabase) {
     cancel(&store, &placed.id).await;
     cancel(&store, &placed.id).await;
     assert_eq!(left(&store, &placed).await, Some(7));
-    // With an attempt only when that one is closed, and not when it is paid.
+    // An order with an attempt releases its stock once the attempt is closed, and not if it is paid.
     let closed = payment_on(&store, place_counted(&store, 7).await).await;
     apply(&store, &[closed.created()]).await;
     cancel(&store, &closed.order.id).await;
@@ -116,7 +116,7 @@ async fn concurrent_placing_and_closing_preserves_stock(database: &TestDatabase)
     let (pot, cup) = (counted(&stores[0], 4).await, counted(&stores[0], 4).await);
     let shopping = (0..60).map(|number| {
         let store = stores[number % 2].clone();
-        // In either order of the lines: nobody waits for another in a circle.
+        // The order of lines differs, and no deadlock occurs.
         let items = if number % 3 == 0 { [(&pot, 1), (&cup, 2)] } else { [(&cup, 1), (&pot, 2)] };
         let new = order_of(&items);
         tokio::spawn(async move {
@@ -144,11 +144,11 @@ async fn uncounted_product_is_always_available(database: &TestDatabase) {
     };
     let uncounted = quittance_test_support::place(&store).await;
     assert_eq!(left(&store, &uncounted).await, None);
-    // What was not counted when it was ordered is not given back when it is counted.
+    // Stock that wasn't counted when ordered isn't released once it is counted.
     count(&uncounted, Some(3)).await;
     cancel(&store, &uncounted.id).await;
     assert_eq!(left(&store, &uncounted).await, Some(3));
-    // Nor does what was counted make one that is not counted any more counted again.
+    // Releasing stock doesn't make an uncounted product counted again.
     let counted = place_counted(&store, 2).await;
     count(&counted, None).await;
     cancel(&store, &counted.id).await;

@@ -1,4 +1,4 @@
-//! Which Stripe account a database is of.
+//! Tests of binding a database to a Stripe account.
 
 use std::collections::HashSet;
 

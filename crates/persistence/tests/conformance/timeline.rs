@@ -1,4 +1,4 @@
-//! What a reader can find out about an order.
+//! Tests of the timeline.
 
 use quittance_domain::event::EventOutcome;
 use quittance_domain::payment::Mismatch;
@@ -77,7 +77,7 @@ async fn timeline_lists_everything_in_order(database: &TestDatabase) {
     assert_eq!((entries[6].subject.as_ref(), entries[8].subject.as_ref()), (Some(&ids[0]), Some(&ids[1])));
     let told = format!("{entries:?}");
     for secret in ["jenny", "Jenny", "user-7", "autumn"] {
-        assert!(!told.contains(secret), "{secret} is nobody's business");
+        assert!(!told.contains(secret), "{secret} must not appear");
     }
     let nobody = store.timeline(id(quittance_domain::id::OrderId::from_uuid)).await.expect("a read");
     assert!(nobody.is_empty());
@@ -90,7 +90,7 @@ async fn timeline_includes_ignored_event_that_names_order(database: &TestDatabas
     let event = PaymentEvent { payment_id: unknown, payment_intent_id: "pi_x".into(), ..payment.succeeded() };
     let ignored = EventOutcome::Ignored(Mismatch::UnknownAttempt);
     assert_eq!(apply(&store, &[event]).await, [ignored]);
-    // A refund carries no order's id.
+    // A refund event contains no order ID.
     assert_eq!(
         apply_one(&store, payment.refund("re_1", None, 1, (RefundStatus::Succeeded, 1))).await,
         ignored

@@ -1,4 +1,4 @@
-//! Ending the use of an account: from its beginning nobody can begin to pay through it.
+//! Tests of unlinking sellers. Once it begins, no payment can begin.
 
 use futures_util::future::join_all;
 use quittance_domain::id::SellerId;
@@ -38,7 +38,7 @@ async fn unlinking_ready_seller_requires_force(database: &TestDatabase) {
     let BeginUnlinkOutcome::Begun(unlinking) = begin(&store, &broken.id, false).await else { panic!() };
     assert_eq!(unlinking.connection_status, ConnectionStatus::Unlinking);
     assert!(matches!(begin(&store, &works.id, true).await, BeginUnlinkOutcome::Begun(_)));
-    // What Stripe was never asked for, or what was ended there, ends at once.
+    // A seller without an account at Stripe, or disconnected there, is unlinked immediately.
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
     apply_seller_events(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
     for id in [unmade.id, broken.id] {
@@ -55,7 +55,7 @@ async fn unfinished_unlinking_is_resumed(database: &TestDatabase) {
     let BeginUnlinkOutcome::Begun(_) = begin(&store, &id, true).await else { panic!() };
     assert!(claim(&store, 39).await.is_empty(), "who request_params is about to do it");
     assert_eq!(claim(&store, 40).await[0].work, SellerWork::Unlink { force: true });
-    // An event has nothing read: the end is what is to be done.
+    // An event schedules no read: unlinking continues.
     apply_seller_events(&store, &[SellerEvent::new("acct_a", 41, AccountEvent::Changed)]).await;
     store
         .record_account_snapshot(id.clone(), NOW_S + 42, account_state(), later(42))
@@ -63,7 +63,7 @@ async fn unfinished_unlinking_is_resumed(database: &TestDatabase) {
         .expect("a commit");
     assert!(claim(&store, 99).await.is_empty());
     assert_eq!(claim(&store, 100).await[0].work, SellerWork::Unlink { force: true });
-    // Stripe tells of it before whoever drove it says so.
+    // Stripe's event arrives before the worker records the result.
     apply_seller_events(&store, &[SellerEvent::new("acct_a", 101, AccountEvent::Deauthorized)]).await;
     for _ in 0..2 {
         let ended = store.record_unlinked(id.clone(), later(102)).await.expect("a commit");
@@ -78,7 +78,7 @@ async fn unfinished_unlinking_is_resumed(database: &TestDatabase) {
     assert_eq!(
         seller(&store, &id).await.connection_status,
         ConnectionStatus::Unlinked,
-        "it was ended for good"
+        "it was disconnected permanently"
     );
     assert!(claim(&store, 100_000_000).await.is_empty());
     invariants::check(database).await;
@@ -110,12 +110,12 @@ async fn reconnected_seller_is_not_unlinked(database: &TestDatabase) {
         store.connect_seller(again.clone()).await.expect("a seller").connection_status,
         ConnectionStatus::Connected
     );
-    // Whoever drove the end comes too late.
+    // The worker's result arrives too late.
     assert_eq!(
         store.record_unlinked(id.clone(), later(21)).await.expect("a commit").connection_status,
         ConnectionStatus::Connected
     );
-    // And who has ended it can let it in again.
+    // An unlinked seller can be reconnected.
     begin(&store, &id, true).await;
     assert_eq!(
         store.record_unlinked(id.clone(), later(22)).await.expect("a commit").connection_status,
@@ -135,7 +135,7 @@ async fn concurrent_attempts_never_follow_unlinking(database: &TestDatabase) {
     let (store, ending) = (stores[1].clone(), connected.id.clone());
     let end = tokio::spawn(async move {
         begin(&store, &ending, true).await;
-        // What was begun by now is all there will be.
+        // No more attempts can begin.
         store.open_orders_of_seller(ending).await.expect("a read")
     });
     let begins = attempts.into_iter().enumerate().map(|(number, attempt)| {
@@ -152,7 +152,7 @@ async fn concurrent_attempts_never_follow_unlinking(database: &TestDatabase) {
     invariants::check(database).await;
 }
 
-/// On PostgreSQL only: a file is written by one transaction at a time.
+/// PostgreSQL only: a SQLite file has one writer at a time.
 #[test]
 fn attempt_waits_for_concurrent_unlinking() {
     run_on(Kind::Postgres, async |database| {
