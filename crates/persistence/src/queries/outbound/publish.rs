@@ -47,7 +47,7 @@ struct OutboxEntry {
 }
 
 impl OutboxEntry {
-    /// Returns the ID of its object.
+    /// Returns the object's ID.
     fn object(&self) -> &str {
         OrderEvent::object(&self.subject)
     }
