@@ -159,7 +159,7 @@ NAMES = [
     name(r"lose_\w+|let_go\w*|lets_\w+", "mark_unreachable, release, disconnect, allows_…"),
     name(r"giv(?:e|es|en|ing)_(?:\w+_)?back\w*|\w+_(?:giv(?:e|es|en|ing)_back)\w*|has_returns", "refund, refunded"),
     name(r"goes_back\w*|came_too_much|on_its_way|\w+_on_its_way", "refunded, surplus, processing"),
-    name(r"Announce(?:ment)?\w*|announce(?:s|d|ment|ments)?(?:_\w+)?", "event, publish, notify"),
+    name(r"Announce(?:ment)?\w*|announce(?:d|ment|ments)(?:_\w+)?|announce_\w+", "event, publish, notify"),
     name(r"Rails?|rails?", "PaymentFlow, flow"),
     name(r"Rooms?|rooms?", "crate or module"),
     name(r"linked_s|told_s|seen_s|Knowledge", "connected_at_s, last_event_at_s, snapshot_at_s, AccountSnapshot"),
@@ -168,7 +168,7 @@ NAMES = [
     name(r"is_money_untold|has_learned_of_money|money_moved", "payment_outcome_unknown, needs_payment_refresh"),
     name(r"from_word\w*|words\.rs|mod words|field\.word", "FromStr and as_str, enums.rs, field.enum_value"),
     name(r"fn of", "new, from_…, or belongs_to"),
-    name(r"Entrance|Exit|struct Line", "QueueSender, QueueReceiver, QueueState"),
+    name(r"Entrance|Exit|struct Line", "QueueSender, QueueReceiver, QueueState", "crates/webhook/"),
     name(r"figures(?:\.rs|::\w+)|mod figures", "metrics.rs"),
     name(r"Keyed|Missing(?! credentials)|Asks|Pays|ComesBack|SendsTo|Unlinks|OneTime",
          "IdempotentErrors, NotFoundErrors, StripeReadErrors, PaymentErrors, OAuthErrors", "crates/api/"),
@@ -182,6 +182,9 @@ NAMES = [
 ALLOWED = [
     ("crates/sandbox/*", r"^settl\w+$", "debits and vouchers settle at Stripe"),
     ("crates/server/tests/*", r"^settl\w+$", "tests let the sandbox settle debits"),
+    ("crates/persistence/src/*", r"^walk_ast$", "a method of Diesel"),
+    ("crates/server/src/cli.rs", r"^walk$", "the name of the option stays"),
+    ("*.py", r"^walk$", "a function of Python's standard library"),
     ("CHANGELOG.md", r"^\w+$", "it lists the old names"),
     ("docs/sandbox.md", r"^settl\w+$", "debits and vouchers settle at Stripe"),
 ]
