@@ -189,7 +189,7 @@ fn content(
         .as_bytes();
     let provenance = Provenance { created, event: envelope.id.clone().into_owned() };
     let context = ObjectContext { account, mode, provenance };
-    let content = match object {
+    let parsed = match object {
         Object::PaymentIntent => {
             let observation = payment(&envelope.r#type, json, context)?;
             Some(EventContent::Payment(Box::new(observation)))
@@ -216,7 +216,7 @@ fn content(
             money_movement(json, context)?.map(|movement| EventContent::MoneyMovement(Box::new(movement)))
         }
     };
-    Ok(content.unwrap_or(EventContent::Unhandled))
+    Ok(parsed.unwrap_or(EventContent::Unhandled))
 }
 
 fn payment(kind: &str, json: &[u8], context: ObjectContext) -> Result<Observation, String> {
