@@ -192,7 +192,7 @@ fn assert_matches(order_state: &OrderState, expected_state: &ExpectedState) {
     assert_eq!(order_state.status, expected_state.status, "expected {expected_state:?}");
     match order_state.review_reason {
         Some(reason) => {
-            assert!(expected_state.reasons.contains(&reason), "{reason:?} isn't in {expected_state:?}")
+            assert!(expected_state.reasons.contains(&reason), "{reason:?} isn't in {expected_state:?}");
         }
         None => assert!(expected_state.reasons.is_empty(), "no reason given of {expected_state:?}"),
     }
