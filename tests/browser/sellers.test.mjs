@@ -470,7 +470,7 @@ test('a redirect opened by another user connects nothing', async () => {
   await stranger.page.goto(redirectUrl);
   await enterKey(stranger.page);
 
-  await waitForAlert(stranger.page, 'This connection was started by another user, or in another window. The account wasn’t connected.');
+  await waitForAlert(stranger.page, 'This connection was started by another user, or in another window. No account was connected.');
   assert.equal((await listSellers()).length, before);
   await closeCustomer(stranger);
 });
@@ -482,7 +482,7 @@ test('a redirect still works for its user after another user opened it', async (
   const stranger = await newCustomer(chromium.browser);
   await stranger.page.goto(redirectUrl);
   await enterKey(stranger.page);
-  await waitForAlert(stranger.page, 'The account wasn’t connected.');
+  await waitForAlert(stranger.page, 'No account was connected.');
 
   await page.goto(redirectUrl);
 
@@ -500,7 +500,7 @@ test('a redirect opened twice connects once', async () => {
 
   await page.goto(redirectUrl);
 
-  await waitForAlert(page, 'This link was already used. To connect an account, please start again. The account wasn’t connected.');
+  await waitForAlert(page, 'This link was already used. To connect an account, please start again. No account was connected.');
   assert.equal(new URL(page.url()).search, '');
   await screenshot(page, 'sellers-again');
   assert.equal((await listSellers()).length, before);
@@ -514,7 +514,7 @@ for (const query of [`code=ac_1&state=${'x'.repeat(43)}`, 'code=ac_1']) {
 
     await page.goto(`${sellerPageUrl()}?${query}`);
 
-    await waitForAlert(page, 'This link doesn’t match any connection that was started here. The account wasn’t connected.');
+    await waitForAlert(page, 'This link doesn’t match any connection that was started here. No account was connected.');
     assert.equal((await listSellers()).length, before);
   });
 }

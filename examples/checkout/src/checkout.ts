@@ -113,7 +113,7 @@ class Field {
     this.#error = el('p', { id: errorId, class: 'field-error' });
     input.setAttribute('aria-describedby', errorId);
     if (errorText) input.required = true;
-    const hint = errorText ? null : el('span', { class: 'optional' }, ' optional');
+    const hint = errorText ? null : el('span', { class: 'optional' }, ' (optional)');
     this.node = el('div', { class: `field field-${input.id}` }, el('label', { for: input.id }, label, hint), input, this.#error);
     input.addEventListener('blur', () => { if (this.value) this.validate(); });
     input.addEventListener('input', () => this.setError(''));

@@ -98,8 +98,8 @@ class SellerPage {
         label: ['Save terms'],
         fields: [
           labeledControl('Charge customers on', type),
-          labeledControl('Fee in basis points', points, '250 basis points are 2.5%.'),
-          labeledControl('Fixed fee in minor units', fixed, `30 minor units are ${formatAmount(30, this.seller.currency ?? 'eur')}.`),
+          labeledControl('Fee in basis points', points, '250 basis points = 2.5%'),
+          labeledControl('Fixed fee in minor units', fixed, `30 minor units = ${formatAmount(30, this.seller.currency ?? 'eur')}`),
           labeledControl('Minimum fee in minor units', minimum),
         ],
         run: async () => {

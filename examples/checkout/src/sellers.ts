@@ -66,7 +66,7 @@ async function handleRedirect(platformApi: Platform, { code, state, error, from,
       return '';
     } catch (problem) {
       const message = problem instanceof Problem && OAUTH_ERRORS[problem.code];
-      return `${message || describeError(problem)} The account wasn’t connected.`;
+      return `${message || describeError(problem)} No account was connected.`;
     }
   }
   if (seller === null) return '';
