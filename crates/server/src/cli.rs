@@ -286,8 +286,8 @@ pub(crate) struct OrderArgs {
     pub(crate) return_origins: Vec<String>,
     /// Time between event backfills, which read Stripe's event list for events that never arrived
     #[arg(
-        long = "event-walk-period",
-        env = "QUITTANCE_EVENT_WALK_PERIOD",
+        long = "event-backfill-period",
+        env = "QUITTANCE_EVENT_BACKFILL_PERIOD",
         value_name = "DURATION",
         default_value = "60s"
     )]

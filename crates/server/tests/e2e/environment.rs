@@ -28,7 +28,7 @@ pub(crate) const ACCOUNT: &str = "acct_1SandboxPlatform";
 pub(crate) const RETURN_ORIGIN: &str = "https://shop.example";
 
 /// Settings that limit the event backfill to the start of the service.
-pub(crate) const NO_BACKFILL: [(&str, &str); 1] = [("QUITTANCE_EVENT_WALK_PERIOD", "1day")];
+pub(crate) const NO_BACKFILL: [(&str, &str); 1] = [("QUITTANCE_EVENT_BACKFILL_PERIOD", "1day")];
 
 /// A time far in the past, in the format of both databases.
 const LONG_AGO: &str = "'2020-01-01 00:00:00+00:00'";

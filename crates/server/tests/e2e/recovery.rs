@@ -202,7 +202,7 @@ async fn missed_destination_charge_events_are_recovered_by_service(database: &Te
 }
 
 async fn check_recovery_by_service(database: &TestDatabase, charge_route: ChargeRoute) {
-    let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
+    let settings = [("QUITTANCE_EVENT_BACKFILL_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let shop = Storefront::open_with_route(&env, charge_route).await;
 

@@ -78,7 +78,7 @@ async fn assert_nothing_in_flight(env: &Environment<'_>) {
 }
 
 async fn seller_disconnected_at_stripe_leaves_nothing_in_flight(database: &TestDatabase) {
-    let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
+    let settings = [("QUITTANCE_EVENT_BACKFILL_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;
@@ -175,7 +175,7 @@ async fn missed_disconnect_is_detected_by_next_request(database: &TestDatabase) 
 
 /// The event backfill detects the disconnect. No event is delivered.
 async fn events_missed_while_disconnected_are_applied_after_reconnect(database: &TestDatabase) {
-    let settings = [("QUITTANCE_EVENT_WALK_PERIOD", "1s")];
+    let settings = [("QUITTANCE_EVENT_BACKFILL_PERIOD", "1s")];
     let env = Environment::start_with(database, Webhooks::Delivered, &settings).await;
     let platform = Platform::new(&env);
     let shop = Storefront::open_with_route(&env, ChargeRoute::Direct).await;

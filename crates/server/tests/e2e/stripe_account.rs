@@ -23,7 +23,7 @@ quittance_test_support::on_both_databases! {
 const OTHER: &str = "acct_1Other";
 
 /// Runs the event backfill as often as possible.
-const FREQUENT_BACKFILL: (&str, &str) = ("QUITTANCE_EVENT_WALK_PERIOD", "1s");
+const FREQUENT_BACKFILL: (&str, &str) = ("QUITTANCE_EVENT_BACKFILL_PERIOD", "1s");
 
 /// Returns a client for a free address.
 fn unused_address() -> Client {
