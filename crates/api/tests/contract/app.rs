@@ -261,8 +261,8 @@ impl TestApp {
         let waiting = OutcomeWaiters::start(store.clone());
         let receiver_config =
             ReceiverConfig { secrets: vec![WEBHOOK_SECRET.into()], ..ReceiverConfig::default() };
-        let poked = waiting.clone();
-        let receiver = Receiver::start(store.clone(), receiver_config, move || poked.notify());
+        let notified = waiting.clone();
+        let receiver = Receiver::start(store.clone(), receiver_config, move || notified.notify());
         let mut stripe = StripeConfig::new(STRIPE_KEY.into(), sandbox_url.clone());
         stripe.max_retries = 0;
         let payments = Payments::new(store.clone(), Stripe::new(&stripe).unwrap(), waiting)

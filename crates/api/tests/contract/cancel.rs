@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::app::{TestApp, text};
 
 /// The response to a cancel request: the code of a 409 problem, or success.
-type Said = Option<&'static str>;
+type CancelResponse = Option<&'static str>;
 
-const CANCELED: Said = None;
+const CANCELED: CancelResponse = None;
 
 /// The expected responses for the order's holder and for a secret key.
-fn said(status: OrderStatus) -> (Said, Said) {
+fn expected_responses(status: OrderStatus) -> (CancelResponse, CancelResponse) {
     match status {
         // A repeated request gets the same response.
         OrderStatus::Pending | OrderStatus::PaymentFailed | OrderStatus::Canceled => (CANCELED, CANCELED),
@@ -100,13 +100,13 @@ impl TestApp {
 async fn cancel_is_allowed_by_status_and_caller() {
     let app = TestApp::start().await;
     for status in OrderStatus::ALL {
-        let (to_holder, to_key) = said(status);
-        for (is_holder, said) in [(true, to_holder), (false, to_key)] {
+        let (to_holder, to_key) = expected_responses(status);
+        for (is_holder, response) in [(true, to_holder), (false, to_key)] {
             let (order_id, token) = app.order_in(status).await;
             let path = format!("/v1/orders/{order_id}");
-            let wish = app.post(&format!("{path}/cancel"));
-            let answer = if is_holder { wish.bearer(&token) } else { wish.shop() }.send().await;
-            let expected = match said {
+            let request = app.post(&format!("{path}/cancel"));
+            let answer = if is_holder { request.bearer(&token) } else { request.shop() }.send().await;
+            let expected = match response {
                 CANCELED => {
                     answer.ok(200);
                     "canceled"

@@ -10,7 +10,7 @@ impl TestApp {
         self.post(&path).bearer(token).json(&return_urls()).send().await.ok(200)
     }
 
-    /// Pays on the hosted page as a customer would; returns the URL of the redirect.
+    /// Completes the hosted page as a customer would; returns the URL of the redirect.
     async fn pay_session(&self, session_id: &str, payment_method: &str) -> Value {
         let path = format!("/_sandbox/checkout/sessions/{session_id}/pay");
         let form = format!("payment_method={payment_method}&email=ada%40example.com");

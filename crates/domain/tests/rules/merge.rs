@@ -50,21 +50,21 @@ fn provenances() -> impl Strategy<Value = Provenance> {
 
 /// An observation of an attempt.
 #[derive(Debug, Clone)]
-enum Observed {
+enum Fragment {
     Payment(Fact),
     Session(SessionStatus, Option<Success>),
 }
 
-impl From<Observed> for Facts {
-    fn from(observed: Observed) -> Self {
+impl From<Fragment> for Facts {
+    fn from(observed: Fragment) -> Self {
         match observed {
-            Observed::Payment(fact) => Self::new(fact),
-            Observed::Session(status, paid) => Self::from_session(status, paid),
+            Fragment::Payment(fact) => Self::new(fact),
+            Fragment::Session(status, paid) => Self::from_session(status, paid),
         }
     }
 }
 
-impl Observed {
+impl Fragment {
     fn success(&self) -> Option<&Success> {
         match self {
             Self::Payment(Fact { state: ObservedState::Succeeded(success), .. }) => Some(success),
@@ -74,7 +74,7 @@ impl Observed {
     }
 }
 
-fn payment_facts() -> impl Strategy<Value = Observed> {
+fn payment_facts() -> impl Strategy<Value = Fragment> {
     let seen = prop_oneof![
         6 => (select(OPEN.to_vec()), proptest::option::of(failures()))
             .prop_map(|(status, failure)| ObservedState::Open { status, failure }),
@@ -82,9 +82,9 @@ fn payment_facts() -> impl Strategy<Value = Observed> {
         2 => successes().prop_map(ObservedState::Succeeded),
     ];
     prop_oneof![
-        4 => (provenances(), seen).prop_map(|(provenance, seen)| Observed::Payment(Fact { provenance, state: seen })),
+        4 => (provenances(), seen).prop_map(|(provenance, seen)| Fragment::Payment(Fact { provenance, state: seen })),
         1 => (select(SESSION.to_vec()), proptest::option::of(successes()))
-            .prop_map(|(status, paid)| Observed::Session(status, paid)),
+            .prop_map(|(status, paid)| Fragment::Session(status, paid)),
     ]
 }
 
@@ -144,11 +144,11 @@ fn assert_joins<T: Join>(a: T, b: T, c: T) {
     assert_eq!(join(both.clone(), b), both, "merging a part again changes nothing");
 }
 
-fn several() -> impl Strategy<Value = Vec<Observed>> {
+fn several() -> impl Strategy<Value = Vec<Fragment>> {
     proptest::collection::vec(payment_facts(), 0..7)
 }
 
-fn sum(observed: &[Observed]) -> Facts {
+fn sum(observed: &[Fragment]) -> Facts {
     observed.iter().cloned().map(Facts::from).fold(Facts::default(), join)
 }
 
@@ -264,7 +264,7 @@ proptest! {
 
     #[test]
     fn received_amount_is_the_highest_observed(a in several()) {
-        let received = a.iter().filter_map(Observed::success);
+        let received = a.iter().filter_map(Fragment::success);
         let most = received.clone().map(|success| success.amount_received).max();
         if let Some(money) = sum(&a).received() {
             prop_assert_eq!(Some(money.minor()), most);
@@ -281,7 +281,7 @@ proptest! {
     #[test]
     fn repeated_failure_counts_once(a in several()) {
         let mut ids: Vec<&str> = a.iter().filter_map(|observed| match observed {
-            Observed::Payment(Fact { state: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
+            Fragment::Payment(Fact { state: ObservedState::Open { failure: Some(failure), .. }, .. }) => Some(failure.id.as_str()),
             _ => None,
         }).collect();
         ids.sort_unstable();

@@ -342,25 +342,32 @@ async fn accounts_with_payments_are_backfilled_in_turn(database: &TestDatabase) 
             payment_on(&store, placed).await;
         }
     }
-    let to_walk = async |limit, seconds| {
+    let to_backfill = async |limit, seconds| {
         let accounts = store.accounts_due_for_backfill(limit, later(seconds)).await.expect("a read");
         accounts.iter().map(|account| account.as_str().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(to_walk(9, 0).await, ["acct_a", "acct_b"]);
-    assert_eq!(to_walk(1, 0).await, ["acct_a"]);
+    assert_eq!(to_backfill(9, 0).await, ["acct_a", "acct_b"]);
+    assert_eq!(to_backfill(1, 0).await, ["acct_a"]);
     let (a, b) = (|| Account::connected("acct_a"), Account::connected("acct_b"));
-    let walk = |account, seconds| store.claim_event_backfill(account, later(seconds), later(seconds + 60));
-    assert_eq!(walk(a(), 0).await.expect("an answer"), Some(EventBackfill { seen_until: None }));
-    assert_eq!(walk(a(), 1).await.expect("an answer"), None, "it is taken");
-    assert_eq!(walk(Account::own(), 1).await.expect("an answer"), Some(EventBackfill { seen_until: None }));
+    let backfill =
+        |account, seconds| store.claim_event_backfill(account, later(seconds), later(seconds + 60));
+    assert_eq!(backfill(a(), 0).await.expect("an answer"), Some(EventBackfill { seen_until: None }));
+    assert_eq!(backfill(a(), 1).await.expect("an answer"), None, "it is taken");
+    assert_eq!(
+        backfill(Account::own(), 1).await.expect("an answer"),
+        Some(EventBackfill { seen_until: None })
+    );
     store.record_event_backfill(a(), later(0)).await.expect("a commit");
-    assert_eq!(to_walk(9, 2).await, ["acct_b"]);
-    walk(b.clone(), 5).await.expect("an answer");
-    assert!(to_walk(9, 30).await.is_empty());
-    assert_eq!(to_walk(9, 65).await, ["acct_a", "acct_b"], "whose turn was longer ago comes first");
-    assert_eq!(walk(a(), 61).await.expect("an answer"), Some(EventBackfill { seen_until: Some(later(0)) }));
+    assert_eq!(to_backfill(9, 2).await, ["acct_b"]);
+    backfill(b.clone(), 5).await.expect("an answer");
+    assert!(to_backfill(9, 30).await.is_empty());
+    assert_eq!(to_backfill(9, 65).await, ["acct_a", "acct_b"], "the least recent backfill comes first");
+    assert_eq!(
+        backfill(a(), 61).await.expect("an answer"),
+        Some(EventBackfill { seen_until: Some(later(0)) })
+    );
     // Unlinked accounts aren't backfilled.
     apply_seller_events(&store, &[SellerEvent::new("acct_b", 9, AccountEvent::Deauthorized)]).await;
-    assert!(to_walk(9, 70).await.is_empty());
-    assert_eq!(to_walk(9, 121).await, ["acct_a"]);
+    assert!(to_backfill(9, 70).await.is_empty());
+    assert_eq!(to_backfill(9, 121).await, ["acct_a"]);
 }

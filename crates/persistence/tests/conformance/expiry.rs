@@ -213,9 +213,9 @@ async fn check_scheduled_during_check_is_kept(database: &TestDatabase) {
         apply(&store, &[payment.created(), payment.succeeded().after(1)]).await;
         due(&store, EXPIRY_S).await;
         let found = look_at(&store, &payment.order.id).await;
-        let mut wish = payment.moved().delivery();
-        wish.received_at = later(EXPIRY_S + ahead);
-        store.apply(vec![wish]).await.expect("a commit");
+        let mut movement = payment.moved().delivery();
+        movement.received_at = later(EXPIRY_S + ahead);
+        store.apply(vec![movement]).await.expect("a commit");
         store.record_check(found, later(EXPIRY_S)).await.expect("a commit");
         assert_eq!(due(&store, EXPIRY_S + 5).await, [payment.order.id]);
     }

@@ -50,7 +50,7 @@ pub(crate) async fn check(database: &TestDatabase) {
             "an order with attempts shows none",
             "orders WHERE current_payment_id IS NULL AND id IN (SELECT order_id FROM payments)".into(),
         ),
-        ("a version was settled that is to come", "orders WHERE outcome_version > version".into()),
+        ("an outcome version is in the future", "orders WHERE outcome_version > version".into()),
         (
             "an event has a future order version",
             "outbox JOIN orders ON orders.id = outbox.order_id WHERE sequence > version".into(),

@@ -37,7 +37,7 @@ async fn version_grows_with_visible_changes_only(database: &TestDatabase) {
     assert_eq!(
         pulse(&store, &payment.order.id).await,
         (seen + 1, 0),
-        "3D Secure is seen, and settles nothing"
+        "3D Secure changes the version and reaches no outcome"
     );
 }
 
@@ -46,7 +46,7 @@ async fn payment_outcome_updates_outcome_version(database: &TestDatabase) {
     let payment = Payment::begin(&store).await;
     apply(&store, &[payment.created()]).await;
     let mut before = pulse(&store, &payment.order.id).await;
-    for (event, settles) in [
+    for (event, reaches_outcome) in [
         (payment.failed("ch_1").after(1), true),
         (payment.failed("ch_1").after(2), false),
         (payment.failed("ch_2").after(3), true),
@@ -59,8 +59,8 @@ async fn payment_outcome_updates_outcome_version(database: &TestDatabase) {
     ] {
         apply(&store, std::slice::from_ref(&event)).await;
         let after = pulse(&store, &payment.order.id).await;
-        assert_eq!(after.1 > before.1, settles, "{event:?}: {before:?} then {after:?}");
-        assert!(after.0 >= before.0 && (!settles || after.1 == after.0), "{event:?}");
+        assert_eq!(after.1 > before.1, reaches_outcome, "{event:?}: {before:?} then {after:?}");
+        assert!(after.0 >= before.0 && (!reaches_outcome || after.1 == after.0), "{event:?}");
         before = after;
     }
 }
@@ -70,8 +70,8 @@ async fn close_updates_outcome_version(database: &TestDatabase) {
     let order = place(&store).await;
     let closure = CloseReason::Canceled;
     store.request_close(order.id.clone(), closure, CloseRequester::Holder, now()).await.expect("an answer");
-    let (version, settled) = pulse(&store, &order.id).await;
-    assert_eq!((version, settled), (2, 2));
+    let (version, outcome_version) = pulse(&store, &order.id).await;
+    assert_eq!((version, outcome_version), (2, 2));
 }
 
 async fn versions_of_unknown_orders_are_omitted(database: &TestDatabase) {

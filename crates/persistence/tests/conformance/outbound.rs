@@ -334,14 +334,14 @@ async fn released_delivery_is_claimable_immediately(database: &TestDatabase) {
     place(&store).await;
     publish(&store).await;
     let first = claim(&store, &to).await;
-    let let_go = async |claimed: &[ClaimedDelivery]| {
+    let release = async |claimed: &[ClaimedDelivery]| {
         let claims = claimed.iter().map(|delivery| delivery.claim.clone()).collect();
         store.release_deliveries(claims).await.expect("a commit");
     };
-    let_go(&first).await;
+    release(&first).await;
     let second = claim(&store, &to).await;
     assert_eq!(ids(&second), ids(&first));
-    let_go(&first).await;
+    release(&first).await;
     assert!(claim(&store, &to).await.is_empty(), "only the claim's owner may release it");
 }
 

@@ -116,7 +116,7 @@ async fn address_with_too_many_open_orders_is_refused(database: &TestDatabase) {
     let pot = stored(&store, product()).await;
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(place_from(&store, &pot, "192.0.2.1", 0).await.expect("room"));
+        held.push(place_from(&store, &pot, "192.0.2.1", 0).await.expect("an order below the limit"));
     }
     assert!(place_from(&store, &pot, "192.0.2.1", 1).await.is_none());
     assert_eq!((rows(database, "orders").await, rows(database, "outbox").await), (3, 3));

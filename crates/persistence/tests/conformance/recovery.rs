@@ -115,12 +115,12 @@ async fn event_backfill_progress_never_decreases(database: &TestDatabase) {
     for seconds in [10, 30, 20] {
         store.record_event_backfill(Account::own(), later(seconds)).await.expect("a commit");
     }
-    let walk = store
+    let backfill = store
         .claim_event_backfill(Account::own(), now(), later(60))
         .await
         .expect("an answer")
-        .expect("a walk");
-    assert_eq!(walk.seen_until, Some(later(30)));
+        .expect("a backfill");
+    assert_eq!(backfill.seen_until, Some(later(30)));
 }
 
 async fn unknown_events_are_found(database: &TestDatabase) {

@@ -226,7 +226,7 @@ async fn order_keeps_seller_terms_after_change(database: &TestDatabase) {
     assert_eq!(order(&store, &placed.id).await, repriced);
 }
 
-async fn of(store: &Store, seller: Option<&Seller>) -> Product {
+async fn product_of(store: &Store, seller: Option<&Seller>) -> Product {
     let product = Product { seller_id: seller.map(|seller| seller.id.clone()), ..product() };
     store.insert_product(product, None).await.expect("a product")
 }
@@ -235,7 +235,11 @@ async fn order_with_two_sellers_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let one = connect(&store, "acct_a", ChargeType::Direct).await;
     let two = connect(&store, "acct_b", ChargeType::Direct).await;
-    let products = [of(&store, Some(&one)).await, of(&store, Some(&two)).await, of(&store, None).await];
+    let products = [
+        product_of(&store, Some(&one)).await,
+        product_of(&store, Some(&two)).await,
+        product_of(&store, None).await,
+    ];
     for (first, second) in [(0, 1), (0, 2), (2, 1)] {
         let items = [first, second].map(|place: usize| (products[place].id.clone(), quantity(1))).to_vec();
         let mixed = NewOrder { items, ..new_order(&products[0]) };
@@ -252,7 +256,7 @@ async fn product_of_unknown_seller_is_refused(database: &TestDatabase) {
     let store = database.store().await;
     let unmade = store.insert_seller(new_seller(), None).await.expect("a seller");
     let known = connect(&store, "acct_a", ChargeType::Direct).await;
-    let ours = of(&store, None).await;
+    let ours = product_of(&store, None).await;
     let seller_terms = |seller_id| ProductChange { seller_id: Some(seller_id), ..ProductChange::default() };
     for nobody in [id(SellerId::from_uuid), unmade.id] {
         let product = Product { seller_id: Some(nobody.clone()), ..product() };
@@ -273,7 +277,7 @@ async fn stripe_product_is_recorded_once(database: &TestDatabase) {
     let store = database.store().await;
     let one = connect(&store, "acct_a", ChargeType::Direct).await;
     let two = connect(&store, "acct_b", ChargeType::Direct).await;
-    let pot = of(&store, Some(&one)).await;
+    let pot = product_of(&store, Some(&one)).await;
     let set = async |seller: &Seller, made: &str| {
         store.set_stripe_product(pot.id.clone(), seller.id.clone(), made.to_owned()).await.expect("a commit")
     };

@@ -55,7 +55,7 @@ impl Answer {
 
 /// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedRequest {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
@@ -63,7 +63,7 @@ pub(crate) struct Recorded {
     headers: BTreeMap<String, String>,
 }
 
-impl Recorded {
+impl RecordedRequest {
     /// Returns the fields of the form or the query.
     pub(crate) fn fields(&self) -> Vec<&str> {
         if self.body.is_empty() { self.query.split('&').collect() } else { self.body.split('&').collect() }
@@ -76,7 +76,7 @@ impl Recorded {
 
 struct Script {
     answers: Vec<Answer>,
-    requests: Mutex<Vec<Recorded>>,
+    requests: Mutex<Vec<RecordedRequest>>,
     peers: Mutex<BTreeSet<SocketAddr>>,
 }
 
@@ -111,7 +111,7 @@ impl StandIn {
         Stripe::new(&self.config()).expect("a good configuration")
     }
 
-    pub(crate) fn requests(&self) -> Vec<Recorded> {
+    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         self.script.requests.lock().expect("no panic while held").clone()
     }
 
@@ -123,7 +123,7 @@ impl StandIn {
 
 async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let headers = request.headers().iter();
-    let recorded = Recorded {
+    let recorded = RecordedRequest {
         method: request.method().to_string(),
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
@@ -152,9 +152,9 @@ async fn answer(script: web::Data<Script>, request: HttpRequest, body: web::Byte
 }
 
 /// Writes a request in the sandbox's format to the folder that `tests/sdk/check_requests.py` reads.
-fn record(request: &Recorded) {
+fn record(request: &RecordedRequest) {
     let Some(folder) = std::env::var_os("QUITTANCE_RECORDED_REQUESTS") else { return };
-    let Recorded { method, path, query, body, .. } = request;
+    let RecordedRequest { method, path, query, body, .. } = request;
     let user_agent = request.header("user-agent");
     let line = json!({
         "method": method, "path": path, "query": query, "body": body, "user_agent": user_agent

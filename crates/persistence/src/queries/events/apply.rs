@@ -76,7 +76,7 @@ async fn apply_events(
     limits: &Limits,
     supported: &SupportedSellers,
 ) -> Result<AppliedEvents, Error> {
-    let attempts = AttemptIndex::find(conn, deliveries).await?;
+    let attempts = AttemptIndex::load(conn, deliveries).await?;
     let mut locked_orders = LockedOrders::lock(conn, attempts.order_ids()).await?;
     let applied = deliveries.iter().map(|delivery| apply_to_order(&mut locked_orders, &attempts, delivery));
     let (mut outcomes, order_ids): (Vec<_>, Vec<_>) = applied.unzip();
@@ -103,10 +103,10 @@ fn apply_to_order(
         EventContent::Seller(_) => EventOutcome::Ignored(Mismatch::UnknownSeller),
         _ => EventOutcome::Ignored(Mismatch::UnknownAttempt),
     };
-    let Some(told) = AttemptRef::of(delivery) else { return (outcome, None) };
-    match attempts.of(&told) {
+    let Some(attempt) = AttemptRef::from_delivery(delivery) else { return (outcome, None) };
+    match attempts.find(&attempt) {
         // The named order shows the event on its timeline.
-        None => (outcome, told.order_id.map(str::to_owned)),
+        None => (outcome, attempt.order_id.map(str::to_owned)),
         Some((payment_id, order_id)) => {
             let applied = locked_orders.apply_to_attempt(order_id, payment_id, |locked, payment_id| {
                 apply_event(locked, payment_id, delivery)

@@ -26,7 +26,7 @@ pub(super) struct AttemptRef<'a> {
 }
 
 impl<'a> AttemptRef<'a> {
-    pub(super) fn of(delivery: &'a Delivery) -> Option<Self> {
+    pub(super) fn from_delivery(delivery: &'a Delivery) -> Option<Self> {
         let of_payment_intent = |account, id: &'a str| Self {
             account,
             payment_intent_id: Some(id),
@@ -70,15 +70,15 @@ pub(super) struct AttemptIndex {
 }
 
 impl AttemptIndex {
-    pub(super) async fn find(conn: &mut Conn, deliveries: &[Delivery]) -> Result<Self, Error> {
+    pub(super) async fn load(conn: &mut Conn, deliveries: &[Delivery]) -> Result<Self, Error> {
         let mut found = Self::default();
-        let told: Vec<AttemptRef<'_>> = deliveries.iter().filter_map(AttemptRef::of).collect();
-        if told.is_empty() {
+        let attempts: Vec<AttemptRef<'_>> = deliveries.iter().filter_map(AttemptRef::from_delivery).collect();
+        if attempts.is_empty() {
             return Ok(found);
         }
-        let ids = told.iter().filter_map(|told| told.payment_id).map(PaymentId::as_str);
-        let payment_intents = told.iter().filter_map(|told| told.payment_intent_id);
-        let checkout_sessions = told.iter().filter_map(|told| told.checkout_session_id);
+        let ids = attempts.iter().filter_map(|attempt| attempt.payment_id).map(PaymentId::as_str);
+        let payment_intents = attempts.iter().filter_map(|attempt| attempt.payment_intent_id);
+        let checkout_sessions = attempts.iter().filter_map(|attempt| attempt.checkout_session_id);
         let rows: Vec<AttemptColumns> = payments::table
             .filter(
                 payments::id
@@ -109,11 +109,11 @@ impl AttemptIndex {
     }
 
     /// Returns the attempt and its order: by Stripe's IDs on its account, else by the IDs in the metadata.
-    pub(super) fn of(&self, told: &AttemptRef<'_>) -> Option<(&str, &str)> {
-        let on_account = |id: &str| (told.account.as_str().to_owned(), id.to_owned());
-        let by_session = || self.checkout_sessions.get(&on_account(told.checkout_session_id?));
-        let by_payment_intent = || self.payment_intents.get(&on_account(told.payment_intent_id?));
-        let by_id = || self.payment_ids.get(told.payment_id?.as_str());
+    pub(super) fn find(&self, attempt: &AttemptRef<'_>) -> Option<(&str, &str)> {
+        let on_account = |id: &str| (attempt.account.as_str().to_owned(), id.to_owned());
+        let by_session = || self.checkout_sessions.get(&on_account(attempt.checkout_session_id?));
+        let by_payment_intent = || self.payment_intents.get(&on_account(attempt.payment_intent_id?));
+        let by_id = || self.payment_ids.get(attempt.payment_id?.as_str());
         let (id, order_id) = by_session().or_else(by_payment_intent).or_else(by_id)?;
         Some((id, order_id))
     }

@@ -198,8 +198,8 @@ async fn decision_entries(conn: &mut Conn, order_id: &OrderId) -> Result<Vec<Tim
         .load(conn)
         .await?;
     let read = |(kind, word, at): (String, String, _)| {
-        let is_of_attempt = kind == "accepted";
-        let (subject, outcome) = if is_of_attempt { (Some(word), None) } else { (None, Some(word)) };
+        let belongs_to_attempt = kind == "accepted";
+        let (subject, outcome) = if belongs_to_attempt { (Some(word), None) } else { (None, Some(word)) };
         TimelineEntry { subject, outcome, ..entry(TimelineKind::Decision, at, kind) }
     };
     Ok(rows.into_iter().map(read).collect())

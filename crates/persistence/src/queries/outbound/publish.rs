@@ -224,9 +224,9 @@ impl Objects {
         conn: &mut Conn,
         entries: &[OutboxEntry],
     ) -> Result<(), Error> {
-        let is_of_money =
+        let is_refund_or_dispute =
             |row: &&OutboxEntry| row.object().starts_with("ref_") || row.object().starts_with("dsp_");
-        let rows: Vec<&OutboxEntry> = entries.iter().filter(is_of_money).collect();
+        let rows: Vec<&OutboxEntry> = entries.iter().filter(is_refund_or_dispute).collect();
         if rows.is_empty() {
             return Ok(());
         }

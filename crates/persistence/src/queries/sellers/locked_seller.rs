@@ -164,11 +164,11 @@ impl LockedSeller {
         if row != self.row {
             diesel::update(sellers::table.find(seller.id.as_str())).set(row).execute(conn).await?;
         }
-        let event = event.map(|announcement| OutboxRow {
+        let event = event.map(|kind| OutboxRow {
             id: MessageId::from_uuid(Uuid::now_v7()).to_string(),
             order_id: None,
             seller_id: Some(seller.id.to_string()),
-            kind: announcement.as_str(),
+            kind: kind.as_str(),
             subject: seller.version.to_string(),
             sequence: seller.version,
             created_at: instant(now),
