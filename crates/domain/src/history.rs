@@ -2,8 +2,8 @@
 //!
 //! [`History::order_state`] is a pure function of merged facts and recorded decisions. It alone determines an
 //! order's status. The status column in the database is a cache. A [`Decision`] is a choice that facts alone
-//! can't determine, because it depends on earlier actions and their times. [`History::decide`] makes each
-//! decision once, and it is recorded permanently.
+//! can't determine, because it depends on earlier actions and their times. Each decision is made once and
+//! recorded permanently.
 
 mod observations;
 mod refunds;
@@ -64,7 +64,7 @@ impl Decisions {
     pub fn record(&mut self, decision: &Decision) {
         match decision {
             Decision::Accepted(payment) => self.accepted = Some(payment.clone()),
-            Decision::Closed(closure) => self.closed = Some(*closure),
+            Decision::Closed(reason) => self.closed = Some(*reason),
             Decision::RestockAttempted(restock) => self.restocked = Some(*restock),
         }
     }
@@ -81,7 +81,7 @@ pub struct History {
     pub disputes: Vec<Dispute>,
     /// The recorded decisions.
     pub decisions: Decisions,
-    /// The requested close that isn't complete yet. Quittance closes the live attempt at Stripe first.
+    /// The reason for a requested close that isn't complete yet. Quittance closes the live attempt at Stripe first.
     pub closing: Option<CloseReason>,
 }
 
@@ -121,7 +121,7 @@ pub enum Task {
 }
 
 impl History {
-    /// Returns the attempt that isn't closed: the customer can still pay it, or it is being created.
+    /// Returns the newest attempt that isn't closed. It can still succeed, or it is being created.
     #[must_use]
     pub fn live_attempt(&self) -> Option<&Attempt> {
         self.attempts.iter().rev().find(|attempt| !attempt.is_closed())
@@ -165,13 +165,14 @@ impl History {
 
     /// Returns whether this attempt must not be paid anymore.
     fn must_close(&self, attempt: &Attempt, limits: &Limits) -> bool {
-        let waits = attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresPaymentMethod);
+        let awaits_payment_method =
+            attempt.facts.status() == PaymentStatus::Open(OpenStatus::RequiresPaymentMethod);
         self.has_ended()
             || self.closing.is_some()
             || attempt.abandoned
             || attempt.outdated
             || self.attempts.last().is_some_and(|latest| latest.id != attempt.id)
-            || (waits && self.failure_count() >= limits.max_declines)
+            || (awaits_payment_method && self.failure_count() >= limits.max_declines)
     }
 
     /// Returns whether the outcome of the order is decided. Any further success is surplus.

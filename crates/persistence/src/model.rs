@@ -233,19 +233,19 @@ pub struct NewAttempt {
     /// The caller's parameters, in a form that can be compared. A live attempt with the same flow is reused only if
     /// its parameters are the same.
     pub request_params: String,
-    /// The requirements for a success to count.
+    /// The amount, currency, account, mode and fee that a success must have.
     pub expected: ExpectedPayment,
     /// The connected account that receives a transfer of the money, if it isn't charged directly.
     pub destination: Option<String>,
-    /// When the money is captured.
+    /// Whether the payment is captured automatically or manually.
     pub capture_method: CaptureMethod,
     /// The frozen request to Stripe.
     pub request: String,
-    /// The order's `details_version` that the request contains.
+    /// The version of the customer's details that the request contains.
     pub sent_details_version: i64,
     /// The current time.
     pub now: DateTime<Utc>,
-    /// When a worker may continue the attempt, in case this process doesn't.
+    /// When a worker may continue the attempt, if this process hasn't.
     pub resume_at: DateTime<Utc>,
     /// The order must not expire before this time.
     pub live_until: Option<DateTime<Utc>>,
@@ -293,7 +293,7 @@ pub struct PendingAttempt {
     pub resume_count: i32,
     /// The next task at Stripe, if any.
     pub task: Option<Task>,
-    /// The order's current `details_version`.
+    /// The current version of the customer's details.
     pub details_version: i64,
     /// The customer.
     pub customer: Customer,
@@ -306,7 +306,7 @@ pub struct PendingAttempt {
 /// The outcome of requesting a capture.
 #[derive(Debug)]
 pub enum CaptureOutcome {
-    /// The capture is recorded, now or before, and can be sent to Stripe.
+    /// The capture is recorded, by this request or an earlier one, and can be sent to Stripe.
     Recorded(PendingAttempt),
     /// The order doesn't exist.
     NotFound,
@@ -327,7 +327,7 @@ pub enum ObserveOutcome {
     Mismatch(quittance_domain::payment::Mismatch),
 }
 
-/// The outcome of requesting that an order end unpaid.
+/// The outcome of requesting to close an order without payment.
 #[derive(Debug)]
 pub enum CloseOutcome {
     /// The order is closed.
@@ -340,7 +340,7 @@ pub enum CloseOutcome {
     NotPossible(OrderStatus),
 }
 
-/// The party that asks to close an order. It decides which statuses allow that.
+/// The party that asks to close an order. The statuses that allow closing depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseRequester {
     /// A client with the order's token. It can't close an order whose payment is processing or authorized.
@@ -363,7 +363,7 @@ pub struct Delivery {
 /// An event that couldn't be read or applied.
 #[derive(Debug, Clone)]
 pub struct FailedEvent {
-    /// Its ID.
+    /// The event's ID at Stripe.
     pub event_id: String,
     /// The original body.
     pub payload: Bytes,
@@ -404,7 +404,7 @@ pub struct IdempotentRequest {
     pub fingerprint: String,
     /// The current time.
     pub now: DateTime<Utc>,
-    /// Until when other requests with this key are rejected as in progress.
+    /// The time until which other requests with this key are rejected as in progress.
     pub lease_until: DateTime<Utc>,
     /// Keys created before this time have expired.
     pub expired_before: DateTime<Utc>,
@@ -488,7 +488,7 @@ pub struct SecretKey {
 pub struct WorkClaim {
     /// The current time. Work due by then is claimed.
     pub now: DateTime<Utc>,
-    /// Until when no other worker claims it.
+    /// The time until which no other worker claims the work.
     pub lease_until: DateTime<Utc>,
     /// The maximum number of items.
     pub limit: u8,

@@ -383,8 +383,8 @@ export interface paths {
         };
         /**
          * Get the timeline of an order
-         * @description Returns every fact, decision, request to Stripe and effect, oldest first, with outcomes and reasons. With a client
-         *     token, it returns only requests, facts that count, and decisions.
+         * @description Returns every act, request to Stripe, fact, decision and effect, oldest first, with outcomes and reasons. With a
+         *     client token, it returns only acts, applied facts and decisions.
          */
         get: operations["order_timeline_get"];
         put?: never;

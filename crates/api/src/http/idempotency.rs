@@ -1,7 +1,7 @@
 //! Idempotency: the first response to an `Idempotency-Key` is stored and sent again.
 //!
-//! The work of a request runs as a task of the process, from the claim of its key to the stored response. A client that
-//! hangs up leaves no half-done work and no claimed key.
+//! The work of a request runs as its own task, from the claim of its key to the stored response. If the client
+//! disconnects, the task still completes.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -37,8 +37,9 @@ const LEASE: Duration = Duration::seconds(60);
 /// The time for which responses are stored.
 const RETENTION: Duration = Duration::hours(24);
 
-/// The minimum length of a key without credentials. Anonymous callers share one scope, so keys must be hard to guess.
-const PUBLIC_KEY_LEN_MIN: usize = 16;
+/// The minimum length of an idempotency key without credentials. Anonymous callers share one scope, so their keys must
+/// be hard to guess.
+const ANONYMOUS_KEY_LEN_MIN: usize = 16;
 
 /// The scope of an idempotency key. Equal keys in different scopes are different keys.
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl From<Access> for Scope {
 }
 
 impl From<&Caller> for Scope {
-    /// Returns the scope of a request that creates an order. A client token has no meaning yet.
+    /// Returns the scope of a request that creates an order. It ignores a client token, which belongs to another order.
     fn from(caller: &Caller) -> Self {
         match caller {
             Caller::Key(id) => Self::Key(id.clone()),
@@ -88,7 +89,7 @@ impl WorkReply {
         Self { reply, client_secret: None, is_stored: true }
     }
 
-    /// Adds the PaymentIntent's client secret, which is at hand after the first request.
+    /// Adds the PaymentIntent's client secret, which the work has just received from Stripe.
     pub(crate) fn with_client_secret(mut self, client_secret: SecretString) -> Self {
         self.client_secret = Some(client_secret);
         self
@@ -221,7 +222,8 @@ impl Idempotency {
         }
     }
 
-    /// Stores the reply to finished work. If this fails, the work stays done, and a repeated request is harmless.
+    /// Stores the reply to finished work. If this fails, the work stays committed. A repeated request then does it
+    /// again, which is harmless.
     async fn store_reply(&self, claim: Claim, reply: Reply) {
         if let Err(error) = self.store.complete_key(claim, reply).await {
             tracing::warn!(
@@ -231,7 +233,7 @@ impl Idempotency {
         }
     }
 
-    /// Finds the secret of a reply. `client_secret` is the PaymentIntent's, if it is at hand.
+    /// Finds the secret of a reply. Without `client_secret`, the PaymentIntent's is fetched from Stripe.
     async fn secret_of(
         &self,
         reply: &Reply,
@@ -264,10 +266,10 @@ impl Request {
         let scope = match scope {
             Scope::Key(id) => id.to_string(),
             Scope::Holder(order_id) => order_id.to_string(),
-            Scope::Public if key.len() < PUBLIC_KEY_LEN_MIN => {
+            Scope::Public if key.len() < ANONYMOUS_KEY_LEN_MIN => {
                 let detail = format!(
                     "The Idempotency-Key has {} characters. Without credentials, send at least \
-                     {PUBLIC_KEY_LEN_MIN}.",
+                     {ANONYMOUS_KEY_LEN_MIN}.",
                     key.len()
                 );
                 return Err(Problem::new(Code::InvalidIdempotencyKey, detail));

@@ -82,7 +82,7 @@ impl TimelineEntry {
         }
     }
 
-    /// Renders an entry for the customer, if it concerns them: requests, facts that count, and decisions.
+    /// Renders an entry for the customer, if it is an act, an applied fact or a decision.
     fn for_holder(entry: persistence::TimelineEntry) -> Option<Self> {
         let is_visible = match entry.kind {
             persistence::TimelineKind::Act | persistence::TimelineKind::Decision => true,
@@ -107,8 +107,8 @@ impl TimelineEntry {
 
 /// Get the timeline of an order
 ///
-/// Returns every fact, decision, request to Stripe and effect, oldest first, with outcomes and reasons. With a client
-/// token, it returns only requests, facts that count, and decisions.
+/// Returns every act, request to Stripe, fact, decision and effect, oldest first, with outcomes and reasons. With a
+/// client token, it returns only acts, applied facts and decisions.
 #[utoipa::path(
     tag = "Orders",
     operation_id = "order_timeline_get",

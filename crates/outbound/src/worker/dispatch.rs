@@ -1,4 +1,4 @@
-//! Claims deliveries and sends them.
+//! Claims due deliveries, and sends their messages to the endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::shared::{FinishedDelivery, Shared};
 use crate::metrics;
 use crate::sender::{DeliveryResponse, TIMEOUT};
 
-/// The polling period, for events that were written without a wakeup.
+/// The polling period. It finds deliveries for which this process received no wakeup.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// The time for which a claimed delivery belongs to this worker. After that, any worker may retry it.
@@ -26,10 +26,11 @@ const LEASE: chrono::Duration = chrono::Duration::seconds(60);
 /// The part of the lease that must remain when an attempt starts. An attempt takes up to 15 s, and is then recorded.
 const LEASE_REMAINING_MIN: chrono::Duration = chrono::Duration::seconds(25);
 
-/// The time after which an endpoint counts as slow. Its attempt then no longer holds one of the process's permits.
+/// The time after which an attempt counts as slow. It then releases its process-wide permit, so that other endpoints
+/// can use it.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 
-/// The time that running attempts get to end when the worker stops.
+/// The time that running attempts have to finish when the worker stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 // An attempt that starts in time is recorded within its lease.
@@ -96,7 +97,8 @@ async fn attempt(
     lease_until: DateTime<Utc>,
 ) {
     let permits = shared.acquire_permits(permits).await;
-    let Some((_endpoint, process)) = permits.filter(|_| Utc::now() + LEASE_REMAINING_MIN <= lease_until)
+    let Some((_endpoint_permit, process_permit)) =
+        permits.filter(|_| Utc::now() + LEASE_REMAINING_MIN <= lease_until)
     else {
         shared.finish(FinishedDelivery::Released(endpoint.id.clone(), delivery.claim));
         return;
@@ -110,7 +112,7 @@ async fn attempt(
         tokio::select! {
             response = &mut sending => response,
             () = tokio::time::sleep(SLOW_AFTER) => {
-                drop(process);
+                drop(process_permit);
                 sending.await
             }
         }

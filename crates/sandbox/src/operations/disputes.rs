@@ -25,7 +25,7 @@ const DAYS_TO_ANSWER: i64 = 9;
 /// The time after which an inquiry closes.
 const INQUIRY_TIME: Duration = Duration::from_hours(120 * 24);
 
-/// The customer's claim.
+/// A dispute or inquiry to open.
 pub(crate) struct DisputeClaim {
     pub(crate) amount: i64,
     pub(crate) reason: DisputeReason,
@@ -130,7 +130,7 @@ fn for_charge<'a>(tx: &'a Tx<'_>, charge: &'a str) -> impl Iterator<Item = &'a D
     tx.newest_first::<Dispute>().filter(move |dispute| dispute.charge == charge)
 }
 
-/// Returns whether the charge has a dispute that is open or lost.
+/// Returns whether the charge has a dispute that is open or lost. Inquiries don't count.
 pub(crate) fn is_charged_back(tx: &Tx<'_>, charge: &str) -> bool {
     for_charge(tx, charge).any(|one| !one.status.is_inquiry() && one.status != DisputeStatus::Won)
 }

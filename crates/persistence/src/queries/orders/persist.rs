@@ -1,4 +1,4 @@
-//! Persisting an order: decisions, due refunds, cached columns, and events.
+//! Persists an order's changes: decisions, due refunds, cached columns and events.
 
 use chrono::{DateTime, Duration, Utc};
 use quittance_domain::history::{Decision, Limits, RestockOutcome};
@@ -30,7 +30,7 @@ const CALLER_GRACE_PERIOD: Duration = Duration::seconds(30);
 pub(crate) const REFUND_CHECK_DELAY: Duration = Duration::hours(6);
 
 impl LockedOrders {
-    /// Collects the changes of all orders, after events were applied to them.
+    /// Makes due decisions and collects the changes of all orders, after events were applied to them.
     pub(crate) async fn persist(
         self,
         conn: &mut Conn,
@@ -54,7 +54,7 @@ async fn release_stock(conn: &mut Conn, changes: &mut Changes) -> Result<(), Err
 }
 
 impl LockedOrder {
-    /// Persists the changes of one order. The caller then continues at Stripe.
+    /// Persists the changes of one order. The caller then sends the next request to Stripe.
     pub(crate) async fn commit(
         &mut self,
         conn: &mut Conn,
@@ -109,7 +109,7 @@ impl LockedOrder {
         Ok(())
     }
 
-    /// Takes the stock that the order had released: all of it, or nothing.
+    /// Reserves the items that the order had released: all of them, or none.
     async fn reserve_again(&mut self, conn: &mut Conn) -> Result<RestockOutcome, Error> {
         let wanted = quantities_of(&self.order.held_stock()?);
         match stock::exchange(conn, &Quantities::new(), &wanted).await? {
@@ -161,8 +161,8 @@ impl LockedOrder {
         }
         let order = &mut self.order;
         order.version += 1;
-        for (place, event) in events.into_iter().enumerate() {
-            order.version += i64::from(place > 0);
+        for (index, event) in events.into_iter().enumerate() {
+            order.version += i64::from(index > 0);
             changes.outbox.push(outbox_row(&self.order_id, order.version, event, now));
         }
         if order_state.outcome.is_some() && order_state.outcome != self.initial.order_state.outcome {
@@ -210,8 +210,8 @@ impl LockedOrder {
                 row.resume_count = 0;
             }
         }
-        let known = |row: &&PaymentRow| !self.initial.payments.contains(row);
-        changes.payments.extend(self.payments.iter().filter(known).cloned());
+        let is_changed = |row: &&PaymentRow| !self.initial.payments.contains(row);
+        changes.payments.extend(self.payments.iter().filter(is_changed).cloned());
         Ok(())
     }
 
@@ -222,8 +222,8 @@ impl LockedOrder {
         changes: &mut Changes,
     ) -> Result<(), Error> {
         let mut is_open = false;
-        for (place, refund) in self.history.refunds.iter().enumerate() {
-            let known = self.refunds.get(place);
+        for (index, refund) in self.history.refunds.iter().enumerate() {
+            let known = self.refunds.get(index);
             let send_at = self.send_at.get(&refund.id).copied().unwrap_or(resume_at);
             let sent = !refund.is_unsent();
             let mut row = RefundRow {
@@ -255,12 +255,12 @@ impl LockedOrder {
                     self.refunds.push(row);
                 }
                 Some(initial) if *initial != row => {
-                    // An observation without news doesn't change `updated_at`.
+                    // `updated_at` changes only if clients can see a difference.
                     if visible_refund(&initial.refund()?) != visible_refund(refund) {
                         row.updated_at = instant(now);
                     }
                     changes.refunds.push(row.clone());
-                    self.refunds[place] = row;
+                    self.refunds[index] = row;
                 }
                 Some(_) => {}
             }
@@ -272,9 +272,9 @@ impl LockedOrder {
     }
 
     fn write_disputes(&mut self, now: DateTime<Utc>, changes: &mut Changes) -> Result<(), Error> {
-        for (place, dispute) in self.history.disputes.iter().enumerate() {
+        for (index, dispute) in self.history.disputes.iter().enumerate() {
             let facts = document("dispute", &dispute.facts)?;
-            match self.disputes.get_mut(place) {
+            match self.disputes.get_mut(index) {
                 Some(row) if row.facts == facts => {}
                 Some(row) => {
                     if row.dispute()?.facts.state() != dispute.facts.state() {
@@ -321,13 +321,13 @@ fn visible_refund(refund: &Refund) -> (RefundStatus, Option<&str>, Option<&str>)
     (refund.status(), refund.failure_reason(), refund.stripe_refund_id.as_deref())
 }
 
-fn outbox_row(order_id: &OrderId, sequence: i64, events: OrderEvent, now: DateTime<Utc>) -> OutboxRow {
+fn outbox_row(order_id: &OrderId, sequence: i64, event: OrderEvent, now: DateTime<Utc>) -> OutboxRow {
     OutboxRow {
         id: MessageId::from_uuid(Uuid::now_v7()).to_string(),
         order_id: Some(order_id.to_string()),
         seller_id: None,
-        kind: events.kind.as_str(),
-        subject: events.subject,
+        kind: event.kind.as_str(),
+        subject: event.subject,
         sequence,
         created_at: now,
     }
@@ -341,7 +341,8 @@ pub(crate) fn order_created_events(
 ) -> Vec<OutboxRow> {
     let created = OrderEvent { kind: OrderEventKind::Created, subject: String::new() };
     let sold_out = sold_out.into_iter();
-    let last = sold_out.map(|subject| OrderEvent { kind: OrderEventKind::ProductOutOfStock, subject });
-    let events = std::iter::once(created).chain(last);
+    let out_of_stock =
+        sold_out.map(|subject| OrderEvent { kind: OrderEventKind::ProductOutOfStock, subject });
+    let events = std::iter::once(created).chain(out_of_stock);
     events.zip(1..).map(|(event, sequence)| outbox_row(order_id, sequence, event, now)).collect()
 }
