@@ -79,7 +79,7 @@ impl Dialect {
     pub(crate) fn product(self) -> String {
         format!(
             "INSERT INTO products (id, name, description, unit_amount, currency, active, metadata, created_at, \
-             updated_at) VALUES ('{PRODUCT_ID}', 'Teapot', 'Holds a litre', 1250, 'eur', {}, '{{}}', {now}, {now})",
+             updated_at) VALUES ('{PRODUCT_ID}', 'Teapot', 'Holds a liter', 1250, 'eur', {}, '{{}}', {now}, {now})",
             match self {
                 Self::Postgres => "true",
                 Self::Sqlite => "1",

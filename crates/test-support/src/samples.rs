@@ -41,12 +41,12 @@ pub fn product() -> Product {
     Product {
         id: id(quittance_domain::id::ProductId::from_uuid),
         name: "Teapot".to_owned(),
-        description: Some("Holds a litre".to_owned()),
+        description: Some("Holds a liter".to_owned()),
         unit_price: money(1250, "eur"),
         active: true,
         stock: None,
         seller_id: None,
-        metadata: Metadata::from([("colour".to_owned(), "blue".to_owned())]),
+        metadata: Metadata::from([("color".to_owned(), "blue".to_owned())]),
         created_at: now(),
         updated_at: now(),
     }

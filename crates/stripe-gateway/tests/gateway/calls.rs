@@ -75,7 +75,7 @@ fn payment_intent_request_matches_expected_form() {
 
 #[test]
 fn payment_intent_request_contains_customer_and_seller() {
-    let metadata = [("order_id", "theirs"), ("gift", "a=b&c"), ("colour", "blue")];
+    let metadata = [("order_id", "theirs"), ("gift", "a=b&c"), ("color", "blue")];
     let frozen = Stripe::freeze_payment_intent(&NewPaymentIntent {
         account: Account::connected("acct_1SWseller"),
         application_fee: Some(75),
@@ -93,7 +93,7 @@ fn payment_intent_request_contains_customer_and_seller() {
          &capture_method=manual\
          &currency=eur\
          &description=Order+ord_00000000000000000000000001\
-         &metadata[colour]=blue\
+         &metadata[color]=blue\
          &metadata[gift]=a%3Db%26c\
          &metadata[order_id]=ord_00000000000000000000000001\
          &metadata[payment_id]=pay_00000000000000000000000002\

@@ -106,7 +106,7 @@ async fn checkout_session_request_contains_destination() {
 
 #[test]
 fn checkout_session_request_contains_customer_and_seller() {
-    let metadata = [("order_id", "theirs"), ("a]=1&mode", "b"), ("colour", "blue")];
+    let metadata = [("order_id", "theirs"), ("a]=1&mode", "b"), ("color", "blue")];
     let frozen = Stripe::freeze_checkout_session(&NewCheckoutSession {
         account: Account::connected("acct_1SWseller"),
         lines: vec![line("Cup", 2500, 1)],
@@ -128,14 +128,14 @@ fn checkout_session_request_contains_customer_and_seller() {
          &line_items[0][price_data][product_data][name]=Cup\
          &line_items[0][price_data][unit_amount]=2500\
          &line_items[0][quantity]=1\
-         &metadata[colour]=blue\
+         &metadata[color]=blue\
          &metadata[order_id]=ord_00000000000000000000000001\
          &metadata[payment_id]=pay_00000000000000000000000002\
          &mode=payment\
          &payment_intent_data[application_fee_amount]=75\
          &payment_intent_data[capture_method]=manual\
          &payment_intent_data[description]=Order+ord_00000000000000000000000001\
-         &payment_intent_data[metadata][colour]=blue\
+         &payment_intent_data[metadata][color]=blue\
          &payment_intent_data[metadata][order_id]=ord_00000000000000000000000001\
          &payment_intent_data[metadata][payment_id]=pay_00000000000000000000000002\
          &payment_intent_data[shipping][address][city]=Aarhus\

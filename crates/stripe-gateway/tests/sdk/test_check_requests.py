@@ -74,7 +74,7 @@ class Refuses(unittest.TestCase):
 
     def test_parameters_that_there_are_not(self):
         good = "amount=1&currency=eur"
-        self.refuses("POST", PAYMENT_INTENTS, f"{good}&colour=red", "Extra inputs")
+        self.refuses("POST", PAYMENT_INTENTS, f"{good}&color=red", "Extra inputs")
         self.refuses("POST", PAYMENT_INTENTS, f"{good}&shipping[name]=A&shipping[address][street]=x", "street")
         self.refuses("POST", PAYMENT_INTENTS, f"{good}&stripe_account=acct_1", "Extra inputs")
         self.refuses("POST", PAYMENT_INTENTS, f"{good}&idempotency_key=k", "Extra inputs")

@@ -33,9 +33,9 @@ pub(super) async fn price_items(
     conn: &mut Conn,
     items: &Items,
 ) -> Result<Result<PricedItems, PricingError>, Error> {
-    let catalogue = load_products(conn, items).await?;
+    let catalog = load_products(conn, items).await?;
     let items: Vec<_> =
-        items.iter().map(|(id, quantity)| (catalogue.get(id.as_str()).cloned(), *quantity)).collect();
+        items.iter().map(|(id, quantity)| (catalog.get(id.as_str()).cloned(), *quantity)).collect();
     let mut wanted = Quantities::new();
     for (product, quantity) in &items {
         if let Some(product) = product.as_ref().filter(|product| product.stock.is_some()) {
